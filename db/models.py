@@ -1,0 +1,203 @@
+"""The tables. `tasks` and `task_results` keep every column of the service that Duetime replaces, and add their own.
+
+Instants are `timestamptz` and come back aware, in UTC. Durations are whole milliseconds and end in `_ms`.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, String, Text, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+
+from db.states import (
+    UNFINISHED,
+    BodyEncoding,
+    LostPolicy,
+    MisfirePolicy,
+    OverlapPolicy,
+    RunCause,
+    RunEventType,
+    RunState,
+    TaskStatus,
+    TriggerType,
+)
+
+INSTANT: Any = DateTime(timezone=True)
+NOW: dict[str, Any] = {"server_default": text("now()")}
+
+
+def utc_now() -> datetime:
+    """The present by this host's clock, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def one_of(column: str, values: type[TriggerType | TaskStatus | RunState] | Any) -> CheckConstraint:
+    """A CHECK that `column` holds one of an enum's values."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def default(value: str | int) -> dict[str, Any]:
+    """The same default in the database as in Python, so that rows written by other hands are whole."""
+    return {"server_default": text(f"'{value}'" if isinstance(value, str) else str(value))}
+
+
+class Task(SQLModel, table=True):
+    """A definition: a trigger, an HTTP action, and policies."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        one_of("trigger_type", TriggerType),
+        one_of("status", TaskStatus),
+        one_of("overlap", OverlapPolicy),
+        one_of("misfire", MisfirePolicy),
+        one_of("on_lost", LostPolicy),
+        CheckConstraint("(next_run IS NULL) = (due_at IS NULL)", name="due_with_next_run"),
+        CheckConstraint("due_at IS NULL OR status = 'scheduled'", name="due_only_when_scheduled"),
+        Index("tasks_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("tasks_created_at_id", "created_at", "id"),
+        Index("tasks_next_run_id", "next_run", "id"),
+        Index("tasks_name_id", "name", "id"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    name: str = Field(sa_type=String(255))
+    trigger_type: TriggerType = Field(sa_type=String(20))
+    trigger_time: datetime | None = Field(default=None, sa_type=INSTANT)
+    cron_expr: str | None = Field(default=None, sa_type=String(255))
+    timezone: str = Field(default="UTC", sa_type=Text, sa_column_kwargs=default("UTC"))
+    every_ms: int | None = Field(default=None, sa_type=BigInteger)
+    start_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    end_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    jitter_ms: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
+
+    method: str = Field(sa_type=String(10))
+    url: str = Field(sa_type=Text)
+    host: str = Field(
+        default="", sa_type=Text, sa_column_kwargs=default(""), description="host:port of the URL; slots are shared by it"
+    )
+    headers: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
+    redirects: int = Field(default=5, sa_column_kwargs=default(5))
+
+    max_attempts: int = Field(default=3, sa_column_kwargs=default(3))
+    initial_delay_ms: int = Field(default=5_000, sa_type=BigInteger, sa_column_kwargs=default(5_000))
+    backoff_factor: float = Field(default=2.0, sa_column_kwargs=default(2))
+    max_delay_ms: int = Field(default=300_000, sa_type=BigInteger, sa_column_kwargs=default(300_000))
+    overlap: OverlapPolicy = Field(default=OverlapPolicy.SKIP, sa_type=Text, sa_column_kwargs=default("skip"))
+    misfire: MisfirePolicy = Field(default=MisfirePolicy.LATEST, sa_type=Text, sa_column_kwargs=default("latest"))
+    on_lost: LostPolicy = Field(default=LostPolicy.RETRY, sa_type=Text, sa_column_kwargs=default("retry"))
+    tags: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": text("'{}'")})  # type: ignore[call-overload]
+
+    status: TaskStatus = Field(default=TaskStatus.SCHEDULED, sa_type=String(20), sa_column_kwargs=default("scheduled"))
+    version: int = Field(default=1, sa_column_kwargs=default(1))
+    next_run: datetime | None = Field(
+        default=None, sa_type=INSTANT, description="the next nominal instant; null while paused and once ended"
+    )
+    due_at: datetime | None = Field(default=None, sa_type=INSTANT, description="next_run and its jitter: when to claim")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
+class Run(SQLModel, table=True):
+    """One firing of a task for one instant: what was due, how far it came, and what came back.
+
+    The table is partitioned by id, which for every run that Duetime makes begins with the instant's milliseconds.
+    """
+
+    __tablename__ = "task_results"
+    __table_args__: ClassVar[Any] = (
+        one_of("state", RunState),
+        one_of("cause", RunCause),
+        one_of("body_encoding", BodyEncoding),
+        CheckConstraint(
+            f"(finished_at IS NULL) = (state IN ({', '.join(repr(str(state)) for state in UNFINISHED)}))",
+            name="finished_when_final",
+        ),
+        CheckConstraint("(next_attempt_at IS NOT NULL) = (state = 'retrying')", name="retrying_has_next_attempt"),
+        CheckConstraint("(worker_id IS NOT NULL) = (state = 'running')", name="running_has_worker"),
+        Index("task_results_task_id_scheduled_for", "task_id", "scheduled_for", "id"),
+        Index("task_results_scheduled_for", "scheduled_for", "id"),
+        Index("task_results_unfinished", "task_id", postgresql_where=text("finished_at IS NULL")),
+        Index("task_results_next_attempt_at", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+        Index("task_results_worker_id", "worker_id", postgresql_where=text("worker_id IS NOT NULL")),
+        {"postgresql_partition_by": "RANGE (id)"},
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False)
+    task_version: int = Field(default=1, sa_column_kwargs=default(1))
+    cause: RunCause = Field(default=RunCause.SCHEDULE, sa_type=Text, sa_column_kwargs=default("schedule"))
+    state: RunState = Field(default=RunState.SUCCEEDED, sa_type=Text)
+    scheduled_for: datetime = Field(sa_type=INSTANT)
+    due_at: datetime = Field(sa_type=INSTANT)
+    missed_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
+    missed_since: datetime | None = Field(default=None, sa_type=INSTANT)
+
+    worker_id: UUID | None = Field(default=None, description="who attempts it; only while running")
+    epoch: int = Field(default=0, sa_column_kwargs=default(0), description="grows with each claim; fences late results")
+    attempt: int = Field(default=0, sa_column_kwargs=default(0), description="the number of the last attempt begun")
+    attempt_started_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    next_attempt_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    attempts: list[dict[str, Any]] = Field(
+        default_factory=list,
+        sa_type=JSONB,
+        sa_column_kwargs={"server_default": text("'[]'")},
+        description="ended attempts, oldest first",
+    )
+
+    run_at: datetime | None = Field(default=None, sa_type=INSTANT, description="when its first attempt began")
+    finished_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    status_code: int | None = None
+    success: bool | None = None
+    response_headers: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    response_body: str | None = Field(default=None, sa_type=Text)
+    body_encoding: BodyEncoding = Field(default=BodyEncoding.UTF8, sa_type=Text, sa_column_kwargs=default("utf8"))
+    body_truncated: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    error_message: str | None = Field(default=None, sa_type=Text)
+    duration_ms: int | None = Field(default=None, sa_type=BigInteger, description="of the last attempt")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
+class RunEvent(SQLModel, table=True):
+    """One transition of a run, written in the transition's own transaction. `seq` follows the order of commits."""
+
+    __tablename__ = "run_events"
+    __table_args__ = (one_of("type", RunEventType), one_of("state", RunState))
+
+    seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    at: datetime = Field(sa_type=INSTANT)
+    type: RunEventType = Field(sa_type=Text)
+    task_id: UUID
+    run_id: UUID
+    state: RunState = Field(sa_type=Text)
+    attempt: int
+    status_code: int | None = None
+    error_message: str | None = Field(default=None, sa_type=Text)
+    duration_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class RunEventCounter(SQLModel, table=True):
+    """The one row that numbers events. Whoever holds its lock commits next, so numbers have no gaps and no surprises."""
+
+    __tablename__ = "run_event_counter"
+    __table_args__ = (CheckConstraint("one", name="only_one"),)
+
+    one: bool = Field(default=True, primary_key=True, sa_column_kwargs={"server_default": text("true")})
+    seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
+
+
+class Worker(SQLModel, table=True):
+    """A worker process and its lease: one row renewed every second, judged by the database's clock alone."""
+
+    __tablename__ = "workers"
+
+    id: UUID = Field(primary_key=True)
+    host: str = Field(sa_type=Text)
+    pid: int
+    slots: int
+    started_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
+    renewed_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
