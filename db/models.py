@@ -4,10 +4,11 @@ Instants are `timestamptz` and come back aware, in UTC. Durations are whole mill
 """
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Enum, ForeignKey, Index, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -24,6 +25,8 @@ from db.states import (
     TriggerType,
 )
 
+metadata = SQLModel.metadata
+
 INSTANT: Any = DateTime(timezone=True)
 NOW: dict[str, Any] = {"server_default": text("now()")}
 
@@ -33,10 +36,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def one_of(column: str, values: type[TriggerType | TaskStatus | RunState] | Any) -> CheckConstraint:
+def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     """A CHECK that `column` holds one of an enum's values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def stored(values: type[StrEnum]) -> Any:
+    """A text column that Python reads as members of an enum."""
+    return Enum(values, native_enum=False, length=20, values_callable=lambda members: [m.value for m in members])
 
 
 def default(value: str | int) -> dict[str, Any]:
@@ -64,7 +72,7 @@ class Task(SQLModel, table=True):
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     name: str = Field(sa_type=String(255))
-    trigger_type: TriggerType = Field(sa_type=String(20))
+    trigger_type: TriggerType = Field(sa_type=stored(TriggerType))
     trigger_time: datetime | None = Field(default=None, sa_type=INSTANT)
     cron_expr: str | None = Field(default=None, sa_type=String(255))
     timezone: str = Field(default="UTC", sa_type=Text, sa_column_kwargs=default("UTC"))
@@ -76,7 +84,10 @@ class Task(SQLModel, table=True):
     method: str = Field(sa_type=String(10))
     url: str = Field(sa_type=Text)
     host: str = Field(
-        default="", sa_type=Text, sa_column_kwargs=default(""), description="host:port of the URL; slots are shared by it"
+        default="",
+        sa_type=Text,
+        sa_column_kwargs=default(""),
+        description="host:port of the URL; slots are shared by it",
     )
     headers: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
@@ -87,12 +98,20 @@ class Task(SQLModel, table=True):
     initial_delay_ms: int = Field(default=5_000, sa_type=BigInteger, sa_column_kwargs=default(5_000))
     backoff_factor: float = Field(default=2.0, sa_column_kwargs=default(2))
     max_delay_ms: int = Field(default=300_000, sa_type=BigInteger, sa_column_kwargs=default(300_000))
-    overlap: OverlapPolicy = Field(default=OverlapPolicy.SKIP, sa_type=Text, sa_column_kwargs=default("skip"))
-    misfire: MisfirePolicy = Field(default=MisfirePolicy.LATEST, sa_type=Text, sa_column_kwargs=default("latest"))
-    on_lost: LostPolicy = Field(default=LostPolicy.RETRY, sa_type=Text, sa_column_kwargs=default("retry"))
-    tags: list[str] = Field(default_factory=list, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": text("'{}'")})  # type: ignore[call-overload]
+    overlap: OverlapPolicy = Field(
+        default=OverlapPolicy.SKIP, sa_type=stored(OverlapPolicy), sa_column_kwargs=default("skip")
+    )
+    misfire: MisfirePolicy = Field(
+        default=MisfirePolicy.LATEST, sa_type=stored(MisfirePolicy), sa_column_kwargs=default("latest")
+    )
+    on_lost: LostPolicy = Field(default=LostPolicy.RETRY, sa_type=stored(LostPolicy), sa_column_kwargs=default("retry"))
+    tags: list[str] = Field(
+        default_factory=list, sa_type=ARRAY(Text), sa_column_kwargs={"server_default": text("'{}'")}
+    )
 
-    status: TaskStatus = Field(default=TaskStatus.SCHEDULED, sa_type=String(20), sa_column_kwargs=default("scheduled"))
+    status: TaskStatus = Field(
+        default=TaskStatus.SCHEDULED, sa_type=stored(TaskStatus), sa_column_kwargs=default("scheduled")
+    )
     version: int = Field(default=1, sa_column_kwargs=default(1))
     next_run: datetime | None = Field(
         default=None, sa_type=INSTANT, description="the next nominal instant; null while paused and once ended"
@@ -130,8 +149,8 @@ class Run(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False)
     task_version: int = Field(default=1, sa_column_kwargs=default(1))
-    cause: RunCause = Field(default=RunCause.SCHEDULE, sa_type=Text, sa_column_kwargs=default("schedule"))
-    state: RunState = Field(default=RunState.SUCCEEDED, sa_type=Text)
+    cause: RunCause = Field(default=RunCause.SCHEDULE, sa_type=stored(RunCause), sa_column_kwargs=default("schedule"))
+    state: RunState = Field(sa_type=stored(RunState))
     scheduled_for: datetime = Field(sa_type=INSTANT)
     due_at: datetime = Field(sa_type=INSTANT)
     missed_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
@@ -155,7 +174,9 @@ class Run(SQLModel, table=True):
     success: bool | None = None
     response_headers: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     response_body: str | None = Field(default=None, sa_type=Text)
-    body_encoding: BodyEncoding = Field(default=BodyEncoding.UTF8, sa_type=Text, sa_column_kwargs=default("utf8"))
+    body_encoding: BodyEncoding = Field(
+        default=BodyEncoding.UTF8, sa_type=stored(BodyEncoding), sa_column_kwargs=default("utf8")
+    )
     body_truncated: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
     error_message: str | None = Field(default=None, sa_type=Text)
     duration_ms: int | None = Field(default=None, sa_type=BigInteger, description="of the last attempt")
@@ -170,10 +191,10 @@ class RunEvent(SQLModel, table=True):
 
     seq: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     at: datetime = Field(sa_type=INSTANT)
-    type: RunEventType = Field(sa_type=Text)
+    type: RunEventType = Field(sa_type=stored(RunEventType))
     task_id: UUID
     run_id: UUID
-    state: RunState = Field(sa_type=Text)
+    state: RunState = Field(sa_type=stored(RunState))
     attempt: int
     status_code: int | None = None
     error_message: str | None = Field(default=None, sa_type=Text)
@@ -181,7 +202,7 @@ class RunEvent(SQLModel, table=True):
 
 
 class RunEventCounter(SQLModel, table=True):
-    """The one row that numbers events. Whoever holds its lock commits next, so numbers have no gaps and no surprises."""
+    """The one row that numbers events. Whoever holds its lock commits next, so the numbers follow the commits."""
 
     __tablename__ = "run_event_counter"
     __table_args__ = (CheckConstraint("one", name="only_one"),)

@@ -1,0 +1,16 @@
+"""Runs migrations on the connection that `db.migrations` hands over; there is no other way in."""
+
+from alembic import context
+
+from db.migrations import is_ours
+from db.models import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    include_object=is_ours,
+    compare_type=True,
+    compare_server_default=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,32 @@
+"""The connection pool to Postgres."""
+
+from datetime import timedelta
+
+from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+STATEMENT_TIMEOUT = timedelta(seconds=30)
+IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
+
+
+def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngine:
+    """A pool of at most `pool_size` connections. The caller disposes of it.
+
+    Every session ends a transaction that idles, so that a process which stops in the middle of one
+    cannot hold its row locks for longer than a few seconds.
+    """
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=10,
+        connect_args={
+            "timeout": 5,
+            "server_settings": {
+                "application_name": application_name,
+                "timezone": "UTC",
+                "statement_timeout": str(int(STATEMENT_TIMEOUT.total_seconds() * 1000)),
+                "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
+            },
+        },
+    )

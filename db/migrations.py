@@ -1,0 +1,62 @@
+"""Brings a database to the present schema, and tells whether the models have moved on without a migration."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.models import metadata, utc_now
+from db.statements import partitions
+
+SCRIPTS = Path(__file__).parent.parent / "alembic"
+# Two migrations at once wait for each other. Any number will do, as long as every version takes the same.
+ADVISORY_LOCK = 0x44_75_65_74_69_6D_65
+
+
+def is_ours(_object: Any, name: str | None, kind: str, _reflected: bool, _counterpart: Any) -> bool:  # noqa: FBT001 (alembic's signature)
+    """Partitions come and go by the day and are in no model."""
+    return not (kind == "table" and name is not None and name.startswith("task_results_"))
+
+
+def config_for(connection: Connection) -> Config:
+    """Alembic's configuration, made here and not read from a file."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(connection: Connection) -> None:
+    """Runs what is missing, in the connection's transaction."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+    command.upgrade(config_for(connection), "head")
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Brings the database to the present schema in one transaction: all of it, or nothing."""
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade)
+        today = utc_now().date()
+        for day in await partitions.missing(connection, today):
+            await partitions.make(connection, day)
+
+
+def differences(connection: Connection) -> list[Any]:
+    """What a migration would have to change to make the database equal the models; empty when they agree."""
+    context = MigrationContext.configure(
+        connection, opts={"include_object": is_ours, "compare_type": True, "compare_server_default": True}
+    )
+    found: list[Any] = compare_metadata(context, metadata)
+    return found
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the database has the schema that this version of the code was written for."""
+    head = ScriptDirectory.from_config(config_for(connection)).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision() == head
