@@ -1,0 +1,72 @@
+"""A task's trigger between the columns that keep it and the value that `jobs.schedule` reckons with."""
+
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from db.states import TriggerType
+from jobs.schedule import Cron, Interval, OneOff, Trigger
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class TriggerColumns(Protocol):
+    """Whatever carries a task's trigger columns: a `Task`, or a row of a statement that selected them."""
+
+    @property
+    def trigger_type(self) -> str: ...
+    @property
+    def trigger_time(self) -> datetime | None: ...
+    @property
+    def cron_expr(self) -> str | None: ...
+    @property
+    def timezone(self) -> str: ...
+    @property
+    def every_ms(self) -> int | None: ...
+    @property
+    def start_at(self) -> datetime | None: ...
+    @property
+    def end_at(self) -> datetime | None: ...
+    @property
+    def jitter_ms(self) -> int: ...
+
+
+def trigger_of(row: TriggerColumns | Any) -> Trigger:
+    """The trigger that the columns hold. A row of plain SQL types it as `Any`; its `trigger_type` may be text.
+
+    Raises `ValueError` when a column that the type needs is null, which no row that Duetime wrote has.
+    """
+    if row.trigger_type == TriggerType.ONE_OFF and row.trigger_time is not None:
+        return OneOff(at=row.trigger_time)
+    jitter = row.jitter_ms * MILLISECOND
+    if row.trigger_type == TriggerType.CRON and row.cron_expr is not None:
+        return Cron(
+            expression=row.cron_expr, timezone=row.timezone, start_at=row.start_at, end_at=row.end_at, jitter=jitter
+        )
+    if row.trigger_type == TriggerType.INTERVAL and row.every_ms is not None and row.start_at is not None:
+        return Interval(every=row.every_ms * MILLISECOND, start_at=row.start_at, end_at=row.end_at, jitter=jitter)
+    raise ValueError(f"A {row.trigger_type} trigger lacks its columns")
+
+
+def columns_of(trigger: Trigger) -> dict[str, Any]:
+    """All trigger columns of a task, those of the other types empty."""
+    columns: dict[str, Any] = {
+        "trigger_time": None,
+        "cron_expr": None,
+        "timezone": "UTC",
+        "every_ms": None,
+        "start_at": None,
+        "end_at": None,
+        "jitter_ms": 0,
+    }
+    match trigger:
+        case OneOff():
+            return columns | {"trigger_type": TriggerType.ONE_OFF, "trigger_time": trigger.at}
+        case Cron():
+            own = {"trigger_type": TriggerType.CRON, "cron_expr": trigger.expression, "timezone": trigger.timezone}
+        case Interval():
+            own = {"trigger_type": TriggerType.INTERVAL, "every_ms": trigger.every // MILLISECOND}
+    return (
+        columns
+        | own
+        | {"start_at": trigger.start_at, "end_at": trigger.end_at, "jitter_ms": trigger.jitter // MILLISECOND}
+    )
