@@ -1,0 +1,66 @@
+"""Where Redis is, and how much one worker does at once."""
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SHAPE = "redis://user:password@host:port/number, or rediss:// for TLS"
+
+
+def check_redis_url(text: str) -> None:
+    """ValueError when `text` is no Redis URL; it says what is wrong without repeating the password."""
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        raise ValueError(
+            f"cannot be read; write {SHAPE}, with special characters in the password percent-encoded (/ as %2F)"
+        ) from None
+    if url.scheme not in ("redis", "rediss"):
+        raise ValueError(f"must begin with redis:// or rediss://, as in {SHAPE}")
+    if not url.hostname:
+        raise ValueError(f"names no host; write {SHAPE}")
+    if port == 0:
+        raise ValueError("the port must be a whole number from 1 to 65535")
+    if url.path not in ("", "/") and not (url.path[1:].isascii() and url.path[1:].isdigit()):
+        raise ValueError(f"the database must be a number, as /0; write {SHAPE}")
+    if url.query or url.fragment:
+        raise ValueError(f"takes no parameters; write {SHAPE}")
+
+
+class JobsSettings(BaseSettings):
+    """Read from the environment and from `.env` in the current folder; an empty value counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DUETIME_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    redis_url: str | None = Field(default=None, validation_alias="REDIS_URL", repr=False, description=SHAPE)
+    slots: int = Field(
+        default=200, ge=2, le=1000, description="a whole number from 2 to 1000: attempts that one worker makes at once"
+    )
+    grace_seconds: float = Field(
+        default=25,
+        ge=0,
+        le=3600,
+        description="a number of seconds from 0 to 3600: how long a stopping worker lets its attempts end",
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _readable(cls, text: str | None) -> str | None:
+        if text is not None:
+            check_redis_url(text)
+        return text
+
+    @property
+    def grace(self) -> timedelta:
+        """How long a stopping worker lets its attempts end."""
+        return timedelta(seconds=self.grace_seconds)
