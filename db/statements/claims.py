@@ -1,0 +1,202 @@
+"""Statements by which a worker takes what is due. All rows of a batch go through each statement at once."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.states import RunState, TaskStatus
+
+ACTION = """
+    t.method, t.url, t.host, CAST(t.headers AS text) AS headers, CAST(t.payload AS text) AS payload, t.timeout_ms,
+    t.redirects, t.max_attempts, t.initial_delay_ms, t.backoff_factor, t.max_delay_ms,
+    t.trigger_type = 'one-off' AS one_off
+"""
+
+# NO KEY: a plain FOR UPDATE would skip a task merely because a row that refers to it is being inserted.
+LOCK_DUE_TASKS = text(f"""
+SELECT t.id, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at, t.end_at,
+       t.jitter_ms, t.next_run, t.due_at, t.overlap, {ACTION}
+FROM tasks t
+WHERE t.due_at <= :now AND t.due_at > :since AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
+ORDER BY t.due_at
+LIMIT :limit
+FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+UNFINISHED = text("""
+SELECT DISTINCT task_id FROM task_results WHERE finished_at IS NULL AND task_id = ANY(CAST(:task_ids AS uuid[]))
+""")
+
+MOVE_TASKS = text("""
+UPDATE tasks t SET next_run = m.next_run, due_at = m.due_at, status = m.status
+FROM unnest(
+    CAST(:ids AS uuid[]), CAST(:next_runs AS timestamptz[]), CAST(:due_ats AS timestamptz[]), CAST(:statuses AS text[])
+) AS m (id, next_run, due_at, status)
+WHERE t.id = m.id
+""")
+
+INSERT_RUNS = text("""
+INSERT INTO task_results (
+    id, task_id, task_version, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id, epoch,
+    attempt, attempt_started_at, run_at, finished_at, success, error_message, created_at
+)
+SELECT r.id, r.task_id, r.task_version, 'schedule', r.state, r.scheduled_for, r.due_at, r.missed_count, r.missed_since,
+       CASE WHEN r.state = 'running' THEN CAST(:worker_id AS uuid) END, 1,
+       CASE WHEN r.state = 'running' THEN 1 ELSE 0 END,
+       CASE WHEN r.state = 'running' THEN CAST(:now AS timestamptz) END,
+       CASE WHEN r.state = 'running' THEN CAST(:now AS timestamptz) END,
+       CASE WHEN r.state <> 'running' THEN CAST(:now AS timestamptz) END,
+       NULL, r.error_message, :now
+FROM unnest(
+    CAST(:ids AS uuid[]), CAST(:task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:states AS text[]),
+    CAST(:scheduled_fors AS timestamptz[]), CAST(:due_ats AS timestamptz[]), CAST(:missed_counts AS bigint[]),
+    CAST(:missed_sinces AS timestamptz[]), CAST(:error_messages AS text[])
+) AS r (id, task_id, task_version, state, scheduled_for, due_at, missed_count, missed_since, error_message)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+""")
+
+START_RETRIES = text(f"""
+WITH due AS (
+    SELECT r.id FROM task_results r JOIN tasks t ON t.id = r.task_id
+    WHERE r.next_attempt_at <= :now AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
+    ORDER BY r.next_attempt_at
+    LIMIT :limit
+    FOR NO KEY UPDATE OF r SKIP LOCKED
+)
+UPDATE task_results r
+SET state = 'running', worker_id = :worker_id, epoch = r.epoch + 1, attempt = r.attempt + 1, next_attempt_at = NULL,
+    attempt_started_at = :now, run_at = COALESCE(r.run_at, :now)
+FROM due, tasks t
+WHERE r.id = due.id AND t.id = r.task_id
+RETURNING r.id AS run_id, r.task_id, r.epoch, r.attempt, r.scheduled_for, r.due_at, {ACTION}
+""")
+
+NEXT_DUE = text("""
+SELECT least(
+    (SELECT min(t.due_at) FROM tasks t
+     WHERE t.due_at > :since AND t.due_at < :before AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))),
+    (SELECT min(r.next_attempt_at) FROM task_results r WHERE r.next_attempt_at < :before)
+)
+""")
+
+NEAR = text("""
+SELECT min(due_at) FROM (
+    SELECT due_at FROM tasks WHERE due_at > :now AND due_at <= :until
+    UNION ALL
+    SELECT next_attempt_at FROM task_results WHERE next_attempt_at > :now AND next_attempt_at <= :until
+) near
+GROUP BY floor(extract(epoch FROM due_at) * 10)
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run for one instant, as its claim makes it: running, or already final."""
+
+    id: UUID
+    task_id: UUID
+    task_version: int
+    state: RunState
+    scheduled_for: datetime
+    due_at: datetime
+    missed_count: int = 0
+    missed_since: datetime | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Where a claim leaves a task: its next instant, and the moment at which that one is due."""
+
+    task_id: UUID
+    next_run: datetime | None
+    due_at: datetime | None
+    status: TaskStatus
+
+
+async def lock_due_tasks(
+    connection: AsyncConnection, *, now: datetime, since: datetime, hosts_excluded: Collection[str], limit: int
+) -> Sequence[Row[Any]]:
+    """Locks up to `limit` tasks that became due after `since`, leaving out what other workers hold.
+
+    `since` spares a claim that runs all the time the dead index entries of everything claimed before.
+    """
+    found = await connection.execute(
+        LOCK_DUE_TASKS, {"now": now, "since": since, "hosts_excluded": list(hosts_excluded), "limit": limit}
+    )
+    return found.all()
+
+
+async def unfinished(connection: AsyncConnection, *, task_ids: Sequence[UUID]) -> set[UUID]:
+    """Which of the tasks have a run that is not finished. To be asked once the tasks are locked, not before."""
+    found = await connection.execute(UNFINISHED, {"task_ids": list(task_ids)})
+    return set(found.scalars())
+
+
+async def move_tasks(connection: AsyncConnection, *, moves: Sequence[Move]) -> None:
+    """Advances the tasks that this transaction has locked."""
+    await connection.execute(
+        MOVE_TASKS,
+        {
+            "ids": [move.task_id for move in moves],
+            "next_runs": [move.next_run for move in moves],
+            "due_ats": [move.due_at for move in moves],
+            "statuses": [move.status for move in moves],
+        },
+    )
+
+
+async def insert_runs(
+    connection: AsyncConnection, *, runs: Sequence[NewRun], worker_id: UUID, now: datetime
+) -> set[UUID]:
+    """Makes the runs and tells which are new: an instant that already has one (after a restore, say) gets no second."""
+    made = await connection.execute(
+        INSERT_RUNS,
+        {
+            "worker_id": worker_id,
+            "now": now,
+            "ids": [run.id for run in runs],
+            "task_ids": [run.task_id for run in runs],
+            "task_versions": [run.task_version for run in runs],
+            "states": [run.state for run in runs],
+            "scheduled_fors": [run.scheduled_for for run in runs],
+            "due_ats": [run.due_at for run in runs],
+            "missed_counts": [run.missed_count for run in runs],
+            "missed_sinces": [run.missed_since for run in runs],
+            "error_messages": [run.error_message for run in runs],
+        },
+    )
+    return set(made.scalars())
+
+
+async def start_retries(
+    connection: AsyncConnection, *, worker_id: UUID, now: datetime, hosts_excluded: Collection[str], limit: int
+) -> Sequence[Row[Any]]:
+    """Takes up to `limit` waiting runs whose next attempt is due."""
+    taken = await connection.execute(
+        START_RETRIES, {"worker_id": worker_id, "now": now, "hosts_excluded": list(hosts_excluded), "limit": limit}
+    )
+    return taken.all()
+
+
+async def next_due(
+    connection: AsyncConnection, *, since: datetime, before: datetime, hosts_excluded: Collection[str]
+) -> datetime | None:
+    """The first moment before `before` at which anything is due, whether or not another worker has it locked."""
+    found = await connection.execute(
+        NEXT_DUE, {"since": since, "before": before, "hosts_excluded": list(hosts_excluded)}
+    )
+    moment: datetime | None = found.scalar_one()
+    return moment
+
+
+async def near(connection: AsyncConnection, *, now: datetime, until: datetime) -> list[datetime]:
+    """The first due moment in each 100 ms between `now` and `until` in which anything is due."""
+    found = await connection.execute(NEAR, {"now": now, "until": until})
+    return list(found.scalars())

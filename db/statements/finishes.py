@@ -1,0 +1,102 @@
+"""The statement that writes how attempts ended, a batch at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.states import BodyEncoding, RunState
+
+LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
+
+FINISH = text("""
+UPDATE task_results r
+SET state = f.state, worker_id = NULL, next_attempt_at = f.next_attempt_at, attempt_started_at = f.started_at,
+    run_at = CASE WHEN r.attempt = 1 THEN f.started_at ELSE r.run_at END,
+    finished_at = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.ended_at END,
+    success = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.state = 'succeeded' END,
+    status_code = f.status_code, response_headers = CAST(f.response_headers AS jsonb), response_body = f.response_body,
+    body_encoding = f.body_encoding, body_truncated = f.body_truncated, error_message = f.error_message,
+    duration_ms = f.duration_ms,
+    attempts = r.attempts || jsonb_build_object(
+        'number', r.attempt, 'started_at', f.started_at, 'finished_at', f.ended_at, 'duration_ms', f.duration_ms,
+        'status_code', f.status_code, 'error_message', f.error_message, 'next_attempt_at', f.next_attempt_at)
+FROM unnest(
+    CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
+    CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
+    CAST(:response_headers AS text[]), CAST(:response_bodies AS text[]), CAST(:body_encodings AS text[]),
+    CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[])
+) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
+        body_encoding, body_truncated, error_message, duration_ms)
+WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
+RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms
+""")
+
+COMPLETE_ONE_OFFS = text("""
+UPDATE tasks SET status = 'completed'
+WHERE id = ANY(CAST(:ids AS uuid[])) AND trigger_type = 'one-off' AND status = 'scheduled' AND next_run IS NULL
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How one attempt ended, and what that makes of its run. `response_headers` is JSON text."""
+
+    run_id: UUID
+    task_id: UUID
+    epoch: int
+    one_off: bool
+    state: RunState
+    started_at: datetime
+    ended_at: datetime
+    next_attempt_at: datetime | None
+    duration_ms: int
+    status_code: int | None
+    response_headers: str | None
+    response_body: str | None
+    body_encoding: BodyEncoding
+    body_truncated: bool
+    error_message: str | None
+
+    @property
+    def completes(self) -> UUID | None:
+        """The one-off task that this ends, if it ends one."""
+        return self.task_id if self.one_off and self.state is not RunState.RETRYING else None
+
+
+async def lock_tasks(connection: AsyncConnection, *, ids: Sequence[UUID]) -> None:
+    """Locks tasks in the order of their ids, as everything does that also changes their runs: so none waits in a ring."""
+    await connection.execute(LOCK_TASKS, {"ids": list(ids)})
+
+
+async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish]) -> Sequence[Row[Any]]:
+    """Writes how the attempts ended. A run that was meanwhile taken from this worker is left as it is, and not returned."""
+    done = await connection.execute(
+        FINISH,
+        {
+            "worker_id": worker_id,
+            "run_ids": [f.run_id for f in finishes],
+            "epochs": [f.epoch for f in finishes],
+            "states": [f.state for f in finishes],
+            "started_ats": [f.started_at for f in finishes],
+            "ended_ats": [f.ended_at for f in finishes],
+            "next_attempt_ats": [f.next_attempt_at for f in finishes],
+            "status_codes": [f.status_code for f in finishes],
+            "response_headers": [f.response_headers for f in finishes],
+            "response_bodies": [f.response_body for f in finishes],
+            "body_encodings": [f.body_encoding for f in finishes],
+            "body_truncateds": [f.body_truncated for f in finishes],
+            "error_messages": [f.error_message for f in finishes],
+            "durations_ms": [f.duration_ms for f in finishes],
+        },
+    )
+    return done.all()
+
+
+async def complete_one_offs(connection: AsyncConnection, *, ids: Sequence[UUID]) -> None:
+    """Ends one-off tasks, once the run of their one instant has ended."""
+    await connection.execute(COMPLETE_ONE_OFFS, {"ids": list(ids)})

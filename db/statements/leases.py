@@ -1,0 +1,121 @@
+"""Statements about workers' leases, and about the runs of workers that lost theirs.
+
+A lease is one row per worker, judged by the database's clock alone.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+LEASE = timedelta(seconds=5)
+"""A worker that has not renewed for this long has lost its runs."""
+
+RENEW = text("""
+INSERT INTO workers (id, host, pid, slots) VALUES (:id, :host, :pid, :slots)
+ON CONFLICT (id) DO UPDATE SET renewed_at = clock_timestamp()
+RETURNING renewed_at
+""")
+
+LOCK_LOST_TASKS = text("""
+SELECT t.id FROM tasks t
+WHERE t.id IN (
+    SELECT r.task_id FROM task_results r
+    WHERE r.worker_id IS NOT NULL
+      AND NOT EXISTS (
+          SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
+      )
+    LIMIT :limit
+)
+ORDER BY t.id
+FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+END_ATTEMPTS = """
+UPDATE task_results r
+SET state = CASE WHEN t.on_lost = 'retry' THEN 'retrying' ELSE 'unknown' END,
+    next_attempt_at = CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END,
+    finished_at = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
+    success = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE false END,
+    worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
+    attempts = r.attempts || jsonb_build_object(
+        'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
+        'duration_ms', NULL, 'status_code', NULL, 'error_message', CAST(:reason AS text),
+        'next_attempt_at', CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
+FROM tasks t
+WHERE t.id = r.task_id AND {which}
+RETURNING r.id, r.task_id, r.state, r.attempt, r.error_message, t.trigger_type = 'one-off' AS one_off
+"""
+
+RESCUE = text(
+    END_ATTEMPTS.format(
+        which="""
+    r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.worker_id IS NOT NULL AND NOT EXISTS (
+        SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
+    )"""
+    )
+)
+
+LOCK_TASKS_OF_WORKER = text("""
+SELECT t.id FROM tasks t
+WHERE t.id IN (
+    SELECT r.task_id FROM task_results r
+    WHERE r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))
+)
+ORDER BY t.id
+FOR NO KEY UPDATE
+""")
+
+GIVE_BACK = text(
+    END_ATTEMPTS.format(which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
+)
+
+RETIRE = text("DELETE FROM workers WHERE id = :id")
+
+FORGET = text("""
+DELETE FROM workers w
+WHERE w.renewed_at < clock_timestamp() - interval '1 minute'
+  AND NOT EXISTS (SELECT FROM task_results r WHERE r.worker_id = w.id)
+""")
+
+
+async def renew(connection: AsyncConnection, *, worker_id: UUID, host: str, pid: int, slots: int) -> datetime:
+    """Renews the lease, or takes it for the first time, and returns the database's clock."""
+    renewed = await connection.execute(RENEW, {"id": worker_id, "host": host, "pid": pid, "slots": slots})
+    moment: datetime = renewed.scalar_one()
+    return moment
+
+
+async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[Row[Any]]:
+    """Takes up to `limit` tasks' attempts from workers whose lease has run out, and returns their runs."""
+    lost = await connection.execute(LOCK_LOST_TASKS, {"lease": LEASE, "limit": limit})
+    task_ids = list(lost.scalars())
+    if not task_ids:
+        return []
+    rescued = await connection.execute(
+        RESCUE, {"now": now, "lease": LEASE, "task_ids": task_ids, "reason": "the worker was lost during the attempt"}
+    )
+    return rescued.all()
+
+
+async def give_back(
+    connection: AsyncConnection, *, worker_id: UUID, run_ids_kept: Collection[UUID], now: datetime, reason: str
+) -> Sequence[Row[Any]]:
+    """Ends the attempts that a living worker holds without carrying them out, all but `run_ids_kept`."""
+    held = {"worker_id": worker_id, "run_ids_kept": list(run_ids_kept)}
+    await connection.execute(LOCK_TASKS_OF_WORKER, held)
+    given = await connection.execute(GIVE_BACK, held | {"now": now, "reason": reason})
+    return given.all()
+
+
+async def retire(connection: AsyncConnection, *, worker_id: UUID) -> None:
+    """Ends the lease of a worker that has given everything back."""
+    await connection.execute(RETIRE, {"id": worker_id})
+
+
+async def forget_lost_workers(connection: AsyncConnection) -> None:
+    """Removes workers that are long gone and have nothing left to rescue."""
+    await connection.execute(FORGET)

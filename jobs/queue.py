@@ -1,0 +1,151 @@
+"""What goes through Redis: wake-ups for workers (arq jobs) and pokes for API processes. All of it can be lost.
+
+Nothing here decides what is due; Postgres does. A lost wake-up costs lateness until the next sweep, never a run.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+from uuid import uuid4
+
+from arq.connections import ArqRedis
+from redis.asyncio import ConnectionPool
+from redis.exceptions import RedisError
+
+logger = logging.getLogger(__name__)
+
+QUEUE_NAME = "duetime:dispatch"
+DISPATCH_JOB = "dispatch"
+EVENTS_CHANNEL = "duetime:events"
+
+BUCKET = timedelta(milliseconds=100)
+HORIZON = timedelta(seconds=3)
+"""Only instants this near are put into Redis; the sweep brings the others when they come nearer."""
+
+NEAR = 2 * BUCKET + timedelta(milliseconds=50)
+"""A dispatch job is open from one bucket before its own until its end, and a job that is open swallows another of its
+id. What is due sooner than this gets a job of its own."""
+
+CONNECT_TIMEOUT = timedelta(seconds=1)
+ANSWER_TIMEOUT = timedelta(seconds=2)
+AWAY = (RedisError, OSError, TimeoutError)
+
+
+class Unreachable(Exception):
+    """Redis cannot be reached."""
+
+
+def bucket_of(instant: datetime) -> int:
+    """The number of the 100 ms since the Unix epoch that `instant` lies in."""
+    return (instant - datetime.fromtimestamp(0, UTC)) // BUCKET
+
+
+def bucket_start(bucket: int) -> datetime:
+    """When a bucket begins; it ends where the next one begins."""
+    return datetime.fromtimestamp(0, UTC) + bucket * BUCKET
+
+
+def encode(job: dict[str, Any]) -> bytes:
+    """Jobs are kept as JSON: arq's default, pickle, would let whoever writes to Redis run code here."""
+    return json.dumps(job, default=str).encode()
+
+
+def open_redis(redis_url: str) -> ArqRedis:
+    """A pool that connects when first used. A Redis that hangs is given up after a second or two."""
+    pool = ConnectionPool.from_url(
+        redis_url,
+        socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
+        socket_timeout=ANSWER_TIMEOUT.total_seconds(),
+        health_check_interval=0,
+    )
+    redis = ArqRedis(pool, job_serializer=encode, job_deserializer=json.loads, default_queue_name=QUEUE_NAME)
+    redis.auto_close_connection_pool = True
+    return redis
+
+
+class Queue:
+    """One process's way to Redis. Whoever opens it closes it."""
+
+    def __init__(self, redis: ArqRedis) -> None:
+        self._redis = redis
+        self._away = False
+
+    @classmethod
+    def open(cls, redis_url: str) -> Self:
+        """Connects lazily, so that a process starts while Redis is away."""
+        return cls(open_redis(redis_url))
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._redis.aclose()
+
+    async def ping(self) -> None:
+        """Returns once Redis has answered. Raises `Unreachable`."""
+        try:
+            await self._redis.ping()
+        except AWAY as error:
+            raise Unreachable(str(error)) from error
+
+    async def wake(self, due: Iterable[datetime], *, now: datetime) -> bool:
+        """Has a worker awake at each of the instants that lie within the horizon. To be called after the commit.
+
+        Returns whether Redis took them. It never raises for an absent Redis, since the sweep finds the rows anyway.
+        """
+        soonest: dict[int, datetime] = {}
+        for instant in due:
+            if instant - now <= HORIZON:
+                bucket = bucket_of(max(instant, now))
+                soonest[bucket] = min(instant, soonest.get(bucket, instant))
+        try:
+            for bucket, instant in soonest.items():
+                await self._enqueue(bucket, at_once=instant - now <= NEAR)
+        except AWAY as error:
+            self._say_away(error)
+            return False
+        return True
+
+    async def wake_another(self, bucket: int) -> None:
+        """Has a further worker look at this bucket at once, since the caller has no slot left. Never raises."""
+        try:
+            await self._enqueue(bucket, at_once=True)
+        except AWAY as error:
+            self._say_away(error)
+
+    async def _enqueue(self, bucket: int, *, at_once: bool) -> None:
+        # None as the answer is no proof of a wake-up (the job may just be ending), and nothing relies on it.
+        if at_once:
+            await self._redis.enqueue_job(DISPATCH_JOB, bucket, _job_id=f"{DISPATCH_JOB}:{bucket}:{uuid4().hex}")
+        else:
+            await self._redis.enqueue_job(
+                DISPATCH_JOB,
+                bucket,
+                _job_id=f"{DISPATCH_JOB}:{bucket}",
+                _defer_until=bucket_start(bucket) - BUCKET,
+            )
+        self._away = False
+
+    async def poke(self) -> None:
+        """Tells API processes that events were committed. Never raises; they also look by themselves."""
+        try:
+            await self._redis.publish(EVENTS_CHANNEL, b"")
+        except AWAY as error:
+            self._say_away(error)
+
+    async def pokes(self) -> AsyncIterator[None]:
+        """Yields once when listening and then on each poke. Raises `Unreachable` when Redis is away."""
+        try:
+            async with aclosing(self._redis.pubsub()) as channel:
+                await channel.subscribe(EVENTS_CHANNEL)
+                while True:
+                    if await channel.get_message(timeout=ANSWER_TIMEOUT.total_seconds()) is not None:
+                        yield
+        except AWAY as error:
+            raise Unreachable(str(error)) from error
+
+    def _say_away(self, error: BaseException) -> None:
+        if not self._away:
+            logger.warning("Redis is away: tasks go on firing from Postgres. action=redis_away error=%s", error)
+        self._away = True
