@@ -1,0 +1,141 @@
+"""The private folder that holds the local stack's data, and the lock that lets one instance at a time into it."""
+
+import errno
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from duetime.errors import CannotStart
+
+LOCK = "duetime.lock"
+# What a new volume or a file manager puts into a folder that is otherwise empty.
+NOT_OURS_BUT_HARMLESS = {"lost+found", ".DS_Store"}
+# Servers of an instance that was killed need this long at most to end (see `postgres.STOP`).
+LAST_INSTANCE_ENDS_WITHIN = timedelta(seconds=45)
+LARGEST_LOG = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFolder:
+    """An open data folder. The servers inherit `lock`, so that it is free only when the last of them has ended."""
+
+    path: Path
+    lock: int
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the servers' own logs."""
+        return self.path / "logs"
+
+    def log(self, name: str) -> Path:
+        """The log file of one server; one that has grown large is put aside."""
+        path = self.logs / f"{name}.log"
+        if path.exists() and path.stat().st_size > LARGEST_LOG:
+            path.replace(path.with_suffix(".old.log"))
+        self.give_to_owner(path)
+        return path
+
+    def secret(self, name: str) -> str:
+        """The secret kept under this name, made the first time it is asked for."""
+        path = self.path / name
+        if not path.exists():
+            unfinished = path.with_suffix(".new")
+            unfinished.touch(mode=0o600)
+            unfinished.write_text(secrets.token_urlsafe(24))
+            self.give_to_owner(unfinished)
+            unfinished.replace(path)
+        return path.read_text()
+
+    def give_to_owner(self, path: Path) -> None:
+        """Makes a file private, and the folder owner's: root may start once what an ordinary user starts otherwise."""
+        path.touch(mode=0o600)
+        if os.geteuid() == 0:
+            owner = self.path.stat()
+            os.chown(path, owner.st_uid, -1)
+
+
+@contextmanager
+def open_data_folder(path: Path) -> Iterator[DataFolder]:
+    """Makes the folder where it is missing, and holds its lock. CannotStart when it is in use or cannot be used."""
+    try:
+        make(path)
+        lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise CannotStart(unusable(path, error)) from None
+    folder = DataFolder(path=path, lock=lock)
+    try:
+        take(folder)
+        try:
+            path.chmod(0o700)
+            # Wherever the folder is, the git tree around it stays clean.
+            (path / ".gitignore").write_text("*\n")
+            folder.logs.mkdir(mode=0o700, exist_ok=True)
+            for name in (LOCK, ".gitignore"):
+                folder.give_to_owner(path / name)
+        except OSError as error:
+            raise CannotStart(unusable(path, error)) from None
+        yield folder
+    finally:
+        os.close(lock)
+
+
+def make(path: Path) -> None:
+    """Makes the folder, unless what is there is plainly something else."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    present = {entry.name for entry in path.iterdir()} - NOT_OURS_BUT_HARMLESS
+    if present and LOCK not in present:
+        raise CannotStart(
+            f"the data folder {path} holds other things; name a new or an empty folder with DUETIME_DATA_DIR"
+        )
+
+
+def unusable(path: Path, error: OSError) -> str:
+    """The one line for a folder that the file system refuses."""
+    return (
+        f"the data folder {path} cannot be used: {error.strerror}"
+        f"{f' ({error.filename})' if error.filename else ''}; make it writable or name another with DUETIME_DATA_DIR"
+    )
+
+
+def take(folder: DataFolder) -> None:
+    """Takes the lock, waiting for the servers of an instance that was killed, but not for one that lives."""
+    give_up_at = time.monotonic() + LAST_INSTANCE_ENDS_WITHIN.total_seconds()
+    while True:
+        try:
+            fcntl.flock(folder.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise CannotStart(unusable(folder.path, error)) from None
+        else:
+            break
+        holder = os.pread(folder.lock, 20, 0).decode(errors="replace").strip()
+        if not holder.isdigit() or lives(int(holder)):
+            raise CannotStart(
+                f"the data folder {folder.path} is in use by another Duetime (process {holder or 'unknown'}); "
+                "stop that one, or name another folder with DUETIME_DATA_DIR"
+            )
+        if time.monotonic() > give_up_at:
+            raise CannotStart(
+                f"the servers of an earlier Duetime (process {holder}) still use the data folder "
+                f"{folder.path}; end them"
+            )
+        time.sleep(0.05)
+    os.ftruncate(folder.lock, 0)
+    os.pwrite(folder.lock, f"{os.getpid()}\n".encode(), 0)
+
+
+def lives(pid: int) -> bool:
+    """Whether there is a process of this number, whoever owns it."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
