@@ -1,12 +1,69 @@
-"""A task's trigger between the columns that keep it and the value that `jobs.schedule` reckons with."""
+"""A task's trigger: as it is asked for, as `jobs.schedule` reckons with it, and in the columns that keep it."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from db.states import TriggerType
+from jobs import schedule
 from jobs.schedule import Cron, Interval, OneOff, Trigger
 
 MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneOffDraft:
+    """Once, at an instant; unchecked."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronDraft:
+    """By a cron expression; unchecked."""
+
+    expression: str
+    timezone: str = "UTC"
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    jitter_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalDraft:
+    """Every so often; unchecked."""
+
+    every_ms: int
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    jitter_ms: int = 0
+
+
+TriggerDraft = OneOffDraft | CronDraft | IntervalDraft
+
+
+def accept(draft: TriggerDraft, *, now: datetime) -> Trigger:
+    """The trigger that was asked for. Raises `jobs.schedule.InvalidTrigger` with every problem at once."""
+    match draft:
+        case OneOffDraft():
+            return schedule.one_off(draft.at, now=now)
+        case CronDraft():
+            return schedule.cron(
+                draft.expression,
+                timezone=draft.timezone,
+                start_at=draft.start_at,
+                end_at=draft.end_at,
+                jitter=draft.jitter_ms * MILLISECOND,
+                now=now,
+            )
+        case IntervalDraft():
+            return schedule.interval(
+                draft.every_ms * MILLISECOND,
+                start_at=draft.start_at,
+                end_at=draft.end_at,
+                jitter=draft.jitter_ms * MILLISECOND,
+                now=now,
+            )
 
 
 class TriggerColumns(Protocol):

@@ -1,0 +1,176 @@
+"""What a task calls: the HTTP request, checked when the task is made so that its form cannot fail it once it is due."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from jobs import json_value
+from jobs.refusals import Problem
+
+MAX_URL_LENGTH = 2_000
+MAX_HEADERS = 100
+MAX_HEADERS_BYTES = 32 * 1024
+MAX_PAYLOAD_BYTES = 256 * 1024
+MAX_TIMEOUT_MS = 3_600_000
+MAX_REDIRECTS = 5
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A field name, RFC 9110 section 5.6.2."""
+
+CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+"""What a field value cannot hold, RFC 9110 section 5.5. A tab can stay."""
+
+NO_URL_CHARACTER = re.compile(r'[\x00-\x20\x7f-\xa0<>"{}|\\^`\u2028\u2029\ud800-\udfff]')
+"""RFC 3986 has none of these; other characters beyond ASCII are sent percent-encoded."""
+
+NO_HOST_CHARACTER = re.compile(r"[%!$&'()*+,;=~]")
+
+REFUSED_HEADERS = {
+    "host": "is made from the URL",
+    "content-length": "is made from the payload",
+    "transfer-encoding": "is made from the payload",
+    "expect": "is not supported",
+    **dict.fromkeys(
+        ("connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "upgrade"),
+        "concerns one connection only, and connections are shared",
+    ),
+}
+
+
+class HttpMethod(StrEnum):
+    """The methods that a task may call with."""
+
+    GET = "GET"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+    HEAD = "HEAD"
+    OPTIONS = "OPTIONS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionDraft:
+    """An action as it was asked for, unchecked. A header's value of None was not given."""
+
+    url: str
+    method: str = HttpMethod.GET
+    headers: Sequence[tuple[str, str | None]] = field(default=())
+    payload: Any = None
+    timeout_ms: int = 30_000
+    redirects: int = 0
+
+
+def check(draft: ActionDraft) -> tuple[dict[str, Any], list[Problem]]:
+    """The task's columns for this action, and every problem with it; the columns count only when there is none."""
+    host, url_problems = "", []
+    try:
+        host = host_of(read_url(draft.url))
+    except ValueError as error:
+        url_problems = [Problem(("url",), str(error))]
+    headers = {name: (value or "").strip(" \t") for name, value in draft.headers}
+    problems = [
+        *method_problems(draft.method),
+        *url_problems,
+        *header_problems(draft.headers),
+        *payload_problems(draft.payload),
+        *bound_problems(draft),
+    ]
+    columns = {
+        "method": draft.method.upper(),
+        "url": draft.url,
+        "host": host,
+        "headers": headers or None,
+        "payload": draft.payload,
+        "timeout_ms": draft.timeout_ms,
+        "redirects": draft.redirects,
+    }
+    return columns, problems
+
+
+def method_problems(method: str) -> Iterator[Problem]:
+    """GraphQL's enum leaves nothing to find here; REST takes any text."""
+    if method.upper() not in list(HttpMethod):
+        yield Problem(("method",), f"{method[:20]!r} is not one of {', '.join(HttpMethod)}")
+
+
+def read_url(url: str) -> SplitResult:
+    """The URL in its parts. Raises `ValueError`, whose text says what is wrong."""
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError(f"has {len(url):,} characters; at most {MAX_URL_LENGTH:,} are accepted")
+    if found := NO_URL_CHARACTER.search(url):
+        raise ValueError(f"holds the character {found.group()!r}, which a URL must percent-encode")
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError as error:
+        raise ValueError(f"cannot be read as a URL: {error}") from error
+    if split.scheme not in DEFAULT_PORTS:
+        raise ValueError("must begin with http:// or https://")
+    if "@" in split.netloc:
+        raise ValueError("holds a user name or password; send them in an Authorization header instead")
+    if not split.hostname:
+        raise ValueError("names no host")
+    if port == 0:
+        raise ValueError("names port 0; ports are 1 to 65535")
+    if ":" not in split.hostname and NO_HOST_CHARACTER.search(split.hostname):
+        raise ValueError("names a host with characters that no host name has")
+    try:
+        split.hostname.encode("idna")
+    except UnicodeError as error:
+        raise ValueError(f"names a host that DNS cannot know: {error}") from error
+    return split
+
+
+def host_of(split: SplitResult) -> str:
+    """`host:port` in lower case, the key by which a worker's slots are shared."""
+    hostname = (split.hostname or "").lower()
+    bracketed = f"[{hostname}]" if ":" in hostname else hostname
+    return f"{bracketed}:{split.port or DEFAULT_PORTS[split.scheme]}"
+
+
+def header_problems(headers: Sequence[tuple[str, str | None]]) -> Iterator[Problem]:
+    """Names by RFC 9110, each once whatever its case, and nothing that the connection itself needs."""
+    if len(headers) > MAX_HEADERS:
+        yield Problem(("headers",), f"has {len(headers):,} headers; at most {MAX_HEADERS} are accepted")
+    size = sum(len((name + (value or "")).encode("utf-8", "surrogatepass")) for name, value in headers)
+    if size > MAX_HEADERS_BYTES:
+        yield Problem(("headers",), f"takes {size:,} bytes; at most {MAX_HEADERS_BYTES:,} are accepted")
+    seen: set[str] = set()
+    for place, (name, value) in enumerate(headers):
+        at = ("headers", str(place))
+        key = name.lower()
+        if not TOKEN.fullmatch(name):
+            yield Problem(
+                (*at, "name"), f"{name[:100]!r} is no header name; those are letters, digits and !#$%&'*+-.^_`|~"
+            )
+        elif key in REFUSED_HEADERS:
+            yield Problem((*at, "name"), f"{name} cannot be set: it {REFUSED_HEADERS[key]}")
+        elif key in seen:
+            yield Problem((*at, "name"), f"{name} is given twice; give it once, with its values joined by commas")
+        seen.add(key)
+        if value is None:
+            yield Problem((*at, "value"), "is missing; an empty value is ''")
+        elif CONTROL.search(value) or not json_value.is_storable(value):
+            yield Problem((*at, "value"), "holds a line break or another control character")
+
+
+def payload_problems(payload: Any) -> Iterator[Problem]:
+    """Any JSON that can be kept and sent digit for digit."""
+    reason = next(json_value.faults(payload), None)
+    if reason is not None:
+        yield Problem(("payload",), reason)
+    elif (size := len(json_value.encode(payload).encode())) > MAX_PAYLOAD_BYTES:
+        yield Problem(("payload",), f"takes {size:,} bytes as JSON; at most {MAX_PAYLOAD_BYTES:,} are accepted")
+
+
+def bound_problems(draft: ActionDraft) -> Iterator[Problem]:
+    """Whole numbers within their bounds."""
+    if not 1 <= draft.timeout_ms <= MAX_TIMEOUT_MS:
+        yield Problem(("timeoutMs",), f"must be from 1 to {MAX_TIMEOUT_MS:,}, not {draft.timeout_ms:,}")
+    if not 0 <= draft.redirects <= MAX_REDIRECTS:
+        yield Problem(("redirects",), f"must be from 0 to {MAX_REDIRECTS}, not {draft.redirects:,}")

@@ -1,0 +1,96 @@
+"""What JSON Duetime can keep: Postgres's `jsonb`, read back by Python, digit for digit."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+MAX_DEPTH = 128
+MAX_DIGITS = 4_300
+"""Python's own bound: the text of a longer integer takes quadratic time to read (CVE-2020-10735)."""
+
+DIGITS_BOUND = 10**MAX_DIGITS
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class NotJson(ValueError):
+    """The text is not JSON that can be accepted; the message says where and why."""
+
+
+def is_storable(text: str) -> bool:
+    """Whether Postgres can hold the text: it has no NUL and no half of a surrogate pair."""
+    return UNSTORABLE.search(text) is None
+
+
+def without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's members. RFC 8259 leaves the meaning of a name given twice open, so it is refused."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise NotJson(f"the member {twice[:100]!r} is given twice in one object")
+    return found
+
+
+def refuse_constant(name: str) -> Any:
+    """NaN and the infinities, which Python's parser would take, are no JSON (RFC 8259, section 6)."""
+    raise NotJson(f"{name} is not JSON")
+
+
+def parse(text: bytes | str) -> Any:
+    """Reads JSON strictly. Raises `NotJson`, whatever is wrong with it."""
+    try:
+        decoded = text if isinstance(text, str) else text.decode("utf-8")
+        return json.loads(decoded, object_pairs_hook=without_duplicates, parse_constant=refuse_constant)
+    except NotJson:
+        raise
+    except UnicodeDecodeError as error:
+        raise NotJson(f"not UTF-8 at byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise NotJson(f"{error.msg} at line {error.lineno} column {error.colno}") from error
+    except RecursionError as error:
+        raise NotJson(f"nested too deeply; at most {MAX_DEPTH} levels can be kept") from error
+    except ValueError as error:
+        raise NotJson(f"an integer has more than {MAX_DIGITS:,} digits") from error
+
+
+def faults(value: Any) -> Iterator[str]:
+    """Why the value cannot be kept; nothing when it can."""
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            yield f"is nested too deeply; at most {MAX_DEPTH} levels can be kept"
+            return
+        match item:
+            case None | bool():
+                pass
+            case str():
+                yield from text_faults(item)
+            case int():
+                if abs(item) >= DIGITS_BOUND:
+                    yield f"holds an integer of more than {MAX_DIGITS:,} digits"
+            case float():
+                if not math.isfinite(item):
+                    yield "holds a number that JSON has no text for: NaN, infinite, or with too many digits"
+            case list():
+                waiting += [(member, depth + 1) for member in item]
+            case dict():
+                for name in item:
+                    yield from text_faults(name)
+                waiting += [(member, depth + 1) for member in item.values()]
+            case _:
+                # graphql-core leaves its Undefined where a literal names a variable that was not given.
+                yield "holds a variable without a value"
+
+
+def text_faults(text: str) -> Iterator[str]:
+    """Why a string inside the value cannot be kept."""
+    if not is_storable(text):
+        yield "holds a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot keep"
+
+
+def encode(value: Any) -> str:
+    """The value as JSON text, spaced as Postgres writes it. Every character stays itself."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

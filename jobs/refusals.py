@@ -1,0 +1,62 @@
+"""Why a use case refuses. They know nothing of HTTP or GraphQL; the edges translate them.
+
+Refusal
+├── InvalidInput   problems: what is wrong, field by field
+├── NotFound       what was asked for is not there
+└── Conflict       legal, but not in the present state
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One field at fault: its path from the input's root (GraphQL's names, list indexes as text), and what is wrong."""
+
+    path: tuple[str, ...]
+    message: str
+
+    def under(self, *parents: str) -> "Problem":
+        """The same problem seen from further up."""
+        return Problem((*parents, *self.path), self.message)
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path)}: {self.message}" if self.path else self.message
+
+
+class Refusal(Exception):
+    """What was asked cannot be done."""
+
+
+class InvalidInput(Refusal):
+    """The input is well-formed but cannot be accepted. All problems are told at once."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class NotFound(Refusal):
+    """What was asked for is not there, or no longer."""
+
+    def __init__(self, kind: str, sought: UUID) -> None:
+        super().__init__(f"There is no {kind} {sought}")
+
+
+class ConflictReason(StrEnum):
+    """What stands in the way of a call that is legal but not in the present state."""
+
+    STALE_VERSION = "stale_version"
+    WRONG_STATE = "wrong_state"
+    IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+
+
+class Conflict(Refusal):
+    """The call is legal, but not in the present state."""
+
+    def __init__(self, message: str, reason: ConflictReason) -> None:
+        super().__init__(message)
+        self.reason = reason

@@ -1,0 +1,45 @@
+"""One transaction at the edge: what it did is committed first, and only then told to Redis."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from db.models import utc_now
+from jobs.queue import Queue
+
+
+class Transaction:
+    """A session, and what is to be told to Redis once it has been committed. Dropped with it on a rollback."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+        self._due: list[datetime] = []
+        self._events = False
+
+    def wake(self, due_at: datetime | None) -> None:
+        """A worker has to be awake at that instant."""
+        if due_at is not None:
+            self._due.append(due_at)
+
+    def poke(self) -> None:
+        """Events were appended; those who watch ought to look."""
+        self._events = True
+
+    async def tell(self, queue: Queue) -> None:
+        """After the commit. What Redis does not take is found by the sweep and by polling."""
+        if self._due:
+            await queue.wake(self._due, now=utc_now())
+        if self._events:
+            await queue.poke()
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine, queue: Queue) -> AsyncIterator[Transaction]:
+    """Commits what the block did, or rolls it back when the block raises."""
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        work = Transaction(session)
+        async with session.begin():
+            yield work
+    await work.tell(queue)
