@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from db.storable import is_storable
 from jobs import json_value
 from jobs.refusals import Problem
 
@@ -155,7 +156,7 @@ def header_problems(headers: Sequence[tuple[str, str | None]]) -> Iterator[Probl
         seen.add(key)
         if value is None:
             yield Problem((*at, "value"), "is missing; an empty value is ''")
-        elif CONTROL.search(value) or not json_value.is_storable(value):
+        elif CONTROL.search(value) or not is_storable(value):
             yield Problem((*at, "value"), "holds a line break or another control character")
 
 

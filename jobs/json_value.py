@@ -2,25 +2,20 @@
 
 import json
 import math
-import re
 from collections.abc import Iterator
 from typing import Any
+
+from db.storable import is_storable
 
 MAX_DEPTH = 128
 MAX_DIGITS = 4_300
 """Python's own bound: the text of a longer integer takes quadratic time to read (CVE-2020-10735)."""
 
 DIGITS_BOUND = 10**MAX_DIGITS
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class NotJson(ValueError):
     """The text is not JSON that can be accepted; the message says where and why."""
-
-
-def is_storable(text: str) -> bool:
-    """Whether Postgres can hold the text: it has no NUL and no half of a surrogate pair."""
-    return UNSTORABLE.search(text) is None
 
 
 def without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""What is read without being changed, one module for each noun."""

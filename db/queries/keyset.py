@@ -1,0 +1,127 @@
+"""Pages by keyset: a page begins where a row's key says, so its cost does not grow with its distance from the start.
+
+A key is a row's sort value and its id, which makes it unique. In an order whose values can be null, nulls come last;
+SQL compares nothing with null, so such an order is read in two zones, each of which an index can serve.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.expression import SQLColumnExpression
+
+from db.storable import is_storable
+
+COUNT_CAP = 10_000
+"""Counting further would cost more than the answer is worth: 330 ms over 10 million rows."""
+
+Row = TypeVar("Row")
+Key = tuple[Any, UUID]
+Condition = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """Which rows of a list: the first (or, `backward`, the last) `limit` between two keys, both exclusive."""
+
+    limit: int
+    backward: bool = False
+    after: Key | None = None
+    before: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A list's order: by a value, then by id, both ascending or both descending."""
+
+    value: SQLColumnExpression[Any]
+    id: SQLColumnExpression[UUID]
+    descending: bool = False
+    nulls_last: bool = False
+
+    def sorting(self, *, backward: bool) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+        """The ORDER BY, or its reverse."""
+        if self.descending != backward:
+            return self.value.desc(), self.id.desc()
+        return self.value.asc(), self.id.asc()
+
+    def beyond(self, key: Key | None, *, backward: bool, inclusive: bool = False) -> list[Condition]:
+        """The rows that follow (or, `backward`, come before) the key, zone by zone; without a key, all rows."""
+        if not self.nulls_last:
+            return [literal(value=True)] if key is None else [self._compared(key, backward, inclusive)]
+        null, given = self.value.is_(None), self.value.is_not(None)
+        zones: list[Condition] = [null, given] if backward else [given, null]
+        if key is None:
+            return zones
+        if key[0] is not None:
+            within = self._compared(key, backward, inclusive)
+            return [within] if backward else [within, null]
+        after = self.id > key[1] if not backward else self.id < key[1]
+        within = and_(null, or_(after, self.id == key[1]) if inclusive else after)
+        return [within, given] if backward else [within]
+
+    def _compared(self, key: Key, backward: bool, inclusive: bool) -> Condition:  # noqa: FBT001
+        mine = tuple_(self.value, self.id)
+        if self.descending != backward:
+            return mine <= key if inclusive else mine < key
+        return mine >= key if inclusive else mine > key
+
+
+def within(order: Order, wanted: Slice) -> list[Condition]:
+    """The conditions of a slice, zone by zone, in the direction in which it is read."""
+    start, end = (wanted.before, wanted.after) if wanted.backward else (wanted.after, wanted.before)
+    zones = order.beyond(start, backward=wanted.backward)
+    if end is None:
+        return zones
+    bound = or_(*order.beyond(end, backward=not wanted.backward))
+    return [and_(zone, bound) for zone in zones]
+
+
+async def fetch(
+    session: AsyncSession, statement: Select[Row], *, order: Order, wanted: Slice
+) -> tuple[list[Row], bool]:
+    """The slice's rows in the list's order, and whether there are more in the direction in which it was read."""
+    rows: list[Row] = []
+    for zone in within(order, wanted):
+        left = wanted.limit + 1 - len(rows)
+        found = await session.scalars(
+            statement.where(zone).order_by(*order.sorting(backward=wanted.backward)).limit(left)
+        )
+        rows += found
+        if len(rows) > wanted.limit:
+            break
+    return trimmed(rows, wanted=wanted)
+
+
+def trimmed(rows: list[Row], *, wanted: Slice) -> tuple[list[Row], bool]:
+    """Rows read one beyond the limit, put into the list's order, and whether that one was there."""
+    kept = rows[: wanted.limit]
+    if wanted.backward:
+        kept.reverse()
+    return kept, len(rows) > wanted.limit
+
+
+async def has_rows_beyond(
+    session: AsyncSession, statement: Select[Any], *, order: Order, key: Key, backward: bool, inclusive: bool
+) -> bool:
+    """Whether any row follows (or, `backward`, comes before) the key."""
+    for zone in order.beyond(key, backward=backward, inclusive=inclusive):
+        if (await session.execute(statement.with_only_columns(order.id).where(zone).limit(1))).first() is not None:
+            return True
+    return False
+
+
+async def count(session: AsyncSession, conditions: Sequence[Condition], *, of: SQLColumnExpression[Any]) -> int:
+    """How many rows there are, counted no further than one beyond the cap."""
+    counted = select(of).where(*conditions).limit(COUNT_CAP + 1).subquery()
+    return await session.scalar(select(func.count()).select_from(counted)) or 0
+
+
+def containing(column: SQLColumnExpression[str], text: str | None) -> list[Condition]:
+    """That the column contains the text, whatever its case; nothing when no text is asked for."""
+    if text is None:
+        return []
+    return [column.icontains(text, autoescape=True)] if is_storable(text) else [false()]

@@ -1,0 +1,123 @@
+"""Reads runs."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Uuid, bindparam, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from db.models import Run
+from db.queries import keyset
+from db.queries.keyset import Condition, Order, Slice
+from db.states import RunCause, RunState
+
+NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=True)
+
+NEVER_BEGUN = (RunState.SKIPPED, RunState.MISSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs. What is empty says nothing; `scheduled_after` is inclusive, `scheduled_before` exclusive."""
+
+    task_id: UUID | None = None
+    states: Collection[RunState] = ()
+    causes: Collection[RunCause] = ()
+    success: bool | None = None
+    scheduled_after: datetime | None = None
+    scheduled_before: datetime | None = None
+
+
+def conditions(wanted: RunFilter) -> list[Condition]:
+    """The filter as SQL."""
+    found: list[Condition] = []
+    if wanted.task_id is not None:
+        found.append(col(Run.task_id) == wanted.task_id)
+    if wanted.states:
+        found.append(col(Run.state).in_(wanted.states))
+    if wanted.causes:
+        found.append(col(Run.cause).in_(wanted.causes))
+    if wanted.success is not None:
+        found.append(col(Run.success).is_(wanted.success))
+    if wanted.scheduled_after is not None:
+        found.append(col(Run.scheduled_for) >= wanted.scheduled_after)
+    if wanted.scheduled_before is not None:
+        found.append(col(Run.scheduled_for) < wanted.scheduled_before)
+    return found
+
+
+async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Run]:
+    """Those of the runs that there are."""
+    found = await session.scalars(select(Run).where(col(Run.id).in_(ids)))
+    return {run.id: run for run in found}
+
+
+async def page(session: AsyncSession, wanted: RunFilter, *, rows: Slice) -> tuple[list[Run], bool]:
+    """A slice of the runs, newest first, and whether there are more in its direction."""
+    return await keyset.fetch(session, select(Run).where(*conditions(wanted)), order=NEWEST_FIRST, wanted=rows)
+
+
+async def pages(
+    session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID], rows: Slice
+) -> dict[UUID, tuple[list[Run], bool]]:
+    """The same slice of the runs of each of several tasks, in one statement."""
+    task = func.unnest(bindparam("task_ids", list(task_ids), type_=ARRAY(Uuid))).column_valued("task")
+    sorting = NEWEST_FIRST.sorting(backward=rows.backward)
+    [bound] = keyset.within(NEWEST_FIRST, rows)
+    newest = (
+        select(Run)
+        .where(col(Run.task_id) == task, *conditions(wanted), bound)
+        .order_by(*sorting)
+        .limit(rows.limit + 1)
+        .lateral("newest")
+    )
+    run = aliased(Run, newest)
+    order = Order(value=col(run.scheduled_for), id=col(run.id), descending=True)
+    statement = select(run).select_from(task).join(newest, true())
+    found: dict[UUID, list[Run]] = {task_id: [] for task_id in task_ids}
+    for each in await session.scalars(statement.order_by(*order.sorting(backward=rows.backward))):
+        found[each.task_id].append(each)
+    return {task_id: keyset.trimmed(its, wanted=rows) for task_id, its in found.items()}
+
+
+async def has_more(
+    session: AsyncSession, wanted: RunFilter, *, key: keyset.Key, backward: bool, inclusive: bool
+) -> bool:
+    """Whether any of the runs follows (or, `backward`, comes before) the key."""
+    statement = select(Run).where(*conditions(wanted))
+    return await keyset.has_rows_beyond(
+        session, statement, order=NEWEST_FIRST, key=key, backward=backward, inclusive=inclusive
+    )
+
+
+async def count(session: AsyncSession, wanted: RunFilter) -> int:
+    """How many runs there are, counted no further than one beyond `keyset.COUNT_CAP`."""
+    return await keyset.count(session, conditions(wanted), of=col(Run.id))
+
+
+async def counts(session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many runs each of several tasks has, likewise capped, in one statement."""
+    task = func.unnest(bindparam("task_ids", list(task_ids), type_=ARRAY(Uuid))).column_valued("task")
+    its = (
+        select(col(Run.id))
+        .where(col(Run.task_id) == task, *conditions(wanted))
+        .limit(keyset.COUNT_CAP + 1)
+        .lateral("its")
+    )
+    statement = select(task, func.count()).select_from(task).join(its, true()).group_by(task)
+    counted = await session.execute(statement)
+    return dict.fromkeys(task_ids, 0) | dict(counted.tuples().all())
+
+
+async def results_by_number(session: AsyncSession, *, task_id: UUID, page: int, limit: int) -> tuple[list[Run], int]:
+    """A page counted from 1 of the task's finished runs that began an attempt, newest start first, and their number."""
+    its = (col(Run.task_id) == task_id, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
+    newest_first = select(Run).where(*its).order_by(col(Run.run_at).desc(), col(Run.id).desc())
+    found = await session.scalars(newest_first.offset((page - 1) * limit).limit(limit))
+    total = await session.scalar(select(func.count()).select_from(Run).where(*its))
+    return list(found), total or 0

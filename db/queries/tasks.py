@@ -1,0 +1,118 @@
+"""Reads tasks."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import false, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models import Run, Task
+from db.queries import keyset
+from db.queries.keyset import Condition, Order, Slice
+from db.states import RunState, TaskStatus
+from db.storable import is_storable
+
+
+class TaskOrder(StrEnum):
+    """The orders that tasks can be listed in. An instant that is null sorts last."""
+
+    CREATED_AT_DESC = "created_at_desc"
+    CREATED_AT_ASC = "created_at_asc"
+    NEXT_RUN_AT_ASC = "next_run_at_asc"
+    NAME_ASC = "name_asc"
+
+
+ORDERS = {
+    TaskOrder.CREATED_AT_DESC: Order(value=col(Task.created_at), id=col(Task.id), descending=True),
+    TaskOrder.CREATED_AT_ASC: Order(value=col(Task.created_at), id=col(Task.id)),
+    TaskOrder.NEXT_RUN_AT_ASC: Order(value=col(Task.next_run), id=col(Task.id), nulls_last=True),
+    TaskOrder.NAME_ASC: Order(value=col(Task.name), id=col(Task.id)),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks. What is empty says nothing; `tags` means all of them; `…_contains` ignores case.
+
+    `next_run_after` is inclusive, `next_run_before` exclusive.
+    """
+
+    statuses: Collection[TaskStatus] = ()
+    name_contains: str | None = None
+    url_contains: str | None = None
+    tags: Sequence[str] = ()
+    next_run_after: datetime | None = None
+    next_run_before: datetime | None = None
+    last_run_states: Collection[RunState] = ()
+
+
+def conditions(wanted: TaskFilter) -> list[Condition]:
+    """The filter as SQL."""
+    found: list[Condition] = [
+        *keyset.containing(col(Task.name), wanted.name_contains),
+        *keyset.containing(col(Task.url), wanted.url_contains),
+    ]
+    if wanted.statuses:
+        found.append(col(Task.status).in_(wanted.statuses))
+    if wanted.tags:
+        storable = all(is_storable(tag) for tag in wanted.tags)
+        found.append(col(Task.tags).contains(list(wanted.tags)) if storable else false())
+    if wanted.next_run_after is not None:
+        found.append(col(Task.next_run) >= wanted.next_run_after)
+    if wanted.next_run_before is not None:
+        found.append(col(Task.next_run) < wanted.next_run_before)
+    if wanted.last_run_states:
+        newest = (
+            select(col(Run.state))
+            .where(col(Run.task_id) == col(Task.id))
+            .order_by(col(Run.scheduled_for).desc(), col(Run.id).desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        found.append(newest.in_(wanted.last_run_states))
+    return found
+
+
+async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Task]:
+    """Those of the tasks that there are."""
+    found = await session.scalars(select(Task).where(col(Task.id).in_(ids)))
+    return {task.id: task for task in found}
+
+
+async def get(session: AsyncSession, task_id: UUID) -> Task | None:
+    """One task."""
+    return (await find(session, ids=[task_id])).get(task_id)
+
+
+async def page(session: AsyncSession, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
+    """A slice of the tasks, and whether there are more in its direction."""
+    statement = select(Task).where(*conditions(wanted))
+    return await keyset.fetch(session, statement, order=ORDERS[order], wanted=rows)
+
+
+async def has_more(
+    session: AsyncSession, wanted: TaskFilter, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
+) -> bool:
+    """Whether any of the tasks follows (or, `backward`, comes before) the key."""
+    statement = select(Task).where(*conditions(wanted))
+    return await keyset.has_rows_beyond(
+        session, statement, order=ORDERS[order], key=key, backward=backward, inclusive=inclusive
+    )
+
+
+async def count(session: AsyncSession, wanted: TaskFilter) -> int:
+    """How many tasks there are, counted no further than one beyond `keyset.COUNT_CAP`."""
+    return await keyset.count(session, conditions(wanted), of=col(Task.id))
+
+
+async def page_by_number(session: AsyncSession, wanted: TaskFilter, *, page: int, limit: int) -> tuple[list[Task], int]:
+    """A page counted from 1, newest first, and how many tasks there are in all; both as of one moment."""
+    order = ORDERS[TaskOrder.CREATED_AT_DESC]
+    statement = select(Task).where(*conditions(wanted)).order_by(*order.sorting(backward=False))
+    found = await session.scalars(statement.offset((page - 1) * limit).limit(limit))
+    total = await session.scalar(select(func.count()).select_from(Task).where(*conditions(wanted)))
+    return list(found), total or 0

@@ -1,0 +1,10 @@
+"""What text Postgres can hold."""
+
+import re
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def is_storable(text: str) -> bool:
+    """Whether Postgres can hold the text: it has no NUL and no half of a surrogate pair."""
+    return UNSTORABLE.search(text) is None
