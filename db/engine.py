@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+import asyncpg
 from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
+AWAY = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a statement or a connection may raise while Postgres is away. Connecting raises some of these as they are."""
 
 
 def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngine:
@@ -29,4 +33,12 @@ def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngi
                 "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
             },
         },
+    )
+
+
+def is_refusal_of_data(error: BaseException) -> bool:
+    """Whether the database refused a value (out of range, not text, against a constraint): trying again is vain."""
+    cause = getattr(error, "orig", error)
+    return isinstance(
+        cause.__cause__ or cause, asyncpg.exceptions.DataError | asyncpg.exceptions.IntegrityConstraintViolationError
     )

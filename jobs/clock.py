@@ -30,5 +30,5 @@ class Clock:
 
     async def wait_until(self, instant: datetime) -> None:
         """Sleeps until `instant`, and never less: a loop's timer can end half a millisecond early, so look again."""
-        while (left := instant - self.now()) > timedelta():
+        while (left := instant - self.now()) > timedelta():  # noqa: ASYNC110 (there is no event to wait for but time)
             await asyncio.sleep(left.total_seconds())

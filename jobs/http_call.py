@@ -97,7 +97,7 @@ class HttpCaller:
                 found = await self._exchange(build_request(action, headers=headers), redirects=action.redirects)
         except TimeoutError:
             found = {"error": f"no complete answer within {action.timeout.total_seconds():g} s"}
-        except Exception as error:  # noqa: BLE001 (whatever a target provokes is the run's failure, not the worker's)
+        except Exception as error:  # whatever a target provokes is the run's failure, not the worker's
             found = {"error": reason(error)}
         return Answer(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
 

@@ -61,6 +61,13 @@ class JobsSettings(BaseSettings):
         return text
 
     @property
+    def redis(self) -> str:
+        """REDIS_URL, for a process that cannot do without. Raises ValueError when it is not set."""
+        if self.redis_url is None:
+            raise ValueError(f"REDIS_URL is not set; write {SHAPE}")
+        return self.redis_url
+
+    @property
     def grace(self) -> timedelta:
         """How long a stopping worker lets its attempts end."""
         return timedelta(seconds=self.grace_seconds)

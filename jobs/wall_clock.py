@@ -31,6 +31,10 @@ PROBE = 2 * DAY
 LOOK_BACK = 2 * PROBE
 
 
+# How far ahead `shortest_gap` looks: a date falls on the same weekday again at least every 40 years.
+GAP_HORIZON_YEARS = 40
+
+
 class UnknownZone(ValueError):  # noqa: N818 - the domain's word, as in the contract's InvalidInput
     """The name is not in the time zone database; the message suggests a near one."""
 
@@ -126,7 +130,30 @@ def count(expression: Expression, zone_name: str, first: int, before: int) -> in
     )
 
 
-def changes(zone_name: str, year: int) -> list[int]:
+def shortest_gap(expression: Expression, zone_name: str, second: int) -> int | None:
+    """The fewest seconds between two firings from `second` on; None when there never are two.
+
+    A clock that is set brings two firings closer together than they are on an even one: a daily one at 02:30 comes 23
+    hours after the last on some Sunday in March. Changes of the next `GAP_HORIZON_YEARS` are looked at.
+    """
+    minutes = expression.shortest_gap()
+    if minutes is None:
+        return None
+    shortest = minutes * 60
+    year = year_of(second)
+    last = _year_begin(year + GAP_HORIZON_YEARS)
+    for change in (change for each in range(year, year + GAP_HORIZON_YEARS) for change in _changes(zone_name, each)):
+        before = last_at_or_before(expression, zone_name, change - 1, first=second)
+        at = first_at_or_after(expression, zone_name, change, last=last)
+        if before is not None and at is not None:
+            shortest = min(shortest, at - before)
+        if at is not None:
+            after = first_at_or_after(expression, zone_name, at + 1, last=last)
+            shortest = shortest if after is None else min(shortest, after - at)
+    return shortest
+
+
+def _changes(zone_name: str, year: int) -> list[int]:
     """The seconds of a year at which the zone's clock is set."""
     return [stretch.start for stretch in stretches(zone_name, year) if stretch.seen != stretch.opens]
 

@@ -61,27 +61,28 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 """)
 
-START_RETRIES = text(f"""
-WITH due AS (
-    SELECT r.id FROM task_results r JOIN tasks t ON t.id = r.task_id
-    WHERE r.next_attempt_at <= :now AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
-    ORDER BY r.next_attempt_at
-    LIMIT :limit
-    FOR NO KEY UPDATE OF r SKIP LOCKED
-)
-UPDATE task_results r
-SET state = 'running', worker_id = :worker_id, epoch = r.epoch + 1, attempt = r.attempt + 1, next_attempt_at = NULL,
-    attempt_started_at = :now, run_at = COALESCE(r.run_at, :now)
-FROM due, tasks t
-WHERE r.id = due.id AND t.id = r.task_id
-RETURNING r.id AS run_id, r.task_id, r.epoch, r.attempt, r.scheduled_for, r.due_at, {ACTION}
+LOCK_DUE_RETRIES = text(f"""
+SELECT r.id AS run_id, r.task_id, r.epoch, r.attempt, r.scheduled_for, {ACTION}
+FROM task_results r JOIN tasks t ON t.id = r.task_id
+WHERE r.next_attempt_at <= :now AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
+ORDER BY r.next_attempt_at
+LIMIT :limit
+FOR NO KEY UPDATE OF r SKIP LOCKED
+""")
+
+START_RETRIES = text("""
+UPDATE task_results
+SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
+    attempt_started_at = :now, run_at = COALESCE(run_at, :now)
+WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 
 NEXT_DUE = text("""
 SELECT least(
     (SELECT min(t.due_at) FROM tasks t
      WHERE t.due_at > :since AND t.due_at < :before AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))),
-    (SELECT min(r.next_attempt_at) FROM task_results r WHERE r.next_attempt_at < :before)
+    (SELECT min(r.next_attempt_at) FROM task_results r JOIN tasks t ON t.id = r.task_id
+     WHERE r.next_attempt_at < :before AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[]))))
 )
 """)
 
@@ -175,14 +176,21 @@ async def insert_runs(
     return set(made.scalars())
 
 
-async def start_retries(
-    connection: AsyncConnection, *, worker_id: UUID, now: datetime, hosts_excluded: Collection[str], limit: int
+async def lock_due_retries(
+    connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Takes up to `limit` waiting runs whose next attempt is due."""
-    taken = await connection.execute(
-        START_RETRIES, {"worker_id": worker_id, "now": now, "hosts_excluded": list(hosts_excluded), "limit": limit}
+    """Locks up to `limit` waiting runs whose next attempt is due, leaving out what other workers hold."""
+    found = await connection.execute(
+        LOCK_DUE_RETRIES, {"now": now, "hosts_excluded": list(hosts_excluded), "limit": limit}
     )
-    return taken.all()
+    return found.all()
+
+
+async def start_retries(
+    connection: AsyncConnection, *, run_ids: Sequence[UUID], worker_id: UUID, now: datetime
+) -> None:
+    """Begins the next attempt of runs that this transaction has locked; epoch and attempt each grow by one."""
+    await connection.execute(START_RETRIES, {"ids": list(run_ids), "worker_id": worker_id, "now": now})
 
 
 async def next_due(

@@ -69,12 +69,12 @@ class Finish:
 
 
 async def lock_tasks(connection: AsyncConnection, *, ids: Sequence[UUID]) -> None:
-    """Locks tasks in the order of their ids, as everything does that also changes their runs: so none waits in a ring."""
+    """Locks tasks in the order of their ids, as everything does that also changes their runs: no deadlocks."""
     await connection.execute(LOCK_TASKS, {"ids": list(ids)})
 
 
 async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish]) -> Sequence[Row[Any]]:
-    """Writes how the attempts ended. A run that was meanwhile taken from this worker is left as it is, and not returned."""
+    """Writes how attempts ended. A run that this worker has lost meanwhile stays as it is, and is not returned."""
     done = await connection.execute(
         FINISH,
         {

@@ -1,0 +1,62 @@
+"""Says what a commit brought: wake-ups for what is due soon, and a poke for API processes.
+
+It speaks in the background and puts what came together into one. While Redis is away, this process walks the near
+buckets by itself, so that what Postgres knows fires on time all the same.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+
+from db.engine import AWAY
+from jobs.clock import Clock
+from jobs.queue import BUCKET, HORIZON, Queue, bucket_of, bucket_start
+
+logger = logging.getLogger(__name__)
+
+
+class Announcer:
+    """One process's voice. `run` belongs to its owner."""
+
+    def __init__(self, *, queue: Queue, clock: Clock, walk: Callable[[int], Awaitable[None]]) -> None:
+        self._queue = queue
+        self._clock = clock
+        self._walk = walk
+        self._due: list[datetime] = []
+        self._events = False
+        self._some = asyncio.Event()
+        self._walks: dict[int, asyncio.Task[None]] = {}
+
+    def say(self, *, due: Iterable[datetime] = (), events: bool = False) -> None:
+        """Takes in, after a commit, when something is due next and whether there are new events."""
+        self._due.extend(due)
+        self._events = self._events or events
+        self._some.set()
+
+    async def run(self) -> None:
+        """Announces for ever."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            due, self._due = self._due, []
+            events, self._events = self._events, False
+            if events:
+                await self._queue.poke()
+            if due and not await self._queue.wake(due, now=self._clock.now()):
+                self._walk_alone(due)
+
+    def _walk_alone(self, due: Iterable[datetime]) -> None:
+        now = self._clock.now()
+        for bucket in {bucket_of(max(instant, now)) for instant in due if instant - now <= HORIZON}:
+            if bucket not in self._walks:
+                self._walks[bucket] = asyncio.create_task(self._wait_and_walk(bucket))
+
+    async def _wait_and_walk(self, bucket: int) -> None:
+        try:
+            await self._clock.wait_until(bucket_start(bucket) - BUCKET)
+            await self._walk(bucket)
+        except AWAY as error:
+            logger.warning("A bucket is left to the sweep. action=walk_failed error=%s", error)
+        finally:
+            del self._walks[bucket]

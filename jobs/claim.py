@@ -1,0 +1,264 @@
+"""The claim: takes what is due, makes its runs, and moves each task on to its next instant, in one transaction.
+
+The claim is the start: what it returns is RUNNING with this worker's name on it, so never claim more than can begin.
+"""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.statements import claims, events
+from db.statements.claims import Move, NewRun
+from db.statements.events import NewEvent
+from db.states import OverlapPolicy, RunEventType, RunState, TaskStatus, TriggerType
+from jobs import schedule
+from jobs.http_call import Action
+from jobs.outcome import Attempt
+from jobs.retry import RetryPolicy
+from jobs.run_ids import scheduled_run_id
+from jobs.schedule import Trigger
+from jobs.slots import Slots
+from jobs.trigger import trigger_of
+
+logger = logging.getLogger(__name__)
+
+LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+RECENT = timedelta(minutes=1)
+"""How far back the claims on the hot path look; what is older is left to the sweep."""
+
+EVENT_OF_STATE = {
+    RunState.RUNNING: RunEventType.STARTED,
+    RunState.SKIPPED: RunEventType.SKIPPED,
+    RunState.FAILED: RunEventType.FAILED,
+}
+
+
+@dataclass(slots=True)
+class Claimed:
+    """What one claim took."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    next_due: list[datetime] = field(default_factory=list)
+    """When the claimed tasks are due again."""
+    left: bool = False
+    """Whether something that is due may have been left for want of a slot."""
+    events: list[NewEvent] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a claim makes of one due task."""
+
+    run: NewRun
+    move: Move
+
+
+def plan(row: Row[Any], trigger: Trigger, *, now: datetime, unfinished: bool) -> Plan:
+    """Decides which instant of a due task runs now, and which one is next.
+
+    When later instants are due as well, after downtime say, the last of them runs and stands for those before it.
+    A task that must not overlap itself skips the instant while an earlier run is unfinished.
+    """
+    instant, missed = row.next_run, 0
+    following = schedule.next_instant(trigger, instant)
+    if following is not None and schedule.due_at(trigger, following, task_id=row.id) <= now:
+        instant = newest_due(trigger, row.next_run, task_id=row.id, now=now)
+        missed = schedule.count_between(trigger, row.next_run, instant)
+        following = schedule.next_instant(trigger, instant)
+    skipped = unfinished and row.overlap != OverlapPolicy.ALLOW
+    one_off = row.trigger_type == TriggerType.ONE_OFF
+    return Plan(
+        run=NewRun(
+            id=scheduled_run_id(row.id, instant),
+            task_id=row.id,
+            task_version=row.version,
+            state=RunState.SKIPPED if skipped else RunState.RUNNING,
+            scheduled_for=instant,
+            due_at=schedule.due_at(trigger, instant, task_id=row.id),
+            missed_count=missed,
+            missed_since=row.next_run if missed else None,
+            error_message="skipped: an earlier run of this task was unfinished" if skipped else None,
+        ),
+        move=Move(
+            task_id=row.id,
+            next_run=following,
+            due_at=None if following is None else schedule.due_at(trigger, following, task_id=row.id),
+            # A one-off is completed by the end of its run; any other task once it has no instant left.
+            status=TaskStatus.COMPLETED if following is None and (skipped or not one_off) else TaskStatus.SCHEDULED,
+        ),
+    )
+
+
+def newest_due(trigger: Trigger, oldest: datetime, *, task_id: UUID, now: datetime) -> datetime:
+    """The last instant from `oldest` on that is due at `now`, its jitter included."""
+    newest = schedule.latest_at_or_before(trigger, now, after=oldest) or oldest
+    if newest > oldest and schedule.due_at(trigger, newest, task_id=task_id) > now:
+        # Jitter is never longer than the shortest gap, so the one before it is due.
+        before = newest - timedelta(microseconds=1)
+        newest = schedule.latest_at_or_before(trigger, before, after=oldest) or oldest
+    return newest
+
+
+def unplannable(row: Row[Any], *, error: Exception) -> Plan:
+    """For a task whose schedule cannot be computed: a FAILED run says so, and the task does not come up again."""
+    return Plan(
+        run=NewRun(
+            id=scheduled_run_id(row.id, row.next_run),
+            task_id=row.id,
+            task_version=row.version,
+            state=RunState.FAILED,
+            scheduled_for=row.next_run,
+            due_at=row.due_at,
+            error_message=f"the task's schedule cannot be computed: {error}",
+        ),
+        move=Move(task_id=row.id, next_run=None, due_at=None, status=TaskStatus.SCHEDULED),
+    )
+
+
+def plan_or_fail(row: Row[Any], *, now: datetime, unfinished: bool) -> Plan:
+    """`plan`, such that one broken task (carried over from elsewhere, say) cannot hold up its whole batch."""
+    try:
+        return plan(row, trigger_of(row), now=now, unfinished=unfinished)
+    except (ValueError, ArithmeticError, LookupError) as error:
+        logger.exception("A task's schedule cannot be computed. action=unplannable task=%s", row.id)
+        return unplannable(row, error=error)
+
+
+def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number: int, instant: datetime) -> Attempt:
+    """The attempt that a row of a claim describes."""
+    return Attempt(
+        run_id=run_id,
+        task_id=task_id,
+        epoch=epoch,
+        number=number,
+        scheduled_for=instant,
+        host=row.host,
+        one_off=row.one_off,
+        action=Action(
+            method=row.method,
+            url=row.url,
+            headers={} if row.headers is None else json.loads(row.headers),
+            payload=row.payload,
+            timeout=timedelta(milliseconds=row.timeout_ms),
+            redirects=row.redirects,
+        ),
+        retry=RetryPolicy(
+            max_attempts=row.max_attempts,
+            initial_delay=timedelta(milliseconds=row.initial_delay_ms),
+            factor=row.backoff_factor,
+            max_delay=timedelta(milliseconds=row.max_delay_ms),
+        ),
+    )
+
+
+def fitting(rows: Sequence[Row[Any]], *, slots: Slots, begun: Counter[str]) -> list[Row[Any]]:
+    """Those of the rows whose calls have slots, `begun` being what this claim begins already; counts them there."""
+    fit = []
+    for row in rows:
+        if begun[row.host] < slots.room(row.host) and begun.total() < slots.free:
+            begun[row.host] += 1
+            fit.append(row)
+    return fit
+
+
+async def claim(
+    engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, since: datetime, limit: int
+) -> Claimed:
+    """Takes up to `limit` due tasks and waiting retries, as far as their hosts have slots.
+
+    The caller takes those slots. When this raises, the commit may have arrived all the same.
+    """
+    begun: Counter[str] = Counter()
+    async with engine.begin() as connection:
+        excluded = slots.saturated_hosts
+        due = await claims.lock_due_tasks(connection, now=now, since=since, hosts_excluded=excluded, limit=limit)
+        tasks = fitting(due, slots=slots, begun=begun)
+        claimed = await start_runs(connection, tasks, worker_id=worker_id, now=now)
+        room = limit - len(due)
+        retries: Sequence[Row[Any]] = []
+        if room > 0:
+            retries = await claims.lock_due_retries(connection, now=now, hosts_excluded=excluded, limit=room)
+            await start_retries(
+                connection,
+                fitting(retries, slots=slots, begun=begun),
+                worker_id=worker_id,
+                now=now,
+                claimed=claimed,
+            )
+        claimed.left = bool(excluded) or begun.total() < len(due) + len(retries) or len(due) + len(retries) >= limit
+        await events.append(connection, at=now, events=claimed.events)
+    return claimed
+
+
+async def start_runs(
+    connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime
+) -> Claimed:
+    """Makes the runs of tasks that this transaction has locked, and moves the tasks on."""
+    claimed = Claimed()
+    if not rows:
+        return claimed
+    judged = [row.id for row in rows if row.overlap != OverlapPolicy.ALLOW]
+    unfinished = await claims.unfinished(connection, task_ids=judged) if judged else set()
+    plans = [plan_or_fail(row, now=now, unfinished=row.id in unfinished) for row in rows]
+    await claims.move_tasks(connection, moves=[plan.move for plan in plans])
+    new = await claims.insert_runs(connection, runs=[plan.run for plan in plans], worker_id=worker_id, now=now)
+    for row, planned in zip(rows, plans, strict=True):
+        run = planned.run
+        if planned.move.due_at is not None:
+            claimed.next_due.append(planned.move.due_at)
+        if run.id not in new:
+            continue
+        running = run.state is RunState.RUNNING
+        if running:
+            claimed.attempts.append(
+                attempt_of(row, run_id=run.id, task_id=row.id, epoch=1, number=1, instant=run.scheduled_for)
+            )
+        claimed.events.append(
+            NewEvent(
+                type=EVENT_OF_STATE[run.state],
+                task_id=row.id,
+                run_id=run.id,
+                state=run.state,
+                attempt=1 if running else 0,
+                error_message=run.error_message,
+            )
+        )
+    return claimed
+
+
+async def start_retries(
+    connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
+) -> None:
+    """Begins the next attempt of waiting runs that this transaction has locked."""
+    if not rows:
+        return
+    await claims.start_retries(connection, run_ids=[row.run_id for row in rows], worker_id=worker_id, now=now)
+    for row in rows:
+        number = row.attempt + 1
+        claimed.attempts.append(
+            attempt_of(
+                row,
+                run_id=row.run_id,
+                task_id=row.task_id,
+                epoch=row.epoch + 1,
+                number=number,
+                instant=row.scheduled_for,
+            )
+        )
+        claimed.events.append(
+            NewEvent(
+                type=RunEventType.STARTED,
+                task_id=row.task_id,
+                run_id=row.run_id,
+                state=RunState.RUNNING,
+                attempt=number,
+            )
+        )

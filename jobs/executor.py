@@ -1,0 +1,232 @@
+"""The engine of one worker process: claims what is due, carries out attempts, and has their results written.
+
+It lives outside arq's worker, whose end cancels its jobs. arq only says when to look (`walk`); everything else comes
+from Postgres::
+
+    due ── claim ──▶ attempt (an HTTP call) ──▶ finish ──▶ writer ──▶ slot free ──▶ claim, if anything was left
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Coroutine, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import AWAY
+from db.statements import claims
+from db.statements.finishes import Finish
+from jobs.announcer import Announcer
+from jobs.claim import LONG_AGO, RECENT, claim
+from jobs.clock import Clock
+from jobs.http_call import HttpCaller
+from jobs.lease import Lease
+from jobs.outcome import Attempt, finish_of
+from jobs.queue import Queue, bucket_start
+from jobs.rescue import give_back
+from jobs.slots import Slots
+from jobs.writer import ResultWriter
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+LOOK_AGAIN = timedelta(milliseconds=10)
+"""When to claim again while a due row is locked by another worker, which may yet give it up."""
+
+
+class Executor:
+    """Slots, attempts and results of one worker. Its owner awaits `run`, and `stop` before it ends."""
+
+    def __init__(
+        self, *, engine: AsyncEngine, queue: Queue, caller: HttpCaller, lease: Lease, clock: Clock, slots: int
+    ) -> None:
+        self._engine = engine
+        self._queue = queue
+        self._caller = caller
+        self._lease = lease
+        self._clock = clock
+        self._slots = Slots(slots)
+        self._writer = ResultWriter(engine=engine, clock=clock, worker_id=lease.worker_id, on_written=self._written)
+        self.announcer = Announcer(queue=queue, clock=clock, walk=self.walk)
+        self._claiming = asyncio.Lock()
+        self._in_flight: dict[UUID, Attempt] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._stopping = False
+        self._behind_since: datetime | None = None
+        self._unsure = False
+        self._random = random.Random()  # noqa: S311 (spreads retries; no secret)
+
+    @property
+    def full(self) -> bool:
+        """Whether no further attempt can begin here."""
+        return self._slots.free == 0
+
+    async def run(self) -> None:
+        """Keeps the lease, writes results and announces them, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._lease.keep())
+            group.create_task(self._writer.run())
+            group.create_task(self.announcer.run())
+
+    async def walk(self, bucket: int) -> None:
+        """Claims what becomes due within a bucket, at its instants, until the bucket has ended.
+
+        It stays until the end, because a wake-up for the same bucket is swallowed while this one is open. Attempts are
+        not waited for.
+        """
+        end = bucket_start(bucket + 1)
+        while not self._stopping:
+            await self.claim_due(bucket=bucket)
+            now = self._clock.now()
+            if now >= end:
+                return
+            due = None if self.full else await self._next_due(since=now - RECENT, before=end)
+            # What is due by now and was not claimed is locked by another worker, or waits for a slot.
+            look_at = now + LOOK_AGAIN if self.full or (due is not None and due <= now) else due or end
+            await self._clock.wait_until(min(look_at, end))
+
+    async def _next_due(self, *, since: datetime, before: datetime) -> datetime | None:
+        async with self._engine.connect() as connection:
+            return await claims.next_due(
+                connection, since=since, before=before, hosts_excluded=self._slots.saturated_hosts
+            )
+
+    async def claim_due(self, *, everything: bool = False, bucket: int | None = None) -> None:
+        """Claims until nothing is due or no slot is free; then whoever frees a slot claims on.
+
+        `everything` looks at all that is overdue, not only at the last minute. `bucket` is what brought the caller
+        here: when the slots run out, another worker is woken for it. Raises what the database raises.
+        """
+        async with self._claiming:
+            since = LONG_AGO if everything or self._behind_since == LONG_AGO else self._clock.now() - RECENT
+            while not self._stopping and self._lease.held:
+                limit = min(self._slots.free, BATCH)
+                if not limit:
+                    if bucket is not None and self._behind_since is None:
+                        await self._queue.wake_another(bucket)
+                    self._behind_since = since
+                    return
+                try:
+                    claimed = await claim(
+                        self._engine,
+                        worker_id=self._lease.worker_id,
+                        slots=self._slots,
+                        now=self._clock.now(),
+                        since=since,
+                        limit=limit,
+                    )
+                except BaseException:
+                    # The commit may have arrived although its answer did not.
+                    self._unsure = True
+                    raise
+                for attempt in claimed.attempts:
+                    self._begin(attempt)
+                self.announcer.say(due=claimed.next_due, events=bool(claimed.events))
+                if not claimed.left or not claimed.events:
+                    self._behind_since = since if claimed.left else None
+                    return
+
+    def _begin(self, attempt: Attempt) -> None:
+        self._slots.take(attempt.host)
+        self._in_flight[attempt.run_id] = attempt
+        self._idle.clear()
+        self._spawn(self._carry_out(attempt))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("Work ended with an error. action=work_failed", exc_info=error)
+
+    async def _carry_out(self, attempt: Attempt) -> None:
+        try:
+            if self._lease.held:
+                answer = await self._caller.call(attempt.action, headers=headers_of(attempt))
+                self._writer.add(finish_of(attempt, answer, randomness=self._random.random()))
+                return
+            logger.warning("The lease ran out before the attempt. action=attempt_not_begun run=%s", attempt.run_id)
+        except BaseException:
+            self._let_go(attempt.run_id)
+            raise
+        self._let_go(attempt.run_id)
+
+    def _let_go(self, run_id: UUID) -> None:
+        """Takes a run out of this worker's hands; unless its end was written, the next sweep gives it back."""
+        attempt = self._in_flight.pop(run_id)
+        self._slots.give(attempt.host)
+        self._unsure = True
+        self._idle_if_none()
+
+    def _idle_if_none(self) -> None:
+        if not self._in_flight:
+            self._idle.set()
+
+    def _written(self, batch: Sequence[Finish]) -> None:
+        for finish in batch:
+            self._slots.give(self._in_flight.pop(finish.run_id).host)
+        self._idle_if_none()
+        retries = [finish.next_attempt_at for finish in batch if finish.next_attempt_at is not None]
+        self.announcer.say(due=retries, events=True)
+        if self._behind_since is not None and not self._claiming.locked():
+            self._spawn(self._claim_on())
+
+    async def _claim_on(self) -> None:
+        try:
+            await self.claim_due()
+        except AWAY as error:
+            logger.warning("Nothing can be claimed. action=claim_failed error=%s", error)
+
+    async def give_back_orphans(self) -> None:
+        """Gives back the runs that are this worker's in the database only: of a claim whose answer was lost, say."""
+        if not self._unsure:
+            return
+        async with self._claiming:
+            self._unsure = False
+            try:
+                await self._give_back(reason="the worker lost track of the attempt")
+            except BaseException:
+                self._unsure = True
+                raise
+
+    async def _give_back(self, *, reason: str) -> None:
+        now = self._clock.now()
+        count = await give_back(
+            self._engine, worker_id=self._lease.worker_id, run_ids_kept=self._in_flight, now=now, reason=reason
+        )
+        if count:
+            logger.warning("Gave attempts back: %s. action=attempts_given_back count=%d", reason, count)
+            self.announcer.say(due=[now], events=True)
+
+    async def stop(self, *, grace: timedelta) -> None:
+        """Claims no more, lets attempts end within `grace`, and gives back the rest. `run` must still be running."""
+        self._stopping = True
+        self._idle_if_none()
+        try:
+            async with asyncio.timeout(grace.total_seconds()):
+                await self._idle.wait()
+        except TimeoutError:
+            logger.warning("Attempts are broken off. action=attempts_broken_off count=%d", len(self._in_flight))
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        async with self._claiming:
+            await self._give_back(reason="the worker stopped during the attempt")
+        await self._lease.retire()
+        await self._queue.poke()
+
+
+def headers_of(attempt: Attempt) -> dict[str, str]:
+    """What every call carries, unless the task sets it itself. The key is the same on each attempt of a run."""
+    return {
+        "Idempotency-Key": str(attempt.run_id),
+        "X-Duetime-Scheduled-For": attempt.scheduled_for.isoformat().replace("+00:00", "Z"),
+        "X-Duetime-Attempt": str(attempt.number),
+    }

@@ -1,0 +1,93 @@
+"""A worker's lease: renewed every second, and while it holds, nobody else touches the worker's runs.
+
+The database judges by its own clock whether a lease has run out. The worker judges by its monotonic clock, counting
+from before it asked, so it always gives up first.
+"""
+
+import asyncio
+import logging
+import os
+import socket
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import AWAY
+from db.statements import leases
+from jobs.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+RENEW_EVERY = timedelta(seconds=1)
+
+
+class Lease:
+    """The lease of one worker process, under an id that no other process ever has."""
+
+    def __init__(self, *, engine: AsyncEngine, clock: Clock, slots: int) -> None:
+        self.worker_id: UUID = uuid4()
+        self._engine = engine
+        self._clock = clock
+        self._slots = slots
+        self._renewed: float | None = None
+        self._unbroken_since: float | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether attempts may begin: nobody can have taken this worker's runs yet."""
+        return self._renewed is not None and monotonic() < self._renewed + leases.LEASE.total_seconds()
+
+    @property
+    def may_rescue(self) -> bool:
+        """Whether the lease was renewed without error for as long as it lasts.
+
+        After an outage of the database all leases have run out; the first worker back must not rob the living.
+        """
+        return (
+            self.held
+            and self._unbroken_since is not None
+            and monotonic() >= self._unbroken_since + leases.LEASE.total_seconds()
+        )
+
+    async def renew(self) -> None:
+        """Renews once, and reads the database's clock on the way. Raises what the database raises."""
+        begun = monotonic()
+        if not self.held:
+            self._unbroken_since = None
+        try:
+            async with asyncio.timeout(leases.LEASE.total_seconds()), self._engine.begin() as connection:
+                asked_at = datetime.now(UTC)
+                theirs = await leases.renew(
+                    connection,
+                    worker_id=self.worker_id,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    slots=self._slots,
+                )
+                self._clock.correct(asked_at=asked_at, answered_at=datetime.now(UTC), theirs=theirs)
+        except BaseException:
+            self._unbroken_since = None
+            raise
+        self._renewed = begun
+        if self._unbroken_since is None:
+            self._unbroken_since = begun
+
+    async def keep(self) -> None:
+        """Renews for ever. While the database is away it goes on trying."""
+        while True:
+            try:
+                await self.renew()
+            except AWAY as error:
+                logger.warning("The lease could not be renewed. action=lease_not_renewed error=%s", error)
+            await asyncio.sleep(RENEW_EVERY.total_seconds())
+
+    async def retire(self) -> None:
+        """Ends the lease of a worker that holds no run any more."""
+        async with self._engine.begin() as connection:
+            await leases.retire(connection, worker_id=self.worker_id)
+
+
+def monotonic() -> float:
+    """Seconds by a clock that never jumps."""
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,91 @@
+"""The sweep: brings near instants to Redis, claims what was overlooked, and rescues what was left behind.
+
+It is what makes Redis dispensable. arq's cron calls it each second in one of the workers; each worker also calls it by
+itself when it has not been called for two seconds.
+"""
+
+import asyncio
+import logging
+from datetime import date, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import AWAY, is_refusal_of_data
+from db.statements import claims, leases, partitions
+from jobs.clock import Clock
+from jobs.executor import Executor
+from jobs.lease import Lease, monotonic
+from jobs.queue import HORIZON
+from jobs.rescue import rescue_lost
+
+logger = logging.getLogger(__name__)
+
+OVERDUE = timedelta(seconds=2)
+LOOK_EVERY = timedelta(milliseconds=500)
+
+
+class Sweeper:
+    """One worker's sweep. `run` belongs to its owner."""
+
+    def __init__(self, *, engine: AsyncEngine, executor: Executor, lease: Lease, clock: Clock) -> None:
+        self._engine = engine
+        self._executor = executor
+        self._lease = lease
+        self._clock = clock
+        self._begun = -OVERDUE.total_seconds()
+        self._sweeping = asyncio.Lock()
+        self._partitions_made_on: date | None = None
+
+    async def run(self) -> None:
+        """Sweeps whenever nothing else has called for it in time, for ever."""
+        while True:
+            if monotonic() - self._begun >= OVERDUE.total_seconds():
+                await self.sweep()
+            await asyncio.sleep(LOOK_EVERY.total_seconds())
+
+    async def sweep(self) -> None:
+        """Sweeps once, unless a sweep is under way. Never raises for an absent Postgres; the next sweep tries again."""
+        if self._sweeping.locked():
+            return
+        async with self._sweeping:
+            self._begun = monotonic()
+            try:
+                await self._announce_near()
+                await self._executor.give_back_orphans()
+                await self._executor.claim_due(everything=True)
+                if self._lease.may_rescue:
+                    await self._rescue()
+                await self._make_partitions()
+            except AWAY as error:
+                logger.warning("The sweep was cut short. action=sweep_failed error=%s", error)
+
+    async def _announce_near(self) -> None:
+        now = self._clock.now()
+        async with self._engine.connect() as connection:
+            near = await claims.near(connection, now=now, until=now + HORIZON)
+        self._executor.announcer.say(due=near)
+
+    async def _rescue(self) -> None:
+        now = self._clock.now()
+        count = await rescue_lost(self._engine, now=now)
+        if count:
+            logger.warning("Rescued the attempts of lost workers. action=rescued count=%d", count)
+            self._executor.announcer.say(due=[now], events=True)
+        async with self._engine.begin() as connection:
+            await leases.forget_lost_workers(connection)
+
+    async def _make_partitions(self) -> None:
+        today = self._clock.now().date()
+        if self._partitions_made_on == today:
+            return
+        async with self._engine.connect() as connection:
+            missing = await partitions.missing(connection, today)
+        for day in missing:
+            try:
+                async with self._engine.begin() as connection:
+                    await partitions.make(connection, day)
+            except AWAY as error:
+                if not is_refusal_of_data(error):
+                    raise
+                logger.warning("Runs of %s stay in the default partition. action=partition_refused", day)
+        self._partitions_made_on = today

@@ -1,0 +1,110 @@
+"""A worker process: the executor, its sweep, and arq, which wakes them. Besides the queue, only this knows arq."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
+from typing import Any
+
+from arq import Retry, Worker, cron, func
+
+from db.engine import open_engine
+from db.settings import DatabaseSettings
+from jobs.clock import Clock
+from jobs.executor import Executor
+from jobs.http_call import HttpCaller
+from jobs.lease import Lease
+from jobs.queue import AWAY, DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
+from jobs.settings import JobsSettings
+from jobs.sweep import Sweeper
+
+logger = logging.getLogger(__name__)
+
+POOL_SIZE = 8
+"""Connections to Postgres: for claims, the writer, the lease, the sweep, and a few walks."""
+POLL_DELAY = timedelta(milliseconds=50)
+"""Half of what a dispatch job is ahead of its bucket."""
+MAX_JOBS = 100
+"""Dispatch jobs are short and mostly wait, so many may be open at once."""
+MAX_TRIES = 5
+JOB_TIMEOUT = timedelta(seconds=10)
+PAUSE = timedelta(seconds=1)
+"""Before arq is started again, after Redis went away."""
+
+
+async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: asyncio.Event) -> None:
+    """Works until `stop` is set, and then ends gracefully: attempts end within the grace period or are given back.
+
+    Raises what the database raises when it cannot be reached at the start. After that, Postgres and Redis may go away
+    and come back.
+    """
+    clock = Clock()
+    async with AsyncExitStack() as stack:
+        engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime worker")
+        stack.push_async_callback(engine.dispose)
+        queue = Queue.open(jobs.redis)
+        stack.push_async_callback(queue.close)
+        caller = await stack.enter_async_context(HttpCaller(clock=clock))
+        lease = Lease(engine=engine, clock=clock, slots=jobs.slots)
+        await lease.renew()
+        executor = Executor(engine=engine, queue=queue, caller=caller, lease=lease, clock=clock, slots=jobs.slots)
+        sweeper = Sweeper(engine=engine, executor=executor, lease=lease, clock=clock)
+        running = asyncio.create_task(executor.run())
+        waking = [asyncio.create_task(sweeper.run()), asyncio.create_task(keep_arq(jobs.redis, executor, sweeper))]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([running, *waking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await end(*waking)
+            if not running.done():
+                await executor.stop(grace=jobs.grace)
+        finally:
+            await end(stopping, *waking, running)
+
+
+async def end(*tasks: asyncio.Task[Any]) -> None:
+    """Cancels tasks and waits for them. Raises what one of them had failed with."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:
+    """The job that wakes a worker for a bucket of 100 ms."""
+    executor: Executor = ctx["executor"]
+    if executor.full and ctx["job_try"] < MAX_TRIES:
+        # Another worker may have a slot; this one claims on by itself as its slots become free.
+        raise Retry(defer=POLL_DELAY)
+    await executor.walk(bucket)
+
+
+async def sweep(ctx: dict[Any, Any]) -> None:
+    """The job that recurs each second."""
+    sweeper: Sweeper = ctx["sweeper"]
+    await sweeper.sweep()
+
+
+async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper) -> None:
+    """Runs arq for ever. Its worker ends when Redis is away for a moment, so it is started again and again."""
+    while True:
+        worker = Worker(
+            functions=[func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES)],
+            # Neither a result nor a job id: both would keep a job that recurs each second from being enqueued again.
+            cron_jobs=[cron(sweep, name="sweep", second=set(range(60)), keep_result=0, timeout=JOB_TIMEOUT)],
+            ctx={"executor": executor, "sweeper": sweeper},
+            redis_pool=open_redis(redis_url),
+            queue_name=QUEUE_NAME,
+            poll_delay=POLL_DELAY.total_seconds(),
+            max_jobs=MAX_JOBS,
+            handle_signals=False,
+            job_serializer=encode,
+        )
+        try:
+            await worker.async_run()
+        except AWAY as error:
+            logger.warning("Lost the way to Redis; trying again. action=redis_lost error=%s", error)
+        finally:
+            with suppress(*AWAY):
+                await worker.close()
+        await asyncio.sleep(PAUSE.total_seconds())

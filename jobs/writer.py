@@ -1,0 +1,123 @@
+"""Writes how attempts ended, in batches, each in one transaction with its events.
+
+A few milliseconds are waited for more to come; while one batch is being written, the next one gathers.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import AWAY, is_refusal_of_data
+from db.statements import events, finishes
+from db.statements.events import NewEvent
+from db.statements.finishes import Finish
+from db.states import RunEventType, RunState
+from jobs.clock import Clock
+from jobs.outcome import unwritable
+
+logger = logging.getLogger(__name__)
+
+LINGER = timedelta(milliseconds=2)
+BATCH = 100
+PAUSE = timedelta(milliseconds=200)
+"""Between two tries to write the same batch while Postgres is away."""
+
+EVENT_OF_STATE = {
+    RunState.SUCCEEDED: RunEventType.SUCCEEDED,
+    RunState.FAILED: RunEventType.FAILED,
+    RunState.RETRYING: RunEventType.ATTEMPT_FAILED,
+}
+
+
+class ResultWriter:
+    """Collects ended attempts and writes them. `on_written` hears of each batch once it is safe in the database."""
+
+    def __init__(
+        self,
+        *,
+        engine: AsyncEngine,
+        clock: Clock,
+        worker_id: UUID,
+        on_written: Callable[[Sequence[Finish]], None],
+    ) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._worker_id = worker_id
+        self._on_written = on_written
+        self._waiting: list[Finish] = []
+        self._some = asyncio.Event()
+
+    def add(self, finish: Finish) -> None:
+        """Takes an ended attempt; it will be written soon."""
+        self._waiting.append(finish)
+        self._some.set()
+
+    async def run(self) -> None:
+        """Writes for ever."""
+        while True:
+            await self._some.wait()
+            if len(self._waiting) < BATCH:
+                await asyncio.sleep(LINGER.total_seconds())
+            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+            if not self._waiting:
+                self._some.clear()
+            await self._write_surely(batch)
+            self._on_written(batch)
+
+    async def _write_surely(self, batch: Sequence[Finish]) -> None:
+        """Writes a batch whatever happens to the database meanwhile.
+
+        After a lost connection nobody knows whether the commit arrived, so the batch is written again: the guard on
+        state, worker and epoch makes that harmless.
+        """
+        while True:
+            try:
+                await self._write(batch)
+            except AWAY as error:
+                if is_refusal_of_data(error):
+                    await self._write_apart(batch, error=error)
+                    return
+                logger.warning("Results wait for Postgres. action=results_wait error=%s", error)
+                await asyncio.sleep(PAUSE.total_seconds())
+            else:
+                return
+
+    async def _write_apart(self, batch: Sequence[Finish], *, error: Exception) -> None:
+        """Splits a batch that the database will not take, until the one bad result is alone and is kept as FAILED."""
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            await self._write_surely(batch[:middle])
+            await self._write_surely(batch[middle:])
+            return
+        logger.error("A result cannot be stored. action=result_unwritable run=%s error=%s", batch[0].run_id, error)
+        await self._write([unwritable(batch[0])])
+
+    async def _write(self, batch: Sequence[Finish]) -> None:
+        completing = [task_id for finish in batch if (task_id := finish.completes) is not None]
+        async with self._engine.begin() as connection:
+            if completing:
+                await finishes.lock_tasks(connection, ids=completing)
+            rows = await finishes.finish(connection, worker_id=self._worker_id, finishes=batch)
+            if completing:
+                await finishes.complete_one_offs(connection, ids=completing)
+            await events.append(
+                connection,
+                at=self._clock.now(),
+                events=[
+                    NewEvent(
+                        type=EVENT_OF_STATE[RunState(row.state)],
+                        task_id=row.task_id,
+                        run_id=row.id,
+                        state=RunState(row.state),
+                        attempt=row.attempt,
+                        status_code=row.status_code,
+                        error_message=row.error_message,
+                        duration_ms=row.duration_ms,
+                    )
+                    for row in rows
+                ],
+            )
