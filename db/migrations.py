@@ -56,7 +56,11 @@ def differences(connection: Connection) -> list[Any]:
     return found
 
 
+def revision(connection: Connection) -> str | None:
+    """The revision of the database's schema; None when it has none of our tables."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
 def is_current(connection: Connection) -> bool:
     """Whether the database has the schema that this version of the code was written for."""
-    head = ScriptDirectory.from_config(config_for(connection)).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision() == head
+    return revision(connection) == ScriptDirectory.from_config(config_for(connection)).get_current_head()

@@ -1,12 +1,13 @@
 """The private folder that holds the local stack's data, and the lock that lets one instance at a time into it."""
 
+import asyncio
 import errno
 import fcntl
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -60,8 +61,8 @@ class DataFolder:
             os.chown(path, owner.st_uid, -1)
 
 
-@contextmanager
-def open_data_folder(path: Path) -> Iterator[DataFolder]:
+@asynccontextmanager
+async def open_data_folder(path: Path) -> AsyncIterator[DataFolder]:
     """Makes the folder where it is missing, and holds its lock. CannotStart when it is in use or cannot be used."""
     try:
         make(path)
@@ -70,14 +71,9 @@ def open_data_folder(path: Path) -> Iterator[DataFolder]:
         raise CannotStart(unusable(path, error)) from None
     folder = DataFolder(path=path, lock=lock)
     try:
-        take(folder)
+        await take(folder)
         try:
-            path.chmod(0o700)
-            # Wherever the folder is, the git tree around it stays clean.
-            (path / ".gitignore").write_text("*\n")
-            folder.logs.mkdir(mode=0o700, exist_ok=True)
-            for name in (LOCK, ".gitignore"):
-                folder.give_to_owner(path / name)
+            furnish(folder)
         except OSError as error:
             raise CannotStart(unusable(path, error)) from None
         yield folder
@@ -95,6 +91,16 @@ def make(path: Path) -> None:
         )
 
 
+def furnish(folder: DataFolder) -> None:
+    """Makes the folder private, and fit for what comes into it."""
+    folder.path.chmod(0o700)
+    # Wherever the folder is, the git tree around it stays clean.
+    (folder.path / ".gitignore").write_text("*\n")
+    folder.logs.mkdir(mode=0o700, exist_ok=True)
+    for name in (LOCK, ".gitignore"):
+        folder.give_to_owner(folder.path / name)
+
+
 def unusable(path: Path, error: OSError) -> str:
     """The one line for a folder that the file system refuses."""
     return (
@@ -103,7 +109,7 @@ def unusable(path: Path, error: OSError) -> str:
     )
 
 
-def take(folder: DataFolder) -> None:
+async def take(folder: DataFolder) -> None:
     """Takes the lock, waiting for the servers of an instance that was killed, but not for one that lives."""
     give_up_at = time.monotonic() + LAST_INSTANCE_ENDS_WITHIN.total_seconds()
     while True:
@@ -125,7 +131,7 @@ def take(folder: DataFolder) -> None:
                 f"the servers of an earlier Duetime (process {holder}) still use the data folder "
                 f"{folder.path}; end them"
             )
-        time.sleep(0.05)
+        await asyncio.sleep(0.05)
     os.ftruncate(folder.lock, 0)
     os.pwrite(folder.lock, f"{os.getpid()}\n".encode(), 0)
 

@@ -1,26 +1,21 @@
 """The local stack as a whole: starts the servers that nobody named, keeps them up, and stops them in order."""
 
-import asyncio
-import logging
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from duetime.errors import CannotStart
+from duetime.kept import Kept
 from duetime.local_stack.cluster import ensure_cluster
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.guarded import Guarded
 from duetime.local_stack.place import choose_place
 from duetime.local_stack.postgres import Postgres
 from duetime.local_stack.valkey import Valkey
 from duetime.settings import DuetimeSettings
 
-LOG = logging.getLogger(__name__)
 TRIES = 3
-RESTART_AFTER = timedelta(seconds=1)
 
 Server = TypeVar("Server", Postgres, Valkey)
 
@@ -74,42 +69,11 @@ async def start(make: Callable[[int], Server], *, running: AsyncExitStack) -> Se
             if left and not is_free(server.port):
                 continue
             raise
-        await running.enter_async_context(kept_up(type(server).__name__, server.start, process))
+        kept = Kept(type(server).__name__, server.start, process)
+        running.push_async_callback(kept.stop)
+        kept.keep()
         return server
     raise AssertionError
-
-
-@asynccontextmanager
-async def kept_up(
-    name: str, start_again: Callable[[], Coroutine[Any, Any, Guarded]], process: Guarded
-) -> AsyncIterator[None]:
-    """Starts a server again whenever it ends, on its old port, so that the API and the workers find it again."""
-    present = process
-
-    async def keep_up() -> None:
-        nonlocal present
-        while True:
-            status = await present.wait()
-            LOG.error("%s ended and is started again.", name, extra={"action": "server_ended", "status": status})
-            await present.stop()
-            while True:
-                try:
-                    present = await start_again()
-                except CannotStart as error:
-                    LOG.error("%s", error, extra={"action": "server_not_started"})  # noqa: TRY400 (a reason, no surprise)
-                    await asyncio.sleep(RESTART_AFTER.total_seconds())
-                else:
-                    LOG.info("%s runs again.", name, extra={"action": "server_started"})
-                    break
-
-    keeper = asyncio.create_task(keep_up())
-    try:
-        yield
-    finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
-        await present.stop()
 
 
 def free_port() -> int:

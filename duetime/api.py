@@ -1,0 +1,77 @@
+"""`duetime api`: one API process."""
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import uvicorn
+
+from db.settings import DatabaseSettings
+from duetime.errors import CannotStart
+from duetime.reachable import check_servers
+from duetime.signals import on_stop
+from graphql_api.settings import ApiSettings
+from jobs.settings import JobsSettings
+
+# How long a stopping API lets answers that are under way, and subscriptions, end by themselves.
+GRACE = timedelta(seconds=10)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server without its own signals: it would raise them once more after a clean end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves the signals alone; `on_stop` has them."""
+        yield
+
+
+async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> None:
+    """Serves until it is asked to stop. CannotStart when the port is taken or a server cannot be reached."""
+    with listen(api) as listener:
+        await check_servers(database, jobs)
+        from graphql_api.app import create_app  # noqa: PLC0415 (half a second that a refusal above need not wait for)
+
+        server = Server(
+            uvicorn.Config(
+                create_app(database, jobs, api),
+                log_config=None,
+                access_log=False,
+                lifespan="on",
+                server_header=False,
+                ws="websockets-sansio",
+                timeout_graceful_shutdown=int(GRACE.total_seconds()),
+            )
+        )
+
+        def stop() -> None:
+            server.should_exit = True
+
+        on_stop(stop)
+        await server.serve(sockets=[listener])
+        if not server.started:
+            raise CannotStart("the API could not start; the log above says why")
+
+
+def listen(api: ApiSettings) -> socket.socket:
+    """A socket that listens on the API's address. CannotStart when the address is wrong or its port taken."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            api.host, api.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except socket.gaierror:
+        raise CannotStart(f"HOST={api.host}: is no address of this machine; 127.0.0.1 and 0.0.0.0 are usual") from None
+    except PermissionError:
+        raise CannotStart(f"PORT={api.port}: needs more rights than we have; choose one above 1023") from None
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise CannotStart(
+                f"HOST={api.host}: is no address of this machine; 127.0.0.1 and 0.0.0.0 are usual"
+            ) from None
+        raise CannotStart(
+            f"PORT={api.port}: is in use by another program on {api.host} ({error.strerror}); stop it, or "
+            "choose another port"
+        ) from None

@@ -1,0 +1,109 @@
+"""The command `duetime`. What is wrong at the start is one line on stderr and exit status 1."""
+
+# ruff: noqa: PLC0415 (each command imports what it runs when it runs: a wrong setting need not wait for the rest)
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from db.settings import DatabaseSettings
+from duetime import lifeline, logs
+from duetime.errors import CannotStart
+from duetime.settings import DuetimeSettings, read
+from graphql_api.settings import ApiSettings
+from jobs.settings import JobsSettings
+
+BEGAN = time.monotonic()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line and runs one command to its end."""
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except CannotStart as error:
+        print(f"duetime: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their help."""
+    duetime = argparse.ArgumentParser(
+        prog="duetime",
+        description="A self-hosted scheduler for HTTP calls, with a GraphQL API.",
+        epilog="Settings are environment variables, or lines of a file .env in the current folder; .env.example in the "
+        "source names each of them.",
+    )
+    duetime.add_argument("--version", action="version", version=f"duetime {version('duetime')}")
+    commands = duetime.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    everything = commands.add_parser(
+        "up",
+        help="run everything: servers that nobody named, migrations, API and worker",
+        description="Starts a Postgres (without DATABASE_URL or DB_HOST) and a Valkey (without REDIS_URL) of its own, "
+        "migrates, and runs the API and a worker. SIGINT (Ctrl-C) or SIGTERM ends everything; a second one at once.",
+    )
+    everything.add_argument(
+        "--with-parent", action="store_true", help="also end when the process that started this one has ended"
+    )
+    everything.set_defaults(run=up)
+    for name, run, help_text in (
+        ("api", api, "run one API process on HOST:PORT"),
+        ("worker", worker, "run one worker process; any number may run"),
+        ("migrate", migrate, "bring the database to the present schema"),
+        ("schema", schema, "print the GraphQL schema"),
+    ):
+        commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.").set_defaults(
+            run=run
+        )
+    return duetime
+
+
+def up(options: argparse.Namespace) -> None:
+    """Runs everything."""
+    settings, database, jobs, api = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    from duetime.up import run
+
+    logs.configure("up")
+    asyncio.run(run(settings, database, jobs, api, began=BEGAN, with_parent=options.with_parent))
+
+
+def api(_options: argparse.Namespace) -> None:
+    """Runs one API process."""
+    lifeline.hold()
+    database, jobs, settings = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    from duetime.api import serve_api
+
+    logs.configure("api")
+    asyncio.run(serve_api(database, jobs, settings))
+
+
+def worker(_options: argparse.Namespace) -> None:
+    """Runs one worker process."""
+    lifeline.hold()
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
+    from duetime.worker import work
+
+    logs.configure("worker")
+    asyncio.run(work(database, jobs))
+
+
+def migrate(_options: argparse.Namespace) -> None:
+    """Brings the schema up to date and says from where to where."""
+    database = read(DatabaseSettings)
+    from duetime.reachable import migrate_database
+
+    logs.configure("migrate")
+    before, after = asyncio.run(migrate_database(database))
+    print(f"The schema was at revision {before or 'none'} and is at {after}.")
+
+
+def schema(_options: argparse.Namespace) -> None:
+    """Prints the schema in the schema definition language."""
+    from graphql_api.schema import schema as built
+
+    print(built.as_str())
