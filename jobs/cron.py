@@ -10,11 +10,13 @@ cannot count without stepping; the tests hold the two against each other.
 import re
 from bisect import bisect_left, bisect_right
 from calendar import isleap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 from itertools import islice, pairwise
+
+from cron_descriptor import ExpressionDescriptor, Options  # type: ignore[import-untyped]
 
 MAX_LENGTH = 256
 MINUTES_PER_DAY = 1_440
@@ -42,7 +44,7 @@ _WEEKDAYS = "sun mon tue wed thu fri sat"
 _ITEM = re.compile(r"(?P<first>\*|[0-9]+|[a-z]+)(?:(?<!\*)-(?P<last>[0-9]+|[a-z]+))?(?:/(?P<step>[0-9]+))?", re.I)
 
 
-class InvalidExpression(ValueError):  # noqa: N818 - the domain's word, as in the contract's InvalidInput
+class InvalidExpression(ValueError):
     """The text is no cron expression. The message says what is wrong and what would be right."""
 
 
@@ -74,13 +76,13 @@ FIELD_RULES = (
 class Expression:
     """A parsed expression.
 
-    `fields` are the five fields as written, macros expanded. `fixed_time` is True when neither minute nor hour begins
-    with `*`, `either_day` when day of month and day of week are ORed. `minutes` are the minutes of a matching day,
-    rising. Of the masks, `months` has bit n set for month n, `days` bit n for day n + 1 of a month, and `weekdays[w]`
-    likewise the days of a month whose first day is weekday w (0 is Sunday).
+    `values` are the numbers that each of the five fields means, rising (Sunday is 0, never 7). `fixed_time` is True
+    when neither minute nor hour begins with `*`, `either_day` when day of month and day of week are ORed. `minutes`
+    are the minutes of a matching day, rising. Of the masks, `months` has bit n set for month n, `days` bit n for day
+    n + 1 of a month, and `weekdays[w]` likewise the days of a month whose first day is weekday w.
     """
 
-    fields: tuple[str, ...]
+    values: tuple[tuple[int, ...], ...]
     fixed_time: bool
     either_day: bool
     minutes: tuple[int, ...]
@@ -199,7 +201,7 @@ class Expression:
 def parse(text: str) -> Expression:
     """Read five fields or a macro. Raises InvalidExpression with everything that is wrong in one message."""
     fields = _split(text)
-    values: list[list[int]] = []
+    values: list[tuple[int, ...]] = []
     problems: list[str] = []
     for rule, written in zip(FIELD_RULES, fields, strict=True):
         try:
@@ -209,16 +211,46 @@ def parse(text: str) -> Expression:
     if problems:
         raise InvalidExpression("; ".join(problems))
     minutes, hours, days, months, weekdays = values
-    week = {weekday % 7 for weekday in weekdays}
     return Expression(
-        fields=fields,
+        values=tuple(values),
         fixed_time=not (fields[0].startswith("*") or fields[1].startswith("*")),
         either_day=not (fields[2].startswith("*") or fields[4].startswith("*")),
         minutes=tuple(hour * 60 + minute for hour in hours for minute in minutes),
         months=_mask(months),
         days=_mask(days) >> 1,
-        weekdays=tuple(_mask(day for day in range(31) if (first + day) % 7 in week) for first in range(7)),
+        weekdays=tuple(_mask(day for day in range(31) if (first + day) % 7 in weekdays) for first in range(7)),
     )
+
+
+@lru_cache(maxsize=1_024)
+def describe(text: str) -> str:
+    """The expression in a sentence, by what it means rather than by how it is written. Raises InvalidExpression."""
+    expression = parse(text)
+    minutes, hours, days, months, weekdays = map(_canonical, FIELD_RULES, expression.values)
+    if "*" in (days, weekdays) and expression.either_day:
+        days = weekdays = "*"
+    elif "*" not in (days, weekdays):
+        weekdays = ",".join(map(str, expression.values[4]))  # a list is what gets the word "or"
+    # Without a locale the library would take the host's.
+    options = Options(locale_code="en_US", use_24hour_time_format=True)
+    written = f"{minutes} {hours} {days} {months} {weekdays}"
+    sentence: str = ExpressionDescriptor(written, options).get_full_description()
+    return sentence if expression.either_day else sentence.replace(", or on ", ", and only on ")
+
+
+def _canonical(rule: FieldRule, values: tuple[int, ...]) -> str:
+    """The plainest way to write a field, so that equal schedules read alike, and a step only where it is even."""
+    last = 6 if rule.name == "day of week" else rule.high
+    span = last - rule.low + 1
+    for step in range(1, span):
+        if values == tuple(range(rule.low, last + 1, step)):
+            if step == 1:
+                return "*"
+            if span % step == 0 or rule.name == "day of month":
+                return f"*/{step}"
+    if len(values) > 2 and values[-1] - values[0] == len(values) - 1:
+        return f"{values[0]}-{values[-1]}"
+    return ",".join(map(str, values))
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -248,9 +280,9 @@ def _split(text: str) -> tuple[str, ...]:
     return fields
 
 
-def _read_field(rule: FieldRule, written: str) -> list[int]:
-    """The numbers that a field means, rising, each once."""
-    return sorted({value for item in written.split(",") for value in _read_item(rule, item)})
+def _read_field(rule: FieldRule, written: str) -> tuple[int, ...]:
+    values = {value for item in written.split(",") for value in _read_item(rule, item)}
+    return tuple(sorted({value % 7 for value in values} if rule.name == "day of week" else values))
 
 
 def _read_item(rule: FieldRule, item: str) -> range:
@@ -311,7 +343,7 @@ def _moment(day: int, minute: int) -> int:
     return (day - EPOCH_ORDINAL) * MINUTES_PER_DAY + minute
 
 
-def _mask(bits: Iterator[int] | list[int]) -> int:
+def _mask(bits: Iterable[int]) -> int:
     return sum(1 << bit for bit in bits)
 
 

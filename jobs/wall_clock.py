@@ -35,7 +35,7 @@ LOOK_BACK = 2 * PROBE
 GAP_HORIZON_YEARS = 40
 
 
-class UnknownZone(ValueError):  # noqa: N818 - the domain's word, as in the contract's InvalidInput
+class UnknownZone(ValueError):
     """The name is not in the time zone database; the message suggests a near one."""
 
 
