@@ -1,0 +1,116 @@
+"""`make bench`: measures the engine against its bare counterparts, in alternating rounds, and prints a Markdown table.
+
+Every figure is a ratio of two things measured in the same round, since machines differ and are noisy; the table shows
+the median of the rounds. The servers are the local stack's own, with the settings that users get.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.rounds import Bench, Dispatch, Herd, Throughput, bench_servers
+
+THROUGHPUT_TASKS = 4_000
+HERD_TASKS = 1_000
+SPREAD_TASKS = 1_000
+SPREAD_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the table."""
+
+    what: str
+    ours: str
+    bare: str
+    ratio: float
+    wanted: str
+
+    def __str__(self) -> str:
+        return f"| {self.what} | {self.ours} | {self.bare} | {self.ratio:.2f} | {self.wanted} |"
+
+
+def median(values: Iterable[float]) -> float:
+    """The median of the rounds."""
+    return statistics.median(values)
+
+
+def throughput_lines(rounds: list[Throughput]) -> list[Line]:
+    """Rate and CPU of a herd, against the bare loop's."""
+    return [
+        Line(
+            f"runs finished per second, {THROUGHPUT_TASKS:,} due at one instant",
+            f"{median(r.rate for r in rounds):,.0f}/s",
+            f"{median(r.bare_rate for r in rounds):,.0f}/s (bare httpx loop)",
+            median(r.rate / r.bare_rate for r in rounds),
+            "at least 0.8",
+        ),
+        Line(
+            "CPU of the worker per run",
+            f"{median(r.cpu_us for r in rounds):,.0f} µs",
+            f"{median(r.bare_cpu_us for r in rounds):,.0f} µs (bare httpx loop)",
+            median(r.cpu_us / r.bare_cpu_us for r in rounds),
+            "",
+        ),
+    ]
+
+
+def herd_lines(rounds: list[Herd]) -> list[Line]:
+    """How late the last of a herd are, against the time in which a bare loop makes as many calls."""
+    return [
+        Line(
+            f"p99 lateness, {HERD_TASKS:,} due at one instant",
+            f"{median(r.late.p99 for r in rounds):,.0f} ms",
+            f"{median(r.bare_ms for r in rounds):,.0f} ms (the herd at the bare loop's rate)",
+            median(r.late.p99 / r.bare_ms for r in rounds),
+            "at most 2",
+        )
+    ]
+
+
+def dispatch_lines(rounds: list[Dispatch]) -> list[Line]:
+    """How late tasks are that come one after another, against deferred arq jobs."""
+    return [
+        Line(
+            f"{name} lateness, {SPREAD_TASKS:,} spread over {SPREAD_SECONDS} s",
+            f"{median(getattr(r.late, name) for r in rounds):,.1f} ms",
+            f"{median(getattr(r.plain_late, name) for r in rounds):,.1f} ms (plain arq jobs)",
+            median(getattr(r.late, name) / getattr(r.plain_late, name) for r in rounds),
+            "at most 0.25",
+        )
+        for name in ("p50", "p99")
+    ]
+
+
+async def measure(rounds: int, only: str | None) -> list[Line]:
+    """Runs the rounds, ours and theirs by turns."""
+    lines: list[Line] = []
+    with tempfile.TemporaryDirectory() as folder:
+        async with bench_servers(Path(folder)) as servers:
+            bench = Bench(servers)
+            if only in (None, "throughput"):
+                lines += throughput_lines([await bench.throughput(THROUGHPUT_TASKS) for _ in range(rounds)])
+            if only in (None, "herd"):
+                lines += herd_lines([await bench.herd(HERD_TASKS) for _ in range(rounds)])
+            if only in (None, "spread"):
+                lines += dispatch_lines([await bench.dispatch(SPREAD_TASKS, SPREAD_SECONDS) for _ in range(rounds)])
+    return lines
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("throughput", "herd", "spread"))
+    arguments = parser.parse_args()
+    lines = asyncio.run(measure(arguments.rounds, arguments.only))
+    print("| measured | Duetime | counterpart | ratio | wanted |\n| --- | --- | --- | --- | --- |")  # noqa: T201
+    print("\n".join(map(str, lines)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

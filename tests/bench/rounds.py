@@ -1,0 +1,243 @@
+"""One round of each measurement: real servers, a real worker process, a target in a process of its own."""
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psutil
+from arq import create_pool
+from arq.connections import RedisSettings
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import open_engine
+from db.migrations import migrate
+from db.models import Task
+from db.settings import DatabaseSettings
+from db.states import TriggerType
+from duetime.local_stack.data_folder import open_data_folder
+from duetime.local_stack.stack import local_stack
+from duetime.settings import DuetimeSettings
+from tests.bench.plain_arq import QUEUE_NAME
+
+CONCURRENCY = 100
+"""Of the bare loop: as many calls at once as a worker makes to one host by default."""
+AHEAD = timedelta(seconds=5)
+"""How long before the first instant tasks are made, so that making them is over by then."""
+WITHIN = timedelta(seconds=60)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lateness:
+    """Milliseconds from when calls were due to when the target had them."""
+
+    p50: float
+    p99: float
+
+    @classmethod
+    def of(cls, late: Sequence[float]) -> "Lateness":
+        """From seconds. Nothing may be early."""
+        assert min(late) >= 0, f"a call came {-min(late) * 1000:.3f} ms early"
+        hundredths = statistics.quantiles(late, n=100, method="inclusive")
+        return cls(p50=hundredths[49] * 1000, p99=hundredths[98] * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """A herd's rate and CPU, and the bare loop's."""
+
+    rate: float
+    cpu_us: float
+    bare_rate: float
+    bare_cpu_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class Herd:
+    """A herd's lateness, and the time in which the bare loop makes as many calls."""
+
+    late: Lateness
+    bare_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Lateness of tasks one after another, and of plain arq jobs."""
+
+    late: Lateness
+    plain_late: Lateness
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """What runs for the whole measurement."""
+
+    engine: AsyncEngine
+    redis_url: str
+    target_url: str
+    environment: dict[str, str]
+
+
+@asynccontextmanager
+async def module(
+    name: str, *arguments: str, environment: dict[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Runs `python -m name` until the block ends."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", name, *arguments, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+@asynccontextmanager
+async def bench_servers(folder: Path) -> AsyncIterator[Servers]:
+    """The local stack in `folder`, migrated, and a target."""
+    async with AsyncExitStack() as running:
+        data = await running.enter_async_context(open_data_folder(folder / "data"))
+        stack = await running.enter_async_context(
+            local_stack(data, DuetimeSettings(data_dir=folder / "data"), postgres=True, valkey=True)
+        )
+        assert stack.database_url is not None
+        assert stack.redis_url is not None
+        environment = os.environ | {"DATABASE_URL": stack.database_url, "REDIS_URL": stack.redis_url}
+        engine = open_engine(
+            DatabaseSettings(database_url=stack.database_url).url(), pool_size=2, application_name="duetime bench"
+        )
+        running.push_async_callback(engine.dispose)
+        await migrate(engine)
+        target = await running.enter_async_context(module("tests.bench.target"))
+        assert target.stdout is not None
+        port = int(await target.stdout.readline())
+        yield Servers(engine, stack.redis_url, f"http://127.0.0.1:{port}", environment)
+
+
+class Bench:
+    """The measurements, a round at a time."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+
+    async def throughput(self, count: int) -> Throughput:
+        """A herd of `count`: from its instant until the last result is stored."""
+        bare_seconds, bare_cpu = await self._bare(count)
+        async with module("duetime", "worker", environment=self._servers.environment) as worker:
+            due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
+            usage = psutil.Process(worker.pid)
+            await asyncio.sleep((due[0] - datetime.now(UTC)).total_seconds() - 0.2)
+            before = usage.cpu_times()
+            seconds = (await self._all_finished(count) - due[0]).total_seconds()
+            after = usage.cpu_times()
+        await self._arrivals(due[0], count)
+        cpu = after.user + after.system - before.user - before.system
+        return Throughput(count / seconds, cpu / count * 1e6, count / bare_seconds, bare_cpu / count * 1e6)
+
+    async def herd(self, count: int) -> Herd:
+        """A herd of `count`: how late each call is."""
+        bare_seconds, _ = await self._bare(count)
+        async with module("duetime", "worker", environment=self._servers.environment):
+            due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
+            await self._all_finished(count)
+        return Herd(Lateness.of(await self._arrivals(due[0], count)), bare_seconds * 1000)
+
+    async def dispatch(self, count: int, seconds: int) -> Dispatch:
+        """`count` instants at equal distances over `seconds`, first as tasks, then as plain arq jobs."""
+        async with module("duetime", "worker", environment=self._servers.environment):
+            start = datetime.now(UTC) + AHEAD
+            due = await self._make_tasks([start + timedelta(seconds=seconds * n / count) for n in range(count)])
+            await self._all_finished(count)
+        ours = Lateness.of(await self._arrivals_each(due))
+        arguments = (self._servers.redis_url, self._servers.target_url)
+        async with module("tests.bench.plain_arq", *arguments):
+            start = datetime.now(UTC) + AHEAD
+            due = [start + timedelta(seconds=seconds * n / count) for n in range(count)]
+            redis = await create_pool(RedisSettings.from_dsn(self._servers.redis_url), default_queue_name=QUEUE_NAME)
+            for number, instant in enumerate(due):
+                await redis.enqueue_job("call", f"/{number}", _defer_until=instant)
+            await asyncio.sleep((due[-1] - datetime.now(UTC)).total_seconds())
+            while await redis.zcard(QUEUE_NAME):  # noqa: ASYNC110 (another process empties it)
+                await asyncio.sleep(0.05)
+            await redis.aclose()
+            plain = Lateness.of(await self._arrivals_each(due))
+        return Dispatch(ours, plain)
+
+    async def _bare(self, count: int) -> tuple[float, float]:
+        """Seconds and CPU seconds in which the bare loop makes `count` calls."""
+        url = self._servers.target_url + "/bare"
+        async with module("tests.bench.bare_loop", url, str(count), str(CONCURRENCY)) as process:
+            output, _ = await process.communicate()
+        took = json.loads(output)
+        await self._log()
+        return took["seconds"], took["cpu_seconds"]
+
+    async def _make_tasks(self, due: list[datetime]) -> list[datetime]:
+        """A one-off task for each instant, which calls the path of its number."""
+        host = self._servers.target_url.removeprefix("http://")
+        async with self._servers.engine.begin() as connection:
+            await connection.execute(text("TRUNCATE tasks, task_results, run_events"))
+            await connection.execute(
+                insert(Task),
+                [
+                    {
+                        "id": uuid4(),
+                        "name": f"task {number}",
+                        "trigger_type": TriggerType.ONE_OFF,
+                        "trigger_time": instant,
+                        "next_run": instant,
+                        "due_at": instant,
+                        "method": "GET",
+                        "url": f"{self._servers.target_url}/{number}",
+                        "host": host,
+                        "redirects": 0,
+                    }
+                    for number, instant in enumerate(due)
+                ],
+            )
+        assert datetime.now(UTC) < due[0] - timedelta(seconds=1), "the tasks were made too slowly"
+        return due
+
+    async def _all_finished(self, count: int) -> datetime:
+        """Waits until all runs have succeeded and are stored, and tells when the last of them was."""
+        deadline = asyncio.get_running_loop().time() + WITHIN.total_seconds()
+        while True:
+            async with self._servers.engine.connect() as connection:
+                done, last = (
+                    await connection.execute(text("SELECT count(*), max(at) FROM run_events WHERE type = 'succeeded'"))
+                ).one()
+            if done == count:
+                moment: datetime = last
+                return moment
+            assert asyncio.get_running_loop().time() < deadline, f"only {done} of {count} runs succeeded"
+            await asyncio.sleep(0.1)
+
+    async def _log(self) -> list[tuple[float, str]]:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(self._servers.target_url + "/arrivals")
+        arrivals: list[tuple[float, str]] = answer.json()
+        return arrivals
+
+    async def _arrivals(self, due: datetime, count: int) -> list[float]:
+        """How late each call of a herd came, in seconds; each came once."""
+        arrivals = await self._log()
+        assert len(arrivals) == len({path for _, path in arrivals}) == count
+        return [arrived - due.timestamp() for arrived, _ in arrivals]
+
+    async def _arrivals_each(self, due: Sequence[datetime]) -> list[float]:
+        """How late each call came by its own instant, in seconds; each came once."""
+        arrivals = await self._log()
+        assert len(arrivals) == len({path for _, path in arrivals}) == len(due)
+        return [arrived - due[int(path[1:])].timestamp() for arrived, path in arrivals]

@@ -1,0 +1,48 @@
+"""Run ids are computed from the task and the instant, so that one instant can have one run only."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db.statements.partitions import lower_bound
+from jobs.run_ids import scheduled_run_id
+
+TASK = UUID("6b0f3c5e-0d0a-4d8e-9d3e-2f6f0d9c1a11")
+NINE = datetime(2026, 3, 1, 9, tzinfo=UTC)
+INSTANTS = st.integers(min_value=0, max_value=253_402_214_400_000_000).map(
+    lambda microseconds: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+)
+
+
+@given(instant=INSTANTS, task_id=st.uuids())
+def test_an_id_is_a_uuid_version_8_that_begins_with_the_instant(instant: datetime, task_id: UUID) -> None:
+    """RFC 9562 leaves version 8 to us; the first 48 bits are Unix milliseconds."""
+    run_id = scheduled_run_id(task_id, instant)
+    assert run_id.version == 8
+    assert run_id.variant == "specified in RFC 4122"
+    assert run_id.int >> 80 == (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+@given(first=INSTANTS, second=INSTANTS)
+def test_ids_sort_as_their_instants_do(first: datetime, second: datetime) -> None:
+    """To the millisecond, which is what partitions and pages rely on."""
+    if second - first >= timedelta(milliseconds=1):
+        assert scheduled_run_id(TASK, first) < scheduled_run_id(TASK, second)
+
+
+def test_the_same_instant_of_the_same_task_has_the_same_id() -> None:
+    """A claim that was lost with a server is made again under the same Idempotency-Key."""
+    assert scheduled_run_id(TASK, NINE) == scheduled_run_id(TASK, NINE)
+    assert scheduled_run_id(TASK, NINE) != scheduled_run_id(UUID(int=1), NINE)
+    assert scheduled_run_id(TASK, NINE) != scheduled_run_id(TASK, NINE + timedelta(microseconds=1))
+
+
+@given(instant=INSTANTS)
+def test_an_id_lies_in_the_partition_of_its_day(instant: datetime) -> None:
+    """Days are UTC days."""
+    day = instant.date()
+    assert lower_bound(day) <= scheduled_run_id(TASK, instant)
+    if day < datetime(9999, 12, 31, tzinfo=UTC).date():
+        assert scheduled_run_id(TASK, instant) < lower_bound(day + timedelta(days=1))

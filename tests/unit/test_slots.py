@@ -1,0 +1,33 @@
+"""Slots: how many attempts a worker makes at once, in all and to each host."""
+
+from jobs.slots import Slots
+
+
+def test_a_host_gets_at_most_half_of_the_slots() -> None:
+    """One dead target must leave room for the calls to all others."""
+    slots = Slots(10)
+    while slots.room("dead.example:80"):
+        slots.take("dead.example:80")
+    assert slots.free == 5
+    assert slots.saturated_hosts == ["dead.example:80"]
+    assert slots.room("healthy.example:80") == 5
+
+
+def test_a_slot_that_is_given_back_can_be_taken_again() -> None:
+    """A host that has given back is no longer saturated, and a host without calls is forgotten."""
+    slots = Slots(2)
+    slots.take("a.example:80")
+    assert slots.room("a.example:80") == 0
+    slots.give("a.example:80")
+    assert slots.room("a.example:80") == 1
+    assert slots.saturated_hosts == []
+    assert slots.free == 2
+
+
+def test_room_for_a_host_ends_with_the_slots() -> None:
+    """A host's share is no promise when others hold all the rest."""
+    slots = Slots(4)
+    for host in ("a", "a", "b", "c"):
+        slots.take(host)
+    assert slots.free == 0
+    assert slots.room("d") == 0
