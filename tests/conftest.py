@@ -1,0 +1,54 @@
+"""What tests share: real servers, a database and a Redis of their own for each test, and something to call."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from db.settings import DatabaseSettings
+from jobs.settings import JobsSettings
+from tests.support.servers import Servers, running_servers
+from tests.support.target import Target, running_target
+
+OWN_VARIABLES = ("DATABASE_URL", "DB_", "REDIS_URL", "HOST", "PORT", "DUETIME_")
+
+
+def pytest_configure() -> None:
+    """A developer's own settings are no business of the tests."""
+    for name in list(os.environ):
+        if name.startswith(OWN_VARIABLES) and not name.startswith("DUETIME_TEST_"):
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """Postgres and Redis for the whole session, started when a first test asks for them."""
+    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+@pytest.fixture
+def database(servers: Servers) -> Iterator[DatabaseSettings]:
+    """A migrated database of the test's own."""
+    with servers.database() as settings:
+        yield settings
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> Iterator[str]:
+    """An empty Redis database of the test's own."""
+    with servers.redis_database() as url:
+        yield url
+
+
+@pytest.fixture
+def jobs_settings(redis_url: str) -> JobsSettings:
+    """Settings for a worker on the test's own Redis database."""
+    return JobsSettings.model_construct(redis_url=redis_url)
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    """A server to call."""
+    async with running_target() as running:
+        yield running

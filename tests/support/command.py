@@ -1,0 +1,119 @@
+"""The command `duetime` as a user runs it: a process of its own, with an environment of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from duetime.local_stack.stack import free_port
+from tests.support.waiting import wait_for
+
+ENDS_WITHIN = 60
+READY_WITHIN = 60
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Nothing of ours but what finds programs and homes, and what a test gives."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | dict(environment)
+
+
+def duetime(
+    *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "duetime", *arguments],
+        cwd=cwd,
+        env=clean_environment(environment or {}),
+        capture_output=True,
+        text=True,
+        timeout=ENDS_WITHIN,
+        check=False,
+    )
+
+
+class Up:
+    """A running `duetime up`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", output: Path, port: int) -> None:
+        self.process = process
+        self.output = output
+        self.url = f"http://127.0.0.1:{port}"
+        self.graphql = f"{self.url}/graphql"
+        self.websocket = f"ws://127.0.0.1:{port}/graphql"
+        self.rest = f"{self.url}/api/v1"
+
+    @property
+    def text(self) -> str:
+        """What it has said so far, on stdout and stderr."""
+        return self.output.read_text(errors="replace")
+
+    def descendants(self) -> list[psutil.Process]:
+        """Every process that it has started, and those that these have started."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def wait_ready(self) -> None:
+        """Waits until it says so and its health page agrees. Fails with its output when it ends instead."""
+
+        def ready() -> bool:
+            assert self.process.poll() is None, f"`duetime up` ended with {self.process.returncode}:\n{self.text}"
+            return "Duetime is ready" in self.text
+
+        wait_for(ready, what="`duetime up` is ready", within=READY_WITHIN)
+        with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+            assert answer.status == 200
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Asks it to stop; its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(ENDS_WITHIN)
+
+    def kill(self) -> None:
+        """SIGKILL, to the command alone."""
+        self.process.kill()
+        self.process.wait(ENDS_WITHIN)
+
+
+@contextmanager
+def duetime_up(
+    data_dir: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    arguments: Sequence[str] = (),
+    prefix: Sequence[str] = (),
+    port: int | None = None,
+    ready: bool = True,
+) -> Iterator[Up]:
+    """Runs `duetime up` on a free port, and ends it, with all that it has started, when the test has not.
+
+    `prefix`: words before the command, such as those that change the user.
+    """
+    port = port or free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "output"
+        given = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port)} | dict(environment or {})
+        with output.open("wb") as stream:
+            process = subprocess.Popen(
+                [*prefix, sys.executable, "-P", "-m", "duetime", "up", *arguments],
+                cwd=folder,
+                env=clean_environment(given),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+            )
+        up = Up(process, output, port)
+        try:
+            if ready:
+                up.wait_ready()
+            yield up
+        finally:
+            if process.poll() is None:
+                up.stop()

@@ -1,0 +1,35 @@
+"""Waiting for what must come true, never for a fixed time."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, within: float = 10) -> T:
+    """The condition's value, as soon as it is true. Fails after `within` seconds and says what never came true.
+
+    `what` completes "it never came true that …".
+    """
+    give_up_at = time.monotonic() + within
+    while True:
+        value = condition()
+        result: T = await value if inspect.isawaitable(value) else value
+        if result:
+            return result
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"within {within} s it never came true that {what}; last seen: {result!r}")
+        await asyncio.sleep(0.01)
+
+
+def wait_for(condition: Callable[[], T], *, what: str, within: float = 10) -> T:
+    """The same for code without an event loop."""
+    give_up_at = time.monotonic() + within
+    while not (result := condition()):
+        if time.monotonic() > give_up_at:
+            raise AssertionError(f"within {within} s it never came true that {what}; last seen: {result!r}")
+        time.sleep(0.01)
+    return result
