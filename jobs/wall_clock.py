@@ -13,23 +13,30 @@ into one firing at the first minute of the stretch. Any other fires at every rea
 Instants are whole seconds since 1970-01-01T00:00:00Z, in which nothing can overflow.
 """
 
+from calendar import isleap
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from jobs.cron import EPOCH_ORDINAL, Expression
+from jobs.cron import CALENDAR_CYCLE_YEARS, EPOCH_ORDINAL, Expression
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400
 
 # No zone has set its clock twice within six days, so equal offsets at both ends of a probe mean none between them.
-PROBE = 2 * DAY
+PROBE = 6 * DAY
 
-# How far back a clock may have been ahead of what it shows now: no clock was ever set back by more than a day.
-LOOK_BACK = 2 * PROBE
+# How far back a clock may have been ahead of what it shows now: none was ever set back by more than a day, and a wall
+# clock is less than a day from UTC.
+LOOK_BACK = 3 * DAY
 
+# No zone's clock was set before 1800, and from 2100 on each follows a yearly rule that knows only the calendar, of
+# which there are 14. So those years are like one of the same calendar near them, and need no probing.
+FIRST_PROBED_YEAR, LAST_PROBED_YEAR = 1800, 2128
+RULED_FROM_YEAR = 2100
 
 # How far ahead `shortest_gap` looks: a date falls on the same weekday again at least every 40 years.
 GAP_HORIZON_YEARS = 40
@@ -89,7 +96,8 @@ def _unknown(name: str) -> str:
 def first_at_or_after(expression: Expression, zone_name: str, second: int, *, last: int) -> int | None:
     """The first firing in [second, last]; None when there is none."""
     year = year_of(second)
-    last_year = year_of(last)
+    # What has not fired in 400 years of one rule never will: an interval expression that matches in gaps alone.
+    last_year = max(year, RULED_FROM_YEAR) + CALENDAR_CYCLE_YEARS
     while year <= last_year:
         for stretch in stretches(zone_name, year):
             if second < stretch.end:
@@ -97,7 +105,7 @@ def first_at_or_after(expression: Expression, zone_name: str, second: int, *, la
                 if found is not None:
                     return found if found <= last else None
         following = expression.first_at_or_after((_year_begin(year + 1) - LOOK_BACK) // 60)
-        if following is None:
+        if following is None or following * 60 - LOOK_BACK > last:
             return None
         year = max(year + 1, year_of(following * 60 - LOOK_BACK))
     return None
@@ -106,15 +114,14 @@ def first_at_or_after(expression: Expression, zone_name: str, second: int, *, la
 def last_at_or_before(expression: Expression, zone_name: str, second: int, *, first: int) -> int | None:
     """The last firing in [first, second]; None when there is none."""
     year = year_of(second)
-    first_year = year_of(first)
-    while year >= first_year:
+    while year > 0:
         for stretch in reversed(stretches(zone_name, year)):
             if second >= stretch.start:
                 found = _last_in(stretch, expression, min(second, stretch.end - 1))
                 if found is not None:
                     return found if found >= first else None
         previous = expression.last_at_or_before((_year_begin(year) + LOOK_BACK) // 60)
-        if previous is None:
+        if previous is None or previous * 60 + LOOK_BACK < first:
             return None
         year = min(year - 1, year_of(previous * 60 + LOOK_BACK))
     return None
@@ -202,6 +209,13 @@ def _collapses(stretch: Stretch, expression: Expression) -> bool:
 @lru_cache(maxsize=4_096)
 def stretches(zone_name: str, year: int) -> tuple[Stretch, ...]:
     """A year (of UTC) of a zone, cut where its clock is set."""
+    like = _like(year)
+    if like != year:
+        later = _year_begin(year) - _year_begin(like)
+        return tuple(
+            Stretch(start=each.start + later, end=each.end + later, offset=each.offset, seen=each.seen + later)
+            for each in stretches(zone_name, like)
+        )
     rules = zone(zone_name)
     begin, end = _year_begin(year), _year_begin(year + 1)
     start = begin - LOOK_BACK
@@ -244,9 +258,20 @@ def _next_change(rules: ZoneInfo, start: int, offset: int, end: int) -> int:
 
 
 def _offset(rules: ZoneInfo, second: int) -> int:
-    moment = _NAIVE_EPOCH + timedelta(seconds=min(max(second, _FIRST_PROBE), _LAST_PROBE))
-    ahead = rules.fromutc(moment.replace(tzinfo=rules)).replace(tzinfo=None) - moment
+    ahead = (EPOCH + timedelta(seconds=second)).astimezone(rules).utcoffset() or timedelta()
     return ahead.days * DAY + ahead.seconds
+
+
+def _like(year: int) -> int:
+    """The year itself, or one of the same calendar and rules near the probed years."""
+    if year < FIRST_PROBED_YEAR:
+        candidates = range(FIRST_PROBED_YEAR - 28, FIRST_PROBED_YEAR)
+    elif year > LAST_PROBED_YEAR:
+        candidates = range(LAST_PROBED_YEAR - 27, LAST_PROBED_YEAR + 1)
+    else:
+        return year
+    begin, leap = _year_begin(year), isleap(year)
+    return next(each for each in candidates if isleap(each) == leap and (_year_begin(each) - begin) % (7 * DAY) == 0)
 
 
 def _ceil_minute(second: int) -> int:
@@ -260,11 +285,4 @@ def _year_begin(year: int) -> int:
 
 def year_of(second: int) -> int:
     """The UTC year of an instant, from 1 to 9999."""
-    return (_NAIVE_EPOCH + timedelta(seconds=min(max(second, _FIRST_PROBE), _LAST_PROBE))).year
-
-
-_NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the arithmetic of wall clocks has no zone
-
-# A day within the calendar's ends, so that no zone's wall clock leaves it.
-_FIRST_PROBE = _year_begin(1) + DAY
-_LAST_PROBE = _year_begin(10_000) - DAY
+    return (EPOCH + timedelta(seconds=min(max(second, _year_begin(1)), _year_begin(10_000) - 1))).year
