@@ -1,0 +1,39 @@
+"""The examples on which two independent implementations agreed, each as one case."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.schedule import Cron, InvalidTrigger, cron, instants
+
+DATA = Path(__file__).parent.parent / "data"
+VECTORS: list[dict[str, Any]] = json.loads((DATA / "cron.json").read_text())
+REFUSED: list[str] = json.loads((DATA / "cron-refused.json").read_text())
+NOW = datetime(2026, 1, 15, 9, 17, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['class']}: {v['expr']} {v['tz']} {v['after']}")
+def test_an_expression_fires_when_it_should(vector: dict[str, Any]) -> None:
+    """The next instants after a reference are the expected ones."""
+    trigger = Cron(expression=vector["expr"], timezone=vector["tz"])
+    expected = [datetime.fromisoformat(instant) for instant in vector["expected"]]
+
+    assert instants(trigger, datetime.fromisoformat(vector["after"]), count=len(expected)) == expected
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['class']}: {v['expr']} {v['tz']} {v['after']}")
+def test_what_fires_is_accepted(vector: dict[str, Any]) -> None:
+    """Each of the expressions can be created."""
+    assert cron(vector["expr"], timezone=vector["tz"], now=NOW).expression == vector["expr"]
+
+
+@pytest.mark.parametrize("expression", REFUSED, ids=lambda expression: expression[:30])
+def test_what_cannot_fire_is_refused(expression: str) -> None:
+    """Each is refused with one problem, at the expression."""
+    with pytest.raises(InvalidTrigger) as refusal:
+        cron(expression, now=NOW)
+
+    assert [path for path, _ in refusal.value.problems] == [("cron", "expression")]
