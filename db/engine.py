@@ -24,11 +24,15 @@ def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngi
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
+        # The connection used last knows the statements already.
+        pool_use_lifo=True,
         connect_args={
             "timeout": 5,
             "server_settings": {
                 "application_name": application_name,
                 "timezone": "UTC",
+                # Statements are short; compiling one that touches many partitions took longer than running it.
+                "jit": "off",
                 "statement_timeout": str(int(STATEMENT_TIMEOUT.total_seconds() * 1000)),
                 "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
             },

@@ -1,6 +1,7 @@
 """A worker process: the executor, its sweep, and arq, which wakes them. Besides the queue, only this knows arq."""
 
 import asyncio
+import json
 import logging
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
@@ -99,6 +100,7 @@ async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper) -> None
             max_jobs=MAX_JOBS,
             handle_signals=False,
             job_serializer=encode,
+            job_deserializer=json.loads,
         )
         try:
             await worker.async_run()
