@@ -51,9 +51,17 @@ def parser() -> argparse.ArgumentParser:
         "--with-parent", action="store_true", help="also end when the process that started this one has ended"
     )
     everything.set_defaults(run=up)
+    one_worker = commands.add_parser(
+        "worker",
+        help="run one worker process; any number may run",
+        description="Runs one worker process. SIGINT or SIGTERM lets its attempts end, a second one ends it at once.",
+    )
+    one_worker.add_argument(
+        "--check", action="store_true", help="only say by the exit status whether a worker on this host is alive"
+    )
+    one_worker.set_defaults(run=worker)
     for name, run, help_text in (
         ("api", api, "run one API process on HOST:PORT"),
-        ("worker", worker, "run one worker process; any number may run"),
         ("migrate", migrate, "bring the database to the present schema"),
         ("schema", schema, "print the GraphQL schema"),
     ):
@@ -82,11 +90,16 @@ def api(_options: argparse.Namespace) -> None:
     asyncio.run(serve_api(database, jobs, settings))
 
 
-def worker(_options: argparse.Namespace) -> None:
-    """Runs one worker process."""
+def worker(options: argparse.Namespace) -> None:
+    """Runs one worker process, or looks whether there is one."""
     lifeline.hold()
     database, jobs = read(DatabaseSettings), read(JobsSettings)
+    from duetime.reachable import check_worker
     from duetime.worker import work
+
+    if options.check:
+        asyncio.run(check_worker(database))
+        return
 
     logs.configure("worker")
     asyncio.run(work(database, jobs))

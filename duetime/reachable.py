@@ -1,6 +1,7 @@
 """Whether the servers are there, before anything is started on them: one clear line where they are not."""
 
 import asyncio
+import socket
 import time
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from sqlalchemy import URL
 from db.engine import AWAY, open_engine
 from db.migrations import is_current, migrate, revision
 from db.settings import DatabaseSettings
+from db.statements import leases
 from duetime.errors import CannotStart
 from jobs.settings import JobsSettings
 
@@ -38,6 +40,34 @@ async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
         raise CannotStart(
             f"the schema of the database {place(url)} is not the present one; run `duetime migrate` first"
         )
+
+
+async def check_worker(database: DatabaseSettings) -> None:
+    """CannotStart unless a worker of this host holds its lease, which it renews every second."""
+    url = database_url(database)
+    engine = open_engine(url, pool_size=1, application_name="duetime check")
+    try:
+        async with engine.connect() as connection:
+            holds = await leases.holds(connection, host=socket.gethostname())
+    except AWAY as error:
+        raise CannotStart(unreachable(url, error)) from None
+    finally:
+        await engine.dispose()
+    if not holds:
+        raise CannotStart(f"no worker on {socket.gethostname()} has renewed its lease within {leases.LEASE.seconds} s")
+
+
+async def until_worker_holds(database: DatabaseSettings, *, pid: int) -> None:
+    """Waits until the worker of this process number on this host has its lease."""
+    engine = open_engine(database.url(), pool_size=1, application_name="duetime start")
+    try:
+        while True:
+            async with engine.connect() as connection:
+                if await leases.holds(connection, host=socket.gethostname(), pid=pid):
+                    return
+            await asyncio.sleep(0.02)
+    finally:
+        await engine.dispose()
 
 
 async def check_redis(jobs: JobsSettings) -> None:

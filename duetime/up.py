@@ -5,12 +5,14 @@ import http.client
 import logging
 import os
 import time
-from collections.abc import AsyncIterator
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from db.engine import AWAY
 from db.settings import DatabaseSettings
 from duetime import welcome
 from duetime.api import GRACE, listen
@@ -19,7 +21,7 @@ from duetime.errors import CannotStart
 from duetime.kept import Kept
 from duetime.local_stack.data_folder import DataFolder, open_data_folder
 from duetime.local_stack.stack import LocalStack, local_stack
-from duetime.reachable import check_redis, migrate_database
+from duetime.reachable import check_redis, first_line, migrate_database, until_worker_holds
 from duetime.settings import DuetimeSettings
 from duetime.signals import on_stop
 from graphql_api.settings import ApiSettings
@@ -85,8 +87,8 @@ async def run_everything(
         before, after = await migrate_database(database)
         if before != after:
             LOG.info("Migrated the database.", extra={"action": "migrated", "from": before, "to": after})
-        await running.enter_async_context(parts_of(servers, folder, jobs, parts))
-        await until_healthy(api, parts)
+        worker = await running.enter_async_context(parts_of(servers, folder, jobs, parts))
+        await until_ready(parts, asks_health(api), until_worker_holds(database, pid=worker.pid))
         for part in parts:
             part.keep()
         print(welcome.text(api, servers, folder, took=time.monotonic() - began), flush=True)
@@ -116,8 +118,8 @@ async def servers_for(
 @asynccontextmanager
 async def parts_of(
     servers: LocalStack, folder: DataFolder | None, jobs: JobsSettings, parts: list[Kept]
-) -> AsyncIterator[None]:
-    """Runs the API and a worker, which join `parts`, and stops both at the same time."""
+) -> AsyncIterator[Process]:
+    """Runs the API and a worker, which join `parts`, and stops both at the same time. The worker's process."""
     environment = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
     named = {name: value for name, value in environment.items() if value is not None}
     theirs, ours = os.pipe()
@@ -132,29 +134,33 @@ async def parts_of(
                 inherited=[] if folder is None else [folder.lock],
                 patience=grace + CLOSING,
             )
-            parts.append(Kept(f"the {part}", start, await start()))
-        yield
+            child = await start()
+            parts.append(Kept(f"the {part}", start, child))
+        yield child.process
     finally:
         await asyncio.gather(*(part.stop() for part in parts))
         for end in (theirs, ours):
             os.close(end)
 
 
-async def until_healthy(api: ApiSettings, parts: list[Kept]) -> None:
-    """Waits until the API says that all is well. CannotStart when a part ends before that, having said why itself."""
-    healthy = asyncio.create_task(asks_health(api))
+async def until_ready(parts: list[Kept], *signs: Coroutine[Any, Any, None]) -> None:
+    """Waits for every sign of life. CannotStart when a part ends before that, having said why itself."""
     endings = {part.name: asyncio.create_task(part.present.wait()) for part in parts}
-    waited_for: list[asyncio.Task[Any]] = [healthy, *endings.values()]
+    alive = asyncio.gather(*signs)
+    waited_for: list[asyncio.Future[Any]] = [alive, *endings.values()]
     try:
         await asyncio.wait(waited_for, timeout=READY_WITHIN.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+        for name, ending in endings.items():
+            if ending.done():
+                raise CannotStart(f"{name} ended at its start; the lines above say why")
+        if not alive.done():
+            raise CannotStart(f"the API and the worker were not ready within {READY_WITHIN.seconds} s")
+        alive.result()
+    except AWAY as error:
+        raise CannotStart(f"Postgres went away: {first_line(error)}") from None
     finally:
         for task in waited_for:
             task.cancel()
-    for name, ending in endings.items():
-        if ending.done():
-            raise CannotStart(f"{name} ended at its start; the lines above say why")
-    if not healthy.done():
-        raise CannotStart(f"the API was not healthy within {READY_WITHIN.seconds} s")
 
 
 async def asks_health(api: ApiSettings) -> None:

@@ -73,6 +73,14 @@ GIVE_BACK = text(
     END_ATTEMPTS.format(which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
 )
 
+HOLDS = text("""
+SELECT EXISTS (
+    SELECT FROM workers w
+    WHERE w.host = :host AND (CAST(:pid AS int) IS NULL OR w.pid = :pid)
+      AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
+)
+""")
+
 RETIRE = text("DELETE FROM workers WHERE id = :id")
 
 FORGET = text("""
@@ -87,6 +95,12 @@ async def renew(connection: AsyncConnection, *, worker_id: UUID, host: str, pid:
     renewed = await connection.execute(RENEW, {"id": worker_id, "host": host, "pid": pid, "slots": slots})
     moment: datetime = renewed.scalar_one()
     return moment
+
+
+async def holds(connection: AsyncConnection, *, host: str, pid: int | None = None) -> bool:
+    """Whether a worker of a host, or the one with this process number there, holds its lease."""
+    found: bool = (await connection.execute(HOLDS, {"host": host, "pid": pid, "lease": LEASE})).scalar_one()
+    return found
 
 
 async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[Row[Any]]:
