@@ -26,8 +26,7 @@ CALENDAR_BEGIN = (1 - EPOCH_ORDINAL) * MINUTES_PER_DAY
 CALENDAR_END = (LAST_ORDINAL + 1 - EPOCH_ORDINAL) * MINUTES_PER_DAY
 
 # The Gregorian calendar repeats after 400 years, weekdays included: a day not found in that time never comes.
-CALENDAR_CYCLE_YEARS = 400
-CALENDAR_CYCLE_MONTHS = CALENDAR_CYCLE_YEARS * 12 + 1
+CALENDAR_CYCLE_MONTHS = 400 * 12 + 1
 
 MACROS = {
     "@yearly": "0 0 1 1 *",

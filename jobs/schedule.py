@@ -192,8 +192,8 @@ def cron(
     _check_jitter(jitter, problems)
     _settle("cron", problems)
     trigger = Cron(expression=expression, timezone=timezone, start_at=start_at, end_at=end_at, jitter=jitter)
-    _check_fires(trigger, replace(trigger, end_at=None), now=now, problems=problems, blame="expression")
-    if jitter > timedelta(minutes=1):  # no two instants are closer than that
+    _check_fires(trigger, now=now, problems=problems, blame="expression")
+    if "expression" not in problems and jitter > timedelta(minutes=1):  # no two instants are closer than that
         seconds = wall_clock.shortest_gap(parse(expression), timezone, _second_from(now, inclusive=True))
         if seconds is not None and jitter > timedelta(seconds=seconds):
             problems["jitterMs"] = f"must be at most {seconds * 1_000}, the shortest time between two instants"
@@ -227,7 +227,7 @@ def interval(
     except OverflowError:
         problems["everyMs"] = "must be shorter: the first instant, now + everyMs, lies beyond the year 9999"
         raise _refusal("interval", problems) from None
-    _check_fires(trigger, replace(trigger, end_at=None), now=now, problems=problems, blame="everyMs")
+    _check_fires(trigger, now=now, problems=problems, blame="everyMs")
     _settle("interval", problems)
     return trigger
 
@@ -260,12 +260,10 @@ def _check_jitter(jitter: timedelta, problems: dict[str, str]) -> None:
         problems["jitterMs"] = "must be 0 or more: jitter only delays"
 
 
-def _check_fires(
-    trigger: Cron | Interval, endless: Cron | Interval, *, now: datetime, problems: dict[str, str], blame: str
-) -> None:
+def _check_fires(trigger: Cron | Interval, *, now: datetime, problems: dict[str, str], blame: str) -> None:
     if next_instant(trigger, now) is not None:
         return
-    first = next_instant(endless, now)
+    first = None if trigger.end_at is None else next_instant(replace(trigger, end_at=None), now)
     if first is None:
         problems[blame] = "has no instant left before the year 10000"
     else:
@@ -309,13 +307,11 @@ def _shown(instant: datetime) -> str:
 
 
 def _spoken(duration: timedelta) -> str:
-    """A duration in words, without what is zero."""
-    milliseconds = duration // MILLISECOND
+    """A duration as one says it after "every": without what is zero, and a single unit without its number."""
+    rest = duration // MILLISECOND
     words: list[str] = []
-    for unit, length in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000)):
-        amount, milliseconds = divmod(milliseconds, length)
+    for unit, length in (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000), ("ms", 1)):
+        amount, rest = divmod(rest, length)
         if amount:
-            words.append(unit if amount == 1 else f"{amount} {unit}s")
-    if milliseconds:
-        words.append(f"{milliseconds} ms")
-    return " ".join(words)
+            words.append(f"{amount} {unit}{'s' if amount > 1 and unit != 'ms' else ''}")
+    return words[0].removeprefix("1 ") if len(words) == 1 else " ".join(words)

@@ -21,7 +21,7 @@ from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from jobs.cron import CALENDAR_CYCLE_YEARS, EPOCH_ORDINAL, Expression
+from jobs.cron import EPOCH_ORDINAL, Expression
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400
@@ -38,8 +38,8 @@ LOOK_BACK = 3 * DAY
 FIRST_PROBED_YEAR, LAST_PROBED_YEAR = 1800, 2128
 RULED_FROM_YEAR = 2100
 
-# How far ahead `shortest_gap` looks: a date falls on the same weekday again at least every 40 years.
-GAP_HORIZON_YEARS = 40
+# Any 40 years in a row show all 14 calendars, and so everything that one rule can bring about.
+ALL_CALENDARS_YEARS = 40
 
 
 class UnknownZone(ValueError):
@@ -96,8 +96,8 @@ def _unknown(name: str) -> str:
 def first_at_or_after(expression: Expression, zone_name: str, second: int, *, last: int) -> int | None:
     """The first firing in [second, last]; None when there is none."""
     year = year_of(second)
-    # What has not fired in 400 years of one rule never will: an interval expression that matches in gaps alone.
-    last_year = max(year, RULED_FROM_YEAR) + CALENDAR_CYCLE_YEARS
+    # An interval expression that matches in gaps alone never fires.
+    last_year = max(year, RULED_FROM_YEAR) + ALL_CALENDARS_YEARS
     while year <= last_year:
         for stretch in stretches(zone_name, year):
             if second < stretch.end:
@@ -141,22 +141,28 @@ def shortest_gap(expression: Expression, zone_name: str, second: int) -> int | N
     """The fewest seconds between two firings from `second` on; None when there never are two.
 
     A clock that is set brings two firings closer together than they are on an even one: a daily one at 02:30 comes 23
-    hours after the last on some Sunday in March. Changes of the next `GAP_HORIZON_YEARS` are looked at.
+    hours after the last on some Sunday in March. Changes of the next `ALL_CALENDARS_YEARS` are looked at.
     """
     minutes = expression.shortest_gap()
     if minutes is None:
         return None
     shortest = minutes * 60
     year = year_of(second)
-    last = _year_begin(year + GAP_HORIZON_YEARS)
-    for change in (change for each in range(year, year + GAP_HORIZON_YEARS) for change in _changes(zone_name, each)):
-        before = last_at_or_before(expression, zone_name, change - 1, first=second)
+    last = _year_begin(year + ALL_CALENDARS_YEARS)
+    reached = second
+    for change in (change for each in range(year, year + ALL_CALENDARS_YEARS) for change in _changes(zone_name, each)):
+        if change < reached:  # lies between two firings that were looked at already
+            continue
+        before = last_at_or_before(expression, zone_name, change - 1, first=reached)
         at = first_at_or_after(expression, zone_name, change, last=last)
-        if before is not None and at is not None:
+        if at is None:
+            break
+        after = first_at_or_after(expression, zone_name, at + 1, last=last)
+        if before is not None:
             shortest = min(shortest, at - before)
-        if at is not None:
-            after = first_at_or_after(expression, zone_name, at + 1, last=last)
-            shortest = shortest if after is None else min(shortest, after - at)
+        if after is not None:
+            shortest = min(shortest, after - at)
+        reached = at
     return shortest
 
 

@@ -1,0 +1,105 @@
+"""No input takes long: 50 ms to be checked and 500 ms to be answered are the contract's limits."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+import pytest
+
+from jobs import cron as cron_module
+from jobs import wall_clock
+from jobs.schedule import (
+    Cron,
+    InvalidTrigger,
+    count_between,
+    cron,
+    describe,
+    instants,
+    latest_at_or_before,
+    next_instant,
+)
+
+NOW = datetime(2026, 7, 15, 9, 0, tzinfo=UTC)
+DECADE = timedelta(days=3_653)
+BEGIN = datetime.min.replace(tzinfo=UTC)
+EVERY_MINUTE = Cron(expression="* * * * *", timezone="Europe/Berlin")
+LEAP_SUNDAYS = Cron(expression="0 0 29 2 */7", timezone="Africa/El_Aaiun")
+ONLY_IN_GAPS = Cron(expression="*/10 2 25-31 3 */7", timezone="Europe/Berlin")
+
+
+def seconds_taken(what: Callable[[], object]) -> float:
+    """The best of several runs, each from cold caches, so that neither other load nor earlier tests have a say."""
+
+    def run() -> float:
+        for cached in (
+            cron_module.parse,
+            cron_module.describe,
+            wall_clock.stretches,
+            wall_clock.zone,
+            wall_clock.zone_names,
+        ):
+            cached.cache_clear()
+        begin = perf_counter()
+        with refusals_are_answers():
+            what()
+        return perf_counter() - begin
+
+    return min(run() for _ in range(4))
+
+
+@contextmanager
+def refusals_are_answers() -> Iterator[None]:
+    """A refusal ends the check as an acceptance does."""
+    try:
+        yield
+    except InvalidTrigger:
+        return
+
+
+@pytest.mark.parametrize(
+    ("expression", "timezone"),
+    [
+        ("0 0 29 2 1", "UTC"),
+        ("0 0 29 2 */7", "Africa/El_Aaiun"),
+        ("0 0 31 2,4 *", "Asia/Gaza"),
+        ("0 0 30 2 */2", "UTC"),
+        ("*/10 2 25-31 3 */7", "Europe/Berlin"),
+        ("*/10 2 29-31 2,3 */7", "Europe/Berlin"),
+        ("* * * * *", "Europe/Berln"),
+        ("* * * * *", "America/" * 100_000),
+        ("*" * 1_000_000, "UTC"),
+        ("0/" + "9" * 250, "UTC"),
+        (",".join(["1-59/2"] * 30) + " * * * *", "America/St_Johns"),
+        ("0 0 29 2 *", "Antarctica/Troll"),
+    ],
+)
+def test_checking_is_quick(expression: str, timezone: str) -> None:
+    """Whatever the expression and the zone, and with a jitter that needs all the gaps looked at."""
+    jitter = timedelta(hours=20)
+
+    assert seconds_taken(lambda: cron(expression, timezone=timezone, jitter=jitter, now=NOW)) < 0.05
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(lambda: count_between(EVERY_MINUTE, NOW, NOW + DECADE), id="ten years down, every minute"),
+        pytest.param(lambda: latest_at_or_before(EVERY_MINUTE, NOW + DECADE, after=NOW), id="the last of ten years"),
+        pytest.param(lambda: instants(LEAP_SUNDAYS, NOW, count=100), id="a hundred leap Sundays"),
+        pytest.param(lambda: instants(LEAP_SUNDAYS, datetime(9990, 1, 1, tzinfo=UTC), count=100), id="year 9990"),
+        pytest.param(lambda: instants(LEAP_SUNDAYS, BEGIN, count=100), id="year 1"),
+        pytest.param(lambda: instants(ONLY_IN_GAPS, NOW, count=100), id="only in gaps"),
+        pytest.param(lambda: next_instant(ONLY_IN_GAPS, BEGIN), id="only in gaps, from year 1"),
+        pytest.param(lambda: latest_at_or_before(ONLY_IN_GAPS, NOW + 10 * DECADE, after=NOW), id="gaps, backwards"),
+        pytest.param(lambda: describe(EVERY_MINUTE), id="description"),
+    ],
+)
+def test_answering_is_quick(answer: Callable[[], object]) -> None:
+    """Far references, rare dates and long outages are answered in time."""
+    assert seconds_taken(answer) < 0.5
+
+
+def test_a_long_outage_is_counted_exactly() -> None:
+    """Ten years of minutes, among them three leap days; clock changes take away what they give."""
+    assert count_between(EVERY_MINUTE, NOW, NOW + DECADE) == DECADE // timedelta(minutes=1)

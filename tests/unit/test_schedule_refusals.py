@@ -1,0 +1,220 @@
+"""What a trigger is refused for, at which field, and with which words."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from jobs.schedule import InvalidTrigger, Trigger, cron, interval, one_off
+
+NOW = datetime(2026, 7, 15, 9, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+MS = timedelta(milliseconds=1)
+NAIVE = datetime(2026, 8, 1, 9, 0)  # noqa: DTZ001 - what is refused
+BEYOND = datetime(9999, 12, 31, 23, 0, tzinfo=timezone(-timedelta(hours=5)))
+
+
+def problems_of(create: Callable[[], Trigger]) -> dict[str, str]:
+    """The message at each path."""
+    with pytest.raises(InvalidTrigger) as refusal:
+        create()
+    problems = {".".join(path): message for path, message in refusal.value.problems}
+    assert str(refusal.value) == "; ".join(f"{path}: {message}" for path, message in problems.items())
+    return problems
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("", "has 0 fields; exactly five"),
+        ("   ", "has 0 fields; exactly five"),
+        ("* * * *", "has 4 fields; exactly five"),
+        ("0 * * * * *", "has 6 fields; exactly five"),
+        ("*\t* * * *", "has the character U+0009 at position 2; only printable ASCII"),
+        ("* * * * *\n", "has the character U+000A at position 10"),
+        ("\u0665 * * * *", "has the character U+0665 at position 1"),
+        ("*\u00a0* * * *", "has the character U+00A0 at position 2"),
+        ("* * * * *" + " " * 248, "has 257 characters; at most 256"),
+        ("60 * * * *", "minute: '60' is out of range; accepted are 0 to 59"),
+        ("* 24 * * *", "hour: '24' is out of range; accepted are 0 to 23"),
+        ("* * 32 * *", "day of month: '32' is out of range; accepted are 1 to 31"),
+        ("* * * 0 *", "month: '0' is out of range; accepted are 1 to 12 or jan, feb"),
+        ("* * * * 8", "day of week: '8' is out of range; accepted are 0 to 7 or sun, mon"),
+        ("* * * * monday", "day of week: 'monday' is not known; accepted are 0 to 7 or sun, mon"),
+        ("60 24 * * *", "minute: '60' is out of range; accepted are 0 to 59; hour: '24' is out of range"),
+        ("* 22-4 * * *", "hour: the range '22-4' runs backwards; write '22-23,0-4'"),
+        ("* * * nov-feb *", "month: the range 'nov-feb' runs backwards; write '11-12,1-2'"),
+        ("* * * * fri-sun", "day of week: the range 'fri-sun' runs backwards; write '5-7'"),
+        ("*/0 * * * *", "minute: the step in '*/0' must be at least 1"),
+        ("1, * * * *", "minute: a comma needs a value on both sides"),
+        ("*-5 * * * *", "minute: '*-5' cannot be read; write *, a value or a range"),
+        ("* * L * *", "day of month: 'L' uses L, which five-field cron does not know"),
+        ("* * 15W * *", "day of month: '15W' uses W,"),
+        ("* * * * mon#2", "day of week: 'mon#2' uses #,"),
+        ("* * ? * *", "day of month: '?' uses ?,"),
+        ("H * * * *", "minute: 'H' uses H,"),
+        ("R * * * *", "minute: 'R' uses R,"),
+        ("1~9 * * * *", "minute: '1~9' uses ~,"),
+        ("@every 5m", "@every is not a cron expression; use an interval trigger with everyMs"),
+        ("@reboot", "'@reboot' is not a macro; the macros are @yearly,"),
+        ("@DAILY", "'@DAILY' is not a macro; the macros are @yearly,"),
+        ("TZ=Europe/Berlin 0 9 * * *", "names a time zone; give the zone as the trigger's timezone"),
+        ("CRON_TZ=UTC @daily", "names a time zone; give the zone as the trigger's timezone"),
+        ("0 0 30 2 *", "never fires: no date has"),
+        ("0 0 31 2,4 *", "never fires: no date has"),
+        ("0 0 31 4-6/2 */2", "never fires: no date has"),
+        ("9" * 256, "has 1 fields; exactly five"),
+    ],
+)
+def test_an_expression_is_refused_with_its_reason(expression: str, reason: str) -> None:
+    """The message says what is wrong and what would be right."""
+    assert problems_of(lambda: cron(expression, now=NOW))["cron.expression"].startswith(reason)
+
+
+def test_an_expression_that_only_matches_in_gaps_never_fires() -> None:
+    """Berlin's clock shows no 02:30 on the last Sunday of March; an interval expression waits for it in vain."""
+    problems = problems_of(lambda: cron("*/10 2 25-31 3 */7", timezone="Europe/Berlin", now=NOW))
+
+    assert problems == {"cron.expression": "has no instant left before the year 10000"}
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("Europe/Berln", "'Europe/Berln' is not a time zone; did you mean Europe/Berlin?"),
+        ("europe/berlin", "'europe/berlin' is not a time zone; did you mean Europe/Berlin?"),
+        ("", "'' is not a time zone; give an IANA name such as Europe/Berlin or UTC"),
+        ("../../etc/passwd", "'../../etc/passwd' is not a time zone; give an IANA name such as Europe/Berlin or UTC"),
+        ("+02:00", "'+02:00' is not a time zone; give an IANA name"),
+        ("x" * 100_000, f"'{'x' * 40}...' is not a time zone; give an IANA name"),
+    ],
+)
+def test_an_unknown_zone_is_refused_with_a_near_one(name: str, reason: str) -> None:
+    """A name that is nearly right gets the right one suggested."""
+    assert problems_of(lambda: cron("@daily", timezone=name, now=NOW))["cron.timezone"].startswith(reason)
+
+
+def test_every_problem_is_told_at_once() -> None:
+    """A trigger that is wrong in every field is told so in one go."""
+    problems = problems_of(
+        lambda: cron("61 * * * *", timezone="Mars", start_at=NAIVE, end_at=NOW - DAY, jitter=-MS, now=NOW)
+    )
+
+    assert problems == {
+        "cron.expression": "minute: '61' is out of range; accepted are 0 to 59",
+        "cron.timezone": "'Mars' is not a time zone; give an IANA name such as Europe/Berlin or UTC",
+        "cron.startAt": "must carry its offset from UTC, as in 2026-01-15T09:00:00Z or 2026-01-15T10:00:00+01:00",
+        "cron.endAt": "must be in the future; now is 2026-07-15T09:00:00Z",
+        "cron.jitterMs": "must be 0 or more: jitter only delays",
+    }
+
+
+def test_problems_of_the_whole_schedule_are_told_at_once() -> None:
+    """What only shows when the fields are taken together comes in one go too."""
+    problems = problems_of(lambda: cron("@daily", end_at=NOW + timedelta(hours=1), jitter=2 * DAY, now=NOW))
+
+    assert problems == {
+        "cron.endAt": "must not be before the first instant, which is 2026-07-16T00:00:00Z",
+        "cron.jitterMs": "must be at most 86400000, the shortest time between two instants",
+    }
+
+
+@pytest.mark.parametrize("at", [NOW, NOW - MS, NOW - DAY, datetime(1, 1, 1, tzinfo=UTC)])
+def test_a_one_off_lies_in_the_future(at: datetime) -> None:
+    """The present is not the future."""
+    assert problems_of(lambda: one_off(at, now=NOW)) == {
+        "oneOff.at": "must be in the future; now is 2026-07-15T09:00:00Z"
+    }
+
+
+def test_a_one_off_has_an_offset_and_a_year_that_can_be_written() -> None:
+    """A naive time is nobody's time, and what lies in the year 10000 in UTC cannot be stored."""
+    assert problems_of(lambda: one_off(NAIVE, now=NOW))["oneOff.at"].startswith("must carry its offset from UTC")
+    assert problems_of(lambda: one_off(BEYOND, now=NOW)) == {
+        "oneOff.at": "must lie between the years 1 and 9999 in UTC"
+    }
+
+
+@pytest.mark.parametrize("create", [cron, interval])
+def test_a_window_that_cannot_be_is_refused(create: Callable[..., Trigger]) -> None:
+    """The end must be in the future, not before the start, and not before the first instant."""
+    what = "@yearly" if create is cron else timedelta(days=300)
+    kind = create.__name__
+
+    past = problems_of(lambda: create(what, end_at=NOW, now=NOW))
+    reversed_ = problems_of(lambda: create(what, start_at=NOW + 2 * DAY, end_at=NOW + DAY, now=NOW))
+    early = problems_of(lambda: create(what, end_at=NOW + DAY, now=NOW))
+    naive = problems_of(lambda: create(what, end_at=NAIVE, now=NOW))
+    beyond = problems_of(lambda: create(what, start_at=BEYOND, now=NOW))
+
+    assert past == {f"{kind}.endAt": "must be in the future; now is 2026-07-15T09:00:00Z"}
+    assert reversed_ == {f"{kind}.endAt": "must not be before startAt, which is 2026-07-17T09:00:00Z"}
+    first = "2027-01-01T00:00:00Z" if create is cron else "2027-05-11T09:00:00Z"
+    assert early == {f"{kind}.endAt": f"must not be before the first instant, which is {first}"}
+    assert naive[f"{kind}.endAt"].startswith("must carry its offset")
+    assert beyond == {f"{kind}.startAt": "must lie between the years 1 and 9999 in UTC"}
+
+
+@pytest.mark.parametrize("every", [timedelta(), -DAY, 999 * MS, timedelta(days=36_525) + MS, timedelta.max])
+def test_an_interval_is_a_second_to_a_century(every: timedelta) -> None:
+    """Shorter would only make load, longer is beyond what sums can bear."""
+    assert problems_of(lambda: interval(every, now=NOW)) == {
+        "interval.everyMs": "must be from 1000 to 3155760000000 (one second to 100 years)"
+    }
+
+
+def test_an_interval_that_leaves_the_calendar_is_refused() -> None:
+    """Near the calendar's end the first instant may lie behind it."""
+    late = datetime(9990, 1, 1, tzinfo=UTC)
+
+    assert problems_of(lambda: interval(timedelta(days=36_525), now=late)) == {
+        "interval.everyMs": "must be shorter: the first instant, now + everyMs, lies beyond the year 9999"
+    }
+    assert problems_of(lambda: interval(timedelta(days=36_525), start_at=NOW, now=late)) == {
+        "interval.everyMs": "has no instant left before the year 10000"
+    }
+    assert problems_of(lambda: cron("0 0 29 2 *", now=datetime(9997, 1, 1, tzinfo=UTC))) == {
+        "cron.expression": "has no instant left before the year 10000"
+    }
+
+
+def test_jitter_is_at_most_the_gap_of_an_interval() -> None:
+    """A whole gap is allowed, a millisecond more would let one instant overtake the next."""
+    assert interval(timedelta(minutes=5), jitter=timedelta(minutes=5), now=NOW).jitter == timedelta(minutes=5)
+    assert problems_of(lambda: interval(timedelta(minutes=5), jitter=timedelta(minutes=5) + MS, now=NOW)) == {
+        "interval.jitterMs": "must be at most everyMs, which is 300000"
+    }
+    assert "interval.jitterMs" in problems_of(lambda: interval(DAY, jitter=-MS, now=NOW))
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "gap"),
+    [
+        ("* * * * *", "UTC", timedelta(minutes=1)),
+        ("*/5 * * * *", "Europe/Berlin", timedelta(minutes=5)),
+        ("*/7 * * * *", "UTC", timedelta(minutes=4)),
+        ("0,50 * * * *", "UTC", timedelta(minutes=10)),
+        ("0 9 * * *", "UTC", DAY),
+        ("10 23,0 * * *", "UTC", timedelta(hours=1)),
+        ("0 9 * * mon,thu", "UTC", 3 * DAY),
+        ("0 0 1 * *", "UTC", 28 * DAY),
+        ("0 0 29 2 *", "UTC", 1_461 * DAY),
+        ("0 0 29 2 */7", "UTC", 28 * 1_461 / 4 * DAY),
+        # In spring a day is an hour shorter, and one in 02:30's gap comes half an hour early besides.
+        ("0 9 * * *", "Europe/Berlin", timedelta(hours=23)),
+        ("30 2 * * *", "Europe/Berlin", timedelta(hours=23, minutes=30)),
+        ("30 2,3 * * *", "Europe/Berlin", timedelta(minutes=30)),
+        # In autumn Lord Howe's clock shows 01:30 twice, half an hour apart.
+        ("30 * * * *", "Australia/Lord_Howe", timedelta(minutes=30)),
+        # On 29 March the clock changes in some years only, the next being 2037.
+        ("30 2,3 29 3 *", "Europe/Berlin", timedelta(minutes=30)),
+    ],
+)
+def test_jitter_is_at_most_the_shortest_gap_of_a_cron(expression: str, zone: str, gap: timedelta) -> None:
+    """The shortest gap counts clock changes in."""
+    accepted = cron(expression, timezone=zone, jitter=gap, now=NOW)
+
+    assert accepted.jitter == gap
+    assert problems_of(lambda: cron(expression, timezone=zone, jitter=gap + MS, now=NOW)) == {
+        "cron.jitterMs": f"must be at most {gap // MS}, the shortest time between two instants"
+    }

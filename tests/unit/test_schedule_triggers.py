@@ -1,0 +1,192 @@
+"""Triggers of each kind: their instants, their jitter, and how they are told to people."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs.schedule import (
+    Cron,
+    Interval,
+    OneOff,
+    Trigger,
+    count_between,
+    cron,
+    describe,
+    due_at,
+    instants,
+    interval,
+    latest_at_or_before,
+    next_instant,
+    one_off,
+)
+
+NOW = datetime(2026, 7, 15, 9, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+TICK = timedelta(microseconds=1)
+TASK = UUID("0197d0c4-1f6e-7c7f-8d55-4f3b1a2c9e10")
+OTHER_TASK = UUID("0197d0c4-1f6e-7c7f-8d55-4f3b1a2c9e11")
+
+
+def test_a_one_off_is_due_once() -> None:
+    """Before its instant it has one, from then on none."""
+    trigger = one_off(NOW + MINUTE, now=NOW)
+
+    assert next_instant(trigger, NOW) == NOW + MINUTE
+    assert next_instant(trigger, NOW + MINUTE) is None
+    assert next_instant(trigger, NOW + MINUTE, inclusive=True) == NOW + MINUTE
+    assert instants(trigger, NOW, count=5) == [NOW + MINUTE]
+    assert count_between(trigger, NOW, NOW + MINUTE) == 0
+    assert count_between(trigger, NOW + MINUTE, NOW + 2 * MINUTE) == 1
+    assert latest_at_or_before(trigger, NOW + MINUTE, after=NOW) == NOW + MINUTE
+    assert latest_at_or_before(trigger, NOW + 2 * MINUTE, after=NOW + MINUTE) is None
+
+
+def test_instants_are_utc_whatever_offset_was_given() -> None:
+    """The same instant, written with another offset, is the same trigger."""
+    abroad = timezone(timedelta(hours=5, minutes=45))
+    at = (NOW + MINUTE).astimezone(abroad)
+
+    assert one_off(at, now=NOW).at.tzinfo is UTC
+    assert one_off(at, now=NOW) == one_off(NOW + MINUTE, now=NOW)
+    assert interval(MINUTE, start_at=at, now=NOW).start_at.tzinfo is UTC
+    started = cron("@hourly", start_at=at, now=NOW).start_at
+    assert started is not None
+    assert started.tzinfo is UTC
+
+
+def test_an_interval_without_a_start_begins_one_interval_from_now() -> None:
+    """The start that results is part of the trigger."""
+    trigger = interval(timedelta(seconds=90), now=NOW)
+
+    assert trigger.start_at == NOW + timedelta(seconds=90)
+    assert instants(trigger, NOW, count=2) == [NOW + timedelta(seconds=90), NOW + timedelta(seconds=180)]
+
+
+@given(
+    every=st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=40)),
+    offset=st.timedeltas(min_value=-timedelta(days=90), max_value=timedelta(days=90)),
+    length=st.none() | st.timedeltas(min_value=timedelta(), max_value=timedelta(days=90)),
+    reference=st.timedeltas(min_value=-timedelta(days=200), max_value=timedelta(days=200)),
+    steps=st.integers(0, 20),
+)
+@settings(max_examples=150, deadline=None)
+def test_interval_arithmetic_agrees_with_walking(
+    every: timedelta, offset: timedelta, length: timedelta | None, reference: timedelta, steps: int
+) -> None:
+    """Next, count and latest are those of the list startAt, startAt + every, …, endAt."""
+    start_at = NOW + offset
+    end_at = None if length is None else start_at + length
+    trigger = Interval(every=every, start_at=start_at, end_at=end_at)
+    first = NOW + reference
+    before = first + steps * every
+    number = max(0, (first - start_at) // every - 1)
+    around = [start_at + (number + n) * every for n in range(steps + 4)]
+    inside = [at for at in around if first <= at < before and (end_at is None or at <= end_at)]
+    coming = [at for at in around if at >= first and (end_at is None or at <= end_at)]
+
+    assert next_instant(trigger, first, inclusive=True) == (coming[0] if coming else None)
+    assert count_between(trigger, first, before) == len(inside)
+    assert latest_at_or_before(trigger, before - TICK, after=first - TICK) == (inside[-1] if inside else None)
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        Cron(expression="* * * * *", timezone="Pacific/Kiritimati"),
+        Cron(expression="0 0 29 2 *", timezone="America/New_York"),
+        Cron(expression="0 0 1 1 *", jitter=timedelta(days=365)),
+        Interval(every=timedelta(days=36_525), start_at=NOW),
+    ],
+)
+def test_the_calendar_ends_quietly(trigger: Trigger) -> None:
+    """At both ends of the calendar there are instants or there are none, and nothing overflows."""
+    begin, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+    assert next_instant(trigger, end) is None
+    assert next_instant(trigger, begin) is not None
+    last = latest_at_or_before(trigger, end, after=end - timedelta(days=60_000))
+    assert last is not None
+    assert next_instant(trigger, last) is None
+    assert last <= due_at(trigger, last, task_id=TASK) <= end
+    assert count_between(trigger, last, end) == 1
+    assert count_between(trigger, end, begin) == 0
+    assert latest_at_or_before(trigger, begin, after=begin) is None
+
+
+def test_leap_days_skip_the_year_2100() -> None:
+    """2100 is no leap year, 2104 is."""
+    years = [at.year for at in instants(Cron(expression="0 0 29 2 *"), datetime(2090, 1, 1, tzinfo=UTC), count=4)]
+
+    assert years == [2092, 2096, 2104, 2108]
+
+
+@given(
+    jitter_ms=st.integers(0, 86_400_000),
+    second=st.integers(0, 4_000_000_000),
+    task_id=st.uuids(),
+)
+@settings(max_examples=150, deadline=None)
+def test_jitter_delays_by_whole_milliseconds_within_its_bound(jitter_ms: int, second: int, task_id: UUID) -> None:
+    """Never early, never beyond the jitter, and the same whenever asked and in whatever zone it is written."""
+    nominal = datetime.fromtimestamp(second, UTC)
+    trigger = Cron(expression="* * * * *", jitter=timedelta(milliseconds=jitter_ms))
+
+    due = due_at(trigger, nominal, task_id=task_id)
+
+    assert timedelta() <= due - nominal <= trigger.jitter
+    assert (due - nominal) % timedelta(milliseconds=1) == timedelta()
+    assert due_at(trigger, nominal.astimezone(timezone(timedelta(hours=3))), task_id=task_id) == due
+
+
+def test_jitter_spreads_tasks_and_instants() -> None:
+    """Instants of one task, and tasks of one instant, get delays all over the range, its ends included."""
+    trigger = Interval(every=MINUTE, start_at=NOW, jitter=timedelta(milliseconds=4))
+    of_one_task = {due_at(trigger, NOW + n * MINUTE, task_id=TASK) - (NOW + n * MINUTE) for n in range(200)}
+    first, second = (
+        [due_at(trigger, NOW + n * MINUTE, task_id=task) for n in range(20)] for task in (TASK, OTHER_TASK)
+    )
+
+    assert of_one_task == {timedelta(milliseconds=n) for n in range(5)}
+    assert first != second
+
+
+def test_jitter_survives_restarts_and_releases() -> None:
+    """The delay of an instant is a fixed function: another would move what is already stored."""
+    trigger = Cron(expression="0 9 * * *", jitter=timedelta(hours=1))
+
+    assert due_at(trigger, NOW, task_id=TASK) - NOW == timedelta(milliseconds=666_704)
+    assert due_at(OneOff(at=NOW), NOW, task_id=TASK) == NOW
+    assert due_at(Cron(expression="0 9 * * *"), NOW, task_id=TASK) == NOW
+
+
+@pytest.mark.parametrize(
+    ("trigger", "sentence"),
+    [
+        (OneOff(at=NOW), "Once, at 2026-07-15T09:00:00Z"),
+        (Interval(every=timedelta(minutes=1), start_at=NOW), "Every minute from 2026-07-15T09:00:00Z"),
+        (Interval(every=timedelta(seconds=90), start_at=NOW), "Every 1 minute 30 seconds from 2026-07-15T09:00:00Z"),
+        (Interval(every=timedelta(days=21), start_at=NOW), "Every 21 days from 2026-07-15T09:00:00Z"),
+        (
+            Interval(every=timedelta(days=1, hours=2, seconds=1, milliseconds=5), start_at=NOW, end_at=NOW),
+            "Every 1 day 2 hours 1 second 5 ms from 2026-07-15T09:00:00Z until 2026-07-15T09:00:00Z",
+        ),
+        (Cron(expression="* * * * *"), "Every minute"),
+        (
+            Cron(expression="0 9 * * mon-fri", timezone="Europe/Berlin"),
+            "At 09:00, Monday through Friday (Europe/Berlin)",
+        ),
+        (Cron(expression="@weekly"), "At 00:00, only on Sunday"),
+        (Cron(expression="0 0 * * 7"), "At 00:00, only on Sunday"),
+        (Cron(expression="*/90 * * * *"), "Every hour"),
+        (Cron(expression="*/45 * * * *"), "At 0 and 45 minutes past the hour"),
+        (Cron(expression="0 0 1 * mon"), "At 00:00, on day 1 of the month, or on Monday"),
+        (Cron(expression="0 0 13 * */5"), "At 00:00, on day 13 of the month, and only on Sunday and Friday"),
+        (Cron(expression="0 0 1 * 0-6"), "At 00:00"),
+    ],
+)
+def test_a_trigger_is_told_in_a_sentence(trigger: Trigger, sentence: str) -> None:
+    """By what it means, not by how it is written."""
+    assert describe(trigger) == sentence
