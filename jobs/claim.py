@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -53,8 +54,7 @@ class Claimed:
     events: list[NewEvent] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What a claim makes of one due task."""
 
     run: NewRun
@@ -150,12 +150,18 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
             timeout=timedelta(milliseconds=row.timeout_ms),
             redirects=row.redirects,
         ),
-        retry=RetryPolicy(
-            max_attempts=row.max_attempts,
-            initial_delay=timedelta(milliseconds=row.initial_delay_ms),
-            factor=row.backoff_factor,
-            max_delay=timedelta(milliseconds=row.max_delay_ms),
-        ),
+        retry=policy_of(row.max_attempts, row.initial_delay_ms, row.backoff_factor, row.max_delay_ms),
+    )
+
+
+@lru_cache
+def policy_of(max_attempts: int, initial_delay_ms: int, factor: float, max_delay_ms: int) -> RetryPolicy:
+    """The retry policy that a task's columns hold; few differ."""
+    return RetryPolicy(
+        max_attempts=max_attempts,
+        initial_delay=timedelta(milliseconds=initial_delay_ms),
+        factor=factor,
+        max_delay=timedelta(milliseconds=max_delay_ms),
     )
 
 

@@ -33,6 +33,7 @@ from jobs.writer import ResultWriter
 logger = logging.getLogger(__name__)
 
 BATCH = 100
+TURN = 8
 LOOK_AGAIN = timedelta(milliseconds=10)
 """When to claim again while a due row is locked by another worker, which may yet give it up."""
 
@@ -123,18 +124,26 @@ class Executor:
                     # The commit may have arrived although its answer did not.
                     self._unsure = True
                     raise
-                for attempt in claimed.attempts:
-                    self._begin(attempt)
+                await self._begin_all(claimed.attempts)
                 self.announcer.say(due=claimed.next_due, events=bool(claimed.events))
                 if not claimed.left or not claimed.events:
                     self._behind_since = since if claimed.left else None
                     return
 
-    def _begin(self, attempt: Attempt) -> None:
-        self._slots.take(attempt.host)
-        self._in_flight[attempt.run_id] = attempt
+    async def _begin_all(self, attempts: Sequence[Attempt]) -> None:
+        """Begins attempts a few at a time, so that between them the loop turns: to answers, and to Postgres.
+
+        A hundred begun at once would also end at once, and the worker would by turns have nothing but calls to make
+        and nothing but rows to write.
+        """
+        for attempt in attempts:
+            self._slots.take(attempt.host)
+            self._in_flight[attempt.run_id] = attempt
         self._idle.clear()
-        self._spawn(self._carry_out(attempt))
+        for start in range(0, len(attempts), TURN):
+            for attempt in attempts[start : start + TURN]:
+                self._spawn(self._carry_out(attempt))
+            await asyncio.sleep(0)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

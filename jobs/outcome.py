@@ -1,8 +1,8 @@
 """What the end of an attempt makes of its run: pure, so `now` and randomness are arguments."""
 
 import json
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from db.statements.finishes import Finish
@@ -14,8 +14,7 @@ GONE = 410
 """The target says that it is gone for good, so no further attempt is made (RFC 9110, 15.5.11)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt that this worker has claimed: which run it is of, what to send, and how often to try."""
 
     run_id: UUID
@@ -65,8 +64,7 @@ def delay_before_next(attempt: Attempt, answer: Answer, *, ended_at: datetime, r
 
 def unwritable(finish: Finish) -> Finish:
     """The same end without what came back, for an answer that the database will not take."""
-    return replace(
-        finish,
+    return finish._replace(
         state=RunState.FAILED,
         next_attempt_at=None,
         response_headers=None,

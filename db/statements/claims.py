@@ -1,9 +1,8 @@
 """Statements by which a worker takes what is due. All rows of a batch go through each statement at once."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -96,8 +95,7 @@ GROUP BY floor(extract(epoch FROM due_at) * 10)
 """)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRun:
+class NewRun(NamedTuple):
     """A run for one instant, as its claim makes it: running, or already final."""
 
     id: UUID
@@ -111,8 +109,7 @@ class NewRun:
     error_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class Move(NamedTuple):
     """Where a claim leaves a task: its next instant, and the moment at which that one is due."""
 
     task_id: UUID

@@ -1,8 +1,8 @@
 """Appends the events of runs, numbered in the order of commits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.states import RunEventType, RunState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewEvent:
+class NewEvent(NamedTuple):
     """A transition of a run, not yet numbered. `duration_ms` is of the attempt."""
 
     type: RunEventType

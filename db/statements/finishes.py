@@ -1,9 +1,8 @@
 """The statement that writes how attempts ended, a batch at a time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, text
@@ -42,8 +41,7 @@ WHERE id = ANY(CAST(:ids AS uuid[])) AND trigger_type = 'one-off' AND status = '
 """)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finish:
+class Finish(NamedTuple):
     """How one attempt ended, and what that makes of its run. `response_headers` is JSON text."""
 
     run_id: UUID
