@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from db.models import Run, Task
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -55,8 +57,12 @@ class ConflictReason(StrEnum):
 
 
 class Conflict(Refusal):
-    """The call is legal, but not in the present state."""
+    """The call is legal, but not in the present state. What stands in its way comes along."""
 
-    def __init__(self, message: str, reason: ConflictReason) -> None:
+    def __init__(
+        self, message: str, *, reason: ConflictReason, task: Task | None = None, run: Run | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
+        self.task = task
+        self.run = run

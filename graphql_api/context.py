@@ -1,0 +1,77 @@
+"""What an operation works with: the process's services, and loaders that gather what several fields ask for at once."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from strawberry.dataloader import DataLoader
+from strawberry.types import Info
+
+from db import models
+from db.queries import runs, tasks
+from db.queries.keyset import Slice
+from db.queries.runs import RunFilter
+from graphql_api.tail import Tail
+from jobs.queue import Queue
+
+Page = tuple[list[models.Run], bool]
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the API process owns, opened and closed with the app."""
+
+    engine: AsyncEngine
+    queue: Queue
+    tail: Tail
+
+    def session(self) -> AsyncSession:
+        """A session for one read."""
+        return AsyncSession(self.engine, expire_on_commit=False)
+
+
+class Context:
+    """One HTTP request's, or one websocket's. Loaders keep nothing, since a websocket's context lives long."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.tasks = DataLoader(load_fn=self._tasks, cache=False)
+        self.runs = DataLoader(load_fn=self._runs, cache=False)
+        self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
+        self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+
+    async def _tasks(self, ids: list[UUID]) -> list[models.Task | None]:
+        async with self.services.session() as session:
+            found = await tasks.find(session, ids=ids)
+        return [found.get(task_id) for task_id in ids]
+
+    async def _runs(self, ids: list[UUID]) -> list[models.Run | None]:
+        async with self.services.session() as session:
+            found = await runs.find(session, ids=ids)
+        return [found.get(run_id) for run_id in ids]
+
+    async def _run_pages(self, keys: list[tuple[UUID, RunFilter, Slice]]) -> list[Page]:
+        alike: dict[tuple[RunFilter, Slice], set[UUID]] = defaultdict(set)
+        for task_id, wanted, rows in keys:
+            alike[wanted, rows].add(task_id)
+        async with self.services.session() as session:
+            found = {
+                (wanted, rows): await runs.pages(session, wanted, task_ids=list(ids), rows=rows)
+                for (wanted, rows), ids in alike.items()
+            }
+        return [found[wanted, rows][task_id] for task_id, wanted, rows in keys]
+
+    async def _run_counts(self, keys: list[tuple[UUID, RunFilter]]) -> list[int]:
+        alike: dict[RunFilter, set[UUID]] = defaultdict(set)
+        for task_id, wanted in keys:
+            alike[wanted].add(task_id)
+        async with self.services.session() as session:
+            found = {wanted: await runs.counts(session, wanted, task_ids=list(ids)) for wanted, ids in alike.items()}
+        return [found[wanted][task_id] for task_id, wanted in keys]
+
+
+Information = Info[Context, None]

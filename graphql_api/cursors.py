@@ -1,0 +1,91 @@
+"""Cursors: where a row stands in a list, as text that means nothing to the caller."""
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from db.queries.keyset import Key
+from db.queries.tasks import TaskOrder
+from db.storable import is_storable
+from graphql_api import instants
+from graphql_api.errors import invalid_cursor
+
+RUNS = "runs"
+EVENTS = "events"
+MAX_SEQ = 2**63 - 1
+
+
+def read_text(value: Any) -> str:
+    """A name as a cursor has it."""
+    if not isinstance(value, str) or not is_storable(value):
+        raise ValueError("no name")
+    return value
+
+
+def read_instant(value: Any) -> datetime:
+    """An instant as a cursor has it."""
+    return instants.parse(read_text(value))
+
+
+def read_instant_or_null(value: Any) -> datetime | None:
+    """Likewise, where there may be none."""
+    return None if value is None else read_instant(value)
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    RUNS: read_instant,
+    TaskOrder.CREATED_AT_DESC: read_instant,
+    TaskOrder.CREATED_AT_ASC: read_instant,
+    TaskOrder.NEXT_RUN_AT_ASC: read_instant_or_null,
+    TaskOrder.NAME_ASC: read_text,
+}
+
+
+def encode(listing: str, *parts: Any) -> str:
+    """A cursor of one of the lists."""
+    text = json.dumps([listing, *parts], separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(cursor: str, listing: str, *, length: int) -> list[Any]:
+    """The parts of a cursor of this list. Raises GraphQL's INVALID_CURSOR."""
+    try:
+        found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
+    except (ValueError, RecursionError):
+        raise invalid_cursor("it is not one of this service's") from None
+    if not isinstance(found, list) or len(found) != length + 1:
+        raise invalid_cursor("it is not one of this service's")
+    if found[0] != listing:
+        raise invalid_cursor("it belongs to another list or order")
+    return found[1:]
+
+
+def of_row(listing: str, key: Key) -> str:
+    """The cursor of a row."""
+    value, row_id = key
+    return encode(listing, instants.write(value) if isinstance(value, datetime) else value, row_id.hex)
+
+
+def key_of(cursor: str, listing: str) -> Key:
+    """The key of the row that the cursor was made for. Raises GraphQL's INVALID_CURSOR."""
+    value, row_id = decode(cursor, listing, length=2)
+    try:
+        return READERS[listing](value), UUID(hex=read_text(row_id))
+    except ValueError:
+        raise invalid_cursor("it is not one of this service's") from None
+
+
+def of_event(seq: int) -> str:
+    """The cursor of an event."""
+    return encode(EVENTS, seq)
+
+
+def seq_of(cursor: str) -> int:
+    """The number of the event that the cursor was made for. Raises GraphQL's INVALID_CURSOR."""
+    [seq] = decode(cursor, EVENTS, length=1)
+    if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq <= MAX_SEQ:
+        raise invalid_cursor("it is not one of this service's")
+    return seq

@@ -1,0 +1,55 @@
+"""GraphQL errors: what a caller did wrong, by a code that programs can match, and what went wrong here, masked."""
+
+import logging
+from uuid import uuid4
+
+from graphql import GraphQLError
+from strawberry.extensions import MaskErrors
+
+logger = logging.getLogger(__name__)
+
+
+def invalid_id(given: str) -> GraphQLError:
+    """An id that no task and no run can have."""
+    return GraphQLError(f"{given[:50]!r} is not a UUID", extensions={"code": "INVALID_ID"})
+
+
+def invalid_cursor(reason: str) -> GraphQLError:
+    """A cursor that this list did not hand out."""
+    return GraphQLError(f"The cursor cannot be used: {reason}", extensions={"code": "INVALID_CURSOR"})
+
+
+def invalid_page(reason: str) -> GraphQLError:
+    """A page, or a number of items, that cannot be asked for."""
+    return GraphQLError(reason, extensions={"code": "INVALID_PAGE"})
+
+
+def is_ours(error: GraphQLError) -> bool:
+    """Whether an error comes from a surprise in this program, and not from the request."""
+    return error.original_error is not None and not isinstance(error.original_error, GraphQLError)
+
+
+class MaskSurprises(MaskErrors):
+    """Shows nothing of a surprise but an id, which the log has too. What the request did wrong is told as it is."""
+
+    def __init__(self) -> None:
+        super().__init__(should_mask_error=is_ours)
+
+    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
+        """Logs the error and puts its id in its place."""
+        incident = uuid4().hex
+        where = ".".join(map(str, error.path or ()))
+        logger.error(
+            "A GraphQL operation failed. action=graphql_failed id=%s path=%s",
+            incident,
+            where,
+            exc_info=error.original_error,
+        )
+        return GraphQLError(
+            f"Internal error; the service's log has it under {incident}",
+            nodes=error.nodes,
+            source=error.source,
+            positions=error.positions,
+            path=error.path,
+            extensions={"code": "INTERNAL", "id": incident},
+        )

@@ -1,0 +1,28 @@
+"""Instants as text: RFC 3339, read strictly and written in UTC."""
+
+import re
+from datetime import UTC, datetime
+
+RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+EXAMPLE = "2030-01-31T09:00:00Z"
+
+
+def parse(text: str) -> datetime:
+    """The instant, in UTC; what is finer than a microsecond is cut off. Raises `ValueError`, whose text says why.
+
+    A leap second (`:60`, RFC 3339 section 5.7) is refused, since neither Python nor Postgres has one.
+    """
+    found = RFC_3339.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text[:50]!r} is not an RFC 3339 instant with an offset, such as {EXAMPLE}")
+    day, time, fraction, offset = found.groups()
+    try:
+        local = datetime.fromisoformat(f"{day}T{time}.{(fraction or '')[:6]:0<6}{offset.upper()}")
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{text[:50]!r} names no instant: {error}") from error
+
+
+def write(instant: datetime) -> str:
+    """The instant in UTC, ending in Z, with microseconds where there are any."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,108 @@
+"""What can be asked."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import UNSET
+
+from db.models import utc_now
+from db.queries.tasks import TaskOrder
+from graphql_api import cursors, ids
+from graphql_api.context import Information
+from graphql_api.types import pages
+from graphql_api.types.pages import After, Before, First, Last
+from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
+from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
+from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
+from graphql_api.types.trigger import TriggerInput
+from jobs import tasks
+from jobs.refusals import InvalidInput, Problem
+
+
+@strawberry.type(description="What can be asked.")
+class Query:
+    """The root of queries."""
+
+    @strawberry.field(description="A task; null when there is none of that id.")
+    async def task(
+        self,
+        info: Information,
+        id: Annotated[strawberry.ID, strawberry.argument(description="A UUID.")],  # noqa: A002
+    ) -> Task | None:
+        """Read together with what else the operation asks."""
+        row = await info.context.tasks.load(ids.parse(id))
+        return Task.of(row) if row else None
+
+    @strawberry.field(description="The tasks, in an order.")
+    async def tasks(
+        self,
+        info: Information,
+        *,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+        filter: Annotated[  # noqa: A002
+            TaskFilterInput | None, strawberry.argument(description="Which tasks; all by default.")
+        ] = UNSET,
+        order_by: Annotated[
+            TaskOrder, strawberry.argument(description="The order of the list.")
+        ] = TaskOrder.CREATED_AT_DESC,
+    ) -> pages.Connection[Task]:
+        """A page by keyset."""
+        rows = pages.slice_of(order_by, first=first, after=after, last=last, before=before)
+        return await task_page(info, filter_of_tasks(filter), order=order_by, rows=rows)
+
+    @strawberry.field(description="A run; null when there is none of that id.")
+    async def run(
+        self,
+        info: Information,
+        id: Annotated[strawberry.ID, strawberry.argument(description="A UUID.")],  # noqa: A002
+    ) -> Run | None:
+        """Read together with what else the operation asks."""
+        row = await info.context.runs.load(ids.parse(id))
+        return Run.of(row) if row else None
+
+    @strawberry.field(description="Newest scheduledFor first.")
+    async def runs(
+        self,
+        info: Information,
+        *,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+        filter: Annotated[  # noqa: A002
+            RunFilterInput | None, strawberry.argument(description="Which runs; all by default.")
+        ] = UNSET,
+    ) -> pages.Connection[Run]:
+        """A page by keyset."""
+        rows = pages.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
+        return await run_page(info, filter_of(filter), rows=rows, task_id=None)
+
+    @strawberry.field(
+        description="The cursor of the newest event. A client that must miss nothing reads it first, then `runs`, then "
+        "subscribes with `after`."
+    )
+    async def run_events_cursor(self, info: Information) -> str:
+        """As of now, by Postgres."""
+        return cursors.of_event(await info.context.services.tail.newest())
+
+    @strawberry.field(
+        description="When a trigger would fire, without creating anything: the next `count` (at most 100) instants "
+        "after `after` (default: now)."
+    )
+    async def preview_trigger(
+        self,
+        trigger: Annotated[TriggerInput, strawberry.argument(description="The trigger to try.")],
+        count: Annotated[int, strawberry.argument(description="How many instants; 0 to 100.")] = 5,
+        after: Annotated[
+            datetime | None, strawberry.argument(description="Only instants after this one; by default the present.")
+        ] = UNSET,
+    ) -> PreviewTriggerResult:
+        """Validated as for a new task."""
+        if not 0 <= count <= MAX_INSTANTS:
+            raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
+        instants, words = tasks.preview(trigger.draft(), count=count, after=after or None, now=utc_now())
+        return TriggerPreview(instants=instants, description=words)

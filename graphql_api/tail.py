@@ -1,0 +1,195 @@
+"""Follows the events of runs, once for all subscribers of this process.
+
+    Postgres ──read seq > last, on a poke or by the clock──▶ the newest events, a bounded list ──▶ subscribers
+        └───────────────────────replay of what came after a cursor──────────────────────────────────▲
+
+A subscriber has a position and no queue: it takes from the list what lies behind its position. One that is so slow that
+the list no longer has what it needs next is told of a gap and goes on with the newest event, so memory stays bounded.
+"""
+
+import asyncio
+import logging
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.queries import events
+from jobs.queue import Queue, Unreachable
+
+logger = logging.getLogger(__name__)
+
+KEPT = 10_000
+CHUNK = 500
+LOOK_EVERY = timedelta(seconds=1)
+LOOK_EVERY_WITHOUT_POKES = timedelta(milliseconds=250)
+
+Event = Row[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that this subscriber will not see; what follows has numbers above `seq`."""
+
+    seq: int
+    message: str
+
+
+class UnknownPosition(Exception):
+    """The position lies after the newest event, so no event can have had it."""
+
+
+class Tail:
+    """The newest events of this process, and who follows them. Made by `following`."""
+
+    def __init__(self, engine: AsyncEngine, *, kept: int = KEPT) -> None:
+        # Single reads, each its own transaction.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._kept = kept
+        self._events: list[Event] = []
+        self._seq: int | None = None
+        self._floor = 0
+        self._moved = asyncio.Event()
+        self._poked = asyncio.Event()
+        self._hears_pokes = False
+        self._reads = True
+        self.closed = False
+
+    def close(self) -> None:
+        """Ends every subscription."""
+        self.closed = True
+        self._wake_subscribers()
+
+    async def newest(self) -> int:
+        """The number of the newest event."""
+        async with self._engine.connect() as connection:
+            return await events.newest(connection)
+
+    async def position_after(self, seq: int | None) -> tuple[int, Gap | None]:
+        """Where a subscriber begins who has seen everything up to `seq` (or wants nothing old), and what it misses.
+
+        Raises `UnknownPosition`.
+        """
+        async with self._engine.connect() as connection:
+            newest = await events.newest(connection)
+            if seq is None or seq == newest:
+                return newest, None
+            if seq > newest:
+                raise UnknownPosition
+            oldest = await events.oldest_kept(connection)
+        if oldest is None or seq + 1 < oldest:
+            return newest, Gap(newest, "The events after this cursor are no longer kept; read the present state")
+        return seq, None
+
+    async def follow(self, position: int, *, task_id: UUID | None = None) -> AsyncGenerator[Event | Gap, None]:
+        """Every event (of one task, if asked for) after `position`, in order, until the tail is closed."""
+        while self._seq is None and not self.closed:
+            await self._moved.wait()
+        async for event in self._replay(position, task_id):
+            if isinstance(event, int):
+                position = event
+            else:
+                yield event
+        while not self.closed:
+            if position < self._floor:
+                position = self._seq or self._floor
+                yield Gap(position, "This subscriber was too slow, and events were left out; read the present state")
+                continue
+            start = bisect_right(self._events, position, key=seq_of)
+            for event in self._events[start : start + CHUNK]:
+                if task_id is None or event.task_id == task_id:
+                    yield event
+                position = event.seq
+            if self._seq is None or position >= self._seq:
+                await self._moved.wait()
+
+    async def _replay(self, position: int, task_id: UUID | None) -> AsyncGenerator[Event | int, None]:
+        """The kept events after `position` that the list does not have, and after each chunk the position reached."""
+        while position < self._floor and not self.closed:
+            async with self._engine.connect() as connection:
+                newest = await events.newest(connection)
+                chunk = await events.after(connection, position, limit=CHUNK, task_id=task_id)
+            for event in chunk:
+                yield event
+            # Fewer than asked for: there is none left up to what was the newest when the chunk was read.
+            position = chunk[-1].seq if len(chunk) == CHUNK else max(newest, chunk[-1].seq if chunk else position)
+            yield position
+
+    async def run(self, queue: Queue) -> None:
+        """Reads new events until it is cancelled. Survives the absence of Redis and of Postgres."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(queue))
+            group.create_task(self._read_forever())
+
+    async def _listen(self, queue: Queue) -> None:
+        while True:
+            try:
+                async for _ in queue.pokes():
+                    self._hears_pokes = True
+                    self._poked.set()
+            except Unreachable as error:
+                if self._hears_pokes:
+                    logger.warning("Events are polled while Redis is away. action=tail_polls error=%s", error)
+                self._hears_pokes = False
+                self._poked.set()
+            await asyncio.sleep(LOOK_EVERY_WITHOUT_POKES.total_seconds())
+
+    async def _read_forever(self) -> None:
+        while True:
+            self._poked.clear()
+            try:
+                await self._read()
+            except (SQLAlchemyError, OSError, TimeoutError) as error:
+                if self._reads:
+                    logger.warning("Events cannot be read; trying again. action=tail_failed error=%s", error)
+                self._reads = False
+            else:
+                self._reads = True
+            pause = LOOK_EVERY if self._hears_pokes and self._reads else LOOK_EVERY_WITHOUT_POKES
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._poked.wait(), pause.total_seconds())
+
+    async def _read(self) -> None:
+        async with self._engine.connect() as connection:
+            if self._seq is None:
+                self._seq = self._floor = await events.newest(connection)
+                self._wake_subscribers()
+            while chunk := await events.after(connection, self._seq, limit=CHUNK):
+                self._events += chunk
+                self._seq = chunk[-1].seq
+                if len(self._events) > self._kept:
+                    self._floor = self._events[-self._kept - 1].seq
+                    del self._events[: -self._kept]
+                self._wake_subscribers()
+                if len(chunk) < CHUNK:
+                    return
+
+    def _wake_subscribers(self) -> None:
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+
+def seq_of(event: Event) -> int:
+    """An event's number."""
+    seq: int = event.seq
+    return seq
+
+
+@asynccontextmanager
+async def following(engine: AsyncEngine, queue: Queue, *, kept: int = KEPT) -> AsyncIterator[Tail]:
+    """A tail that reads as long as the block goes on, and keeps the `kept` newest events for its subscribers."""
+    tail = Tail(engine, kept=kept)
+    reading = asyncio.create_task(tail.run(queue))
+    try:
+        yield tail
+    finally:
+        tail.close()
+        reading.cancel()
+        await asyncio.wait([reading])

@@ -1,0 +1,83 @@
+"""The HTTP request that a task makes."""
+
+import strawberry
+from strawberry import UNSET
+from strawberry.scalars import JSON
+
+from db import models
+from graphql_api.types import enums  # noqa: F401 (describes the enums)
+from graphql_api.types.scalars import Milliseconds, given_or_none
+from jobs.action import ActionDraft, HttpMethod
+
+
+@strawberry.type(description="A header of a request or of an answer.")
+class Header:
+    """A name and its value."""
+
+    name: str = strawberry.field(description="The name, in the case in which it was given.")
+    value: str | None = strawberry.field(description="The value.")
+
+
+@strawberry.type(description="What a task calls. `redirects`: how many may be followed.")
+class HttpAction:
+    """A request, as it is or was sent."""
+
+    method: HttpMethod = strawberry.field(description="The method.")
+    url: str = strawberry.field(description="The URL, http or https.")
+    headers: list[Header] = strawberry.field(description="The headers that the task sets.")
+    payload: JSON | None = strawberry.field(description="The body, sent as JSON; null for none.")
+    timeout_ms: Milliseconds = strawberry.field(
+        description="How long an attempt may take in all: connection, headers and body."
+    )
+    redirects: int = strawberry.field(description="How many redirects may be followed.")
+
+    @staticmethod
+    def of(task: models.Task) -> "HttpAction":
+        """The action of a task."""
+        return HttpAction(
+            method=HttpMethod(task.method),
+            url=task.url,
+            headers=[Header(name=name, value=value) for name, value in (task.headers or {}).items()],
+            payload=task.payload,
+            timeout_ms=Milliseconds(task.timeout_ms),
+            redirects=task.redirects,
+        )
+
+
+@strawberry.input(description="A header to send.")
+class HeaderInput:
+    """Its value is required, though the type leaves room for secrets that keep theirs."""
+
+    name: str = strawberry.field(description="The name, a token as in RFC 9110; each once, whatever its case.")
+    value: str | None = strawberry.field(default=UNSET, description="The value, without line breaks; required.")
+
+
+@strawberry.input(description="What a task is to call.")
+class HttpActionInput:
+    """An action as it is asked for."""
+
+    method: HttpMethod = strawberry.field(default=HttpMethod.GET, description="The method.")
+    url: str = strawberry.field(description="http or https, with a host, without user name; at most 2,000 characters.")
+    headers: list[HeaderInput] = strawberry.field(
+        default_factory=list,
+        description="At most 100, 32 KiB in all; none of those that belong to the connection, Host or Content-Length.",
+    )
+    payload: JSON | None = strawberry.field(
+        default=UNSET, description="The body, any JSON of at most 256 KiB; null for none."
+    )
+    timeout_ms: Milliseconds = strawberry.field(
+        default=Milliseconds(30_000),
+        description="How long an attempt may take in all; 1 to 3,600,000.",
+    )
+    redirects: int = strawberry.field(default=0, description="How many redirects may be followed; 0 to 5.")
+
+    def draft(self) -> ActionDraft:
+        """The same, for the use case."""
+        return ActionDraft(
+            method=self.method,
+            url=self.url,
+            headers=[(header.name, given_or_none(header.value)) for header in self.headers],
+            payload=given_or_none(self.payload),
+            timeout_ms=self.timeout_ms,
+            redirects=self.redirects,
+        )

@@ -1,0 +1,156 @@
+"""Pages of lists, by keyset cursors in both directions."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Annotated, Generic, TypeVar
+
+import strawberry
+
+from db.queries.keyset import COUNT_CAP, Key, Slice
+from graphql_api import cursors
+from graphql_api.errors import invalid_page
+from graphql_api.types.scalars import given_or_none
+
+DEFAULT_SIZE = 20
+MAX_SIZE = 100
+
+Node = TypeVar("Node")
+Row = TypeVar("Row")
+
+First = Annotated[
+    int | None, strawberry.argument(description=f"How many from the start; 1 to {MAX_SIZE}, by default {DEFAULT_SIZE}.")
+]
+After = Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")]
+Last = Annotated[
+    int | None, strawberry.argument(description=f"How many from the end; 1 to {MAX_SIZE}. Not together with first.")
+]
+Before = Annotated[str | None, strawberry.argument(description="Only what comes before this cursor.")]
+
+
+def slice_of(listing: str, *, first: int | None, after: str | None, last: int | None, before: str | None) -> Slice:
+    """The slice that a field's arguments ask for. Raises GraphQL's INVALID_PAGE and INVALID_CURSOR."""
+    first, last = given_or_none(first), given_or_none(last)
+    after, before = given_or_none(after), given_or_none(before)
+    if first is not None and last is not None:
+        raise invalid_page("first and last cannot be given together")
+    for name, size in (("first", first), ("last", last)):
+        if size is not None and not 1 <= size <= MAX_SIZE:
+            raise invalid_page(f"{name} must be from 1 to {MAX_SIZE}, not {size}")
+    return Slice(
+        limit=first or last or DEFAULT_SIZE,
+        backward=last is not None,
+        after=None if after is None else cursors.key_of(after, listing),
+        before=None if before is None else cursors.key_of(before, listing),
+    )
+
+
+HasRowsBeyond = Callable[[Key, bool, bool], Awaitable[bool]]
+"""Whether rows follow (or, if the first flag says backward, come before) a key, which the second flag includes."""
+
+
+@strawberry.type(description="Where a page lies in its list.")
+class PageInfo:
+    """Knows one direction from reading the page, and looks into the other only when it is asked."""
+
+    start_cursor: str | None = strawberry.field(description="The cursor of the page's first item.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the page's last item.")
+    rows: strawberry.Private[Slice]
+    first_key: strawberry.Private[Key | None]
+    last_key: strawberry.Private[Key | None]
+    more: strawberry.Private[bool]
+    has_rows_beyond: strawberry.Private[HasRowsBeyond]
+
+    @strawberry.field(description="Whether the list goes on after this page.")
+    async def has_next_page(self) -> bool:
+        """Known when the page was read forward."""
+        if self.more and not self.rows.backward:
+            return True
+        return await self._beyond(self.last_key, self.rows.before, backward=False)
+
+    @strawberry.field(description="Whether the list has items before this page.")
+    async def has_previous_page(self) -> bool:
+        """Known when the page was read backward."""
+        if self.more and self.rows.backward:
+            return True
+        return await self._beyond(self.first_key, self.rows.after, backward=True)
+
+    async def _beyond(self, edge: Key | None, bound: Key | None, *, backward: bool) -> bool:
+        if bound is None:
+            return False
+        # An empty page has no edge; then the row of the cursor itself counts as lying beyond it.
+        return await self.has_rows_beyond(edge or bound, backward, edge is None)
+
+
+@strawberry.type(description="An item of a page.")
+class Edge(Generic[Node]):
+    """An item, and where it stands in its list."""
+
+    cursor: str = strawberry.field(description="Where the item stands in its list; opaque.")
+    node: Node = strawberry.field(description="The item.")
+
+
+@strawberry.type(
+    description="A page of a list. totalCount is exact up to a cap (described there); beyond it the cap itself, with "
+    "totalCountCapped true."
+)
+class Connection(Generic[Node]):
+    """A page, and the whole list's size, which is counted only when it is asked for."""
+
+    edges: list[Edge[Node]] = strawberry.field(description="The page's items with their cursors.")
+    page_info: PageInfo = strawberry.field(description="Where the page lies in its list.")
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="The page's items.")
+    def nodes(self) -> list[Node]:
+        """The items without their cursors."""
+        return [edge.node for edge in self.edges]
+
+    @strawberry.field(description=f"How many items the whole list has; {COUNT_CAP:,} stands for that or more.")
+    async def total_count(self) -> int:
+        """Counted up to the cap."""
+        return min(await self.count(), COUNT_CAP)
+
+    @strawberry.field(description="Whether there are more items than totalCount tells.")
+    async def total_count_capped(self) -> bool:
+        """Counted likewise."""
+        return await self.count() > COUNT_CAP
+
+
+def once(count: Callable[[], Coroutine[None, None, int]]) -> Callable[[], Awaitable[int]]:
+    """Counts once, however many fields ask."""
+    asked: list[asyncio.Future[int]] = []
+
+    def ask() -> Awaitable[int]:
+        if not asked:
+            asked.append(asyncio.ensure_future(count()))
+        return asked[0]
+
+    return ask
+
+
+def connection(
+    rows: Sequence[Row],
+    *,
+    listing: str,
+    key: Callable[[Row], Key],
+    node: Callable[[Row], Node],
+    wanted: Slice,
+    more: bool,
+    has_rows_beyond: HasRowsBeyond,
+    count: Callable[[], Coroutine[None, None, int]],
+) -> "Connection[Node]":
+    """A page from its rows."""
+    edges = [Edge(cursor=cursors.of_row(listing, key(row)), node=node(row)) for row in rows]
+    return Connection(
+        edges=edges,
+        page_info=PageInfo(
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+            rows=wanted,
+            first_key=key(rows[0]) if rows else None,
+            last_key=key(rows[-1]) if rows else None,
+            more=more,
+            has_rows_beyond=has_rows_beyond,
+        ),
+        count=once(count),
+    )

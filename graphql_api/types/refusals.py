@@ -1,0 +1,94 @@
+"""Refusals as data: the one place where the domain's errors become members of result unions."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+from strawberry.types import Info
+from strawberry.types.field import StrawberryField
+
+from graphql_api.types import enums  # noqa: F401 (describes the enums)
+from jobs import refusals
+from jobs.refusals import ConflictReason
+
+if TYPE_CHECKING:
+    from graphql_api.types.run import Run
+    from graphql_api.types.task import Task
+
+
+@strawberry.interface(description="Why a call was refused.")
+class Error:
+    """What every refusal says."""
+
+    message: str = strawberry.field(description="The reason, for people.")
+
+
+@strawberry.type(description="What is wrong with one field of an input.")
+class InputProblem:
+    """One field at fault."""
+
+    path: list[str] = strawberry.field(description="Where the field is in the input, list indexes as strings.")
+    message: str = strawberry.field(description="What is wrong there, and what would be right.")
+
+
+@strawberry.type(
+    description="The input is well-formed GraphQL but cannot be accepted; one problem per field at fault, its path "
+    "relative to the input, list indexes as strings."
+)
+class InvalidInput(Error):
+    """All that is wrong, at once."""
+
+    problems: list[InputProblem] = strawberry.field(description="All that is wrong.")
+
+
+@strawberry.type(description="What the call is about does not exist, or no longer.")
+class NotFound(Error):
+    """Nothing has that id."""
+
+
+@strawberry.type(description="The call is legal but not in the present state; what stands in its way comes along.")
+class Conflict(Error):
+    """The present state forbids it."""
+
+    reason: ConflictReason = strawberry.field(description="The reason, for programs.")
+    task: Annotated["Task", strawberry.lazy("graphql_api.types.task")] | None = strawberry.field(
+        default=None, description="The task whose state forbids it, as it is."
+    )
+    run: Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None = strawberry.field(
+        default=None, description="The run whose state forbids it, as it is."
+    )
+
+
+class ShowInvalidInput(strawberry.ExceptionHandler[refusals.InvalidInput, InvalidInput]):
+    """Input that the domain refused."""
+
+    def handle(self, exception: refusals.InvalidInput, *, field: StrawberryField, info: Info) -> InvalidInput:
+        """The problems as they are."""
+        problems = [InputProblem(path=list(problem.path), message=problem.message) for problem in exception.problems]
+        return InvalidInput(message=str(exception), problems=problems)
+
+
+class ShowNotFound(strawberry.ExceptionHandler[refusals.NotFound, NotFound]):
+    """An id that nothing has."""
+
+    def handle(self, exception: refusals.NotFound, *, field: StrawberryField, info: Info) -> NotFound:
+        """The message as it is."""
+        return NotFound(message=str(exception))
+
+
+class ShowConflict(strawberry.ExceptionHandler[refusals.Conflict, Conflict]):
+    """A state that forbids the call."""
+
+    def handle(self, exception: refusals.Conflict, *, field: StrawberryField, info: Info) -> Conflict:
+        """The reason as it is."""
+        from graphql_api.types.run import Run  # noqa: PLC0415 (tasks and runs know of refusals)
+        from graphql_api.types.task import Task  # noqa: PLC0415
+
+        return Conflict(
+            message=str(exception),
+            reason=exception.reason,
+            task=Task.of(exception.task) if exception.task else None,
+            run=Run.of(exception.run) if exception.run else None,
+        )
+
+
+HANDLERS = (ShowInvalidInput(), ShowNotFound(), ShowConflict())

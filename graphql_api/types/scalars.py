@@ -1,0 +1,69 @@
+"""The scalars beyond GraphQL's own."""
+
+from datetime import datetime
+from typing import Any, NewType, TypeVar
+
+import strawberry
+from graphql import GraphQLError
+from strawberry import UNSET
+from strawberry.scalars import JSON
+from strawberry.types.scalar import ScalarDefinition
+
+from graphql_api import instants
+
+MAX_SAFE = 2**53 - 1
+
+Given = TypeVar("Given")
+
+Milliseconds = NewType("Milliseconds", int)
+
+
+def given_or_none(value: Given | None) -> Given | None:
+    """What an optional argument was given; leaving it out means the same as null."""
+    return None if value is UNSET else value
+
+
+def parse_instant(value: Any) -> datetime:
+    """Reads a DateTime."""
+    if not isinstance(value, str):
+        raise GraphQLError(f"A DateTime is a string such as {instants.EXAMPLE!r}")
+    try:
+        return instants.parse(value)
+    except ValueError as error:
+        raise GraphQLError(f"{error}") from None
+
+
+def parse_milliseconds(value: Any) -> int:
+    """Reads Milliseconds; as with Int, a number such as 5.0 is whole."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise GraphQLError("Milliseconds are a whole number")
+    if not 0 <= value <= MAX_SAFE:
+        raise GraphQLError(f"Milliseconds are 0 to {MAX_SAFE:,}")
+    return int(value)
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description=(
+            "An instant, RFC 3339. Always with an offset in input; always UTC, ending in 'Z', in output. "
+            "Microseconds are kept."
+        ),
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=instants.write,
+        parse_value=parse_instant,
+    ),
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value. Integers of any size (up to 4,300 digits) keep every digit.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
+        serialize=lambda value: value,
+        parse_value=lambda value: value,
+    ),
+    Milliseconds: strawberry.scalar(
+        name="Milliseconds",
+        description="Whole milliseconds, 0 to 2^53-1, as a JSON number.",
+        serialize=int,
+        parse_value=parse_milliseconds,
+    ),
+}

@@ -1,0 +1,149 @@
+"""When a task is due."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+from strawberry import UNSET
+
+from db import models
+from graphql_api.types.scalars import Milliseconds, given_or_none
+from jobs import schedule
+from jobs.schedule import Cron, Interval, OneOff
+from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
+
+
+@strawberry.type(description="Due once.")
+class OneOffTrigger:
+    """One instant."""
+
+    at: datetime = strawberry.field(description="The instant.")
+
+
+@strawberry.type(description="Due at the minutes that a cron expression names, in a time zone.")
+class CronTrigger:
+    """A cron expression."""
+
+    expression: str = strawberry.field(description="Five fields, or a macro such as @daily.")
+    timezone: str = strawberry.field(description="The IANA time zone by whose wall clock the expression is read.")
+    start_at: datetime | None = strawberry.field(description="No instant before this one; inclusive.")
+    end_at: datetime | None = strawberry.field(description="No instant after this one; inclusive.")
+    jitter_ms: Milliseconds = strawberry.field(
+        description="Each call is delayed by up to this much, the same for the same instant."
+    )
+    trigger: strawberry.Private[Cron]
+
+    @strawberry.field(description="The trigger in words.")
+    def description(self) -> str:
+        """Put into words only when it is asked for."""
+        return schedule.describe(self.trigger)
+
+
+@strawberry.type(
+    description="Instants are startAt + n × everyMs, n = 0, 1, …; a startAt not given becomes creation + everyMs. "  # noqa: RUF001
+    "startAt and endAt are inclusive."
+)
+class IntervalTrigger:
+    """Every so often."""
+
+    every_ms: Milliseconds = strawberry.field(description="From one instant to the next.")
+    start_at: datetime = strawberry.field(description="The first instant.")
+    end_at: datetime | None = strawberry.field(description="No instant after this one; inclusive.")
+    jitter_ms: Milliseconds = strawberry.field(
+        description="Each call is delayed by up to this much, the same for the same instant."
+    )
+
+
+Trigger = Annotated[
+    OneOffTrigger | CronTrigger | IntervalTrigger,
+    strawberry.union("Trigger", description="When a task is due: once, by a cron expression, or at an interval."),
+]
+
+
+def trigger_type_of(task: models.Task) -> OneOffTrigger | CronTrigger | IntervalTrigger:
+    """The trigger of a task."""
+    trigger = trigger_of(task)
+    match trigger:
+        case OneOff():
+            return OneOffTrigger(at=trigger.at)
+        case Cron():
+            return CronTrigger(
+                expression=trigger.expression,
+                timezone=trigger.timezone,
+                start_at=trigger.start_at,
+                end_at=trigger.end_at,
+                jitter_ms=Milliseconds(trigger.jitter // MILLISECOND),
+                trigger=trigger,
+            )
+        case Interval():
+            return IntervalTrigger(
+                every_ms=Milliseconds(trigger.every // MILLISECOND),
+                start_at=trigger.start_at,
+                end_at=trigger.end_at,
+                jitter_ms=Milliseconds(trigger.jitter // MILLISECOND),
+            )
+
+
+@strawberry.input(description="Due once.")
+class OneOffTriggerInput:
+    """One instant."""
+
+    at: datetime = strawberry.field(description="The instant; in the future.")
+
+
+@strawberry.input(description="Due at the minutes that a cron expression names, in a time zone.")
+class CronTriggerInput:
+    """A cron expression."""
+
+    expression: str = strawberry.field(description="Five fields, or a macro such as @daily; at most 256 characters.")
+    timezone: str = strawberry.field(default="UTC", description="An IANA time zone, such as Europe/Berlin.")
+    start_at: datetime | None = strawberry.field(default=UNSET, description="No instant before this one; inclusive.")
+    end_at: datetime | None = strawberry.field(default=UNSET, description="No instant after this one; inclusive.")
+    jitter_ms: Milliseconds = strawberry.field(
+        default=Milliseconds(0),
+        description="Delays each call by up to this much; not longer than the shortest gap between two instants.",
+    )
+
+
+@strawberry.input(description="everyMs: 1,000 at least.")
+class IntervalTriggerInput:
+    """Every so often."""
+
+    every_ms: Milliseconds = strawberry.field(description="From one instant to the next; 1,000 at least.")
+    start_at: datetime | None = strawberry.field(
+        default=UNSET, description="The first instant; by default everyMs after the creation."
+    )
+    end_at: datetime | None = strawberry.field(default=UNSET, description="No instant after this one; inclusive.")
+    jitter_ms: Milliseconds = strawberry.field(
+        default=Milliseconds(0), description="Delays each call by up to this much; at most everyMs."
+    )
+
+
+@strawberry.input(one_of=True, description="When a task is to be due: exactly one of these.")
+class TriggerInput:
+    """Exactly one kind of trigger."""
+
+    one_off: OneOffTriggerInput | None = strawberry.field(default=UNSET, description="Once.")
+    cron: CronTriggerInput | None = strawberry.field(default=UNSET, description="By a cron expression.")
+    interval: IntervalTriggerInput | None = strawberry.field(default=UNSET, description="At an interval.")
+
+    def draft(self) -> TriggerDraft:
+        """The same, for the use case."""
+        if self.one_off:
+            return OneOffDraft(at=self.one_off.at)
+        if self.cron:
+            return CronDraft(
+                expression=self.cron.expression,
+                timezone=self.cron.timezone,
+                start_at=given_or_none(self.cron.start_at),
+                end_at=given_or_none(self.cron.end_at),
+                jitter_ms=self.cron.jitter_ms,
+            )
+        if self.interval:
+            return IntervalDraft(
+                every_ms=self.interval.every_ms,
+                start_at=given_or_none(self.interval.start_at),
+                end_at=given_or_none(self.interval.end_at),
+                jitter_ms=self.interval.jitter_ms,
+            )
+        raise AssertionError("GraphQL's @oneOf lets no empty trigger pass")
