@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
-from tests.support.servers import Servers, running_servers
+from tests.support.servers import Servers, data_folder, running_servers
 from tests.support.target import Target, running_target
 
 OWN_VARIABLES = ("DATABASE_URL", "DB_", "REDIS_URL", "HOST", "PORT", "DUETIME_")
@@ -21,9 +22,9 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def servers() -> Iterator[Servers]:
     """Postgres and Redis for the whole session, started when a first test asks for them."""
-    with running_servers(tmp_path_factory.mktemp("servers")) as running:
+    with running_servers() as running:
         yield running
 
 
@@ -45,6 +46,22 @@ def redis_url(servers: Servers) -> Iterator[str]:
 def jobs_settings(redis_url: str) -> JobsSettings:
     """Settings for a worker on the test's own Redis database."""
     return JobsSettings.model_construct(redis_url=redis_url)
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """An empty folder for a local stack of the test's own."""
+    with data_folder() as path:
+        yield path
+
+
+@pytest.fixture
+def up_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What `duetime up` is given to run on the servers that the environment names for the tests; else on its own."""
+    if "DUETIME_TEST_DATABASE_URL" not in os.environ:
+        return {}
+    database: DatabaseSettings = request.getfixturevalue("database")
+    return {"DATABASE_URL": str(database.database_url), "REDIS_URL": request.getfixturevalue("redis_url")}
 
 
 @pytest.fixture

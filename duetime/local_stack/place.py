@@ -35,7 +35,7 @@ def choose_place(folder: DataFolder, settings: DuetimeSettings) -> Place:
     if account is None:
         return Place(parent=folder.path, binaries=binaries, account=None)
     here = Place(parent=folder.path, binaries=binaries, account=account)
-    elsewhere = ELSEWHERE / sha256(str(folder.path.resolve()).encode()).hexdigest()[:16]
+    elsewhere = place_elsewhere(folder.path)
     try:
         open_to(account, folder.path)
         reaches_folder = account.can_enter(folder.path)
@@ -65,6 +65,11 @@ def choose_place(folder: DataFolder, settings: DuetimeSettings) -> Place:
             "with DUETIME_DATA_DIR"
         ) from None
     return Place(parent=elsewhere, binaries=binaries, account=account)
+
+
+def place_elsewhere(data_folder: Path) -> Path:
+    """Where the files of one data folder live when the servers' account cannot reach the folder itself."""
+    return ELSEWHERE / sha256(str(data_folder.resolve()).encode()).hexdigest()[:16]
 
 
 def open_to(account: Account, folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from duetime.local_stack.stack import free_port
+from tests.support.ordinary_user import OrdinaryUser
 from tests.support.waiting import wait_for
 
 ENDS_WITHIN = 60
@@ -88,13 +89,13 @@ def duetime_up(
     *,
     environment: Mapping[str, str] | None = None,
     arguments: Sequence[str] = (),
-    prefix: Sequence[str] = (),
+    user: OrdinaryUser | None = None,
     port: int | None = None,
     ready: bool = True,
 ) -> Iterator[Up]:
     """Runs `duetime up` on a free port, and ends it, with all that it has started, when the test has not.
 
-    `prefix`: words before the command, such as those that change the user.
+    As ourselves, or as another `user`.
     """
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -102,12 +103,15 @@ def duetime_up(
         given = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port)} | dict(environment or {})
         with output.open("wb") as stream:
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-P", "-m", "duetime", "up", *arguments],
-                cwd=folder,
-                env=clean_environment(given),
+                [user.python if user else sys.executable, "-P", "-m", "duetime", "up", *arguments],
+                cwd="/" if user else folder,
+                env=clean_environment(given | (user.environment if user else {})),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
+                user=user.account.uid if user else None,
+                group=user.account.gid if user else None,
+                extra_groups=[] if user else None,
             )
         up = Up(process, output, port)
         try:

@@ -3,8 +3,6 @@
 
 import asyncio
 import sys
-import tempfile
-from pathlib import Path
 
 from db.engine import open_engine
 from db.migrations import differences
@@ -25,8 +23,7 @@ async def compare(database: DatabaseSettings) -> list[object]:
 def main() -> int:
     """0 when they agree; else 1, and the differences on stderr."""
     with (
-        tempfile.TemporaryDirectory() as folder,
-        running_servers(Path(folder)) as servers,
+        running_servers() as servers,
         servers.database() as database,
     ):
         found = asyncio.run(compare(database))

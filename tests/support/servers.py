@@ -6,6 +6,8 @@ embedded ones run in a folder of their own, so that tests never meet a developer
 
 import asyncio
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,7 @@ from db.engine import open_engine
 from db.migrations import migrate
 from db.settings import DatabaseSettings, parse_database_url
 from duetime.local_stack.data_folder import open_data_folder
+from duetime.local_stack.place import place_elsewhere
 from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.settings import DuetimeSettings
 
@@ -61,11 +64,23 @@ class Servers:
 
 
 @contextmanager
-def running_servers(folder: Path) -> Iterator[Servers]:
+def data_folder() -> Iterator[Path]:
+    """A folder for a local stack. Not pytest's: root's lies where the account that runs Postgres cannot go."""
+    path = Path(tempfile.mkdtemp(prefix="duetime-"))
+    try:
+        yield path
+    finally:
+        for made in (path, place_elsewhere(path)):
+            if made.exists():
+                shutil.rmtree(made)
+
+
+@contextmanager
+def running_servers() -> Iterator[Servers]:
     """The servers for a whole test session, with the template database made."""
     database_url = os.environ.get("DUETIME_TEST_DATABASE_URL")
     redis_url = os.environ.get("DUETIME_TEST_REDIS_URL")
-    with embedded(folder, postgres=not database_url, valkey=not redis_url) as stack:
+    with data_folder() as folder, embedded(folder, postgres=not database_url, valkey=not redis_url) as stack:
         servers = Servers(
             admin=parse_database_url(database_url or stack.database_url or ""), redis=redis_url or stack.redis_url or ""
         )

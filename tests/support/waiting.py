@@ -4,11 +4,15 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
+async def wait_until(condition: Callable[[], Awaitable[T]], *, what: str, within: float = 10) -> T: ...
+@overload
+async def wait_until(condition: Callable[[], T], *, what: str, within: float = 10) -> T: ...
 async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, within: float = 10) -> T:
     """The condition's value, as soon as it is true. Fails after `within` seconds and says what never came true.
 

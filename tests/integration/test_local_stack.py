@@ -1,0 +1,221 @@
+# ruff: noqa: ASYNC221, ASYNC240 (files of this machine, and nothing else on the loop)
+"""The local stack: its folder, its lock, its servers, and what it refuses."""
+
+import os
+import stat
+import subprocess
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from db.settings import parse_database_url
+from duetime.errors import CannotStart
+from duetime.local_stack.data_folder import LOCK, open_data_folder
+from duetime.local_stack.place import place_elsewhere
+from duetime.local_stack.stack import LocalStack, local_stack
+from duetime.settings import DuetimeSettings
+from tests.support.waiting import wait_until
+
+
+async def started(running: AsyncExitStack, folder: Path, settings: DuetimeSettings | None = None) -> LocalStack:
+    """Both servers on a data folder, until `running` is closed."""
+    opened = await running.enter_async_context(open_data_folder(folder))
+    settings = settings or DuetimeSettings(data_dir=folder)
+    return await running.enter_async_context(local_stack(opened, settings, postgres=True, valkey=True))
+
+
+async def query(stack: LocalStack, statement: str) -> object:
+    engine = create_async_engine(parse_database_url(stack.database_url or ""), isolation_level="AUTOCOMMIT")
+    try:
+        async with engine.connect() as connection:
+            result = await connection.execute(text(statement))
+            return result.scalar_one() if result.returns_rows else None
+    finally:
+        await engine.dispose()
+
+
+def servers_of(folder: Path) -> list[psutil.Process]:
+    """The processes that hold the folder's lock open, other than this one."""
+    lock = str(folder / LOCK)
+    holding = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and any(file.path == lock for file in process.open_files()):
+                holding.append(process)
+        except psutil.Error:
+            continue
+    return holding
+
+
+async def test_data_survives_and_the_folder_is_private(data_dir: Path) -> None:
+    """A second start finds what the first one left; nobody else can read it; git sees none of it."""
+    folder = data_dir / "in" / "it"
+    async with AsyncExitStack() as running:
+        stack = await started(running, folder)
+        await query(stack, "CREATE TABLE kept AS SELECT 7 AS n")
+        settled = await query(stack, "SELECT current_setting('fsync') || current_setting('listen_addresses')")
+    assert servers_of(folder) == []
+
+    async with AsyncExitStack() as running:
+        stack = await started(running, folder)
+        assert await query(stack, "SELECT n FROM kept") == 7
+
+    assert settled == "on127.0.0.1"
+    assert (folder / ".gitignore").read_text() == "*\n"
+    assert stat.S_IMODE(folder.stat().st_mode) & 0o707 == 0o700
+    for path in [path for path in folder.rglob("*") if path.name != ".gitignore"]:
+        assert path.stat().st_mode & 0o007 == 0, path
+
+
+async def test_both_servers_ask_for_a_password(data_dir: Path) -> None:
+    """Every program of this machine can reach a loopback port."""
+    async with AsyncExitStack() as running:
+        stack = await started(running, data_dir)
+        url = parse_database_url(stack.database_url or "").set(password="guessed")
+        guessing = create_async_engine(url)
+        with pytest.raises(Exception, match="password authentication failed"):
+            async with guessing.connect():
+                pass
+        await guessing.dispose()
+        async with Redis.from_url((stack.redis_url or "").replace("//:", "//:x")) as client:
+            with pytest.raises(AuthenticationError):
+                await client.ping()
+        shown = " ".join(word for process in servers_of(data_dir) for word in process.cmdline())
+
+    for given in (stack.database_url, stack.redis_url):
+        password = str(urlsplit(given or "").password)
+        assert len(password) >= 32
+        assert password not in shown + repr(stack)
+
+
+async def test_one_instance_at_a_time(data_dir: Path) -> None:
+    """The second one names the folder and the process that has it."""
+    async with open_data_folder(data_dir):
+        with pytest.raises(CannotStart, match=rf"{data_dir} is in use by another Duetime \(process {os.getpid()}\)"):
+            async with open_data_folder(data_dir):
+                pass
+
+
+async def test_a_folder_of_other_things_is_left_alone(data_dir: Path) -> None:
+    """A wrong DUETIME_DATA_DIR must not close a home folder to others, nor hide it from git."""
+    (data_dir / "letter").touch()
+    data_dir.chmod(0o755)
+
+    with pytest.raises(CannotStart, match="holds other things; name a new or an empty folder with DUETIME_DATA_DIR"):
+        async with open_data_folder(data_dir):
+            pass
+
+    assert sorted(entry.name for entry in data_dir.iterdir()) == ["letter"]
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o755
+
+
+async def test_a_folder_that_cannot_be_made_is_one_line(data_dir: Path) -> None:
+    """Here a file stands where the folder should be; even root cannot write there."""
+    (data_dir / "file").touch()
+
+    with pytest.raises(
+        CannotStart, match=r"cannot be used: Not a directory .* another with DUETIME_DATA_DIR"
+    ) as refusal:
+        async with open_data_folder(data_dir / "file" / "folder"):
+            pass
+
+    assert "\n" not in str(refusal.value)
+
+
+async def test_data_of_another_postgres_is_refused(data_dir: Path) -> None:
+    """A major version reads its own files only; the data is left as it is."""
+    async with AsyncExitStack() as running:
+        await started(running, data_dir)
+    version = next(path for path in data_dir.rglob("PG_VERSION") if path.parent.name == "postgres")
+    version.write_text("9\n")
+
+    async with AsyncExitStack() as running:
+        with pytest.raises(CannotStart, match="was made by Postgres 9, and this is Postgres"):
+            await started(running, data_dir)
+
+
+async def test_a_lock_file_of_postgres_that_was_left_behind_is_no_hindrance(data_dir: Path) -> None:
+    """After a power cut its process number may be another program's, and Postgres would not start."""
+    async with AsyncExitStack() as running:
+        await started(running, data_dir)
+    (data_dir / "postgres" / "postmaster.pid").write_text(f"{os.getppid()}\n{data_dir}/postgres\n")
+
+    async with AsyncExitStack() as running:
+        assert await query(await started(running, data_dir), "SELECT 1") == 1
+
+
+async def test_half_made_data_is_made_again(data_dir: Path) -> None:
+    """A kill during the first start leaves something aside, and nothing under the final name."""
+    async with AsyncExitStack() as running:
+        opened = await running.enter_async_context(open_data_folder(data_dir))
+        (data_dir / "unfinished-x" / "cluster").mkdir(parents=True)
+        settings = DuetimeSettings(data_dir=data_dir)
+        await running.enter_async_context(local_stack(opened, settings, postgres=True, valkey=False))
+
+        assert not list(data_dir.glob("unfinished-*"))
+
+
+@pytest.mark.parametrize("name", ["postgres", "valkey"])
+async def test_a_server_that_dies_is_started_again_on_its_port(name: str, data_dir: Path) -> None:
+    """The API and the workers find it where it was."""
+    async with AsyncExitStack() as running:
+        stack = await started(running, data_dir)
+        parents = [process for process in servers_of(data_dir) if name in process.name()]
+        killed = next(process for process in parents if process.parent() not in parents)
+        killed.kill()
+
+        async def answers() -> bool:
+            try:
+                if name == "postgres":
+                    return await query(stack, "SELECT 1") == 1
+                async with Redis.from_url(stack.redis_url or "") as client:
+                    return bool(await client.ping())
+            except Exception:
+                return False
+
+        await wait_until(lambda: not killed.is_running(), what="the server was killed")
+        await wait_until(answers, what=f"{name} answers again", within=30)
+    assert servers_of(data_dir) == []
+
+
+async def test_a_server_that_cannot_start_is_one_line(data_dir: Path) -> None:
+    """Here a program that ends at once stands for a Postgres that does not run on this machine."""
+    for program in ("postgres", "initdb"):
+        (data_dir / program).write_text(
+            '#!/bin/sh\n[ "$1" = --version ] && exec echo postgres 18\necho error: no >&2\nexit 3\n'
+        )
+        (data_dir / program).chmod(0o755)
+    data_dir.chmod(0o755)
+    settings = DuetimeSettings(data_dir=data_dir / "data", postgres_bin=data_dir)
+
+    async with AsyncExitStack() as running:
+        with pytest.raises(
+            CannotStart, match=r"Postgres's data could not be made: error: no \(all of it in .*initdb\.log"
+        ):
+            await started(running, data_dir / "data", settings)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files elsewhere, as Postgres does not run as root")
+async def test_for_root_in_a_private_home_the_files_are_elsewhere(data_dir: Path) -> None:
+    """The account that runs Postgres cannot enter; the user is told where its files are, and they stay there."""
+    home = data_dir / "home"
+    home.mkdir(mode=0o700)
+    folder = home / "data"
+    try:
+        for kept in (None, 7):
+            async with AsyncExitStack() as running:
+                stack = await started(running, folder)
+                assert str(place_elsewhere(folder)) in (stack.remark or "")
+                if kept is None:
+                    await query(stack, "CREATE TABLE kept AS SELECT 7 AS n")
+                assert await query(stack, "SELECT n FROM kept") == 7
+            home.chmod(0o755)
+    finally:
+        subprocess.run(["rm", "-rf", place_elsewhere(folder)], check=True)

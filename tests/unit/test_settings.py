@@ -1,0 +1,179 @@
+"""Settings: where they are read from, what they become, and what a wrong one is told."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from db.settings import DatabaseSettings
+from duetime.errors import CannotStart
+from duetime.settings import DuetimeSettings, read
+from graphql_api.settings import ApiSettings
+from jobs.settings import JobsSettings
+
+SECRET = "s3cr/et-w0rd"
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Settings are read from `.env` in the current folder; here there is none until a test writes one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def given(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "environment", "told"),
+    [
+        (ApiSettings, {"PORT": "http"}, "PORT=http: must be a whole number from 1 to 65535"),
+        (ApiSettings, {"PORT": "0"}, "PORT=0: must be a whole number from 1 to 65535"),
+        (ApiSettings, {"PORT": "65536"}, "PORT=65536: must be a whole number from 1 to 65535"),
+        (DatabaseSettings, {"DB_HOST": "db", "DB_PORT": "-1"}, "DB_PORT=-1: must be a whole number from 1 to 65535"),
+        (
+            DatabaseSettings,
+            {"DB_SSLMODE": "on"},
+            "DB_SSLMODE=on: sslmode must be one of disable, allow, prefer, require",
+        ),
+        (DatabaseSettings, {"DATABASE_URL": SECRET}, "DATABASE_URL: cannot be read; write postgresql://user:"),
+        (DatabaseSettings, {"DATABASE_URL": f"mysql://u:{SECRET}@h/d"}, "DATABASE_URL: must begin with postgresql://"),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h"}, "DATABASE_URL: names no database"),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@/d"}, "DATABASE_URL: names no host"),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h:x/d"}, "DATABASE_URL: cannot be read"),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h:0/d"}, "DATABASE_URL: the port must be a whole"),
+        (
+            DatabaseSettings,
+            {"DATABASE_URL": f"postgres://u:a@{SECRET}@h/d"},
+            "special characters in the password percent",
+        ),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h/d?sslmode=on"}, "sslmode must be one of disable"),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h/d?pool=9"}, "the parameter pool is not known"),
+        (DatabaseSettings, {"DATABASE_URL": "postgres://h/d?sslrootcert=x"}, "environment variable PGSSLROOTCERT"),
+        (JobsSettings, {"REDIS_URL": "http://h:6379"}, "REDIS_URL: must begin with redis:// or rediss://"),
+        (JobsSettings, {"REDIS_URL": f"redis://:{SECRET}@h"}, "special characters in the password percent-encoded"),
+        (JobsSettings, {"REDIS_URL": "redis://h:port"}, "REDIS_URL: cannot be read; write redis://user:password@"),
+        (JobsSettings, {"REDIS_URL": "redis://h:0"}, "REDIS_URL: the port must be a whole number from 1 to 65535"),
+        (JobsSettings, {"REDIS_URL": "redis:///0"}, "REDIS_URL: names no host"),
+        (JobsSettings, {"REDIS_URL": "redis://h/cache"}, "REDIS_URL: the database must be a number"),
+        (JobsSettings, {"REDIS_URL": "redis://h/0?db=1"}, "REDIS_URL: takes no parameters"),
+        (JobsSettings, {"DUETIME_SLOTS": "1"}, "DUETIME_SLOTS=1: must be a whole number from 2 to 1000"),
+        (JobsSettings, {"DUETIME_SLOTS": "1001"}, "DUETIME_SLOTS=1001: must be a whole number from 2 to 1000"),
+        (JobsSettings, {"DUETIME_SLOTS": "2.5"}, "DUETIME_SLOTS=2.5: must be a whole number from 2 to 1000"),
+        (JobsSettings, {"DUETIME_GRACE_SECONDS": "soon"}, "DUETIME_GRACE_SECONDS=soon: must be a number of seconds"),
+        (JobsSettings, {"DUETIME_GRACE_SECONDS": "nan"}, "DUETIME_GRACE_SECONDS=nan: must be a number of seconds"),
+        (DuetimeSettings, {"DUETIME_POSTGRES_BIN": "/dev"}, "DUETIME_POSTGRES_BIN=/dev: must be a folder that holds"),
+        (DuetimeSettings, {"DUETIME_VALKEY_BIN": "/dev"}, "DUETIME_VALKEY_BIN=/dev: must be the file of the program"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    settings: type[BaseSettings], environment: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line names the variable, says what would be right, and never repeats a password."""
+    given(monkeypatch, environment)
+
+    with pytest.raises(CannotStart) as refusal:
+        read(settings)
+
+    line = str(refusal.value)
+    assert told in line
+    assert "\n" not in line
+    assert SECRET not in line
+
+
+def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to start several times to learn of several mistakes."""
+    given(monkeypatch, {"DUETIME_SLOTS": "0", "REDIS_URL": "nowhere"})
+
+    with pytest.raises(CannotStart, match=r"REDIS_URL: .*; DUETIME_SLOTS=0: .*"):
+        read(JobsSettings)
+
+
+@pytest.mark.parametrize(
+    ("text", "becomes"),
+    [
+        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d?ssl=prefer"),
+        ("postgresql://u:p@h:6543/d?sslmode=require", "postgresql+asyncpg://u:p@h:6543/d?ssl=require"),
+        ("postgresql+asyncpg://u@[::1]:5432/d?ssl=disable", "postgresql+asyncpg://u@[::1]:5432/d?ssl=disable"),
+        ("postgres://u:p%40s%2Fs%25@h/d", "postgresql+asyncpg://u:p%40s%2Fs%25@h/d?ssl=prefer"),
+    ],
+)
+def test_database_url_in_every_usual_form(text: str, becomes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libpq's schemes and `sslmode`, as hosting services hand them out."""
+    given(monkeypatch, {"DATABASE_URL": text, "DB_HOST": "other"})
+
+    settings = read(DatabaseSettings)
+
+    assert settings.is_named
+    assert settings.url().render_as_string(hide_password=False) == becomes
+
+
+def test_the_database_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password is written as it is, with whatever characters."""
+    given(
+        monkeypatch, {"DB_HOST": "db", "DB_USER": "me", "DB_PASSWORD": "a@b:c/d?e#f%", "DB_NAME": "n", "DB_PORT": "6"}
+    )
+
+    url = read(DatabaseSettings).url()
+
+    assert (url.host, url.username, url.password, url.database, url.port) == ("db", "me", "a@b:c/d?e#f%", "n", 6)
+    assert url.query == {"ssl": "prefer"}
+
+
+def test_without_a_server_none_is_named() -> None:
+    """Names of the user and the database alone name no server."""
+    settings = read(DatabaseSettings)
+
+    assert not settings.is_named
+    with pytest.raises(ValueError, match="set DATABASE_URL"):
+        settings.url()
+
+
+def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files hand on variables that nobody has set as empty ones."""
+    given(monkeypatch, {"DATABASE_URL": "", "DB_HOST": "", "REDIS_URL": "", "PORT": "", "DUETIME_SLOTS": ""})
+
+    assert not read(DatabaseSettings).is_named
+    assert read(JobsSettings).redis_url is None
+    assert read(JobsSettings).slots == 200
+    assert read(ApiSettings).port == 8080
+
+
+def test_a_dotenv_file_is_read_and_the_environment_wins(
+    in_an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`.env` in the current folder."""
+    (in_an_empty_folder / ".env").write_text('PORT=9000\nHOST="0.0.0.0"\nUNKNOWN=1\n')
+    given(monkeypatch, {"PORT": "9001"})
+
+    settings = read(ApiSettings)
+
+    assert (settings.host, settings.port) == ("0.0.0.0", 9001)
+
+
+def test_a_dotenv_file_that_is_no_text_is_told(in_an_empty_folder: Path) -> None:
+    """Whatever is wrong at the start is one line."""
+    (in_an_empty_folder / ".env").write_bytes(b"PORT=\xff\xfe")
+
+    with pytest.raises(CannotStart, match=r"^\.env cannot be read"):
+        read(ApiSettings)
+
+
+def test_passwords_are_not_shown_by_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings may end up in a log or a traceback."""
+    given(
+        monkeypatch,
+        {"DATABASE_URL": "postgres://u:hidden@h/d", "DB_PASSWORD": "hidden", "REDIS_URL": "redis://:hidden@h"},
+    )
+
+    assert "hidden" not in f"{read(DatabaseSettings)!r} {read(JobsSettings)!r} {read(DatabaseSettings).url()!r}"
+
+
+def test_paths_are_made_absolute(in_an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers run in another folder than the command."""
+    assert read(DuetimeSettings).data_dir == in_an_empty_folder / ".data"
+    given(monkeypatch, {"DUETIME_DATA_DIR": "~/d", "HOME": str(in_an_empty_folder)})
+    assert read(DuetimeSettings).data_dir == in_an_empty_folder / "d"
