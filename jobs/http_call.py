@@ -9,7 +9,6 @@ import base64
 import codecs
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import aiohttp
@@ -111,8 +110,21 @@ class HttpCaller:
         return await read(response)
 
 
-# Tasks recur, and so do their URLs; parsing one costs a fifth of a call.
-parsed_url = lru_cache(maxsize=10_000)(httpx.URL)
+SOME_URL = httpx.URL("http://target/")
+
+
+class SavedUrl(httpx.URL):
+    """The URL of a task, which was checked when the task was saved.
+
+    The transport asks only for its text, and aiohttp parses that; httpx's own parsing would take a fifth of a call.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(SOME_URL)
+        self._saved = url
+
+    def __str__(self) -> str:
+        return self._saved
 
 
 def build_request(action: Action, *, headers: Mapping[str, str]) -> httpx.Request:
@@ -123,9 +135,10 @@ def build_request(action: Action, *, headers: Mapping[str, str]) -> httpx.Reques
     for own in (headers, action.headers):
         merged.update((name.lower(), (name, value)) for name, value in own.items())
     content = b"" if action.payload is None else action.payload.encode()
-    request = httpx.Request(
-        action.method, parsed_url(action.url), headers=list(merged.values()), stream=httpx.ByteStream(content)
-    )
+    url = httpx.URL(action.url) if action.redirects else SOME_URL
+    request = httpx.Request(action.method, url, headers=list(merged.values()), stream=httpx.ByteStream(content))
+    if not action.redirects:
+        request.url = SavedUrl(action.url)
     request.read()
     return request
 

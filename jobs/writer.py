@@ -21,7 +21,7 @@ from jobs.outcome import unwritable
 
 logger = logging.getLogger(__name__)
 
-LINGER = timedelta(milliseconds=2)
+LINGER = timedelta(milliseconds=5)
 BATCH = 100
 PAUSE = timedelta(milliseconds=200)
 """Between two tries to write the same batch while Postgres is away."""
