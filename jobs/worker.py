@@ -11,6 +11,7 @@ from arq import Retry, Worker, cron, func
 
 from db.engine import open_engine
 from db.settings import DatabaseSettings
+from db.statements.warm_up import warm_up
 from jobs.clock import Clock
 from jobs.executor import Executor
 from jobs.http_call import HttpCaller
@@ -48,6 +49,7 @@ async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: as
         caller = await stack.enter_async_context(HttpCaller(clock=clock))
         lease = Lease(engine=engine, clock=clock, slots=jobs.slots)
         await lease.renew()
+        await warm_up(engine, connections=POOL_SIZE // 2)
         executor = Executor(engine=engine, queue=queue, caller=caller, lease=lease, clock=clock, slots=jobs.slots)
         sweeper = Sweeper(engine=engine, executor=executor, lease=lease, clock=clock)
         running = asyncio.create_task(executor.run())
