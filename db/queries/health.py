@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 LATE_AFTER = timedelta(seconds=5)
 """A worker renews its lease every second; one that has not for this long is not counted as alive."""
 
-WORKERS_ALIVE = text("SELECT count(*) FROM workers WHERE renewed_at > clock_timestamp() - :late_after")
+WORKERS_ALIVE = text(
+    "SELECT count(*) FROM workers WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval)"
+)
 
 
 async def workers_alive(connection: AsyncConnection) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, func, select, true
+from sqlalchemy import TableValuedAlias, Uuid, column, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -17,8 +17,6 @@ from db.queries.keyset import Condition, Order, Slice
 from db.states import RunCause, RunState
 
 NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=True)
-
-NEVER_BEGUN = (RunState.SKIPPED, RunState.MISSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +49,12 @@ def conditions(wanted: RunFilter) -> list[Condition]:
     return found
 
 
+def each(task_ids: Sequence[UUID]) -> TableValuedAlias:
+    """The tasks as a table of ids, to be joined laterally: an index look-up for each, all in one statement."""
+    ids = func.unnest(literal(list(task_ids), ARRAY(Uuid)))
+    return ids.table_valued(column("id", Uuid), name="asked").render_derived()
+
+
 async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Run]:
     """Those of the runs that there are."""
     found = await session.scalars(select(Run).where(col(Run.id).in_(ids)))
@@ -66,23 +70,23 @@ async def pages(
     session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID], rows: Slice
 ) -> dict[UUID, tuple[list[Run], bool]]:
     """The same slice of the runs of each of several tasks, in one statement."""
-    task = func.unnest(bindparam("task_ids", list(task_ids), type_=ARRAY(Uuid))).column_valued("task")
+    tasks = each(task_ids)
     sorting = NEWEST_FIRST.sorting(backward=rows.backward)
     [bound] = keyset.within(NEWEST_FIRST, rows)
     newest = (
         select(Run)
-        .where(col(Run.task_id) == task, *conditions(wanted), bound)
+        .where(col(Run.task_id) == tasks.c.id, *conditions(wanted), bound)
         .order_by(*sorting)
         .limit(rows.limit + 1)
         .lateral("newest")
     )
     run = aliased(Run, newest)
     order = Order(value=col(run.scheduled_for), id=col(run.id), descending=True)
-    statement = select(run).select_from(task).join(newest, true())
+    statement = select(run).select_from(tasks.join(newest, true()))
     found: dict[UUID, list[Run]] = {task_id: [] for task_id in task_ids}
-    for each in await session.scalars(statement.order_by(*order.sorting(backward=rows.backward))):
-        found[each.task_id].append(each)
-    return {task_id: keyset.trimmed(its, wanted=rows) for task_id, its in found.items()}
+    for its in await session.scalars(statement.order_by(*order.sorting(backward=rows.backward))):
+        found[its.task_id].append(its)
+    return {task_id: keyset.trimmed(their, wanted=rows) for task_id, their in found.items()}
 
 
 async def has_more(
@@ -102,14 +106,14 @@ async def count(session: AsyncSession, wanted: RunFilter) -> int:
 
 async def counts(session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID]) -> dict[UUID, int]:
     """How many runs each of several tasks has, likewise capped, in one statement."""
-    task = func.unnest(bindparam("task_ids", list(task_ids), type_=ARRAY(Uuid))).column_valued("task")
+    tasks = each(task_ids)
     its = (
         select(col(Run.id))
-        .where(col(Run.task_id) == task, *conditions(wanted))
+        .where(col(Run.task_id) == tasks.c.id, *conditions(wanted))
         .limit(keyset.COUNT_CAP + 1)
         .lateral("its")
     )
-    statement = select(task, func.count()).select_from(task).join(its, true()).group_by(task)
+    statement = select(tasks.c.id, func.count()).select_from(tasks.join(its, true())).group_by(tasks.c.id)
     counted = await session.execute(statement)
     return dict.fromkeys(task_ids, 0) | dict(counted.tuples().all())
 

@@ -1,0 +1,110 @@
+"""The API process: GraphQL and REST over one Postgres and one Redis."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from db.engine import open_engine
+from db.settings import DatabaseSettings
+from graphql_api import health, tail
+from graphql_api.context import Services
+from graphql_api.endpoint import Endpoint
+from graphql_api.rest import tasks
+from graphql_api.rest.answers import json_answer, refusal
+from graphql_api.schema import schema
+from graphql_api.settings import ApiSettings
+from jobs.queue import Queue
+from jobs.settings import JobsSettings
+
+logger = logging.getLogger(__name__)
+
+POOL_SIZE = 10
+
+
+def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> Starlette:
+    """The app. It opens its connections when it starts and closes them when it ends.
+
+    Raises `ValueError` when the settings name no Redis.
+    """
+    if jobs.redis_url is None:
+        raise ValueError("REDIS_URL names no Redis")
+    redis_url = jobs.redis_url
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime api")
+        queue = Queue.open(redis_url)
+        try:
+            async with tail.following(engine, queue) as follower:
+                app.state.services = Services(engine=engine, queue=queue, tail=follower)
+                yield
+        finally:
+            await queue.close()
+            await engine.dispose()
+
+    graphql = Endpoint(schema)
+    return Starlette(
+        routes=[
+            Route("/", greet, methods=["GET"]),
+            Route("/graphql", graphql),
+            WebSocketRoute("/graphql", graphql),
+            Route("/health", health.show, methods=["GET"]),
+            Mount("/api/v1", routes=[Route("/health", health.show, methods=["GET"]), *tasks.ROUTES]),
+        ],
+        middleware=[Middleware(InternalErrors)],
+        exception_handlers={HTTPException: show_http_exception},
+        lifespan=lifespan,
+    )
+
+
+async def greet(request: Request) -> Response:
+    """Where to look."""
+    paths = {"graphql": "/graphql", "rest": "/api/v1/tasks", "health": "/health"}
+    base = str(request.base_url).rstrip("/")
+    return json_answer({"service": "Duetime", **{name: base + path for name, path in paths.items()}})
+
+
+async def show_http_exception(request: Request, error: Exception) -> Response:
+    """What routing refused: an unknown path, or a method that a known one does not take."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:
+        return refusal(404, f"There is nothing at {request.url.path}")
+    if error.status_code == 405:
+        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+        return refusal(405, f"{request.url.path} takes {allowed}, not {request.method}", allow=allowed)
+    return refusal(error.status_code, error.detail)
+
+
+class InternalErrors:
+    """Answers 500 to what nothing else caught. The answer has an id and nothing more; the log has the rest under it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on whatever has been answered already."""
+        answered = False
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            if scope["type"] != "http" or answered:
+                raise
+            incident = uuid4().hex
+            logger.exception("A request failed. action=request_failed id=%s path=%s", incident, scope["path"])
+            await refusal(500, f"Internal error; the service's log has it under {incident}")(scope, receive, send)

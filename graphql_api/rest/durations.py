@@ -1,0 +1,43 @@
+"""Durations as Go writes them, such as 1h30m or 10s (https://pkg.go.dev/time#ParseDuration)."""
+
+import re
+from datetime import timedelta
+from fractions import Fraction
+
+PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+MICROSECONDS = {
+    "ns": Fraction(1, 1000),
+    "us": Fraction(1),
+    "µs": Fraction(1),
+    "μs": Fraction(1),
+    "ms": Fraction(1_000),
+    "s": Fraction(1_000_000),
+    "m": Fraction(60_000_000),
+    "h": Fraction(3_600_000_000),
+}
+MAX_LENGTH = 100
+
+
+def parse(text: str) -> timedelta:
+    """The duration, to the microsecond. Raises `ValueError`."""
+    parts = PART.findall(text)
+    if not parts or len(text) > MAX_LENGTH or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text[:50]!r} is not a duration such as 1h30m or 10s")
+    microseconds = sum(Fraction(number) * MICROSECONDS[unit] for number, unit in parts)
+    try:
+        return timedelta(microseconds=int(microseconds))
+    except OverflowError:
+        raise ValueError(f"{text[:50]!r} is too long a duration") from None
+
+
+def write(duration: timedelta) -> str:
+    """The duration of a second or more, such as 1h30m0s: no unit before the first that counts is left out after it."""
+    minutes, seconds = divmod(duration, timedelta(minutes=1))
+    hours, minutes = divmod(minutes, 60)
+    text = f"{seconds // timedelta(seconds=1)}"
+    if fraction := seconds % timedelta(seconds=1):
+        text += f".{fraction.microseconds:06}".rstrip("0")
+    text += "s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    return f"{hours}h{text}" if hours else text

@@ -1,0 +1,214 @@
+"""Requests of the old service's form, read into what the use cases take. Unknown members are ignored."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from graphql_api import instants
+from graphql_api.rest import durations
+from jobs.action import MAX_REDIRECTS, ActionDraft
+from jobs.refusals import InvalidInput, Problem
+from jobs.tasks import RetryDraft, TaskDraft
+from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft
+
+DEFAULT_LIMIT = 10
+MAX_LIMIT = 100
+MAX_PAGE_DIGITS = 18
+
+ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
+EVERY = "@every "
+
+SHORTEST = timedelta(seconds=1)
+
+Kind = TypeVar("Kind")
+
+
+class BadRequest(Exception):
+    """The request's form is wrong; the text says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A JSON object of a request. A member that is null counts as absent."""
+
+    given: Mapping[str, Any]
+    path: str = ""
+
+    def take(self, name: str, kind: type[Kind], words: str) -> Kind | None:
+        """A member of a kind. Raises `BadRequest` when it is of another."""
+        value = self.given.get(name)
+        # JSON's true is no number, though Python's is.
+        accepted = value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool)))
+        if accepted:
+            return value
+        raise BadRequest(f"{self.path}{name} must be {words}")
+
+    def number(self, name: str) -> float | None:
+        """A member that is a number, whole or not."""
+        value = self.given.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return float(value) if abs(value) < 2**53 else math.inf
+        return self.take(name, float, "a number")
+
+    def required(self, name: str, kind: type[Kind], words: str) -> Kind:
+        """A member that has to be there, and not be empty."""
+        value = self.take(name, kind, words)
+        if value is None or value == "":
+            raise BadRequest(f"{self.path}{name} is required")
+        return value
+
+    def object(self, name: str) -> "Members | None":
+        """A member that is an object itself."""
+        value = self.take(name, dict, "an object")
+        return None if value is None else Members(value, f"{self.path}{name}.")
+
+    def instant(self, name: str) -> datetime | None:
+        """A member that is an instant."""
+        text = self.take(name, str, f"an RFC 3339 instant with an offset, such as {instants.EXAMPLE}")
+        if not text:
+            return None
+        try:
+            return instants.parse(text)
+        except ValueError as error:
+            raise BadRequest(f"{self.path}{name}: {error}") from error
+
+
+def task_draft(body: Any) -> TaskDraft:
+    """The task that a request asks for. Raises `BadRequest`."""
+    if not isinstance(body, dict):
+        raise BadRequest("The request body must be a JSON object")
+    members = Members(body)
+    name = members.required("name", str, "a string")
+    trigger, action = members.object("trigger"), members.object("action")
+    if trigger is None:
+        raise BadRequest("trigger is required")
+    if action is None:
+        raise BadRequest("action is required")
+    retry = members.object("retry")
+    return TaskDraft(
+        name=name,
+        trigger=trigger_draft(trigger),
+        action=action_draft(action),
+        retry=RetryDraft() if retry is None else retry_draft(retry),
+    )
+
+
+def trigger_draft(members: Members) -> TriggerDraft:
+    """One of the old service's two triggers, with Duetime's additional `timezone`."""
+    match members.required("type", str, "a string"):
+        case "one-off":
+            at = members.instant("datetime")
+            if at is None:
+                raise BadRequest("datetime is required for one-off triggers")
+            return OneOffDraft(at=at)
+        case "cron":
+            cron = members.take("cron", str, "a string")
+            if not cron or not cron.strip():
+                raise BadRequest("cron expression is required for cron triggers")
+            return cron_draft(cron.strip(), timezone=members.take("timezone", str, "an IANA time zone"))
+        case other:
+            raise BadRequest(f'invalid trigger type: {other[:50]!r} is neither "one-off" nor "cron"')
+
+
+def cron_draft(text: str, *, timezone: str | None) -> TriggerDraft:
+    """A cron text as the old service took it, which may name its zone or be an interval."""
+    if found := ZONE.fullmatch(text):
+        if timezone is not None and timezone != found.group(1):
+            raise BadRequest("the time zone is given twice: in trigger.cron and in trigger.timezone")
+        timezone, text = found.groups()
+    if not text.startswith(EVERY):
+        return CronDraft(expression=text, timezone=timezone or "UTC")
+    try:
+        every = durations.parse(text.removeprefix(EVERY).strip())
+    except ValueError as error:
+        raise BadRequest(f"invalid cron expression: {error}") from error
+    if every <= timedelta():
+        raise BadRequest("invalid cron expression: the duration of @every must be longer than nothing")
+    # The old service's library rounded shorter intervals up to a second.
+    return IntervalDraft(every_ms=max(every, SHORTEST) // MILLISECOND)
+
+
+def action_draft(members: Members) -> ActionDraft:
+    """A request to make. Redirects are followed, as the old service did."""
+    given = members.take("headers", dict, "an object of strings") or {}
+    if not all(isinstance(value, str) for value in given.values()):
+        raise BadRequest(f"{members.path}headers must be an object of strings")
+    chosen = {
+        "timeout_ms": members.take("timeout_ms", int, "a whole number"),
+        "redirects": members.take("redirects", int, "a whole number"),
+    }
+    return ActionDraft(
+        method=members.required("method", str, "a string"),
+        url=members.required("url", str, "a string"),
+        headers=list(given.items()),
+        payload=members.given.get("payload"),
+        **({"redirects": MAX_REDIRECTS} | given_of(chosen)),
+    )
+
+
+def retry_draft(members: Members) -> RetryDraft:
+    """A retry policy, in the names of Duetime's columns."""
+    chosen = {
+        "max_attempts": members.take("max_attempts", int, "a whole number"),
+        "initial_delay_ms": members.take("initial_delay_ms", int, "a whole number"),
+        "factor": members.number("factor"),
+        "max_delay_ms": members.take("max_delay_ms", int, "a whole number"),
+    }
+    return RetryDraft(**given_of(chosen))
+
+
+def given_of(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The members that were given; the draft has defaults for the others."""
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def refused(error: InvalidInput, draft: TaskDraft, *, now: datetime) -> str:
+    """The domain's problems in the words that clients match on."""
+    return "; ".join(words(problem, draft, now=now) for problem in error.problems)
+
+
+def words(problem: Problem, draft: TaskDraft, *, now: datetime) -> str:
+    """One problem, by the names of this API's members."""
+    match problem.path:
+        case ("trigger", "oneOff", "at") if isinstance(draft.trigger, OneOffDraft) and draft.trigger.at <= now:
+            return "datetime must be in the future"
+        case ("trigger", "oneOff", "at"):
+            where = "trigger.datetime"
+        case ("trigger", "cron", "expression"):
+            where = "invalid cron expression"
+        case ("trigger", "cron", member):
+            where = f"trigger.{member}"
+        case ("trigger", "interval", *_):
+            where = "invalid cron expression: @every"
+        case ("action", "headers", place, _):
+            where = f"action.headers.{draft.action.headers[int(place)][0][:100]}"
+        case _:
+            where = ".".join(snake(step) for step in problem.path)
+    return f"{where}: {problem.message}"
+
+
+def page_number(text: str | None) -> int:
+    """`page`: 1 when it is no integer of 1 or more."""
+    number = integer(text)
+    return number if number is not None and number >= 1 else 1
+
+
+def page_limit(text: str | None) -> int:
+    """`limit`: 10 when it is no integer from 1 to 100."""
+    number = integer(text)
+    return number if number is not None and 1 <= number <= MAX_LIMIT else DEFAULT_LIMIT
+
+
+def integer(text: str | None) -> int | None:
+    """A decimal integer of a length that 64 bits hold; nothing when the text is none."""
+    if text is None or not re.fullmatch(rf"[+-]?[0-9]{{1,{MAX_PAGE_DIGITS}}}", text):
+        return None
+    return int(text)
+
+
+def snake(name: str) -> str:
+    """timeoutMs as timeout_ms."""
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found.group().lower()}", name)
