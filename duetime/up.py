@@ -146,21 +146,26 @@ async def parts_of(
 async def until_ready(parts: list[Kept], *signs: Coroutine[Any, Any, None]) -> None:
     """Waits for every sign of life. CannotStart when a part ends before that, having said why itself."""
     endings = {part.name: asyncio.create_task(part.present.wait()) for part in parts}
-    alive = asyncio.gather(*signs)
-    waited_for: list[asyncio.Future[Any]] = [alive, *endings.values()]
+    alive = [asyncio.create_task(sign) for sign in signs]
+    all_alive = asyncio.create_task(asyncio.wait(alive, return_when=asyncio.FIRST_EXCEPTION))
+    waited_for: list[asyncio.Task[Any]] = [*endings.values(), *alive, all_alive]
     try:
-        await asyncio.wait(waited_for, timeout=READY_WITHIN.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(
+            [all_alive, *endings.values()], timeout=READY_WITHIN.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+        )
         for name, ending in endings.items():
             if ending.done():
                 raise CannotStart(f"{name} ended at its start; the lines above say why")
-        if not alive.done():
+        if not all_alive.done():
             raise CannotStart(f"the API and the worker were not ready within {READY_WITHIN.seconds} s")
-        alive.result()
+        for sign in alive:
+            sign.result()
     except AWAY as error:
         raise CannotStart(f"Postgres went away: {first_line(error)}") from None
     finally:
         for task in waited_for:
             task.cancel()
+        await asyncio.gather(*waited_for, return_exceptions=True)
 
 
 async def asks_health(api: ApiSettings) -> None:

@@ -53,6 +53,14 @@ def encode(job: dict[str, Any]) -> bytes:
     return json.dumps(job, default=str).encode()
 
 
+class WorkerRedis(ArqRedis):
+    """arq ends by `close`, which redis has renamed and warns of."""
+
+    async def close(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 (redis's signature)
+        """Closes all connections."""
+        await self.aclose(close_connection_pool)
+
+
 def open_redis(redis_url: str) -> ArqRedis:
     """A pool that connects when first used. A Redis that hangs is given up after a second or two."""
     pool = ConnectionPool.from_url(
@@ -61,7 +69,7 @@ def open_redis(redis_url: str) -> ArqRedis:
         socket_timeout=ANSWER_TIMEOUT.total_seconds(),
         health_check_interval=0,
     )
-    redis = ArqRedis(pool, job_serializer=encode, job_deserializer=json.loads, default_queue_name=QUEUE_NAME)
+    redis = WorkerRedis(pool, job_serializer=encode, job_deserializer=json.loads, default_queue_name=QUEUE_NAME)
     redis.auto_close_connection_pool = True
     return redis
 

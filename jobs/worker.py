@@ -94,7 +94,11 @@ async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper) -> None
         worker = Worker(
             functions=[func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES)],
             # Neither a result nor a job id: both would keep a job that recurs each second from being enqueued again.
-            cron_jobs=[cron(sweep, name="sweep", second=set(range(60)), keep_result=0, timeout=JOB_TIMEOUT)],
+            cron_jobs=[
+                cron(
+                    sweep, name="sweep", second=set(range(60)), keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES
+                )
+            ],
             ctx={"executor": executor, "sweeper": sweeper},
             redis_pool=open_redis(redis_url),
             queue_name=QUEUE_NAME,

@@ -5,6 +5,7 @@ Run as `python -m tests.bench.plain_arq REDIS_URL TARGET_URL`; works until the p
 
 import asyncio
 import sys
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -34,4 +35,5 @@ async def main(redis_url: str, target_url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    with suppress(asyncio.CancelledError):
+        asyncio.run(main(sys.argv[1], sys.argv[2]))

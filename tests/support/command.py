@@ -1,6 +1,7 @@
 """The command `duetime` as a user runs it: a process of its own, with an environment of its own."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -91,19 +92,24 @@ def duetime_up(
     arguments: Sequence[str] = (),
     user: OrdinaryUser | None = None,
     port: int | None = None,
-    ready: bool = True,
+    own_group: bool = False,
+    through_shell: bool = False,
 ) -> Iterator[Up]:
     """Runs `duetime up` on a free port, and ends it, with all that it has started, when the test has not.
 
-    As ourselves, or as another `user`.
+    As ourselves, or as another `user`; in our process group, or in its own one; as
+    our child, or as that of a shell, which is then what `Up` knows.
     """
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output"
         given = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port)} | dict(environment or {})
+        command = [user.python if user else sys.executable, "-P", "-m", "duetime", "up", *arguments]
+        if through_shell:
+            command = ["/bin/sh", "-c", f"{shlex.join(command)}; true"]
         with output.open("wb") as stream:
             process = subprocess.Popen(
-                [user.python if user else sys.executable, "-P", "-m", "duetime", "up", *arguments],
+                command,
                 cwd="/" if user else folder,
                 env=clean_environment(given | (user.environment if user else {})),
                 stdin=subprocess.DEVNULL,
@@ -112,11 +118,11 @@ def duetime_up(
                 user=user.account.uid if user else None,
                 group=user.account.gid if user else None,
                 extra_groups=[] if user else None,
+                start_new_session=own_group,
             )
         up = Up(process, output, port)
         try:
-            if ready:
-                up.wait_ready()
+            up.wait_ready()
             yield up
         finally:
             if process.poll() is None:

@@ -68,14 +68,13 @@ def with_copies(account: Account, folder: Path) -> OrdinaryUser:
     (folder / "bin").mkdir()
     shutil.copy2(Path(base / "bin" / version).resolve(), folder / "bin" / version)
     shutil.copytree(library, folder / "lib" / version, ignore=skipped)
-    installed = folder / "lib" / version / "site-packages"
-    shutil.copytree(sysconfig.get_path("purelib"), installed, ignore=skipped, symlinks=True)
+    shutil.copytree(sysconfig.get_path("purelib"), folder / "packages", ignore=skipped, symlinks=True)
     for package in PACKAGES:
         shutil.copytree(SOURCES / package, folder / "sources" / package, ignore=skipped)
     user = OrdinaryUser(
         account=account,
         python=str(folder / "bin" / version),
-        environment={"PYTHONPATH": str(folder / "sources"), "PYTHONHOME": str(folder)},
+        environment={"PYTHONPATH": f"{folder / 'sources'}:{folder / 'packages'}", "PYTHONHOME": str(folder)},
     )
     assert user.can_run_duetime(), f"{account.name} cannot run the copies in {folder}"
     return user

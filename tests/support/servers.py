@@ -27,7 +27,6 @@ from duetime.local_stack.place import place_elsewhere
 from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.settings import DuetimeSettings
 
-TEMPLATE = "duetime_template"
 # Data of tests need not outlive a power cut.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 LOGICAL_DATABASES = 16
@@ -84,13 +83,10 @@ def running_servers() -> Iterator[Servers]:
         servers = Servers(
             admin=parse_database_url(database_url or stack.database_url or ""), redis=redis_url or stack.redis_url or ""
         )
-        servers.template = f"{TEMPLATE}_{uuid4().hex}"
-        asyncio.run(execute(servers.admin, f"CREATE DATABASE {servers.template}"))
-        try:
-            asyncio.run(migrated(named(servers.admin, servers.template)))
+        with empty_database(servers.admin) as template:
+            asyncio.run(migrated(template))
+            servers.template = str(template.url().database)
             yield servers
-        finally:
-            asyncio.run(execute(servers.admin, f"DROP DATABASE {servers.template} WITH (FORCE)"))
 
 
 @contextmanager
@@ -135,6 +131,17 @@ def named(admin: URL, name: str) -> DatabaseSettings:
     url = admin.set(drivername="postgresql", database=name, query={"sslmode": str(admin.query["ssl"])})
     # Constructed, not read: a developer's .env is no business of the tests.
     return DatabaseSettings.model_construct(database_url=url.render_as_string(hide_password=False))
+
+
+@contextmanager
+def empty_database(admin: URL) -> Iterator[DatabaseSettings]:
+    """A database without tables, dropped afterwards."""
+    name = f"duetime_{uuid4().hex}"
+    asyncio.run(execute(admin, f"CREATE DATABASE {name}"))
+    try:
+        yield named(admin, name)
+    finally:
+        asyncio.run(execute(admin, f"DROP DATABASE {name} WITH (FORCE)"))
 
 
 async def execute(url: URL, statement: str) -> None:

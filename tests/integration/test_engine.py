@@ -1,0 +1,349 @@
+"""What a worker does with what is due: real Postgres, real Redis, real calls."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.models import Run, utc_now
+from db.settings import DatabaseSettings
+from db.states import LostPolicy, RunState, TaskStatus
+from jobs.run_ids import scheduled_run_id
+from jobs.settings import JobsSettings
+from tests.support.engine import (
+    UNREACHABLE_REDIS,
+    events_of,
+    every,
+    one_off,
+    opened,
+    runs_of,
+    save,
+    soon,
+    task_of,
+    working,
+)
+from tests.support.target import Answer, Target
+from tests.support.waiting import wait_until
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """The test's own look at the tables."""
+    async with opened(database) as opening:
+        yield opening
+
+
+async def one_run(engine: AsyncEngine, task_id: object, *, within: float = 10) -> Run:
+    """The task's one run, once it is finished."""
+    runs = await wait_until(lambda: runs_of(engine, task_id, at_least=1), what="the run is finished", within=within)  # type: ignore[arg-type]
+    assert len(runs) == 1
+    return runs[0]
+
+
+async def test_a_one_off_fires_once_at_its_instant(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Never early; with the headers that every call carries; what came back is kept; and then the task is completed."""
+    url = target.answers(
+        "/hook", Answer(status=201, body=b'{"ok": true}', headers={"Content-Type": "application/json"})
+    )
+    async with working(database, jobs_settings):
+        at = soon()
+        [task_id] = await save(engine, one_off(url, at, method="POST", payload={"n": 2**70}))
+        run = await one_run(engine, task_id)
+    [call] = target.calls
+    assert call.at >= at
+    assert call.method == "POST"
+    assert call.body == b'{"n": 1180591620717411303424}'
+    assert call.headers["content-type"] == "application/json"
+    assert call.headers["user-agent"] == "TaskScheduler/1.0"
+    assert call.headers["idempotency-key"] == str(run.id) == str(scheduled_run_id(task_id, at))
+    assert call.headers["x-duetime-scheduled-for"] == at.isoformat().replace("+00:00", "Z")
+    assert call.headers["x-duetime-attempt"] == "1"
+    assert (run.state, run.success, run.status_code, run.attempt) == (RunState.SUCCEEDED, True, 201, 1)
+    assert run.response_body == '{"ok": true}'
+    assert run.error_message is None
+    assert run.run_at is not None
+    assert at <= run.run_at <= call.at
+    assert await events_of(engine, run.id) == ["started", "succeeded"]
+    task = await task_of(engine, task_id)
+    assert (task.status, task.next_run, task.version) == (TaskStatus.COMPLETED, None, 1)
+
+
+async def test_a_tasks_own_headers_win(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Over defaults and over Duetime's, whatever their case."""
+    own = {"user-agent": "mine", "IDEMPOTENCY-KEY": "mine too"}
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(f"{target.url}/own", soon(), headers=own))
+        await one_run(engine, task_id)
+    [call] = target.calls
+    assert (call.headers["user-agent"], call.headers["idempotency-key"]) == ("mine", "mine too")
+
+
+async def test_a_failed_attempt_is_tried_again_under_the_same_key(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Until one succeeds; each attempt is kept."""
+    url = target.answers("/flaky", Answer(status=500), Answer(drops=True), Answer(status=200))
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(url, soon()))
+        run = await one_run(engine, task_id)
+    assert [call.headers["x-duetime-attempt"] for call in target.calls] == ["1", "2", "3"]
+    assert {call.headers["idempotency-key"] for call in target.calls} == {str(run.id)}
+    assert (run.state, run.attempt, run.status_code) == (RunState.SUCCEEDED, 3, 200)
+    assert [(a["number"], a["status_code"]) for a in run.attempts] == [(1, 500), (2, None), (3, 200)]
+    assert run.attempts[0]["next_attempt_at"] is not None
+    assert run.attempts[2]["next_attempt_at"] is None
+    assert await events_of(engine, run.id) == [
+        "started", "attempt_failed", "started", "attempt_failed", "started", "succeeded",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts", "message"),
+    [
+        (Answer(status=503), 2, "the target answered 503"),
+        (Answer(status=410), 1, "the target answered 410"),
+        (Answer(delay=timedelta(seconds=20)), 2, "no complete answer within 0.2 s"),
+    ],
+    ids=["unavailable", "gone", "hanging"],
+)
+async def test_a_run_fails_when_no_attempt_is_left(
+    database: DatabaseSettings,
+    jobs_settings: JobsSettings,
+    engine: AsyncEngine,
+    target: Target,
+    answer: Answer,
+    attempts: int,
+    message: str,
+) -> None:
+    """And says why; a target that says it is gone for good is not asked again."""
+    url = target.answers("/broken", answer)
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(url, soon(), max_attempts=2, timeout_ms=200))
+        run = await one_run(engine, task_id)
+    assert (run.state, run.success, run.attempt, run.error_message) == (RunState.FAILED, False, attempts, message)
+    assert len(target.calls) == attempts
+    assert (await task_of(engine, task_id)).status == TaskStatus.COMPLETED
+
+
+async def test_a_target_that_is_not_there(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine
+) -> None:
+    """Is a failed run like any other, without a status."""
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off("http://127.0.0.1:1/", soon(), max_attempts=1))
+        run = await one_run(engine, task_id)
+    assert (run.state, run.status_code) == (RunState.FAILED, None)
+    assert run.error_message is not None
+    assert run.error_message.startswith("could not connect")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "kept", "encoding"),
+    [
+        ("text/plain; charset=latin-1", b"caf\xe9", "café", "utf8"),
+        ("text/plain", b"a\x00b\xff", "a\ufffdb\ufffd", "utf8"),
+        ("application/octet-stream", b"\xff\xfe", "//4=", "base64"),
+        ("", "grüß".encode(), "grüß", "utf8"),
+    ],
+)
+async def test_whatever_comes_back_is_kept_safely(
+    database: DatabaseSettings,
+    jobs_settings: JobsSettings,
+    engine: AsyncEngine,
+    target: Target,
+    kind: str,
+    body: bytes,
+    kept: str,
+    encoding: str,
+) -> None:
+    """Text as text, with what cannot be text replaced; anything else as Base64."""
+    url = target.answers("/body", Answer(body=body, headers={"Content-Type": kind} if kind else {}))
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(url, soon()))
+        run = await one_run(engine, task_id)
+    assert (run.response_body, run.body_encoding, run.body_truncated) == (kept, encoding, False)
+
+
+async def test_a_huge_body_is_cut(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """64 KiB are kept, even when that cuts a character in two, and the run says that it was cut."""
+    url = target.answers("/huge", Answer(body=b"a" + "é".encode() * 2_000_000))
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(url, soon()))
+        run = await one_run(engine, task_id)
+    assert run.state == RunState.SUCCEEDED
+    assert run.response_body == "a" + "é" * 32_767
+    assert run.body_truncated
+
+
+async def test_an_instant_during_an_unfinished_run_is_skipped(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """And recorded as SKIPPED; the next one that finds the task idle runs."""
+    url = target.answers("/slow", Answer(delay=timedelta(seconds=1.5)))
+    async with working(database, jobs_settings):
+        start = soon()
+        [task_id] = await save(engine, every(url, SECOND, start))
+        runs = await wait_until(lambda: runs_of(engine, task_id, at_least=3), what="three runs are finished")
+    assert [(run.scheduled_for - start, run.state) for run in runs[:3]] == [
+        (0 * SECOND, RunState.SUCCEEDED),
+        (1 * SECOND, RunState.SKIPPED),
+        (2 * SECOND, RunState.SUCCEEDED),
+    ]
+    assert await events_of(engine, runs[1].id) == ["skipped"]
+
+
+async def test_after_downtime_the_newest_instant_stands_for_those_before(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """One run, not a storm of them; what it stands for is counted, and the schedule goes on as before."""
+    start = utc_now() - timedelta(hours=2, seconds=30)
+    [task_id] = await save(engine, every(f"{target.url}/late", timedelta(minutes=1), start))
+    async with working(database, jobs_settings):
+        run = await one_run(engine, task_id)
+    assert run.scheduled_for == start + timedelta(hours=2)
+    assert (run.missed_count, run.missed_since) == (120, start)
+    assert len(target.calls) == 1
+    assert (await task_of(engine, task_id)).next_run == start + timedelta(hours=2, minutes=1)
+
+
+@pytest.mark.parametrize("policy", LostPolicy)
+async def test_an_attempt_of_a_lost_worker_is_rescued(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target, policy: LostPolicy
+) -> None:
+    """RETRY sends it again under the same key; FAIL ends the run as UNKNOWN, for it may have arrived."""
+    task = one_off(f"{target.url}/lost", utc_now(), next_run=None, due_at=None, on_lost=policy)
+    run = Run(
+        id=scheduled_run_id(task.id, utc_now()),
+        task_id=task.id,
+        state=RunState.RUNNING,
+        scheduled_for=utc_now(),
+        due_at=utc_now(),
+        worker_id=uuid4(),
+        epoch=1,
+        attempt=1,
+        attempt_started_at=utc_now(),
+        run_at=utc_now(),
+    )
+    await save(engine, task)
+    await save(engine, run)
+    async with working(database, jobs_settings):
+        ended = await one_run(engine, task.id, within=20)
+    if policy is LostPolicy.RETRY:
+        assert [call.headers["idempotency-key"] for call in target.calls] == [str(ended.id)]
+        assert (ended.state, ended.attempt) == (RunState.SUCCEEDED, 2)
+        assert await events_of(engine, ended.id) == ["attempt_lost", "started", "succeeded"]
+    else:
+        assert target.calls == []
+        assert (ended.state, ended.success) == (RunState.UNKNOWN, False)
+        assert await events_of(engine, ended.id) == ["unknown"]
+    assert (await task_of(engine, task.id)).status == TaskStatus.COMPLETED
+
+
+async def test_tasks_fire_without_redis(database: DatabaseSettings, engine: AsyncEngine, target: Target) -> None:
+    """Redis only wakes; Postgres knows what is due, and the worker looks there by itself."""
+    at = utc_now() + 4 * SECOND
+    async with working(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)):
+        [task_id] = await save(engine, one_off(f"{target.url}/alone", at))
+        run = await one_run(engine, task_id)
+    assert target.calls[0].at >= at
+    assert run.state == RunState.SUCCEEDED
+
+
+async def test_one_dead_target_leaves_slots_to_the_others(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """With more calls to it due than there are slots, tasks of another host still run at once."""
+    dead = target.answers("/dead", Answer(delay=timedelta(minutes=5))).replace("127.0.0.1", "localhost")
+    jobs = jobs_settings.model_copy(update={"slots": 4, "grace_seconds": 0})
+    async with working(database, jobs):
+        at = soon()
+        await save(engine, *(one_off(dead, at) for _ in range(20)))
+        healthy = await save(engine, *(one_off(f"{target.url}/{n}", at + timedelta(milliseconds=5)) for n in range(8)))
+        for task_id in healthy:
+            assert (await one_run(engine, task_id)).state == RunState.SUCCEEDED
+        assert len(target.calls_of("/dead")) == 2
+
+
+async def test_a_worker_that_stops_lets_attempts_end(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Within its grace period, and nothing is sent twice."""
+    url = target.answers("/ending", Answer(delay=SECOND))
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(url, soon()))
+        await wait_until(lambda: target.calls, what="the call came in")
+    [run] = await runs_of(engine, task_id)
+    assert (run.state, len(target.calls)) == (RunState.SUCCEEDED, 1)
+
+
+async def test_a_worker_that_must_stop_gives_its_attempts_back(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """At once, so that the next worker sends them again, and need not wait for a lease to run out."""
+    url = target.answers("/hanging", Answer(delay=timedelta(minutes=5)), Answer())
+    async with working(database, jobs_settings.model_copy(update={"grace_seconds": 0})):
+        [task_id] = await save(engine, one_off(url, soon()))
+        await wait_until(lambda: target.calls, what="the call came in")
+    async with working(database, jobs_settings):
+        run = await one_run(engine, task_id, within=4)
+    assert (run.state, run.attempt) == (RunState.SUCCEEDED, 2)
+    assert len({call.headers["idempotency-key"] for call in target.calls}) == 1
+
+
+async def test_a_task_whose_schedule_is_broken_harms_no_other(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Carried over from elsewhere, say: it gets a FAILED run that says so, and its neighbours run."""
+    at = soon()
+    broken = one_off(f"{target.url}/broken", at, trigger_type="cron", cron_expr="not cron", trigger_time=None)
+    async with working(database, jobs_settings):
+        ids = await save(engine, broken, one_off(f"{target.url}/whole", at))
+        failed, whole = [await one_run(engine, task_id) for task_id in ids]
+    assert failed.state == RunState.FAILED
+    assert "schedule cannot be computed" in str(failed.error_message)
+    assert whole.state == RunState.SUCCEEDED
+
+
+async def test_nothing_stays_in_redis(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Every key but the queue itself expires, and there is no key per run."""
+    async with working(database, jobs_settings):
+        at = soon()
+        ids = await save(engine, *(one_off(f"{target.url}/{n}", at) for n in range(50)))
+        for task_id in ids:
+            await one_run(engine, task_id)
+        async with Redis.from_url(jobs_settings.redis) as redis:
+            keys = [key.decode() async for key in redis.scan_iter()]
+            lasting = [key for key in keys if await redis.ttl(key) == -1]
+    assert set(lasting) <= {"duetime:dispatch"}
+    assert len(keys) < 50
+
+
+async def test_two_workers_share_a_herd(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Every task is called once, whoever claims it, and the numbers of events have no gap."""
+    async with working(database, jobs_settings), working(database, jobs_settings):
+        at = soon() + SECOND
+        ids = await save(engine, *(one_off(f"{target.url}/{n}", at) for n in range(300)))
+        async with asyncio.TaskGroup() as group:
+            for task_id in ids[-20:]:
+                group.create_task(one_run(engine, task_id))
+        await wait_until(lambda: len(target.calls) >= 300, what="all calls came in")
+    assert sorted(call.path for call in target.calls) == sorted(f"/{n}" for n in range(300))
+    async with engine.connect() as connection:
+        numbers = await connection.exec_driver_sql("SELECT count(*), min(seq), max(seq) FROM run_events")
+    assert numbers.one() == (600, 1, 600)

@@ -1,0 +1,111 @@
+"""Workers and tasks for tests of the engine: workers run in the test's own process, tasks are rows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from db.engine import open_engine
+from db.models import Run, RunEvent, Task, utc_now
+from db.settings import DatabaseSettings
+from db.states import TriggerType
+from jobs.settings import JobsSettings
+from jobs.worker import run_worker
+
+UNREACHABLE_REDIS = "redis://127.0.0.1:1/0"
+
+
+@asynccontextmanager
+async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """A pool for the test's own look at the tables."""
+    engine = open_engine(database.url(), pool_size=3, application_name="duetime test")
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def working(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterator[None]:
+    """A worker until the block ends, which then stops gracefully."""
+    stop = asyncio.Event()
+    worker = asyncio.create_task(run_worker(database, jobs, stop=stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await worker
+
+
+def one_off(url: str, at: datetime, **columns: Any) -> Task:
+    """A task that calls `url` once."""
+    return Task(trigger_type=TriggerType.ONE_OFF, trigger_time=at, **common(url, at, columns))
+
+
+def every(url: str, period: timedelta, start_at: datetime, **columns: Any) -> Task:
+    """A task that calls `url` periodically."""
+    milliseconds = period // timedelta(milliseconds=1)
+    return Task(
+        trigger_type=TriggerType.INTERVAL, every_ms=milliseconds, start_at=start_at, **common(url, start_at, columns)
+    )
+
+
+def common(url: str, first: datetime, columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns that all tasks of tests share: quick retries, and no redirects."""
+    return {
+        "name": "a task",
+        "method": "GET",
+        "url": url,
+        "host": urlsplit(url).netloc,
+        "next_run": first,
+        "due_at": first,
+        "redirects": 0,
+        "initial_delay_ms": 100,
+        **columns,
+    }
+
+
+def soon() -> datetime:
+    """An instant that no worker has missed yet, and that a test need not wait for long."""
+    return utc_now() + timedelta(milliseconds=400)
+
+
+async def save(engine: AsyncEngine, *rows: Task | Run) -> list[UUID]:
+    """Inserts the rows and returns their ids."""
+    ids = [row.id for row in rows]
+    async with AsyncSession(engine) as session, session.begin():
+        session.add_all(rows)
+    return ids
+
+
+async def task_of(engine: AsyncEngine, task_id: UUID) -> Task:
+    """The task as it is now."""
+    async with AsyncSession(engine) as session:
+        return (await session.execute(select(Task).where(Task.id == task_id))).scalar_one()  # type: ignore[arg-type]
+
+
+async def runs_of(engine: AsyncEngine, task_id: UUID, *, at_least: int = 0) -> Sequence[Run]:
+    """The finished runs of a task, oldest first; empty while there are fewer than `at_least`."""
+    async with AsyncSession(engine) as session:
+        found = await session.execute(
+            select(Run)
+            .where(Run.task_id == task_id, Run.finished_at.is_not(None))  # type: ignore[arg-type,union-attr]
+            .order_by(Run.scheduled_for)  # type: ignore[arg-type]
+        )
+        runs = found.scalars().all()
+    return runs if len(runs) >= at_least else []
+
+
+async def events_of(engine: AsyncEngine, run_id: UUID) -> list[str]:
+    """The types of a run's events, in order."""
+    async with AsyncSession(engine) as session:
+        found = await session.execute(
+            select(RunEvent).where(RunEvent.run_id == run_id).order_by(RunEvent.seq)  # type: ignore[arg-type]
+        )
+        return [event.type for event in found.scalars()]
