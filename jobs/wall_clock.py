@@ -140,7 +140,7 @@ def count(expression: Expression, zone_name: str, first: int, before: int) -> in
 def shortest_gap(expression: Expression, zone_name: str, second: int) -> int | None:
     """The fewest seconds between two firings from `second` on; None when there never are two.
 
-    A clock that is set brings two firings closer together than they are on an even one: a daily one at 02:30 comes 23
+    A clock that is set brings two firings closer together than they are on an even one: a daily one at 09:00 comes 23
     hours after the last on some Sunday in March. Changes of the next `ALL_CALENDARS_YEARS` are looked at.
     """
     minutes = expression.shortest_gap()
