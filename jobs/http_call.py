@@ -61,18 +61,25 @@ class Answer(NamedTuple):
         return next((value for key, value in self.headers or () if key.lower() == name), None)
 
 
+def open_session() -> aiohttp.ClientSession:
+    """aiohttp's side of the connections, which sends every request once."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE.total_seconds()),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+    # aiohttp would send an idempotent request again, unseen, when a kept connection breaks; that is our retry's to do,
+    # under a number of its own. There is no public name for this switch.
+    session._retry_connection = False  # noqa: SLF001
+    return session
+
+
 class HttpCaller:
     """The connections that all attempts of a worker share. Whoever opens it closes it."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
         # Slots bound the number of calls, so the pool need not. Cookies of one task are no business of another.
-        self._transport = AiohttpTransport(
-            client=lambda: aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE.total_seconds()),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        )
+        self._transport = AiohttpTransport(client=open_session)
         self._redirecting = httpx.AsyncClient(transport=self._transport, trust_env=False, timeout=None)  # noqa: S113 (each attempt has a deadline of its own)
 
     async def __aenter__(self) -> Self:

@@ -116,7 +116,7 @@ def test_an_api_and_a_worker_that_die_are_started_again(data_dir: Path) -> None:
             killed = part(up, name)
             killed.kill()
             wait_for(partial(runs_again, up, name, killed), what=f"the {name} runs again")
-        up.wait_ready()
+        wait_for(up.is_healthy, what="all is well again", within=30)
 
 
 def test_a_second_instance_and_a_folder_that_cannot_be_used_are_one_line(data_dir: Path, tmp_path: Path) -> None:

@@ -68,13 +68,19 @@ def with_copies(account: Account, folder: Path) -> OrdinaryUser:
     (folder / "bin").mkdir()
     shutil.copy2(Path(base / "bin" / version).resolve(), folder / "bin" / version)
     shutil.copytree(library, folder / "lib" / version, ignore=skipped)
+    for shared in (base / "lib").glob("libpython*.so*"):
+        shutil.copy2(shared, folder / "lib")
     shutil.copytree(sysconfig.get_path("purelib"), folder / "packages", ignore=skipped, symlinks=True)
     for package in PACKAGES:
         shutil.copytree(SOURCES / package, folder / "sources" / package, ignore=skipped)
     user = OrdinaryUser(
         account=account,
         python=str(folder / "bin" / version),
-        environment={"PYTHONPATH": f"{folder / 'sources'}:{folder / 'packages'}", "PYTHONHOME": str(folder)},
+        environment={
+            "PYTHONPATH": f"{folder / 'sources'}:{folder / 'packages'}",
+            "PYTHONHOME": str(folder),
+            "LD_LIBRARY_PATH": str(folder / "lib"),
+        },
     )
     assert user.can_run_duetime(), f"{account.name} cannot run the copies in {folder}"
     return user
