@@ -15,6 +15,7 @@ from graphql import (
     build_schema,
     is_introspection_type,
     is_specified_scalar_type,
+    print_ast,
 )
 
 from graphql_api.schema import schema
@@ -101,11 +102,11 @@ def parts_of(each: GraphQLNamedType) -> Iterator[tuple[str, str]]:
 
 def with_default(argument: Any) -> str:
     """The type of an argument or an input's member, and its default."""
-    default = argument.to_kwargs().get("default")
-    literal = getattr(default, "literal", None)
-    return (
-        f"{argument.type} = {literal and literal.loc and literal.loc.source.body[literal.loc.start : literal.loc.end]}"
-    )
+    node = argument.ast_node
+    if node.default_value is None:
+        return str(argument.type)
+    # graphql-core writes a Float's 2.0 as 2.
+    return f"{argument.type} = {print_ast(node.default_value).removesuffix('.0')}"
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
