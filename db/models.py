@@ -74,7 +74,7 @@ class Task(SQLModel, table=True):
     name: str = Field(sa_type=String(255))
     trigger_type: TriggerType = Field(sa_type=stored(TriggerType))
     trigger_time: datetime | None = Field(default=None, sa_type=INSTANT)
-    cron_expr: str | None = Field(default=None, sa_type=String(255))
+    cron_expr: str | None = Field(default=None, sa_type=String(256))
     timezone: str = Field(default="UTC", sa_type=Text, sa_column_kwargs=default("UTC"))
     every_ms: int | None = Field(default=None, sa_type=BigInteger)
     start_at: datetime | None = Field(default=None, sa_type=INSTANT)

@@ -193,8 +193,8 @@ def readable(body: bytes, response: httpx.Response, *, truncated: bool) -> tuple
 
 def reason(error: Exception) -> str:
     """Why a call failed, in words for the person who reads the run."""
-    if isinstance(error, httpx.ConnectError):
-        return f"could not connect: {error}"
+    if isinstance(error.__cause__, aiohttp.ClientConnectorError):
+        return f"could not connect: {error.__cause__}"
     if isinstance(error, httpx.DecodingError):
         return f"could not decode the body: {error}"
     text = str(error) or type(error).__name__

@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("trigger_type", sa.String(length=20), nullable=False),
         sa.Column("trigger_time", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("cron_expr", sa.String(length=255), nullable=True),
+        sa.Column("cron_expr", sa.String(length=256), nullable=True),
         sa.Column("timezone", sa.Text(), server_default=sa.text("'UTC'"), nullable=False),
         sa.Column("every_ms", sa.BigInteger(), nullable=True),
         sa.Column("start_at", sa.DateTime(timezone=True), nullable=True),

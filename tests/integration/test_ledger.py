@@ -1,5 +1,6 @@
 """The ledger's first promise: what the target saw and what the runs say agree one to one, whatever the schedules."""
 
+import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -41,12 +42,12 @@ def tasks_of(url: str, start: datetime, one_offs: list[int], intervals: list[tup
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(one_offs=ONE_OFFS, intervals=INTERVALS)
-async def test_the_targets_log_and_the_runs_agree(
+def test_the_targets_log_and_the_runs_agree(
     servers: Servers, one_offs: list[int], intervals: list[tuple[int, int, int]]
 ) -> None:
     """Two workers, random schedules: each instant has one run, each run one call, and none comes before its time."""
     with servers.database() as database, servers.redis_database() as redis_url:
-        await agree(database, JobsSettings.model_construct(redis_url=redis_url), one_offs, intervals)
+        asyncio.run(agree(database, JobsSettings.model_construct(redis_url=redis_url), one_offs, intervals))
 
 
 async def agree(

@@ -45,7 +45,8 @@ async def working(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterat
 
 def one_off(url: str, at: datetime, **columns: Any) -> Task:
     """A task that calls `url` once."""
-    return Task(trigger_type=TriggerType.ONE_OFF, trigger_time=at, **common(url, at, columns))
+    trigger = {"trigger_type": TriggerType.ONE_OFF, "trigger_time": at}
+    return Task(**trigger | common(url, at, columns))
 
 
 def every(url: str, period: timedelta, start_at: datetime, **columns: Any) -> Task:
@@ -79,7 +80,7 @@ def soon() -> datetime:
 async def save(engine: AsyncEngine, *rows: Task | Run) -> list[UUID]:
     """Inserts the rows and returns their ids."""
     ids = [row.id for row in rows]
-    async with AsyncSession(engine) as session, session.begin():
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
         session.add_all(rows)
     return ids
 
