@@ -119,7 +119,11 @@ def columns_of(trigger: Trigger) -> dict[str, Any]:
         case OneOff():
             return columns | {"trigger_type": TriggerType.ONE_OFF, "trigger_time": trigger.at}
         case Cron():
-            own = {"trigger_type": TriggerType.CRON, "cron_expr": trigger.expression, "timezone": trigger.timezone}
+            own: dict[str, Any] = {
+                "trigger_type": TriggerType.CRON,
+                "cron_expr": trigger.expression,
+                "timezone": trigger.timezone,
+            }
         case Interval():
             own = {"trigger_type": TriggerType.INTERVAL, "every_ms": trigger.every // MILLISECOND}
     return (

@@ -45,7 +45,7 @@ async def working(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterat
 
 def one_off(url: str, at: datetime, **columns: Any) -> Task:
     """A task that calls `url` once."""
-    trigger = {"trigger_type": TriggerType.ONE_OFF, "trigger_time": at}
+    trigger: dict[str, Any] = {"trigger_type": TriggerType.ONE_OFF, "trigger_time": at}
     return Task(**trigger | common(url, at, columns))
 
 
