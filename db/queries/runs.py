@@ -115,7 +115,7 @@ async def counts(session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence
     )
     statement = select(tasks.c.id, func.count()).select_from(tasks.join(its, true())).group_by(tasks.c.id)
     counted = await session.execute(statement)
-    return dict.fromkeys(task_ids, 0) | dict(counted.tuples().all())
+    return dict.fromkeys(task_ids, 0) | {row[0]: row[1] for row in counted}
 
 
 async def results_by_number(session: AsyncSession, *, task_id: UUID, page: int, limit: int) -> tuple[list[Run], int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -31,6 +31,7 @@ def run_of(task: Task, *, scheduled_for: datetime, state: RunState = RunState.SU
         "attempt_started_at": scheduled_for if begun else None,
         "finished_at": finished,
         "success": state == RunState.SUCCEEDED if begun and finished else None,
+        "worker_id": uuid4() if state == RunState.RUNNING else None,
         "next_attempt_at": scheduled_for + HOUR if state == RunState.RETRYING else None,
     }
     return Run(**(defaults | columns))
