@@ -12,10 +12,12 @@ from typing import Any, Self
 import httpx
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
 
 from db.settings import DatabaseSettings
 from graphql_api.app import create_app
+from graphql_api.context import Services
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.engine import opened
@@ -103,6 +105,13 @@ class Api:
     http: httpx.AsyncClient
     engine: AsyncEngine
     server: Server
+    app: Starlette
+
+    @property
+    def services(self) -> Services:
+        """What the API itself works with."""
+        found: Services = self.app.state.services
+        return found
 
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
         """The whole answer to an operation."""
@@ -138,9 +147,10 @@ async def serving(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterat
     """The API on a free port until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = create_app(database, jobs, ApiSettings())
         server = Server(
             uvicorn.Config(
-                create_app(database, jobs, ApiSettings()),
+                app,
                 log_config=None,
                 lifespan="on",
                 ws="websockets-sansio",
@@ -151,7 +161,7 @@ async def serving(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterat
         try:
             await wait_until(lambda: server.started or serving.done(), what="the API has started")
             async with opened(database) as engine, httpx.AsyncClient(base_url=url, timeout=WITHIN) as http:
-                yield Api(url=url, http=http, engine=engine, server=server)
+                yield Api(url=url, http=http, engine=engine, server=server, app=app)
         finally:
             server.should_exit = True
             await serving

@@ -1,0 +1,288 @@
+"""Lists: orders, filters, and pages by keyset in both directions."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import event, text
+
+from db.models import Run, Task, utc_now
+from db.states import RunCause, RunState, TaskStatus
+from tests.support.engine import every, one_off, save
+from tests.support.graphql import Api
+from tests.support.history import HOUR, ago, run_of
+
+TASKS = """
+query (
+  $first: Int, $after: String, $last: Int, $before: String, $filter: TaskFilter, $order: TaskOrder! = CREATED_AT_DESC
+) {
+  tasks(first: $first, after: $after, last: $last, before: $before, filter: $filter, orderBy: $order) {
+    edges { cursor node { name } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    totalCount
+    totalCountCapped
+  }
+}
+"""
+
+RUNS = """
+query ($first: Int, $after: String, $last: Int, $before: String, $filter: RunFilter) {
+  runs(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
+    edges { cursor node { id } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    totalCount
+  }
+}
+"""
+
+
+def named(name: str, *, minutes: int = 0, **columns: Any) -> Task:
+    """A task made some minutes ago."""
+    made = ago(1) - timedelta(minutes=minutes)
+    return every("http://localhost/", HOUR, utc_now() + HOUR, name=name, created_at=made, **columns)
+
+
+async def names(api: Api, **variables: Any) -> list[str]:
+    """The names on a page of tasks."""
+    return [edge["node"]["name"] for edge in (await api.data(TASKS, **variables))["tasks"]["edges"]]
+
+
+async def walked(api: Api, query: str, size: int, *, backward: bool = False, **variables: Any) -> list[str]:
+    """A whole list, page by page, each page's flags checked against what is found."""
+    found: list[str] = []
+    cursor = None
+    while True:
+        place = {"last": size, "before": cursor} if backward else {"first": size, "after": cursor}
+        [page] = (await api.data(query, **place, **variables)).values()
+        values = [next(iter(edge["node"].values())) for edge in page["edges"]]
+        info = page["pageInfo"]
+        onward, back = ("hasPreviousPage", "hasNextPage") if backward else ("hasNextPage", "hasPreviousPage")
+        assert info[back] == bool(found)
+        assert len(values) == size or not info[onward]
+        found = values + found if backward else found + values
+        if not info[onward]:
+            return found
+        cursor = info["startCursor" if backward else "endCursor"]
+
+
+async def test_each_order_is_walked_both_ways(api: Api) -> None:
+    """Every task comes exactly once, in order, whatever the page's size; equal values and nulls included."""
+    soon = utc_now().replace(microsecond=0) + HOUR
+    rows = [
+        named("c", minutes=1, next_run=soon, due_at=soon),
+        named("a", minutes=2, next_run=soon, due_at=soon),
+        named("b", minutes=2, next_run=soon - timedelta(minutes=5), due_at=soon),
+        named("d", minutes=3, next_run=None, due_at=None, status=TaskStatus.PAUSED),
+        named("e", minutes=4, next_run=None, due_at=None, status=TaskStatus.PAUSED),
+        named("a", minutes=5, next_run=soon + HOUR, due_at=soon),
+    ]
+    await save(api.engine, *rows)
+
+    def by(*keys: Any) -> list[str]:
+        return [row.name for row in sorted(rows, key=lambda row: tuple(key(row) for key in keys))]
+
+    orders = {
+        "CREATED_AT_ASC": by(lambda row: row.created_at, lambda row: row.id),
+        "CREATED_AT_DESC": by(lambda row: row.created_at, lambda row: row.id)[::-1],
+        "NAME_ASC": by(lambda row: row.name, lambda row: row.id),
+        "NEXT_RUN_AT_ASC": by(lambda row: row.next_run is None, lambda row: row.next_run or soon, lambda row: row.id),
+    }
+    for order, expected in orders.items():
+        for size in (1, 4, 6):
+            assert await walked(api, TASKS, size, order=order) == expected
+            assert await walked(api, TASKS, size, order=order, backward=True) == expected
+
+
+async def test_pages_hold_while_tasks_are_made(api: Api) -> None:
+    """A page goes on where the last one ended, though newer tasks came before it meanwhile."""
+    await save(api.engine, *(named(f"old {number}", minutes=number) for number in range(6)))
+    first = (await api.data(TASKS, first=2))["tasks"]
+    await save(api.engine, *(named(f"new {number}", minutes=-number - 1) for number in range(3)))
+    assert await names(api, first=2, after=first["pageInfo"]["endCursor"]) == ["old 2", "old 3"]
+    assert await names(api, last=2, before=first["pageInfo"]["startCursor"]) == ["new 1", "new 0"]
+    between = (await api.data(TASKS, first=10, before=first["pageInfo"]["startCursor"]))["tasks"]
+    assert [edge["node"]["name"] for edge in between["edges"]] == ["new 2", "new 1", "new 0"]
+    assert between["pageInfo"]["hasNextPage"] is True
+    assert between["totalCount"] == 9
+
+
+async def test_cursor_of_a_deleted_row_still_holds(api: Api) -> None:
+    """A cursor is a place, not a row."""
+    rows = [named(f"{number}", minutes=number) for number in range(3)]
+    await save(api.engine, *rows)
+    cursor = (await api.data(TASKS, first=2))["tasks"]["pageInfo"]["endCursor"]
+    async with api.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM tasks WHERE id = :id"), {"id": rows[1].id})
+    assert await names(api, after=cursor) == ["2"]
+    async with api.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM tasks WHERE id = :id"), {"id": rows[2].id})
+    empty = (await api.data(TASKS, after=cursor))["tasks"]
+    assert empty["edges"] == []
+    assert empty["pageInfo"] == {"hasNextPage": False, "hasPreviousPage": True, "startCursor": None, "endCursor": None}
+
+
+async def test_filters_of_tasks(api: Api) -> None:
+    """Each member narrows the list; what is absent, null or empty says nothing."""
+    soon = utc_now().replace(microsecond=0) + HOUR
+    red = named("Red 100%", tags=["x", "y"], next_run=soon, due_at=soon)
+    green = named("green_1", tags=["x"], next_run=soon + HOUR, due_at=soon)
+    blue = one_off(
+        "http://LOCALHOST/Blue", ago(1), name="blue", status=TaskStatus.COMPLETED, next_run=None, due_at=None
+    )
+    await save(api.engine, red, green, blue)
+    await save(
+        api.engine,
+        run_of(red, scheduled_for=ago(3), state=RunState.SUCCEEDED),
+        run_of(red, scheduled_for=ago(2), state=RunState.FAILED),
+        run_of(blue, scheduled_for=ago(1), state=RunState.SUCCEEDED),
+    )
+    wanted: list[tuple[dict[str, Any], set[str]]] = [
+        ({"statuses": ["COMPLETED"]}, {"blue"}),
+        ({"statuses": [], "tags": [], "nameContains": None, "lastRunStates": []}, {"Red 100%", "green_1", "blue"}),
+        ({"nameContains": "RE"}, {"Red 100%", "green_1"}),
+        ({"nameContains": "0%"}, {"Red 100%"}),
+        ({"nameContains": "_"}, {"green_1"}),
+        ({"nameContains": "\0"}, set()),
+        ({"urlContains": "localhost/b"}, {"blue"}),
+        ({"tags": ["x"]}, {"Red 100%", "green_1"}),
+        ({"tags": ["y", "x"]}, {"Red 100%"}),
+        ({"tags": ["\0"]}, set()),
+        ({"nextRunAfter": f"{(soon + HOUR).isoformat()}"}, {"green_1"}),
+        ({"nextRunBefore": f"{(soon + HOUR).isoformat()}"}, {"Red 100%"}),
+        ({"lastRunStates": ["SUCCEEDED"]}, {"blue"}),
+        ({"lastRunStates": ["FAILED", "SUCCEEDED"], "statuses": ["SCHEDULED"]}, {"Red 100%"}),
+    ]
+    for filter_, expected in wanted:
+        page = (await api.data(TASKS, filter=filter_))["tasks"]
+        assert {edge["node"]["name"] for edge in page["edges"]} == expected, filter_
+        assert page["totalCount"] == len(expected)
+
+
+async def some_runs(api: Api) -> tuple[Task, Task, list[Run]]:
+    """Two tasks with runs, newest last."""
+    mine, other = named("mine"), named("other")
+    await save(api.engine, mine, other)
+    runs = [
+        run_of(mine, scheduled_for=ago(9), state=RunState.FAILED),
+        run_of(mine, scheduled_for=ago(8)),
+        run_of(other, scheduled_for=ago(8)),
+        run_of(mine, scheduled_for=ago(7), state=RunState.SKIPPED),
+        run_of(mine, scheduled_for=ago(6), cause=RunCause.MANUAL),
+        run_of(mine, scheduled_for=ago(5), state=RunState.RETRYING),
+    ]
+    await save(api.engine, *runs)
+    return mine, other, runs
+
+
+async def test_runs_are_walked_both_ways(api: Api) -> None:
+    """Newest scheduledFor first, over all tasks."""
+    _, _, runs = await some_runs(api)
+    expected = [str(run.id) for run in sorted(runs, key=lambda run: (run.scheduled_for, run.id), reverse=True)]
+    for size in (1, 2, 3, 6):
+        assert await walked(api, RUNS, size) == expected
+        assert await walked(api, RUNS, size, backward=True) == expected
+
+
+async def test_filters_of_runs(api: Api) -> None:
+    """Each member narrows the list, whether asked of all runs or of a task's."""
+    mine, other, runs = await some_runs(api)
+    wanted: list[tuple[dict[str, Any], list[int]]] = [
+        ({}, [0, 1, 3, 4, 5]),
+        ({"states": ["FAILED", "SKIPPED"]}, [0, 3]),
+        ({"causes": ["MANUAL"]}, [4]),
+        ({"success": True}, [1, 4]),
+        ({"success": False}, [0]),
+        ({"scheduledAfter": ago(7).isoformat()}, [3, 4, 5]),
+        ({"scheduledBefore": ago(7).isoformat()}, [0, 1]),
+    ]
+    of_task = RUNS.replace("$filter: RunFilter)", "$filter: RunFilter, $id: ID!)").replace(
+        " runs(", " task(id: $id) { runs("
+    )
+    for filter_, expected in wanted:
+        ids = [str(runs[place].id) for place in reversed(expected)]
+        page = (await api.data(RUNS, filter={**filter_, "taskId": str(mine.id)}))["runs"]
+        assert [edge["node"]["id"] for edge in page["edges"]] == ids
+        page = (await api.data(of_task + "}", filter=filter_, id=str(mine.id)))["task"]["runs"]
+        assert [edge["node"]["id"] for edge in page["edges"]] == ids
+        assert page["totalCount"] == len(ids)
+    assert (await api.data(of_task + "}", filter={"taskId": str(other.id)}, id=str(mine.id)))["task"]["runs"][
+        "edges"
+    ] == []
+
+
+async def test_pages_of_a_tasks_runs(api: Api) -> None:
+    """A task's own list of runs is walked as the list of all is."""
+    mine, _, runs = await some_runs(api)
+    query = """
+    query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) { task(id: $id) {
+      runs(first: $first, after: $after, last: $last, before: $before) {
+        nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      }
+    } }
+    """
+    ids = [str(run.id) for run in reversed(runs) if run.task_id == mine.id]
+    first = (await api.data(query, id=str(mine.id), first=2))["task"]["runs"]
+    assert [node["id"] for node in first["nodes"]] == ids[:2]
+    assert (first["pageInfo"]["hasPreviousPage"], first["pageInfo"]["hasNextPage"]) == (False, True)
+    second = (await api.data(query, id=str(mine.id), first=9, after=first["pageInfo"]["endCursor"]))["task"]["runs"]
+    assert [node["id"] for node in second["nodes"]] == ids[2:]
+    assert (second["pageInfo"]["hasPreviousPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
+    back = (await api.data(query, id=str(mine.id), last=1, before=second["pageInfo"]["startCursor"]))["task"]["runs"]
+    assert [node["id"] for node in back["nodes"]] == ids[1:2]
+
+
+async def test_counts_are_capped(api: Api) -> None:
+    """Beyond 10,000 the count stops and says so."""
+    task = named("busy")
+    await save(api.engine, task)
+    insert = text("""
+        INSERT INTO task_results (id, task_id, state, scheduled_for, due_at, finished_at)
+        SELECT gen_random_uuid(), :task_id, 'skipped', now() - n * interval '1 s', now(), now()
+        FROM generate_series(1, :number) AS n
+    """)
+    query = "{ runs { totalCount totalCountCapped } tasks { nodes { runs { totalCount totalCountCapped } } } }"
+    for number, counted in ((10_000, {"totalCount": 10_000, "totalCountCapped": False}), (1, None)):
+        async with api.engine.begin() as connection:
+            await connection.execute(insert, {"task_id": task.id, "number": number})
+        answer = await api.data(query)
+        expected = counted or {"totalCount": 10_000, "totalCountCapped": True}
+        assert answer == {"runs": expected, "tasks": {"nodes": [{"runs": expected}]}}
+
+
+async def test_wrong_pages_and_cursors_have_codes(api: Api) -> None:
+    """Sizes beyond 1 to 100, both directions at once, and cursors that this list did not make."""
+    for arguments in ("first: 0", "first: 101", "last: -1", "first: 1, last: 1"):
+        for listing in ("tasks", "runs"):
+            assert await api.code(f"{{ {listing}({arguments}) {{ totalCount }} }}") == "INVALID_PAGE"
+    await save(api.engine, named("a"))
+    by_name = (await api.data(TASKS, order="NAME_ASC"))["tasks"]["pageInfo"]["endCursor"]
+    for cursor in ("", "!", "e30", "WyJydW5zIl0", "WyJydW5zIiwxLDJd", by_name, "ü" * 3, "bnVsbA"):
+        for listing in ("tasks", "runs"):
+            for side in ("after", "before"):
+                query = f"query ($cursor: String) {{ {listing}({side}: $cursor) {{ totalCount }} }}"
+                assert await api.code(query, cursor=cursor) == "INVALID_CURSOR"
+
+
+async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
+    """Nested fields are read for the whole page at once: as many statements for 2 tasks as for 40."""
+    query = """
+    { tasks(first: 100) { totalCount nodes {
+        lastRun { id task { id lastRun { state } } }
+        runs(first: 3) { totalCount totalCountCapped pageInfo { hasNextPage } nodes { action { url } task { name } } }
+        failed: runs(filter: {states: [FAILED]}) { nodes { id } }
+    } } }
+    """
+    sent: list[str] = []
+    counts = []
+    # The API runs in this process, so its statements can be counted where SQLAlchemy sends them.
+    engine = api.services.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *arguments: sent.append(arguments[2]))
+    for number in (2, 38):
+        tasks = [named(f"{number}.{place}") for place in range(number)]
+        await save(api.engine, *tasks)
+        await save(api.engine, *(run_of(task, scheduled_for=ago(hour)) for task in tasks for hour in range(1, 5)))
+        sent.clear()
+        answer = await api.data(query)
+        counts.append(len(sent))
+    assert answer["tasks"]["totalCount"] == 40
+    assert all(len(task["runs"]["nodes"]) == 3 for task in answer["tasks"]["nodes"])
+    assert counts[0] == counts[1]
