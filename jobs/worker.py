@@ -65,12 +65,17 @@ async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: as
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancels tasks and waits for them. Raises what one of them had failed with."""
+    """Cancels tasks and waits for them. Raises what one of them had failed with.
+
+    It asks again, since a cancellation can be lost: redis's client may swallow one, and arq then polls on.
+    """
+    while waiting := [task for task in tasks if not task.done()]:
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=PAUSE.total_seconds())
     for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError):
-            await task
+        if not task.cancelled():
+            task.result()
 
 
 async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:
