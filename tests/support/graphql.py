@@ -14,6 +14,7 @@ import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
 from graphql_api.app import create_app
@@ -137,7 +138,9 @@ class Api:
     async def socket(self, *, begun: bool = True) -> AsyncIterator[Conversation]:
         """A websocket that speaks graphql-transport-ws."""
         address = f"{self.url.replace('http', 'ws', 1)}/graphql"
-        async with connect(address, subprotocols=["graphql-transport-ws"]) as connection:  # type: ignore[list-item]
+        # With a bounded queue, a client that leaves messages unread would not read the server's goodbye either.
+        protocols = [Subprotocol("graphql-transport-ws")]
+        async with connect(address, subprotocols=protocols, max_queue=None) as connection:
             conversation = Conversation(connection)
             yield await conversation.begin() if begun else conversation
 

@@ -1,0 +1,276 @@
+"""Watching runs: live, resumed without loss or repetition, with a gap where events are gone, and by many."""
+
+import asyncio
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from db.models import utc_now
+from db.settings import DatabaseSettings
+from db.states import RunState
+from graphql_api import cursors
+from graphql_api.tail import Gap, Tail, following
+from jobs.queue import Queue
+from jobs.settings import JobsSettings
+from tests.support.engine import UNREACHABLE_REDIS, every, opened, save
+from tests.support.graphql import Api, Subscription, serving
+from tests.support.history import HOUR, ago, append_events, run_of
+from tests.support.waiting import wait_until
+
+WATCH = """
+subscription ($taskId: ID, $after: String) {
+  runEvents(taskId: $taskId, after: $after) {
+    __typename
+    ... on RunEvent { cursor type at taskId runId state attempt statusCode errorMessage durationMs }
+    ... on RunEventsGap { cursor message }
+  }
+}
+"""
+
+ONE, TWO = uuid4(), uuid4()
+
+
+async def newest(api: Api) -> str:
+    """The cursor to begin with."""
+    cursor: str = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
+    return cursor
+
+
+def attempts(events: list[dict[str, Any]]) -> list[int]:
+    """The events' numbers, as the test counted them."""
+    return [event["attempt"] for event in events]
+
+
+async def test_events_come_live_and_in_order(api: Api) -> None:
+    """A subscriber gets what is committed after its start, told by a poke."""
+    begin = await newest(api)
+    async with api.socket() as socket:
+        subscription = await socket.subscribe(WATCH, after=begin)
+        at = utc_now()
+        for _ in range(3):
+            await append_events(api.engine, 2, task_id=ONE, run_id=TWO, at=at)
+            await api.services.queue.poke()
+        events = await subscription.take(6)
+    assert attempts(events) == [1, 2] * 3
+    assert len({event["cursor"] for event in events}) == 6
+    assert events[0] | {"cursor": ""} == {
+        "__typename": "RunEvent",
+        "cursor": "",
+        "type": "STARTED",
+        "at": at.isoformat().replace("+00:00", "Z"),
+        "taskId": str(ONE),
+        "runId": str(TWO),
+        "state": "RUNNING",
+        "attempt": 1,
+        "statusCode": None,
+        "errorMessage": None,
+        "durationMs": None,
+    }
+
+
+async def test_without_after_nothing_old_is_sent(api: Api) -> None:
+    """The stream begins with the first event after the subscription."""
+    await append_events(api.engine, 5, task_id=ONE, run_id=ONE)
+    async with api.socket() as socket:
+        subscription = await socket.subscribe(WATCH)
+        waiting = asyncio.create_task(subscription.next())
+        # Whether the subscription stands can only be seen from what it delivers, so events are made until it does.
+        while not waiting.done():
+            await append_events(api.engine, 1, task_id=TWO, run_id=TWO)
+            await asyncio.wait([waiting], timeout=0.05)
+        assert (await waiting)["taskId"] == str(TWO)
+
+
+async def test_resuming_misses_nothing_and_repeats_nothing(api: Api) -> None:
+    """Whoever reconnects with the last cursor seen gets the rest, old and new, exactly once."""
+    begin = await newest(api)
+    await append_events(api.engine, 1_200, task_id=ONE, run_id=ONE)
+    async with api.socket() as socket:
+        first = await (await socket.subscribe(WATCH, after=begin)).take(700)
+    writing = asyncio.create_task(append_events(api.engine, 300, task_id=ONE, run_id=ONE))
+    async with api.socket() as socket:
+        second = await (await socket.subscribe(WATCH, after=first[-1]["cursor"])).take(800)
+    await writing
+    assert attempts(first + second) == [*range(1, 1_201), *range(1, 301)]
+
+
+async def test_one_task_can_be_watched(api: Api) -> None:
+    """With taskId only its events come, replayed and live, and a cursor from elsewhere is as good."""
+    begin = await newest(api)
+    for task_id in (ONE, TWO, ONE):
+        await append_events(api.engine, 2, task_id=task_id, run_id=task_id)
+    async with api.socket() as socket:
+        subscription = await socket.subscribe(WATCH, taskId=str(TWO), after=begin)
+        replayed = await subscription.take(2)
+        await append_events(api.engine, 1, task_id=ONE, run_id=ONE)
+        await append_events(api.engine, 1, task_id=TWO, run_id=TWO)
+        await api.services.queue.poke()
+        live = await subscription.next()
+        everything = await (await socket.subscribe(WATCH, after=replayed[-1]["cursor"])).take(4)
+    assert {event["taskId"] for event in [*replayed, live]} == {str(TWO)}
+    assert [event["taskId"] for event in everything] == [str(ONE), str(ONE), str(ONE), str(TWO)]
+
+
+async def test_event_carries_the_run_as_it_is(api: Api) -> None:
+    """`run` is read when the event is sent; it is null once the run is gone."""
+    begin = await newest(api)
+    task = every("http://localhost/", HOUR, utc_now() + HOUR)
+    run = run_of(task, scheduled_for=ago(1), state=RunState.FAILED)
+    await save(api.engine, task)
+    await save(api.engine, run)
+    await append_events(api.engine, 1, task_id=task.id, run_id=run.id)
+    await append_events(api.engine, 1, task_id=task.id, run_id=uuid4())
+    async with api.socket() as socket:
+        subscription = await socket.subscribe(
+            "subscription ($a: String) { runEvents(after: $a) { ... on RunEvent { run { id state task { id } } } } }",
+            a=begin,
+        )
+        assert await subscription.take(2) == [
+            {"run": {"id": str(run.id), "state": "FAILED", "task": {"id": str(task.id)}}},
+            {"run": None},
+        ]
+
+
+async def test_what_is_no_longer_kept_is_a_gap(api: Api) -> None:
+    """The gap comes first, and its cursor is good to go on with."""
+    begin = await newest(api)
+    await append_events(api.engine, 10, task_id=ONE, run_id=ONE)
+    async with api.engine.begin() as connection:
+        await connection.execute(text("DELETE FROM run_events WHERE seq <= 5"))
+    async with api.socket() as socket:
+        subscription = await socket.subscribe(WATCH, after=begin)
+        gap = await subscription.next()
+        assert gap["__typename"] == "RunEventsGap"
+        await append_events(api.engine, 1, task_id=TWO, run_id=TWO)
+        await api.services.queue.poke()
+        assert (await subscription.next())["taskId"] == str(TWO)
+        again = await socket.subscribe(WATCH, after=gap["cursor"])
+        assert (await again.next())["taskId"] == str(TWO)
+        # The newest event that was removed is no loss to who has seen it.
+        kept = await socket.subscribe(WATCH, after=cursors.of_event(5))
+        assert attempts(await kept.take(5)) == [6, 7, 8, 9, 10]
+
+
+async def refusal_code(subscription: Subscription) -> str:
+    """The code of the error with which an operation is refused."""
+    message = await subscription.message()
+    assert message["type"] == "error", message
+    [error] = message["payload"]
+    code: str = error["extensions"]["code"]
+    return code
+
+
+async def test_wrong_arguments_have_codes(api: Api) -> None:
+    """A cursor of no event, one of another list, one that is newer than all, and what is no id."""
+    async with api.socket() as socket:
+        for cursor in ("x", "", cursors.encode("runs", 1, "a"), cursors.of_event(1), cursors.encode("events", -1)):
+            assert await refusal_code(await socket.subscribe(WATCH, after=cursor)) == "INVALID_CURSOR"
+        assert await refusal_code(await socket.subscribe(WATCH, taskId="1")) == "INVALID_ID"
+        unknown = await socket.subscribe(WATCH, taskId=str(uuid4()), after=await newest(api))
+        other = await socket.subscribe(WATCH, after=await newest(api))
+        await append_events(api.engine, 1, task_id=ONE, run_id=ONE)
+        await api.services.queue.poke()
+        # The socket's only message is that of the subscription to everything.
+        assert attempts(await other.take(1)) == [1]
+        assert unknown is not other
+
+
+async def test_watching_goes_on_without_redis(database: DatabaseSettings) -> None:
+    """While Redis is away the API looks by itself."""
+    async with serving(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)) as api:
+        begin = await newest(api)
+        async with api.socket() as socket:
+            subscription = await socket.subscribe(WATCH, after=begin)
+            await append_events(api.engine, 3, task_id=ONE, run_id=ONE)
+            assert attempts(await subscription.take(3)) == [1, 2, 3]
+
+
+async def test_watching_survives_lost_connections(api: Api) -> None:
+    """When Postgres cuts every connection, the tail connects again and nothing is lost."""
+    begin = await newest(api)
+    async with api.socket() as socket:
+        subscription = await socket.subscribe(WATCH, after=begin)
+        await append_events(api.engine, 1, task_id=ONE, run_id=ONE)
+        assert attempts(await subscription.take(1)) == [1]
+        async with api.engine.connect() as connection:
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND application_name = 'duetime api'"
+                )
+            )
+        await append_events(api.engine, 2, task_id=ONE, run_id=ONE)
+        assert attempts(await subscription.take(2)) == [1, 2]
+
+
+async def test_two_processes_tell_the_same(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+    """Subscribers of different API processes see the same events under the same cursors."""
+    async with serving(database, jobs_settings) as one, serving(database, jobs_settings) as two:
+        begin = await newest(one)
+        async with one.socket() as first, two.socket() as second:
+            watching = [await socket.subscribe(WATCH, after=begin) for socket in (first, second)]
+            await append_events(one.engine, 5, task_id=ONE, run_id=ONE)
+            seen = [await subscription.take(5) for subscription in watching]
+    assert seen[0] == seen[1]
+
+
+async def test_stopping_ends_subscriptions(api: Api) -> None:
+    """A server that stops closes its sockets, so that clients connect to another one."""
+    async with api.socket() as socket:
+        await socket.subscribe(WATCH)
+        api.server.should_exit = True
+        assert await socket.close_code() == 1012
+
+
+@pytest.fixture
+def kept() -> int:
+    """How many events the small tail below keeps."""
+    return 50
+
+
+async def test_slow_subscriber_gets_a_gap(database: DatabaseSettings, redis_url: str, kept: int) -> None:
+    """One that falls behind by more than is kept is told so and goes on with the newest; a quick one loses nothing."""
+    queue = Queue.open(redis_url)
+    async with opened(database) as engine, following(engine, queue, kept=kept) as tail:
+        slow, quick = tail.follow(0), tail.follow(0)
+        for subscriber in (slow, quick):
+            await append_events(engine, 1, task_id=ONE, run_id=ONE)
+            await queue.poke()
+            assert not isinstance(await anext(subscriber), Gap)
+        assert not isinstance(await anext(quick), Gap)
+        taken = []
+        for _ in range(10):
+            await append_events(engine, 20, task_id=ONE, run_id=ONE)
+            await queue.poke()
+            taken += [await anext(quick) for _ in range(20)]
+        assert all(not isinstance(event, Gap) for event in taken)
+        gaps = []
+        while not isinstance(event := await anext(slow), Gap):
+            gaps.append(event)
+        assert event.seq == await tail.newest()
+        await append_events(engine, 1, task_id=TWO, run_id=TWO)
+        await queue.poke()
+        following_event = await anext(slow)
+        assert not isinstance(following_event, Gap)
+        assert following_event.seq == event.seq + 1
+        assert len(held_by(tail)) == kept
+    await queue.close()
+
+
+def held_by(tail: Tail) -> list[Any]:
+    """What the tail keeps in memory."""
+    return tail._events
+
+
+async def test_closed_tail_ends_its_subscribers(database: DatabaseSettings, redis_url: str) -> None:
+    """Nobody waits for a tail that is gone."""
+    queue = Queue.open(redis_url)
+    async with opened(database) as engine:
+        async with following(engine, queue) as tail:
+            waiting = asyncio.create_task(anext(tail.follow(0)))
+            await wait_until(lambda: not waiting.done(), what="the subscriber waits")
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+    await queue.close()
