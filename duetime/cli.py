@@ -73,6 +73,11 @@ def parser() -> argparse.ArgumentParser:
 
 def up(options: argparse.Namespace) -> None:
     """Runs everything."""
+    if sys.platform == "win32":
+        raise CannotStart(
+            "`duetime up` is for Linux and macOS; on Windows set DATABASE_URL and REDIS_URL to running servers, and "
+            "start `duetime migrate`, then `duetime api` and `duetime worker`"
+        )
     settings, database, jobs, api = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
     from duetime.up import run
 

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable
-from contextlib import suppress
 
 STOPPED_BY_USER = 130
 
@@ -22,8 +22,11 @@ def on_stop(gracefully: Callable[[], object], *, at_once: Callable[[], None] = l
         asked = True
         gracefully()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # A signal that we were started to ignore (nohup) stays ignored.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            with suppress(NotImplementedError):
-                loop.add_signal_handler(number, stop)
+    if sys.platform == "win32":
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(stop))
+        return
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    # Under nohup the terminal's end is none of ours.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop)

@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import urllib.request
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,19 +34,19 @@ def gone(processes: list[psutil.Process]) -> bool:
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
-def part(up: Up, *words: str) -> psutil.Process:
-    """The one process below `up` whose command line has these words, and whose parent's has not."""
-    found = [
-        process
-        for process in up.descendants()
-        if set(words) <= set(process.cmdline()) and not any("watchdog" in word for word in process.cmdline())
-    ]
-    return found[0]
+def parts(up: Up, name: str) -> list[psutil.Process]:
+    """The processes below `up` that run this part; one that is just ending has no command line any more."""
+    found = []
+    for process in up.descendants():
+        with suppress(psutil.Error):
+            if process.cmdline()[-2:] == ["duetime", name]:
+                found.append(process)
+    return found
 
 
 def runs_again(up: Up, name: str, killed: psutil.Process) -> bool:
     """Whether the log tells of the death of a part, and another one is there."""
-    return f"the {name} ended by itself" in up.text and part(up, name).pid != killed.pid
+    return f"the {name} ended by itself" in up.text and any(process.pid != killed.pid for process in parts(up, name))
 
 
 def test_the_first_task_of_the_welcome_works_and_survives_a_restart(data_dir: Path) -> None:
@@ -99,7 +100,7 @@ def test_a_second_signal_ends_it_at_once(data_dir: Path) -> None:
     """Here the worker, stopped by SIGSTOP, would never end gracefully."""
     with duetime_up(data_dir) as up:
         started = up.descendants()
-        worker = part(up, "worker")
+        [worker] = parts(up, "worker")
         worker.suspend()
         up.process.send_signal(signal.SIGTERM)
         wait_for(lambda: "action=stopping" in up.text, what="it is stopping")
@@ -113,7 +114,7 @@ def test_an_api_and_a_worker_that_die_are_started_again(data_dir: Path) -> None:
     """And the log says so."""
     with duetime_up(data_dir) as up:
         for name in ("api", "worker"):
-            killed = part(up, name)
+            [killed] = parts(up, name)
             killed.kill()
             wait_for(partial(runs_again, up, name, killed), what=f"the {name} runs again")
         wait_for(up.is_healthy, what="all is well again", within=30)

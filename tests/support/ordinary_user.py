@@ -64,7 +64,7 @@ def with_copies(account: Account, folder: Path) -> OrdinaryUser:
     """The account with a copy of this Python, of the installed packages and of our own."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     base, library = Path(sys.base_prefix), Path(sysconfig.get_path("stdlib"))
-    skipped = shutil.ignore_patterns("__pycache__", "site-packages", "dist-packages", "test", "mypy*", "ruff*", "tests")
+    skipped = shutil.ignore_patterns("site-packages", "dist-packages", "test", "tests", "mypy*")
     (folder / "bin").mkdir()
     shutil.copy2(Path(base / "bin" / version).resolve(), folder / "bin" / version)
     shutil.copytree(library, folder / "lib" / version, ignore=skipped)
