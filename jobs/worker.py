@@ -119,5 +119,6 @@ async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper) -> None
             logger.warning("Lost the way to Redis; trying again. action=redis_lost error=%s", error)
         finally:
             with suppress(*AWAY):
-                await worker.close()
+                # In a task of its own: in a cancelled one Python 3.11.2 takes redis's timeouts for the cancellation.
+                await asyncio.create_task(worker.close())
         await asyncio.sleep(PAUSE.total_seconds())
