@@ -50,7 +50,7 @@ def jobs_settings(redis_url: str) -> JobsSettings:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """An empty folder for a local stack of the test's own."""
+    """The place of a local stack of the test's own: a folder in a folder of its own, not made yet."""
     with data_folder() as path:
         yield path
 

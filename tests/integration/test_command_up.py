@@ -162,7 +162,7 @@ def test_an_ordinary_user_can_run_it(data_dir: Path) -> None:
     """As root this starts it as nobody, with copies of what only root can reach; else it is ourselves once more."""
     with ordinary_user() as user:
         if user is not None:
-            os.chown(data_dir, user.account.uid, user.account.gid)
+            os.chown(data_dir.parent, user.account.uid, user.account.gid)
         with duetime_up(data_dir, user=user) as up:
             owners = {process.uids().real for process in [psutil.Process(up.process.pid), *up.descendants()]}
             assert asked(up, "{ __typename }") == {"data": {"__typename": "Query"}}

@@ -57,6 +57,7 @@ def servers_of(folder: Path) -> list[psutil.Process]:
 async def test_data_survives_and_the_folder_is_private(data_dir: Path) -> None:
     """A second start finds what the first one left; nobody else can read it; git sees none of it."""
     folder = data_dir / "in" / "it"
+    folder.parent.mkdir(parents=True)
     async with AsyncExitStack() as running:
         stack = await started(running, folder)
         await query(stack, "CREATE TABLE kept AS SELECT 7 AS n")
@@ -105,8 +106,8 @@ async def test_one_instance_at_a_time(data_dir: Path) -> None:
 
 async def test_a_folder_of_other_things_is_left_alone(data_dir: Path) -> None:
     """A wrong DUETIME_DATA_DIR must not close a home folder to others, nor hide it from git."""
+    data_dir.mkdir(mode=0o755)
     (data_dir / "letter").touch()
-    data_dir.chmod(0o755)
 
     with pytest.raises(CannotStart, match="holds other things; name a new or an empty folder with DUETIME_DATA_DIR"):
         async with open_data_folder(data_dir):
@@ -118,6 +119,7 @@ async def test_a_folder_of_other_things_is_left_alone(data_dir: Path) -> None:
 
 async def test_a_folder_that_cannot_be_made_is_one_line(data_dir: Path) -> None:
     """Here a file stands where the folder should be; even root cannot write there."""
+    data_dir.mkdir()
     (data_dir / "file").touch()
 
     with pytest.raises(
@@ -187,12 +189,12 @@ async def test_a_server_that_dies_is_started_again_on_its_port(name: str, data_d
 
 async def test_a_server_that_cannot_start_is_one_line(data_dir: Path) -> None:
     """Here a program that ends at once stands for a Postgres that does not run on this machine."""
+    data_dir.mkdir()
     for program in ("postgres", "initdb"):
         (data_dir / program).write_text(
             '#!/bin/sh\n[ "$1" = --version ] && exec echo postgres 18\necho error: no >&2\nexit 3\n'
         )
         (data_dir / program).chmod(0o755)
-    data_dir.chmod(0o755)
     settings = DuetimeSettings(data_dir=data_dir / "data", postgres_bin=data_dir)
 
     async with AsyncExitStack() as running:
@@ -206,7 +208,7 @@ async def test_a_server_that_cannot_start_is_one_line(data_dir: Path) -> None:
 async def test_for_root_in_a_private_home_the_files_are_elsewhere(data_dir: Path) -> None:
     """The account that runs Postgres cannot enter; the user is told where its files are, and they stay there."""
     home = data_dir / "home"
-    home.mkdir(mode=0o700)
+    home.mkdir(mode=0o700, parents=True)
     folder = home / "data"
     try:
         for kept in (None, 7):

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from pathlib import Path
 
 import duetime
 from duetime.local_stack.account import Account
-from tests.support.servers import data_folder
 
 SOURCES = Path(duetime.__file__).parent.parent
 PACKAGES = ("alembic", "db", "duetime", "graphql_api", "jobs")
@@ -55,9 +55,9 @@ def ordinary_user() -> Iterator[OrdinaryUser | None]:
     if user.can_run_duetime():
         yield user
         return
-    with data_folder() as folder:
-        folder.chmod(0o755)
-        yield with_copies(nobody, folder)
+    with tempfile.TemporaryDirectory(prefix="duetime-") as folder:
+        Path(folder).chmod(0o755)
+        yield with_copies(nobody, Path(folder))
 
 
 def with_copies(account: Account, folder: Path) -> OrdinaryUser:

@@ -64,14 +64,16 @@ class Servers:
 
 @contextmanager
 def data_folder() -> Iterator[Path]:
-    """A folder for a local stack. Not pytest's: root's lies where the account that runs Postgres cannot go."""
-    path = Path(tempfile.mkdtemp(prefix="duetime-"))
+    """A folder for a local stack, not made yet. Not pytest's: root's lies where Postgres's account cannot go."""
+    home = Path(tempfile.mkdtemp(prefix="duetime-"))
+    home.chmod(0o755)
+    path = home / "data"
     try:
         yield path
     finally:
-        for made in (path, place_elsewhere(path)):
-            if made.exists():
-                shutil.rmtree(made)
+        shutil.rmtree(home)
+        if place_elsewhere(path).exists():
+            shutil.rmtree(place_elsewhere(path))
 
 
 @contextmanager
