@@ -153,8 +153,10 @@ class Tail:
             else:
                 self._reads = True
             pause = LOOK_EVERY if self._hears_pokes and self._reads else LOOK_EVERY_WITHOUT_POKES
+            # Not wait_for, which before Python 3.12 loses a cancellation that comes together with the poke.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), pause.total_seconds())
+                async with asyncio.timeout(pause.total_seconds()):
+                    await self._poked.wait()
 
     async def _read(self) -> None:
         async with self._engine.connect() as connection:
