@@ -54,11 +54,11 @@ class DataFolder:
         return path.read_text()
 
     def give_to_owner(self, path: Path) -> None:
-        """Makes a file private, and the folder owner's: root may start once what an ordinary user starts otherwise."""
+        """Makes a path private, and the folder owner's: root may start once what an ordinary user starts otherwise."""
         path.touch(mode=0o600)
         if os.geteuid() == 0:
             owner = self.path.stat()
-            os.chown(path, owner.st_uid, -1)
+            os.chown(path, owner.st_uid, -1, follow_symlinks=False)
 
 
 @asynccontextmanager
@@ -97,15 +97,16 @@ def furnish(folder: DataFolder) -> None:
     # Wherever the folder is, the git tree around it stays clean.
     (folder.path / ".gitignore").write_text("*\n")
     folder.logs.mkdir(mode=0o700, exist_ok=True)
-    for name in (LOCK, ".gitignore"):
-        folder.give_to_owner(folder.path / name)
+    for path in (folder.path / LOCK, folder.path / ".gitignore", folder.logs):
+        folder.give_to_owner(path)
 
 
 def unusable(path: Path, error: OSError) -> str:
     """The one line for a folder that the file system refuses."""
+    culprit = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
     return (
-        f"the data folder {path} cannot be used: {error.strerror}"
-        f"{f' ({error.filename})' if error.filename else ''}; make it writable or name another with DUETIME_DATA_DIR"
+        f"the data folder {path} cannot be used: {error.strerror}{culprit}; make it writable or name another with "
+        "DUETIME_DATA_DIR"
     )
 
 
