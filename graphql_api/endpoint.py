@@ -14,15 +14,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
+from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.parse_content_type import parse_content_type
 from strawberry.schema.base import BaseSchema
-from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from graphql_api import bodies
 from graphql_api.context import Context
@@ -145,14 +147,37 @@ class Endpoint(GraphQL[Context, None]):
         except json_value.NotJson as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
 
-    async def execute_single(self, *args: Any, **arguments: Any) -> ExecutionResult:
-        """Executes. Raises 405 for what GET cannot ask for."""
+    async def execute_operation(  # noqa: PLR0917 (Strawberry's signature)
+        self,
+        request: Request,
+        request_adapter: AsyncHTTPRequestAdapter,
+        request_data: GraphQLRequestData | list[GraphQLRequestData],
+        context: Context,
+        root_value: None,
+        sub_response: Response,
+    ) -> ExecutionResult:
+        """Executes a query or a mutation. Raises 400 for what is none, and 405 for a mutation by GET."""
+        if isinstance(request_data, list):
+            raise HTTPException(400, "Send one operation at a time")
+        allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
         try:
-            return await super().execute_single(*args, **arguments)
-        except HTTPException as refusal:
-            if isinstance(refusal.__cause__, InvalidOperationTypeError) and "GET" in refusal.reason:
-                raise HTTPException(405, refusal.reason) from refusal
-            raise
+            return await self.schema.execute(
+                request_data.query,
+                root_value=root_value,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=allowed,
+                operation_extensions=request_data.extensions,
+            )
+        except MissingQueryError as error:
+            raise HTTPException(400, "The request has no query") from error
+        except CannotGetOperationTypeError as error:
+            raise HTTPException(400, error.as_http_error_reason()) from error
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                raise HTTPException(400, "Subscriptions need a websocket, protocol graphql-transport-ws") from error
+            raise HTTPException(405, "Mutations need a POST") from error
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """The answer, without `data` when the request's own faults kept it from being executed."""

@@ -1,0 +1,189 @@
+"""GraphQL's transports: statuses and types over HTTP, messages over a websocket, and what never shows."""
+
+import json
+import logging
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from graphql_api.endpoint import MAX_BODY_BYTES
+from tests.support.graphql import Api
+
+RESPONSE = "application/graphql-response+json"
+JSON = "application/json"
+
+
+async def post(api: Api, body: Any, *, accept: str = RESPONSE, content_type: str = JSON) -> httpx.Response:
+    """A POST with a body, JSON or text."""
+    content = body if isinstance(body, str | bytes) else json.dumps(body)
+    return await api.http.post("/graphql", content=content, headers={"accept": accept, "content-type": content_type})
+
+
+async def test_answer_has_the_type_that_was_asked_for(api: Api) -> None:
+    """The specification's type where it is named, else application/json."""
+    for accept, expected in (
+        (RESPONSE, RESPONSE),
+        (f"{RESPONSE};q=0.9, {JSON};q=0.8", RESPONSE),
+        (JSON, JSON),
+        ("*/*", JSON),
+        ("", JSON),
+    ):
+        answer = await post(api, {"query": "{ __typename }"}, accept=accept)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == f"{expected}; charset=utf-8"
+        assert answer.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_request_that_cannot_be_executed_is_400(api: Api) -> None:
+    """Syntax, validation, variables, operation names; there is no `data` then. Old clients get 200."""
+    for body in (
+        {"query": "{"},
+        {"query": "{ nope }"},
+        {"query": "query ($id: ID!) { task(id: $id) { id } }"},
+        {"query": "query ($first: Int) { tasks(first: $first) { totalCount } }", "variables": {"first": "x"}},
+    ):
+        answer = await post(api, body)
+        assert answer.status_code == 400, body
+        assert list(answer.json()) == ["errors"]
+        assert (await post(api, body, accept=JSON)).status_code == 200
+
+
+async def test_errors_of_fields_are_200(api: Api) -> None:
+    """An operation that was executed is answered with 200, whatever its fields say."""
+    answer = await post(api, {"query": '{ task(id: "x") { id } }'})
+    assert answer.status_code == 200
+    assert answer.json()["data"] == {"task": None}
+
+
+async def test_malformed_requests_say_what_is_wrong(api: Api) -> None:
+    """Each with a status and a message, in the form of GraphQL errors, and never a 500."""
+    deep = "[" * 100_000 + "]" * 100_000
+    for body, status in (
+        ("", 400),
+        ("{", 400),
+        ("[]", 400),
+        ("1", 400),
+        ('"query"', 400),
+        ("{}", 400),
+        ('{"query": 1}', 400),
+        ('{"query": ""}', 400),
+        ('{"query": "{ __typename }", "variables": []}', 400),
+        ('{"query": "{ __typename }", "variables": {"a": NaN}}', 400),
+        ('{"query": "{ __typename }", "query": "{ a }"}', 400),
+        ('{"query": "{ __typename }", "operationName": {}}', 400),
+        ('{"query": "{ __typename }", "operationName": "x"}', 400),
+        ('{"query": "{ __typename }", "extensions": 1}', 400),
+        ('{"query": "{ __typename }", "variables": {"a": ' + "1" * 4_301 + "}}", 400),
+        ('{"query": "{ __typename }", "variables": {"a": ' + deep + "}}", 400),
+        (json.dumps({"query": "{ a " * 100_000}), 400),
+        (json.dumps({"query": f"{{ tasks(filter: {deep}) {{ totalCount }} }}"}), 400),
+        ('{"query": "subscription { runEvents { __typename } }"}', 400),
+        (b'{"query": "\xff"}', 400),
+        (b" " * (MAX_BODY_BYTES + 1), 413),
+    ):
+        answer = await post(api, body)
+        assert answer.status_code == status, (body[:80], answer.text)
+        assert answer.json()["errors"][0]["message"]
+    assert (await post(api, {"query": "{ __typename }"}, content_type="text/plain")).status_code == 415
+    assert (await post(api, {"query": "{ __typename }"}, content_type=f"{JSON}; charset=latin-1")).status_code == 415
+    assert (await post(api, {"query": "{ __typename }"}, content_type=f"{JSON}; charset=UTF-8")).status_code == 200
+
+
+async def test_get_is_for_queries(api: Api) -> None:
+    """A query can be asked by GET, a mutation not; other methods are not taken."""
+    answer = await api.http.get("/graphql", params={"query": "query ($a: Int) { tasks(first: $a) { totalCount } }"})
+    assert answer.json()["data"] == {"tasks": {"totalCount": 0}}
+    mutation = await api.http.get("/graphql", params={"query": 'mutation { cancelTask(id: "x") { __typename } }'})
+    assert (mutation.status_code, mutation.headers["allow"]) == (405, "POST")
+    put = await api.http.put("/graphql")
+    assert (put.status_code, put.headers["allow"]) == (405, "GET, POST")
+    assert (await api.http.get("/graphql")).status_code == 400
+    wrong = await api.http.get("/graphql", params={"query": "{ __typename }", "variables": "{"})
+    assert wrong.status_code == 400
+
+
+async def test_browser_is_told_what_this_is(api: Api) -> None:
+    """A person who opens the URL gets text, from this service alone."""
+    page = await api.http.get("/graphql", headers={"accept": "text/html,*/*;q=0.8"})
+    assert page.status_code == 200
+    assert f"{api.url}/graphql" in page.text
+
+
+async def test_surprises_are_masked_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets an id, the log has the error under it; nothing of the inside shows."""
+    async with api.engine.begin() as connection:
+        await connection.execute(text("ALTER TABLE tasks RENAME TO elsewhere"))
+    with caplog.at_level(logging.ERROR):
+        [error] = (await api.ask("{ tasks { nodes { id } } }"))["errors"]
+        rest = await api.http.get("/api/v1/tasks")
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert error["extensions"]["id"] in error["message"]
+    assert "elsewhere" not in json.dumps(error)
+    assert "UndefinedTable" not in json.dumps(error)
+    [logged] = [record for record in caplog.records if error["extensions"]["id"] in record.getMessage()]
+    assert logged.exc_info is not None
+    assert "tasks" in str(logged.exc_info[1])
+    assert rest.status_code == 500
+    assert list(rest.json()) == ["error"]
+    assert any(record.getMessage().partition("id=")[2][:32] in rest.text for record in caplog.records)
+
+
+async def test_callers_mistakes_are_not_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """What a request does wrong is told to whoever sent it."""
+    await api.ask("{ nope }")
+    await api.ask('{ task(id: "x") { id } }')
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_websocket_speaks_one_protocol(api: Api) -> None:
+    """Queries work over it, too; each breach of the protocol closes it with the protocol's code."""
+    async with api.socket() as socket:
+        await socket.send({"type": "ping"})
+        assert await socket.receive() == {"type": "pong"}
+        query = await socket.subscribe("query ($n: Int) { tasks(first: $n) { totalCount } }", n=1)
+        assert (await query.message())["payload"] == {"data": {"tasks": {"totalCount": 0}}}
+        assert (await query.message())["type"] == "complete"
+        wrong = await socket.subscribe("{ nope }")
+        assert (await wrong.message())["type"] == "error"
+    for message, code in (
+        ("{", 4400),
+        ("[]", 4400),
+        ("1", 4400),
+        ({}, 4400),
+        ({"type": 1}, 4400),
+        ({"type": "nope"}, 4400),
+        ({"type": "subscribe"}, 4400),
+        ({"type": "subscribe", "id": "1"}, 4400),
+        ({"type": "subscribe", "id": "1", "payload": "x"}, 4400),
+        ({"type": "subscribe", "id": "1", "payload": {"query": 1}}, 4400),
+        ({"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "variables": []}}, 4400),
+        ({"type": "complete"}, 4400),
+        ({"type": "connection_init"}, 4429),
+    ):
+        async with api.socket() as socket:
+            await socket.send(message)
+            assert await socket.close_code() == code, message
+    async with api.socket(begun=False) as socket:
+        await socket.send({"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }"}})
+        assert await socket.close_code() == 4401
+
+
+async def test_completed_subscription_sends_no_more(api: Api) -> None:
+    """A client that has enough of one operation goes on with others on the same socket."""
+    async with api.socket() as socket:
+        await socket.subscribe("subscription { runEvents { __typename } }")
+        await socket.send({"id": "1", "type": "complete"})
+        query = await socket.subscribe("{ __typename }")
+        assert (await query.message())["payload"] == {"data": {"__typename": "Query"}}
+
+
+async def test_root_tells_where_to_look(api: Api) -> None:
+    """The bare address answers with the others."""
+    assert (await api.http.get("/")).json() == {
+        "service": "Duetime",
+        "graphql": f"{api.url}/graphql",
+        "rest": f"{api.url}/api/v1/tasks",
+        "health": f"{api.url}/health",
+    }
