@@ -15,6 +15,8 @@ from sqlalchemy.sql.expression import SQLColumnExpression
 
 from db.storable import is_storable
 
+MAX_OFFSET = 2**63 - 1
+
 COUNT_CAP = 10_000
 """Counting further would cost more than the answer is worth: 330 ms over 10 million rows."""
 
@@ -125,3 +127,8 @@ def containing(column: SQLColumnExpression[str], text: str | None) -> list[Condi
     if text is None:
         return []
     return [column.icontains(text, autoescape=True)] if is_storable(text) else [false()]
+
+
+def offset(page: int, limit: int) -> int:
+    """How many rows come before a page counted from 1; what a bigint cannot hold is beyond every list anyway."""
+    return min((page - 1) * limit, MAX_OFFSET)

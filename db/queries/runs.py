@@ -122,6 +122,6 @@ async def results_by_number(session: AsyncSession, *, task_id: UUID, page: int, 
     """A page counted from 1 of the task's finished runs that began an attempt, newest start first, and their number."""
     its = (col(Run.task_id) == task_id, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
     newest_first = select(Run).where(*its).order_by(col(Run.run_at).desc(), col(Run.id).desc())
-    found = await session.scalars(newest_first.offset((page - 1) * limit).limit(limit))
+    found = await session.scalars(newest_first.offset(keyset.offset(page, limit)).limit(limit))
     total = await session.scalar(select(func.count()).select_from(Run).where(*its))
     return list(found), total or 0

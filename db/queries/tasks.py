@@ -113,6 +113,6 @@ async def page_by_number(session: AsyncSession, wanted: TaskFilter, *, page: int
     """A page counted from 1, newest first, and how many tasks there are in all; both as of one moment."""
     order = ORDERS[TaskOrder.CREATED_AT_DESC]
     statement = select(Task).where(*conditions(wanted)).order_by(*order.sorting(backward=False))
-    found = await session.scalars(statement.offset((page - 1) * limit).limit(limit))
+    found = await session.scalars(statement.offset(keyset.offset(page, limit)).limit(limit))
     total = await session.scalar(select(func.count()).select_from(Task).where(*conditions(wanted)))
     return list(found), total or 0
