@@ -53,21 +53,25 @@ async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: as
         executor = Executor(engine=engine, queue=queue, caller=caller, lease=lease, clock=clock, slots=jobs.slots)
         sweeper = Sweeper(engine=engine, executor=executor, lease=lease, clock=clock)
         running = asyncio.create_task(executor.run())
-        waking = [asyncio.create_task(sweeper.run()), asyncio.create_task(keep_arq(jobs.redis, executor, sweeper))]
+        sweeping = asyncio.create_task(sweeper.run())
+        enough = asyncio.Event()
+        waking = asyncio.create_task(keep_arq(jobs.redis, executor, sweeper, enough=enough))
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([running, *waking, stopping], return_when=asyncio.FIRST_COMPLETED)
-            await end(*waking)
+            await asyncio.wait([running, sweeping, waking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            enough.set()
+            await waking
+            await end(sweeping)
             if not running.done():
                 await executor.stop(grace=jobs.grace)
         finally:
-            await end(stopping, *waking, running)
+            await end(stopping, sweeping, waking, running)
 
 
 async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancels tasks and waits for them. Raises what one of them had failed with.
 
-    It asks again, since a cancellation can be lost: redis's client may swallow one, and arq then polls on.
+    It asks again, since a cancellation can be lost: redis's client swallows one now and then, and arq polls on.
     """
     while waiting := [task for task in tasks if not task.done()]:
         for task in waiting:
@@ -93,9 +97,13 @@ async def sweep(ctx: dict[Any, Any]) -> None:
     await sweeper.sweep()
 
 
-async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper) -> None:
-    """Runs arq for ever. Its worker ends when Redis is away for a moment, so it is started again and again."""
-    while True:
+async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper, *, enough: asyncio.Event) -> None:
+    """Runs arq until it is `enough`. Its worker ends when Redis is away for a moment, so it is started again and again.
+
+    It is not to be cancelled, for then arq's connections would stay open.
+    """
+    asked = asyncio.create_task(enough.wait())
+    while not asked.done():
         worker = Worker(
             functions=[func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES)],
             # Neither a result nor a job id: both would keep a job that recurs each second from being enqueued again.
@@ -113,12 +121,12 @@ async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper) -> None
             job_serializer=encode,
             job_deserializer=json.loads,
         )
+        working = asyncio.create_task(worker.async_run())
+        await asyncio.wait([working, asked], return_when=asyncio.FIRST_COMPLETED)
         try:
-            await worker.async_run()
+            await end(working)
         except AWAY as error:
             logger.warning("Lost the way to Redis; trying again. action=redis_lost error=%s", error)
-        finally:
-            with suppress(*AWAY):
-                # In a task of its own: in a cancelled one Python 3.11.2 takes redis's timeouts for the cancellation.
-                await asyncio.create_task(worker.close())
-        await asyncio.sleep(PAUSE.total_seconds())
+        with suppress(*AWAY):
+            await worker.close()
+        await asyncio.wait([asked], timeout=PAUSE.total_seconds())

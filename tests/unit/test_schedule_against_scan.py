@@ -84,7 +84,7 @@ def test_counts_and_the_latest_agree_with_iteration(
     inside = [instant for instant in walked if first <= instant < before]
 
     assert count_between(trigger, first, before) == len(inside)
-    latest = latest_at_or_before(trigger, before - SECOND, after=first - SECOND)
+    latest = latest_at_or_before(trigger, before - timedelta.resolution, after=first - timedelta.resolution)
     assert latest == (inside[-1] if inside else None)
 
 
