@@ -127,6 +127,11 @@ async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper, *, enou
             await end(working)
         except AWAY as error:
             logger.warning("Lost the way to Redis; trying again. action=redis_lost error=%s", error)
+        # arq's own end would stop at the first job that is cancelled, and leave its connections open.
+        for job in worker.tasks.values():
+            job.cancel()
+        await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+        worker.tasks.clear()
         with suppress(*AWAY):
             await worker.close()
         await asyncio.wait([asked], timeout=PAUSE.total_seconds())
