@@ -40,6 +40,11 @@ def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngi
     )
 
 
+def in_one_trip(engine: AsyncEngine) -> AsyncEngine:
+    """The same pool, for transactions of one statement: one round trip instead of three, and locks held no longer."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def is_refusal_of_data(error: BaseException) -> bool:
     """Whether the database refused a value (out of range, not text, against a constraint): trying again is vain."""
     cause = getattr(error, "orig", error)

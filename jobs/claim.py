@@ -16,10 +16,9 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.statements import claims, events
+from db.statements import claims
 from db.statements.claims import Move, NewRun
-from db.statements.events import NewEvent
-from db.states import OverlapPolicy, RunEventType, RunState, TaskStatus, TriggerType
+from db.states import OverlapPolicy, RunState, TaskStatus, TriggerType
 from jobs import schedule
 from jobs.http_call import Action
 from jobs.outcome import Attempt
@@ -35,12 +34,6 @@ LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 RECENT = timedelta(minutes=1)
 """How far back the claims on the hot path look; what is older is left to the sweep."""
 
-EVENT_OF_STATE = {
-    RunState.RUNNING: RunEventType.STARTED,
-    RunState.SKIPPED: RunEventType.SKIPPED,
-    RunState.FAILED: RunEventType.FAILED,
-}
-
 
 @dataclass(slots=True)
 class Claimed:
@@ -51,7 +44,8 @@ class Claimed:
     """When the claimed tasks are due again."""
     left: bool = False
     """Whether something that is due may have been left for want of a slot."""
-    events: list[NewEvent] = field(default_factory=list)
+    any: bool = False
+    """Whether anything was due."""
 
 
 class Plan(NamedTuple):
@@ -61,11 +55,10 @@ class Plan(NamedTuple):
     move: Move
 
 
-def plan(row: Row[Any], trigger: Trigger, *, now: datetime, unfinished: bool) -> Plan:
+def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
     """Decides which instant of a due task runs now, and which one is next.
 
     When later instants are due as well, after downtime say, the last of them runs and stands for those before it.
-    A task that must not overlap itself skips the instant while an earlier run is unfinished.
     """
     instant, missed = row.next_run, 0
     following = schedule.next_instant(trigger, instant)
@@ -73,26 +66,24 @@ def plan(row: Row[Any], trigger: Trigger, *, now: datetime, unfinished: bool) ->
         instant = newest_due(trigger, row.next_run, task_id=row.id, now=now)
         missed = schedule.count_between(trigger, row.next_run, instant)
         following = schedule.next_instant(trigger, instant)
-    skipped = unfinished and row.overlap != OverlapPolicy.ALLOW
     one_off = row.trigger_type == TriggerType.ONE_OFF
     return Plan(
         run=NewRun(
             id=scheduled_run_id(row.id, instant),
             task_id=row.id,
             task_version=row.version,
-            state=RunState.SKIPPED if skipped else RunState.RUNNING,
+            exclusive=row.overlap != OverlapPolicy.ALLOW,
             scheduled_for=instant,
             due_at=schedule.due_at(trigger, instant, task_id=row.id),
             missed_count=missed,
             missed_since=row.next_run if missed else None,
-            error_message="skipped: an earlier run of this task was unfinished" if skipped else None,
         ),
         move=Move(
             task_id=row.id,
             next_run=following,
             due_at=None if following is None else schedule.due_at(trigger, following, task_id=row.id),
             # A one-off is completed by the end of its run; any other task once it has no instant left.
-            status=TaskStatus.COMPLETED if following is None and (skipped or not one_off) else TaskStatus.SCHEDULED,
+            status=TaskStatus.COMPLETED if following is None and not one_off else TaskStatus.SCHEDULED,
         ),
     )
 
@@ -114,7 +105,7 @@ def unplannable(row: Row[Any], *, error: Exception) -> Plan:
             id=scheduled_run_id(row.id, row.next_run),
             task_id=row.id,
             task_version=row.version,
-            state=RunState.FAILED,
+            exclusive=False,
             scheduled_for=row.next_run,
             due_at=row.due_at,
             error_message=f"the task's schedule cannot be computed: {error}",
@@ -123,10 +114,10 @@ def unplannable(row: Row[Any], *, error: Exception) -> Plan:
     )
 
 
-def plan_or_fail(row: Row[Any], *, now: datetime, unfinished: bool) -> Plan:
+def plan_or_fail(row: Row[Any], *, now: datetime) -> Plan:
     """`plan`, such that one broken task (carried over from elsewhere, say) cannot hold up its whole batch."""
     try:
-        return plan(row, trigger_of(row), now=now, unfinished=unfinished)
+        return plan(row, trigger_of(row), now=now)
     except (ValueError, ArithmeticError, LookupError) as error:
         logger.exception("A task's schedule cannot be computed. action=unplannable task=%s", row.id)
         return unplannable(row, error=error)
@@ -187,84 +178,53 @@ async def claim(
         excluded = slots.saturated_hosts
         due = await claims.lock_due_tasks(connection, now=now, since=since, hosts_excluded=excluded, limit=limit)
         tasks = fitting(due, slots=slots, begun=begun)
-        claimed = await start_runs(connection, tasks, worker_id=worker_id, now=now)
-        room = limit - len(due)
-        retries: Sequence[Row[Any]] = []
-        if room > 0:
-            retries = await claims.lock_due_retries(connection, now=now, hosts_excluded=excluded, limit=room)
-            await start_retries(
-                connection,
-                fitting(retries, slots=slots, begun=begun),
-                worker_id=worker_id,
-                now=now,
-                claimed=claimed,
-            )
-        claimed.left = bool(excluded) or begun.total() < len(due) + len(retries) or len(due) + len(retries) >= limit
-        await events.append(connection, at=now, events=claimed.events)
+        waiting: Sequence[Row[Any]] = []
+        if (room := limit - len(due)) > 0:
+            waiting = await claims.lock_due_retries(connection, now=now, hosts_excluded=excluded, limit=room)
+        retries = fitting(waiting, slots=slots, begun=begun)
+        found = len(due) + len(waiting)
+        claimed = Claimed(any=bool(begun), left=bool(excluded) or begun.total() < found or found >= limit)
+        if tasks:
+            await start_runs(connection, tasks, worker_id=worker_id, now=now, claimed=claimed)
+        if retries:
+            await start_retries(connection, retries, worker_id=worker_id, now=now, claimed=claimed)
     return claimed
 
 
 async def start_runs(
-    connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime
-) -> Claimed:
+    connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
+) -> None:
     """Makes the runs of tasks that this transaction has locked, and moves the tasks on."""
-    claimed = Claimed()
-    if not rows:
-        return claimed
-    judged = [row.id for row in rows if row.overlap != OverlapPolicy.ALLOW]
-    unfinished = await claims.unfinished(connection, task_ids=judged) if judged else set()
-    plans = [plan_or_fail(row, now=now, unfinished=row.id in unfinished) for row in rows]
-    await claims.move_tasks(connection, moves=[plan.move for plan in plans])
-    new = await claims.insert_runs(connection, runs=[plan.run for plan in plans], worker_id=worker_id, now=now)
-    for row, planned in zip(rows, plans, strict=True):
-        run = planned.run
-        if planned.move.due_at is not None:
-            claimed.next_due.append(planned.move.due_at)
-        if run.id not in new:
-            continue
-        running = run.state is RunState.RUNNING
-        if running:
+    plans = [plan_or_fail(row, now=now) for row in rows]
+    states = await claims.start_runs(
+        connection,
+        runs=[planned.run for planned in plans],
+        moves=[planned.move for planned in plans],
+        worker_id=worker_id,
+        now=now,
+    )
+    for row, (run, move) in zip(rows, plans, strict=True):
+        if move.due_at is not None:
+            claimed.next_due.append(move.due_at)
+        if states.get(run.id) is RunState.RUNNING:
             claimed.attempts.append(
                 attempt_of(row, run_id=run.id, task_id=row.id, epoch=1, number=1, instant=run.scheduled_for)
             )
-        claimed.events.append(
-            NewEvent(
-                type=EVENT_OF_STATE[run.state],
-                task_id=row.id,
-                run_id=run.id,
-                state=run.state,
-                attempt=1 if running else 0,
-                error_message=run.error_message,
-            )
-        )
-    return claimed
 
 
 async def start_retries(
     connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
 ) -> None:
     """Begins the next attempt of waiting runs that this transaction has locked."""
-    if not rows:
-        return
     await claims.start_retries(connection, run_ids=[row.run_id for row in rows], worker_id=worker_id, now=now)
-    for row in rows:
-        number = row.attempt + 1
-        claimed.attempts.append(
-            attempt_of(
-                row,
-                run_id=row.run_id,
-                task_id=row.task_id,
-                epoch=row.epoch + 1,
-                number=number,
-                instant=row.scheduled_for,
-            )
+    claimed.attempts.extend(
+        attempt_of(
+            row,
+            run_id=row.run_id,
+            task_id=row.task_id,
+            epoch=row.epoch + 1,
+            number=row.attempt + 1,
+            instant=row.scheduled_for,
         )
-        claimed.events.append(
-            NewEvent(
-                type=RunEventType.STARTED,
-                task_id=row.task_id,
-                run_id=row.run_id,
-                state=RunState.RUNNING,
-                attempt=number,
-            )
-        )
+        for row in rows
+    )

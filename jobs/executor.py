@@ -16,8 +16,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY
-from db.statements import claims
+from db.engine import AWAY, in_one_trip
+from db.statements import claims, leases
 from db.statements.finishes import Finish
 from jobs.announcer import Announcer
 from jobs.claim import LONG_AGO, RECENT, claim
@@ -26,7 +26,6 @@ from jobs.http_call import HttpCaller
 from jobs.lease import Lease
 from jobs.outcome import Attempt, finish_of
 from jobs.queue import Queue, bucket_start
-from jobs.rescue import give_back
 from jobs.slots import Slots
 from jobs.writer import ResultWriter
 
@@ -91,7 +90,7 @@ class Executor:
             await self._clock.wait_until(min(look_at, end))
 
     async def _next_due(self, *, since: datetime, before: datetime) -> datetime | None:
-        async with self._engine.connect() as connection:
+        async with in_one_trip(self._engine).connect() as connection:
             return await claims.next_due(
                 connection, since=since, before=before, hosts_excluded=self._slots.saturated_hosts
             )
@@ -125,8 +124,8 @@ class Executor:
                     self._unsure = True
                     raise
                 await self._begin_all(claimed.attempts)
-                self.announcer.say(due=claimed.next_due, events=bool(claimed.events))
-                if not claimed.left or not claimed.events:
+                self.announcer.say(due=claimed.next_due, events=claimed.any)
+                if not claimed.left or not claimed.any:
                     self._behind_since = since if claimed.left else None
                     return
 
@@ -207,9 +206,10 @@ class Executor:
 
     async def _give_back(self, *, reason: str) -> None:
         now = self._clock.now()
-        count = await give_back(
-            self._engine, worker_id=self._lease.worker_id, run_ids_kept=self._in_flight, now=now, reason=reason
-        )
+        async with self._engine.begin() as connection:
+            count = await leases.give_back(
+                connection, worker_id=self._lease.worker_id, run_ids_kept=self._in_flight, now=now, reason=reason
+            )
         if count:
             logger.warning("Gave attempts back: %s. action=attempts_given_back count=%d", reason, count)
             self.announcer.say(due=[now], events=True)

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY
+from db.engine import AWAY, in_one_trip
 from db.statements import leases
 from jobs.clock import Clock
 
@@ -27,7 +27,7 @@ class Lease:
 
     def __init__(self, *, engine: AsyncEngine, clock: Clock, slots: int) -> None:
         self.worker_id: UUID = uuid4()
-        self._engine = engine
+        self._engine = in_one_trip(engine)
         self._clock = clock
         self._slots = slots
         self._renewed: float | None = None
@@ -56,7 +56,7 @@ class Lease:
         if not self.held:
             self._unbroken_since = None
         try:
-            async with asyncio.timeout(leases.LEASE.total_seconds()), self._engine.begin() as connection:
+            async with asyncio.timeout(leases.LEASE.total_seconds()), self._engine.connect() as connection:
                 asked_at = datetime.now(UTC)
                 theirs = await leases.renew(
                     connection,
@@ -84,7 +84,7 @@ class Lease:
 
     async def retire(self) -> None:
         """Ends the lease of a worker that holds no run any more."""
-        async with self._engine.begin() as connection:
+        async with self._engine.connect() as connection:
             await leases.retire(connection, worker_id=self.worker_id)
 
 

@@ -10,18 +10,18 @@ from datetime import date, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY, is_refusal_of_data
+from db.engine import AWAY, in_one_trip, is_refusal_of_data
 from db.statements import claims, leases, partitions
 from jobs.clock import Clock
 from jobs.executor import Executor
 from jobs.lease import Lease, monotonic
 from jobs.queue import HORIZON
-from jobs.rescue import rescue_lost
 
 logger = logging.getLogger(__name__)
 
 OVERDUE = timedelta(seconds=2)
 LOOK_EVERY = timedelta(milliseconds=500)
+RESCUED_AT_ONCE = 500
 
 
 class Sweeper:
@@ -61,24 +61,29 @@ class Sweeper:
 
     async def _announce_near(self) -> None:
         now = self._clock.now()
-        async with self._engine.connect() as connection:
+        async with in_one_trip(self._engine).connect() as connection:
             near = await claims.near(connection, now=now, until=now + HORIZON)
         self._executor.announcer.say(due=near)
 
     async def _rescue(self) -> None:
-        now = self._clock.now()
-        count = await rescue_lost(self._engine, now=now)
-        if count:
-            logger.warning("Rescued the attempts of lost workers. action=rescued count=%d", count)
+        now, total = self._clock.now(), 0
+        while True:
+            async with self._engine.begin() as connection:
+                count = await leases.rescue(connection, now=now, limit=RESCUED_AT_ONCE)
+            total += count
+            if count < RESCUED_AT_ONCE:
+                break
+        if total:
+            logger.warning("Rescued the attempts of lost workers. action=rescued count=%d", total)
             self._executor.announcer.say(due=[now], events=True)
-        async with self._engine.begin() as connection:
+        async with in_one_trip(self._engine).connect() as connection:
             await leases.forget_lost_workers(connection)
 
     async def _make_partitions(self) -> None:
         today = self._clock.now().date()
         if self._partitions_made_on == today:
             return
-        async with self._engine.connect() as connection:
+        async with in_one_trip(self._engine).connect() as connection:
             missing = await partitions.missing(connection, today)
         for day in missing:
             try:

@@ -7,9 +7,8 @@ from datetime import datetime
 from uuid import UUID
 
 from db.models import Task
-from db.statements import cancellation, events
-from db.statements.events import NewEvent
-from db.states import RunEventType, RunState, TaskStatus
+from db.statements import cancellation
+from db.states import TaskStatus
 from jobs import action, schedule, trigger
 from jobs.action import ActionDraft
 from jobs.refusals import InvalidInput, NotFound, Problem
@@ -68,22 +67,7 @@ async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Tas
     task.version += 1
     task.updated_at = now
     await work.session.flush()
-    cancelled = await cancellation.cancel_waiting_runs(work.session, task_id=task_id, now=now)
-    if cancelled:
-        happened = [
-            NewEvent(
-                type=RunEventType.CANCELLED,
-                task_id=run.task_id,
-                run_id=run.id,
-                state=RunState(run.state),
-                attempt=run.attempt,
-                status_code=run.status_code,
-                error_message=run.error_message,
-                duration_ms=run.duration_ms,
-            )
-            for run in cancelled
-        ]
-        await events.append(await work.session.connection(), at=now, events=happened)
+    if await cancellation.cancel_waiting_runs(work.session, task_id=task_id, now=now):
         work.poke()
     return task
 

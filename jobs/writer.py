@@ -1,4 +1,4 @@
-"""Writes how attempts ended, in batches, each in one transaction with its events.
+"""Writes how attempts ended, in batches, each in one statement with its events.
 
 A few milliseconds are waited for more to come; while one batch is being written, the next one gathers.
 """
@@ -11,11 +11,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY, is_refusal_of_data
-from db.statements import events, finishes
-from db.statements.events import NewEvent
-from db.statements.finishes import Finish
-from db.states import RunEventType, RunState
+from db.engine import AWAY, in_one_trip, is_refusal_of_data
+from db.statements.finishes import Finish, finish
 from jobs.clock import Clock
 from jobs.outcome import unwritable
 
@@ -25,12 +22,6 @@ LINGER = timedelta(milliseconds=5)
 BATCH = 100
 PAUSE = timedelta(milliseconds=200)
 """Between two tries to write the same batch while Postgres is away."""
-
-EVENT_OF_STATE = {
-    RunState.SUCCEEDED: RunEventType.SUCCEEDED,
-    RunState.FAILED: RunEventType.FAILED,
-    RunState.RETRYING: RunEventType.ATTEMPT_FAILED,
-}
 
 
 class ResultWriter:
@@ -44,7 +35,7 @@ class ResultWriter:
         worker_id: UUID,
         on_written: Callable[[Sequence[Finish]], None],
     ) -> None:
-        self._engine = engine
+        self._engine = in_one_trip(engine)
         self._clock = clock
         self._worker_id = worker_id
         self._on_written = on_written
@@ -97,27 +88,5 @@ class ResultWriter:
         await self._write([unwritable(batch[0])])
 
     async def _write(self, batch: Sequence[Finish]) -> None:
-        completing = [task_id for finish in batch if (task_id := finish.completes) is not None]
-        async with self._engine.begin() as connection:
-            if completing:
-                await finishes.lock_tasks(connection, ids=completing)
-            rows = await finishes.finish(connection, worker_id=self._worker_id, finishes=batch)
-            if completing:
-                await finishes.complete_one_offs(connection, ids=completing)
-            await events.append(
-                connection,
-                at=self._clock.now(),
-                events=[
-                    NewEvent(
-                        type=EVENT_OF_STATE[RunState(row.state)],
-                        task_id=row.task_id,
-                        run_id=row.id,
-                        state=RunState(row.state),
-                        attempt=row.attempt,
-                        status_code=row.status_code,
-                        error_message=row.error_message,
-                        duration_ms=row.duration_ms,
-                    )
-                    for row in rows
-                ],
-            )
+        async with self._engine.connect() as connection:
+            await finish(connection, worker_id=self._worker_id, finishes=batch, now=self._clock.now())

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.statements.events import recording
 from db.states import RunState, TaskStatus
 
 ACTION = """
@@ -27,37 +28,56 @@ LIMIT :limit
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
-UNFINISHED = text("""
-SELECT DISTINCT task_id FROM task_results WHERE finished_at IS NULL AND task_id = ANY(CAST(:task_ids AS uuid[]))
-""")
-
-MOVE_TASKS = text("""
-UPDATE tasks t SET next_run = m.next_run, due_at = m.due_at, status = m.status
-FROM unnest(
-    CAST(:ids AS uuid[]), CAST(:next_runs AS timestamptz[]), CAST(:due_ats AS timestamptz[]), CAST(:statuses AS text[])
-) AS m (id, next_run, due_at, status)
-WHERE t.id = m.id
-""")
-
-INSERT_RUNS = text("""
-INSERT INTO task_results (
-    id, task_id, task_version, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id, epoch,
-    attempt, attempt_started_at, run_at, finished_at, success, error_message, created_at
+# Whether an earlier run is unfinished is asked here, with the tasks locked, since a statement sees what was committed
+# before it began. The run of a one-off that is skipped was its only one, so that the task is completed.
+START_RUNS = recording("""
+judged AS (
+    SELECT r.*, CASE
+        WHEN r.error_message IS NOT NULL THEN 'failed'
+        WHEN r.exclusive AND EXISTS (
+            SELECT FROM task_results u WHERE u.task_id = r.task_id AND u.finished_at IS NULL
+        ) THEN 'skipped'
+        ELSE 'running' END AS state
+    FROM unnest(
+        CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]),
+        CAST(:exclusives AS boolean[]), CAST(:scheduled_fors AS timestamptz[]), CAST(:run_due_ats AS timestamptz[]),
+        CAST(:missed_counts AS bigint[]), CAST(:missed_sinces AS timestamptz[]), CAST(:error_messages AS text[])
+    ) AS r (id, task_id, task_version, exclusive, scheduled_for, due_at, missed_count, missed_since, error_message)
+),
+moved AS (
+    UPDATE tasks t SET next_run = m.next_run, due_at = m.due_at, status = CASE
+        WHEN t.trigger_type = 'one-off' AND EXISTS (SELECT FROM judged j WHERE j.task_id = m.id AND j.state = 'skipped')
+        THEN 'completed' ELSE m.status END
+    FROM unnest(
+        CAST(:task_ids AS uuid[]), CAST(:next_runs AS timestamptz[]), CAST(:due_ats AS timestamptz[]),
+        CAST(:statuses AS text[])
+    ) AS m (id, next_run, due_at, status)
+    WHERE t.id = m.id
+),
+made AS (
+    INSERT INTO task_results (
+        id, task_id, task_version, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id, epoch,
+        attempt, attempt_started_at, run_at, finished_at, error_message, created_at
+    )
+    SELECT j.id, j.task_id, j.task_version, 'schedule', j.state, j.scheduled_for, j.due_at, j.missed_count,
+           j.missed_since,
+           CASE WHEN j.state = 'running' THEN CAST(:worker_id AS uuid) END, 1,
+           CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
+           CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
+           CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
+           CASE WHEN j.state <> 'running' THEN CAST(:now AS timestamptz) END,
+           CASE j.state WHEN 'skipped' THEN 'skipped: an earlier run of this task was unfinished'
+                        ELSE j.error_message END,
+           CAST(:now AS timestamptz)
+    FROM judged j
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, task_id, state, attempt, error_message
+),
+happened AS (
+    SELECT CASE state WHEN 'running' THEN 'started' ELSE state END AS type, task_id, id AS run_id, state, attempt,
+           CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms
+    FROM made
 )
-SELECT r.id, r.task_id, r.task_version, 'schedule', r.state, r.scheduled_for, r.due_at, r.missed_count, r.missed_since,
-       CASE WHEN r.state = 'running' THEN CAST(:worker_id AS uuid) END, 1,
-       CASE WHEN r.state = 'running' THEN 1 ELSE 0 END,
-       CASE WHEN r.state = 'running' THEN CAST(:now AS timestamptz) END,
-       CASE WHEN r.state = 'running' THEN CAST(:now AS timestamptz) END,
-       CASE WHEN r.state <> 'running' THEN CAST(:now AS timestamptz) END,
-       NULL, r.error_message, :now
-FROM unnest(
-    CAST(:ids AS uuid[]), CAST(:task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:states AS text[]),
-    CAST(:scheduled_fors AS timestamptz[]), CAST(:due_ats AS timestamptz[]), CAST(:missed_counts AS bigint[]),
-    CAST(:missed_sinces AS timestamptz[]), CAST(:error_messages AS text[])
-) AS r (id, task_id, task_version, state, scheduled_for, due_at, missed_count, missed_since, error_message)
-ON CONFLICT (id) DO NOTHING
-RETURNING id
 """)
 
 LOCK_DUE_RETRIES = text(f"""
@@ -69,11 +89,19 @@ LIMIT :limit
 FOR NO KEY UPDATE OF r SKIP LOCKED
 """)
 
-START_RETRIES = text("""
-UPDATE task_results
-SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
-    attempt_started_at = :now, run_at = COALESCE(run_at, :now)
-WHERE id = ANY(CAST(:ids AS uuid[]))
+START_RETRIES = recording("""
+begun AS (
+    UPDATE task_results
+    SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
+        attempt_started_at = CAST(:now AS timestamptz), run_at = COALESCE(run_at, CAST(:now AS timestamptz))
+    WHERE id = ANY(CAST(:run_ids AS uuid[]))
+    RETURNING id, task_id, state, attempt
+),
+happened AS (
+    SELECT 'started' AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code,
+           CAST(NULL AS text) AS error_message, CAST(NULL AS bigint) AS duration_ms
+    FROM begun
+)
 """)
 
 NEXT_DUE = text("""
@@ -96,12 +124,12 @@ GROUP BY floor(extract(epoch FROM due_at) * 10)
 
 
 class NewRun(NamedTuple):
-    """A run for one instant, as its claim makes it: running, or already final."""
+    """A run for one instant: skipped if `exclusive` while an earlier one is unfinished, failed if it has an error."""
 
     id: UUID
     task_id: UUID
     task_version: int
-    state: RunState
+    exclusive: bool
     scheduled_for: datetime
     due_at: datetime
     missed_count: int = 0
@@ -131,46 +159,34 @@ async def lock_due_tasks(
     return found.all()
 
 
-async def unfinished(connection: AsyncConnection, *, task_ids: Sequence[UUID]) -> set[UUID]:
-    """Which of the tasks have a run that is not finished. To be asked once the tasks are locked, not before."""
-    found = await connection.execute(UNFINISHED, {"task_ids": list(task_ids)})
-    return set(found.scalars())
+async def start_runs(
+    connection: AsyncConnection, *, runs: Sequence[NewRun], moves: Sequence[Move], worker_id: UUID, now: datetime
+) -> dict[UUID, RunState]:
+    """Makes the runs of tasks that this transaction has locked, and moves the tasks on. Returns the new runs' states.
 
-
-async def move_tasks(connection: AsyncConnection, *, moves: Sequence[Move]) -> None:
-    """Advances the tasks that this transaction has locked."""
-    await connection.execute(
-        MOVE_TASKS,
+    An instant that has a run already (after a restore, say) gets no second one.
+    """
+    made = await connection.execute(
+        START_RUNS,
         {
-            "ids": [move.task_id for move in moves],
+            "worker_id": worker_id,
+            "now": now,
+            "run_ids": [run.id for run in runs],
+            "run_task_ids": [run.task_id for run in runs],
+            "task_versions": [run.task_version for run in runs],
+            "exclusives": [run.exclusive for run in runs],
+            "scheduled_fors": [run.scheduled_for for run in runs],
+            "run_due_ats": [run.due_at for run in runs],
+            "missed_counts": [run.missed_count for run in runs],
+            "missed_sinces": [run.missed_since for run in runs],
+            "error_messages": [run.error_message for run in runs],
+            "task_ids": [move.task_id for move in moves],
             "next_runs": [move.next_run for move in moves],
             "due_ats": [move.due_at for move in moves],
             "statuses": [move.status for move in moves],
         },
     )
-
-
-async def insert_runs(
-    connection: AsyncConnection, *, runs: Sequence[NewRun], worker_id: UUID, now: datetime
-) -> set[UUID]:
-    """Makes the runs and tells which are new: an instant that already has one (after a restore, say) gets no second."""
-    made = await connection.execute(
-        INSERT_RUNS,
-        {
-            "worker_id": worker_id,
-            "now": now,
-            "ids": [run.id for run in runs],
-            "task_ids": [run.task_id for run in runs],
-            "task_versions": [run.task_version for run in runs],
-            "states": [run.state for run in runs],
-            "scheduled_fors": [run.scheduled_for for run in runs],
-            "due_ats": [run.due_at for run in runs],
-            "missed_counts": [run.missed_count for run in runs],
-            "missed_sinces": [run.missed_since for run in runs],
-            "error_messages": [run.error_message for run in runs],
-        },
-    )
-    return set(made.scalars())
+    return {row.run_id: RunState(row.state) for row in made}
 
 
 async def lock_due_retries(
@@ -187,7 +203,7 @@ async def start_retries(
     connection: AsyncConnection, *, run_ids: Sequence[UUID], worker_id: UUID, now: datetime
 ) -> None:
     """Begins the next attempt of runs that this transaction has locked; epoch and attempt each grow by one."""
-    await connection.execute(START_RETRIES, {"ids": list(run_ids), "worker_id": worker_id, "now": now})
+    await connection.execute(START_RETRIES, {"run_ids": list(run_ids), "worker_id": worker_id, "now": now})
 
 
 async def next_due(

@@ -1,64 +1,27 @@
-"""Appends the events of runs, numbered in the order of commits."""
+"""Records the events of runs in the statement that makes them happen, numbered in the order of commits.
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import NamedTuple
-from uuid import UUID
+The numbers come from a counter of one row, which the statement updates last. Its lock is held until the commit, so
+whoever has seen number n has seen all below it, and there are no gaps; a sequence could promise neither. The lock is
+why the statement ought to be the last of its transaction, or better, the only one.
+"""
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from db.states import RunEventType, RunState
+from sqlalchemy import TextClause, text
 
 
-class NewEvent(NamedTuple):
-    """A transition of a run, not yet numbered. `duration_ms` is of the attempt."""
+def recording(changes: str) -> TextClause:
+    """A statement that carries out `changes`, and returns run_id, task_id, state and attempt of each event.
 
-    type: RunEventType
-    task_id: UUID
-    run_id: UUID
-    state: RunState
-    attempt: int
-    status_code: int | None = None
-    error_message: str | None = None
-    duration_ms: int | None = None
-
-
-APPEND = text("""
-WITH counted AS (
-    UPDATE run_event_counter SET seq = seq + CAST(:count AS bigint) RETURNING seq - CAST(:count AS bigint) AS base
+    `changes` are the parts of a WITH, parted by commas, of which one is called `happened` and has the columns type,
+    task_id, run_id, state, attempt, status_code, error_message and duration_ms (of the attempt). They are put together
+    from constants, never from input; `:now` is the events' instant.
+    """
+    return text(f"""
+WITH {changes}, counted AS (
+    UPDATE run_event_counter SET seq = seq + (SELECT count(*) FROM happened) RETURNING seq
 )
 INSERT INTO run_events (seq, at, type, task_id, run_id, state, attempt, status_code, error_message, duration_ms)
-SELECT counted.base + e.place, :at, e.type, e.task_id, e.run_id, e.state, e.attempt, e.status_code, e.error_message,
-       e.duration_ms
-FROM counted, unnest(
-    CAST(:types AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ids AS uuid[]), CAST(:states AS text[]),
-    CAST(:attempts AS int[]), CAST(:status_codes AS int[]), CAST(:error_messages AS text[]),
-    CAST(:durations_ms AS bigint[])
-) WITH ORDINALITY AS e (type, task_id, run_id, state, attempt, status_code, error_message, duration_ms, place)
+SELECT counted.seq - (SELECT count(*) FROM happened) + row_number() OVER (), CAST(:now AS timestamptz),
+       h.type, h.task_id, h.run_id, h.state, h.attempt, h.status_code, h.error_message, h.duration_ms
+FROM counted, happened h
+RETURNING run_id, task_id, state, attempt
 """)
-
-
-async def append(connection: AsyncConnection, *, at: datetime, events: Sequence[NewEvent]) -> None:
-    """Writes the events of this transaction. It must be its last statement before the commit.
-
-    The counter's row stays locked until then, so that numbers follow the order of commits, without gaps: a reader that
-    has seen number n has seen all below it. A sequence could not promise that.
-    """
-    if not events:
-        return
-    await connection.execute(
-        APPEND,
-        {
-            "at": at,
-            "count": len(events),
-            "types": [event.type for event in events],
-            "task_ids": [event.task_id for event in events],
-            "run_ids": [event.run_id for event in events],
-            "states": [event.state for event in events],
-            "attempts": [event.attempt for event in events],
-            "status_codes": [event.status_code for event in events],
-            "error_messages": [event.error_message for event in events],
-            "durations_ms": [event.duration_ms for event in events],
-        },
-    )

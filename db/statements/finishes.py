@@ -2,42 +2,53 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.statements.events import recording
 from db.states import BodyEncoding, RunState
 
-LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
-
-FINISH = text("""
-UPDATE task_results r
-SET state = f.state, worker_id = NULL, next_attempt_at = f.next_attempt_at, attempt_started_at = f.started_at,
-    run_at = CASE WHEN r.attempt = 1 THEN f.started_at ELSE r.run_at END,
-    finished_at = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.ended_at END,
-    success = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.state = 'succeeded' END,
-    status_code = f.status_code, response_headers = CAST(f.response_headers AS jsonb), response_body = f.response_body,
-    body_encoding = f.body_encoding, body_truncated = f.body_truncated, error_message = f.error_message,
-    duration_ms = f.duration_ms,
-    attempts = r.attempts || jsonb_build_object(
-        'number', r.attempt, 'started_at', f.started_at, 'finished_at', f.ended_at, 'duration_ms', f.duration_ms,
-        'status_code', f.status_code, 'error_message', f.error_message, 'next_attempt_at', f.next_attempt_at)
-FROM unnest(
-    CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
-    CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
-    CAST(:response_headers AS text[]), CAST(:response_bodies AS text[]), CAST(:body_encodings AS text[]),
-    CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[])
-) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
-        body_encoding, body_truncated, error_message, duration_ms)
-WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
-RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms
-""")
-
-COMPLETE_ONE_OFFS = text("""
-UPDATE tasks SET status = 'completed'
-WHERE id = ANY(CAST(:ids AS uuid[])) AND trigger_type = 'one-off' AND status = 'scheduled' AND next_run IS NULL
+# Tasks are locked before their runs, and in the order of their ids, as everything does that changes both: no deadlocks.
+# The lock comes first because the update of the runs waits for the count.
+FINISH = recording("""
+locked AS (
+    SELECT id FROM tasks WHERE id = ANY(CAST(:completing AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+),
+done AS (
+    UPDATE task_results r
+    SET state = f.state, worker_id = NULL, next_attempt_at = f.next_attempt_at, attempt_started_at = f.started_at,
+        run_at = CASE WHEN r.attempt = 1 THEN f.started_at ELSE r.run_at END,
+        finished_at = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.ended_at END,
+        success = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.state = 'succeeded' END,
+        status_code = f.status_code, response_headers = CAST(f.response_headers AS jsonb),
+        response_body = f.response_body, body_encoding = f.body_encoding, body_truncated = f.body_truncated,
+        error_message = f.error_message, duration_ms = f.duration_ms,
+        attempts = r.attempts || jsonb_build_object(
+            'number', r.attempt, 'started_at', f.started_at, 'finished_at', f.ended_at, 'duration_ms', f.duration_ms,
+            'status_code', f.status_code, 'error_message', f.error_message, 'next_attempt_at', f.next_attempt_at)
+    FROM unnest(
+        CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
+        CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
+        CAST(:response_headers AS text[]), CAST(:response_bodies AS text[]), CAST(:body_encodings AS text[]),
+        CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[])
+    ) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
+            body_encoding, body_truncated, error_message, duration_ms)
+    WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
+      AND (SELECT count(*) FROM locked) >= 0
+    RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms
+),
+completed AS (
+    UPDATE tasks t SET status = 'completed'
+    FROM locked l, done d
+    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status = 'scheduled' AND t.next_run IS NULL
+),
+happened AS (
+    SELECT CASE state WHEN 'retrying' THEN 'attempt_failed' ELSE state END AS type, task_id, id AS run_id, state,
+           attempt, status_code, error_message, duration_ms
+    FROM done
+)
 """)
 
 
@@ -66,17 +77,14 @@ class Finish(NamedTuple):
         return self.task_id if self.one_off and self.state is not RunState.RETRYING else None
 
 
-async def lock_tasks(connection: AsyncConnection, *, ids: Sequence[UUID]) -> None:
-    """Locks tasks in the order of their ids, as everything does that also changes their runs: no deadlocks."""
-    await connection.execute(LOCK_TASKS, {"ids": list(ids)})
-
-
-async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish]) -> Sequence[Row[Any]]:
-    """Writes how attempts ended. A run that this worker has lost meanwhile stays as it is, and is not returned."""
-    done = await connection.execute(
+async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish], now: datetime) -> None:
+    """Writes how attempts ended. A run that this worker has lost meanwhile stays as it is."""
+    await connection.execute(
         FINISH,
         {
             "worker_id": worker_id,
+            "now": now,
+            "completing": [task_id for f in finishes if (task_id := f.completes) is not None],
             "run_ids": [f.run_id for f in finishes],
             "epochs": [f.epoch for f in finishes],
             "states": [f.state for f in finishes],
@@ -92,9 +100,3 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
             "durations_ms": [f.duration_ms for f in finishes],
         },
     )
-    return done.all()
-
-
-async def complete_one_offs(connection: AsyncConnection, *, ids: Sequence[UUID]) -> None:
-    """Ends one-off tasks, once the run of their one instant has ended."""
-    await connection.execute(COMPLETE_ONE_OFFS, {"ids": list(ids)})

@@ -3,13 +3,14 @@
 A lease is one row per worker, judged by the database's clock alone.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.statements.events import recording
 
 LEASE = timedelta(seconds=5)
 """A worker that has not renewed for this long has lost its runs."""
@@ -35,22 +36,35 @@ FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 END_ATTEMPTS = """
-UPDATE task_results r
-SET state = CASE WHEN t.on_lost = 'retry' THEN 'retrying' ELSE 'unknown' END,
-    next_attempt_at = CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END,
-    finished_at = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
-    success = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE false END,
-    worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
-    attempts = r.attempts || jsonb_build_object(
-        'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
-        'duration_ms', NULL, 'status_code', NULL, 'error_message', CAST(:reason AS text),
-        'next_attempt_at', CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
-FROM tasks t
-WHERE t.id = r.task_id AND {which}
-RETURNING r.id, r.task_id, r.state, r.attempt, r.error_message, t.trigger_type = 'one-off' AS one_off
+lost AS (
+    UPDATE task_results r
+    SET state = CASE WHEN t.on_lost = 'retry' THEN 'retrying' ELSE 'unknown' END,
+        next_attempt_at = CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END,
+        finished_at = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
+        success = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE false END,
+        worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
+        attempts = r.attempts || jsonb_build_object(
+            'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
+            'duration_ms', NULL, 'status_code', NULL, 'error_message', CAST(:reason AS text),
+            'next_attempt_at', CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
+    FROM tasks t
+    WHERE t.id = r.task_id AND {which}
+    RETURNING r.id, r.task_id, r.state, r.attempt, r.error_message
+),
+completed AS (
+    UPDATE tasks t SET status = 'completed'
+    FROM lost
+    WHERE t.id = lost.task_id AND lost.state = 'unknown'
+      AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.next_run IS NULL
+),
+happened AS (
+    SELECT CASE state WHEN 'unknown' THEN 'unknown' ELSE 'attempt_lost' END AS type, task_id, id AS run_id, state,
+           attempt, CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms
+    FROM lost
+)
 """
 
-RESCUE = text(
+RESCUE = recording(
     END_ATTEMPTS.format(
         which="""
     r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.worker_id IS NOT NULL AND NOT EXISTS (
@@ -69,7 +83,7 @@ ORDER BY t.id
 FOR NO KEY UPDATE
 """)
 
-GIVE_BACK = text(
+GIVE_BACK = recording(
     END_ATTEMPTS.format(which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
 )
 
@@ -103,26 +117,26 @@ async def holds(connection: AsyncConnection, *, host: str, pid: int | None = Non
     return found
 
 
-async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> Sequence[Row[Any]]:
-    """Takes up to `limit` tasks' attempts from workers whose lease has run out, and returns their runs."""
+async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
+    """Ends the attempts of workers whose lease has run out, of up to `limit` tasks, and returns how many."""
     lost = await connection.execute(LOCK_LOST_TASKS, {"lease": LEASE, "limit": limit})
     task_ids = list(lost.scalars())
     if not task_ids:
-        return []
+        return 0
     rescued = await connection.execute(
         RESCUE, {"now": now, "lease": LEASE, "task_ids": task_ids, "reason": "the worker was lost during the attempt"}
     )
-    return rescued.all()
+    return len(rescued.all())
 
 
 async def give_back(
     connection: AsyncConnection, *, worker_id: UUID, run_ids_kept: Collection[UUID], now: datetime, reason: str
-) -> Sequence[Row[Any]]:
-    """Ends the attempts that a living worker holds without carrying them out, all but `run_ids_kept`."""
+) -> int:
+    """Ends the attempts that a living worker holds and does not carry out, all but `run_ids_kept`; tells how many."""
     held = {"worker_id": worker_id, "run_ids_kept": list(run_ids_kept)}
     await connection.execute(LOCK_TASKS_OF_WORKER, held)
     given = await connection.execute(GIVE_BACK, held | {"now": now, "reason": reason})
-    return given.all()
+    return len(given.all())
 
 
 async def retire(connection: AsyncConnection, *, worker_id: UUID) -> None:
