@@ -9,6 +9,7 @@ from Postgres::
 import asyncio
 import logging
 import random
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +34,9 @@ logger = logging.getLogger(__name__)
 
 BATCH = 100
 TURN = 8
+"""How many attempts begin before the loop turns."""
+WRITTEN_WITHIN = timedelta(seconds=5)
+"""How long a stopping worker goes on trying to write what has ended."""
 LOOK_AGAIN = timedelta(milliseconds=10)
 """When to claim again while a due row is locked by another worker, which may yet give it up."""
 
@@ -53,6 +57,8 @@ class Executor:
         self.announcer = Announcer(queue=queue, clock=clock, walk=self.walk)
         self._claiming = asyncio.Lock()
         self._in_flight: dict[UUID, Attempt] = {}
+        self._ready: deque[Attempt] = deque()
+        self._some_ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._stopping = False
@@ -66,9 +72,10 @@ class Executor:
         return self._slots.free == 0
 
     async def run(self) -> None:
-        """Keeps the lease, writes results and announces them, for ever."""
+        """Keeps the lease, begins attempts, writes results and announces them, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lease.keep())
+            group.create_task(self._begin_ready())
             group.create_task(self._writer.run())
             group.create_task(self.announcer.run())
 
@@ -123,25 +130,33 @@ class Executor:
                     # The commit may have arrived although its answer did not.
                     self._unsure = True
                     raise
-                await self._begin_all(claimed.attempts)
+                self._take_on(claimed.attempts)
                 self.announcer.say(due=claimed.next_due, events=claimed.any)
                 if not claimed.left or not claimed.any:
                     self._behind_since = since if claimed.left else None
                     return
 
-    async def _begin_all(self, attempts: Sequence[Attempt]) -> None:
-        """Begins attempts a few at a time, so that between them the loop turns: to answers, and to Postgres.
+    def _take_on(self, attempts: Sequence[Attempt]) -> None:
+        for attempt in attempts:
+            self._slots.take(attempt.host)
+            self._in_flight[attempt.run_id] = attempt
+        self._ready.extend(attempts)
+        if attempts:
+            self._idle.clear()
+            self._some_ready.set()
+
+    async def _begin_ready(self) -> None:
+        """Begins attempts a few at a time, so that between them the loop turns: to answers, and to Postgres. For ever.
 
         A hundred begun at once would also end at once, and the worker would by turns have nothing but calls to make
         and nothing but rows to write.
         """
-        for attempt in attempts:
-            self._slots.take(attempt.host)
-            self._in_flight[attempt.run_id] = attempt
-        self._idle.clear()
-        for start in range(0, len(attempts), TURN):
-            for attempt in attempts[start : start + TURN]:
-                self._spawn(self._carry_out(attempt))
+        while True:
+            await self._some_ready.wait()
+            for _ in range(min(TURN, len(self._ready))):
+                self._spawn(self._carry_out(self._ready.popleft()))
+            if not self._ready:
+                self._some_ready.clear()
             await asyncio.sleep(0)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -217,19 +232,26 @@ class Executor:
     async def stop(self, *, grace: timedelta) -> None:
         """Claims no more, lets attempts end within `grace`, and gives back the rest. `run` must still be running."""
         self._stopping = True
-        self._idle_if_none()
-        try:
-            async with asyncio.timeout(grace.total_seconds()):
-                await self._idle.wait()
-        except TimeoutError:
-            logger.warning("Attempts are broken off. action=attempts_broken_off count=%d", len(self._in_flight))
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._claiming:
-            await self._give_back(reason="the worker stopped during the attempt")
+            self._idle_if_none()
+        if not await self._is_idle(within=grace):
+            logger.warning("Attempts are broken off. action=attempts_broken_off count=%d", len(self._in_flight))
+            while self._ready:
+                self._let_go(self._ready.popleft().run_id)
+            for task in self._tasks:
+                task.cancel()
+            # What is still in this worker's hands then has ended, and waits to be written.
+            await self._is_idle(within=WRITTEN_WITHIN)
+        await self._give_back(reason="the worker stopped during the attempt")
         await self._lease.retire()
         await self._queue.poke()
+
+    async def _is_idle(self, *, within: timedelta) -> bool:
+        try:
+            async with asyncio.timeout(within.total_seconds()):
+                return await self._idle.wait()
+        except TimeoutError:
+            return False
 
 
 def headers_of(attempt: Attempt) -> dict[str, str]:

@@ -144,6 +144,8 @@ def build_request(action: Action, *, headers: Mapping[str, str]) -> httpx.Reques
     content = b"" if action.payload is None else action.payload.encode()
     url = httpx.URL(action.url) if action.redirects else SOME_URL
     request = httpx.Request(action.method, url, headers=list(merged.values()), stream=httpx.ByteStream(content))
+    # Said, since httpx would find it out anew for each request, by trying.
+    request.headers.encoding = "utf-8"
     if not action.redirects:
         request.url = SavedUrl(action.url)
     request.read()
@@ -178,9 +180,10 @@ def readable(body: bytes, response: httpx.Response, *, truncated: bool) -> tuple
     """The body as text, with what is not valid replaced; or as Base64 when it is not text and does not say it is."""
     if not body:
         return None, BodyEncoding.UTF8
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = response.headers.get("content-type", "").lower()
+    kind = content_type.partition(";")[0].strip()
     says_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript", "x-www-form-urlencoded"))
-    charset = response.charset_encoding if says_text else None
+    charset = response.charset_encoding if says_text and "charset" in content_type else None
     # A body that was cut may end within a character, which is no fault of its encoding.
     try:
         text = codecs.getincrementaldecoder(charset or "utf-8")().decode(body, final=not truncated)

@@ -44,7 +44,7 @@ class JobsSettings(BaseSettings):
 
     redis_url: str | None = Field(default=None, validation_alias="REDIS_URL", repr=False, description=SHAPE)
     slots: int = Field(
-        default=400, ge=2, le=1000, description="a whole number from 2 to 1000: attempts that one worker makes at once"
+        default=600, ge=2, le=1000, description="a whole number from 2 to 1000: attempts that one worker makes at once"
     )
     grace_seconds: float = Field(
         default=25,

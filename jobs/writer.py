@@ -19,6 +19,9 @@ from jobs.outcome import unwritable
 logger = logging.getLogger(__name__)
 
 LINGER = timedelta(milliseconds=5)
+LINGERS = 5
+MANY = 5
+"""So many ended attempts within one `LINGER` make it worth to wait for the next, up to `LINGERS` times."""
 BATCH = 100
 PAUSE = timedelta(milliseconds=200)
 """Between two tries to write the same batch while Postgres is away."""
@@ -51,13 +54,22 @@ class ResultWriter:
         """Writes for ever."""
         while True:
             await self._some.wait()
-            if len(self._waiting) < BATCH:
-                await asyncio.sleep(LINGER.total_seconds())
+            await self._gather()
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             if not self._waiting:
                 self._some.clear()
             await self._write_surely(batch)
             self._on_written(batch)
+
+    async def _gather(self) -> None:
+        """Waits a moment for more to come, and on for as long as many come."""
+        for _ in range(LINGERS):
+            before = len(self._waiting)
+            if before >= BATCH:
+                return
+            await asyncio.sleep(LINGER.total_seconds())
+            if len(self._waiting) - before < MANY:
+                return
 
     async def _write_surely(self, batch: Sequence[Finish]) -> None:
         """Writes a batch whatever happens to the database meanwhile.

@@ -53,6 +53,7 @@ moved AS (
         CAST(:statuses AS text[])
     ) AS m (id, next_run, due_at, status)
     WHERE t.id = m.id
+    RETURNING t.id
 ),
 made AS (
     INSERT INTO task_results (
@@ -76,7 +77,7 @@ made AS (
 happened AS (
     SELECT CASE state WHEN 'running' THEN 'started' ELSE state END AS type, task_id, id AS run_id, state, attempt,
            CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms
-    FROM made
+    FROM made WHERE (SELECT count(*) FROM moved) >= 0
 )
 """)
 

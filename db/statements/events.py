@@ -12,8 +12,9 @@ def recording(changes: str) -> TextClause:
     """A statement that carries out `changes`, and returns run_id, task_id, state and attempt of each event.
 
     `changes` are the parts of a WITH, parted by commas, of which one is called `happened` and has the columns type,
-    task_id, run_id, state, attempt, status_code, error_message and duration_ms (of the attempt). They are put together
-    from constants, never from input; `:now` is the events' instant.
+    task_id, run_id, state, attempt, status_code, error_message and duration_ms (of the attempt). It has to count what
+    the other parts return: a part that nothing asks for runs at the end, when the counter is locked already. `:now` is
+    the events' instant. The parts are constants, never input.
     """
     return text(f"""
 WITH {changes}, counted AS (

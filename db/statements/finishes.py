@@ -42,12 +42,13 @@ done AS (
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM locked l, done d
-    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status = 'scheduled' AND t.next_run IS NULL
+    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status = 'scheduled' AND t.due_at IS NULL
+    RETURNING t.id
 ),
 happened AS (
     SELECT CASE state WHEN 'retrying' THEN 'attempt_failed' ELSE state END AS type, task_id, id AS run_id, state,
            attempt, status_code, error_message, duration_ms
-    FROM done
+    FROM done WHERE (SELECT count(*) FROM completed) >= 0
 )
 """)
 

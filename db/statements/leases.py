@@ -55,12 +55,13 @@ completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM lost
     WHERE t.id = lost.task_id AND lost.state = 'unknown'
-      AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.next_run IS NULL
+      AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.due_at IS NULL
+    RETURNING t.id
 ),
 happened AS (
     SELECT CASE state WHEN 'unknown' THEN 'unknown' ELSE 'attempt_lost' END AS type, task_id, id AS run_id, state,
            attempt, CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms
-    FROM lost
+    FROM lost WHERE (SELECT count(*) FROM completed) >= 0
 )
 """
 

@@ -138,7 +138,7 @@ def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert not read(DatabaseSettings).is_named
     assert read(JobsSettings).redis_url is None
-    assert read(JobsSettings).slots == 400
+    assert read(JobsSettings).slots == 600
     assert read(ApiSettings).port == 8080
 
 
