@@ -33,6 +33,8 @@ def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngi
                 "timezone": "UTC",
                 # Statements are short; compiling one that touches many partitions took longer than running it.
                 "jit": "off",
+                # And none of them gains from being planned anew for its values, which took longer too.
+                "plan_cache_mode": "force_generic_plan",
                 "statement_timeout": str(int(STATEMENT_TIMEOUT.total_seconds() * 1000)),
                 "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
             },

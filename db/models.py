@@ -149,6 +149,9 @@ class Run(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid4, primary_key=True)
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False)
     task_version: int = Field(default=1, sa_column_kwargs=default(1))
+    host: str = Field(
+        default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's, when it was made"
+    )
     cause: RunCause = Field(default=RunCause.SCHEDULE, sa_type=stored(RunCause), sa_column_kwargs=default("schedule"))
     state: RunState = Field(sa_type=stored(RunState))
     scheduled_for: datetime = Field(sa_type=INSTANT)

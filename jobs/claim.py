@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.engine import in_one_trip
 from db.statements import claims
 from db.statements.claims import Move, NewRun
 from db.states import OverlapPolicy, RunState, TaskStatus, TriggerType
@@ -72,6 +73,7 @@ def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
             id=scheduled_run_id(row.id, instant),
             task_id=row.id,
             task_version=row.version,
+            host=row.host,
             exclusive=row.overlap != OverlapPolicy.ALLOW,
             scheduled_for=instant,
             due_at=schedule.due_at(trigger, instant, task_id=row.id),
@@ -105,6 +107,7 @@ def unplannable(row: Row[Any], *, error: Exception) -> Plan:
             id=scheduled_run_id(row.id, row.next_run),
             task_id=row.id,
             task_version=row.version,
+            host=row.host,
             exclusive=False,
             scheduled_for=row.next_run,
             due_at=row.due_at,
@@ -166,26 +169,35 @@ def fitting(rows: Sequence[Row[Any]], *, slots: Slots, begun: Counter[str]) -> l
     return fit
 
 
-async def claim(
+async def claim_tasks(
     engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, since: datetime, limit: int
 ) -> Claimed:
-    """Takes up to `limit` due tasks and waiting retries, as far as their hosts have slots.
+    """Takes up to `limit` due tasks, as far as their hosts have slots. The caller takes those slots.
 
-    The caller takes those slots. When this raises, the commit may have arrived all the same.
+    When this raises, the commit may have arrived all the same.
     """
     begun: Counter[str] = Counter()
     async with engine.begin() as connection:
         excluded = slots.saturated_hosts
         due = await claims.lock_due_tasks(connection, now=now, since=since, hosts_excluded=excluded, limit=limit)
         tasks = fitting(due, slots=slots, begun=begun)
-        waiting: Sequence[Row[Any]] = []
-        if (room := limit - len(due)) > 0:
-            waiting = await claims.lock_due_retries(connection, now=now, hosts_excluded=excluded, limit=room)
-        retries = fitting(waiting, slots=slots, begun=begun)
-        found = len(due) + len(waiting)
-        claimed = Claimed(any=bool(begun), left=bool(excluded) or begun.total() < found or found >= limit)
+        claimed = Claimed(any=bool(tasks), left=bool(excluded) or len(tasks) < len(due) or len(due) >= limit)
         if tasks:
             await start_runs(connection, tasks, worker_id=worker_id, now=now, claimed=claimed)
+    return claimed
+
+
+async def claim_retries(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int) -> Claimed:
+    """Takes up to `limit` waiting runs whose next attempt is due, likewise. That there is none is soon told."""
+    excluded = slots.saturated_hosts
+    async with in_one_trip(engine).connect() as connection:
+        if not await claims.retry_is_due(connection, now=now, hosts_excluded=excluded):
+            return Claimed(left=bool(excluded))
+    begun: Counter[str] = Counter()
+    async with engine.begin() as connection:
+        due = await claims.lock_due_retries(connection, now=now, hosts_excluded=excluded, limit=limit)
+        retries = fitting(due, slots=slots, begun=begun)
+        claimed = Claimed(any=bool(retries), left=bool(excluded) or len(retries) < len(due) or len(due) >= limit)
         if retries:
             await start_retries(connection, retries, worker_id=worker_id, now=now, claimed=claimed)
     return claimed

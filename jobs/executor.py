@@ -12,6 +12,7 @@ import random
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from db.engine import AWAY, in_one_trip
 from db.statements import claims, leases
 from db.statements.finishes import Finish
 from jobs.announcer import Announcer
-from jobs.claim import LONG_AGO, RECENT, claim
+from jobs.claim import LONG_AGO, RECENT, claim_retries, claim_tasks
 from jobs.clock import Clock
 from jobs.http_call import HttpCaller
 from jobs.lease import Lease
@@ -110,31 +111,39 @@ class Executor:
         """
         async with self._claiming:
             since = LONG_AGO if everything or self._behind_since == LONG_AGO else self._clock.now() - RECENT
-            while not self._stopping and self._lease.held:
-                limit = min(self._slots.free, BATCH)
-                if not limit:
+            more = True
+            while more and not self._stopping and self._lease.held:
+                if self.full:
                     if bucket is not None and self._behind_since is None:
                         await self._queue.wake_another(bucket)
                     self._behind_since = since
                     return
-                try:
-                    claimed = await claim(
-                        self._engine,
-                        worker_id=self._lease.worker_id,
-                        slots=self._slots,
-                        now=self._clock.now(),
-                        since=since,
-                        limit=limit,
-                    )
-                except BaseException:
-                    # The commit may have arrived although its answer did not.
-                    self._unsure = True
-                    raise
-                self._take_on(claimed.attempts)
-                self.announcer.say(due=claimed.next_due, events=claimed.any)
-                if not claimed.left or not claimed.any:
-                    self._behind_since = since if claimed.left else None
-                    return
+                more = await self._claim_once(since)
+
+    async def _claim_once(self, since: datetime) -> bool:
+        """Claims a batch, and tells whether there may be more for which there are slots."""
+        left = anything = False
+        for kind in (partial(claim_tasks, since=since), claim_retries):
+            limit = min(self._slots.free, BATCH)
+            if not limit:
+                return True
+            try:
+                claimed = await kind(
+                    self._engine,
+                    worker_id=self._lease.worker_id,
+                    slots=self._slots,
+                    now=self._clock.now(),
+                    limit=limit,
+                )
+            except BaseException:
+                # The commit may have arrived although its answer did not.
+                self._unsure = True
+                raise
+            self._take_on(claimed.attempts)
+            self.announcer.say(due=claimed.next_due, events=claimed.any)
+            left, anything = left or claimed.left, anything or claimed.any
+        self._behind_since = since if left else None
+        return left and anything
 
     def _take_on(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:

@@ -39,10 +39,11 @@ judged AS (
         ) THEN 'skipped'
         ELSE 'running' END AS state
     FROM unnest(
-        CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]),
+        CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:hosts AS text[]),
         CAST(:exclusives AS boolean[]), CAST(:scheduled_fors AS timestamptz[]), CAST(:run_due_ats AS timestamptz[]),
         CAST(:missed_counts AS bigint[]), CAST(:missed_sinces AS timestamptz[]), CAST(:error_messages AS text[])
-    ) AS r (id, task_id, task_version, exclusive, scheduled_for, due_at, missed_count, missed_since, error_message)
+    ) AS r (id, task_id, task_version, host, exclusive, scheduled_for, due_at, missed_count, missed_since,
+            error_message)
 ),
 moved AS (
     UPDATE tasks t SET next_run = m.next_run, due_at = m.due_at, status = CASE
@@ -57,10 +58,10 @@ moved AS (
 ),
 made AS (
     INSERT INTO task_results (
-        id, task_id, task_version, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id, epoch,
-        attempt, attempt_started_at, run_at, finished_at, error_message, created_at
+        id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id,
+        epoch, attempt, attempt_started_at, run_at, finished_at, error_message, created_at
     )
-    SELECT j.id, j.task_id, j.task_version, 'schedule', j.state, j.scheduled_for, j.due_at, j.missed_count,
+    SELECT j.id, j.task_id, j.task_version, j.host, 'schedule', j.state, j.scheduled_for, j.due_at, j.missed_count,
            j.missed_since,
            CASE WHEN j.state = 'running' THEN CAST(:worker_id AS uuid) END, 1,
            CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
@@ -81,13 +82,22 @@ happened AS (
 )
 """)
 
+RETRY_IS_DUE = text("""
+SELECT EXISTS (
+    SELECT FROM task_results WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
+)
+""")
+
+# The runs are chosen before their tasks are joined: left the choice, the planner once began with every task there is.
 LOCK_DUE_RETRIES = text(f"""
-SELECT r.id AS run_id, r.task_id, r.epoch, r.attempt, r.scheduled_for, {ACTION}
-FROM task_results r JOIN tasks t ON t.id = r.task_id
-WHERE r.next_attempt_at <= :now AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
-ORDER BY r.next_attempt_at
-LIMIT :limit
-FOR NO KEY UPDATE OF r SKIP LOCKED
+WITH due AS MATERIALIZED (
+    SELECT id AS run_id, task_id, epoch, attempt, scheduled_for FROM task_results
+    WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
+    ORDER BY next_attempt_at
+    LIMIT :limit
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT due.*, {ACTION} FROM due JOIN tasks t ON t.id = due.task_id
 """)
 
 START_RETRIES = recording("""
@@ -109,8 +119,8 @@ NEXT_DUE = text("""
 SELECT least(
     (SELECT min(t.due_at) FROM tasks t
      WHERE t.due_at > :since AND t.due_at < :before AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))),
-    (SELECT min(r.next_attempt_at) FROM task_results r JOIN tasks t ON t.id = r.task_id
-     WHERE r.next_attempt_at < :before AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[]))))
+    (SELECT min(next_attempt_at) FROM task_results
+     WHERE next_attempt_at < :before AND NOT (host = ANY(CAST(:hosts_excluded AS text[]))))
 )
 """)
 
@@ -130,6 +140,7 @@ class NewRun(NamedTuple):
     id: UUID
     task_id: UUID
     task_version: int
+    host: str
     exclusive: bool
     scheduled_for: datetime
     due_at: datetime
@@ -175,6 +186,7 @@ async def start_runs(
             "run_ids": [run.id for run in runs],
             "run_task_ids": [run.task_id for run in runs],
             "task_versions": [run.task_version for run in runs],
+            "hosts": [run.host for run in runs],
             "exclusives": [run.exclusive for run in runs],
             "scheduled_fors": [run.scheduled_for for run in runs],
             "run_due_ats": [run.due_at for run in runs],
@@ -188,6 +200,13 @@ async def start_runs(
         },
     )
     return {row.run_id: RunState(row.state) for row in made}
+
+
+async def retry_is_due(connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str]) -> bool:
+    """Whether a waiting run's next attempt is due."""
+    found = await connection.execute(RETRY_IS_DUE, {"now": now, "hosts_excluded": list(hosts_excluded)})
+    is_due: bool = found.scalar_one()
+    return is_due
 
 
 async def lock_due_retries(

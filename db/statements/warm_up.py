@@ -15,6 +15,7 @@ LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 STATEMENTS = (
     claims.LOCK_DUE_TASKS,
     claims.START_RUNS,
+    claims.RETRY_IS_DUE,
     claims.LOCK_DUE_RETRIES,
     claims.START_RETRIES,
     claims.NEXT_DUE,
