@@ -13,8 +13,11 @@ AWAY = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.I
 """What a statement or a connection may raise while Postgres is away. Connecting raises some of these as they are."""
 
 
-def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngine:
+def open_engine(url: URL, *, pool_size: int, application_name: str, plans_once: bool = False) -> AsyncEngine:
     """A pool of at most `pool_size` connections. The caller disposes of it.
+
+    `plans_once` is for a process that runs a few statements over and over: none of a worker's gains from being planned
+    anew for its values, which took longer than running it. Those of the API, whose filters differ, do.
 
     Every session ends a transaction that idles, so that a process which stops in the middle of one
     cannot hold its row locks for longer than a few seconds.
@@ -33,10 +36,9 @@ def open_engine(url: URL, *, pool_size: int, application_name: str) -> AsyncEngi
                 "timezone": "UTC",
                 # Statements are short; compiling one that touches many partitions took longer than running it.
                 "jit": "off",
-                # And none of them gains from being planned anew for its values, which took longer too.
-                "plan_cache_mode": "force_generic_plan",
                 "statement_timeout": str(int(STATEMENT_TIMEOUT.total_seconds() * 1000)),
                 "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
+                "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
             },
         },
     )

@@ -21,6 +21,7 @@ from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.engine import in_one_trip
 from db.queries import events
 from jobs.queue import Queue, Unreachable
 
@@ -50,8 +51,7 @@ class Tail:
     """The newest events of this process, and who follows them. Made by `following`."""
 
     def __init__(self, engine: AsyncEngine, *, kept: int = KEPT) -> None:
-        # Single reads, each its own transaction.
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = in_one_trip(engine)
         self._kept = kept
         self._events: list[Event] = []
         self._seq: int | None = None

@@ -42,7 +42,7 @@ async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: as
     """
     clock = Clock()
     async with AsyncExitStack() as stack:
-        engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime worker")
+        engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime worker", plans_once=True)
         stack.push_async_callback(engine.dispose)
         queue = Queue.open(jobs.redis)
         stack.push_async_callback(queue.close)
