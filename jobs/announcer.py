@@ -25,12 +25,18 @@ class Announcer:
         self._walk = walk
         self._due: list[datetime] = []
         self._events = False
+        self._others: set[int] = set()
         self._some = asyncio.Event()
         self._walks: dict[int, asyncio.Task[None]] = {}
 
-    def say(self, *, due: Iterable[datetime] = (), events: bool = False) -> None:
-        """Takes in, after a commit, when something is due next and whether there are new events."""
+    def say(self, *, due: Iterable[datetime] = (), events: bool = False, another: int | None = None) -> None:
+        """Takes in what a commit brought: when something is due next, and whether there are new events.
+
+        `another`: the bucket for which a further worker is wanted, since this one has no slot left.
+        """
         self._due.extend(due)
+        if another is not None:
+            self._others.add(another)
         self._events = self._events or events
         self._some.set()
 
@@ -41,8 +47,11 @@ class Announcer:
             self._some.clear()
             due, self._due = self._due, []
             events, self._events = self._events, False
+            others, self._others = self._others, set()
             if events:
                 await self._queue.poke()
+            for bucket in others:
+                await self._queue.wake_another(bucket)
             if due and not await self._queue.wake(due, now=self._clock.now()):
                 self._walk_alone(due)
 

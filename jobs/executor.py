@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -115,7 +115,7 @@ class Executor:
             while more and not self._stopping and self._lease.held:
                 if self.full:
                     if bucket is not None and self._behind_since is None:
-                        await self._queue.wake_another(bucket)
+                        self.announcer.say(another=bucket)
                     self._behind_since = since
                     return
                 more = await self._claim_once(since)
@@ -223,16 +223,16 @@ class Executor:
         async with self._claiming:
             self._unsure = False
             try:
-                await self._give_back(reason="the worker lost track of the attempt")
+                await self._give_back(kept=self._in_flight, reason="the worker lost track of the attempt")
             except BaseException:
                 self._unsure = True
                 raise
 
-    async def _give_back(self, *, reason: str) -> None:
+    async def _give_back(self, *, kept: Collection[UUID], reason: str) -> None:
         now = self._clock.now()
         async with self._engine.begin() as connection:
             count = await leases.give_back(
-                connection, worker_id=self._lease.worker_id, run_ids_kept=self._in_flight, now=now, reason=reason
+                connection, worker_id=self._lease.worker_id, run_ids_kept=kept, now=now, reason=reason
             )
         if count:
             logger.warning("Gave attempts back: %s. action=attempts_given_back count=%d", reason, count)
@@ -251,7 +251,7 @@ class Executor:
                 task.cancel()
             # What is still in this worker's hands then has ended, and waits to be written.
             await self._is_idle(within=WRITTEN_WITHIN)
-        await self._give_back(reason="the worker stopped during the attempt")
+        await self._give_back(kept=(), reason="the worker stopped during the attempt")
         await self._lease.retire()
         await self._queue.poke()
 

@@ -116,7 +116,7 @@ class Queue:
         return True
 
     async def wake_another(self, bucket: int) -> None:
-        """Has a further worker look at this bucket at once, since the caller has no slot left. Never raises."""
+        """Has a further worker look at this bucket at once. Never raises."""
         try:
             await self._enqueue(bucket, at_once=True)
         except AWAY as error:

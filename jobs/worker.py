@@ -9,6 +9,7 @@ from typing import Any
 
 from arq import Retry, Worker, cron, func
 
+from db.engine import AWAY as POSTGRES_AWAY
 from db.engine import open_engine
 from db.settings import DatabaseSettings
 from db.statements.warm_up import warm_up
@@ -16,7 +17,8 @@ from jobs.clock import Clock
 from jobs.executor import Executor
 from jobs.http_call import HttpCaller
 from jobs.lease import Lease
-from jobs.queue import AWAY, DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
+from jobs.queue import AWAY as REDIS_AWAY
+from jobs.queue import DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
 from jobs.settings import JobsSettings
 from jobs.sweep import Sweeper
 
@@ -88,7 +90,10 @@ async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:
     if executor.full and ctx["job_try"] < MAX_TRIES:
         # Another worker may have a slot; this one claims on by itself as its slots become free.
         raise Retry(defer=POLL_DELAY)
-    await executor.walk(bucket)
+    try:
+        await executor.walk(bucket)
+    except POSTGRES_AWAY as error:
+        logger.warning("A bucket is left to the sweep. action=walk_failed error=%s", error)
 
 
 async def sweep(ctx: dict[Any, Any]) -> None:
@@ -125,13 +130,13 @@ async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper, *, enou
         await asyncio.wait([working, asked], return_when=asyncio.FIRST_COMPLETED)
         try:
             await end(working)
-        except AWAY as error:
+        except REDIS_AWAY as error:
             logger.warning("Lost the way to Redis; trying again. action=redis_lost error=%s", error)
         # arq's own end would stop at the first job that is cancelled, and leave its connections open.
         for job in worker.tasks.values():
             job.cancel()
         await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
         worker.tasks.clear()
-        with suppress(*AWAY):
+        with suppress(*REDIS_AWAY):
             await worker.close()
         await asyncio.wait([asked], timeout=PAUSE.total_seconds())

@@ -97,7 +97,9 @@ class ResultWriter:
             await self._write_surely(batch[middle:])
             return
         logger.error("A result cannot be stored. action=result_unwritable run=%s error=%s", batch[0].run_id, error)
-        await self._write([unwritable(batch[0])])
+        bare = unwritable(batch[0])
+        if bare != batch[0]:
+            await self._write_surely([bare])
 
     async def _write(self, batch: Sequence[Finish]) -> None:
         async with self._engine.connect() as connection:
