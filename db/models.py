@@ -62,9 +62,12 @@ class Task(SQLModel, table=True):
         one_of("overlap", OverlapPolicy),
         one_of("misfire", MisfirePolicy),
         one_of("on_lost", LostPolicy),
-        CheckConstraint("(next_run IS NULL) = (due_at IS NULL)", name="due_with_next_run"),
-        CheckConstraint("due_at IS NULL OR status = 'scheduled'", name="due_only_when_scheduled"),
+        one_of("misfire_once", MisfirePolicy),
+        CheckConstraint("due_at IS NULL OR next_run IS NOT NULL", name="due_has_next_run"),
+        CheckConstraint("next_run IS NULL OR status = 'scheduled'", name="next_run_only_when_scheduled"),
+        CheckConstraint("resume_from IS NULL OR status = 'paused'", name="resume_from_only_when_paused"),
         Index("tasks_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("tasks_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("tasks_created_at_id", "created_at", "id"),
         Index("tasks_next_run_id", "next_run", "id"),
         Index("tasks_name_id", "name", "id"),
@@ -116,7 +119,20 @@ class Task(SQLModel, table=True):
     next_run: datetime | None = Field(
         default=None, sa_type=INSTANT, description="the next nominal instant; null while paused and once ended"
     )
-    due_at: datetime | None = Field(default=None, sa_type=INSTANT, description="next_run and its jitter: when to claim")
+    due_at: datetime | None = Field(
+        default=None,
+        sa_type=INSTANT,
+        description="next_run and its jitter: when to claim; null while catching up, until the run before has ended",
+    )
+    resume_from: datetime | None = Field(
+        default=None, sa_type=INSTANT, description="while paused: the first instant that is not accounted for"
+    )
+    misfire_once: MisfirePolicy | None = Field(
+        default=None, sa_type=stored(MisfirePolicy), description="instead of misfire, for what was missed while paused"
+    )
+    deleted_at: datetime | None = Field(
+        default=None, sa_type=INSTANT, description="hidden since; its rows are removed by and by"
+    )
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
@@ -136,7 +152,10 @@ class Run(SQLModel, table=True):
             f"(finished_at IS NULL) = (state IN ({', '.join(repr(str(state)) for state in UNFINISHED)}))",
             name="finished_when_final",
         ),
-        CheckConstraint("(next_attempt_at IS NOT NULL) = (state = 'retrying')", name="retrying_has_next_attempt"),
+        CheckConstraint("state <> 'retrying' OR next_attempt_at IS NOT NULL", name="retrying_has_next_attempt"),
+        CheckConstraint(
+            "next_attempt_at IS NULL OR state IN ('queued', 'retrying')", name="next_attempt_only_when_waiting"
+        ),
         CheckConstraint("(worker_id IS NOT NULL) = (state = 'running')", name="running_has_worker"),
         Index("task_results_task_id_scheduled_for", "task_id", "scheduled_for", "id"),
         Index("task_results_scheduled_for", "scheduled_for", "id"),
@@ -160,6 +179,7 @@ class Run(SQLModel, table=True):
     missed_since: datetime | None = Field(default=None, sa_type=INSTANT)
 
     worker_id: UUID | None = Field(default=None, description="who attempts it; only while running")
+    retry_of: UUID | None = Field(default=None, description="the finished run that this one repeats")
     epoch: int = Field(default=0, sa_column_kwargs=default(0), description="grows with each claim; fences late results")
     attempt: int = Field(default=0, sa_column_kwargs=default(0), description="the number of the last attempt begun")
     attempt_started_at: datetime | None = Field(default=None, sa_type=INSTANT)
@@ -184,6 +204,54 @@ class Run(SQLModel, table=True):
     error_message: str | None = Field(default=None, sa_type=Text)
     duration_ms: int | None = Field(default=None, sa_type=BigInteger, description="of the last attempt")
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
+class TaskVersion(SQLModel, table=True):
+    """What a task's calls were up to a version, kept when they are changed, for the runs that were claimed before.
+
+    A run of version n carries out the row with the least version that is not below n; without one, the task itself.
+    """
+
+    __tablename__ = "task_versions"
+    __table_args__ = (one_of("on_lost", LostPolicy),)
+
+    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], primary_key=True)
+    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    method: str = Field(sa_type=String(10))
+    url: str = Field(sa_type=Text)
+    host: str = Field(sa_type=Text)
+    headers: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    timeout_ms: int = Field(sa_type=BigInteger)
+    redirects: int
+    max_attempts: int
+    initial_delay_ms: int = Field(sa_type=BigInteger)
+    backoff_factor: float
+    max_delay_ms: int = Field(sa_type=BigInteger)
+    on_lost: LostPolicy = Field(sa_type=stored(LostPolicy))
+
+
+class IdempotencyKey(SQLModel, table=True):
+    """What a request with a key has made already, so that the same request again makes nothing more."""
+
+    __tablename__ = "idempotency_keys"
+
+    scope: str = Field(primary_key=True, sa_type=Text, description="the mutation, and what it acts on")
+    key: str = Field(primary_key=True, sa_type=Text)
+    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False, index=True)
+    run_id: UUID | None = None
+    fingerprint: str = Field(sa_type=Text, description="SHA-256 of the input, which must be the same each time")
+    created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
+class ZoneRules(SQLModel, table=True):
+    """The one row that names the time zone rules by which next instants were computed."""
+
+    __tablename__ = "zone_rules"
+    __table_args__ = (CheckConstraint("one", name="only_one"),)
+
+    one: bool = Field(default=True, primary_key=True, sa_column_kwargs={"server_default": text("true")})
+    version: str = Field(sa_type=Text, description="as in tzdata's IANA_VERSION")
 
 
 class RunEvent(SQLModel, table=True):

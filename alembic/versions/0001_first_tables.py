@@ -109,7 +109,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("task_id", sa.Uuid(), nullable=False),
         sa.Column("task_version", sa.Integer(), server_default=sa.text("1"), nullable=False),
-        sa.Column("host", sa.Text(), server_default=sa.text("''"), nullable=False),
         sa.Column("cause", sa.String(length=20), server_default=sa.text("'schedule'"), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("scheduled_for", sa.DateTime(timezone=True), nullable=False),
