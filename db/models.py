@@ -67,6 +67,7 @@ class Task(SQLModel, table=True):
         CheckConstraint("next_run IS NULL OR status = 'scheduled'", name="next_run_only_when_scheduled"),
         CheckConstraint("resume_from IS NULL OR status = 'paused'", name="resume_from_only_when_paused"),
         Index("tasks_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("tasks_catching_up", "id", postgresql_where=text("next_run IS NOT NULL AND due_at IS NULL")),
         Index("tasks_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("tasks_created_at_id", "created_at", "id"),
         Index("tasks_next_run_id", "next_run", "id"),
@@ -161,6 +162,11 @@ class Run(SQLModel, table=True):
         Index("task_results_scheduled_for", "scheduled_for", "id"),
         Index("task_results_unfinished", "task_id", postgresql_where=text("finished_at IS NULL")),
         Index("task_results_next_attempt_at", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
+        Index(
+            "task_results_queued",
+            "task_id",
+            postgresql_where=text("finished_at IS NULL AND state = 'queued' AND next_attempt_at IS NULL"),
+        ),
         Index("task_results_worker_id", "worker_id", postgresql_where=text("worker_id IS NOT NULL")),
         {"postgresql_partition_by": "RANGE (id)"},
     )

@@ -8,9 +8,9 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
@@ -18,20 +18,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.engine import in_one_trip
 from db.statements import claims
-from db.statements.claims import Move, NewRun
-from db.states import OverlapPolicy, RunState, TaskStatus, TriggerType
-from jobs import schedule
+from db.states import RunState
 from jobs.http_call import Action
 from jobs.outcome import Attempt
+from jobs.plan import Plan, plan, unplannable
 from jobs.retry import RetryPolicy
-from jobs.run_ids import scheduled_run_id
-from jobs.schedule import Trigger
 from jobs.slots import Slots
 from jobs.trigger import trigger_of
 
 logger = logging.getLogger(__name__)
 
-LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 RECENT = timedelta(minutes=1)
 """How far back the claims on the hot path look; what is older is left to the sweep."""
 
@@ -47,74 +43,6 @@ class Claimed:
     """Whether something that is due may have been left for want of a slot."""
     any: bool = False
     """Whether anything was due."""
-
-
-class Plan(NamedTuple):
-    """What a claim makes of one due task."""
-
-    run: NewRun
-    move: Move
-
-
-def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
-    """Decides which instant of a due task runs now, and which one is next.
-
-    When later instants are due as well, after downtime say, the last of them runs and stands for those before it.
-    """
-    instant, missed = row.next_run, 0
-    following = schedule.next_instant(trigger, instant)
-    if following is not None and schedule.due_at(trigger, following, task_id=row.id) <= now:
-        instant = newest_due(trigger, row.next_run, task_id=row.id, now=now)
-        missed = schedule.count_between(trigger, row.next_run, instant)
-        following = schedule.next_instant(trigger, instant)
-    one_off = row.trigger_type == TriggerType.ONE_OFF
-    return Plan(
-        run=NewRun(
-            id=scheduled_run_id(row.id, instant),
-            task_id=row.id,
-            task_version=row.version,
-            host=row.host,
-            exclusive=row.overlap != OverlapPolicy.ALLOW,
-            scheduled_for=instant,
-            due_at=schedule.due_at(trigger, instant, task_id=row.id),
-            missed_count=missed,
-            missed_since=row.next_run if missed else None,
-        ),
-        move=Move(
-            task_id=row.id,
-            next_run=following,
-            due_at=None if following is None else schedule.due_at(trigger, following, task_id=row.id),
-            # A one-off is completed by the end of its run; any other task once it has no instant left.
-            status=TaskStatus.COMPLETED if following is None and not one_off else TaskStatus.SCHEDULED,
-        ),
-    )
-
-
-def newest_due(trigger: Trigger, oldest: datetime, *, task_id: UUID, now: datetime) -> datetime:
-    """The last instant from `oldest` on that is due at `now`, its jitter included."""
-    newest = schedule.latest_at_or_before(trigger, now, after=oldest) or oldest
-    if newest > oldest and schedule.due_at(trigger, newest, task_id=task_id) > now:
-        # Jitter is never longer than the shortest gap, so the one before it is due.
-        before = newest - timedelta(microseconds=1)
-        newest = schedule.latest_at_or_before(trigger, before, after=oldest) or oldest
-    return newest
-
-
-def unplannable(row: Row[Any], *, error: Exception) -> Plan:
-    """For a task whose schedule cannot be computed: a FAILED run says so, and the task does not come up again."""
-    return Plan(
-        run=NewRun(
-            id=scheduled_run_id(row.id, row.next_run),
-            task_id=row.id,
-            task_version=row.version,
-            host=row.host,
-            exclusive=False,
-            scheduled_for=row.next_run,
-            due_at=row.due_at,
-            error_message=f"the task's schedule cannot be computed: {error}",
-        ),
-        move=Move(task_id=row.id, next_run=None, due_at=None, status=TaskStatus.SCHEDULED),
-    )
 
 
 def plan_or_fail(row: Row[Any], *, now: datetime) -> Plan:
@@ -136,6 +64,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
         scheduled_for=instant,
         host=row.host,
         one_off=row.one_off,
+        releases=row.releases,
         action=Action(
             method=row.method,
             url=row.url,
@@ -187,19 +116,19 @@ async def claim_tasks(
     return claimed
 
 
-async def claim_retries(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int) -> Claimed:
-    """Takes up to `limit` waiting runs whose next attempt is due, likewise. That there is none is soon told."""
+async def claim_waiting(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int) -> Claimed:
+    """Takes up to `limit` waiting runs whose attempt is due, likewise. That there is none is soon told."""
     excluded = slots.saturated_hosts
     async with in_one_trip(engine).connect() as connection:
-        if not await claims.retry_is_due(connection, now=now, hosts_excluded=excluded):
+        if not await claims.waiting_is_due(connection, now=now, hosts_excluded=excluded):
             return Claimed(left=bool(excluded))
     begun: Counter[str] = Counter()
     async with engine.begin() as connection:
-        due = await claims.lock_due_retries(connection, now=now, hosts_excluded=excluded, limit=limit)
-        retries = fitting(due, slots=slots, begun=begun)
-        claimed = Claimed(any=bool(retries), left=bool(excluded) or len(retries) < len(due) or len(due) >= limit)
-        if retries:
-            await start_retries(connection, retries, worker_id=worker_id, now=now, claimed=claimed)
+        due = await claims.lock_waiting(connection, now=now, hosts_excluded=excluded, limit=limit)
+        waiting = fitting(due, slots=slots, begun=begun)
+        claimed = Claimed(any=bool(waiting), left=bool(excluded) or len(waiting) < len(due) or len(due) >= limit)
+        if waiting:
+            await start_waiting(connection, waiting, worker_id=worker_id, now=now, claimed=claimed)
     return claimed
 
 
@@ -210,25 +139,26 @@ async def start_runs(
     plans = [plan_or_fail(row, now=now) for row in rows]
     states = await claims.start_runs(
         connection,
-        runs=[planned.run for planned in plans],
+        runs=[run for planned in plans for run in planned.runs],
         moves=[planned.move for planned in plans],
         worker_id=worker_id,
         now=now,
     )
-    for row, (run, move) in zip(rows, plans, strict=True):
+    for row, (runs, move) in zip(rows, plans, strict=True):
         if move.due_at is not None:
             claimed.next_due.append(move.due_at)
+        run = runs[-1]
         if states.get(run.id) is RunState.RUNNING:
             claimed.attempts.append(
                 attempt_of(row, run_id=run.id, task_id=row.id, epoch=1, number=1, instant=run.scheduled_for)
             )
 
 
-async def start_retries(
+async def start_waiting(
     connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
 ) -> None:
-    """Begins the next attempt of waiting runs that this transaction has locked."""
-    await claims.start_retries(connection, run_ids=[row.run_id for row in rows], worker_id=worker_id, now=now)
+    """Begins an attempt of waiting runs that this transaction has locked."""
+    await claims.start_waiting(connection, run_ids=[row.run_id for row in rows], worker_id=worker_id, now=now)
     claimed.attempts.extend(
         attempt_of(
             row,

@@ -22,12 +22,13 @@ from db.engine import AWAY, in_one_trip
 from db.statements import claims, leases
 from db.statements.finishes import Finish
 from jobs.announcer import Announcer
-from jobs.claim import LONG_AGO, RECENT, claim_retries, claim_tasks
+from jobs.claim import RECENT, claim_tasks, claim_waiting
 from jobs.clock import Clock
 from jobs.http_call import HttpCaller
 from jobs.lease import Lease
 from jobs.outcome import Attempt, finish_of
 from jobs.queue import Queue, bucket_start
+from jobs.schedule import LONG_AGO
 from jobs.slots import Slots
 from jobs.writer import ResultWriter
 
@@ -40,6 +41,11 @@ WRITTEN_WITHIN = timedelta(seconds=5)
 """How long a stopping worker goes on trying to write what has ended."""
 LOOK_AGAIN = timedelta(milliseconds=10)
 """When to claim again while a due row is locked by another worker, which may yet give it up."""
+WATCH_EVERY = timedelta(milliseconds=500)
+"""How often to ask whether attempts that take longer than this are still wanted."""
+
+AttemptKey = tuple[UUID, int]
+"""A run and its epoch: after a pause, a process may claim a run of which it still has an older attempt on its way."""
 
 
 class Executor:
@@ -54,10 +60,17 @@ class Executor:
         self._lease = lease
         self._clock = clock
         self._slots = Slots(slots)
-        self._writer = ResultWriter(engine=engine, clock=clock, worker_id=lease.worker_id, on_written=self._written)
+        self._writer = ResultWriter(
+            engine=engine,
+            clock=clock,
+            worker_id=lease.worker_id,
+            on_written=self._written,
+            on_released=self._released,
+        )
         self.announcer = Announcer(queue=queue, clock=clock, walk=self.walk)
         self._claiming = asyncio.Lock()
-        self._in_flight: dict[UUID, Attempt] = {}
+        self._in_flight: dict[AttemptKey, Attempt] = {}
+        self._calls: dict[AttemptKey, asyncio.Task[None]] = {}
         self._ready: deque[Attempt] = deque()
         self._some_ready = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +90,7 @@ class Executor:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._lease.keep())
             group.create_task(self._begin_ready())
+            group.create_task(self._watch())
             group.create_task(self._writer.run())
             group.create_task(self.announcer.run())
 
@@ -123,7 +137,7 @@ class Executor:
     async def _claim_once(self, since: datetime) -> bool:
         """Claims a batch, and tells whether there may be more for which there are slots."""
         left = anything = False
-        for kind in (partial(claim_tasks, since=since), claim_retries):
+        for kind in (partial(claim_tasks, since=since), claim_waiting):
             limit = min(self._slots.free, BATCH)
             if not limit:
                 return True
@@ -148,7 +162,7 @@ class Executor:
     def _take_on(self, attempts: Sequence[Attempt]) -> None:
         for attempt in attempts:
             self._slots.take(attempt.host)
-            self._in_flight[attempt.run_id] = attempt
+            self._in_flight[attempt.key] = attempt
         self._ready.extend(attempts)
         if attempts:
             self._idle.clear()
@@ -163,15 +177,17 @@ class Executor:
         while True:
             await self._some_ready.wait()
             for _ in range(min(TURN, len(self._ready))):
-                self._spawn(self._carry_out(self._ready.popleft()))
+                attempt = self._ready.popleft()
+                self._calls[attempt.key] = self._spawn(self._carry_out(attempt))
             if not self._ready:
                 self._some_ready.clear()
             await asyncio.sleep(0)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -186,16 +202,50 @@ class Executor:
                 return
             logger.warning("The lease ran out before the attempt. action=attempt_not_begun run=%s", attempt.run_id)
         except BaseException:
-            self._let_go(attempt.run_id)
+            self._let_go(attempt)
             raise
-        self._let_go(attempt.run_id)
+        finally:
+            del self._calls[attempt.key]
+        self._let_go(attempt)
 
-    def _let_go(self, run_id: UUID) -> None:
-        """Takes a run out of this worker's hands; unless its end was written, the next sweep gives it back."""
-        attempt = self._in_flight.pop(run_id)
+    def _let_go(self, attempt: Attempt) -> None:
+        """Takes an attempt out of this worker's hands; if the run is still its own, the next sweep gives it back."""
+        del self._in_flight[attempt.key]
         self._slots.give(attempt.host)
         self._unsure = True
         self._idle_if_none()
+
+    async def _watch(self) -> None:
+        """Breaks off attempts that are no longer this worker's: of runs that were cancelled, say. For ever.
+
+        Only those are asked about that were on their way at the last look already; most calls end before that.
+        """
+        before: set[AttemptKey] = set()
+        while True:
+            await asyncio.sleep(WATCH_EVERY.total_seconds())
+            unended = {*self._calls, *(attempt.key for attempt in self._ready)}
+            if asked := before & unended:
+                try:
+                    self._break_off(asked - await self._still_held(asked))
+                except AWAY as error:
+                    logger.warning("Attempts go on unwatched. action=watch_failed error=%s", error)
+            before = unended
+
+    async def _still_held(self, asked: Collection[AttemptKey]) -> set[AttemptKey]:
+        async with in_one_trip(self._engine).connect() as connection:
+            return await leases.still_held(
+                connection, worker_id=self._lease.worker_id, run_ids=[run_id for run_id, _ in asked]
+            )
+
+    def _break_off(self, lost: Collection[AttemptKey]) -> None:
+        for attempt in [attempt for attempt in self._ready if attempt.key in lost]:
+            self._ready.remove(attempt)
+            self._let_go(attempt)
+        calls = [self._calls[key] for key in lost if key in self._calls]
+        for call in calls:
+            call.cancel()
+        if lost:
+            logger.info("Broke off attempts that are no longer wanted. action=attempts_unwanted count=%d", len(lost))
 
     def _idle_if_none(self) -> None:
         if not self._in_flight:
@@ -203,11 +253,17 @@ class Executor:
 
     def _written(self, batch: Sequence[Finish]) -> None:
         for finish in batch:
-            self._slots.give(self._in_flight.pop(finish.run_id).host)
+            self._slots.give(self._in_flight.pop((finish.run_id, finish.epoch)).host)
         self._idle_if_none()
         retries = [finish.next_attempt_at for finish in batch if finish.next_attempt_at is not None]
         self.announcer.say(due=retries, events=True)
         if self._behind_since is not None and not self._claiming.locked():
+            self._spawn(self._claim_on())
+
+    def _released(self) -> None:
+        if self.full:
+            self.announcer.say(due=[self._clock.now()])
+        else:
             self._spawn(self._claim_on())
 
     async def _claim_on(self) -> None:
@@ -223,7 +279,9 @@ class Executor:
         async with self._claiming:
             self._unsure = False
             try:
-                await self._give_back(kept=self._in_flight, reason="the worker lost track of the attempt")
+                await self._give_back(
+                    kept={run_id for run_id, _ in self._in_flight}, reason="the worker lost track of the attempt"
+                )
             except BaseException:
                 self._unsure = True
                 raise
@@ -246,7 +304,7 @@ class Executor:
         if not await self._is_idle(within=grace):
             logger.warning("Attempts are broken off. action=attempts_broken_off count=%d", len(self._in_flight))
             while self._ready:
-                self._let_go(self._ready.popleft().run_id)
+                self._let_go(self._ready.popleft())
             for task in self._tasks:
                 task.cancel()
             # What is still in this worker's hands then has ended, and waits to be written.

@@ -24,8 +24,14 @@ class Attempt(NamedTuple):
     scheduled_for: datetime
     host: str
     one_off: bool
+    releases: bool
     action: Action
     retry: RetryPolicy
+
+    @property
+    def key(self) -> tuple[UUID, int]:
+        """The run, and the claim of it."""
+        return self.run_id, self.epoch
 
 
 def finish_of(attempt: Attempt, answer: Answer, *, randomness: float) -> Finish:
@@ -39,6 +45,7 @@ def finish_of(attempt: Attempt, answer: Answer, *, randomness: float) -> Finish:
         task_id=attempt.task_id,
         epoch=attempt.epoch,
         one_off=attempt.one_off,
+        releases=attempt.releases,
         state=state,
         started_at=answer.started_at,
         ended_at=ended_at,

@@ -20,7 +20,8 @@ MAX_EVERY = timedelta(days=36_525)
 """100 years: far beyond use, and near enough that no sum of it with an instant of our time leaves the calendar."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST_SECOND = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+FIRST_SECOND = (LONG_AGO - EPOCH) // timedelta(seconds=1)
 LAST_SECOND = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
 

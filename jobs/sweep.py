@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import AWAY, in_one_trip, is_refusal_of_data
-from db.statements import claims, leases, partitions
+from db.statements import claims, finishes, leases, partitions
 from jobs.clock import Clock
 from jobs.executor import Executor
 from jobs.lease import Lease, monotonic
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 OVERDUE = timedelta(seconds=2)
 LOOK_EVERY = timedelta(milliseconds=500)
 RESCUED_AT_ONCE = 500
+RELEASED_AT_ONCE = 500
 
 
 class Sweeper:
@@ -52,6 +53,7 @@ class Sweeper:
             try:
                 await self._announce_near()
                 await self._executor.give_back_orphans()
+                await self._release_stranded()
                 await self._executor.claim_due(everything=True)
                 if self._lease.may_rescue:
                     await self._rescue()
@@ -64,6 +66,16 @@ class Sweeper:
         async with in_one_trip(self._engine).connect() as connection:
             near = await claims.near(connection, now=now, until=now + HORIZON)
         self._executor.announcer.say(due=near)
+
+    async def _release_stranded(self) -> None:
+        """For tasks whose policies were changed after the claim of the run that something waits for."""
+        async with in_one_trip(self._engine).connect() as connection:
+            task_ids = await finishes.stranded(connection, limit=RELEASED_AT_ONCE)
+        if not task_ids:
+            return
+        async with self._engine.begin() as connection:
+            await finishes.lock_tasks(connection, task_ids=task_ids)
+            await finishes.release(connection, task_ids=task_ids, now=self._clock.now())
 
     async def _rescue(self) -> None:
         now, total = self._clock.now(), 0

@@ -1,5 +1,7 @@
 """Writes how attempts ended, in batches, each in one statement with its events.
 
+Only where something may wait for the end of a run it takes a transaction, which makes that due as well.
+
 A few milliseconds are waited for more to come; while one batch is being written, the next one gathers.
 """
 
@@ -12,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import AWAY, in_one_trip, is_refusal_of_data
-from db.statements.finishes import Finish, finish
+from db.statements.finishes import Finish, finish, lock_tasks, release
 from jobs.clock import Clock
 from jobs.outcome import unwritable
 
@@ -28,7 +30,11 @@ PAUSE = timedelta(milliseconds=200)
 
 
 class ResultWriter:
-    """Collects ended attempts and writes them. `on_written` hears of each batch once it is safe in the database."""
+    """Collects ended attempts and writes them.
+
+    `on_written` hears of each batch once it is safe in the database, `on_released` when something that waited for the
+    end of a run is due now.
+    """
 
     def __init__(
         self,
@@ -37,11 +43,13 @@ class ResultWriter:
         clock: Clock,
         worker_id: UUID,
         on_written: Callable[[Sequence[Finish]], None],
+        on_released: Callable[[], None],
     ) -> None:
-        self._engine = in_one_trip(engine)
+        self._engine = engine
         self._clock = clock
         self._worker_id = worker_id
         self._on_written = on_written
+        self._on_released = on_released
         self._waiting: list[Finish] = []
         self._some = asyncio.Event()
 
@@ -102,5 +110,15 @@ class ResultWriter:
             await self._write_surely([bare])
 
     async def _write(self, batch: Sequence[Finish]) -> None:
-        async with self._engine.connect() as connection:
-            await finish(connection, worker_id=self._worker_id, finishes=batch, now=self._clock.now())
+        freed = {task_id for ended in batch if (task_id := ended.frees) is not None}
+        now = self._clock.now()
+        if not freed:
+            async with in_one_trip(self._engine).connect() as connection:
+                await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
+            return
+        async with self._engine.begin() as connection:
+            await lock_tasks(connection, task_ids=freed | {task for ended in batch if (task := ended.completes)})
+            await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
+            released = await release(connection, task_ids=freed, now=now)
+        if released:
+            self._on_released()

@@ -77,6 +77,15 @@ def upgrade() -> None:
     op.add_column("tasks", sa.Column("misfire_once", sa.String(length=20), nullable=True))
     op.add_column("tasks", sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("tasks_deleted_at", "tasks", ["deleted_at"], postgresql_where=sa.text("deleted_at IS NOT NULL"))
+    op.create_index(
+        "tasks_catching_up", "tasks", ["id"], postgresql_where=sa.text("next_run IS NOT NULL AND due_at IS NULL")
+    )
+    op.create_index(
+        "task_results_queued",
+        "task_results",
+        ["task_id"],
+        postgresql_where=sa.text("finished_at IS NULL AND state = 'queued' AND next_attempt_at IS NULL"),
+    )
     op.drop_constraint("due_with_next_run", "tasks")
     op.drop_constraint("due_only_when_scheduled", "tasks")
     op.create_check_constraint("misfire_once_known", "tasks", "misfire_once IN ('latest', 'skip', 'all')")
@@ -97,6 +106,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("task_results_queued", "task_results")
+    op.drop_index("tasks_catching_up", "tasks")
     op.execute("DROP TRIGGER guard_arrows ON task_results")
     op.execute("DROP FUNCTION refuse_arrow")
     op.drop_constraint("next_attempt_only_when_waiting", "task_results")

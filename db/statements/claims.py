@@ -9,18 +9,22 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements.events import recording
-from db.states import RunState, TaskStatus
+from db.states import OverlapPolicy, RunState, TaskStatus
 
-ACTION = """
-    t.method, t.url, t.host, CAST(t.headers AS text) AS headers, CAST(t.payload AS text) AS payload, t.timeout_ms,
-    t.redirects, t.max_attempts, t.initial_delay_ms, t.backoff_factor, t.max_delay_ms,
-    t.trigger_type = 'one-off' AS one_off
+ACTION = """method, url, headers, payload, timeout_ms, redirects, max_attempts, initial_delay_ms, backoff_factor,
+    max_delay_ms"""
+AS_TEXT = """
+    a.method, a.url, CAST(a.headers AS text) AS headers, CAST(a.payload AS text) AS payload, a.timeout_ms, a.redirects,
+    a.max_attempts, a.initial_delay_ms, a.backoff_factor, a.max_delay_ms
 """
+# Whether something may wait for the end of a run: one queued behind it, or the next instant to catch up with.
+RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all') IS TRUE AS releases"
 
 # NO KEY: a plain FOR UPDATE would skip a task merely because a row that refers to it is being inserted.
 LOCK_DUE_TASKS = text(f"""
 SELECT t.id, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at, t.end_at,
-       t.jitter_ms, t.next_run, t.due_at, t.overlap, {ACTION}
+       t.jitter_ms, t.next_run, t.due_at, t.overlap, t.host, COALESCE(t.misfire_once, t.misfire) AS misfire,
+       t.trigger_type = 'one-off' AS one_off, {RELEASES}, {AS_TEXT.replace("a.", "t.")}
 FROM tasks t
 WHERE t.due_at <= :now AND t.due_at > :since AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
 ORDER BY t.due_at
@@ -29,26 +33,33 @@ FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 # Whether an earlier run is unfinished is asked here, with the tasks locked, since a statement sees what was committed
-# before it began. The run of a one-off that is skipped was its only one, so that the task is completed.
+# before it began. The run of a one-off that is skipped or missed was its only one, so that the task is completed.
 START_RUNS = recording("""
 judged AS (
     SELECT r.*, CASE
-        WHEN r.error_message IS NOT NULL THEN 'failed'
-        WHEN r.exclusive AND EXISTS (
+        WHEN r.verdict IS NOT NULL THEN r.verdict
+        WHEN r.overlap = 'allow' OR NOT EXISTS (
             SELECT FROM task_results u WHERE u.task_id = r.task_id AND u.finished_at IS NULL
-        ) THEN 'skipped'
-        ELSE 'running' END AS state
+        ) THEN 'running'
+        WHEN r.overlap = 'queue' AND NOT EXISTS (
+            SELECT FROM task_results u WHERE u.task_id = r.task_id AND u.finished_at IS NULL AND u.state = 'queued'
+        ) THEN 'queued'
+        ELSE 'skipped' END AS state
     FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:hosts AS text[]),
-        CAST(:exclusives AS boolean[]), CAST(:scheduled_fors AS timestamptz[]), CAST(:run_due_ats AS timestamptz[]),
-        CAST(:missed_counts AS bigint[]), CAST(:missed_sinces AS timestamptz[]), CAST(:error_messages AS text[])
-    ) AS r (id, task_id, task_version, host, exclusive, scheduled_for, due_at, missed_count, missed_since,
+        CAST(:overlaps AS text[]), CAST(:verdicts AS text[]), CAST(:scheduled_fors AS timestamptz[]),
+        CAST(:run_due_ats AS timestamptz[]), CAST(:missed_counts AS bigint[]), CAST(:missed_sinces AS timestamptz[]),
+        CAST(:error_messages AS text[])
+    ) AS r (id, task_id, task_version, host, overlap, verdict, scheduled_for, due_at, missed_count, missed_since,
             error_message)
 ),
 moved AS (
-    UPDATE tasks t SET next_run = m.next_run, due_at = m.due_at, status = CASE
-        WHEN t.trigger_type = 'one-off' AND EXISTS (SELECT FROM judged j WHERE j.task_id = m.id AND j.state = 'skipped')
-        THEN 'completed' ELSE m.status END
+    UPDATE tasks t
+    SET next_run = m.next_run, due_at = m.due_at,
+        misfire_once = CASE WHEN m.next_run IS NOT NULL AND m.due_at IS NULL THEN t.misfire_once END,
+        status = CASE WHEN t.trigger_type = 'one-off' AND EXISTS (
+            SELECT FROM judged j WHERE j.task_id = m.id AND j.state IN ('skipped', 'missed')
+        ) THEN 'completed' ELSE m.status END
     FROM unnest(
         CAST(:task_ids AS uuid[]), CAST(:next_runs AS timestamptz[]), CAST(:due_ats AS timestamptz[]),
         CAST(:statuses AS text[])
@@ -63,11 +74,12 @@ made AS (
     )
     SELECT j.id, j.task_id, j.task_version, j.host, 'schedule', j.state, j.scheduled_for, j.due_at, j.missed_count,
            j.missed_since,
-           CASE WHEN j.state = 'running' THEN CAST(:worker_id AS uuid) END, 1,
+           CASE WHEN j.state = 'running' THEN CAST(:worker_id AS uuid) END,
+           CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
            CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
            CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
            CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
-           CASE WHEN j.state <> 'running' THEN CAST(:now AS timestamptz) END,
+           CASE WHEN j.state NOT IN ('running', 'queued') THEN CAST(:now AS timestamptz) END,
            CASE j.state WHEN 'skipped' THEN 'skipped: an earlier run of this task was unfinished'
                         ELSE j.error_message END,
            CAST(:now AS timestamptz)
@@ -82,25 +94,36 @@ happened AS (
 )
 """)
 
-RETRY_IS_DUE = text("""
+WAITING_IS_DUE = text("""
 SELECT EXISTS (
     SELECT FROM task_results WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
 )
 """)
 
 # The runs are chosen before their tasks are joined: left the choice, the planner once began with every task there is.
-LOCK_DUE_RETRIES = text(f"""
+# Each carries out the version of its task that it was claimed with.
+LOCK_WAITING = text(f"""
 WITH due AS MATERIALIZED (
-    SELECT id AS run_id, task_id, epoch, attempt, scheduled_for FROM task_results
+    SELECT id AS run_id, task_id, task_version, cause, epoch, attempt, scheduled_for, host FROM task_results
     WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
     ORDER BY next_attempt_at
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
 )
-SELECT due.*, {ACTION} FROM due JOIN tasks t ON t.id = due.task_id
+SELECT due.run_id, due.task_id, due.epoch, due.attempt, due.scheduled_for, due.host,
+       t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES}, {AS_TEXT}
+FROM due JOIN tasks t ON t.id = due.task_id
+CROSS JOIN LATERAL (
+    SELECT version, {ACTION} FROM task_versions
+    WHERE task_id = due.task_id AND version >= due.task_version
+    UNION ALL
+    SELECT t.version, {", ".join(f"t.{column.strip()}" for column in ACTION.split(","))}
+    ORDER BY version
+    LIMIT 1
+) a
 """)
 
-START_RETRIES = recording("""
+START_WAITING = recording("""
 begun AS (
     UPDATE task_results
     SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
@@ -135,17 +158,18 @@ GROUP BY floor(extract(epoch FROM due_at) * 10)
 
 
 class NewRun(NamedTuple):
-    """A run for one instant: skipped if `exclusive` while an earlier one is unfinished, failed if it has an error."""
+    """A run for one instant. `verdict` is what became of it without an attempt; without one, `overlap` decides."""
 
     id: UUID
     task_id: UUID
     task_version: int
     host: str
-    exclusive: bool
+    overlap: OverlapPolicy
     scheduled_for: datetime
     due_at: datetime
     missed_count: int = 0
     missed_since: datetime | None = None
+    verdict: RunState | None = None
     error_message: str | None = None
 
 
@@ -187,7 +211,8 @@ async def start_runs(
             "run_task_ids": [run.task_id for run in runs],
             "task_versions": [run.task_version for run in runs],
             "hosts": [run.host for run in runs],
-            "exclusives": [run.exclusive for run in runs],
+            "overlaps": [run.overlap for run in runs],
+            "verdicts": [run.verdict for run in runs],
             "scheduled_fors": [run.scheduled_for for run in runs],
             "run_due_ats": [run.due_at for run in runs],
             "missed_counts": [run.missed_count for run in runs],
@@ -202,28 +227,26 @@ async def start_runs(
     return {row.run_id: RunState(row.state) for row in made}
 
 
-async def retry_is_due(connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str]) -> bool:
-    """Whether a waiting run's next attempt is due."""
-    found = await connection.execute(RETRY_IS_DUE, {"now": now, "hosts_excluded": list(hosts_excluded)})
+async def waiting_is_due(connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str]) -> bool:
+    """Whether an attempt of a waiting run is due."""
+    found = await connection.execute(WAITING_IS_DUE, {"now": now, "hosts_excluded": list(hosts_excluded)})
     is_due: bool = found.scalar_one()
     return is_due
 
 
-async def lock_due_retries(
+async def lock_waiting(
     connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Locks up to `limit` waiting runs whose next attempt is due, leaving out what other workers hold."""
-    found = await connection.execute(
-        LOCK_DUE_RETRIES, {"now": now, "hosts_excluded": list(hosts_excluded), "limit": limit}
-    )
+    """Locks up to `limit` waiting runs whose attempt is due, leaving out what other workers hold."""
+    found = await connection.execute(LOCK_WAITING, {"now": now, "hosts_excluded": list(hosts_excluded), "limit": limit})
     return found.all()
 
 
-async def start_retries(
+async def start_waiting(
     connection: AsyncConnection, *, run_ids: Sequence[UUID], worker_id: UUID, now: datetime
 ) -> None:
-    """Begins the next attempt of runs that this transaction has locked; epoch and attempt each grow by one."""
-    await connection.execute(START_RETRIES, {"run_ids": list(run_ids), "worker_id": worker_id, "now": now})
+    """Begins an attempt of runs that this transaction has locked; epoch and attempt each grow by one."""
+    await connection.execute(START_WAITING, {"run_ids": list(run_ids), "worker_id": worker_id, "now": now})
 
 
 async def next_due(

@@ -1,10 +1,11 @@
 """The statement that writes how attempts ended, a batch at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements.events import recording
@@ -53,6 +54,42 @@ happened AS (
 """)
 
 
+LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
+
+# To be asked with the tasks locked by an earlier statement, for what a claim has left waiting meanwhile must be seen.
+RELEASE = text("""
+WITH promoted AS (
+    UPDATE task_results q SET next_attempt_at = :now
+    WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND q.finished_at IS NULL AND q.state = 'queued'
+      AND q.next_attempt_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM task_results u WHERE u.task_id = q.task_id AND u.finished_at IS NULL AND u.state <> 'queued'
+      )
+    RETURNING q.id
+),
+caught_up AS (
+    UPDATE tasks t SET due_at = :now
+    WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND t.next_run IS NOT NULL AND t.due_at IS NULL
+      AND NOT EXISTS (SELECT FROM task_results u WHERE u.task_id = t.id AND u.finished_at IS NULL)
+    RETURNING t.id
+)
+SELECT (SELECT count(*) FROM promoted) + (SELECT count(*) FROM caught_up)
+""")
+
+STRANDED = text("""
+SELECT q.task_id FROM task_results q
+WHERE q.finished_at IS NULL AND q.state = 'queued' AND q.next_attempt_at IS NULL AND NOT EXISTS (
+    SELECT FROM task_results u WHERE u.task_id = q.task_id AND u.finished_at IS NULL AND u.state <> 'queued'
+)
+UNION
+SELECT t.id FROM tasks t
+WHERE t.next_run IS NOT NULL AND t.due_at IS NULL AND NOT EXISTS (
+    SELECT FROM task_results u WHERE u.task_id = t.id AND u.finished_at IS NULL
+)
+LIMIT :limit
+""")
+
+
 class Finish(NamedTuple):
     """How one attempt ended, and what that makes of its run. `response_headers` is JSON text."""
 
@@ -60,6 +97,7 @@ class Finish(NamedTuple):
     task_id: UUID
     epoch: int
     one_off: bool
+    releases: bool
     state: RunState
     started_at: datetime
     ended_at: datetime
@@ -76,6 +114,11 @@ class Finish(NamedTuple):
     def completes(self) -> UUID | None:
         """The one-off task that this ends, if it ends one."""
         return self.task_id if self.one_off and self.state is not RunState.RETRYING else None
+
+    @property
+    def frees(self) -> UUID | None:
+        """The task in which something may wait for the end of this run, if it is the end."""
+        return self.task_id if self.releases and self.state is not RunState.RETRYING else None
 
 
 async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish], now: datetime) -> None:
@@ -101,3 +144,24 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
             "durations_ms": [f.duration_ms for f in finishes],
         },
     )
+
+
+async def lock_tasks(connection: AsyncConnection, *, task_ids: Collection[UUID]) -> None:
+    """Locks tasks, in the order of their ids."""
+    await connection.execute(LOCK_TASKS, {"task_ids": list(task_ids)})
+
+
+async def release(connection: AsyncConnection, *, task_ids: Collection[UUID], now: datetime) -> int:
+    """Makes due what waited for the end of a run, in those of the tasks in which none is going on; tells how much.
+
+    That is a run that was queued behind it, or the next instant to catch up with. The tasks must have been locked by an
+    earlier statement of this transaction. The caller wakes a worker after the commit.
+    """
+    released: int = (await connection.execute(RELEASE, {"task_ids": list(task_ids), "now": now})).scalar_one()
+    return released
+
+
+async def stranded(connection: AsyncConnection, *, limit: int) -> list[UUID]:
+    """Tasks in which something waits for the end of a run that is none any more: their policies were changed, say."""
+    found = await connection.execute(STRANDED, {"limit": limit})
+    return list(found.scalars())

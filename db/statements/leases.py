@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements.events import recording
+from db.statements.finishes import release
 
 LEASE = timedelta(seconds=5)
 """A worker that has not renewed for this long has lost its runs."""
@@ -36,25 +37,33 @@ FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 END_ATTEMPTS = """
+held AS (
+    SELECT r.id, r.worker_id, r.epoch, COALESCE((
+        SELECT v.on_lost FROM task_versions v WHERE v.task_id = t.id AND v.version >= r.task_version
+        ORDER BY v.version LIMIT 1
+    ), t.on_lost) AS on_lost
+    FROM task_results r JOIN tasks t ON t.id = r.task_id
+    WHERE {which}
+),
 lost AS (
     UPDATE task_results r
-    SET state = CASE WHEN t.on_lost = 'retry' THEN 'retrying' ELSE 'unknown' END,
-        next_attempt_at = CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END,
-        finished_at = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
-        success = CASE WHEN t.on_lost = 'retry' THEN NULL ELSE false END,
+    SET state = CASE WHEN p.on_lost = 'retry' THEN 'retrying' ELSE 'unknown' END,
+        next_attempt_at = CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END,
+        finished_at = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
+        success = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE false END,
         worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
         attempts = r.attempts || jsonb_build_object(
             'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
             'duration_ms', NULL, 'status_code', NULL, 'error_message', CAST(:reason AS text),
-            'next_attempt_at', CASE WHEN t.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
-    FROM tasks t
-    WHERE t.id = r.task_id AND {which}
-    RETURNING r.id, r.task_id, r.state, r.attempt, r.error_message
+            'next_attempt_at', CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
+    FROM held p
+    WHERE r.id = p.id AND r.worker_id = p.worker_id AND r.epoch = p.epoch
+    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message
 ),
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM lost
-    WHERE t.id = lost.task_id AND lost.state = 'unknown'
+    WHERE t.id = lost.task_id AND lost.state = 'unknown' AND lost.cause = 'schedule'
       AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.due_at IS NULL
     RETURNING t.id
 ),
@@ -87,6 +96,10 @@ FOR NO KEY UPDATE
 GIVE_BACK = recording(
     END_ATTEMPTS.format(which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
 )
+
+STILL_HELD = text("""
+SELECT id, epoch FROM task_results WHERE worker_id = :worker_id AND id = ANY(CAST(:run_ids AS uuid[]))
+""")
 
 HOLDS = text("""
 SELECT EXISTS (
@@ -127,7 +140,9 @@ async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> i
     rescued = await connection.execute(
         RESCUE, {"now": now, "lease": LEASE, "task_ids": task_ids, "reason": "the worker was lost during the attempt"}
     )
-    return len(rescued.all())
+    count = len(rescued.all())
+    await release(connection, task_ids=task_ids, now=now)
+    return count
 
 
 async def give_back(
@@ -135,9 +150,21 @@ async def give_back(
 ) -> int:
     """Ends the attempts that a living worker holds and does not carry out, all but `run_ids_kept`; tells how many."""
     held = {"worker_id": worker_id, "run_ids_kept": list(run_ids_kept)}
-    await connection.execute(LOCK_TASKS_OF_WORKER, held)
+    task_ids = list((await connection.execute(LOCK_TASKS_OF_WORKER, held)).scalars())
+    if not task_ids:
+        return 0
     given = await connection.execute(GIVE_BACK, held | {"now": now, "reason": reason})
-    return len(given.all())
+    count = len(given.all())
+    await release(connection, task_ids=task_ids, now=now)
+    return count
+
+
+async def still_held(
+    connection: AsyncConnection, *, worker_id: UUID, run_ids: Collection[UUID]
+) -> set[tuple[UUID, int]]:
+    """Those of the runs, each with its epoch, that are this worker's to carry out."""
+    found = await connection.execute(STILL_HELD, {"worker_id": worker_id, "run_ids": list(run_ids)})
+    return {(row.id, row.epoch) for row in found}
 
 
 async def retire(connection: AsyncConnection, *, worker_id: UUID) -> None:

@@ -15,9 +15,9 @@ LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
 STATEMENTS = (
     claims.LOCK_DUE_TASKS,
     claims.START_RUNS,
-    claims.RETRY_IS_DUE,
-    claims.LOCK_DUE_RETRIES,
-    claims.START_RETRIES,
+    claims.WAITING_IS_DUE,
+    claims.LOCK_WAITING,
+    claims.START_WAITING,
     claims.NEXT_DUE,
     claims.NEAR,
     finishes.FINISH,

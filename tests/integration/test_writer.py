@@ -25,6 +25,7 @@ def running(task: Task) -> Finish:
         task_id=task.id,
         epoch=1,
         one_off=True,
+        releases=False,
         state=RunState.SUCCEEDED,
         started_at=utc_now(),
         ended_at=utc_now() + timedelta(milliseconds=3),
@@ -60,7 +61,9 @@ async def write(database: DatabaseSettings, finishes: Sequence[Finish], tasks: S
             if len(written) == len(finishes):
                 done.set()
 
-        writer = ResultWriter(engine=engine, clock=Clock(), worker_id=WORKER, on_written=on_written)
+        writer = ResultWriter(
+            engine=engine, clock=Clock(), worker_id=WORKER, on_written=on_written, on_released=lambda: None
+        )
         working = asyncio.create_task(writer.run())
         for finish in finishes:
             writer.add(finish)

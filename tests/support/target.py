@@ -33,11 +33,15 @@ class Answer:
 
 
 class Target:
-    """`calls` in the order in which they came in, whether or not they have been answered."""
+    """`calls` in the order in which they came in, whether or not they have been answered.
+
+    `broken_off`: how many were given up by the caller before they were answered.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.calls: list[Call] = []
+        self.broken_off = 0
         self._answers: dict[str, list[Answer]] = {}
 
     def answers(self, path: str, *answers: Answer) -> str:
@@ -66,7 +70,11 @@ class Target:
         )
         answers = self._answers.get(request.path, [Answer()])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        await asyncio.sleep(answer.delay.total_seconds())
+        try:
+            await asyncio.sleep(answer.delay.total_seconds())
+        except asyncio.CancelledError:
+            self.broken_off += 1
+            raise
         if answer.drops and request.transport is not None:
             request.transport.abort()
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
@@ -82,7 +90,7 @@ async def running_target() -> AsyncIterator[Target]:
 
     application = web.Application(client_max_size=64 * 1024 * 1024)
     application.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
