@@ -1,12 +1,14 @@
 """The states that tasks and runs can be in, as they are stored.
 
-A run's life, each arrow one guarded UPDATE with its event row in the same transaction::
+A run's life, each arrow one guarded UPDATE with its event in the same transaction. The database refuses all others::
 
-    (due) ──claim──▶ RUNNING ──finish──▶ SUCCEEDED | FAILED
-    (due) ──claim──▶ SKIPPED | MISSED        overlap, misfire: never attempted
+    (due) ──claim──▶ RUNNING             (due) ──claim──▶ SKIPPED | MISSED: overlap, misfire; never attempted
+    (due) ──claim──▶ QUEUED ──the run before it ended──▶ RUNNING
+    RUNNING ──finish──▶ SUCCEEDED | FAILED
     RUNNING ──attempt failed, one is left──▶ RETRYING ──due again──▶ RUNNING
     RUNNING ──worker lost──▶ RETRYING | UNKNOWN
-    RETRYING ──task cancelled──▶ CANCELLED
+    QUEUED | RETRYING ──run or task cancelled──▶ CANCELLED
+    RUNNING ──run cancelled, task deleted──▶ CANCELLED
 """
 
 from enum import StrEnum

@@ -1,0 +1,57 @@
+"""The arrows between the states of a run: the database takes those that the README draws, and refuses all others."""
+
+import re
+from collections.abc import AsyncIterator
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import col
+
+from db.models import Run, utc_now
+from db.settings import DatabaseSettings
+from db.states import UNFINISHED, RunState
+from tests.support.engine import one_off, opened, save
+from tests.support.history import run_of
+
+README = Path(__file__).parents[2] / "README.md"
+ARROW = re.compile(r"^ +(\w+) --> (\w+)", re.MULTILINE)
+DRAWN = {(RunState[old], RunState[new]) for old, new in ARROW.findall(README.read_text())}
+
+
+@pytest.fixture
+async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """The test's own look at the tables."""
+    async with opened(database) as opening:
+        yield opening
+
+
+def columns_of(state: RunState) -> dict[str, Any]:
+    """What else holds of a run in a state, so that the arrow alone can be what is refused."""
+    task = one_off("http://127.0.0.1/", utc_now())
+    run = run_of(task, scheduled_for=utc_now(), state=state)
+    return {"state": state, "worker_id": run.worker_id, "finished_at": run.finished_at} | {
+        "next_attempt_at": run.next_attempt_at
+    }
+
+
+async def test_the_database_holds_runs_to_the_arrows(engine: AsyncEngine) -> None:
+    """Each pair of states is tried; a run in a final state stays there."""
+    task = one_off("http://127.0.0.1/", utc_now())
+    await save(engine, task)
+    taken = set()
+    for old, new in permutations(RunState, 2):
+        [run_id] = await save(engine, run_of(task, scheduled_for=utc_now(), state=old))
+        try:
+            async with engine.begin() as connection:
+                await connection.execute(update(Run).where(col(Run.id) == run_id).values(columns_of(new)))
+        except IntegrityError as refusal:
+            assert f"a run cannot go from {old} to {new}" in str(refusal)  # noqa: PT017 (which pairs raise is asked)
+        else:
+            taken.add((old, new))
+    assert taken == DRAWN
+    assert {old for old, _ in taken} == set(UNFINISHED)
