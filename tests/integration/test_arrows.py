@@ -34,8 +34,11 @@ def columns_of(state: RunState) -> dict[str, Any]:
     """What else holds of a run in a state, so that the arrow alone can be what is refused."""
     task = one_off("http://127.0.0.1/", utc_now())
     run = run_of(task, scheduled_for=utc_now(), state=state)
-    return {"state": state, "worker_id": run.worker_id, "finished_at": run.finished_at} | {
-        "next_attempt_at": run.next_attempt_at
+    return {
+        "state": state,
+        "worker_id": run.worker_id,
+        "finished_at": run.finished_at,
+        "next_attempt_at": run.next_attempt_at,
     }
 
 
