@@ -68,6 +68,7 @@ class Task(SQLModel, table=True):
         CheckConstraint("resume_from IS NULL OR status = 'paused'", name="resume_from_only_when_paused"),
         Index("tasks_due_at", "due_at", postgresql_where=text("due_at IS NOT NULL")),
         Index("tasks_catching_up", "id", postgresql_where=text("next_run IS NOT NULL AND due_at IS NULL")),
+        Index("tasks_timezone", "timezone", postgresql_where=text("timezone <> 'UTC'")),
         Index("tasks_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
         Index("tasks_created_at_id", "created_at", "id"),
         Index("tasks_next_run_id", "next_run", "id"),
@@ -124,6 +125,9 @@ class Task(SQLModel, table=True):
         default=None,
         sa_type=INSTANT,
         description="next_run and its jitter: when to claim; null while catching up, until the run before has ended",
+    )
+    settled_until: datetime | None = Field(
+        default=None, sa_type=INSTANT, description="every instant up to here, inclusive, is accounted for"
     )
     resume_from: datetime | None = Field(
         default=None, sa_type=INSTANT, description="while paused: the first instant that is not accounted for"

@@ -89,6 +89,7 @@ def move_after(row: Row[Any], trigger: Trigger, settled: datetime, *, now: datet
         task_id=row.id,
         next_run=following,
         due_at=None if waits else due_at,
+        settled_until=settled,
         status=TaskStatus.COMPLETED if completed else TaskStatus.SCHEDULED,
     )
 
@@ -138,4 +139,5 @@ def unplannable(row: Row[Any], *, error: Exception) -> Plan:
         verdict=RunState.FAILED,
         error_message=f"the task's schedule cannot be computed: {error}",
     )
-    return Plan([run], Move(task_id=row.id, next_run=None, due_at=None, status=TaskStatus.SCHEDULED))
+    move = Move(task_id=row.id, next_run=None, due_at=None, settled_until=row.next_run, status=TaskStatus.SCHEDULED)
+    return Plan([run], move)

@@ -21,6 +21,7 @@ from jobs.queue import AWAY as REDIS_AWAY
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
 from jobs.settings import JobsSettings
 from jobs.sweep import Sweeper
+from jobs.zone_rules import apply_zone_rules
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: as
         stack.push_async_callback(queue.close)
         caller = await stack.enter_async_context(HttpCaller(clock=clock))
         lease = Lease(engine=engine, clock=clock, slots=jobs.slots)
+        await apply_zone_rules(engine)
         await lease.renew()
         await warm_up(engine, connections=POOL_SIZE // 2)
         executor = Executor(engine=engine, queue=queue, caller=caller, lease=lease, clock=clock, slots=jobs.slots)

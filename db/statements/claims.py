@@ -55,15 +55,15 @@ judged AS (
 ),
 moved AS (
     UPDATE tasks t
-    SET next_run = m.next_run, due_at = m.due_at,
+    SET next_run = m.next_run, due_at = m.due_at, settled_until = m.settled_until,
         misfire_once = CASE WHEN m.next_run IS NOT NULL AND m.due_at IS NULL THEN t.misfire_once END,
         status = CASE WHEN t.trigger_type = 'one-off' AND EXISTS (
             SELECT FROM judged j WHERE j.task_id = m.id AND j.state IN ('skipped', 'missed')
         ) THEN 'completed' ELSE m.status END
     FROM unnest(
         CAST(:task_ids AS uuid[]), CAST(:next_runs AS timestamptz[]), CAST(:due_ats AS timestamptz[]),
-        CAST(:statuses AS text[])
-    ) AS m (id, next_run, due_at, status)
+        CAST(:settled_untils AS timestamptz[]), CAST(:statuses AS text[])
+    ) AS m (id, next_run, due_at, settled_until, status)
     WHERE t.id = m.id
     RETURNING t.id
 ),
@@ -174,11 +174,12 @@ class NewRun(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Where a claim leaves a task: its next instant, and the moment at which that one is due."""
+    """Where a claim leaves a task: its next instant, the moment at which that is due, and the last that is settled."""
 
     task_id: UUID
     next_run: datetime | None
     due_at: datetime | None
+    settled_until: datetime
     status: TaskStatus
 
 
@@ -221,6 +222,7 @@ async def start_runs(
             "task_ids": [move.task_id for move in moves],
             "next_runs": [move.next_run for move in moves],
             "due_ats": [move.due_at for move in moves],
+            "settled_untils": [move.settled_until for move in moves],
             "statuses": [move.status for move in moves],
         },
     )
