@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections import deque
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -22,7 +22,7 @@ from db.engine import AWAY, in_one_trip
 from db.statements import claims, leases
 from db.statements.finishes import Finish
 from jobs.announcer import Announcer
-from jobs.claim import RECENT, claim_tasks, claim_waiting
+from jobs.claim import RECENT, Claimed, claim_tasks, claim_waiting
 from jobs.clock import Clock
 from jobs.http_call import HttpCaller
 from jobs.lease import Lease
@@ -77,6 +77,7 @@ class Executor:
         self._idle = asyncio.Event()
         self._stopping = False
         self._behind_since: datetime | None = None
+        self._waiting_first = False
         self._unsure = False
         self._random = random.Random()  # noqa: S311 (spreads retries; no secret)
 
@@ -137,7 +138,11 @@ class Executor:
     async def _claim_once(self, since: datetime) -> bool:
         """Claims a batch, and tells whether there may be more for which there are slots."""
         left = anything = False
-        for kind in (partial(claim_tasks, since=since), claim_waiting):
+        if self._behind_since is not None:
+            # With too few slots for all, those that are freed go to both by turns.
+            self._waiting_first = not self._waiting_first
+        kinds: list[Callable[..., Awaitable[Claimed]]] = [partial(claim_tasks, since=since), claim_waiting]
+        for kind in reversed(kinds) if self._waiting_first else kinds:
             limit = min(self._slots.free, BATCH)
             if not limit:
                 return True

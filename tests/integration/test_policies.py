@@ -237,3 +237,19 @@ async def test_a_call_that_is_no_longer_wanted_is_broken_off(
     assert run.state == RunState.SUCCEEDED
     [cancelled] = await runs_of(engine, task_id)
     assert cancelled.state == RunState.CANCELLED
+
+
+async def test_what_waits_gets_its_share_of_scarce_slots(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """A retry does not wait until nothing else is due any more."""
+    crowd = target.answers("/crowd", Answer(delay=timedelta(milliseconds=50)))
+    flaky = target.answers("/flaky", Answer(status=500), Answer())
+    async with working(database, jobs_settings.model_copy(update={"slots": 1})):
+        at = soon()
+        [retried] = await save(engine, one_off(flaky, at))
+        ids = await save(engine, *(one_off(crowd, at + timedelta(milliseconds=n)) for n in range(1, 60)))
+        await finished(engine, retried, number=1)
+        await finished(engine, ids[-1], number=1)
+    paths = [call.path for call in target.calls]
+    assert paths.index("/flaky", 1) < len(paths) // 2
