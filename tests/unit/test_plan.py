@@ -1,0 +1,121 @@
+"""What a claim makes of a due task: whatever was missed, every instant has one run or is counted in one."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
+from jobs import schedule
+from jobs.plan import CAUGHT_UP, LATE, Plan, oldest_of_newest, plan
+from jobs.schedule import Cron, Interval, OneOff, Trigger
+
+START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+MILLISECOND = timedelta(milliseconds=1)
+EVERY_MINUTE = Interval(every=MINUTE, start_at=START)
+TASK_ID = UUID(int=7)
+
+
+def due_task(trigger: Trigger, *, next_run: datetime, misfire: MisfirePolicy) -> Any:
+    """A row of the claim, as far as a plan looks at it."""
+    kind = {OneOff: TriggerType.ONE_OFF, Cron: TriggerType.CRON, Interval: TriggerType.INTERVAL}[type(trigger)]
+    return SimpleNamespace(
+        id=TASK_ID,
+        version=1,
+        host="target",
+        trigger_type=kind,
+        next_run=next_run,
+        misfire=misfire,
+        overlap=OverlapPolicy.SKIP,
+    )
+
+
+def planned(trigger: Trigger, misfire: MisfirePolicy, *, now: datetime, next_run: datetime = START) -> Plan:
+    """The plan for a task that is due from `next_run` on."""
+    return plan(due_task(trigger, next_run=next_run, misfire=misfire), trigger, now=now)
+
+
+@pytest.mark.parametrize("misfire", MisfirePolicy)
+def test_an_instant_that_is_claimed_in_time_is_not_missed(misfire: MisfirePolicy) -> None:
+    """Up to ten seconds late; it runs, and overlap decides about it."""
+    [run], move = planned(EVERY_MINUTE, misfire, now=START + LATE)
+    assert (run.scheduled_for, run.verdict, run.overlap, run.missed_count) == (START, None, OverlapPolicy.SKIP, 0)
+    assert (move.next_run, move.due_at, move.settled_until) == (START + MINUTE, START + MINUTE, START)
+
+
+@pytest.mark.parametrize(
+    ("misfire", "verdict", "overlap"),
+    [
+        (MisfirePolicy.LATEST, None, OverlapPolicy.SKIP),
+        (MisfirePolicy.SKIP, RunState.MISSED, OverlapPolicy.SKIP),
+        (MisfirePolicy.ALL, None, OverlapPolicy.ALLOW),
+    ],
+)
+def test_later_than_that_it_is_missed(misfire: MisfirePolicy, verdict: RunState | None, overlap: OverlapPolicy) -> None:
+    """Although nothing later is due yet."""
+    [run], move = planned(EVERY_MINUTE, misfire, now=START + LATE + MILLISECOND)
+    assert (run.scheduled_for, run.verdict, run.overlap, run.missed_count) == (START, verdict, overlap, 0)
+    assert move.due_at == START + MINUTE
+
+
+def test_jitter_is_no_lateness() -> None:
+    """An instant is as late as its call is, and its jitter delays the call."""
+    trigger = Interval(every=MINUTE, start_at=START, jitter=MINUTE)
+    due = schedule.due_at(trigger, START, task_id=TASK_ID)
+    assert due > START
+    [run], _ = planned(trigger, MisfirePolicy.SKIP, now=due + LATE)
+    assert run.verdict is None
+    [run], _ = planned(trigger, MisfirePolicy.SKIP, now=due + LATE + MILLISECOND)
+    assert run.verdict == RunState.MISSED
+
+
+@pytest.mark.parametrize("surplus", [-1, 0, 1, 2, CAUGHT_UP - 1, CAUGHT_UP, CAUGHT_UP + 1, 5 * CAUGHT_UP])
+def test_the_newest_thousand_are_found_from_either_end(surplus: int) -> None:
+    """For an interval, and for cron across a spring gap."""
+    for trigger in (EVERY_MINUTE, Cron(expression="*/2 * * * *", timezone="Europe/Berlin")):
+        found = schedule.instants(trigger, START - SECOND, count=CAUGHT_UP + surplus)
+        assert oldest_of_newest(found[0], found[-1], trigger) == found[max(0, surplus)]
+
+
+@given(
+    misfire=st.sampled_from(MisfirePolicy),
+    every=st.integers(1, 100),
+    jitter=st.integers(0, 1_000),
+    number=st.integers(1, 30),
+    waits=st.lists(st.integers(0, 300), max_size=20),
+)
+def test_every_instant_is_accounted_for_once(
+    misfire: MisfirePolicy, every: int, jitter: int, number: int, waits: list[int]
+) -> None:
+    """Whenever a worker comes by: by a run of its own, or within the range of one; and none runs before it is due."""
+    trigger = Interval(
+        every=every * SECOND,
+        start_at=START,
+        end_at=START + (number - 1) * every * SECOND,
+        jitter=every * jitter * MILLISECOND,
+    )
+    next_run: datetime | None = START
+    accounted: list[datetime] = []
+    now = START
+    for wait in [*waits, 100_000, *[0] * number]:
+        now += wait * SECOND
+        if next_run is None or schedule.due_at(trigger, next_run, task_id=TASK_ID) > now:
+            continue
+        runs, move = planned(trigger, misfire, now=now, next_run=next_run)
+        for run in runs:
+            assert run.due_at <= now
+            since = run.missed_since or run.scheduled_for
+            covered = [*schedule.instants(trigger, since - MILLISECOND, count=run.missed_count), run.scheduled_for]
+            assert schedule.count_between(trigger, since, run.scheduled_for) == run.missed_count
+            accounted += covered
+        assert move.settled_until == accounted[-1]
+        next_run = move.next_run
+        if next_run is None:
+            assert move.status == TaskStatus.COMPLETED
+    assert accounted == schedule.instants(trigger, START - SECOND, count=number + 1)
