@@ -10,7 +10,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from db import models
-from db.queries import runs, tasks
+from db.queries import runs, tasks, versions
 from db.queries.keyset import Slice
 from db.queries.runs import RunFilter
 from graphql_api.tail import Tail
@@ -41,6 +41,7 @@ class Context:
         self.services = services
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.runs = DataLoader(load_fn=self._runs, cache=False)
+        self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
 
@@ -53,6 +54,11 @@ class Context:
         async with self.services.session() as session:
             found = await runs.find(session, ids=ids)
         return [found.get(run_id) for run_id in ids]
+
+    async def _versions(self, keys: list[versions.Key]) -> list[models.TaskVersion | None]:
+        async with self.services.session() as session:
+            found = await versions.find(session, keys=keys)
+        return [found.get(key) for key in keys]
 
     async def _run_pages(self, keys: list[tuple[UUID, RunFilter, Slice]]) -> list[Page]:
         alike: dict[tuple[RunFilter, Slice], set[UUID]] = defaultdict(set)

@@ -3,22 +3,46 @@
 from typing import Annotated
 
 import strawberry
+from strawberry import UNSET
 
 from db.models import utc_now
+from db.states import MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Information
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
-from graphql_api.types.task import CreateTaskInput, Task
-from jobs import tasks
+from graphql_api.types.run import Run
+from graphql_api.types.scalars import given_or_none
+from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput
+from jobs import runs, tasks
 from jobs.transaction import transaction
 
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,
     strawberry.union("CreateTaskResult", description="The task that was made, or why none was."),
 ]
+UpdateTaskResult = Annotated[
+    Task | InvalidInput | NotFound | Conflict,
+    strawberry.union("UpdateTaskResult", description="The task as it is now, or why nothing was changed."),
+]
 TaskActionResult = Annotated[
     Task | NotFound | Conflict,
     strawberry.union("TaskActionResult", description="The task as it is now, or why nothing was done."),
+]
+DeleteTaskResult = Annotated[
+    DeletedTask | NotFound,
+    strawberry.union("DeleteTaskResult", description="That the task is deleted, or that there was none."),
+]
+RunActionResult = Annotated[
+    Run | NotFound | Conflict,
+    strawberry.union("RunActionResult", description="The run as it is now, or why nothing was done."),
+]
+
+Id = Annotated[strawberry.ID, strawberry.argument(description="A UUID.")]
+IdempotencyKey = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Any text. The same key again returns the run that the first call made; kept as long as the task."
+    ),
 ]
 
 
@@ -35,21 +59,122 @@ class Mutation:
         """Refuses with every problem at once."""
         services = info.context.services
         async with transaction(services.engine, services.queue) as work:
-            row = await tasks.create_task(work, input.draft(), now=utc_now())
+            key = given_or_none(input.idempotency_key)
+            row = await tasks.create_task(work, input.draft(), now=utc_now(), key=key)
+        return Task.of(row)
+
+    @strawberry.mutation(
+        description="Never changes the status, but for one case: a new trigger on a COMPLETED task schedules it again. "
+        "An input that changes nothing leaves the version as it is."
+    )
+    async def update_task(
+        self,
+        info: Information,
+        id: Id,  # noqa: A002
+        input: Annotated[UpdateTaskInput, strawberry.argument(description="What is to change.")],  # noqa: A002
+    ) -> UpdateTaskResult:
+        """Refuses with every problem at once."""
+        services = info.context.services
+        task_id = ids.parse(id)
+        async with transaction(services.engine, services.queue) as work:
+            expected = given_or_none(input.expected_version)
+            row = await tasks.update_task(work, task_id, input.changes(), now=utc_now(), expected_version=expected)
+        return Task.of(row)
+
+    @strawberry.mutation(
+        description="Stops the schedule until the task is resumed; runs that have begun or wait go on. A task that is "
+        "paused already is returned unchanged."
+    )
+    async def pause_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
+        """Safe to call again."""
+        task_id = ids.parse(id)
+        services = info.context.services
+        async with transaction(services.engine, services.queue) as work:
+            row = await tasks.pause_task(work, task_id, now=utc_now())
+        return Task.of(row)
+
+    @strawberry.mutation(
+        description="What was missed while paused is settled by `missed`; the default settles it by the task's own "
+        "misfire policy. A task that is scheduled already is returned unchanged."
+    )
+    async def resume_task(
+        self,
+        info: Information,
+        id: Id,  # noqa: A002
+        missed: Annotated[
+            MisfirePolicy | None, strawberry.argument(description="What becomes of what was missed while paused.")
+        ] = UNSET,
+    ) -> TaskActionResult:
+        """Safe to call again."""
+        task_id = ids.parse(id)
+        services = info.context.services
+        async with transaction(services.engine, services.queue) as work:
+            row = await tasks.resume_task(work, task_id, now=utc_now(), missed=given_or_none(missed))
         return Task.of(row)
 
     @strawberry.mutation(
         description="Ends the schedule for good; the task and its history stay; a run that is going on ends by itself, "
         "one that waits is CANCELLED. A task that is cancelled already is returned unchanged."
     )
-    async def cancel_task(
-        self,
-        info: Information,
-        id: Annotated[strawberry.ID, strawberry.argument(description="A UUID.")],  # noqa: A002
-    ) -> TaskActionResult:
+    async def cancel_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
         """Safe to call again."""
         task_id = ids.parse(id)
         services = info.context.services
         async with transaction(services.engine, services.queue) as work:
             row = await tasks.cancel_task(work, task_id, now=utc_now())
         return Task.of(row)
+
+    @strawberry.mutation(description="Removes the task and its history; a call that is under way is broken off.")
+    async def delete_task(self, info: Information, id: Id) -> DeleteTaskResult:  # noqa: A002
+        """Hidden at once, removed by and by."""
+        task_id = ids.parse(id)
+        services = info.context.services
+        async with transaction(services.engine, services.queue) as work:
+            await tasks.delete_task(work, task_id, now=utc_now())
+        return DeletedTask(id=strawberry.ID(str(task_id)))
+
+    @strawberry.mutation(
+        description="Fires now, beside the schedule and whatever the task's status; scheduledFor is the instant of "
+        "this call. Counts for the overlap policy."
+    )
+    async def run_task(
+        self,
+        info: Information,
+        id: Id,  # noqa: A002
+        idempotency_key: IdempotencyKey = UNSET,
+    ) -> RunActionResult:
+        """The run that was made, which may be a skipped one."""
+        task_id = ids.parse(id)
+        services = info.context.services
+        async with transaction(services.engine, services.queue) as work:
+            row = await runs.run_task(work, task_id, now=utc_now(), key=given_or_none(idempotency_key))
+        return Run.of(row)
+
+    @strawberry.mutation(
+        description="Ends a run that waits, and breaks off one that is going on: its connection is closed within about "
+        "a second, and what the target makes of that is not known."
+    )
+    async def cancel_run(self, info: Information, id: Id) -> RunActionResult:  # noqa: A002
+        """The run is CANCELLED when this is answered."""
+        run_id = ids.parse(id)
+        services = info.context.services
+        async with transaction(services.engine, services.queue) as work:
+            row = await runs.cancel_run(work, run_id, now=utc_now())
+        return Run.of(row)
+
+    @strawberry.mutation(
+        description="A new run of the same request as a finished run; `Run.retryOf` names the old one. Counts for the "
+        "overlap policy."
+    )
+    async def retry_run(
+        self,
+        info: Information,
+        id: Id,  # noqa: A002
+        idempotency_key: IdempotencyKey = UNSET,
+    ) -> RunActionResult:
+        """The run that was made, which may be a skipped one."""
+        run_id = ids.parse(id)
+        services = info.context.services
+        async with transaction(services.engine, services.queue) as work:
+            row = await runs.retry_run(work, run_id, now=utc_now(), key=given_or_none(idempotency_key))
+        return Run.of(row)

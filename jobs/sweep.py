@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import AWAY, in_one_trip, is_refusal_of_data
-from db.statements import claims, finishes, leases, partitions
+from db.statements import claims, deletion, finishes, leases, partitions
 from jobs.clock import Clock
 from jobs.executor import Executor
 from jobs.lease import Lease, monotonic
@@ -23,6 +23,10 @@ OVERDUE = timedelta(seconds=2)
 LOOK_EVERY = timedelta(milliseconds=500)
 RESCUED_AT_ONCE = 500
 RELEASED_AT_ONCE = 500
+REMOVED_AT_ONCE = 500
+"""So few that the locks of one removal are held for some milliseconds only."""
+REMOVALS = 20
+"""How many times one sweep removes something, so that the next one is not late."""
 
 
 class Sweeper:
@@ -58,6 +62,7 @@ class Sweeper:
                 if self._lease.may_rescue:
                     await self._rescue()
                 await self._make_partitions()
+                await self._remove_deleted()
             except AWAY as error:
                 logger.warning("The sweep was cut short. action=sweep_failed error=%s", error)
 
@@ -106,3 +111,13 @@ class Sweeper:
                     raise
                 logger.warning("Runs of %s stay in the default partition. action=partition_refused", day)
         self._partitions_made_on = today
+
+    async def _remove_deleted(self) -> None:
+        """Removes what was deleted, runs before their tasks, as far as one sweep may."""
+        for _ in range(REMOVALS):
+            async with in_one_trip(self._engine).connect() as connection:
+                removed = await deletion.remove_runs(connection, limit=REMOVED_AT_ONCE)
+                if removed < REMOVED_AT_ONCE:
+                    removed = await deletion.remove_tasks(connection, limit=REMOVED_AT_ONCE)
+            if removed < REMOVED_AT_ONCE:
+                return

@@ -1,52 +1,139 @@
-"""The use cases of tasks. They take a session, flush, and leave the commit to whoever opened it."""
+"""The use cases of tasks. They take a session, flush, and leave the commit to whoever opened it.
 
-import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+A change waits for the claim that has the task locked, and whoever claims after it was committed sees what it left: no
+run that is claimed after a change was acknowledged has the old definition. One that was claimed before keeps it.
+"""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from db.models import Task
-from db.statements import cancellation
-from db.states import TaskStatus
-from jobs import action, schedule, trigger
-from jobs.action import ActionDraft
-from jobs.refusals import InvalidInput, NotFound, Problem
-from jobs.retry import InvalidRetryPolicy, retry_policy
+from db.statements import cancellation, changes, idempotency
+from db.statements.changes import Missed
+from db.states import MisfirePolicy, TaskStatus
+from jobs import json_value, schedule, trigger
+from jobs.idempotency import Key, fingerprint
+from jobs.refusals import Conflict, ConflictReason, InvalidInput, NotFound, Problem
+from jobs.run_ids import scheduled_run_id
+from jobs.task_draft import TaskChanges, TaskDraft, columns_changed, columns_of
 from jobs.transaction import Transaction
-from jobs.trigger import MILLISECOND, TriggerDraft
+from jobs.trigger import TriggerDraft
 
-MAX_NAME_LENGTH = 255
-MAX_TAGS = 20
-MAX_TAG_LENGTH = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryDraft:
-    """A retry policy as it was asked for, unchecked."""
-
-    max_attempts: int = 3
-    initial_delay_ms: int = 5_000
-    factor: float = 2.0
-    max_delay_ms: int = 300_000
+INSTANT_BEFORE = timedelta(microseconds=1)
+ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDraft:
-    """A task as it was asked for, by whichever API, unchecked."""
+async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key: str | None = None) -> Task:
+    """Makes a task that is due from its trigger's first instant after `now` on.
 
-    name: str
-    trigger: TriggerDraft
-    action: ActionDraft
-    retry: RetryDraft = field(default_factory=RetryDraft)
-    tags: Sequence[str] = ()
-
-
-async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime) -> Task:
-    """Makes a task that is due from its trigger's first instant after `now` on. Raises `InvalidInput`."""
-    task = checked(draft, now=now)
+    With a key that has made a task already, that task, whatever has become of it; the key is looked up first, since the
+    same input may be wrong by now (a one-off's instant passes). Raises `InvalidInput` and `Conflict`.
+    """
+    once = creation_key(draft, key)
+    made = await once.made(work) if once else None
+    earlier = await changes.lock_task(work.session, task_id=made.task_id) if made else None
+    if made and earlier:
+        if made.same_input:
+            return earlier
+        message = "The idempotency key was used before, with another input; use a new key for a new input"
+        raise refused(work, earlier, message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED)
+    task = Task(**columns_of(draft, now=now), created_at=now, updated_at=now)
+    task.due_at = due_at(task)
     work.session.add(task)
     await work.session.flush()
+    if once:
+        await once.remember(work, task_id=task.id)
+    work.wake(task.due_at)
+    return task
+
+
+def creation_key(draft: TaskDraft, key: str | None) -> Key | None:
+    """The key of a creation; none for an input that no task can have been made from."""
+    if key is None or next(json_value.faults(draft.action.payload), None):
+        return None
+    return Key("createTask", key, fingerprint=fingerprint(draft))
+
+
+async def update_task(
+    work: Transaction, task_id: UUID, wanted: TaskChanges, *, now: datetime, expected_version: int | None = None
+) -> Task:
+    """Changes what is asked for; nothing else, and nothing at all when all of that is so already.
+
+    A new trigger starts after `now`; what was due under the old one and could not be claimed is recorded as missed. It
+    leaves the status alone, but for a completed task, which it schedules again. Raises `NotFound`, `Conflict` and
+    `InvalidInput`.
+    """
+    task = await locked(work, task_id)
+    if expected_version is not None and expected_version != task.version:
+        message = f"The task has version {task.version}, not {expected_version}: it was changed meanwhile"
+        raise refused(work, task, message, reason=ConflictReason.STALE_VERSION)
+    columns = columns_changed(task, wanted, now=now)
+    first = columns.pop("next_run", None)
+    columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
+    rescheduled = first is not None and (task.status == TaskStatus.COMPLETED or bool(columns.keys() & trigger.COLUMNS))
+    if not columns and not rescheduled:
+        return task
+    if columns.keys() & set(changes.DEFINITION):
+        await changes.keep_definition(work.session, task_id=task_id)
+    if rescheduled:
+        await settle(work, task, now=now, reason="missed: the trigger was changed before this instant was claimed")
+    for name, value in columns.items():
+        setattr(task, name, value)
+    if rescheduled:
+        reschedule(task, first)
+        work.wake(task.due_at)
+    await touch(work, task, now=now)
+    return task
+
+
+def reschedule(task: Task, first: datetime | None) -> None:
+    """Has the task begin at the first instant of its new trigger, as far as its status lets it."""
+    task.misfire_once = None
+    if task.status == TaskStatus.PAUSED:
+        task.resume_from = first
+    elif task.status != TaskStatus.CANCELLED:
+        task.status = TaskStatus.SCHEDULED
+        task.next_run = first
+        task.due_at = due_at(task)
+
+
+async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
+    """Stops the schedule until it is resumed; runs that were claimed go on, and so do their retries.
+
+    Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
+    """
+    task = await locked(work, task_id)
+    if task.status == TaskStatus.PAUSED:
+        return task
+    if task.status in ENDED:
+        raise refused(work, task, f"A task that is {task.status} cannot be paused")
+    task.status = TaskStatus.PAUSED
+    task.resume_from = task.next_run
+    task.next_run = task.due_at = task.misfire_once = None
+    await touch(work, task, now=now)
+    return task
+
+
+async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed: MisfirePolicy | None = None) -> Task:
+    """Goes on with the schedule. The next claim settles what was missed, by `missed` or else by the task's own policy.
+
+    Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
+    """
+    task = await locked(work, task_id)
+    if task.status == TaskStatus.SCHEDULED:
+        return task
+    if task.status in ENDED:
+        raise refused(work, task, f"A task that is {task.status} cannot be resumed")
+    task.status, task.next_run, task.resume_from = TaskStatus.SCHEDULED, task.resume_from, None
+    task.due_at = due_at(task)
+    if task.due_at is not None and task.due_at <= now:
+        task.misfire_once = missed
+    # A one-off that was paused after its instant is only completed once its run has ended.
+    if task.next_run is None and not await changes.has_scheduled_run(work.session, task_id=task_id):
+        task.status = TaskStatus.COMPLETED
+    await touch(work, task, now=now)
     work.wake(task.due_at)
     return task
 
@@ -57,57 +144,29 @@ async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Tas
     A run that is going on ends by itself, one that waits is cancelled. A completed task can be cancelled too, after
     which nothing schedules it again; one that is cancelled already stays as it is.
     """
-    task = await cancellation.lock_task(work.session, task_id=task_id)
-    if task is None:
-        raise NotFound("task", task_id)
+    task = await locked(work, task_id)
     if task.status == TaskStatus.CANCELLED:
         return task
-    task.status = TaskStatus.CANCELLED
-    task.next_run = task.due_at = None
-    task.version += 1
-    task.updated_at = now
-    await work.session.flush()
+    await settle(work, task, now=now, reason="missed: the task was cancelled before this instant was claimed")
+    end_schedule(task)
+    await touch(work, task, now=now)
     if await cancellation.cancel_waiting_runs(work.session, task_id=task_id, now=now):
         work.poke()
     return task
 
 
-def checked(draft: TaskDraft, *, now: datetime) -> Task:
-    """The task that the draft asks for, not yet saved. Raises `InvalidInput` with all that is wrong with it."""
-    action_columns, action_problems = action.check(draft.action)
-    problems = [*name_problems(draft.name), *(problem.under("action") for problem in action_problems)]
-    problems += tag_problems(draft.tags)
-    try:
-        policy = retry_policy(
-            draft.retry.max_attempts, draft.retry.initial_delay_ms, draft.retry.factor, draft.retry.max_delay_ms
-        )
-    except InvalidRetryPolicy as error:
-        problems += [Problem(path, message).under("retry") for path, message in error.problems]
-    try:
-        accepted = trigger.accept(draft.trigger, now=now)
-        first = schedule.next_instant(accepted, now)
-    except schedule.InvalidTrigger as error:
-        problems += [Problem(path, message).under("trigger") for path, message in error.problems]
-    else:
-        if first is None:
-            problems.append(Problem(("trigger",), "has no instant after the present one"))
-    if problems:
-        raise InvalidInput(problems)
-    task = Task(
-        name=draft.name.strip(),
-        **trigger.columns_of(accepted),
-        **action_columns,
-        max_attempts=policy.max_attempts,
-        initial_delay_ms=policy.initial_delay // MILLISECOND,
-        backoff_factor=policy.factor,
-        max_delay_ms=policy.max_delay // MILLISECOND,
-        tags=list(draft.tags),
-        next_run=first,
-        created_at=now,
-        updated_at=now,
-    )
-    task.due_at = schedule.due_at(accepted, first, task_id=task.id) if first else None
-    return task
+async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> None:
+    """Hides the task and its history from now on, and breaks off its runs. Raises `NotFound`.
+
+    The rows are removed later, by the sweep. The keys that made the task and its runs can be used again.
+    """
+    task = await locked(work, task_id)
+    end_schedule(task)
+    task.deleted_at = now
+    await touch(work, task, now=now)
+    await idempotency.forget(work.session, task_id=task_id)
+    if await cancellation.cancel_unfinished_runs(work.session, task_id=task_id, now=now):
+        work.poke()
 
 
 def preview(draft: TriggerDraft, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
@@ -129,27 +188,61 @@ def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
     return [task.next_run, *schedule.instants(trigger.trigger_of(task), task.next_run, count=count - 1)]
 
 
-def name_problems(name: str) -> Iterator[Problem]:
-    """1 to 255 characters, none of them invisible."""
-    if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH:
-        yield Problem(("name",), f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(name.strip()):,}")
-    if not is_printable(name):
-        yield Problem(("name",), "holds a control character")
+async def locked(work: Transaction, task_id: UUID) -> Task:
+    """The task, and nobody else changes or claims it until the transaction ends. Raises `NotFound`."""
+    task = await changes.lock_task(work.session, task_id=task_id)
+    if task is None:
+        raise NotFound("task", task_id)
+    return task
 
 
-def tag_problems(tags: Sequence[str]) -> Iterator[Problem]:
-    """Few, short, and each once."""
-    if len(tags) > MAX_TAGS:
-        yield Problem(("tags",), f"has {len(tags):,} tags; at most {MAX_TAGS} are accepted")
-    for place, tag in enumerate(tags):
-        if not 1 <= len(tag) <= MAX_TAG_LENGTH:
-            yield Problem(("tags", str(place)), f"must have 1 to {MAX_TAG_LENGTH} characters, not {len(tag):,}")
-        elif not is_printable(tag):
-            yield Problem(("tags", str(place)), "holds a control character")
-        elif tag in tags[:place]:
-            yield Problem(("tags", str(place)), f"{tag!r} is given twice")
+def refused(
+    work: Transaction, task: Task, message: str, *, reason: ConflictReason = ConflictReason.WRONG_STATE
+) -> Conflict:
+    """Why the task's state forbids what was asked; the task comes along, and outlives the rollback."""
+    work.session.expunge(task)
+    return Conflict(message, reason=reason, task=task)
 
 
-def is_printable(text: str) -> bool:
-    """Whether the text has no control characters, and none that Postgres cannot keep."""
-    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+async def settle(work: Transaction, task: Task, *, now: datetime, reason: str) -> None:
+    """Accounts for the instants up to `now` that a change leaves behind unclaimed, in one run that is missed."""
+    oldest = task.next_run or task.resume_from
+    if oldest is None or oldest > now:
+        return
+    its = trigger.trigger_of(task)
+    newest = schedule.latest_at_or_before(its, now, after=oldest - INSTANT_BEFORE) or oldest
+    count = schedule.count_between(its, oldest, newest)
+    missed = Missed(
+        run_id=scheduled_run_id(task.id, newest),
+        task_id=task.id,
+        scheduled_for=newest,
+        missed_count=count,
+        missed_since=oldest if count else None,
+    )
+    await changes.record_missed(work.session, missed, reason=reason, now=now)
+    work.poke()
+
+
+def end_schedule(task: Task) -> None:
+    """Has the task fire no more."""
+    task.status = TaskStatus.CANCELLED
+    task.next_run = task.due_at = task.resume_from = task.misfire_once = None
+
+
+def due_at(task: Task) -> datetime | None:
+    """When the task's next instant is due, its jitter included."""
+    if task.next_run is None:
+        return None
+    return schedule.due_at(trigger.trigger_of(task), task.next_run, task_id=task.id)
+
+
+async def touch(work: Transaction, task: Task, *, now: datetime) -> None:
+    """Saves a change of definition or status, by which the version grows."""
+    task.version += 1
+    task.updated_at = now
+    await work.session.flush()
+
+
+def same(mine: Any, theirs: Any) -> bool:
+    """Whether two values are kept alike; to Python, 1 and 1.0 and True are equal, and in JSON they are not."""
+    return json.dumps(mine, sort_keys=True, default=str) == json.dumps(theirs, sort_keys=True, default=str)

@@ -104,17 +104,21 @@ def trigger_of(row: TriggerColumns | Any) -> Trigger:
     raise ValueError(f"A {row.trigger_type} trigger lacks its columns")
 
 
+UNUSED: dict[str, Any] = {
+    "trigger_time": None,
+    "cron_expr": None,
+    "timezone": "UTC",
+    "every_ms": None,
+    "start_at": None,
+    "end_at": None,
+    "jitter_ms": 0,
+}
+COLUMNS = {"trigger_type", *UNUSED}
+
+
 def columns_of(trigger: Trigger) -> dict[str, Any]:
     """All trigger columns of a task, those of the other types empty."""
-    columns: dict[str, Any] = {
-        "trigger_time": None,
-        "cron_expr": None,
-        "timezone": "UTC",
-        "every_ms": None,
-        "start_at": None,
-        "end_at": None,
-        "jitter_ms": 0,
-    }
+    columns = UNUSED
     match trigger:
         case OneOff():
             return columns | {"trigger_type": TriggerType.ONE_OFF, "trigger_time": trigger.at}

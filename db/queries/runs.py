@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import TableValuedAlias, Uuid, column, func, literal, select, true
+from sqlalchemy import TableValuedAlias, Uuid, column, exists, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from db.models import Run
+from db.models import Run, Task
 from db.queries import keyset
 from db.queries.keyset import Condition, Order, Slice
 from db.states import RunCause, RunState
@@ -33,7 +33,7 @@ class RunFilter:
 
 def conditions(wanted: RunFilter) -> list[Condition]:
     """The filter as SQL."""
-    found: list[Condition] = []
+    found = [not_deleted()]
     if wanted.task_id is not None:
         found.append(col(Run.task_id) == wanted.task_id)
     if wanted.states:
@@ -49,6 +49,11 @@ def conditions(wanted: RunFilter) -> list[Condition]:
     return found
 
 
+def not_deleted() -> Condition:
+    """That the run's task was not deleted. Those that were are few, and have an index of their own."""
+    return ~exists().where(col(Task.id) == col(Run.task_id), col(Task.deleted_at).is_not(None)).correlate(Run)
+
+
 def each(task_ids: Sequence[UUID]) -> TableValuedAlias:
     """The tasks as a table of ids, to be joined laterally: an index look-up for each, all in one statement."""
     ids = func.unnest(literal(list(task_ids), ARRAY(Uuid)))
@@ -57,7 +62,7 @@ def each(task_ids: Sequence[UUID]) -> TableValuedAlias:
 
 async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Run]:
     """Those of the runs that there are."""
-    found = await session.scalars(select(Run).where(col(Run.id).in_(ids)))
+    found = await session.scalars(select(Run).where(col(Run.id).in_(ids), not_deleted()))
     return {run.id: run for run in found}
 
 

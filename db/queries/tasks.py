@@ -51,8 +51,9 @@ class TaskFilter:
 
 
 def conditions(wanted: TaskFilter) -> list[Condition]:
-    """The filter as SQL."""
+    """The filter as SQL. What was deleted is in no list."""
     found: list[Condition] = [
+        col(Task.deleted_at).is_(None),
         *keyset.containing(col(Task.name), wanted.name_contains),
         *keyset.containing(col(Task.url), wanted.url_contains),
     ]
@@ -79,7 +80,7 @@ def conditions(wanted: TaskFilter) -> list[Condition]:
 
 async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Task]:
     """Those of the tasks that there are."""
-    found = await session.scalars(select(Task).where(col(Task.id).in_(ids)))
+    found = await session.scalars(select(Task).where(col(Task.id).in_(ids), col(Task.deleted_at).is_(None)))
     return {task.id: task for task in found}
 
 

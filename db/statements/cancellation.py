@@ -1,33 +1,66 @@
-"""The statements that end a task's schedule and what waits of it."""
+"""The statements that end runs before they end by themselves."""
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
-from db.models import Task
 from db.statements.events import recording
 
-CANCEL_WAITING_RUNS = recording("""
+# A run that is on its way loses its worker, which notices and breaks the call off; the epoch refuses its late result.
+# What the attempt before has left (an answer, an error) would be taken for what came of the attempt broken off.
+TOOK_MS = "CAST(greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.attempt_started_at) * 1000) AS bigint)"
+CANCEL = f"""
 cancelled AS (
-    UPDATE task_results
-    SET state = 'cancelled', finished_at = CAST(:now AS timestamptz), next_attempt_at = NULL,
-        success = CASE WHEN attempt > 0 THEN false END
-    WHERE task_id = :task_id AND finished_at IS NULL AND state IN ('queued', 'retrying')
-    RETURNING id, task_id, state, attempt, status_code, error_message, duration_ms
-),
+    UPDATE task_results r
+    SET state = 'cancelled', finished_at = CAST(:now AS timestamptz), next_attempt_at = NULL, worker_id = NULL,
+        epoch = r.epoch + 1, success = CASE WHEN r.attempt > 0 THEN false END,
+        attempts = r.attempts || CASE WHEN r.state = 'running' THEN jsonb_build_array(jsonb_build_object(
+            'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
+            'duration_ms', {TOOK_MS}, 'status_code', NULL, 'error_message', 'cancelled', 'next_attempt_at', NULL
+        )) ELSE '[]' END,
+        duration_ms = CASE WHEN r.state = 'running' THEN {TOOK_MS} ELSE r.duration_ms END,
+        error_message = CASE WHEN r.state = 'running' THEN 'cancelled' ELSE r.error_message END,
+        status_code = CASE WHEN r.state <> 'running' THEN r.status_code END,
+        response_headers = CASE WHEN r.state <> 'running' THEN r.response_headers END,
+        response_body = CASE WHEN r.state <> 'running' THEN r.response_body END,
+        body_encoding = CASE WHEN r.state = 'running' THEN 'utf8' ELSE r.body_encoding END,
+        body_truncated = r.state <> 'running' AND r.body_truncated
+    WHERE r.finished_at IS NULL AND {{which}}
+    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms
+)
+"""
+HAPPENED = """
 happened AS (
     SELECT 'cancelled' AS type, task_id, id AS run_id, state, attempt, status_code, error_message, duration_ms
-    FROM cancelled
+    FROM cancelled WHERE {counting}
 )
-""")
+"""
 
+CANCEL_WAITING_RUNS = recording(
+    CANCEL.format(which="r.task_id = :task_id AND r.state IN ('queued', 'retrying')")
+    + ","
+    + HAPPENED.format(counting="true")
+)
+CANCEL_UNFINISHED_RUNS = recording(CANCEL.format(which="r.task_id = :task_id") + "," + HAPPENED.format(counting="true"))
 
-async def lock_task(session: AsyncSession, *, task_id: UUID) -> Task | None:
-    """The task, locked until the transaction ends. It comes before its runs, as everywhere, so nothing deadlocks."""
-    return await session.scalar(select(Task).where(col(Task.id) == task_id).with_for_update(key_share=True))
+# A one-off has had its run with this one, however that ended.
+CANCEL_RUN = recording(
+    CANCEL.format(which="r.id = :run_id")
+    + """,
+completed AS (
+    UPDATE tasks t SET status = 'completed'
+    FROM cancelled c
+    WHERE t.id = c.task_id AND c.cause = 'schedule' AND t.trigger_type = 'one-off' AND t.status = 'scheduled'
+      AND t.next_run IS NULL
+    RETURNING t.id
+),
+"""
+    + HAPPENED.format(counting="(SELECT count(*) FROM completed) >= 0")
+)
+
+TASK_OF_RUN = text("SELECT task_id FROM task_results WHERE id = :run_id")
 
 
 async def cancel_waiting_runs(session: AsyncSession, *, task_id: UUID, now: datetime) -> int:
@@ -37,3 +70,20 @@ async def cancel_waiting_runs(session: AsyncSession, *, task_id: UUID, now: date
     """
     cancelled = await session.execute(CANCEL_WAITING_RUNS, {"task_id": task_id, "now": now})
     return len(cancelled.all())
+
+
+async def cancel_unfinished_runs(session: AsyncSession, *, task_id: UUID, now: datetime) -> int:
+    """Cancels the task's runs that are not finished, also those on their way, and tells how many."""
+    cancelled = await session.execute(CANCEL_UNFINISHED_RUNS, {"task_id": task_id, "now": now})
+    return len(cancelled.all())
+
+
+async def cancel_run(session: AsyncSession, *, run_id: UUID, now: datetime) -> bool:
+    """Cancels one run unless it is finished; false when it was. Its task must have been locked before."""
+    cancelled = await session.execute(CANCEL_RUN, {"run_id": run_id, "now": now})
+    return bool(cancelled.all())
+
+
+async def task_of_run(session: AsyncSession, *, run_id: UUID) -> UUID | None:
+    """The task that has to be locked before the run is changed; none when there is no such run."""
+    return (await session.execute(TASK_OF_RUN, {"run_id": run_id})).scalar_one_or_none()

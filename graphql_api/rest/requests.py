@@ -11,7 +11,7 @@ from graphql_api import instants
 from graphql_api.rest import durations
 from jobs.action import MAX_REDIRECTS, ActionDraft
 from jobs.refusals import InvalidInput, Problem
-from jobs.tasks import RetryDraft, TaskDraft
+from jobs.task_draft import RetryDraft, TaskDraft
 from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft
 
 DEFAULT_LIMIT = 10

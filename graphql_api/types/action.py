@@ -1,12 +1,14 @@
 """The HTTP request that a task makes."""
 
+from typing import Any
+
 import strawberry
 from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from db import models
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
-from graphql_api.types.scalars import Milliseconds, given_or_none
+from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
 from jobs.action import ActionDraft, HttpMethod
 
 
@@ -32,8 +34,8 @@ class HttpAction:
     redirects: int = strawberry.field(description="How many redirects may be followed.")
 
     @staticmethod
-    def of(task: models.Task) -> "HttpAction":
-        """The action of a task."""
+    def of(task: models.Task | models.TaskVersion) -> "HttpAction":
+        """The action of a task as it is, or as it was."""
         return HttpAction(
             method=HttpMethod(task.method),
             url=task.url,
@@ -81,3 +83,35 @@ class HttpActionInput:
             timeout_ms=self.timeout_ms,
             redirects=self.redirects,
         )
+
+
+@strawberry.input(
+    description="What is to change in an action; what is absent or null stays as it is. `payload: null` given "
+    "explicitly clears it; headers, when given, are the whole list."
+)
+class UpdateHttpActionInput:
+    """Some members of an action."""
+
+    method: HttpMethod | None = strawberry.field(default=UNSET, description="The method.")
+    url: str | None = strawberry.field(
+        default=UNSET, description="http or https, with a host, without user name; at most 2,000 characters."
+    )
+    headers: list[HeaderInput] | None = strawberry.field(
+        default=UNSET, description="All headers from now on; at most 100, 32 KiB in all."
+    )
+    payload: JSON | None = strawberry.field(
+        default=UNSET, description="The body, any JSON of at most 256 KiB; null for none."
+    )
+    timeout_ms: Milliseconds | None = strawberry.field(
+        default=UNSET, description="How long an attempt may take in all; 1 to 3,600,000."
+    )
+    redirects: int | None = strawberry.field(default=UNSET, description="How many redirects may be followed; 0 to 5.")
+
+    def members(self) -> dict[str, Any]:
+        """What was given, by the names of the draft."""
+        members = given_members(self)
+        if self.headers:
+            members["headers"] = [(header.name, given_or_none(header.value)) for header in self.headers]
+        if self.payload is None:
+            members["payload"] = None
+        return members

@@ -7,7 +7,16 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from db.queries.tasks import TaskOrder
-from db.states import BodyEncoding, RunCause, RunEventType, RunState, TaskStatus
+from db.states import (
+    BodyEncoding,
+    LostPolicy,
+    MisfirePolicy,
+    OverlapPolicy,
+    RunCause,
+    RunEventType,
+    RunState,
+    TaskStatus,
+)
 from jobs.action import HttpMethod
 from jobs.refusals import ConflictReason
 
@@ -29,6 +38,31 @@ describe(
     PAUSED="Fires no more until it is resumed.",
     COMPLETED="Its last instant has passed and its run has ended.",
     CANCELLED="Its schedule was ended for good.",
+)
+describe(
+    OverlapPolicy,
+    "What happens when a task is due while an earlier run of it is unfinished: ALLOW both, SKIP the new one (recorded "
+    "as SKIPPED), or QUEUE it behind (one waits; a further one is SKIPPED).",
+    ALLOW="Both run.",
+    SKIP="The new one is recorded as SKIPPED.",
+    QUEUE="The new one waits for the end of the earlier one; while one waits, a further one is SKIPPED.",
+)
+describe(
+    MisfirePolicy,
+    "What happens to missed instants (when they could be claimed, a later instant of the task was due too, or they "
+    "were more than 10 s late: downtime, a pause): LATEST runs the last of them once, SKIP records them as MISSED, ALL "
+    "runs every one, one after another (the newest 1,000; older ones are counted in the first). A one-off: LATEST and "
+    "ALL run it.",
+    LATEST="The last of them runs once and counts the others.",
+    SKIP="They are recorded as MISSED.",
+    ALL="Every one runs, one after another.",
+)
+describe(
+    LostPolicy,
+    "What happens to an attempt whose worker was lost while it may have been on its way: RETRY sends it again with the "
+    "same Idempotency-Key, FAIL ends the run as UNKNOWN.",
+    RETRY="It is sent again, with the same Idempotency-Key.",
+    FAIL="The run ends as UNKNOWN.",
 )
 describe(
     RunState,

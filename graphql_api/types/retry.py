@@ -1,10 +1,13 @@
 """How a failed attempt is followed by another."""
 
+from typing import Any
+
 import strawberry
+from strawberry import UNSET
 
 from db import models
-from graphql_api.types.scalars import Milliseconds
-from jobs.tasks import RetryDraft
+from graphql_api.types.scalars import Milliseconds, given_members
+from jobs.task_draft import RetryDraft
 
 
 @strawberry.type(
@@ -51,3 +54,25 @@ class RetryPolicyInput:
             factor=self.factor,
             max_delay_ms=self.max_delay_ms,
         )
+
+
+@strawberry.input(description="What is to change in a retry policy; what is absent or null stays as it is.")
+class UpdateRetryPolicyInput:
+    """Some members of a retry policy."""
+
+    max_attempts: int | None = strawberry.field(
+        default=UNSET, description="How many attempts there are in all; 1 to 100."
+    )
+    initial_delay_ms: Milliseconds | None = strawberry.field(
+        default=UNSET, description="The delay before the second attempt; at most 86,400,000."
+    )
+    factor: float | None = strawberry.field(
+        default=UNSET, description="What each further delay is multiplied by; 1.0 to 10.0."
+    )
+    max_delay_ms: Milliseconds | None = strawberry.field(
+        default=UNSET, description="What no delay exceeds; at most 86,400,000."
+    )
+
+    def members(self) -> dict[str, Any]:
+        """What was given, by the names of the draft."""
+        return given_members(self)

@@ -115,8 +115,22 @@ class Run:
 
     @strawberry.field(description="The request that its attempts send.")
     async def action(self, info: Information) -> HttpAction:
-        """The task's, since a task's action does not change."""
-        return HttpAction.of(await task_of(self.row, info))
+        """That of the version which the run carries out.
+
+        The task is read first: if it is changed thereafter, the version that it had is kept, and is found then.
+        """
+        task = await task_of(self.row, info)
+        if task.version == self.row.task_version:
+            return HttpAction.of(task)
+        return HttpAction.of(await info.context.versions.load((task.id, self.row.task_version)) or task)
+
+    @strawberry.field(description="The finished run that this one repeats; null for others, and once that is gone.")
+    async def retry_of(self, info: Information) -> Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None:
+        """Read together with those of the page's other runs."""
+        if self.row.retry_of is None:
+            return None
+        row = await info.context.runs.load(self.row.retry_of)
+        return Run.of(row) if row else None
 
     @strawberry.field(description="From scheduledFor (plus jitter) to the start of the first attempt.")
     def lateness_ms(self) -> Milliseconds | None:

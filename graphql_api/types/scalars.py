@@ -23,6 +23,11 @@ def given_or_none(value: Given | None) -> Given | None:
     return None if value is UNSET else value
 
 
+def given_members(input_: Any) -> dict[str, Any]:
+    """The members of an input that were given and are not null, by their Python names."""
+    return {name: value for name, value in vars(input_).items() if given_or_none(value) is not None}
+
+
 def parse_instant(value: Any) -> datetime:
     """Reads a DateTime."""
     if not isinstance(value, str):

@@ -13,18 +13,19 @@ from db.queries import tasks
 from db.queries.keyset import Key, Slice
 from db.queries.runs import RunFilter
 from db.queries.tasks import TaskFilter, TaskOrder
-from db.states import RunState, TaskStatus
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from graphql_api import cursors
 from graphql_api.context import Information
 from graphql_api.errors import invalid_page
 from graphql_api.types import pages
-from graphql_api.types.action import HttpAction, HttpActionInput
+from graphql_api.types.action import HttpAction, HttpActionInput, UpdateHttpActionInput
 from graphql_api.types.pages import After, Before, First, Last
-from graphql_api.types.retry import RetryPolicy, RetryPolicyInput
+from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPolicyInput
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
-from jobs.tasks import RetryDraft, TaskDraft, upcoming
+from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
+from jobs.tasks import upcoming
 
 MAX_UPCOMING = 100
 
@@ -40,6 +41,9 @@ class Task:
     status: TaskStatus = strawberry.field(description="Whether it still fires.")
     action: HttpAction = strawberry.field(description="What it calls.")
     retry: RetryPolicy = strawberry.field(description="How failed attempts are repeated.")
+    overlap: OverlapPolicy = strawberry.field(description="What it does while an earlier run is unfinished.")
+    misfire: MisfirePolicy = strawberry.field(description="What becomes of instants that it missed.")
+    on_lost: LostPolicy = strawberry.field(description="What becomes of an attempt whose worker was lost.")
     tags: list[str] = strawberry.field(description="Words to find it by.")
     next_run_at: datetime | None = strawberry.field(
         description="The next instant, jitter not included (jitter delays the call, it does not move the instant). "
@@ -61,6 +65,9 @@ class Task:
             status=row.status,
             action=HttpAction.of(row),
             retry=RetryPolicy.of(row),
+            overlap=row.overlap,
+            misfire=row.misfire,
+            on_lost=row.on_lost,
             tags=row.tags,
             next_run_at=row.next_run,
             version=row.version,
@@ -138,8 +145,23 @@ class CreateTaskInput:
     retry: RetryPolicyInput | None = strawberry.field(
         default=UNSET, description="How failed attempts are repeated; by default up to three attempts."
     )
+    overlap: OverlapPolicy = strawberry.field(
+        default=OverlapPolicy.SKIP, description="What it is to do while an earlier run is unfinished."
+    )
+    misfire: MisfirePolicy = strawberry.field(
+        default=MisfirePolicy.LATEST, description="What is to become of instants that it missed."
+    )
+    on_lost: LostPolicy = strawberry.field(
+        default=LostPolicy.RETRY, description="What is to become of an attempt whose worker was lost."
+    )
     tags: list[str] = strawberry.field(
         default_factory=list, description="Words to find it by; at most 20, each of 1 to 64 characters."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=UNSET,
+        description="Any text. Sending the same key and input again returns the task that the first call made, "
+        "whatever has happened since (the key is looked up before anything is validated against the clock); kept as "
+        "long as the task.",
     )
 
     def draft(self) -> TaskDraft:
@@ -149,8 +171,63 @@ class CreateTaskInput:
             trigger=self.trigger.draft(),
             action=self.action.draft(),
             retry=self.retry.draft() if self.retry else RetryDraft(),
+            overlap=self.overlap,
+            misfire=self.misfire,
+            on_lost=self.on_lost,
             tags=self.tags,
         )
+
+
+@strawberry.input(
+    description="What is absent or null stays as it is. A trigger is replaced whole; of an action or a retry policy "
+    "only the members given change."
+)
+class UpdateTaskInput:
+    """What is to change in a task."""
+
+    name: str | None = strawberry.field(default=UNSET, description="What people call it; 1 to 255 characters.")
+    trigger: TriggerInput | None = strawberry.field(
+        default=UNSET, description="When it is to be due from now on; instants up to now are the old trigger's."
+    )
+    action: UpdateHttpActionInput | None = strawberry.field(default=UNSET, description="What it is to call.")
+    retry: UpdateRetryPolicyInput | None = strawberry.field(
+        default=UNSET, description="How failed attempts are to be repeated."
+    )
+    overlap: OverlapPolicy | None = strawberry.field(
+        default=UNSET, description="What it is to do while an earlier run is unfinished."
+    )
+    misfire: MisfirePolicy | None = strawberry.field(
+        default=UNSET, description="What is to become of instants that it missed."
+    )
+    on_lost: LostPolicy | None = strawberry.field(
+        default=UNSET, description="What is to become of an attempt whose worker was lost."
+    )
+    tags: list[str] | None = strawberry.field(
+        default=UNSET, description="All words to find it by; at most 20, each of 1 to 64 characters."
+    )
+    expected_version: int | None = strawberry.field(
+        default=UNSET, description="Refuse the change unless the task has this version."
+    )
+
+    def changes(self) -> TaskChanges:
+        """The same, for the use case."""
+        return TaskChanges(
+            name=given_or_none(self.name),
+            trigger=self.trigger.draft() if self.trigger else None,
+            action=self.action.members() if self.action else {},
+            retry=self.retry.members() if self.retry else {},
+            overlap=given_or_none(self.overlap),
+            misfire=given_or_none(self.misfire),
+            on_lost=given_or_none(self.on_lost),
+            tags=given_or_none(self.tags),
+        )
+
+
+@strawberry.type(description="A task that was deleted.")
+class DeletedTask:
+    """What is left of it."""
+
+    id: strawberry.ID = strawberry.field(description="The id that it had.")
 
 
 def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:

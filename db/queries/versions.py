@@ -1,0 +1,40 @@
+"""Reads what tasks called before they were changed."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Integer, Uuid, column, func, literal, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+from sqlmodel import col
+
+from db.models import TaskVersion
+
+Key = tuple[UUID, int]
+
+
+async def find(session: AsyncSession, *, keys: Sequence[Key]) -> dict[Key, TaskVersion]:
+    """What each of several versions of tasks called, as far as it was changed since; else the task itself has it.
+
+    A definition is kept under the last version that had it, so it is the one of the least version that is not below.
+    """
+    asked = (
+        func.unnest(
+            literal([task_id for task_id, _ in keys], ARRAY(Uuid)),
+            literal([version for _, version in keys], ARRAY(Integer)),
+        )
+        .table_valued(column("task_id", Uuid), column("version", Integer), name="asked")
+        .render_derived()
+    )
+    kept = (
+        select(TaskVersion)
+        .where(col(TaskVersion.task_id) == asked.c.task_id, col(TaskVersion.version) >= asked.c.version)
+        .order_by(col(TaskVersion.version))
+        .limit(1)
+        .lateral("kept")
+    )
+    definition = aliased(TaskVersion, kept)
+    statement = select(asked.c.task_id, asked.c.version, definition).select_from(asked.join(kept, true()))
+    found = await session.execute(statement)
+    return {(task_id, version): row for task_id, version, row in found}

@@ -1,0 +1,64 @@
+"""The statements that make a run because it was asked for, beside its task's schedule."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from db.statements.events import recording
+from db.states import OverlapPolicy, RunCause
+
+# A run that may begin at once is due at once and has no event yet: the claim that takes it records its start.
+MAKE_RUN = recording("""
+judged AS (
+    SELECT CASE
+        WHEN CAST(:overlap AS text) = 'allow' OR NOT EXISTS (
+            SELECT FROM task_results u WHERE u.task_id = CAST(:task_id AS uuid) AND u.finished_at IS NULL
+        ) THEN 'due'
+        WHEN CAST(:overlap AS text) = 'queue' AND NOT EXISTS (
+            SELECT FROM task_results u
+            WHERE u.task_id = CAST(:task_id AS uuid) AND u.finished_at IS NULL AND u.state = 'queued'
+        ) THEN 'behind'
+        ELSE 'skipped' END AS verdict
+),
+made AS (
+    INSERT INTO task_results (id, task_id, task_version, host, cause, retry_of, state, scheduled_for, due_at,
+                              next_attempt_at, finished_at, error_message, created_at)
+    SELECT CAST(:run_id AS uuid), CAST(:task_id AS uuid), CAST(:task_version AS int), CAST(:host AS text),
+           CAST(:cause AS text), CAST(:retry_of AS uuid),
+           CASE verdict WHEN 'skipped' THEN 'skipped' ELSE 'queued' END,
+           CAST(:now AS timestamptz), CAST(:now AS timestamptz),
+           CASE verdict WHEN 'due' THEN CAST(:now AS timestamptz) END,
+           CASE verdict WHEN 'skipped' THEN CAST(:now AS timestamptz) END,
+           CASE verdict WHEN 'skipped' THEN 'skipped: an earlier run of this task was unfinished' END,
+           CAST(:now AS timestamptz)
+    FROM judged
+    RETURNING id, task_id, state, attempt, next_attempt_at, error_message
+),
+happened AS (
+    SELECT state AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code, error_message,
+           CAST(NULL AS bigint) AS duration_ms
+    FROM made WHERE next_attempt_at IS NULL
+)
+""")
+
+
+class RunRequest(NamedTuple):
+    """A run that was asked for. `host` is that of the version's request; `overlap` is the task's policy."""
+
+    run_id: UUID
+    task_id: UUID
+    task_version: int
+    host: str
+    cause: RunCause
+    retry_of: UUID | None
+    overlap: OverlapPolicy
+
+
+async def make_run(session: AsyncSession, request: RunRequest, *, now: datetime) -> None:
+    """Makes the run that was asked for: due now, queued behind an unfinished one, or SKIPPED, as the policy says.
+
+    Its task must have been locked by an earlier statement of this transaction.
+    """
+    await session.execute(MAKE_RUN, request._asdict() | {"now": now})

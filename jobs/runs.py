@@ -1,0 +1,130 @@
+"""The use cases of runs. They take a session and leave the commit to whoever opened it."""
+
+import secrets
+from datetime import datetime
+from uuid import UUID
+
+from db.models import Run, Task
+from db.queries import versions
+from db.statements import cancellation, changes, finishes, requests
+from db.statements.requests import RunRequest
+from db.states import RunCause
+from jobs.idempotency import Key
+from jobs.refusals import Conflict, ConflictReason, NotFound
+from jobs.run_ids import requested_run_id
+from jobs.tasks import locked
+from jobs.transaction import Transaction
+
+
+async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str | None = None) -> Run:
+    """Fires now, beside the schedule and whatever the task's status, as the task is now.
+
+    The overlap policy may leave the run queued or skipped. With a key that has made a run already, that run. Raises
+    `NotFound`.
+    """
+    task = await locked(work, task_id)
+    return await fire(
+        work,
+        task,
+        cause=RunCause.MANUAL,
+        version=task.version,
+        host=task.host,
+        now=now,
+        once=None if key is None else Key(f"runTask:{task_id}", key),
+    )
+
+
+async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str | None = None) -> Run:
+    """Makes a new run of a finished one's request, as that was, even if the task was changed since.
+
+    Overlap and key as in `run_task`. Raises `NotFound`, and `Conflict` for a run that is unfinished.
+    """
+    task = await locked_task_of(work, run_id)
+    run = await found(work, run_id)
+    if run.finished_at is None:
+        raise refused(work, run, f"A run that is {run.state} cannot be repeated; it has to be finished first")
+    kept = await versions.find(work.session, keys=[(task.id, run.task_version)])
+    definition = kept.get((task.id, run.task_version), task)
+    return await fire(
+        work,
+        task,
+        cause=RunCause.RETRY,
+        version=run.task_version,
+        host=definition.host,
+        retry_of=run_id,
+        now=now,
+        once=None if key is None else Key(f"retryRun:{run_id}", key),
+    )
+
+
+async def fire(
+    work: Transaction,
+    task: Task,
+    *,
+    cause: RunCause,
+    version: int,
+    host: str,
+    now: datetime,
+    once: Key | None,
+    retry_of: UUID | None = None,
+) -> Run:
+    """Makes the run that was asked for, of a task that this transaction has locked."""
+    if once and (made := await once.made(work)) and made.run_id is not None:
+        return await found(work, made.run_id)
+    run_id = requested_run_id(now, randomness=secrets.token_bytes(10))
+    if once:
+        await once.remember(work, task_id=task.id, run_id=run_id)
+    request = RunRequest(
+        run_id=run_id,
+        task_id=task.id,
+        task_version=version,
+        host=host,
+        cause=cause,
+        retry_of=retry_of,
+        overlap=task.overlap,
+    )
+    await requests.make_run(work.session, request, now=now)
+    run = await found(work, run_id)
+    work.wake(run.next_attempt_at)
+    if run.next_attempt_at is None:
+        work.poke()
+    return run
+
+
+async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
+    """Ends a run that waits, or breaks off the one that is on its way, within about a second.
+
+    What waited for its end is due then. Raises `NotFound`, and `Conflict` for a run that is finished.
+    """
+    task = await locked_task_of(work, run_id)
+    cancelled = await cancellation.cancel_run(work.session, run_id=run_id, now=now)
+    run = await found(work, run_id)
+    if not cancelled:
+        raise refused(work, run, f"The run has {run.state} already")
+    work.poke()
+    if await finishes.release(await work.session.connection(), task_ids=[task.id], now=now):
+        work.wake(now)
+    return run
+
+
+async def locked_task_of(work: Transaction, run_id: UUID) -> Task:
+    """The run's task, locked, as it has to be before the run is changed. Raises `NotFound` for the run."""
+    task_id = await cancellation.task_of_run(work.session, run_id=run_id)
+    task = None if task_id is None else await changes.lock_task(work.session, task_id=task_id)
+    if task is None:
+        raise NotFound("run", run_id)
+    return task
+
+
+async def found(work: Transaction, run_id: UUID) -> Run:
+    """The run as it is now. Raises `NotFound`."""
+    run = await work.session.get(Run, run_id)
+    if run is None:
+        raise NotFound("run", run_id)
+    return run
+
+
+def refused(work: Transaction, run: Run, message: str) -> Conflict:
+    """Why the run's state forbids what was asked; the run comes along, and outlives the rollback."""
+    work.session.expunge(run)
+    return Conflict(message, reason=ConflictReason.WRONG_STATE, run=run)

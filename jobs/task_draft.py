@@ -1,0 +1,195 @@
+"""A task as it is asked for, new or changed, and the one check that both go through."""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from db.models import Task
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
+from jobs import action, schedule, trigger
+from jobs.action import ActionDraft
+from jobs.refusals import InvalidInput, Problem
+from jobs.retry import InvalidRetryPolicy, retry_policy
+from jobs.trigger import MILLISECOND, TriggerDraft
+
+MAX_NAME_LENGTH = 255
+MAX_TAGS = 20
+MAX_TAG_LENGTH = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDraft:
+    """A retry policy as it was asked for, unchecked."""
+
+    max_attempts: int = 3
+    initial_delay_ms: int = 5_000
+    factor: float = 2.0
+    max_delay_ms: int = 300_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDraft:
+    """A task as it was asked for, by whichever API, unchecked."""
+
+    name: str
+    trigger: TriggerDraft
+    action: ActionDraft
+    retry: RetryDraft = field(default_factory=RetryDraft)
+    overlap: OverlapPolicy = OverlapPolicy.SKIP
+    misfire: MisfirePolicy = MisfirePolicy.LATEST
+    on_lost: LostPolicy = LostPolicy.RETRY
+    tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskChanges:
+    """What is to change in a task, unchecked; None stays as it is.
+
+    `action` and `retry` have only those members of their drafts that change.
+    """
+
+    name: str | None = None
+    trigger: TriggerDraft | None = None
+    action: Mapping[str, Any] = field(default_factory=dict)
+    retry: Mapping[str, Any] = field(default_factory=dict)
+    overlap: OverlapPolicy | None = None
+    misfire: MisfirePolicy | None = None
+    on_lost: LostPolicy | None = None
+    tags: Sequence[str] | None = None
+
+
+def columns_of(draft: TaskDraft, *, now: datetime) -> dict[str, Any]:
+    """A new task's columns, `next_run` with them. Raises `InvalidInput` with all that is wrong."""
+    return checked(
+        name=draft.name, trigger=draft.trigger, action=draft.action, retry=draft.retry, tags=draft.tags, now=now
+    ) | {"overlap": draft.overlap, "misfire": draft.misfire, "on_lost": draft.on_lost}
+
+
+def columns_changed(task: Task, changes: TaskChanges, *, now: datetime) -> dict[str, Any]:
+    """The columns that the changes ask for, with `next_run` if there is a new trigger. Raises `InvalidInput`.
+
+    Nothing of the task that is left alone is checked: a trigger that was right once may have its end behind it.
+    """
+    columns = checked(
+        name=changes.name,
+        trigger=changes.trigger,
+        action=replace(action_draft(task), **changes.action) if changes.action else None,
+        retry=replace(retry_draft(task), **changes.retry) if changes.retry else None,
+        tags=changes.tags,
+        now=now,
+    )
+    policies = {"overlap": changes.overlap, "misfire": changes.misfire, "on_lost": changes.on_lost}
+    return columns | {name: policy for name, policy in policies.items() if policy is not None}
+
+
+def action_draft(task: Task) -> ActionDraft:
+    """What the task calls, as it would be asked for."""
+    return ActionDraft(
+        method=task.method,
+        url=task.url,
+        headers=list((task.headers or {}).items()),
+        payload=task.payload,
+        timeout_ms=task.timeout_ms,
+        redirects=task.redirects,
+    )
+
+
+def retry_draft(task: Task) -> RetryDraft:
+    """How the task's failed attempts are repeated, as it would be asked for."""
+    return RetryDraft(
+        max_attempts=task.max_attempts,
+        initial_delay_ms=task.initial_delay_ms,
+        factor=task.backoff_factor,
+        max_delay_ms=task.max_delay_ms,
+    )
+
+
+def checked(
+    *,
+    name: str | None,
+    trigger: TriggerDraft | None,
+    action: ActionDraft | None,
+    retry: RetryDraft | None,
+    tags: Sequence[str] | None,
+    now: datetime,
+) -> dict[str, Any]:
+    """The columns for what is given. Raises `InvalidInput` with all that is wrong with it."""
+    columns: dict[str, Any] = {}
+    problems: list[Problem] = []
+    if name is not None:
+        columns["name"] = name.strip()
+        problems += name_problems(name)
+    for found, wrong in (
+        check_action(action) if action else ({}, []),
+        check_retry(retry) if retry else ({}, []),
+        check_trigger(trigger, now=now) if trigger else ({}, []),
+    ):
+        columns |= found
+        problems += wrong
+    if tags is not None:
+        columns["tags"] = list(tags)
+        problems += tag_problems(tags)
+    if problems:
+        raise InvalidInput(problems)
+    return columns
+
+
+def check_action(draft: ActionDraft) -> tuple[dict[str, Any], list[Problem]]:
+    """An action's columns, and its problems by their path from the input's root."""
+    columns, problems = action.check(draft)
+    return columns, [problem.under("action") for problem in problems]
+
+
+def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
+    """A retry policy's columns, or its problems."""
+    try:
+        policy = retry_policy(draft.max_attempts, draft.initial_delay_ms, draft.factor, draft.max_delay_ms)
+    except InvalidRetryPolicy as error:
+        return {}, [Problem(path, message).under("retry") for path, message in error.problems]
+    columns = {
+        "max_attempts": policy.max_attempts,
+        "initial_delay_ms": policy.initial_delay // MILLISECOND,
+        "backoff_factor": policy.factor,
+        "max_delay_ms": policy.max_delay // MILLISECOND,
+    }
+    return columns, []
+
+
+def check_trigger(draft: TriggerDraft, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
+    """A trigger's columns with `next_run`, its first instant after `now`; or its problems."""
+    try:
+        accepted = trigger.accept(draft, now=now)
+        first = schedule.next_instant(accepted, now)
+    except schedule.InvalidTrigger as error:
+        return {}, [Problem(path, message).under("trigger") for path, message in error.problems]
+    if first is None:
+        return {}, [Problem(("trigger",), "has no instant after the present one")]
+    return trigger.columns_of(accepted) | {"next_run": first}, []
+
+
+def name_problems(name: str) -> Iterator[Problem]:
+    """1 to 255 characters, none of them invisible."""
+    if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH:
+        yield Problem(("name",), f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(name.strip()):,}")
+    if not is_printable(name):
+        yield Problem(("name",), "holds a control character")
+
+
+def tag_problems(tags: Sequence[str]) -> Iterator[Problem]:
+    """Few, short, and each once."""
+    if len(tags) > MAX_TAGS:
+        yield Problem(("tags",), f"has {len(tags):,} tags; at most {MAX_TAGS} are accepted")
+    for place, tag in enumerate(tags):
+        if not 1 <= len(tag) <= MAX_TAG_LENGTH:
+            yield Problem(("tags", str(place)), f"must have 1 to {MAX_TAG_LENGTH} characters, not {len(tag):,}")
+        elif not is_printable(tag):
+            yield Problem(("tags", str(place)), "holds a control character")
+        elif tag in tags[:place]:
+            yield Problem(("tags", str(place)), f"{tag!r} is given twice")
+
+
+def is_printable(text: str) -> bool:
+    """Whether the text has no control characters, and none that Postgres cannot keep."""
+    return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
