@@ -188,7 +188,7 @@ class Bench:
         """A one-off task for each instant, which calls the path of its number."""
         host = self._servers.target_url.removeprefix("http://")
         async with self._servers.engine.begin() as connection:
-            await connection.execute(text("TRUNCATE tasks, task_results, run_events"))
+            await connection.execute(text("TRUNCATE tasks, task_results, run_events CASCADE"))
             await connection.execute(
                 insert(Task),
                 [
