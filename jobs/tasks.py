@@ -39,7 +39,7 @@ async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key
             return earlier
         message = "The idempotency key was used before, with another input; use a new key for a new input"
         raise refused(work, earlier, message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED)
-    task = Task(**columns_of(draft, now=now), created_at=now, updated_at=now)
+    task = Task(**columns_of(draft, now=now), settled_until=now, created_at=now, updated_at=now)
     task.due_at = due_at(task)
     work.session.add(task)
     await work.session.flush()
@@ -82,15 +82,15 @@ async def update_task(
     for name, value in columns.items():
         setattr(task, name, value)
     if rescheduled:
-        reschedule(task, first)
+        reschedule(task, first, now=now)
         work.wake(task.due_at)
     await touch(work, task, now=now)
     return task
 
 
-def reschedule(task: Task, first: datetime | None) -> None:
+def reschedule(task: Task, first: datetime | None, *, now: datetime) -> None:
     """Has the task begin at the first instant of its new trigger, as far as its status lets it."""
-    task.misfire_once = None
+    task.misfire_once, task.settled_until = None, now
     if task.status == TaskStatus.PAUSED:
         task.resume_from = first
     elif task.status != TaskStatus.CANCELLED:
