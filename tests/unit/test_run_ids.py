@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.statements.partitions import lower_bound
-from jobs.run_ids import scheduled_run_id
+from jobs.run_ids import requested_run_id, scheduled_run_id
 
 TASK = UUID("6b0f3c5e-0d0a-4d8e-9d3e-2f6f0d9c1a11")
 NINE = datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -23,6 +23,25 @@ def test_an_id_is_a_uuid_version_8_that_begins_with_the_instant(instant: datetim
     assert run_id.version == 8
     assert run_id.variant == "specified in RFC 4122"
     assert run_id.int >> 80 == (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+@given(instant=INSTANTS, randomness=st.binary(min_size=10, max_size=10))
+def test_id_of_a_run_that_was_asked_for_is_a_uuid_version_7(instant: datetime, randomness: bytes) -> None:
+    """RFC 9562, 5.7: 48 bits of Unix milliseconds, then 74 random bits around version and variant."""
+    run_id = requested_run_id(instant, randomness=randomness)
+    assert run_id.version == 7
+    assert run_id.variant == "specified in RFC 4122"
+    assert run_id.int >> 80 == (instant - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    given_bits = int.from_bytes(randomness, "big")
+    fixed = (0xF << 76) | (0b11 << 62)
+    assert (run_id.int & ((1 << 80) - 1)) & ~fixed == given_bits & ~fixed
+
+
+def test_example_of_the_rfc() -> None:
+    """RFC 9562, appendix A.6."""
+    instant = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
+    randomness = bytes.fromhex("0CC3" + "18C4DC0C0C07398F")
+    assert requested_run_id(instant, randomness=randomness) == UUID("017F22E2-79B0-7CC3-98C4-DC0C0C07398F")
 
 
 @given(first=INSTANTS, second=INSTANTS)

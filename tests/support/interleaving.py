@@ -1,0 +1,126 @@
+"""Two transactions interleaved by hand: a change on the one side, a claim or a finish on the other."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from db.models import Run, utc_now
+from db.statements import claims, finishes
+from db.statements.finishes import Finish
+from db.states import BodyEncoding, RunState
+from jobs import claim
+from jobs.claim import Claimed, claim_tasks, claim_waiting
+from jobs.outcome import Attempt
+from jobs.schedule import LONG_AGO
+from jobs.slots import Slots
+from jobs.transaction import Transaction
+from tests.support.waiting import wait_until
+
+WORKER = uuid4()
+
+T = TypeVar("T")
+Change = Callable[[Transaction, UUID], Awaitable[Any]]
+
+
+@asynccontextmanager
+async def changing(engine: AsyncEngine) -> AsyncIterator[Transaction]:
+    """What a use case works with, committed when the block ends."""
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        yield Transaction(session)
+
+
+async def change(engine: AsyncEngine, how: Callable[[Transaction, UUID], Awaitable[T]], sought: UUID) -> T:
+    """The change in a transaction of its own."""
+    async with changing(engine) as work:
+        return await how(work, sought)
+
+
+@asynccontextmanager
+async def claiming(engine: AsyncEngine) -> AsyncIterator[Claimed]:
+    """A claim of all due tasks that is committed when the block ends."""
+    claimed, now = Claimed(), utc_now()
+    async with engine.begin() as connection:
+        rows = await claims.lock_due_tasks(connection, now=now, since=LONG_AGO, hosts_excluded=(), limit=10)
+        await claim.start_runs(connection, rows, worker_id=WORKER, now=now, claimed=claimed)
+        yield claimed
+
+
+@asynccontextmanager
+async def claiming_waiting(engine: AsyncEngine) -> AsyncIterator[Claimed]:
+    """Likewise of all waiting runs that are due."""
+    claimed, now = Claimed(), utc_now()
+    async with engine.begin() as connection:
+        rows = await claims.lock_waiting(connection, now=now, hosts_excluded=(), limit=10)
+        await claim.start_waiting(connection, rows, worker_id=WORKER, now=now, claimed=claimed)
+        yield claimed
+
+
+@asynccontextmanager
+async def finishing(engine: AsyncEngine, attempt: Attempt) -> AsyncIterator[None]:
+    """The attempt's success, written as the writer writes it, and committed when the block ends."""
+    now = utc_now()
+    async with engine.begin() as connection:
+        await finishes.lock_tasks(connection, task_ids=[attempt.task_id])
+        await finishes.finish(connection, worker_id=WORKER, finishes=[succeeded(attempt)], now=now)
+        await finishes.release(connection, task_ids=[attempt.task_id], now=now)
+        yield
+
+
+def succeeded(attempt: Attempt) -> Finish:
+    """How the attempt ended."""
+    now = utc_now()
+    return Finish(
+        run_id=attempt.run_id, task_id=attempt.task_id, epoch=attempt.epoch, one_off=attempt.one_off,
+        releases=attempt.releases, state=RunState.SUCCEEDED, started_at=now, ended_at=now, next_attempt_at=None,
+        duration_ms=0, status_code=200, response_headers=None, response_body=None, body_encoding=BodyEncoding.UTF8,
+        body_truncated=False, error_message=None,
+    )  # fmt: skip
+
+
+async def claim_all(engine: AsyncEngine) -> list[Attempt]:
+    """What a worker would begin now, tasks and waiting runs."""
+    found, now = Slots(20), utc_now()
+    due = await claim_tasks(engine, worker_id=WORKER, slots=found, now=now, since=LONG_AGO, limit=10)
+    waiting = await claim_waiting(engine, worker_id=WORKER, slots=found, now=now, limit=10)
+    return due.attempts + waiting.attempts
+
+
+async def behind(engine: AsyncEngine, first: AbstractAsyncContextManager[Any], second: Awaitable[T]) -> T:
+    """Has `second` wait for a lock that `first` holds, and tells what comes of it after `first` was committed."""
+    async with first:
+        waiting = asyncio.ensure_future(second)
+        await wait_until(lambda: anybody_waits(engine), what="the second transaction waits for the first")
+        assert not waiting.done()
+    return await waiting
+
+
+async def anybody_waits(engine: AsyncEngine) -> bool:
+    """Whether a session of this database waits for a lock."""
+    async with engine.connect() as connection:
+        found = await connection.execute(
+            text(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        )
+        return bool(found.scalar_one())
+
+
+async def run_row(engine: AsyncEngine, run_id: UUID) -> Run:
+    """The run as it is now."""
+    async with AsyncSession(engine) as session:
+        found = await session.get(Run, run_id)
+    assert found is not None
+    return found
+
+
+async def every_run(engine: AsyncEngine, task_id: UUID) -> list[Run]:
+    """All runs of a task, finished or not."""
+    async with AsyncSession(engine) as session:
+        found = await session.execute(text("SELECT id FROM task_results WHERE task_id = :id"), {"id": task_id})
+        ids = list(found.scalars())
+        return [run for run_id in ids if (run := await session.get(Run, run_id)) is not None]
