@@ -73,21 +73,10 @@ def upgrade() -> None:
     )
     op.add_column("task_results", sa.Column("host", sa.Text(), server_default=sa.text("''"), nullable=False))
     op.add_column("task_results", sa.Column("retry_of", sa.Uuid(), nullable=True))
-    op.add_column("tasks", sa.Column("settled_until", sa.DateTime(timezone=True), nullable=True))
     op.add_column("tasks", sa.Column("resume_from", sa.DateTime(timezone=True), nullable=True))
     op.add_column("tasks", sa.Column("misfire_once", sa.String(length=20), nullable=True))
     op.add_column("tasks", sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index("tasks_deleted_at", "tasks", ["deleted_at"], postgresql_where=sa.text("deleted_at IS NOT NULL"))
-    op.create_index("tasks_timezone", "tasks", ["timezone"], postgresql_where=sa.text("timezone <> 'UTC'"))
-    op.create_index(
-        "tasks_catching_up", "tasks", ["id"], postgresql_where=sa.text("next_run IS NOT NULL AND due_at IS NULL")
-    )
-    op.create_index(
-        "task_results_queued",
-        "task_results",
-        ["task_id"],
-        postgresql_where=sa.text("finished_at IS NULL AND state = 'queued' AND next_attempt_at IS NULL"),
-    )
     op.drop_constraint("due_with_next_run", "tasks")
     op.drop_constraint("due_only_when_scheduled", "tasks")
     op.create_check_constraint("misfire_once_known", "tasks", "misfire_once IN ('latest', 'skip', 'all')")
@@ -108,9 +97,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.drop_index("task_results_queued", "task_results")
-    op.drop_index("tasks_catching_up", "tasks")
-    op.drop_index("tasks_timezone", "tasks")
     op.execute("DROP TRIGGER guard_arrows ON task_results")
     op.execute("DROP FUNCTION refuse_arrow")
     op.drop_constraint("next_attempt_only_when_waiting", "task_results")
@@ -127,7 +113,7 @@ def downgrade() -> None:
         op.drop_constraint(name, "tasks")
     op.create_check_constraint("due_only_when_scheduled", "tasks", "due_at IS NULL OR status = 'scheduled'")
     op.create_check_constraint("due_with_next_run", "tasks", "(next_run IS NULL) = (due_at IS NULL)")
-    for name in ("deleted_at", "misfire_once", "resume_from", "settled_until"):
+    for name in ("deleted_at", "misfire_once", "resume_from"):
         op.drop_column("tasks", name)
     for name in ("retry_of", "host"):
         op.drop_column("task_results", name)
