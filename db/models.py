@@ -8,13 +8,14 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Enum, ForeignKey, Index, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, Enum, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from db.states import (
     UNFINISHED,
     BodyEncoding,
+    KeyScope,
     LostPolicy,
     MisfirePolicy,
     OverlapPolicy,
@@ -303,3 +304,39 @@ class Worker(SQLModel, table=True):
     slots: int
     started_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
     renewed_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
+
+
+class ApiKey(SQLModel, table=True):
+    """Who may come in, and how far. The key itself is nowhere, only its hash."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (one_of("scope", KeyScope),)
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    name: str = Field(sa_type=Text)
+    scope: KeyScope = Field(sa_type=stored(KeyScope))
+    token_sha256: bytes = Field(sa_type=LargeBinary, unique=True)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+    expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="to the minute")
+
+
+class AuditEntry(SQLModel, table=True):
+    """Who changed what, written in the change's own transaction. The database refuses to change or remove one."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (
+        Index("audit_log_task_id", "task_id", "id"),
+        CheckConstraint("octet_length(action) <= 40", name="action_short"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
+    at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+    key_id: UUID | None = Field(default=None, description="null where keys are off, and for the command line")
+    key_name: str = Field(sa_type=Text)
+    action: str = Field(sa_type=Text, description="the mutation, such as updateTask")
+    task_id: UUID | None = None
+    run_id: UUID | None = None
+    before: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    after: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)

@@ -99,3 +99,11 @@ class BodyEncoding(StrEnum):
 
     UTF8 = "utf8"
     BASE64 = "base64"
+
+
+class KeyScope(StrEnum):
+    """What the bearer of a key may do; each scope holds those before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"

@@ -68,7 +68,61 @@ def parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.").set_defaults(
             run=run
         )
+    add_keys(commands)
     return duetime
+
+
+def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands under `duetime keys`."""
+    keys = commands.add_parser(
+        "keys",
+        help="make, list and revoke API keys",
+        description="Makes, lists and revokes API keys, in the database that DATABASE_URL or DB_HOST names, else in "
+        "that of the data folder, whether or not `duetime up` runs on it.",
+    ).add_subparsers(title="commands", metavar="COMMAND", required=True)
+    create = keys.add_parser("create", help="make a key; it is printed once, alone on the last line")
+    create.add_argument("--name", required=True, help="what the audit log calls its bearer; unique among keys in force")
+    create.add_argument(
+        "--scope",
+        required=True,
+        choices=["read", "write", "admin"],
+        help="read sees everything but the audit log; write also makes and changes; admin also reads the audit log",
+    )
+    create.add_argument("--expires", metavar="WHEN", help="how long it lasts, as 90d, or until when, as 2030-01-31")
+    create.set_defaults(run=create_key)
+    keys.add_parser("list", help="list all keys").set_defaults(run=list_keys)
+    revoke = keys.add_parser("revoke", help="end a key; what is open under it ends within seconds")
+    revoke.add_argument("key", metavar="NAME|ID")
+    revoke.set_defaults(run=revoke_key)
+
+
+def create_key(options: argparse.Namespace) -> None:
+    """Makes a key."""
+    settings, database = read(DuetimeSettings), read(DatabaseSettings)
+    from db.states import KeyScope
+    from duetime import keys
+
+    logs.configure("keys")
+    scope = KeyScope(options.scope)
+    asyncio.run(keys.create(settings, database, name=options.name, scope=scope, expires=options.expires))
+
+
+def list_keys(_options: argparse.Namespace) -> None:
+    """Lists the keys."""
+    settings, database = read(DuetimeSettings), read(DatabaseSettings)
+    from duetime import keys
+
+    logs.configure("keys")
+    asyncio.run(keys.show(settings, database))
+
+
+def revoke_key(options: argparse.Namespace) -> None:
+    """Revokes a key."""
+    settings, database = read(DuetimeSettings), read(DatabaseSettings)
+    from duetime import keys
+
+    logs.configure("keys")
+    asyncio.run(keys.revoke(settings, database, name_or_id=options.key))
 
 
 def up(options: argparse.Namespace) -> None:
@@ -122,6 +176,6 @@ def migrate(_options: argparse.Namespace) -> None:
 
 def schema(_options: argparse.Namespace) -> None:
     """Prints the schema in the schema definition language."""
-    from graphql_api.schema import schema as built
+    from graphql_api.schema import DuetimeSchema
 
-    print(built.as_str())
+    print(DuetimeSchema(ApiSettings.model_construct()).as_str())

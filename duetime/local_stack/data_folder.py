@@ -15,6 +15,7 @@ from pathlib import Path
 from duetime.errors import CannotStart
 
 LOCK = "duetime.lock"
+DATABASE_URL = "database.url"
 # What a new volume or a file manager puts into a folder that is otherwise empty.
 NOT_OURS_BUT_HARMLESS = {"lost+found", ".DS_Store"}
 # Servers of an instance that was killed need this long at most to end (see `postgres.STOP`).
@@ -53,6 +54,12 @@ class DataFolder:
             unfinished.replace(path)
         return path.read_text()
 
+    def tell_database(self, url: str) -> None:
+        """Notes where the Postgres in this folder listens, with its password, for commands beside the one that runs."""
+        path = self.path / DATABASE_URL
+        self.give_to_owner(path)
+        path.write_text(url)
+
     def give_to_owner(self, path: Path) -> None:
         """Makes a path private, and the folder owner's: root may start once what an ordinary user starts otherwise."""
         path.touch(mode=0o600)
@@ -79,6 +86,30 @@ async def open_data_folder(path: Path) -> AsyncIterator[DataFolder]:
         yield folder
     finally:
         os.close(lock)
+
+
+def running_database(path: Path) -> str | None:
+    """Where the Postgres of the Duetime that runs on this folder listens; None when none does.
+
+    CannotStart when it cannot be told.
+    """
+    try:
+        with (path / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise CannotStart(unusable(path, error)) from None
+    else:
+        return None
+    try:
+        return (path / DATABASE_URL).read_text()
+    except OSError as error:
+        raise CannotStart(
+            f"a Duetime runs on the data folder {path}, but where its Postgres listens cannot be read "
+            f"({error.strerror}); wait until it is ready, or name another folder with DUETIME_DATA_DIR"
+        ) from None
 
 
 def make(path: Path) -> None:

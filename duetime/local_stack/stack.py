@@ -48,6 +48,7 @@ async def local_stack(
                 lambda port: Postgres(place, folder, port=port, extra=postgres_configuration), running=running
             )
             database_url = database.url
+            folder.tell_database(database_url)
         if valkey:
             redis_url = (await start(lambda port: Valkey(place, folder, port=port), running=running)).url
         remark = None
