@@ -1,0 +1,84 @@
+"""Secrets at rest: AES-256-GCM, with keys from DUETIME_SECRET_KEY.
+
+A sealed text is `v1.<key>.<base64 of nonce and ciphertext>`. `<key>` names the key that sealed it by the start of its
+SHA-256, so that during a rotation each text finds its own. What a text belongs to (`context`) is authenticated with
+it: sealed for one task, it opens for no other.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Sequence
+from hashlib import sha256
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+VERSION = "v1"
+KEY_BYTES = 32
+NONCE_BYTES = 12
+SHAPE = "32 random bytes in base64, as `openssl rand -base64 32` makes them; several, the first for sealing, by commas"
+
+
+class NoSecretKey(LookupError):
+    """There is no key to seal with, or none with which this text was sealed."""
+
+
+class SecretKeys:
+    """The keys, in order: the first seals, all open."""
+
+    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+        self._ciphers = {name_of(key): AESGCM(key) for key in keys}
+
+    @property
+    def present(self) -> bool:
+        """Whether anything can be sealed."""
+        return bool(self._ciphers)
+
+    def seal(self, text: str, *, context: bytes) -> str:
+        """The text, sealed for a context. Raises `NoSecretKey`."""
+        name = self._first()
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._ciphers[name].encrypt(nonce, text.encode(), context)
+        return f"{VERSION}.{name}.{base64.b64encode(nonce + sealed).decode()}"
+
+    def open(self, sealed: str, *, context: bytes) -> str:
+        """The text again. Raises `NoSecretKey` when its key is gone, or the text was sealed for another context."""
+        _, name, body = sealed.split(".")
+        cipher = self._ciphers.get(name)
+        if cipher is None:
+            raise NoSecretKey(f"a secret was sealed with the key {name}, which DUETIME_SECRET_KEY does not hold")
+        packed = base64.b64decode(body)
+        try:
+            return cipher.decrypt(packed[:NONCE_BYTES], packed[NONCE_BYTES:], context).decode()
+        except InvalidTag:
+            raise NoSecretKey("a secret does not open: it was changed, or belongs to something else") from None
+
+    def is_current(self, sealed: str) -> bool:
+        """Whether the text was sealed with the key that seals now."""
+        return sealed.split(".")[1] == self._first()
+
+    def _first(self) -> str:
+        try:
+            return next(iter(self._ciphers))
+        except StopIteration:
+            raise NoSecretKey("DUETIME_SECRET_KEY is not set") from None
+
+
+def parse_keys(text: str) -> SecretKeys:
+    """The keys of DUETIME_SECRET_KEY. ValueError says which one is wrong, without repeating it."""
+    keys = []
+    for place, part in enumerate(text.split(","), start=1):
+        try:
+            key = base64.b64decode(part.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            raise ValueError(f"key {place} is not base64; write {SHAPE}") from None
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"key {place} has {len(key)} bytes, not {KEY_BYTES}; write {SHAPE}")
+        keys.append(key)
+    return SecretKeys(keys)
+
+
+def name_of(key: bytes) -> str:
+    """What a key is called in the texts that it sealed; nothing of it can be told from that."""
+    return sha256(b"duetime secret key" + key).hexdigest()[:8]
