@@ -20,7 +20,7 @@ from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
 from graphql_api.rest import tasks
 from graphql_api.rest.answers import json_answer, refusal
-from graphql_api.schema import schema
+from graphql_api.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
@@ -51,7 +51,7 @@ def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings)
             await queue.close()
             await engine.dispose()
 
-    graphql = Endpoint(schema)
+    graphql = Endpoint(DuetimeSchema(api))
     return Starlette(
         routes=[
             Route("/", greet, methods=["GET"]),

@@ -24,6 +24,11 @@ def invalid_page(reason: str) -> GraphQLError:
     return GraphQLError(reason, extensions={"code": "INVALID_PAGE"})
 
 
+def limit_exceeded(reason: str) -> GraphQLError:
+    """A document that goes beyond a limit; the reason names the limit and the value."""
+    return GraphQLError(reason, extensions={"code": "LIMIT_EXCEEDED"})
+
+
 def is_ours(error: GraphQLError) -> bool:
     """Whether an error comes from a surprise in this program, and not from the request."""
     return error.original_error is not None and not isinstance(error.original_error, GraphQLError)

@@ -1,38 +1,134 @@
 """The GraphQL schema. `duetime schema` prints it into schema.graphql."""
 
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from typing import Any
+
 from graphql import GraphQLError
 from strawberry import Schema
-from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
 
+from graphql_api.documents import Documents
 from graphql_api.errors import MaskSurprises
 from graphql_api.mutations import Mutation
 from graphql_api.queries import Query
+from graphql_api.settings import ApiSettings
 from graphql_api.subscriptions import Subscription
 from graphql_api.types.refusals import HANDLERS
 from graphql_api.types.scalars import SCALARS
 
-CACHED_DOCUMENTS = 256
 
+class DuetimeSchema(Schema):
+    """Strawberry's schema, which here refuses what goes beyond a limit before it is executed over any transport, and
+    logs nothing: a caller's mistakes are no news, and surprises are logged where they are masked."""
 
-class QuietSchema(Schema):
-    """Strawberry's schema, but for its log of every error: a caller's mistakes are no news, and surprises are logged
-    where they are masked."""
+    def __init__(self, limits: ApiSettings) -> None:
+        super().__init__(
+            query=Query,
+            mutation=Mutation,
+            subscription=Subscription,
+            extensions=[MaskSurprises, KnownDocuments],
+            execution_context_class=None if limits.introspection else Discreet,
+            exception_handlers=HANDLERS,
+            config=StrawberryConfig(scalar_map=SCALARS),
+        )
+        self.documents = Documents(self._schema, limits)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Logs nothing."""
 
+    def refusal(
+        self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> PreExecutionError | None:
+        """Why an operation is not even validated: it cannot be read, or goes beyond a limit."""
+        if not query:
+            return None
+        try:
+            error = self.documents.read(query).beyond(variables or {}, operation_name)
+        except GraphQLError as unreadable:
+            error = unreadable.with_traceback(None)
+        return PreExecutionError(data=None, errors=[error]) if error else None
 
-schema = QuietSchema(
-    query=Query,
-    mutation=Mutation,
-    subscription=Subscription,
-    extensions=[
-        MaskSurprises,
-        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
-    ],
-    exception_handlers=HANDLERS,
-    config=StrawberryConfig(scalar_map=SCALARS),
-)
+    async def execute(  # noqa: PLR0917 (Strawberry's signature)
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+    ) -> ExecutionResult:
+        """Executes a query or a mutation."""
+        return self.refusal(query, variable_values, operation_name) or await super().execute(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            allowed_operation_types,
+            operation_extensions,
+        )
+
+    async def stream(  # noqa: PLR0917 (Strawberry's signature)
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        context_value: Any | None = None,
+        root_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+    ) -> AsyncGenerator[Any, None]:
+        """Executes any operation and yields its results: one, or a subscription's."""
+        if refused := self.refusal(query, variable_values, operation_name):
+            return only(refused)
+        return await super().stream(
+            query,
+            variable_values,
+            context_value,
+            root_value,
+            operation_name,
+            operation_extensions,
+            allowed_operation_types,
+        )
+
+
+class Discreet(StrawberryGraphQLCoreExecutionContext):
+    """Suggests no names of the schema when variables are wrong; it may not be asked for, so neither guessed."""
+
+    @classmethod
+    def build(cls, *arguments: Any, **named: Any) -> Any:
+        """As ever, but for that."""
+        return super().build(*arguments, **named | {"hide_suggestions": True})
+
+
+class KnownDocuments(SchemaExtension):
+    """Parses and validates no document twice."""
+
+    def on_parse(self) -> Iterator[None]:
+        """Takes the tree that was checked against the limits."""
+        context = self.execution_context
+        if isinstance(context.schema, DuetimeSchema) and context.query:
+            context.graphql_document = context.schema.documents.read(context.query).ast
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Takes what validation found the first time."""
+        context = self.execution_context
+        if isinstance(context.schema, DuetimeSchema) and context.query:
+            context.pre_execution_errors = context.schema.documents.read(context.query).errors
+        yield
+
+
+async def only(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None]:
+    """A stream of one result."""
+    yield result
+
+
+schema = DuetimeSchema(ApiSettings.model_construct())
+"""The schema to print, with the limits that hold by default."""

@@ -1,13 +1,69 @@
-"""Where the API listens."""
+"""Where the API listens, and what it takes on."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "DUETIME_GRAPHQL_"
 
 
 class ApiSettings(BaseSettings):
     """Read from the environment and from `.env` in the current folder; an empty value counts as unset."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+    )
 
     host: str = Field(default="127.0.0.1", description="a host name or an address of this machine")
     port: int = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535")
+    max_depth: int = Field(
+        default=15,
+        ge=1,
+        le=100,
+        validation_alias=f"{PREFIX}MAX_DEPTH",
+        description="a whole number from 1 to 100: levels of fields in a document",
+    )
+    max_aliases: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        validation_alias=f"{PREFIX}MAX_ALIASES",
+        description="a whole number from 0 to 10000: aliases in a document",
+    )
+    max_directives: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        validation_alias=f"{PREFIX}MAX_DIRECTIVES",
+        description="a whole number from 0 to 10000: directives in a document",
+    )
+    max_tokens: int = Field(
+        default=10_000,
+        ge=1,
+        le=1_000_000,
+        validation_alias=f"{PREFIX}MAX_TOKENS",
+        description="a whole number from 1 to 1000000: tokens in a document",
+    )
+    max_bytes: int = Field(
+        default=64 * 1024,
+        ge=1,
+        le=4 * 1024 * 1024,
+        validation_alias=f"{PREFIX}MAX_BYTES",
+        description="a whole number from 1 to 4194304: bytes of a document",
+    )
+    max_cost: int = Field(
+        default=20_000,
+        ge=1,
+        le=100_000_000,
+        validation_alias=f"{PREFIX}MAX_COST",
+        description="a whole number from 1 to 100000000: values that an answer may have at most",
+    )
+    introspection: bool = Field(
+        default=True,
+        validation_alias=f"{PREFIX}INTROSPECTION",
+        description="true or false: whether the schema can be asked for",
+    )
+    playground: bool = Field(
+        default=True,
+        validation_alias=f"{PREFIX}PLAYGROUND",
+        description="true or false: whether browsers get a playground at /graphql",
+    )

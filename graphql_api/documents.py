@@ -1,0 +1,129 @@
+"""Documents as they are used again and again: parsed, measured and validated once.
+
+What depends on variables, the sizes of pages, is worked out for each combination of sizes; a dashboard has few.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    parse,
+    recommended_rules,
+    specified_rules,
+    validate,
+)
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from graphql_api.errors import limit_exceeded
+from graphql_api.limits import Measure, Measurement, check, sizes_of
+from graphql_api.settings import PREFIX, ApiSettings
+
+KEPT = 256
+KEPT_CHARACTERS = 512 * 1024
+"""Of all kept documents together: a parsed document takes some 200 times its text's memory."""
+KEPT_MEASURES = 64
+
+RULES = (*specified_rules, *recommended_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
+class Document:
+    """One document."""
+
+    def __init__(self, text: str, schema: GraphQLSchema, limits: ApiSettings) -> None:
+        """Raises `GraphQLError` when the text is no document, or too much of one."""
+        self.text = text
+        self.ast = parsed(text, limits)
+        self._schema = schema
+        self._limits = limits
+        self._measures: dict[tuple[Any, ...], Measure] = {}
+
+    @cached_property
+    def operations(self) -> dict[str | None, OperationDefinitionNode]:
+        """By name; the first comes under no name, too."""
+        found = [node for node in self.ast.definitions if isinstance(node, OperationDefinitionNode)]
+        operations: dict[str | None, OperationDefinitionNode] = {node.name.value: node for node in found if node.name}
+        if found:
+            operations[None] = found[0]
+        return operations
+
+    @cached_property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        """By name."""
+        return {node.name.value: node for node in self.ast.definitions if isinstance(node, FragmentDefinitionNode)}
+
+    @cached_property
+    def errors(self) -> list[GraphQLError]:
+        """What validation finds."""
+        if self._limits.introspection:
+            return validate(self._schema, self.ast, RULES)
+        return validate(self._schema, self.ast, (*RULES, NoSchemaIntrospectionCustomRule), hide_suggestions=True)
+
+    def beyond(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
+        """The refusal of an operation that goes beyond a limit."""
+        operation = self.operations.get(operation_name)
+        if operation is None:
+            return None
+        sizes = sizes_of(operation, variables)
+        key = (operation_name, *sizes.items())
+        measure = self._measures.get(key)
+        if measure is None:
+            try:
+                measure = Measurement(self._schema, self.fragments, sizes).operation(operation)
+            except RecursionError:
+                return limit_exceeded(
+                    f"The document's fragments are nested too deeply; at most {self._limits.max_depth:,} levels are "
+                    f"accepted ({PREFIX}MAX_DEPTH)"
+                )
+            if len(self._measures) < KEPT_MEASURES:
+                self._measures[key] = measure
+        return check(measure, self._limits)
+
+
+class Documents:
+    """The newest documents of this process."""
+
+    def __init__(self, schema: GraphQLSchema, limits: ApiSettings) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
+
+    def read(self, text: str) -> Document:
+        """The document. Raises `GraphQLError` when the text is none, or too much of one."""
+        document = self._kept.get(text)
+        if document is not None:
+            self._kept.move_to_end(text)
+            return document
+        document = self._kept[text] = Document(text, self._schema, self._limits)
+        self._characters += len(text)
+        while self._characters > KEPT_CHARACTERS or len(self._kept) > KEPT:
+            oldest, _ = self._kept.popitem(last=False)
+            self._characters -= len(oldest)
+        return document
+
+
+def parsed(text: str, limits: ApiSettings) -> DocumentNode:
+    """The document's tree. Raises `GraphQLError`."""
+    size = len(text.encode(errors="surrogatepass"))
+    if size > limits.max_bytes:
+        raise limit_exceeded(
+            f"The document has {size:,} bytes; at most {limits.max_bytes:,} are accepted ({PREFIX}MAX_BYTES)"
+        )
+    try:
+        return parse(text, max_tokens=limits.max_tokens)
+    except GraphQLSyntaxError as error:
+        if not error.description.startswith("Document contains more than"):
+            raise
+        raise limit_exceeded(
+            f"The document has more than the {limits.max_tokens:,} tokens that are accepted ({PREFIX}MAX_TOKENS)"
+        ) from None

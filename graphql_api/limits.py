@@ -1,0 +1,258 @@
+"""Measures an operation before it is executed: how deep it is, how much it repeats, and how large its answer can be.
+
+The cost is the number of values (fields, and items of lists) that the answer can have at most. What asks for a page
+(`first`, `last`, `count`, or a list of inputs) multiplies what each item of the page costs, and other lists count as
+if they had `ASSUMED_LENGTH` items:
+
+    { tasks(first: 50) { totalCount nodes { name lastRun { state } } } }      1 + 1 + 1 + 50 * (1 + 1 + 1)
+
+Fragments count wherever they are spread, but each is measured only once, so that a document whose fragments spread
+each other twice, again and again, takes no longer to measure than any other of its length.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListTypeNode,
+    ListValueNode,
+    NamedTypeNode,
+    NonNullTypeNode,
+    NullValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+)
+
+from graphql_api.errors import limit_exceeded
+from graphql_api.settings import PREFIX, ApiSettings
+from graphql_api.types.pages import DEFAULT_SIZE, MAX_SIZE
+
+ASSUMED_LENGTH = 5
+MAX_INPUTS = 1_000
+
+Sizes = Mapping[str, int | None]
+"""For each variable that gives a size: the size, or nothing where the variable gives none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Of a selection. Its lists are not in `fixed`: each of their items costs `per_item`."""
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    fixed: int = 0
+    per_item: int = 0
+
+    def beside(self, other: Self) -> "Measure":
+        """Of both selections together."""
+        return Measure(
+            depth=max(self.depth, other.depth),
+            aliases=self.aliases + other.aliases,
+            directives=self.directives + other.directives,
+            fixed=self.fixed + other.fixed,
+            per_item=self.per_item + other.per_item,
+        )
+
+    def cost(self, length: int = ASSUMED_LENGTH) -> int:
+        """With lists of that length."""
+        return self.fixed + self.per_item * length
+
+
+@dataclass(slots=True)
+class Measurement:
+    """One walk through an operation and its fragments."""
+
+    schema: GraphQLSchema
+    fragments: Mapping[str, FragmentDefinitionNode]
+    sizes: Sizes
+    known: dict[str, Measure] = field(default_factory=dict)
+
+    def operation(self, node: OperationDefinitionNode) -> Measure:
+        """The whole operation's."""
+        directives = len(node.directives or ()) + sum(
+            len(variable.directives or ()) for variable in node.variable_definitions or ()
+        )
+        root = self.schema.get_root_type(node.operation)
+        return self.selections(node.selection_set, root).beside(Measure(directives=directives))
+
+    def selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Measure:
+        """Of all that is selected of a type; nothing is known of a type that does not exist."""
+        found = Measure()
+        for selection in node.selections if node else ():
+            directives = len(selection.directives or ())
+            match selection:
+                case FieldNode():
+                    measure = self.field(selection, parent)
+                case InlineFragmentNode(type_condition=condition):
+                    narrowed = self.schema.get_type(condition.name.value) if condition else parent
+                    measure = self.selections(selection.selection_set, narrowed)
+                case FragmentSpreadNode(name=name):
+                    measure = self.fragment(name.value)
+                case _:
+                    continue
+            found = found.beside(measure)
+            if directives:
+                found = found.beside(Measure(directives=directives))
+        return found
+
+    def fragment(self, name: str) -> Measure:
+        """Of a fragment's selections, worked out once. One that comes back to itself is refused elsewhere."""
+        if name not in self.known and name in self.fragments:
+            self.known[name] = Measure()
+            node = self.fragments[name]
+            measure = self.selections(node.selection_set, self.schema.get_type(node.type_condition.name.value))
+            self.known[name] = measure.beside(Measure(directives=len(node.directives or ())))
+        return self.known.get(name, Measure())
+
+    def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Measure:
+        """Of a field with all that is below it."""
+        definition = field_of(self.schema, parent, node.name.value)
+        below = self.selections(node.selection_set, get_named_type(definition.type) if definition else None)
+        size = size_of(definition, node, self.sizes) if definition else None
+        fixed, per_item = 1, 0
+        if definition and is_list_type(get_nullable_type(definition.type)):
+            each = below.cost() if node.selection_set else 1
+            if size is None:
+                per_item = each
+            else:
+                fixed += size * each
+        else:
+            fixed += below.cost() if size is None else below.cost(size)
+        return Measure(
+            # Introspection is deep by nature; graphql-core has a rule of its own against too much of it.
+            depth=1 if node.name.value.startswith("__") else below.depth + 1,
+            aliases=below.aliases + (node.alias is not None),
+            directives=below.directives,
+            fixed=fixed,
+            per_item=per_item,
+        )
+
+
+def field_of(schema: GraphQLSchema, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
+    """The field's definition, if the type has the field."""
+    return schema.get_field(parent, name) if is_composite_type(parent) else None
+
+
+def size_of(definition: GraphQLField, node: FieldNode, sizes: Sizes) -> int | None:
+    """How many items a field asks for by its arguments, if it can. A size out of bounds is refused by the field."""
+    given = {argument.name.value: argument.value for argument in node.arguments or ()}
+    if "first" in definition.args:
+        found = [number_in(given[name], sizes) for name in ("first", "last") if name in given]
+        return next((size for size in found if size is not None), DEFAULT_SIZE)
+    if "count" in definition.args:
+        size = number_in(given["count"], sizes) if "count" in given else None
+        default = definition.args["count"].default_value
+        return size if size is not None else default if isinstance(default, int) else MAX_SIZE
+    if is_list_type(get_nullable_type(definition.type)):
+        lengths = [
+            length_of(given.get(name), sizes)
+            for name, argument in definition.args.items()
+            if is_list_type(get_nullable_type(argument.type))
+        ]
+        return max(lengths, default=None)
+    return None
+
+
+def number_in(node: ValueNode, sizes: Sizes) -> int | None:
+    """The size that an argument gives; nothing for null."""
+    match node:
+        case VariableNode(name=name):
+            return sizes.get(name.value)
+        case IntValueNode(value=text):
+            # Not int(text), which refuses thousands of digits: a size that long is beyond any page.
+            return bounded(int(text) if len(text) < 20 else MAX_SIZE, MAX_SIZE)
+    return None
+
+
+def length_of(node: ValueNode | None, sizes: Sizes) -> int:
+    """The length of a list of inputs."""
+    match node:
+        case None | NullValueNode():
+            return 0
+        case VariableNode(name=name):
+            return sizes.get(name.value) or 0
+        case ListValueNode(values=values):
+            return bounded(len(values), MAX_INPUTS)
+    return 1
+
+
+def bounded(size: float, most: int) -> int:
+    """A size between 0 and what a field takes at most."""
+    return int(min(max(size, 0), most))
+
+
+def size_variables(operation: OperationDefinitionNode) -> Iterable[tuple[str, ValueNode | None]]:
+    """The variables that can give a size, whole numbers and lists, with their defaults."""
+    for definition in operation.variable_definitions or ():
+        kind = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
+        if isinstance(kind, ListTypeNode) or (isinstance(kind, NamedTypeNode) and kind.name.value == "Int"):
+            yield definition.variable.name.value, definition.default_value
+
+
+def sizes_of(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> dict[str, int | None]:
+    """What the given variables, or their defaults, say of sizes. Values that are wrong are refused elsewhere."""
+    sizes: dict[str, int | None] = {}
+    for name, default in size_variables(operation):
+        value = variables.get(name, Undefined)
+        match value:
+            case bool() | None:
+                sizes[name] = None
+            case int() | float():
+                sizes[name] = bounded(value, MAX_SIZE)
+            case list():
+                sizes[name] = bounded(len(value), MAX_INPUTS)
+            case _ if value is Undefined and default is not None:
+                sizes[name] = length_of(default, {}) if isinstance(default, ListValueNode) else number_in(default, {})
+            case _:
+                # A list of one may be given without brackets.
+                sizes[name] = None if value is Undefined else 1
+    return sizes
+
+
+def check(measure: Measure, limits: ApiSettings) -> GraphQLError | None:
+    """The refusal of an operation that goes beyond a limit."""
+    cost = measure.cost()
+    if measure.depth > limits.max_depth:
+        return limit_exceeded(
+            f"The document is {measure.depth:,} levels deep; at most {limits.max_depth:,} are accepted "
+            f"({PREFIX}MAX_DEPTH)"
+        )
+    if measure.aliases > limits.max_aliases:
+        return limit_exceeded(
+            f"The document has {amount(measure.aliases)} aliases; at most {limits.max_aliases:,} are accepted "
+            f"({PREFIX}MAX_ALIASES)"
+        )
+    if measure.directives > limits.max_directives:
+        return limit_exceeded(
+            f"The document has {amount(measure.directives)} directives; at most {limits.max_directives:,} are accepted "
+            f"({PREFIX}MAX_DIRECTIVES)"
+        )
+    if cost > limits.max_cost:
+        return limit_exceeded(
+            f"The answer could have {amount(cost)} values; at most {limits.max_cost:,} are accepted "
+            f"({PREFIX}MAX_COST). Ask for smaller pages or fewer fields"
+        )
+    return None
+
+
+def amount(number: int) -> str:
+    """A count in words that stay short, whatever fragments make of it."""
+    return f"{number:,}" if number < 10**15 else "more than 10^15"
