@@ -18,7 +18,7 @@ from db.settings import DatabaseSettings
 from graphql_api import health, tail
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
-from graphql_api.rest import tasks
+from graphql_api.rest import results, tasks
 from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
@@ -58,7 +58,9 @@ def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings)
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
             Route("/health", health.show, methods=["GET"]),
-            Mount("/api/v1", routes=[Route("/health", health.show, methods=["GET"]), *tasks.ROUTES]),
+            Mount(
+                "/api/v1", routes=[Route("/health", health.show, methods=["GET"]), *tasks.ROUTES, *results.ROUTES]
+            ),
         ],
         middleware=[Middleware(InternalErrors)],
         exception_handlers={HTTPException: show_http_exception},

@@ -57,13 +57,19 @@ def creation_key(draft: TaskDraft, key: str | None) -> Key | None:
 
 
 async def update_task(
-    work: Transaction, task_id: UUID, wanted: TaskChanges, *, now: datetime, expected_version: int | None = None
+    work: Transaction,
+    task_id: UUID,
+    wanted: TaskChanges,
+    *,
+    now: datetime,
+    expected_version: int | None = None,
+    revives: bool = True,
 ) -> Task:
     """Changes what is asked for; nothing else, and nothing at all when all of that is so already.
 
     A new trigger starts after `now`; what was due under the old one and could not be claimed is recorded as missed. It
-    leaves the status alone, but for a completed task, which it schedules again. Raises `NotFound`, `Conflict` and
-    `InvalidInput`.
+    leaves the status alone, but for a completed task, which it schedules again if it `revives`. Raises `NotFound`,
+    `Conflict` and `InvalidInput`.
     """
     task = await locked(work, task_id)
     if expected_version is not None and expected_version != task.version:
@@ -72,7 +78,8 @@ async def update_task(
     columns = columns_changed(task, wanted, now=now)
     first = columns.pop("next_run", None)
     columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
-    rescheduled = first is not None and (task.status == TaskStatus.COMPLETED or bool(columns.keys() & trigger.COLUMNS))
+    completed = task.status == TaskStatus.COMPLETED
+    rescheduled = first is not None and (revives if completed else bool(columns.keys() & trigger.COLUMNS))
     if not columns and not rescheduled:
         return task
     if columns.keys() & set(changes.DEFINITION):

@@ -123,10 +123,13 @@ async def counts(session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence
     return dict.fromkeys(task_ids, 0) | {row[0]: row[1] for row in counted}
 
 
-async def results_by_number(session: AsyncSession, *, task_id: UUID, page: int, limit: int) -> tuple[list[Run], int]:
-    """A page counted from 1 of the task's finished runs that began an attempt, newest start first, and their number."""
-    its = (col(Run.task_id) == task_id, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
-    newest_first = select(Run).where(*its).order_by(col(Run.run_at).desc(), col(Run.id).desc())
+async def results_by_number(
+    session: AsyncSession, *, task_id: UUID | None = None, success: bool | None = None, page: int, limit: int
+) -> tuple[list[Run], int]:
+    """A page counted from 1 of the finished runs that began an attempt, newest start first, and how many there are."""
+    wanted = conditions(RunFilter(task_id=task_id, success=success))
+    those = (*wanted, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
+    newest_first = select(Run).where(*those).order_by(col(Run.run_at).desc(), col(Run.id).desc())
     found = await session.scalars(newest_first.offset(keyset.offset(page, limit)).limit(limit))
-    total = await session.scalar(select(func.count()).select_from(Run).where(*its))
+    total = await session.scalar(select(func.count()).select_from(Run).where(*those))
     return list(found), total or 0

@@ -2,21 +2,21 @@
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, TypeVar
 
+from db.models import Task
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
 from graphql_api.rest import durations
 from jobs.action import MAX_REDIRECTS, ActionDraft
 from jobs.refusals import InvalidInput, Problem
-from jobs.task_draft import RetryDraft, TaskDraft
-from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft
-
-DEFAULT_LIMIT = 10
-MAX_LIMIT = 100
-MAX_PAGE_DIGITS = 18
+from jobs.schedule import Cron, Interval
+from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
+from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
 
 ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
 EVERY = "@every "
@@ -24,6 +24,7 @@ EVERY = "@every "
 SHORTEST = timedelta(seconds=1)
 
 Kind = TypeVar("Kind")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class BadRequest(Exception):
@@ -65,6 +66,17 @@ class Members:
         value = self.take(name, dict, "an object")
         return None if value is None else Members(value, f"{self.path}{name}.")
 
+    def choice(self, name: str, choices: type[Choice]) -> Choice | None:
+        """A member that is one of a few words, in any case."""
+        words = f"one of {', '.join(choices)}"
+        text = self.take(name, str, words)
+        if text is None:
+            return None
+        try:
+            return choices(text.lower())
+        except ValueError as error:
+            raise BadRequest(f"{self.path}{name} must be {words}") from error
+
     def instant(self, name: str) -> datetime | None:
         """A member that is an instant."""
         text = self.take(name, str, f"an RFC 3339 instant with an offset, such as {instants.EXAMPLE}")
@@ -78,9 +90,7 @@ class Members:
 
 def task_draft(body: Any) -> TaskDraft:
     """The task that a request asks for. Raises `BadRequest`."""
-    if not isinstance(body, dict):
-        raise BadRequest("The request body must be a JSON object")
-    members = Members(body)
+    members = members_of(body)
     name = members.required("name", str, "a string")
     trigger, action = members.object("trigger"), members.object("action")
     if trigger is None:
@@ -91,9 +101,61 @@ def task_draft(body: Any) -> TaskDraft:
     return TaskDraft(
         name=name,
         trigger=trigger_draft(trigger),
-        action=action_draft(action),
+        action=ActionDraft(**{"redirects": MAX_REDIRECTS} | action_members(action)),
         retry=RetryDraft() if retry is None else retry_draft(retry),
+        **policies(members),
     )
+
+
+def task_changes(body: Any, *, of: Task) -> TaskChanges:
+    """What a request wants changed in a task. Raises `BadRequest`.
+
+    A trigger or an action that is given replaces the old one whole, but for what the old service did not know: that
+    stays when it is not given, since a client that sends back what it was shown must change nothing.
+    """
+    members = members_of(body)
+    trigger, action, retry = members.object("trigger"), members.object("action"), members.object("retry")
+    wanted = None if trigger is None else trigger_draft(trigger)
+    return TaskChanges(
+        name=members.take("name", str, "a string"),
+        trigger=None if wanted is None or is_that_of(of, wanted) else wanted,
+        action={} if action is None else action_members(action),
+        retry={} if retry is None else asdict(retry_draft(retry)),
+        **policies(members),
+    )
+
+
+def members_of(body: Any) -> Members:
+    """The members of a request's body. Raises `BadRequest`."""
+    if not isinstance(body, dict):
+        raise BadRequest("The request body must be a JSON object")
+    return Members(body)
+
+
+def policies(members: Members) -> dict[str, Any]:
+    """Duetime's additional members of a task, as far as they were given."""
+    tags = members.take("tags", list, "an array of strings")
+    if tags is not None and not all(isinstance(tag, str) for tag in tags):
+        raise BadRequest("tags must be an array of strings")
+    chosen = {
+        "overlap": members.choice("overlap", OverlapPolicy),
+        "misfire": members.choice("misfire", MisfirePolicy),
+        "on_lost": members.choice("on_lost", LostPolicy),
+        "tags": tags,
+    }
+    return given_of(chosen)
+
+
+def is_that_of(task: Task, wanted: TriggerDraft) -> bool:
+    """Whether a task has this trigger, as far as this API shows triggers. A one-off is compared by the use case."""
+    if isinstance(wanted, OneOffDraft):
+        return False
+    match trigger_of(task):
+        case Cron(expression=expression, timezone=timezone):
+            return wanted == CronDraft(expression=expression, timezone=timezone)
+        case Interval(every=every):
+            return wanted == IntervalDraft(every_ms=every // MILLISECOND)
+    return False
 
 
 def trigger_draft(members: Members) -> TriggerDraft:
@@ -131,8 +193,8 @@ def cron_draft(text: str, *, timezone: str | None) -> TriggerDraft:
     return IntervalDraft(every_ms=max(every, SHORTEST) // MILLISECOND)
 
 
-def action_draft(members: Members) -> ActionDraft:
-    """A request to make. Redirects are followed, as the old service did."""
+def action_members(members: Members) -> dict[str, Any]:
+    """A request to make, whole; and what Duetime adds to it, as far as it was given."""
     given = members.take("headers", dict, "an object of strings") or {}
     if not all(isinstance(value, str) for value in given.values()):
         raise BadRequest(f"{members.path}headers must be an object of strings")
@@ -140,13 +202,12 @@ def action_draft(members: Members) -> ActionDraft:
         "timeout_ms": members.take("timeout_ms", int, "a whole number"),
         "redirects": members.take("redirects", int, "a whole number"),
     }
-    return ActionDraft(
-        method=members.required("method", str, "a string"),
-        url=members.required("url", str, "a string"),
-        headers=list(given.items()),
-        payload=members.given.get("payload"),
-        **({"redirects": MAX_REDIRECTS} | given_of(chosen)),
-    )
+    return {
+        "method": members.required("method", str, "a string"),
+        "url": members.required("url", str, "a string"),
+        "headers": list(given.items()),
+        "payload": members.given.get("payload"),
+    } | given_of(chosen)
 
 
 def retry_draft(members: Members) -> RetryDraft:
@@ -165,15 +226,18 @@ def given_of(chosen: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def refused(error: InvalidInput, draft: TaskDraft, *, now: datetime) -> str:
-    """The domain's problems in the words that clients match on."""
-    return "; ".join(words(problem, draft, now=now) for problem in error.problems)
+def refused(
+    error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[tuple[str, str | None]], now: datetime
+) -> str:
+    """The domain's problems in the words that clients match on; `trigger` and `headers` are what was asked for."""
+    past = isinstance(trigger, OneOffDraft) and trigger.at <= now
+    return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
 
 
-def words(problem: Problem, draft: TaskDraft, *, now: datetime) -> str:
+def words(problem: Problem, *, past: bool, headers: Sequence[tuple[str, str | None]]) -> str:
     """One problem, by the names of this API's members."""
     match problem.path:
-        case ("trigger", "oneOff", "at") if isinstance(draft.trigger, OneOffDraft) and draft.trigger.at <= now:
+        case ("trigger", "oneOff", "at") if past:
             return "datetime must be in the future"
         case ("trigger", "oneOff", "at"):
             where = "trigger.datetime"
@@ -184,29 +248,10 @@ def words(problem: Problem, draft: TaskDraft, *, now: datetime) -> str:
         case ("trigger", "interval", *_):
             where = "invalid cron expression: @every"
         case ("action", "headers", place, _):
-            where = f"action.headers.{draft.action.headers[int(place)][0][:100]}"
+            where = f"action.headers.{headers[int(place)][0][:100]}"
         case _:
             where = ".".join(snake(step) for step in problem.path)
     return f"{where}: {problem.message}"
-
-
-def page_number(text: str | None) -> int:
-    """`page`: 1 when it is no integer of 1 or more."""
-    number = integer(text)
-    return number if number is not None and number >= 1 else 1
-
-
-def page_limit(text: str | None) -> int:
-    """`limit`: 10 when it is no integer from 1 to 100."""
-    number = integer(text)
-    return number if number is not None and 1 <= number <= MAX_LIMIT else DEFAULT_LIMIT
-
-
-def integer(text: str | None) -> int | None:
-    """A decimal integer of a length that 64 bits hold; nothing when the text is none."""
-    if text is None or not re.fullmatch(rf"[+-]?[0-9]{{1,{MAX_PAGE_DIGITS}}}", text):
-        return None
-    return int(text)
 
 
 def snake(name: str) -> str:

@@ -1,0 +1,57 @@
+"""What the endpoints of tasks and results share: reading a request, and answering what is refused."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from graphql_api import bodies, ids
+from graphql_api.rest.answers import refusal
+from graphql_api.rest.requests import BadRequest
+from jobs import json_value
+from jobs.refusals import NotFound
+
+MAX_BODY_BYTES = 1024 * 1024
+INVALID_ID = "Invalid task ID"
+TASK_NOT_FOUND = "Task not found"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def path_id(request: Request) -> UUID:
+    """The id in the path. Raises `BadRequest`."""
+    found = ids.read(request.path_params["id"])
+    if found is None:
+        raise BadRequest(INVALID_ID)
+    return found
+
+
+async def body_of(request: Request) -> bytes:
+    """The body, whatever its Content-Type. Raises `bodies.TooLarge`."""
+    return await bodies.read(request, limit=MAX_BODY_BYTES)
+
+
+def parsed(body: bytes) -> Any:
+    """A body as JSON. Raises `BadRequest`."""
+    try:
+        return json_value.parse(body)
+    except json_value.NotJson as error:
+        raise BadRequest(f"The request body is not JSON: {error}") from error
+
+
+def answering(endpoint: Endpoint) -> Endpoint:
+    """The endpoint, its refusals turned into answers."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except BadRequest as error:
+            return refusal(400, str(error))
+        except NotFound:
+            return refusal(404, TASK_NOT_FOUND)
+        except bodies.TooLarge:
+            return refusal(413, f"The request body has more than {MAX_BODY_BYTES:,} bytes")
+
+    return answered
