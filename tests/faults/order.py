@@ -1,0 +1,113 @@
+"""What a test asks of Duetime: a task, and by arithmetic of its own every instant at which that is due."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState
+from tests.support.cron_oracle import firings
+
+MILLISECOND = timedelta(milliseconds=1)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """A task that is due from `first` to `last`, both inclusive: once, by cron, or every so often.
+
+    `does` is how the target behaves to it, `ends` how its runs end when nothing comes in between; `id` is known once
+    the task is made.
+    """
+
+    first: datetime
+    last: datetime | None = None
+    every: timedelta | None = None
+    cron: str | None = None
+    zone: str = "UTC"
+    does: str = "ok"
+    ends: RunState = RunState.SUCCEEDED
+    overlap: OverlapPolicy = OverlapPolicy.ALLOW
+    misfire: MisfirePolicy = MisfirePolicy.LATEST
+    on_lost: LostPolicy = LostPolicy.RETRY
+    timeout: timedelta = 30 * SECOND
+    attempts: int = 3
+    name: str = field(default_factory=lambda: uuid4().hex)
+    id: UUID | None = None
+
+    @property
+    def path(self) -> str:
+        """What the target is called with, for this task alone."""
+        return f"/{self.does}/{self.name}" if "/" in self.does else f"/{self.does}/0/{self.name}"
+
+    def instants(self) -> Iterator[datetime]:
+        """Every instant at which it is due."""
+        last = self.last or self.first
+        if self.cron is not None:
+            # The oracle walks whole minutes, and its end is exclusive.
+            begin = self.first.replace(second=0, microsecond=0)
+            yield from (at for at in firings(self.cron, self.zone, begin, last + MINUTE) if self.first <= at <= last)
+            return
+        instant = self.first
+        while instant <= last:
+            yield instant
+            if self.every is None:
+                return
+            instant += self.every
+
+    def states(self) -> set[RunState]:
+        """How its runs may end, whatever fails meanwhile."""
+        possible = {self.ends}
+        if self.overlap != OverlapPolicy.ALLOW:
+            possible.add(RunState.SKIPPED)
+        if self.misfire == MisfirePolicy.SKIP:
+            possible.add(RunState.MISSED)
+        if self.on_lost == LostPolicy.FAIL:
+            possible.add(RunState.UNKNOWN)
+        return possible
+
+    def input(self, url: str) -> dict[str, Any]:
+        """The `CreateTaskInput` for it."""
+        return {
+            "name": self.name,
+            "trigger": self._trigger(),
+            "action": {"url": f"{url}{self.path}", "timeoutMs": self.timeout // MILLISECOND},
+            "retry": {"maxAttempts": self.attempts, "initialDelayMs": 100},
+            "overlap": self.overlap.upper(),
+            "misfire": self.misfire.upper(),
+            "onLost": self.on_lost.upper(),
+            "idempotencyKey": self.name,
+        }
+
+    def _trigger(self) -> dict[str, Any]:
+        if self.every is None and self.cron is None:
+            return {"oneOff": {"at": self.first.isoformat()}}
+        limits = {"startAt": self.first.isoformat(), "endAt": self.last and self.last.isoformat()}
+        if self.cron is not None:
+            return {"cron": {"expression": self.cron, "timezone": self.zone, **limits}}
+        assert self.every is not None
+        return {"interval": {"everyMs": self.every // MILLISECOND, **limits}}
+
+
+def whole(instant: datetime) -> datetime:
+    """The instant, without what is less than a millisecond."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
+def mixed_load(start: datetime, *, lasts: timedelta, tasks: int, does: str = "ok") -> list[Order]:
+    """So many tasks that are due each second, spread over it, with every overlap and misfire policy among them."""
+    start = whole(start)
+    policies = [(overlap, misfire) for overlap in OverlapPolicy for misfire in MisfirePolicy]
+    return [
+        Order(
+            first=start + n * SECOND / tasks // MILLISECOND * MILLISECOND,
+            last=start + lasts,
+            every=SECOND,
+            does=does,
+            overlap=policies[n % len(policies)][0],
+            misfire=policies[n % len(policies)][1],
+        )
+        for n in range(tasks)
+    ]

@@ -1,0 +1,194 @@
+"""Everything that a fault can strike, running: Postgres, Valkey, workers, an API, a way to Postgres, and a target."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from sqlalchemy import make_url, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from db.models import Run, RunEvent, utc_now
+from duetime.local_stack.stack import free_port
+from tests.faults.checker import Evidence, Findings, check
+from tests.faults.order import Order
+from tests.support.engine import opened
+from tests.support.killable import KillableServers, killable_servers
+from tests.support.parts import Part
+from tests.support.proxy import Proxy, running_proxy
+from tests.support.rough_target import RoughTarget, running_rough_target
+from tests.support.servers import data_folder
+from tests.support.waiting import wait_until
+
+WORKERS = 2
+STARTS_WITHIN = 30
+SETTLES_WITHIN = 30
+AT_ONCE = 20
+CREATE = """
+mutation ($input: CreateTaskInput!) { createTask(input: $input) {
+  __typename ... on Task { id } ... on Error { message }
+} }
+"""
+HOLDING = text("SELECT pid FROM workers WHERE renewed_at > clock_timestamp() - interval '2 seconds'")
+UNSETTLED = text("""
+SELECT (SELECT count(*) FROM tasks WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'scheduled')
+     + (SELECT count(*) FROM task_results WHERE task_id = ANY(CAST(:ids AS uuid[])) AND finished_at IS NULL)
+""")
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """`engine` goes to Postgres straight, the workers and the API through the `proxy`."""
+
+    servers: KillableServers
+    proxy: Proxy
+    target: RoughTarget
+    engine: AsyncEngine
+    environment: dict[str, str]
+    folder: Path
+    http: httpx.AsyncClient
+    api: Part
+    workers: list[Part] = field(default_factory=list)
+
+    def worker(self, name: str, **environment: str) -> Part:
+        """A worker that is not started yet. Whoever adds it to `workers` has it started and stopped with the rest."""
+        return Part("worker", environment=self.environment | environment, cwd=self.folder, name=name)
+
+    async def mend(self) -> None:
+        """Starts whatever is not running, and waits until all of it works."""
+        self.proxy.flow()
+        self.proxy.latency = timedelta()
+        await self.servers.postgres.start()
+        await self.servers.valkey.start()
+        for part in self.parts:
+            part.start()
+        await self.until_holding(*self.workers)
+        await wait_until(self.is_healthy, what="the API is healthy", within=STARTS_WITHIN)
+
+    async def until_holding(self, *workers: Part) -> None:
+        """Waits until workers that were started have their leases."""
+
+        async def hold() -> bool:
+            assert all(worker.alive for worker in workers), "a worker ended at its start; its log says why"
+            with suppress(Exception):
+                async with self.engine.connect() as connection:
+                    holding = set((await connection.execute(HOLDING)).scalars())
+                return holding >= {worker.pid for worker in workers}
+            return False
+
+        await wait_until(hold, what="the workers have their leases", within=STARTS_WITHIN)
+
+    async def is_healthy(self) -> bool:
+        """Whether the API says that everything is."""
+        assert self.api.alive, "the API ended; its log says why"
+        with suppress(httpx.HTTPError):
+            return (await self.http.get("/health")).status_code == 200
+        return False
+
+    async def create(self, orders: Iterable[Order], *, elsewhere: bool = False) -> None:
+        """Has the API make the tasks; `elsewhere`: they call the target's other host."""
+        turns = asyncio.Semaphore(AT_ONCE)
+        url = self.target.other_url if elsewhere else self.target.url
+
+        async def create(order: Order) -> None:
+            async with turns:
+                made = (await self.ask(CREATE, input=order.input(url)))["createTask"]
+            assert made["__typename"] == "Task", made
+            order.id = UUID(made["id"])
+
+        async with asyncio.TaskGroup() as group:
+            for order in orders:
+                group.create_task(create(order))
+
+    @staticmethod
+    async def until(instant: datetime) -> None:
+        """Waits for an instant at which a test wants something to happen."""
+        await asyncio.sleep((instant - utc_now()).total_seconds())
+
+    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The data of an operation that has no errors."""
+        answer = await self.http.post("/graphql", json={"query": query, "variables": variables})
+        found = answer.json()
+        assert "errors" not in found, found
+        data: dict[str, Any] = found["data"]
+        return data
+
+    async def settled(self, orders: Sequence[Order], *, within: float = SETTLES_WITHIN) -> Findings:
+        """What the checker finds once all that was due has ended; or after `within` seconds, with what is missing.
+
+        Fails when it finds what it must not, or when a part has ended that nobody ended.
+        """
+        ids = [order.id for order in orders]
+
+        async def quiet() -> bool:
+            async with self.engine.connect() as connection:
+                return not (await connection.execute(UNSETTLED, {"ids": ids})).scalar_one()
+
+        complaint = ""
+        try:
+            await wait_until(quiet, what="all that was due has ended", within=within)
+        except AssertionError as error:
+            complaint = f"{error}\n"
+        findings = check(await self.evidence(orders))
+        ok = not complaint and not findings.bad
+        assert ok, "\n".join([f"{complaint}{findings}", *(part.last_words() for part in self.parts)])
+        self.all_alive()
+        return findings
+
+    @property
+    def parts(self) -> list[Part]:
+        """The API and the workers."""
+        return [self.api, *self.workers]
+
+    def all_alive(self) -> None:
+        """Fails when a part has ended by itself, or met something that it was not prepared for."""
+        for part in self.parts:
+            assert part.process is None or part.alive, f"{part.name} ended by itself\n{part.last_words()}"
+            surprises = part.surprises()
+            assert not surprises, f"{part.name} was surprised:\n{surprises[0]}"
+
+    async def evidence(self, orders: Sequence[Order]) -> Evidence:
+        """All there is to look at, read past everything that is tested."""
+        ids = [order.id for order in orders if order.id is not None]
+        async with AsyncSession(self.engine) as session:
+            runs = (await session.execute(select(Run).where(Run.task_id.in_(ids)))).scalars().all()  # type: ignore[attr-defined]
+            events = (await session.execute(select(RunEvent).where(RunEvent.task_id.in_(ids)))).scalars().all()  # type: ignore[attr-defined]
+            numbers = (await session.execute(select(RunEvent.seq))).scalars().all()  # type: ignore[call-overload]
+        return Evidence(orders=orders, runs=runs, events=events, numbers=numbers, calls=await self.target.calls())
+
+
+@asynccontextmanager
+async def running_stage() -> AsyncIterator[Stage]:
+    """Everything, started, until the block ends."""
+    async with AsyncExitStack() as running:
+        folder = running.enter_context(data_folder())
+        servers = await running.enter_async_context(killable_servers(folder))
+        target = await running.enter_async_context(running_rough_target())
+        proxy = await running.enter_async_context(running_proxy(servers.postgres.server.port))
+        engine = await running.enter_async_context(opened(servers.database))
+        database_url = make_url(servers.postgres.url).set(port=proxy.port).render_as_string(hide_password=False)
+        port = free_port()
+        environment = {"DATABASE_URL": database_url, "REDIS_URL": servers.valkey.url, "PORT": str(port)}
+        stage = Stage(
+            servers=servers,
+            proxy=proxy,
+            target=target,
+            engine=engine,
+            environment=environment,
+            folder=folder.parent,
+            http=await running.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10)),
+            api=Part("api", environment=environment, cwd=folder.parent, name="api"),
+        )
+        stage.workers += [stage.worker(f"worker-{n}") for n in range(WORKERS)]
+        try:
+            await stage.mend()
+            yield stage
+        finally:
+            for part in stage.parts:
+                if part.alive:
+                    await part.kill()

@@ -1,0 +1,198 @@
+"""The checker itself: evidence without a flaw passes, and each way in which it can be spoiled is found."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+
+from db.models import Run, RunEvent
+from db.states import MisfirePolicy, OverlapPolicy, RunEventType, RunState
+from tests.faults.checker import Evidence, check
+from tests.faults.order import SECOND, Order
+from tests.support.rough_target import RoughCall
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SOON = timedelta(milliseconds=5)
+
+
+class Story:
+    """A task with four instants: one run succeeds, one is lost and sent again, one stands for the one before it."""
+
+    def __init__(self) -> None:
+        self.order = Order(id=uuid4(), first=START, last=START + 3 * SECOND, every=SECOND)
+        self.runs: list[Run] = []
+        self.events: list[RunEvent] = []
+        self.calls: list[RoughCall] = []
+        self._add(START, attempts=1)
+        self._add(START + SECOND, attempts=2)
+        self._add(START + 3 * SECOND, attempts=1, missed=1)
+
+    def _add(self, at: datetime, *, attempts: int, missed: int = 0) -> None:
+        assert self.order.id is not None
+        run = Run(
+            id=uuid4(),
+            task_id=self.order.id,
+            state=RunState.SUCCEEDED,
+            scheduled_for=at,
+            due_at=at,
+            missed_count=missed,
+            missed_since=at - missed * SECOND if missed else None,
+            attempt=attempts,
+            attempts=[{"number": number} for number in range(1, attempts + 1)],
+        )
+        self.runs.append(run)
+        for number in range(1, attempts + 1):
+            self.tell(run, RunEventType.STARTED, RunState.RUNNING, number)
+            self.calls.append(RoughCall(at + SOON, self.order.path, str(run.id), number, 200, at + SOON))
+            if number < attempts:
+                self.tell(run, RunEventType.ATTEMPT_LOST, RunState.RETRYING, number)
+        self.tell(run, RunEventType.SUCCEEDED, RunState.SUCCEEDED, attempts)
+
+    def tell(self, run: Run, kind: RunEventType, state: RunState, attempt: int) -> None:
+        """Adds an event."""
+        seq = len(self.events) + 1
+        self.events.append(
+            RunEvent(seq=seq, at=START, type=kind, task_id=run.task_id, run_id=run.id, state=state, attempt=attempt)
+        )
+
+    def evidence(self) -> Evidence:
+        """What the checker gets."""
+        numbers = [event.seq for event in self.events]
+        return Evidence(orders=[self.order], runs=self.runs, events=self.events, numbers=numbers, calls=self.calls)
+
+    def forget_run(self) -> None:
+        """A run was never made, and there is no trace of it."""
+        run = self.runs.pop(0)
+        self.calls = [call for call in self.calls if call.key != str(run.id)]
+
+    def forget_call(self) -> None:
+        """A run claims to have succeeded, and nobody was called."""
+        del self.calls[0]
+
+    def leave_unanswered(self) -> None:
+        """A run claims to have succeeded, and the target has never answered it."""
+        self.calls[0] = self.calls[0]._replace(status=None, answered_at=None)
+
+    def leave_unfinished(self) -> None:
+        """A run goes on for ever."""
+        self.runs[0].state = RunState.RUNNING
+
+    def claim_twice(self) -> None:
+        """An instant has two runs."""
+        self._add(START, attempts=1)
+
+    def count_what_ran(self) -> None:
+        """An instant has a run and is counted in another."""
+        self.runs[2].missed_since, self.runs[2].missed_count = START + SECOND, 2
+
+    def miscount(self) -> None:
+        """A run counts more than there was."""
+        self.runs[2].missed_count = 2
+
+    def send_twice(self) -> None:
+        """An attempt is sent by two workers."""
+        self.calls.append(self.calls[0])
+
+    def send_beyond_the_ledger(self) -> None:
+        """A call is made that no attempt stands for."""
+        self.calls.append(self.calls[0]._replace(attempt=2))
+
+    def send_without_a_run(self) -> None:
+        """A call is made under a key of its own."""
+        self.calls.append(self.calls[0]._replace(key=str(uuid4())))
+
+    def send_early(self) -> None:
+        """A call comes in a microsecond before its instant."""
+        self.calls[0] = self.calls[0]._replace(at=START - timedelta(microseconds=1))
+
+    def run_between(self) -> None:
+        """A run is made for an instant that is none."""
+        self._add(START + SECOND / 2, attempts=1)
+
+    def fail(self) -> None:
+        """A run fails although its target is well."""
+        self.runs[0].state = RunState.FAILED
+        self.events[1].type, self.events[1].state = RunEventType.FAILED, RunState.FAILED
+
+    def drop_event(self) -> None:
+        """An event is missing, and with it its number."""
+        del self.events[3]
+
+    def turn_events_round(self) -> None:
+        """A run begins after its end."""
+        self.events[0].seq, self.events[1].seq = 2, 1
+
+    def leave_event_behind(self) -> None:
+        """The end of a run has no event."""
+        del self.events[-1]
+
+    def forget_attempt(self) -> None:
+        """The history of a run lacks an attempt."""
+        self.runs[1].attempts = self.runs[1].attempts[1:]
+
+
+def test_evidence_without_a_flaw_passes() -> None:
+    """And the figures are right."""
+    found = check(Story().evidence())
+
+    assert not found.bad, str(found)
+    assert (found.runs, found.calls, found.resent) == (3, 4, 1)
+    assert found.percentile(50) == found.percentile(100) == SOON
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kind"),
+    [
+        (Story.forget_run, "lost"),
+        (Story.forget_call, "lost"),
+        (Story.leave_unanswered, "lost"),
+        (Story.leave_unfinished, "lost"),
+        (Story.claim_twice, "doubled"),
+        (Story.count_what_ran, "doubled"),
+        (Story.miscount, "wrong"),
+        (Story.send_twice, "doubled"),
+        (Story.send_beyond_the_ledger, "doubled"),
+        (Story.send_without_a_run, "doubled"),
+        (Story.send_early, "early"),
+        (Story.run_between, "wrong"),
+        (Story.fail, "wrong"),
+        (Story.drop_event, "wrong"),
+        (Story.turn_events_round, "wrong"),
+        (Story.leave_event_behind, "wrong"),
+        (Story.forget_attempt, "wrong"),
+    ],
+)
+def test_a_flaw_is_found(spoil: Callable[[Story], None], kind: str) -> None:
+    """Each under its own name."""
+    story = Story()
+    spoil(story)
+
+    assert getattr(check(story.evidence()), kind)
+
+
+def test_policies_allow_their_own_ends_only() -> None:
+    """A run may be SKIPPED where overlap says so, MISSED where misfire does, and nowhere else."""
+    for state, field, policy in (
+        (RunState.SKIPPED, "overlap", OverlapPolicy.SKIP),
+        (RunState.MISSED, "misfire", MisfirePolicy.SKIP),
+    ):
+        story = Story()
+        story.runs[0].state, story.runs[0].attempt, story.runs[0].attempts = state, 0, []
+        story.events[0].type, story.events[0].state, story.events[0].attempt = RunEventType(state.value), state, 0
+        del story.events[1]
+        story.calls.pop(0)
+        for seq, event in enumerate(story.events):
+            event.seq = seq
+        assert check(story.evidence()).wrong
+        setattr(story.order, field, policy)
+        assert not check(story.evidence()).bad
+
+
+def test_instants_are_counted_out() -> None:
+    """Both ends count, and an order without a period is due once."""
+    assert list(Order(first=START).instants()) == [START]
+    assert len(list(Order(first=START, last=START + 10 * SECOND, every=3 * SECOND).instants())) == 4
+    assert len(list(Order(first=START, last=START + 9 * SECOND, every=3 * SECOND).instants())) == 4
+    hourly = Order(first=START, last=START + timedelta(hours=2), cron="0 * * * *")
+    assert len(list(hourly.instants())) == 3
