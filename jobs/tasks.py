@@ -115,7 +115,7 @@ async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task
     if task.status == TaskStatus.PAUSED:
         return task
     if task.status in ENDED:
-        raise refused(work, task, f"A task that is {task.status} cannot be paused")
+        raise refused(work, task, f"A task that is {task.status} cannot be paused: its schedule has ended")
     task.status = TaskStatus.PAUSED
     task.resume_from = task.next_run
     task.next_run = task.due_at = task.misfire_once = None
@@ -132,13 +132,17 @@ async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed
     if task.status == TaskStatus.SCHEDULED:
         return task
     if task.status in ENDED:
-        raise refused(work, task, f"A task that is {task.status} cannot be resumed")
+        raise refused(work, task, f"A task that is {task.status} cannot be resumed: its schedule has ended")
     task.status, task.next_run, task.resume_from = TaskStatus.SCHEDULED, task.resume_from, None
     task.due_at = due_at(task)
+    is_going_on = await changes.has_scheduled_run(work.session, task_id=task_id)
     if task.due_at is not None and task.due_at <= now:
         task.misfire_once = missed
+        # ALL runs one after another, so that the end of the run that is going on makes the next instant due.
+        if is_going_on and (missed or task.misfire) == MisfirePolicy.ALL:
+            task.due_at = None
     # A one-off that was paused after its instant is only completed once its run has ended.
-    if task.next_run is None and not await changes.has_scheduled_run(work.session, task_id=task_id):
+    if task.next_run is None and not is_going_on:
         task.status = TaskStatus.COMPLETED
     await touch(work, task, now=now)
     work.wake(task.due_at)

@@ -318,3 +318,22 @@ async def test_what_was_missed_while_paused_is_settled_as_the_resumption_says(en
         MisfirePolicy.SKIP: [(RunState.MISSED, newest, 2)],
         MisfirePolicy.ALL: [(RunState.SUCCEEDED, since + n * HOUR, 0) for n in range(3)],
     }
+
+
+async def test_pause_amid_catching_up(engine: AsyncEngine) -> None:
+    """ALL runs one after another, also when the task was paused and resumed while one of its runs goes on."""
+    since = (utc_now() - 2 * HOUR).replace(microsecond=0) - timedelta(minutes=1)
+    task = every(OLD, HOUR, since, misfire=MisfirePolicy.ALL)
+    await save(engine, task)
+
+    async def resume(work: Transaction, task_id: UUID) -> Task:
+        return await tasks.resume_task(work, task_id, now=utc_now())
+
+    [attempt] = await claim_all(engine)
+    await change(engine, pause, task.id)
+    await change(engine, resume, task.id)
+    assert await claim_all(engine) == []
+    async with finishing(engine, attempt):
+        pass
+    [following] = await claim_all(engine)
+    assert (attempt.scheduled_for, following.scheduled_for) == (since, since + HOUR)

@@ -4,13 +4,14 @@ import asyncio
 import json
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -159,10 +160,21 @@ class Client:
                     await runs.cancel_run(work, run.id, now=utc_now())
 
 
-async def test_changes_at_random(database: DatabaseSettings, jobs_settings: JobsSettings, target: Target) -> None:
+@pytest.fixture
+async def queue(jobs_settings: JobsSettings) -> AsyncIterator[Queue]:
+    """The clients' way to Redis."""
+    opening = Queue.open(str(jobs_settings.redis_url))
+    try:
+        yield opening
+    finally:
+        await opening.close()
+
+
+async def test_changes_at_random(
+    database: DatabaseSettings, jobs_settings: JobsSettings, queue: Queue, target: Target
+) -> None:
     """Each instant has one run or is counted in one; what a run sends is the definition of its version; and no run
     that was claimed after an acknowledgement has an older one."""
-    queue = Queue.open(str(jobs_settings.redis_url))
     async with opened(database) as engine:
         known = await make(engine, target)
         clients = [Client(engine, queue, known[number::CLIENTS], seed=number) for number in range(CLIENTS)]
@@ -182,7 +194,6 @@ async def test_changes_at_random(database: DatabaseSettings, jobs_settings: Jobs
             check_versions(each, its, sent)
         assert len(kept) > TASKS / 2
         assert sum(len(each.acknowledged) for each in kept) > TASKS
-    await queue.close()
 
 
 async def make(engine: AsyncEngine, target: Target) -> list[Known]:
