@@ -5,11 +5,11 @@ Nothing here decides what is due; Postgres does. A lost wake-up costs lateness u
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 QUEUE_NAME = "duetime:dispatch"
 DISPATCH_JOB = "dispatch"
 EVENTS_CHANNEL = "duetime:events"
+DOCUMENT_KEY = "duetime:apq:"
 
 BUCKET = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=3)
@@ -36,6 +37,13 @@ AWAY = (RedisError, OSError, TimeoutError)
 
 class Unreachable(Exception):
     """Redis cannot be reached."""
+
+
+def ids_in(data: bytes | int) -> list[UUID]:
+    """The tasks that a poke names; Redis's own answer to listening is a number. What is no poke of ours names none."""
+    if not isinstance(data, bytes) or len(data) % 16:
+        return []
+    return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
 
 
 def bucket_of(instant: datetime) -> int:
@@ -135,23 +143,46 @@ class Queue:
             )
         self._away = False
 
-    async def poke(self) -> None:
-        """Tells API processes that events were committed. Never raises; they also look by themselves."""
+    async def poke(self, *, changed: Collection[UUID] = ()) -> None:
+        """Tells API processes that events were committed, and which tasks were changed.
+
+        Never raises. Events they also find by themselves; of changed tasks nothing is promised.
+        """
         try:
-            await self._redis.publish(EVENTS_CHANNEL, b"")
+            await self._redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in changed))
         except AWAY as error:
             self._say_away(error)
 
-    async def pokes(self) -> AsyncIterator[None]:
-        """Yields once when listening and then on each poke. Raises `Unreachable` when Redis is away."""
+    async def pokes(self) -> AsyncIterator[list[UUID]]:
+        """Yields once when listening and then on each poke the tasks that it says were changed.
+
+        Raises `Unreachable` when Redis is away.
+        """
         try:
             async with aclosing(self._redis.pubsub()) as channel:
                 await channel.subscribe(EVENTS_CHANNEL)
                 while True:
-                    if await channel.get_message(timeout=ANSWER_TIMEOUT.total_seconds()) is not None:
-                        yield
+                    message = await channel.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+                    if message is not None:
+                        yield ids_in(message["data"])
         except AWAY as error:
             raise Unreachable(str(error)) from error
+
+    async def keep_document(self, sha256: str, text: str, *, keep: timedelta) -> None:
+        """Keeps a GraphQL document for whoever sends only its hash. Never raises."""
+        try:
+            await self._redis.set(DOCUMENT_KEY + sha256, text.encode(), ex=keep)
+        except AWAY as error:
+            self._say_away(error)
+
+    async def kept_document(self, sha256: str, *, keep: timedelta) -> str | None:
+        """The document of that hash, kept for as long again; nothing when there is none, or Redis is away."""
+        try:
+            found: bytes | None = await self._redis.getex(DOCUMENT_KEY + sha256, ex=keep)
+        except AWAY as error:
+            self._say_away(error)
+            return None
+        return None if found is None else found.decode(errors="replace")
 
     def _say_away(self, error: BaseException) -> None:
         if not self._away:

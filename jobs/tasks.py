@@ -46,6 +46,7 @@ async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key
     if once:
         await once.remember(work, task_id=task.id)
     work.wake(task.due_at)
+    work.changed(task.id)
     return task
 
 
@@ -252,6 +253,7 @@ async def touch(work: Transaction, task: Task, *, now: datetime) -> None:
     task.version += 1
     task.updated_at = now
     await work.session.flush()
+    work.changed(task.id)
 
 
 def same(mine: Any, theirs: Any) -> bool:

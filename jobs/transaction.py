@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -17,6 +18,7 @@ class Transaction:
         self.session = session
         self._due: list[datetime] = []
         self._events = False
+        self._changed: set[UUID] = set()
 
     def wake(self, due_at: datetime | None) -> None:
         """A worker has to be awake at that instant."""
@@ -27,12 +29,16 @@ class Transaction:
         """Events were appended; those who watch ought to look."""
         self._events = True
 
+    def changed(self, task_id: UUID) -> None:
+        """A task was made, changed or deleted; those who watch tasks ought to look."""
+        self._changed.add(task_id)
+
     async def tell(self, queue: Queue) -> None:
         """After the commit. What Redis does not take is found by the sweep and by polling."""
         if self._due:
             await queue.wake(self._due, now=utc_now())
-        if self._events:
-            await queue.poke()
+        if self._events or self._changed:
+            await queue.poke(changed=self._changed)
 
 
 @asynccontextmanager
