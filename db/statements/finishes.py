@@ -43,7 +43,7 @@ done AS (
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM locked l, done d
-    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status = 'scheduled' AND t.due_at IS NULL
+    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status = 'scheduled' AND t.next_run IS NULL
     RETURNING t.id
 ),
 happened AS (

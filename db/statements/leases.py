@@ -64,7 +64,7 @@ completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM lost
     WHERE t.id = lost.task_id AND lost.state = 'unknown' AND lost.cause = 'schedule'
-      AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.due_at IS NULL
+      AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.next_run IS NULL
     RETURNING t.id
 ),
 happened AS (

@@ -337,3 +337,23 @@ async def test_pause_amid_catching_up(engine: AsyncEngine) -> None:
         pass
     [following] = await claim_all(engine)
     assert (attempt.scheduled_for, following.scheduled_for) == (since, since + HOUR)
+
+
+async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine: AsyncEngine) -> None:
+    """Not even while it waits to catch up with the new one's instants."""
+    task = one_off(OLD, utc_now() - SECOND, overlap=OverlapPolicy.ALLOW, misfire=MisfirePolicy.ALL)
+    await save(engine, task)
+    [attempt] = await claim_all(engine)
+
+    async def reschedule(work: Transaction, task_id: UUID) -> Task:
+        draft = IntervalDraft(every_ms=3_600_000, start_at=utc_now() - 3 * HOUR)
+        return await tasks.update_task(work, task_id, TaskChanges(trigger=draft), now=utc_now() - 3 * HOUR)
+
+    await change(engine, reschedule, task.id)
+    [catching_up] = await claim_all(engine)
+    for each in (attempt, catching_up):
+        async with finishing(engine, each):
+            pass
+        after = await task_of(engine, task.id)
+        assert (after.status, after.next_run is None) == (TaskStatus.SCHEDULED, False)
+    assert after.due_at is not None
