@@ -114,7 +114,11 @@ async def bench_servers(folder: Path) -> AsyncIterator[Servers]:
         )
         assert stack.database_url is not None
         assert stack.redis_url is not None
-        environment = os.environ | {"DATABASE_URL": stack.database_url, "REDIS_URL": stack.redis_url}
+        environment = os.environ | {
+            "DATABASE_URL": stack.database_url,
+            "REDIS_URL": stack.redis_url,
+            "DUETIME_TARGETS_ALLOWED": "127.0.0.0/8",
+        }
         engine = open_engine(
             DatabaseSettings(database_url=stack.database_url).url(), pool_size=2, application_name="duetime bench"
         )
