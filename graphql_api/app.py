@@ -18,6 +18,7 @@ from db.settings import DatabaseSettings
 from graphql_api import health, tail
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
+from graphql_api.playground import Assets, Playground
 from graphql_api.rest import results, tasks
 from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.schema import DuetimeSchema
@@ -51,16 +52,15 @@ def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings)
             await queue.close()
             await engine.dispose()
 
-    graphql = Endpoint(DuetimeSchema(api))
+    graphql = Endpoint(DuetimeSchema(api), playground=Playground(enabled=api.playground))
     return Starlette(
         routes=[
             Route("/", greet, methods=["GET"]),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
+            Mount("/assets", Assets()),
             Route("/health", health.show, methods=["GET"]),
-            Mount(
-                "/api/v1", routes=[Route("/health", health.show, methods=["GET"]), *tasks.ROUTES, *results.ROUTES]
-            ),
+            Mount("/api/v1", routes=[Route("/health", health.show, methods=["GET"]), *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[Middleware(InternalErrors)],
         exception_handlers={HTTPException: show_http_exception},

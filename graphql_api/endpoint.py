@@ -10,7 +10,7 @@ from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -28,19 +28,12 @@ from strawberry.types.graphql import OperationType
 
 from graphql_api import bodies
 from graphql_api.context import Context
+from graphql_api.playground import Playground
 from jobs import json_value
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 RESPONSE_TYPE = "application/graphql-response+json"
 LEGACY_TYPE = "application/json"
-
-GREETING = """\
-This is Duetime's GraphQL endpoint. Send queries and mutations by POST as application/json, for example
-
-  curl -s {url} -H 'Content-Type: application/json' -d '{{"query": "{{ tasks {{ nodes {{ id name status }} }} }}"}}'
-
-and subscriptions over a websocket to the same URL, protocol graphql-transport-ws.
-"""
 
 
 class Body(StarletteRequestAdapter):
@@ -88,8 +81,9 @@ class Endpoint(GraphQL[Context, None]):
     request_adapter_class = Body
     graphql_transport_ws_handler_class = Conversation
 
-    def __init__(self, schema: BaseSchema) -> None:
+    def __init__(self, schema: BaseSchema, *, playground: Playground) -> None:
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
+        self.playground = playground
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers; a request that is none is answered as GraphQL errors are."""
@@ -198,13 +192,13 @@ class Endpoint(GraphQL[Context, None]):
         )
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
-        """A person's browser is told what this is."""
+        """A person's browser gets a page."""
         accepted = request.headers.get("accept", "")
         return request.method == "GET" and "query" not in request.query_params and "text/html" in accepted
 
     async def render_graphql_ide(self, request: Request) -> Response:
-        """Text, until there is a page of our own."""
-        return PlainTextResponse(GREETING.format(url=request.url.replace(query="")))
+        """The playground."""
+        return self.playground.show(request.url.replace(query=""))
 
 
 def member(given: dict[str, Any], name: str, kind: type[Any], words: str) -> Any:

@@ -104,13 +104,6 @@ async def test_get_is_for_queries(api: Api) -> None:
     assert wrong.status_code == 400
 
 
-async def test_browser_is_told_what_this_is(api: Api) -> None:
-    """A person who opens the URL gets text, from this service alone."""
-    page = await api.http.get("/graphql", headers={"accept": "text/html,*/*;q=0.8"})
-    assert page.status_code == 200
-    assert f"{api.url}/graphql" in page.text
-
-
 async def test_surprises_are_masked_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """The caller gets an id, the log has the error under it; nothing of the inside shows."""
     async with api.engine.begin() as connection:

@@ -1,0 +1,79 @@
+"""The playground: GraphiQL for browsers at /graphql, served with everything that it needs by Duetime itself.
+
+Its sources are in dashboard/; `make install` builds them into static/. The page's policy lets the browser load nothing
+from, and connect to nothing but, the service that the page came from (https://www.w3.org/TR/CSP3/).
+"""
+
+from pathlib import Path
+
+from starlette.datastructures import URL
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+STATIC = Path(__file__).parent / "static"
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "worker-src 'self'",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "img-src 'self' data:",
+        "style-src 'self' 'unsafe-inline'",  # the editor writes its colours and positions into the page
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",  # it names the assets of one build
+    "Vary": "Accept",
+}
+
+GREETING = """\
+This is Duetime's GraphQL endpoint. Send queries and mutations by POST as application/json, for example
+
+  curl -s {url} -H 'Content-Type: application/json' -d '{{"query": "{{ tasks {{ nodes {{ id name status }} }} }}"}}'
+
+and subscriptions over a websocket to the same URL, protocol graphql-transport-ws.
+"""
+NOT_BUILT = """
+There would be a playground here, but its page was not built: run `make install`, and start Duetime again.
+"""
+
+
+class Playground:
+    """What a browser gets at /graphql: the page; or text, where the page is turned off or was not built."""
+
+    def __init__(self, *, enabled: bool, built: Path = STATIC) -> None:
+        page = built / "graphql.html"
+        self.page = page.read_text("utf-8") if enabled and page.is_file() else None
+        self.apology = NOT_BUILT if enabled else ""
+
+    def show(self, url: URL) -> Response:
+        """The answer to a browser that opens `url`."""
+        if self.page is None:
+            return PlainTextResponse(GREETING.format(url=url) + self.apology, headers={"Vary": "Accept"})
+        return HTMLResponse(self.page, headers=HEADERS)
+
+
+class Assets(StaticFiles):
+    """The pages' scripts, styles and fonts. Their names are made from what is in them: none ever changes."""
+
+    def __init__(self, built: Path = STATIC) -> None:
+        super().__init__(directory=built / "assets", check_dir=False)
+
+    async def check_config(self) -> None:
+        """Checks nothing: before a build there are no files, and each is a 404."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Raises 404 where there is none."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
