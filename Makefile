@@ -5,7 +5,14 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --system-certs --quiet
+NODE := $(BIN)/node
+NPM_CI := PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --loglevel error --prefer-offline
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --system-certs --quiet
+# One file stands for all pages: Vite writes them anew together.
+PAGES := graphql_api/static/graphql.html
+PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -print)
+# npm's own note of what it has installed.
+INSTALLED := node_modules/.package-lock.json
 ARGS ?=
 
 # The programs of a virtual environment know where they lie: one that was moved is made again.
@@ -16,18 +23,19 @@ endif
 help: ## Say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
-install: .venv/.installed ## Set up .venv, with the command .venv/bin/duetime
+install: ## Set up .venv, with the command .venv/bin/duetime, and build the pages
+	@$(MAKE) --silent --jobs 2 .venv/.installed $(PAGES)
 
-run: .venv/.installed ## Set up, and run everything: Postgres, Valkey, API and worker
+run: install ## Set up, and run everything: Postgres, Valkey, API and worker
 	@exec $(BIN)/duetime up --with-parent
 
-test: .venv/.installed-dev ## Set up, and run the whole test suite (ARGS: for pytest)
+test: install .venv/.installed-dev tests/clients/$(INSTALLED) ## Set up, and run the whole test suite (ARGS: for pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: .venv/.installed-dev ## Measure against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-check: check-style check-types check-imports check-schema check-migrations check-lock check-containers ## Run every check but the tests
+check: check-style check-types check-pages check-imports check-schema check-migrations check-lock check-containers ## Run every check but the tests
 
 check-style: .venv/.installed-dev
 	$(BIN)/ruff check
@@ -35,6 +43,9 @@ check-style: .venv/.installed-dev
 
 check-types: .venv/.installed-dev
 	$(BIN)/mypy
+
+check-pages: dashboard/$(INSTALLED)
+	$(NODE) dashboard/node_modules/typescript/bin/tsc --project dashboard
 
 check-imports: .venv/.installed-dev
 	$(BIN)/lint-imports --no-cache
@@ -58,8 +69,10 @@ schema: .venv/.installed-dev ## Write schema.graphql anew
 	@$(BIN)/duetime schema > schema.graphql
 
 lock: .venv/.installed-dev ## Write the lock files anew, with the pins that still fit
-	@$(BIN)/$(COMPILE) --group build --output-file requirements.txt >/dev/null
-	@$(BIN)/$(COMPILE) --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --group build --output-file requirements.txt >/dev/null
+	@$(BIN)/$(COMPILE) --group pages --output-file requirements-pages.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
+	@for folder in dashboard tests/clients; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
 
 .venv/.place:
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -73,8 +86,21 @@ lock: .venv/.installed-dev ## Write the lock files anew, with the pins that stil
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.venv/.installed-pages: .venv/.place requirements-pages.txt
+	@$(PIP) install --require-hashes --requirement requirements-pages.txt
+	@touch $@
+
+# One of the two at a time: pip is not made for two at once in one place.
+.venv/.installed: | .venv/.installed-pages
+
+dashboard/$(INSTALLED) tests/clients/$(INSTALLED): %/$(INSTALLED): %/package.json %/package-lock.json | .venv/.installed-pages
+	@cd $* && $(NPM_CI) >/dev/null
+
+$(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
+	@$(NODE) dashboard/node_modules/vite/bin/vite.js build dashboard --logLevel warn
+
 .venv/.installed-dev: .venv/.installed requirements-dev.txt
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help install run test bench check check-style check-types check-imports check-schema check-migrations check-lock check-containers schema lock
+.PHONY: help install run test bench check check-style check-types check-pages check-imports check-schema check-migrations check-lock check-containers schema lock

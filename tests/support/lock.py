@@ -16,7 +16,9 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = {"requirements.txt": "build", "requirements-dev.txt": "dev"}
+LOCKS = {"requirements.txt": "build", "requirements-pages.txt": "pages", "requirements-dev.txt": "dev"}
+# Locked by themselves: who builds the pages needs nothing of the project.
+ALONE = {"pages"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,8 @@ def pins(path: Path) -> dict[str, Pin]:
 
 def asked_for(project: dict[str, Any], group: str) -> Iterator[Requirement]:
     """The project's own requirements and those of a dependency group, with the groups that it includes (PEP 735)."""
-    yield from map(Requirement, project["project"]["dependencies"])
+    if group not in ALONE:
+        yield from map(Requirement, project["project"]["dependencies"])
     for entry in project["dependency-groups"][group]:
         if isinstance(entry, str):
             yield Requirement(entry)
