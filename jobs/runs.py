@@ -26,6 +26,7 @@ async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str 
     return await fire(
         work,
         task,
+        "runTask",
         cause=RunCause.MANUAL,
         version=task.version,
         host=task.host,
@@ -48,6 +49,7 @@ async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str 
     return await fire(
         work,
         task,
+        "retryRun",
         cause=RunCause.RETRY,
         version=run.task_version,
         host=definition.host,
@@ -60,6 +62,7 @@ async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str 
 async def fire(
     work: Transaction,
     task: Task,
+    action: str,
     *,
     cause: RunCause,
     version: int,
@@ -85,6 +88,8 @@ async def fire(
     )
     await requests.make_run(work.session, request, now=now)
     run = await found(work, run_id)
+    retried = None if retry_of is None else {"retry_of": str(retry_of)}
+    work.record(action, task_id=task.id, run_id=run_id, after={"state": run.state, **(retried or {})})
     work.wake(run.next_attempt_at)
     if run.next_attempt_at is None:
         work.poke()
@@ -101,6 +106,7 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
     run = await found(work, run_id)
     if not cancelled:
         raise refused(work, run, f"The run has {run.state} already")
+    work.record("cancelRun", task_id=task.id, run_id=run_id, after={"state": run.state})
     work.poke()
     if await finishes.release(await work.session.connection(), task_ids=[task.id], now=now):
         work.wake(now)

@@ -13,7 +13,7 @@ from db.models import Task
 from db.statements import cancellation, changes, idempotency
 from db.statements.changes import Missed
 from db.states import MisfirePolicy, TaskStatus
-from jobs import json_value, schedule, trigger
+from jobs import audit, json_value, schedule, trigger
 from jobs.idempotency import Key, fingerprint
 from jobs.refusals import Conflict, ConflictReason, InvalidInput, NotFound, Problem
 from jobs.run_ids import scheduled_run_id
@@ -47,6 +47,7 @@ async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key
         await once.remember(work, task_id=task.id)
     work.wake(task.due_at)
     work.changed(task.id)
+    work.record("createTask", task_id=task.id, after=audit.definition(task))
     return task
 
 
@@ -92,7 +93,7 @@ async def update_task(
     if rescheduled:
         reschedule(task, first, now=now)
         work.wake(task.due_at)
-    await touch(work, task, now=now)
+    await touch(work, task, "updateTask", now=now)
     return task
 
 
@@ -120,7 +121,7 @@ async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task
     task.status = TaskStatus.PAUSED
     task.resume_from = task.next_run
     task.next_run = task.due_at = task.misfire_once = None
-    await touch(work, task, now=now)
+    await touch(work, task, "pauseTask", now=now)
     return task
 
 
@@ -145,7 +146,7 @@ async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed
     # A one-off that was paused after its instant is only completed once its run has ended.
     if task.next_run is None and not is_going_on:
         task.status = TaskStatus.COMPLETED
-    await touch(work, task, now=now)
+    await touch(work, task, "resumeTask", now=now)
     work.wake(task.due_at)
     return task
 
@@ -161,7 +162,7 @@ async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Tas
         return task
     await settle(work, task, now=now, reason="missed: the task was cancelled before this instant was claimed")
     end_schedule(task)
-    await touch(work, task, now=now)
+    await touch(work, task, "cancelTask", now=now)
     if await cancellation.cancel_waiting_runs(work.session, task_id=task_id, now=now):
         work.poke()
     return task
@@ -175,7 +176,7 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
     task = await locked(work, task_id)
     end_schedule(task)
     task.deleted_at = now
-    await touch(work, task, now=now)
+    await touch(work, task, "deleteTask", now=now)
     await idempotency.forget(work.session, task_id=task_id)
     if await cancellation.cancel_unfinished_runs(work.session, task_id=task_id, now=now):
         work.poke()
@@ -205,6 +206,7 @@ async def locked(work: Transaction, task_id: UUID) -> Task:
     task = await changes.lock_task(work.session, task_id=task_id)
     if task is None:
         raise NotFound("task", task_id)
+    work.seen[task_id] = audit.definition(task)
     return task
 
 
@@ -248,9 +250,11 @@ def due_at(task: Task) -> datetime | None:
     return schedule.due_at(trigger.trigger_of(task), task.next_run, task_id=task.id)
 
 
-async def touch(work: Transaction, task: Task, *, now: datetime) -> None:
-    """Saves a change of definition or status, by which the version grows."""
+async def touch(work: Transaction, task: Task, action: str, *, now: datetime) -> None:
+    """Saves a change of definition or status, by which the version grows, and notes it in the audit log."""
     task.version += 1
+    before, after = audit.difference(work.seen[task.id], audit.definition(task))
+    work.record(action, task_id=task.id, before=before, after=after)
     task.updated_at = now
     await work.session.flush()
     work.changed(task.id)

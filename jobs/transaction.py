@@ -7,15 +7,23 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.models import utc_now
+from db.models import AuditEntry, utc_now
+from jobs.audit import Columns
+from jobs.keys import ANYBODY, Caller
 from jobs.queue import Queue
 
 
 class Transaction:
-    """A session, and what is to be told to Redis once it has been committed. Dropped with it on a rollback."""
+    """A session, whoever asked for it, and what is to be told to Redis once it has been committed.
 
-    def __init__(self, session: AsyncSession) -> None:
+    All of that is dropped with the session on a rollback.
+    """
+
+    def __init__(self, session: AsyncSession, *, caller: Caller) -> None:
         self.session = session
+        self.seen: dict[UUID, Columns] = {}
+        """Tasks that were locked, as they were then, for the audit log."""
+        self._caller = caller
         self._due: list[datetime] = []
         self._events = False
         self._changed: set[UUID] = set()
@@ -33,6 +41,28 @@ class Transaction:
         """A task was made, changed or deleted; those who watch tasks ought to look."""
         self._changed.add(task_id)
 
+    def record(
+        self,
+        action: str,
+        *,
+        task_id: UUID,
+        run_id: UUID | None = None,
+        before: Columns | None = None,
+        after: Columns | None = None,
+    ) -> None:
+        """Adds to the audit log what the caller did: the mutation's name, and what it acted on as it was and is."""
+        self.session.add(
+            AuditEntry(
+                key_id=self._caller.key_id,
+                key_name=self._caller.name,
+                action=action,
+                task_id=task_id,
+                run_id=run_id,
+                before=before,
+                after=after,
+            )
+        )
+
     async def tell(self, queue: Queue) -> None:
         """After the commit. What Redis does not take is found by the sweep and by polling."""
         if self._due:
@@ -42,10 +72,10 @@ class Transaction:
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine, queue: Queue) -> AsyncIterator[Transaction]:
+async def transaction(engine: AsyncEngine, queue: Queue, *, caller: Caller = ANYBODY) -> AsyncIterator[Transaction]:
     """Commits what the block did, or rolls it back when the block raises."""
     async with AsyncSession(engine, expire_on_commit=False) as session:
-        work = Transaction(session)
+        work = Transaction(session, caller=caller)
         async with session.begin():
             yield work
     await work.tell(queue)

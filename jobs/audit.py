@@ -1,0 +1,27 @@
+"""What the audit log keeps of a change: a task as it was, and as it is. No secret is in it."""
+
+from typing import Any
+
+from db.models import Task
+
+LEFT_OUT = {
+    "id", "host", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at", "updated_at",
+}  # fmt: skip
+"""Columns that follow from the others or from the time."""
+
+Columns = dict[str, Any]
+
+
+def definition(task: Task) -> Columns:
+    """A task as somebody defined it; what is unset is left out."""
+    columns = task.model_dump(mode="json", exclude=LEFT_OUT, exclude_none=True)
+    return {name: value for name, value in columns.items() if value not in ([], {})}
+
+
+def difference(before: Columns, after: Columns) -> tuple[Columns, Columns]:
+    """What differs between two definitions: as it was, and as it is."""
+    differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    return (
+        {name: value for name, value in before.items() if name in differing},
+        {name: value for name, value in after.items() if name in differing},
+    )
