@@ -1,25 +1,25 @@
-// The operations that a first visitor finds in the tabs: each runs as it stands.
+// The operations that a first visitor finds in the tabs. Each runs as it stands: GraphiQL shows no variables of a first tab.
 
 export interface Example {
   query: string;
-  variables?: string;
 }
-
-const query = (text: string): string => text.trim() + "\n";
-const json = (value: unknown): string => JSON.stringify(value, null, 2);
 
 /** `origin`: where Duetime itself is found, so that the first task has something to call. */
 export function examples(origin: string): Example[] {
   return [
-    {
-      query: query(`
-# A task that calls every five seconds. Run it, then look at the next tabs.
-mutation CreateHeartbeat($input: CreateTaskInput!) {
-  createTask(input: $input) {
+    `
+# A task that calls every five seconds.
+mutation CreateHeartbeat {
+  createTask(
+    input: {
+      name: "heartbeat"
+      trigger: { interval: { everyMs: 5000 } }
+      action: { url: "${origin}/health" }
+    }
+  ) {
     __typename
     ... on Task {
       id
-      name
       nextRunAt
     }
     ... on Error {
@@ -32,18 +32,9 @@ mutation CreateHeartbeat($input: CreateTaskInput!) {
       }
     }
   }
-}`),
-      variables: json({
-        input: {
-          name: "heartbeat",
-          trigger: { interval: { everyMs: 5000 } },
-          action: { url: `${origin}/health` },
-        },
-      }),
-    },
-    {
-      query: query(`
-# The tasks, newest first, and how the last run of each went.
+}`,
+    `
+# The newest tasks, and how the last run went.
 query Tasks($first: Int = 20, $after: String) {
   tasks(first: $first, after: $after) {
     nodes {
@@ -64,12 +55,14 @@ query Tasks($first: Int = 20, $after: String) {
     }
     totalCount
   }
-}`),
-    },
-    {
-      query: query(`
-# Every change of every run, live. Give the last cursor as $after to go on where you were cut off.
-subscription RunEvents($taskId: ID, $after: String) {
+}`,
+    `
+# Every change of every run, live. With a cursor
+# as $after: everything since, then live.
+subscription RunEvents(
+  $taskId: ID
+  $after: String
+) {
   runEvents(taskId: $taskId, after: $after) {
     ... on RunEvent {
       cursor
@@ -90,13 +83,19 @@ subscription RunEvents($taskId: ID, $after: String) {
       message
     }
   }
-}`),
-    },
-    {
-      query: query(`
+}`,
+    `
 # When would it fire? Nothing is created.
-query PreviewCron($trigger: TriggerInput!) {
-  previewTrigger(trigger: $trigger, count: 10) {
+query PreviewCron {
+  previewTrigger(
+    trigger: {
+      cron: {
+        expression: "30 2 * * 1-5"
+        timezone: "Europe/Berlin"
+      }
+    }
+    count: 10
+  ) {
     __typename
     ... on TriggerPreview {
       description
@@ -110,8 +109,6 @@ query PreviewCron($trigger: TriggerInput!) {
       }
     }
   }
-}`),
-      variables: json({ trigger: { cron: { expression: "30 2 * * 1-5", timezone: "Europe/Berlin" } } }),
-    },
-  ];
+}`,
+  ].map((text) => ({ query: text.trim() + "\n" }));
 }

@@ -28,7 +28,7 @@ if (page === null) {
   throw new Error("the page has no element with the id page");
 }
 createRoot(page).render(
-  <GraphiQL fetcher={fetcher} defaultTabs={examples(endpoint.origin)} defaultEditorToolsVisibility="variables">
+  <GraphiQL fetcher={fetcher} defaultTabs={examples(endpoint.origin)}>
     <GraphiQL.Logo>
       <a className="logo" href={new URL(".", endpoint).href}>
         Duetime
