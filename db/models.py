@@ -8,7 +8,20 @@ from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, Enum, ForeignKey, Index, LargeBinary, String, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
@@ -165,6 +178,12 @@ class Run(SQLModel, table=True):
         CheckConstraint("(worker_id IS NOT NULL) = (state = 'running')", name="running_has_worker"),
         Index("task_results_task_id_scheduled_for", "task_id", "scheduled_for", "id"),
         Index("task_results_scheduled_for", "scheduled_for", "id"),
+        Index(
+            "task_results_run_at",
+            "run_at",
+            "id",
+            postgresql_where=text("finished_at IS NOT NULL AND run_at IS NOT NULL"),
+        ),
         Index("task_results_unfinished", "task_id", postgresql_where=text("finished_at IS NULL")),
         Index("task_results_next_attempt_at", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
         Index(
@@ -291,6 +310,32 @@ class RunEventCounter(SQLModel, table=True):
 
     one: bool = Field(default=True, primary_key=True, sa_column_kwargs={"server_default": text("true")})
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
+
+
+class RunRollup(SQLModel, table=True):
+    """What ended in one minute in one worker's hands: all that metrics are computed from. It outlives the runs."""
+
+    __tablename__ = "run_rollups"
+
+    minute: datetime = Field(primary_key=True, sa_type=INSTANT)
+    worker_id: UUID = Field(primary_key=True)
+    succeeded: int = Field(sa_type=BigInteger)
+    failed: int = Field(sa_type=BigInteger)
+    timed: int = Field(sa_type=BigInteger, description="how many of them have a duration")
+    duration_ms: int = Field(sa_type=BigInteger, description="the sum of these durations")
+    lateness_s: float = Field(sa_type=Float, description="the sum of what passed between due_at and run_at")
+    lateness: list[int] = Field(sa_type=ARRAY(BigInteger), description="how many by how late, in log-spaced buckets")
+    per_second: list[int] = Field(sa_type=ARRAY(Integer), description="how many by the minute's seconds")
+
+
+class LastSweep(SQLModel, table=True):
+    """The one row that tells when a sweep came to its end, whichever worker's it was."""
+
+    __tablename__ = "last_sweep"
+    __table_args__ = (CheckConstraint("one", name="only_one"),)
+
+    one: bool = Field(default=True, primary_key=True, sa_column_kwargs={"server_default": text("true")})
+    at: datetime | None = Field(default=None, sa_type=INSTANT, description="by the database's clock")
 
 
 class Worker(SQLModel, table=True):

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.statements.events import recording
+from db.statements.rollups import rolled
 
 TOOK_MS = "CAST(greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.attempt_started_at) * 1000) AS bigint)"
 
@@ -29,27 +30,31 @@ cancelled AS (
         body_encoding = CASE WHEN r.state = 'running' THEN 'utf8' ELSE r.body_encoding END,
         body_truncated = r.state <> 'running' AND r.body_truncated
     WHERE r.finished_at IS NULL AND {{which}}
-    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms
-)
+    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms,
+              r.due_at, r.run_at
+),
+{{rolled}},
 """
+ROLLED = rolled("cancelled", which="e.attempt > 0")
 HAPPENED = """
 happened AS (
     SELECT 'cancelled' AS type, task_id, id AS run_id, state, attempt, status_code, error_message, duration_ms
-    FROM cancelled WHERE {counting}
+    FROM cancelled WHERE (SELECT count(*) FROM rolled) {counting}
 )
 """
 
 CANCEL_WAITING_RUNS = recording(
-    CANCEL.format(which="r.task_id = :task_id AND r.state IN ('queued', 'retrying')")
-    + ","
-    + HAPPENED.format(counting="true")
+    CANCEL.format(which="r.task_id = :task_id AND r.state IN ('queued', 'retrying')", rolled=ROLLED)
+    + HAPPENED.format(counting=">= 0")
 )
-CANCEL_UNFINISHED_RUNS = recording(CANCEL.format(which="r.task_id = :task_id") + "," + HAPPENED.format(counting="true"))
+CANCEL_UNFINISHED_RUNS = recording(
+    CANCEL.format(which="r.task_id = :task_id", rolled=ROLLED) + HAPPENED.format(counting=">= 0")
+)
 
 # A one-off has had its run with this one, however that ended.
 CANCEL_RUN = recording(
-    CANCEL.format(which="r.id = :run_id")
-    + """,
+    CANCEL.format(which="r.id = :run_id", rolled=ROLLED)
+    + """
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM cancelled c
@@ -58,7 +63,7 @@ completed AS (
     RETURNING t.id
 ),
 """
-    + HAPPENED.format(counting="(SELECT count(*) FROM completed) >= 0")
+    + HAPPENED.format(counting="+ (SELECT count(*) FROM completed) >= 0")
 )
 
 TASK_OF_RUN = text("SELECT task_id FROM task_results WHERE id = :run_id")

@@ -9,11 +9,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements.events import recording
+from db.statements.rollups import rolled
 from db.states import BodyEncoding, RunState
 
 # Tasks are locked before their runs, and in the order of their ids, as everything does that changes both: no deadlocks.
 # The lock comes first because the update of the runs waits for the count.
-FINISH = recording("""
+FINISH = recording(
+    """
 locked AS (
     SELECT id FROM tasks WHERE id = ANY(CAST(:completing AS uuid[])) ORDER BY id FOR NO KEY UPDATE
 ),
@@ -38,7 +40,7 @@ done AS (
             body_encoding, body_truncated, error_message, duration_ms)
     WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
       AND (SELECT count(*) FROM locked) >= 0
-    RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms
+    RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at
 ),
 completed AS (
     UPDATE tasks t SET status = 'completed'
@@ -46,12 +48,16 @@ completed AS (
     WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status = 'scheduled' AND t.next_run IS NULL
     RETURNING t.id
 ),
+"""
+    + rolled("done", which="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")
+    + """,
 happened AS (
     SELECT CASE state WHEN 'retrying' THEN 'attempt_failed' ELSE state END AS type, task_id, id AS run_id, state,
            attempt, status_code, error_message, duration_ms
-    FROM done WHERE (SELECT count(*) FROM completed) >= 0
+    FROM done WHERE (SELECT count(*) FROM completed) + (SELECT count(*) FROM rolled) >= 0
 )
-""")
+"""
+)
 
 
 LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")

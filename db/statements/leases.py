@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements.events import recording
 from db.statements.finishes import release
+from db.statements.rollups import rolled
 
 LEASE = timedelta(seconds=5)
 """A worker that has not renewed for this long has lost its runs."""
@@ -58,7 +59,8 @@ lost AS (
             'next_attempt_at', CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
     FROM held p
     WHERE r.id = p.id AND r.worker_id = p.worker_id AND r.epoch = p.epoch
-    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message
+    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message, r.due_at, r.run_at,
+              CAST(NULL AS bigint) AS duration_ms
 ),
 completed AS (
     UPDATE tasks t SET status = 'completed'
@@ -67,19 +69,22 @@ completed AS (
       AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.next_run IS NULL
     RETURNING t.id
 ),
+{rolled},
 happened AS (
     SELECT CASE state WHEN 'unknown' THEN 'unknown' ELSE 'attempt_lost' END AS type, task_id, id AS run_id, state,
-           attempt, CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms
-    FROM lost WHERE (SELECT count(*) FROM completed) >= 0
+           attempt, CAST(NULL AS int) AS status_code, error_message, duration_ms
+    FROM lost WHERE (SELECT count(*) FROM completed) + (SELECT count(*) FROM rolled) >= 0
 )
 """
+ROLLED = rolled("lost", which="e.state = 'unknown'")
 
 RESCUE = recording(
     END_ATTEMPTS.format(
         which="""
     r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.worker_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
-    )"""
+    )""",
+        rolled=ROLLED,
     )
 )
 
@@ -94,7 +99,9 @@ FOR NO KEY UPDATE
 """)
 
 GIVE_BACK = recording(
-    END_ATTEMPTS.format(which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
+    END_ATTEMPTS.format(
+        which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))", rolled=ROLLED
+    )
 )
 
 STILL_HELD = text("""

@@ -1,0 +1,97 @@
+"""Counts ended runs by the minute, in the statements that end them, so that the counts outlive the history.
+
+A row is one worker's minute, so that no two workers wait for each other; what ends elsewhere than in a worker's hands
+(a rescue, a cancellation) is counted under `NOBODY`. Minutes of long ago become one row, of the minute `LONG_AGO`.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+NOBODY = UUID(int=0)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+LATENESS_BOUNDS_MS = tuple(round(10 ** (tenth / 10), 3) for tenth in range(71))
+"""From 1 ms to 10,000 s, ten to a decade: what is estimated from them is wrong by an eighth at most."""
+
+BUCKETS = len(LATENESS_BOUNDS_MS) + 1
+"""The first bucket is what is below the first bound, the last one what is not below the last."""
+
+LATE = "greatest(extract(epoch FROM e.run_at - e.due_at), 0)"
+SECOND = "CAST(floor(extract(second FROM CAST(:now AS timestamptz))) AS int) + 1"
+
+ROLLED = f"""
+late AS (
+    SELECT e.state, e.duration_ms, {LATE} AS seconds,
+           width_bucket(CAST({LATE} * 1000 AS float8), CAST(ARRAY{list(LATENESS_BOUNDS_MS)} AS float8[])) AS bucket
+    FROM {{ended}} e
+    WHERE {{which}}
+),
+rolled AS (
+    INSERT INTO run_rollups AS m (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_s, lateness,
+                                  per_second)
+    SELECT date_trunc('minute', CAST(:now AS timestamptz)), {{worker_id}},
+           count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE state <> 'succeeded'),
+           count(duration_ms), COALESCE(sum(duration_ms), 0), sum(seconds),
+           ARRAY(
+               SELECT count(l.bucket) FROM generate_series(0, {BUCKETS - 1}) AS b LEFT JOIN late l ON l.bucket = b
+               GROUP BY b ORDER BY b
+           ),
+           ARRAY(
+               SELECT CASE s WHEN {SECOND} THEN (SELECT count(*) FROM late) ELSE 0 END FROM generate_series(1, 60) AS s
+           )
+    FROM late
+    HAVING count(*) > 0
+    ON CONFLICT (minute, worker_id) DO UPDATE SET
+        succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed,
+        timed = m.timed + excluded.timed, duration_ms = m.duration_ms + excluded.duration_ms,
+        lateness_s = m.lateness_s + excluded.lateness_s,
+        lateness = ARRAY(SELECT a + b FROM unnest(m.lateness, excluded.lateness) AS sums (a, b)),
+        per_second[{SECOND}] = m.per_second[{SECOND}] + excluded.per_second[{SECOND}]
+    RETURNING minute
+)
+"""
+
+# Another sweep may be at it; what it has locked is its own.
+COMPACT = text(f"""
+WITH gone AS (
+    DELETE FROM run_rollups WHERE (minute, worker_id) IN (
+        SELECT minute, worker_id FROM run_rollups
+        WHERE minute < :before AND minute > :long_ago
+        ORDER BY minute LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    )
+    RETURNING succeeded, failed, timed, duration_ms, lateness_s, lateness
+)
+INSERT INTO run_rollups AS m (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_s, lateness,
+                              per_second)
+SELECT :long_ago, '{NOBODY}', sum(succeeded), sum(failed), sum(timed), sum(duration_ms), sum(lateness_s),
+       ARRAY(
+           SELECT sum(late.number) FROM gone g, unnest(g.lateness) WITH ORDINALITY AS late (number, place)
+           GROUP BY late.place ORDER BY late.place
+       ),
+       '{{}}'
+FROM gone
+HAVING count(*) > 0
+ON CONFLICT (minute, worker_id) DO UPDATE SET
+    succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed,
+    timed = m.timed + excluded.timed, duration_ms = m.duration_ms + excluded.duration_ms,
+    lateness_s = m.lateness_s + excluded.lateness_s,
+    lateness = ARRAY(SELECT a + b FROM unnest(m.lateness, excluded.lateness) AS sums (a, b))
+""")
+
+
+def rolled(ended: str, *, which: str, worker_id: str = f"'{NOBODY}'") -> str:
+    """Parts of a WITH that count those rows of the part `ended` that are ends of runs, by the condition `which`.
+
+    The part has the columns state, duration_ms, run_at and due_at, as `e`; `:now` is the instant of the ends. Something
+    has to count what the part `rolled` returns. All of these are constants, never input.
+    """
+    return ROLLED.format(ended=ended, which=which, worker_id=worker_id)
+
+
+async def compact(connection: AsyncConnection, *, before: datetime, limit: int) -> None:
+    """Adds up to `limit` rows of minutes before an instant to the row that stands for all that is long ago."""
+    await connection.execute(COMPACT, {"before": before, "long_ago": LONG_AGO, "limit": limit})
