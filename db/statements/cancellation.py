@@ -58,8 +58,8 @@ CANCEL_RUN = recording(
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM cancelled c
-    WHERE t.id = c.task_id AND c.cause = 'schedule' AND t.trigger_type = 'one-off' AND t.status = 'scheduled'
-      AND t.next_run IS NULL
+    WHERE t.id = c.task_id AND c.cause = 'schedule' AND t.trigger_type = 'one-off'
+      AND t.status IN ('scheduled', 'paused') AND t.next_run IS NULL AND t.resume_from IS NULL
     RETURNING t.id
 ),
 """

@@ -45,7 +45,8 @@ done AS (
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM locked l, done d
-    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status = 'scheduled' AND t.next_run IS NULL
+    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status IN ('scheduled', 'paused')
+      AND t.next_run IS NULL AND t.resume_from IS NULL
     RETURNING t.id
 ),
 """

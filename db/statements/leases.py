@@ -66,7 +66,8 @@ completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM lost
     WHERE t.id = lost.task_id AND lost.state = 'unknown' AND lost.cause = 'schedule'
-      AND t.trigger_type = 'one-off' AND t.status = 'scheduled' AND t.next_run IS NULL
+      AND t.trigger_type = 'one-off' AND t.status IN ('scheduled', 'paused')
+      AND t.next_run IS NULL AND t.resume_from IS NULL
     RETURNING t.id
 ),
 {rolled},

@@ -253,3 +253,17 @@ async def test_what_waits_gets_its_share_of_scarce_slots(
         await finished(engine, ids[-1], number=1)
     paths = [call.path for call in target.calls]
     assert paths.index("/flaky", 1) < len(paths) // 2
+
+
+async def test_a_one_off_that_was_paused_during_its_run_is_completed_by_it(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """A pause lets a claimed run end, and after its run there is nothing left to resume."""
+    url = target.answers("/slow", Answer(delay=SECOND))
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(url, soon()))
+        await wait_until(lambda: target.calls, what="the call came in")
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE tasks SET status = 'paused'"))
+        await finished(engine, task_id, number=1)
+    assert (await task_of(engine, task_id)).status == TaskStatus.COMPLETED
