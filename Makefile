@@ -44,8 +44,9 @@ check-style: .venv/.installed-dev
 check-types: .venv/.installed-dev
 	$(BIN)/mypy
 
-check-pages: dashboard/$(INSTALLED)
+check-pages: dashboard/$(INSTALLED) tests/clients/$(INSTALLED)
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project dashboard
+	$(NODE) dashboard/node_modules/typescript/bin/tsc --project tests/clients
 
 check-imports: .venv/.installed-dev
 	$(BIN)/lint-imports --no-cache
