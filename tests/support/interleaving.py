@@ -15,6 +15,7 @@ from db.statements.finishes import Finish
 from db.states import BodyEncoding, RunState
 from jobs import claim
 from jobs.claim import Claimed, claim_tasks, claim_waiting
+from jobs.keys import ANYBODY
 from jobs.outcome import Attempt
 from jobs.schedule import LONG_AGO
 from jobs.slots import Slots
@@ -31,7 +32,7 @@ Change = Callable[[Transaction, UUID], Awaitable[Any]]
 async def changing(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """What a use case works with, committed when the block ends."""
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        yield Transaction(session)
+        yield Transaction(session, caller=ANYBODY)
 
 
 async def change(engine: AsyncEngine, how: Callable[[Transaction, UUID], Awaitable[T]], sought: UUID) -> T:
