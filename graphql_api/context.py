@@ -1,6 +1,7 @@
 """What an operation works with: the process's services, and loaders that gather what several fields ask for at once."""
 
 from collections import defaultdict
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
@@ -13,8 +14,12 @@ from db import models
 from db.queries import runs, tasks, versions
 from db.queries.keyset import Slice
 from db.queries.runs import RunFilter
+from db.states import KeyScope
+from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.tail import Tail
+from jobs.keys import ANYBODY, Caller
 from jobs.queue import Queue
+from jobs.transaction import Transaction, transaction
 
 Page = tuple[list[models.Run], bool]
 Key = TypeVar("Key")
@@ -35,15 +40,32 @@ class Services:
 
 
 class Context:
-    """One HTTP request's, or one websocket's. Loaders keep nothing, since a websocket's context lives long."""
+    """One HTTP request's, or one websocket's. Loaders keep nothing, since a websocket's context lives long.
 
-    def __init__(self, services: Services) -> None:
+    `caller` is None until a websocket has shown who is at its other end.
+    """
+
+    def __init__(self, services: Services, caller: Caller | None = ANYBODY) -> None:
         self.services = services
+        self.caller = caller
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.runs = DataLoader(load_fn=self._runs, cache=False)
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction of the caller's. Raises `GraphQLError` when the caller may not change anything."""
+        caller = self.need(KeyScope.WRITE)
+        return transaction(self.services.engine, self.services.queue, caller=caller)
+
+    def need(self, scope: KeyScope) -> Caller:
+        """The caller, who may do this much. Raises `GraphQLError` otherwise."""
+        if self.caller is None:
+            raise unauthenticated()
+        if not self.caller.may(scope):
+            raise forbidden(self.caller, scope)
+        return self.caller
 
     async def _tasks(self, ids: list[UUID]) -> list[models.Task | None]:
         async with self.services.session() as session:

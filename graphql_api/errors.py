@@ -1,10 +1,14 @@
 """GraphQL errors: what a caller did wrong, by a code that programs can match, and what went wrong here, masked."""
 
 import logging
+from collections.abc import Iterable
 from uuid import uuid4
 
 from graphql import GraphQLError
 from strawberry.extensions import MaskErrors
+
+from db.states import KeyScope
+from jobs.keys import Caller
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +31,23 @@ def invalid_page(reason: str) -> GraphQLError:
 def limit_exceeded(reason: str) -> GraphQLError:
     """A document that goes beyond a limit; the reason names the limit and the value."""
     return GraphQLError(reason, extensions={"code": "LIMIT_EXCEEDED"})
+
+
+def persisted_query_not_found() -> GraphQLError:
+    """A hash under which nothing is kept. Clients know the message, too, so it is Apollo's."""
+    return GraphQLError("PersistedQueryNotFound", extensions={"code": "PERSISTED_QUERY_NOT_FOUND"})
+
+
+def unauthenticated() -> GraphQLError:
+    """Nobody knows who asks."""
+    message = "A key is needed: send Authorization: Bearer <key>, in a websocket's connection_init or as a header"
+    return GraphQLError(message, extensions={"code": "UNAUTHENTICATED"})
+
+
+def forbidden(caller: Caller, scope: KeyScope) -> GraphQLError:
+    """The caller's key does not reach as far as this."""
+    message = f"The key {caller.name!r} has the scope {caller.scope}; this needs {scope}"
+    return GraphQLError(message, extensions={"code": "FORBIDDEN"})
 
 
 def is_ours(error: GraphQLError) -> bool:
@@ -58,3 +79,9 @@ class MaskSurprises(MaskErrors):
             path=error.path,
             extensions={"code": "INTERNAL", "id": incident},
         )
+
+
+def masked(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
+    """The errors as they are shown."""
+    mask = MaskSurprises()
+    return [mask.anonymise_error(error) if is_ours(error) else error for error in errors]

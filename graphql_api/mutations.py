@@ -14,7 +14,6 @@ from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput
 from jobs import runs, tasks
-from jobs.transaction import transaction
 
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,
@@ -57,8 +56,7 @@ class Mutation:
         input: Annotated[CreateTaskInput, strawberry.argument(description="The task to make.")],  # noqa: A002
     ) -> CreateTaskResult:
         """Refuses with every problem at once."""
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             key = given_or_none(input.idempotency_key)
             row = await tasks.create_task(work, input.draft(), now=utc_now(), key=key)
         return Task.of(row)
@@ -74,9 +72,8 @@ class Mutation:
         input: Annotated[UpdateTaskInput, strawberry.argument(description="What is to change.")],  # noqa: A002
     ) -> UpdateTaskResult:
         """Refuses with every problem at once."""
-        services = info.context.services
         task_id = ids.parse(id)
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             expected = given_or_none(input.expected_version)
             row = await tasks.update_task(work, task_id, input.changes(), now=utc_now(), expected_version=expected)
         return Task.of(row)
@@ -88,8 +85,7 @@ class Mutation:
     async def pause_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
         """Safe to call again."""
         task_id = ids.parse(id)
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             row = await tasks.pause_task(work, task_id, now=utc_now())
         return Task.of(row)
 
@@ -107,8 +103,7 @@ class Mutation:
     ) -> TaskActionResult:
         """Safe to call again."""
         task_id = ids.parse(id)
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             row = await tasks.resume_task(work, task_id, now=utc_now(), missed=given_or_none(missed))
         return Task.of(row)
 
@@ -119,8 +114,7 @@ class Mutation:
     async def cancel_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
         """Safe to call again."""
         task_id = ids.parse(id)
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             row = await tasks.cancel_task(work, task_id, now=utc_now())
         return Task.of(row)
 
@@ -128,8 +122,7 @@ class Mutation:
     async def delete_task(self, info: Information, id: Id) -> DeleteTaskResult:  # noqa: A002
         """Hidden at once, removed by and by."""
         task_id = ids.parse(id)
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             await tasks.delete_task(work, task_id, now=utc_now())
         return DeletedTask(id=strawberry.ID(str(task_id)))
 
@@ -145,8 +138,7 @@ class Mutation:
     ) -> RunActionResult:
         """The run that was made, which may be a skipped one."""
         task_id = ids.parse(id)
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             row = await runs.run_task(work, task_id, now=utc_now(), key=given_or_none(idempotency_key))
         return Run.of(row)
 
@@ -157,8 +149,7 @@ class Mutation:
     async def cancel_run(self, info: Information, id: Id) -> RunActionResult:  # noqa: A002
         """The run is CANCELLED when this is answered."""
         run_id = ids.parse(id)
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             row = await runs.cancel_run(work, run_id, now=utc_now())
         return Run.of(row)
 
@@ -174,7 +165,6 @@ class Mutation:
     ) -> RunActionResult:
         """The run that was made, which may be a skipped one."""
         run_id = ids.parse(id)
-        services = info.context.services
-        async with transaction(services.engine, services.queue) as work:
+        async with info.context.transaction() as work:
             row = await runs.retry_run(work, run_id, now=utc_now(), key=given_or_none(idempotency_key))
         return Run.of(row)
