@@ -12,6 +12,8 @@ from tests.support.cron_oracle import firings
 MILLISECOND = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
+LEAD = timedelta(seconds=2)
+"""How long before its first instant a load is asked for: enough for the API to make its tasks, also when it is busy."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -10,14 +10,14 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import make_url, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import NullPool, make_url, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from db.models import Run, RunEvent, utc_now
 from duetime.local_stack.stack import free_port
 from tests.faults.checker import Evidence, Findings, check
-from tests.faults.order import Order
-from tests.support.engine import opened
+from tests.faults.order import MILLISECOND, Order
+from tests.support.engine import one_off, save
 from tests.support.killable import KillableServers, killable_servers
 from tests.support.parts import Part
 from tests.support.proxy import Proxy, running_proxy
@@ -66,6 +66,7 @@ class Stage:
         await self.servers.postgres.start()
         await self.servers.valkey.start()
         for part in self.parts:
+            part.forget()
             part.start()
         await self.until_holding(*self.workers)
         await wait_until(self.is_healthy, what="the API is healthy", within=STARTS_WITHIN)
@@ -90,7 +91,36 @@ class Stage:
             return (await self.http.get("/health")).status_code == 200
         return False
 
-    async def create(self, orders: Iterable[Order], *, elsewhere: bool = False) -> None:
+    async def insert(self, orders: Iterable[Order], *, elsewhere: bool = False) -> None:
+        """Makes one-off tasks as rows, where they are too many to be asked for one by one."""
+        url = self.target.other_url if elsewhere else self.target.url
+        rows = []
+        for order in orders:
+            row = one_off(
+                f"{url}{order.path}",
+                order.first,
+                timeout_ms=order.timeout // MILLISECOND,
+                max_attempts=order.attempts,
+                overlap=order.overlap,
+                misfire=order.misfire,
+            )
+            order.id = row.id
+            rows.append(row)
+        await save(self.engine, *rows)
+
+    async def newest_event(self) -> int:
+        """The number of the last event."""
+        async with self.engine.connect() as connection:
+            seq: int = (await connection.execute(text("SELECT seq FROM run_event_counter"))).scalar_one()
+            return seq
+
+    async def events_after(self, seq: int) -> Sequence[RunEvent]:
+        """All events with greater numbers, in order."""
+        later = select(RunEvent).where(RunEvent.seq > seq).order_by(RunEvent.seq)  # type: ignore[arg-type]
+        async with AsyncSession(self.engine) as session:
+            return (await session.execute(later)).scalars().all()
+
+    async def create(self, orders: Sequence[Order], *, elsewhere: bool = False) -> None:
         """Has the API make the tasks; `elsewhere`: they call the target's other host."""
         turns = asyncio.Semaphore(AT_ONCE)
         url = self.target.other_url if elsewhere else self.target.url
@@ -104,6 +134,7 @@ class Stage:
         async with asyncio.TaskGroup() as group:
             for order in orders:
                 group.create_task(create(order))
+        assert utc_now() < min(order.first for order in orders), "the tasks were made too late for their first instants"
 
     @staticmethod
     async def until(instant: datetime) -> None:
@@ -170,9 +201,15 @@ async def running_stage() -> AsyncIterator[Stage]:
         servers = await running.enter_async_context(killable_servers(folder))
         target = await running.enter_async_context(running_rough_target())
         proxy = await running.enter_async_context(running_proxy(servers.postgres.server.port))
-        engine = await running.enter_async_context(opened(servers.database))
+        # Without a pool, which would hold connections that a killed server has left behind.
+        engine = create_async_engine(servers.database.url(), poolclass=NullPool)
+        running.push_async_callback(engine.dispose)
         database_url = make_url(servers.postgres.url).set(port=proxy.port).render_as_string(hide_password=False)
         port = free_port()
+        # A kept connection must not be used again while the API, which closes idle ones after 5 s, does so.
+        client = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", timeout=10, limits=httpx.Limits(keepalive_expiry=2)
+        )
         environment = {"DATABASE_URL": database_url, "REDIS_URL": servers.valkey.url, "PORT": str(port)}
         stage = Stage(
             servers=servers,
@@ -181,7 +218,7 @@ async def running_stage() -> AsyncIterator[Stage]:
             engine=engine,
             environment=environment,
             folder=folder.parent,
-            http=await running.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10)),
+            http=await running.enter_async_context(client),
             api=Part("api", environment=environment, cwd=folder.parent, name="api"),
         )
         stage.workers += [stage.worker(f"worker-{n}") for n in range(WORKERS)]

@@ -1,28 +1,164 @@
-"""Workers that die, stand still, and are replaced."""
+"""Workers that are killed, stand still, and are replaced."""
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import pytest
+import pytest_asyncio
+from sqlalchemy import text
 
 from db.models import utc_now
+from db.states import LostPolicy, RunState
+from tests.faults.checker import Evidence, Findings
 from tests.faults.conftest import Report
-from tests.faults.order import SECOND, mixed_load
+from tests.faults.order import LEAD, MILLISECOND, SECOND, Order, mixed_load, whole
 from tests.faults.stage import Stage
+from tests.support.parts import Part
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-RESCUED_WITHIN = timedelta(seconds=10)
+RECOVERED_WITHIN = timedelta(seconds=10)
+HOLDER = text("""
+SELECT w.pid FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE r.task_id = :task_id AND r.state = 'running'
+""")
+HELD = text("""
+SELECT count(*) FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE w.pid = :pid AND r.state = 'running'
+""")
 
 
-async def test_kill_9_of_a_worker(stage: Stage, report: Report) -> None:
-    """Its attempts are sent again by another one, under their keys; everything else goes on."""
-    start = utc_now() + SECOND
+async def pid_of_holder(stage: Stage, order: Order) -> int | None:
+    """The process number of the worker that has the order's call on its way."""
+    async with stage.engine.connect() as connection:
+        pid: int | None = (await connection.execute(HOLDER, {"task_id": order.id})).scalar()
+        return pid
+
+
+async def calls_held(stage: Stage, worker: Part) -> int:
+    """How many calls a worker has on their way, by the ledger."""
+    async with stage.engine.connect() as connection:
+        count: int = (await connection.execute(HELD, {"pid": worker.pid})).scalar_one()
+        return count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aftermath:
+    """What was found once one of two workers had been killed, by what its tasks had asked for."""
+
+    killed_at: datetime
+    retried: Findings
+    failed: Evidence
+    long: Evidence
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def aftermath(everything: Stage) -> Aftermath:
+    """Kills one worker under load, while the other one makes a call that takes longer than two leases."""
+    stage = everything
+    await stage.mend()
+    start = whole(utc_now() + LEAD)
+    long = Order(first=start, does="slow/12000")
+    retried = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
+    failed = [
+        Order(first=start + SECOND + n * 40 * MILLISECOND, does="slow/700", on_lost=LostPolicy.FAIL) for n in range(50)
+    ]
+    await stage.create([long, *retried, *failed])
+    await stage.until(start + 2 * SECOND)
+    holder = await pid_of_holder(stage, long)
+    [killed] = [worker for worker in stage.workers if worker.pid != holder]
+    await wait_until(lambda: calls_held(stage, killed), what="the worker has calls on their way")
+    await killed.kill()
+    killed_at = utc_now()
+    await stage.settled([*failed, long, *retried])
+    return Aftermath(
+        killed_at=killed_at,
+        retried=await stage.settled(retried),
+        failed=await stage.evidence(failed),
+        long=await stage.evidence([long]),
+    )
+
+
+async def test_kill_9_of_a_worker(aftermath: Aftermath, report: Report) -> None:
+    """Its attempts are sent again by another one, under their keys; nothing is lost or doubled."""
+    recovery = aftermath.retried.recovery(aftermath.killed_at)
+    report.add("kill -9 of one of two workers", aftermath.retried, recovery=recovery)
+    assert aftermath.retried.resent
+    assert recovery < RECOVERED_WITHIN
+
+
+async def test_a_lost_attempt_that_must_not_be_sent_again_is_unknown(aftermath: Aftermath) -> None:
+    """With onLost FAIL the run ends so, and its target is called once at most."""
+    lost = [run for run in aftermath.failed.runs if run.state == RunState.UNKNOWN]
+    calls = [call.key for call in aftermath.failed.calls]
+    assert lost
+    assert all(run.attempt == 1 and calls.count(str(run.id)) <= 1 for run in lost)
+    assert all(run.finished_at and run.finished_at - aftermath.killed_at < RECOVERED_WITHIN for run in lost)
+
+
+async def test_a_long_call_of_a_living_worker_is_not_stolen(aftermath: Aftermath) -> None:
+    """However often others rescue meanwhile: it is the call that takes long, not the lease."""
+    [run] = aftermath.long.runs
+    assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
+    assert run.duration_ms is not None
+    assert run.duration_ms >= 12_000
+
+
+async def test_kill_9_of_all_workers(stage: Stage, report: Report) -> None:
+    """Those that are started afterwards rescue the attempts, and catch up with what was due in between."""
+    start = utc_now() + LEAD
     load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
     await stage.create(load)
     await stage.until(start + 2 * SECOND)
-    await stage.workers[0].kill()
+    for worker in stage.workers:
+        await worker.kill()
     killed_at = utc_now()
+    for worker in stage.workers:
+        worker.start()
     found = await stage.settled(load)
-    report.add("kill -9 of one of two workers", found, recovery=found.recovery(killed_at))
+    report.add("kill -9 of all workers, started again", found, recovery=found.recovery(killed_at))
     assert found.resent
-    assert found.recovery(killed_at) < RESCUED_WITHIN
+    assert found.recovery(killed_at) < RECOVERED_WITHIN
+
+
+async def test_a_worker_that_stood_still_past_its_lease(stage: Stage, report: Report) -> None:
+    """Others send its attempts again; what it learns when it goes on is refused; and then it works as before."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
+    await stage.create(load)
+    await stage.until(start + 2 * SECOND)
+    paused = stage.workers[0]
+    await wait_until(lambda: calls_held(stage, paused), what="the worker has calls on their way")
+    paused.pause()
+    paused_at = utc_now()
+
+    async def robbed() -> bool:
+        return await calls_held(stage, paused) == 0
+
+    try:
+        await wait_until(robbed, what="the attempts of the paused worker were rescued", within=15)
+    finally:
+        paused.resume()
+    found = await stage.settled(load)
+    report.add("SIGSTOP past the lease, SIGCONT", found, recovery=found.recovery(paused_at))
+    assert found.resent
+    # The target had answered the attempts that count as lost: nothing but the fence kept those answers out.
+    evidence = await stage.evidence(load)
+    answered = {(call.key, call.attempt) for call in evidence.calls if call.status == 200}
+    assert any((str(run.id), attempt) in answered for run in evidence.runs for attempt in range(1, run.attempt))
+    await stage.until_holding(paused)
+
+
+async def test_a_rolling_restart(stage: Stage, report: Report) -> None:
+    """SIGTERM of one worker after the other under load: nothing is lost, doubled, or sent again."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=6 * SECOND, tasks=40, does="slow/300")
+    await stage.create(load)
+    await stage.until(start + SECOND)
+    for worker in stage.workers:
+        assert await worker.stop() == 0
+        worker.start()
+        await stage.until_holding(worker)
+    found = await stage.settled(load)
+    report.add("rolling restart of all workers", found, recovery=found.recovery(start))
+    assert not found.resent
+    assert all(run.attempt <= 1 for run in (await stage.evidence(load)).runs)

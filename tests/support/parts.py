@@ -27,6 +27,7 @@ class Part:
         self._part = part
         self._environment = environment
         self._cwd = cwd
+        self._heard = 0
 
     @property
     def pid(self) -> int:
@@ -51,9 +52,13 @@ class Part:
         return "\n".join([f"--- {self.name} ---", *lines[-LAST_LINES:]])
 
     def surprises(self) -> list[str]:
-        """Every traceback that it has written, with what stands before and after it."""
-        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        """Every traceback that it has written since `forget`, with what stands before and after it."""
+        text = self.log.read_text(errors="replace")[self._heard :] if self.log.exists() else ""
         return [text[max(found.start() - 500, 0) : found.start() + 6000] for found in re.finditer("Traceback", text)]
+
+    def forget(self) -> None:
+        """Lets bygones be bygones."""
+        self._heard = len(self.log.read_text(errors="replace")) if self.log.exists() else 0
 
     def start(self) -> None:
         """Starts it where it is not running; that it has begun to work is for the caller to wait for."""

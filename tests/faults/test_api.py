@@ -1,0 +1,35 @@
+"""An API that is killed while it is watched."""
+
+import pytest
+
+from db.models import utc_now
+from tests.faults.conftest import Report
+from tests.faults.order import LEAD, SECOND, mixed_load
+from tests.faults.stage import Stage
+from tests.support.follower import Seen, following
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_subscriber_resumes(stage: Stage, report: Report) -> None:
+    """With its cursor it gets what happened meanwhile: what it has seen in all is what was committed, in order."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/100")
+    cursor = (await stage.ask("{ runEventsCursor }"))["runEventsCursor"]
+    begin = await stage.newest_event()
+    async with following(str(stage.http.base_url), cursor) as follower:
+        await stage.create(load)
+        for _ in range(2):
+            before = follower.connections
+            await wait_until(lambda: len(follower.seen) > 40, what="the subscriber sees events")
+            await stage.api.kill()
+            stage.api.start()
+            await wait_until(lambda n=before: follower.connections > n, what="the subscriber is back")  # type: ignore[misc]
+        restarted_at = utc_now()
+        found = await stage.settled(load)
+        events = await stage.events_after(begin)
+        await wait_until(lambda: len(follower.seen) >= len(events), what="the subscriber has seen every event")
+    report.add("API: kill -9, twice, under a subscriber", found, recovery=found.recovery(restarted_at))
+    assert follower.seen == [Seen(event.type.name, str(event.run_id), event.attempt) for event in events]
+    assert not follower.gaps

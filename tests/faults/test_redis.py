@@ -1,0 +1,56 @@
+"""Redis that is emptied, restarted, or away: it only wakes, so what it loses is found in Postgres."""
+
+import pytest
+from redis.asyncio import Redis
+
+from db.models import utc_now
+from tests.faults.conftest import Report
+from tests.faults.order import LEAD, MILLISECOND, SECOND, Order, mixed_load, whole
+from tests.faults.stage import Stage
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_flushall(stage: Stage, report: Report) -> None:
+    """Every wake-up is gone at once, again and again."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=4 * SECOND, tasks=40)
+    await stage.create(load)
+    async with Redis.from_url(stage.servers.valkey.url) as redis:
+        for n in range(1, 7):
+            await stage.until(start + n * SECOND / 2)
+            flushed_at = utc_now()
+            await redis.flushall()
+    found = await stage.settled(load)
+    report.add("Redis: FLUSHALL, six times", found, recovery=found.recovery(flushed_at))
+
+
+async def test_killed_and_started_empty(stage: Stage, report: Report) -> None:
+    """Workers find their way back by themselves."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=5 * SECOND, tasks=40)
+    await stage.create(load)
+    await stage.until(start + SECOND)
+    await stage.servers.valkey.kill()
+    await stage.servers.valkey.start()
+    started_at = utc_now()
+    found = await stage.settled(load)
+    report.add("Redis: kill -9, started empty", found, recovery=found.recovery(started_at))
+
+
+async def test_away(stage: Stage, report: Report) -> None:
+    """Tasks go on firing, and new ones are accepted."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=5 * SECOND, tasks=40)
+    await stage.create(load)
+    await stage.until(start + SECOND)
+    await stage.servers.valkey.kill()
+    killed_at = utc_now()
+    accepted = [Order(first=whole(killed_at + (1000 + 20 * n) * MILLISECOND)) for n in range(30)]
+    await stage.create(accepted)
+    took = utc_now() - killed_at
+    await stage.until(start + 4 * SECOND)
+    await stage.servers.valkey.start()
+    found = await stage.settled([*load, *accepted])
+    report.add("Redis: away for some seconds", found, recovery=found.recovery(killed_at))
+    assert took < SECOND
