@@ -83,6 +83,9 @@ async def run_everything(
             database = database.model_copy(update={"database_url": servers.database_url})
         if servers.redis_url:
             jobs = jobs.model_copy(update={"redis_url": servers.redis_url})
+        if api.on_loopback:
+            # Who reaches the API is on this machine already, and can call what listens here without us.
+            jobs = jobs.with_loopback()
         await check_redis(jobs)
         before, after = await migrate_database(database)
         if before != after:
@@ -120,7 +123,11 @@ async def parts_of(
     servers: LocalStack, folder: DataFolder | None, jobs: JobsSettings, parts: list[Kept]
 ) -> AsyncIterator[Process]:
     """Runs the API and a worker, which join `parts`, and stops both at the same time. The worker's process."""
-    environment = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+    environment = {
+        "DATABASE_URL": servers.database_url,
+        "REDIS_URL": servers.redis_url,
+        "DUETIME_TARGETS_ALLOWED": jobs.targets_allowed or None,
+    }
     named = {name: value for name, value in environment.items() if value is not None}
     theirs, ours = os.pipe()
     try:

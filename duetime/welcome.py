@@ -41,6 +41,8 @@ def text(api: ApiSettings, servers: LocalStack, folder: DataFolder | None, *, to
         f"  REST     {url}/api/v1",
         f"  Health   {url}/health",
     ]
+    if api.on_loopback:
+        lines.append("  Targets  may be on loopback addresses too, as this machine alone reaches the API")
     if folder is not None:
         lines += [f"  Data     {folder.path}", f"  Logs     here; the servers' own in {folder.logs}"]
     if servers.remark:

@@ -1,5 +1,7 @@
 """Where the API listens, and what it takes on."""
 
+from ipaddress import ip_address
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -67,3 +69,11 @@ class ApiSettings(BaseSettings):
         validation_alias=f"{PREFIX}PLAYGROUND",
         description="true or false: whether browsers get a playground at /graphql",
     )
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the API listens where this machine alone reaches it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"

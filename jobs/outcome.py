@@ -62,7 +62,7 @@ def finish_of(attempt: Attempt, answer: Answer, *, randomness: float) -> Finish:
 
 def delay_before_next(attempt: Attempt, answer: Answer, *, ended_at: datetime, randomness: float) -> timedelta | None:
     """How long after a failed attempt the next one starts; None when there is none."""
-    if answer.status_code == GONE:
+    if answer.refused or answer.status_code == GONE:
         return None
     wish = answer.header("retry-after")
     retry_after = None if wish is None else parse_retry_after(wish, now=ended_at)

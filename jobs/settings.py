@@ -1,11 +1,16 @@
-"""Where Redis is, and how much one worker does at once."""
+"""Where Redis is, what tasks may call, and how much one worker does at once."""
 
 from datetime import timedelta
+from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.targets import SHAPE as SHAPE_OF_TARGETS
+from jobs.targets import TargetPolicy, parse_rules
+
+LOOPBACK = "127.0.0.0/8,::1"
 SHAPE = "redis://user:password@host:port/number, or rediss:// for TLS"
 
 
@@ -53,6 +58,15 @@ class JobsSettings(BaseSettings):
         description="a number of seconds from 0 to 3600: how long a stopping worker lets its attempts end",
     )
 
+    targets_allowed: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may call beside the internet")
+    targets_denied: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may not call in any case")
+
+    @field_validator("targets_allowed", "targets_denied")
+    @classmethod
+    def _rules(cls, text: str) -> str:
+        parse_rules(text)
+        return text
+
     @field_validator("redis_url")
     @classmethod
     def _readable(cls, text: str | None) -> str | None:
@@ -66,6 +80,15 @@ class JobsSettings(BaseSettings):
         if self.redis_url is None:
             raise ValueError(f"REDIS_URL is not set; write {SHAPE}")
         return self.redis_url
+
+    @property
+    def targets(self) -> TargetPolicy:
+        """What tasks may call."""
+        return TargetPolicy(allowed=parse_rules(self.targets_allowed), denied=parse_rules(self.targets_denied))
+
+    def with_loopback(self) -> Self:
+        """The same settings, with targets on this machine allowed too."""
+        return self.model_copy(update={"targets_allowed": f"{self.targets_allowed},{LOOPBACK}".lstrip(",")})
 
     @property
     def grace(self) -> timedelta:

@@ -19,6 +19,7 @@ from jobs.http_call import HttpCaller
 from jobs.lease import Lease
 from jobs.queue import AWAY as REDIS_AWAY
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
+from jobs.resolver import Lookup, system_lookup
 from jobs.settings import JobsSettings
 from jobs.sweep import Sweeper
 from jobs.zone_rules import apply_zone_rules
@@ -37,8 +38,12 @@ PAUSE = timedelta(seconds=1)
 """Before arq is started again, after Redis went away."""
 
 
-async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: asyncio.Event) -> None:
+async def run_worker(
+    database: DatabaseSettings, jobs: JobsSettings, *, stop: asyncio.Event, lookup: Lookup = system_lookup
+) -> None:
     """Works until `stop` is set, and then ends gracefully: attempts end within the grace period or are given back.
+
+    `lookup` finds the addresses of targets' names.
 
     Raises what the database raises when it cannot be reached at the start. After that, Postgres and Redis may go away
     and come back.
@@ -49,7 +54,7 @@ async def run_worker(database: DatabaseSettings, jobs: JobsSettings, *, stop: as
         stack.push_async_callback(engine.dispose)
         queue = Queue.open(jobs.redis)
         stack.push_async_callback(queue.close)
-        caller = await stack.enter_async_context(HttpCaller(clock=clock))
+        caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs.targets, lookup=lookup))
         lease = Lease(engine=engine, clock=clock, slots=jobs.slots)
         await apply_zone_rules(engine)
         await lease.renew()

@@ -4,15 +4,22 @@ from uuid import uuid4
 
 from sqlalchemy import text
 
+from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
-from tests.support.engine import UNREACHABLE_REDIS
+from tests.support.engine import UNREACHABLE_REDIS, every, save, working
 from tests.support.graphql import Api, serving
+from tests.support.history import HOUR, ago
+from tests.support.rest import text as written
+from tests.support.waiting import wait_until
 
 
 async def test_healthy(api: Api) -> None:
     """Both servers answer; workers are counted by their leases, and none is no illness."""
-    healthy = {"status": "healthy", "postgres": "healthy", "redis": "healthy"}
+    healthy = {"status": "healthy", "postgres": "healthy", "redis": "healthy"} | {
+        "last_sweep_age_ms": None,
+        "oldest_due_task": None,
+    }
     for path in ("/health", "/api/v1/health"):
         answer = await api.http.get(path)
         assert (answer.status_code, answer.json()) == (200, healthy | {"workers": 0})
@@ -28,12 +35,49 @@ async def test_healthy(api: Api) -> None:
     assert (await api.http.get("/health")).json() == healthy | {"workers": 2}
 
 
+async def test_oldest_due_task(api: Api) -> None:
+    """What has been due for longest and was not claimed; nothing that is still to come."""
+    tasks = [every("http://a/", HOUR, at) for at in (ago(-1), ago(1), ago(2))]
+    await save(api.engine, *tasks)
+    found = (await api.http.get("/health")).json()["oldest_due_task"]
+    assert found == {"id": str(tasks[2].id), "due_at": written(tasks[2].due_at or utc_now())}
+
+
+async def test_age_of_the_last_sweep(api: Api, database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+    """A worker sweeps every second or two, and when it is gone, the age of its last sweep grows."""
+
+    async def age() -> int | None:
+        found: int | None = (await api.http.get("/health")).json()["last_sweep_age_ms"]
+        return found
+
+    async def swept() -> bool:
+        return await age() is not None
+
+    async with working(database, jobs_settings):
+        await wait_until(swept, what="a sweep has come to its end")
+        assert 0 <= (await age() or 0) < 5_000
+    left = await age() or 0
+    assert (await age() or 0) > left
+
+
+async def test_live(database: DatabaseSettings) -> None:
+    """It is told by the process alone."""
+    nowhere = DatabaseSettings.model_construct(database_url="postgresql://nobody:x@127.0.0.1:1/none")
+    async with serving(nowhere, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)) as api:
+        for path in ("/health/live", "/api/v1/health/live"):
+            answer = await api.http.get(path)
+            assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
 async def test_redis_away(database: DatabaseSettings) -> None:
     """503, naming Redis; what needs Postgres alone goes on."""
-    async with serving(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)) as api:
+    async with serving(
+        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed="127.0.0.0/8")
+    ) as api:
         answer = await api.http.get("/health")
         assert answer.status_code == 503
-        assert answer.json() == {"status": "unhealthy", "postgres": "healthy", "redis": "unreachable", "workers": 0}
+        body = answer.json()
+        assert (body["status"], body["postgres"], body["redis"]) == ("unhealthy", "healthy", "unreachable")
         assert (await api.http.get("/api/v1/tasks")).status_code == 200
         action = {"method": "GET", "url": "http://localhost/"}
         body = {"name": "a", "trigger": {"type": "cron", "cron": "@every 1s"}, "action": action}

@@ -1,0 +1,54 @@
+"""What is asked for next when a target sends a call elsewhere. Pure: whoever makes the call checks where it goes."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from yarl import URL
+
+from jobs.action import read_url
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+BODY_HEADERS = frozenset({"content-type", "content-encoding", "content-language", "content-location"})
+KEPT_ACROSS_ORIGINS = BODY_HEADERS | {
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "user-agent",
+    "idempotency-key",
+    "x-duetime-attempt",
+    "x-duetime-scheduled-for",
+}
+"""Everything else may be a credential, whatever it is called, and is for the task's own origin alone."""
+
+
+class BadRedirect(ValueError):
+    """The target sends the call to where none can go."""
+
+
+class Outgoing(NamedTuple):
+    """One request of an attempt. `headers` by lower-case name, each with its name as it is sent, and its value."""
+
+    method: str
+    url: str
+    headers: Mapping[str, tuple[str, str]]
+    content: bytes
+
+
+def redirected(call: Outgoing, *, status: int, location: str) -> Outgoing:
+    """The request that follows, by RFC 9110, 15.4. Raises `BadRedirect`."""
+    try:
+        origin = URL(call.url)
+        target = origin.join(URL(location)).with_fragment(None)
+        read_url(str(target))
+        same_origin = origin.origin() == target.origin()
+    except ValueError as error:
+        raise BadRedirect(f"the answer redirects to a URL that {error}") from error
+    method, content, headers = call.method, call.content, dict(call.headers)
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        method, content = "GET", b""
+        headers = {name: sent for name, sent in headers.items() if name not in BODY_HEADERS}
+    if not same_origin:
+        headers = {name: sent for name, sent in headers.items() if name in KEPT_ACROSS_ORIGINS}
+    return Outgoing(method, str(target), headers, content)

@@ -1,0 +1,142 @@
+"""The check of targets at both ends: when a task is saved, and at every connection.
+
+A name is looked up anew for each, since what it leads to may change in between. At a connection, all addresses that a
+name leads to are checked, and the connection goes to one of those: nothing asks a second time. TLS goes on knowing the
+original name.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from datetime import timedelta
+from typing import Any
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from jobs.refusals import Problem
+from jobs.targets import TargetPolicy, TargetRefused, netloc
+
+Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Finds the numeric addresses of a host for a port. Raises OSError when there are none."""
+
+LOOKS_UP_WITHIN = timedelta(seconds=2)
+"""How long saving a task waits for a name's addresses."""
+LOOKUPS_AT_ONCE = 32
+ENDS_IN_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
+"""No name ends so (WHATWG URL, 3.5)."""
+
+threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
+"""Of their own, so that names whose servers do not answer hold up nothing else."""
+
+calling: ContextVar[str] = ContextVar("calling")
+"""The URL that the current call goes to."""
+
+
+async def system_lookup(host: str, port: int) -> Sequence[str]:
+    """As every other program on this machine looks names up."""
+    loop = asyncio.get_running_loop()
+    found = await loop.run_in_executor(
+        threads,
+        lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG),
+    )
+    return [str(address[0]) for _, _, _, _, address in found]
+
+
+async def addresses_of(host: str, port: int, lookup: Lookup) -> Sequence[str]:
+    """The numeric addresses of a URL's host. Numbers in any spelling (`127.1`, `0x7f000001`) are not looked up."""
+    return numeric(host, port) or await lookup(host, port)
+
+
+def numeric(host: str, port: int) -> list[str]:
+    """The address that a host spells out; none for a name."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return []
+    return [str(address[0]) for _, _, _, _, address in found]
+
+
+class CheckedResolver(AbstractResolver):
+    """What aiohttp's connector asks for the addresses of names. It never asks about numeric addresses."""
+
+    def __init__(self, policy: TargetPolicy, lookup: Lookup) -> None:
+        self._policy = policy
+        self._lookup = lookup
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """All addresses of the name. Raises `TargetRefused` when a call may not go to one of them, and OSError."""
+        addresses = await addresses_of(host, port, self._lookup)
+        if not all(self._policy.permits(address, host=host, port=port) for address in addresses):
+            raise TargetRefused(host, port)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Holds nothing."""
+
+
+def checked_socket(policy: TargetPolicy, address_info: tuple[Any, ...]) -> socket.socket:
+    """What aiohttp's connector makes its sockets with: the last word, for names and for numeric addresses.
+
+    Raises `TargetRefused`.
+    """
+    family, kind, proto, _, (address, port, *_) = address_info
+    host = URL(calling.get()).raw_host or ""
+    if not policy.permits(address, host=host, port=port):
+        raise TargetRefused(host, port)
+    return socket.socket(family, kind, proto)
+
+
+class Targets:
+    """The check when a task is saved."""
+
+    def __init__(self, policy: TargetPolicy, *, lookup: Lookup = system_lookup) -> None:
+        self._policy = policy
+        self._lookup = lookup
+
+    async def problems(self, url: str) -> list[Problem]:
+        """What speaks against calling a URL; its form is judged elsewhere.
+
+        A name without addresses is accepted, since it may have some when the task is due. Waits for at most
+        `LOOKS_UP_WITHIN`, so there should be no transaction around it.
+        """
+        try:
+            read = URL(url)
+            host, port = read.raw_host, read.port
+        except ValueError:
+            return []
+        if not host or not port:
+            return []
+        try:
+            async with asyncio.timeout(LOOKS_UP_WITHIN.total_seconds()):
+                addresses = await addresses_of(host, port, self._lookup)
+        except (OSError, TimeoutError, UnicodeError):
+            addresses = ()
+        is_number = ":" not in host and ENDS_IN_NUMBER.search(host)
+        if not all(self._policy.permits(address, host=host, port=port) for address in addresses):
+            example = netloc(addresses[0] if is_number else host, port)
+            message = (
+                "leads to an address that calls may not go to; public addresses can be called, and what the setting "
+                f"DUETIME_TARGETS_ALLOWED of this service names, such as {example}"
+            )
+        elif is_number and host not in addresses:
+            meant = f"is {addresses[0]} in another spelling; write that" if addresses else "is no IPv4 address"
+            message = f"names the host {host}, which {meant}"
+        else:
+            return []
+        return [Problem(("action", "url"), message)]

@@ -1,0 +1,195 @@
+"""Which addresses tasks may call: public ones and what DUETIME_TARGETS_ALLOWED names, but not what
+DUETIME_TARGETS_DENIED does.
+
+Judged is the address that a connection goes to, however the URL spells it, together with the name and port that led
+there. `ipaddress.is_global` is not enough: it calls multicast, 6to4 and site-local addresses global.
+
+Sources: the IANA registries of special-purpose addresses for IPv4 and IPv6 (RFC 6890).
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+SHAPE = "networks, hosts or host:port, separated by commas, as in 10.1.0.0/16, hooks.internal:8443, *.svc.internal"
+
+NOT_PUBLIC = [
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this host
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT, and a metadata service
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's own service to its machines, public in form only
+        "169.254.0.0/16",  # link-local, and most metadata services
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments, and a metadata service
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # relays of 6to4
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarks
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, and broadcast
+    )
+]
+PUBLIC_IPV6 = IPv6Network("2000::/3")
+"""All that is given out. Loopback, IPv4-compatible, unique local, link-local, site-local, multicast lie elsewhere."""
+NOT_PUBLIC_IPV6 = [
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarks, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4
+        "3fff::/20",  # documentation
+    )
+]
+NAT64 = IPv6Network("64:ff9b::/96")
+"""What a DNS64 makes of public names, so it is judged by the IPv4 address within. That of local use is not public."""
+ISATAP = {0x00005EFE, 0x02005EFE}
+"""The third quarter of an address that holds an IPv4 address in its last."""
+
+LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+
+class TargetRefused(Exception):
+    """A call may not go there. It says neither what a name leads to nor what listens there."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"the target is not allowed: calls to {netloc(host, port)} are blocked here")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One entry of a list: a network or a name, on a port or on all. `*.` stands for every name below."""
+
+    network: Network | None
+    name: str | None
+    port: int | None
+
+    def matches(self, address: Address, *, host: str, port: int) -> bool:
+        """Whether the entry means this address, or the name that led to it."""
+        if self.port not in (None, port):
+            return False
+        if self.network is not None:
+            return address in self.network
+        name = self.name or ""
+        return host.endswith(name[1:]) if name.startswith("*.") else host == name
+
+
+class TargetPolicy:
+    """The two lists. By default neither has an entry, and public addresses alone can be called."""
+
+    def __init__(self, *, allowed: Sequence[Rule] = (), denied: Sequence[Rule] = ()) -> None:
+        self._allowed = tuple(allowed)
+        self._denied = tuple(denied)
+
+    def permits(self, address: str, *, host: str, port: int) -> bool:
+        """Whether a connection may be made to an address that a URL's host led to. `address` is numeric."""
+        host = host.lower().removesuffix(".")
+        reached = address_of(address)
+        meant = [reached, *embedded(reached)]
+        if any(rule.matches(each, host=host, port=port) for rule in self._denied for each in meant):
+            return False
+        if any(rule.matches(reached, host=host, port=port) for rule in self._allowed):
+            return True
+        return all(is_public(each) for each in meant)
+
+
+@lru_cache(maxsize=4096)
+def address_of(text: str) -> Address:
+    """The address itself: without a zone, and an IPv4 address as one although IPv6 wraps it (`::ffff:10.0.0.1`)."""
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def embedded(address: Address) -> Iterator[IPv4Address]:
+    """The IPv4 addresses that an IPv6 address carries, and to which something on the way may take it."""
+    if isinstance(address, IPv4Address):
+        return
+    packed = int(address)
+    if address in NAT64 or (packed >> 32) & 0xFFFFFFFF in ISATAP or packed >> 32 == 0:
+        yield IPv4Address(packed & 0xFFFFFFFF)
+    if address.sixtofour is not None:
+        yield address.sixtofour
+    if address.teredo is not None:
+        yield from address.teredo
+
+
+def is_public(address: Address) -> bool:
+    """Whether anyone on the internet could call it."""
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in NOT_PUBLIC)
+    if address in NAT64:
+        return True
+    return address in PUBLIC_IPV6 and not any(address in network for network in NOT_PUBLIC_IPV6)
+
+
+def parse_rules(text: str) -> list[Rule]:
+    """The entries of a list. ValueError names the one that is wrong."""
+    return [parse_rule(entry.strip()) for entry in text.split(",") if entry.strip()]
+
+
+def parse_rule(entry: str) -> Rule:
+    """One entry. ValueError says what is wrong with it."""
+    if "/" in entry:
+        return Rule(parse_network(entry), None, None)
+    host, port = split_port(entry)
+    try:
+        return Rule(ip_network(address_of(host)), None, port)
+    except ValueError:
+        pass
+    name = host.lower().removesuffix(".")
+    try:
+        name = name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError(f"{entry!r} is neither a network nor a host; write {SHAPE}") from None
+    labels = name.removeprefix("*.").split(".")
+    # A last label of digits would be an address that is wrong or oddly spelled.
+    if not all(LABEL.fullmatch(label) for label in labels) or re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
+        raise ValueError(f"{entry!r} is neither a network nor a host; write {SHAPE}")
+    return Rule(None, name, port)
+
+
+def parse_network(entry: str) -> Network:
+    """A network. ValueError says what is wrong with it."""
+    try:
+        return ip_network(entry)
+    except ValueError:
+        pass
+    try:
+        meant = ip_network(entry, strict=False)
+    except ValueError:
+        raise ValueError(f"{entry!r} is no network; write {SHAPE}") from None
+    raise ValueError(f"{entry!r} is an address within a network; the network is {meant}")
+
+
+def split_port(entry: str) -> tuple[str, int | None]:
+    """An entry's host and its port, if it has one; an IPv6 address with a port is in brackets."""
+    if entry.startswith("["):
+        host, bracket, rest = entry[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f"{entry!r} is no address in brackets; write [::1] or [::1]:8080")
+        port = rest[1:] if rest else None
+    elif entry.count(":") == 1:
+        host, _, port = entry.partition(":")
+    else:
+        return entry, None
+    if port is None:
+        return host, None
+    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise ValueError(f"{entry!r} has no port from 1 to 65535 after its colon")
+    return host, int(port)
+
+
+def netloc(host: str, port: int) -> str:
+    """A host and a port as a URL writes them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
