@@ -29,7 +29,7 @@ install: ## Set up .venv, with the command .venv/bin/duetime, and build the page
 run: install ## Set up, and run everything: Postgres, Valkey, API and worker
 	@exec $(BIN)/duetime up --with-parent
 
-test: install .venv/.installed-dev tests/clients/$(INSTALLED) ## Set up, and run the whole test suite (ARGS: for pytest)
+test: install .venv/.installed-dev tests/$(INSTALLED) ## Set up, and run the whole test suite (ARGS: for pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 bench: .venv/.installed-dev ## Measure against bare counterparts (ARGS: for the benchmark)
@@ -44,9 +44,9 @@ check-style: .venv/.installed-dev
 check-types: .venv/.installed-dev
 	$(BIN)/mypy
 
-check-pages: dashboard/$(INSTALLED) tests/clients/$(INSTALLED)
+check-pages: dashboard/$(INSTALLED) tests/$(INSTALLED)
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project dashboard
-	$(NODE) dashboard/node_modules/typescript/bin/tsc --project tests/clients
+	$(NODE) dashboard/node_modules/typescript/bin/tsc --project tests
 
 check-imports: .venv/.installed-dev
 	$(BIN)/lint-imports --no-cache
@@ -73,7 +73,7 @@ lock: .venv/.installed-dev ## Write the lock files anew, with the pins that stil
 	@$(BIN)/$(COMPILE) pyproject.toml --group build --output-file requirements.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group pages --output-file requirements-pages.txt >/dev/null
 	@$(BIN)/$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
-	@for folder in dashboard tests/clients; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
+	@for folder in dashboard tests; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
 
 .venv/.place:
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -94,7 +94,7 @@ lock: .venv/.installed-dev ## Write the lock files anew, with the pins that stil
 # One of the two at a time: pip is not made for two at once in one place.
 .venv/.installed: | .venv/.installed-pages
 
-dashboard/$(INSTALLED) tests/clients/$(INSTALLED): %/$(INSTALLED): %/package.json %/package-lock.json | .venv/.installed-pages
+dashboard/$(INSTALLED) tests/$(INSTALLED): %/$(INSTALLED): %/package.json %/package-lock.json | .venv/.installed-pages
 	@cd $* && $(NPM_CI) >/dev/null
 
 $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)

@@ -51,15 +51,16 @@ class Playground:
     """What a browser gets at /graphql: the page; or text, where the page is turned off or was not built."""
 
     def __init__(self, *, enabled: bool, built: Path = STATIC) -> None:
-        page = built / "graphql.html"
-        self.page = page.read_text("utf-8") if enabled and page.is_file() else None
-        self.apology = NOT_BUILT if enabled else ""
+        self.enabled = enabled
+        self.page = built / "graphql.html"
 
     def show(self, url: URL) -> Response:
         """The answer to a browser that opens `url`."""
-        if self.page is None:
-            return PlainTextResponse(GREETING.format(url=url) + self.apology, headers={"Vary": "Accept"})
-        return HTMLResponse(self.page, headers=HEADERS)
+        if self.enabled and self.page.is_file():
+            # Read each time, since the assets that it names are gone after another build.
+            return HTMLResponse(self.page.read_bytes(), headers=HEADERS)
+        text = GREETING.format(url=url) + (NOT_BUILT if self.enabled else "")
+        return PlainTextResponse(text, headers={"Vary": "Accept"})
 
 
 class Assets(StaticFiles):

