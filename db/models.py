@@ -13,7 +13,6 @@ from sqlalchemy import (
     CheckConstraint,
     DateTime,
     Enum,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -323,7 +322,7 @@ class RunRollup(SQLModel, table=True):
     failed: int = Field(sa_type=BigInteger)
     timed: int = Field(sa_type=BigInteger, description="how many of them have a duration")
     duration_ms: int = Field(sa_type=BigInteger, description="the sum of these durations")
-    lateness_s: float = Field(sa_type=Float, description="the sum of what passed between due_at and run_at")
+    lateness_us: int = Field(sa_type=BigInteger, description="the sum of what passed between due_at and run_at")
     lateness: list[int] = Field(sa_type=ARRAY(BigInteger), description="how many by how late, in log-spaced buckets")
     per_second: list[int] = Field(sa_type=ARRAY(Integer), description="how many by the minute's seconds")
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import open_engine
 from db.settings import DatabaseSettings
-from graphql_api import health, tail
+from graphql_api import health, metrics, tail
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
 from graphql_api.playground import Assets, Playground
@@ -29,6 +29,8 @@ from jobs.settings import JobsSettings
 logger = logging.getLogger(__name__)
 
 POOL_SIZE = 10
+AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
+"""What the old service had both at the root and under /api/v1."""
 
 
 def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> Starlette:
@@ -59,8 +61,8 @@ def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings)
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
             Mount("/assets", Assets()),
-            Route("/health", health.show, methods=["GET"]),
-            Mount("/api/v1", routes=[Route("/health", health.show, methods=["GET"]), *tasks.ROUTES, *results.ROUTES]),
+            *AT_BOTH,
+            Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[Middleware(InternalErrors)],
         exception_handlers={HTTPException: show_http_exception},

@@ -10,7 +10,8 @@ from db.models import utc_now
 from db.queries.tasks import TaskOrder
 from graphql_api import cursors, ids
 from graphql_api.context import Information
-from graphql_api.types import pages
+from graphql_api.types import metrics, pages
+from graphql_api.types.metrics import Metrics
 from graphql_api.types.pages import After, Before, First, Last
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
@@ -106,3 +107,8 @@ class Query:
             raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
         instants, words = tasks.preview(trigger.draft(), count=count, after=after or None, now=utc_now())
         return TriggerPreview(instants=instants, description=words)
+
+    @strawberry.field(description="What has been counted, and how things stand.")
+    async def metrics(self, info: Information) -> Metrics:
+        """From rollups, whose cost does not grow with the history."""
+        return await metrics.read(info)

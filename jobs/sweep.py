@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import AWAY, in_one_trip, is_refusal_of_data
-from db.statements import claims, deletion, finishes, leases, partitions
+from db.statements import claims, deletion, finishes, leases, partitions, rollups, sweeps
 from jobs.clock import Clock
 from jobs.executor import Executor
 from jobs.lease import Lease, monotonic
@@ -25,6 +25,9 @@ RESCUED_AT_ONCE = 500
 RELEASED_AT_ONCE = 500
 REMOVED_AT_ONCE = 500
 """So few that the locks of one removal are held for some milliseconds only."""
+MINUTES_KEPT = timedelta(days=1)
+"""How long metrics are kept by the minute; what is older is one sum."""
+COMPACTED_AT_ONCE = 500
 REMOVALS = 20
 """How many times one sweep removes something, so that the next one is not late."""
 
@@ -63,6 +66,8 @@ class Sweeper:
                     await self._rescue()
                 await self._make_partitions()
                 await self._remove_deleted()
+                await self._compact_rollups()
+                await self._note()
             except AWAY as error:
                 logger.warning("The sweep was cut short. action=sweep_failed error=%s", error)
 
@@ -121,3 +126,11 @@ class Sweeper:
                     removed = await deletion.remove_tasks(connection, limit=REMOVED_AT_ONCE)
             if removed < REMOVED_AT_ONCE:
                 return
+
+    async def _compact_rollups(self) -> None:
+        async with in_one_trip(self._engine).connect() as connection:
+            await rollups.compact(connection, before=self._clock.now() - MINUTES_KEPT, limit=COMPACTED_AT_ONCE)
+
+    async def _note(self) -> None:
+        async with in_one_trip(self._engine).connect() as connection:
+            await sweeps.note_sweep(connection)

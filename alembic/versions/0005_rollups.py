@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("failed", sa.BigInteger(), nullable=False),
         sa.Column("timed", sa.BigInteger(), nullable=False),
         sa.Column("duration_ms", sa.BigInteger(), nullable=False),
-        sa.Column("lateness_s", sa.Float(), nullable=False),
+        sa.Column("lateness_us", sa.BigInteger(), nullable=False),
         sa.Column("lateness", postgresql.ARRAY(sa.BigInteger()), nullable=False),
         sa.Column("per_second", postgresql.ARRAY(sa.Integer()), nullable=False),
         sa.PrimaryKeyConstraint("minute", "worker_id"),

@@ -16,6 +16,7 @@ MAX_SAFE = 2**53 - 1
 Given = TypeVar("Given")
 
 Milliseconds = NewType("Milliseconds", int)
+Count = NewType("Count", int)
 
 
 def given_or_none(value: Given | None) -> Given | None:
@@ -47,6 +48,13 @@ def parse_milliseconds(value: Any) -> int:
     return int(value)
 
 
+def parse_count(value: Any) -> int:
+    """Reads a Count; no input has one."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SAFE:
+        raise GraphQLError(f"A Count is a whole number from 0 to {MAX_SAFE:,}")
+    return value
+
+
 SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
@@ -70,5 +78,11 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="Whole milliseconds, 0 to 2^53-1, as a JSON number.",
         serialize=int,
         parse_value=parse_milliseconds,
+    ),
+    Count: strawberry.scalar(
+        name="Count",
+        description="A whole number, 0 to 2^53-1, as a JSON number.",
+        serialize=int,
+        parse_value=parse_count,
     ),
 }

@@ -1,0 +1,89 @@
+"""Reads what has been counted: from rollups, never from the history, so the cost does not grow with it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.queries.health import LATE_AFTER
+from db.statements.rollups import LATENESS_BOUNDS_MS
+
+OVERVIEW = text("""
+SELECT COALESCE(sum(succeeded), 0) AS succeeded, COALESCE(sum(failed), 0) AS failed, COALESCE(sum(timed), 0) AS timed,
+       COALESCE(sum(duration_ms), 0) AS duration_ms, COALESCE(sum(lateness_us), 0) AS lateness_us,
+       (SELECT COALESCE(sum(ended.number), 0)
+        FROM run_rollups recent, unnest(recent.per_second) WITH ORDINALITY AS ended (number, second)
+        WHERE recent.minute > CAST(:now AS timestamptz) - interval '2 minutes'
+          AND recent.minute + (ended.second - 1) * interval '1 second' > CAST(:now AS timestamptz) - interval '1 minute'
+       ) AS in_last_minute,
+       (SELECT count(*) FROM tasks WHERE due_at <= :now)
+         + (SELECT count(*) FROM task_results WHERE next_attempt_at <= :now) AS queue_depth,
+       (SELECT count(*) FROM workers WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval)) AS workers
+FROM run_rollups
+""")
+
+LATENESS = text("""
+SELECT sum(late.number)
+FROM run_rollups, unnest(lateness) WITH ORDINALITY AS late (number, bucket)
+WHERE minute >= COALESCE(CAST(:since AS timestamptz), '-infinity')
+GROUP BY late.bucket ORDER BY late.bucket
+""")
+
+
+class Overview(NamedTuple):
+    """What has ended ever since, and how things stand.
+
+    `timed` is the number of runs whose durations `duration_ms` sums up; `lateness_us` is the sum of all.
+    `queue_depth` is what is due and waits for a worker.
+    """
+
+    succeeded: int
+    failed: int
+    timed: int
+    duration_ms: int
+    lateness_us: int
+    in_last_minute: int
+    queue_depth: int
+    workers: int
+
+    @property
+    def total(self) -> int:
+        """All runs that began an attempt and have ended."""
+        return self.succeeded + self.failed
+
+    @property
+    def success_rate(self) -> float | None:
+        """Which part of them succeeded; nothing when there are none."""
+        return self.succeeded / self.total if self.total else None
+
+    @property
+    def average_duration_ms(self) -> float | None:
+        """How long the last attempts took; nothing when there are none."""
+        return self.duration_ms / self.timed if self.timed else None
+
+
+async def overview(connection: AsyncConnection, *, now: datetime) -> Overview:
+    """All as of one moment."""
+    row = (await connection.execute(OVERVIEW, {"now": now, "late_after": LATE_AFTER})).one()
+    return Overview(**{name: int(getattr(row, name)) for name in Overview._fields})
+
+
+async def lateness(connection: AsyncConnection, *, since: datetime | None = None) -> list[int]:
+    """How many runs were how late, bucket by bucket as in `db.statements.rollups`; empty when none has ended."""
+    found = await connection.execute(LATENESS, {"since": since})
+    return [int(number) for number in found.scalars()]
+
+
+def percentile(counts: Sequence[int], part: float) -> timedelta | None:
+    """What so large a part of the runs were not later than, estimated within a bucket; nothing when there are none."""
+    wanted = sum(counts) * part
+    below = 0
+    for bucket, number in enumerate(counts):
+        if number and below + number >= wanted:
+            lower = LATENESS_BOUNDS_MS[bucket - 1] if bucket else 0.0
+            upper = LATENESS_BOUNDS_MS[bucket] if bucket < len(LATENESS_BOUNDS_MS) else lower
+            return timedelta(milliseconds=lower + (upper - lower) * (wanted - below) / number)
+        below += number
+    return None

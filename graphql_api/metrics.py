@@ -1,0 +1,141 @@
+"""What has been counted: as JSON in the old service's names, or for Prometheus, by `Accept`."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client import exposition
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from db.models import utc_now
+from db.queries import metrics
+from db.queries.metrics import Overview
+from db.statements.rollups import LATENESS_BOUNDS_MS
+from graphql_api.context import Services
+from graphql_api.rest.answers import json_answer
+
+JSON = "application/json"
+TEXT = "text/plain"
+OPENMETRICS = "application/openmetrics-text"
+OFFERED = (JSON, OPENMETRICS, TEXT)
+"""In the order of our own preference, which decides between what a client likes equally well."""
+
+
+async def show(request: Request) -> Response:
+    """JSON, unless the client likes one of the others better."""
+    services: Services = request.app.state.services
+    chosen = preferred(request.headers.get("accept", "*/*"))
+    async with services.engine.connect() as connection:
+        overview = await metrics.overview(connection, now=utc_now())
+        if chosen == JSON:
+            return varying(json_answer(in_old_names(overview)))
+        lateness = await metrics.lateness(connection)
+    numbers = Numbers(overview, lateness)
+    if chosen == OPENMETRICS:
+        told = openmetrics.generate_latest(numbers)  # type: ignore[no-untyped-call]
+        answer = Response(told, media_type=openmetrics.CONTENT_TYPE_LATEST)
+    else:
+        answer = Response(exposition.generate_latest(numbers), media_type=exposition.CONTENT_TYPE_PLAIN_0_0_4)
+    return varying(answer)
+
+
+def varying(answer: Response) -> Response:
+    """The answer, marked as one of several at this address (RFC 9110, 12.5.5)."""
+    answer.headers["vary"] = "Accept"
+    return answer
+
+
+def preferred(accept: str) -> str:
+    """Which of what is offered a client likes best (RFC 9110, 12.5.1); JSON when it says nothing that can be read."""
+    liked = list(ranges(accept))
+
+    def quality(media_type: str) -> float:
+        matching = [(len(pattern), q) for pattern, q in liked if fits(pattern, media_type)]
+        return max(matching)[1] if matching else 0.0
+
+    return max(OFFERED, key=quality)
+
+
+def ranges(accept: str) -> Iterator[tuple[str, float]]:
+    """The media ranges that a client names, each with its quality from 0 to 1."""
+    for item in accept.split(","):
+        pattern, *parameters = (part.strip().lower() for part in item.split(";"))
+        weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
+        try:
+            yield pattern, float(weights[0]) if weights else 1.0
+        except ValueError:
+            continue
+
+
+def fits(pattern: str, media_type: str) -> bool:
+    """Whether a media range takes in a media type."""
+    return pattern in {"*/*", media_type, media_type.split("/", maxsplit=1)[0] + "/*"}
+
+
+def in_old_names(overview: Overview) -> dict[str, Any]:
+    """The old service's metrics."""
+    return {
+        "total_tasks_executed": overview.total,
+        "successful_tasks": overview.succeeded,
+        "failed_tasks": overview.failed,
+        "success_rate_percent": round((overview.success_rate or 0) * 100, 2),
+        "average_execution_ms": round(overview.average_duration_ms or 0, 2),
+        "tasks_per_minute": overview.in_last_minute,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers(Collector):
+    """The same for Prometheus, which computes rates by itself."""
+
+    overview: Overview
+    lateness: Sequence[int]
+
+    def collect(self) -> Iterator[Metric]:
+        """Each with its help text."""
+        overview = self.overview
+        runs = CounterMetricFamily("duetime_runs", "Runs that have ended after an attempt.", labels=["outcome"])
+        runs.add_metric(["succeeded"], overview.succeeded)
+        runs.add_metric(["failed"], overview.failed)
+        yield runs
+        yield SummaryMetricFamily(
+            "duetime_run_duration_seconds",
+            "How long the last attempts of ended runs took.",
+            count_value=overview.timed,
+            sum_value=overview.duration_ms / 1000,
+        )
+        yield HistogramMetricFamily(
+            "duetime_run_lateness_seconds",
+            "How long after they were due runs began their first attempts.",
+            buckets=self.buckets(),
+            sum_value=overview.lateness_us / 1_000_000,
+        )
+        for name, words, value in (
+            ("duetime_queue_depth", "Runs that are due and wait for a worker.", overview.queue_depth),
+            ("duetime_workers", "Workers that are alive.", overview.workers),
+        ):
+            yield GaugeMetricFamily(name, words, value=value)
+
+    def buckets(self) -> list[tuple[str, float]]:
+        """Counts up to each bound, as Prometheus has them."""
+        counts = self.lateness or [0] * (len(LATENESS_BOUNDS_MS) + 1)
+        bounds = [*(repr(bound / 1000) for bound in LATENESS_BOUNDS_MS), "+Inf"]
+        total, found = 0, []
+        for bound, number in zip(bounds, counts, strict=True):
+            total += number
+            found.append((bound, float(total)))
+        return found
+
+
+ROUTES = [Route("/metrics", show, methods=["GET"])]

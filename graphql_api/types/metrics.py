@@ -1,0 +1,66 @@
+"""What has been counted, and how things stand."""
+
+from datetime import timedelta
+
+import strawberry
+
+from db.models import utc_now
+from db.queries import metrics
+from graphql_api.context import Information
+from graphql_api.types.scalars import Count, Milliseconds
+
+RECENT = timedelta(hours=1)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@strawberry.type(
+    description="What has been counted ever since the first run, also of runs that are no longer kept. A run counts "
+    "once it has ended after an attempt."
+)
+class Metrics:
+    """The root of metrics."""
+
+    total_runs: Count = strawberry.field(description="All of them.")
+    succeeded_runs: Count = strawberry.field(description="Those that SUCCEEDED.")
+    failed_runs: Count = strawberry.field(description="All others: FAILED, UNKNOWN, or CANCELLED after an attempt.")
+    success_rate_percent: float | None = strawberry.field(description="Null without any run.")
+    average_duration_ms: Milliseconds | None = strawberry.field(
+        description="How long their last attempts took; null without any."
+    )
+    runs_per_minute: float = strawberry.field(description="How many ended in the last minute.")
+    lateness_p50_ms: Milliseconds | None = strawberry.field(
+        description="What half of the runs of the last hour were not later than, estimated to a quarter of itself; "
+        "null without any."
+    )
+    lateness_p99_ms: Milliseconds | None = strawberry.field(
+        description="What 99 % of the runs of the last hour were not later than; likewise."
+    )
+    queue_depth: int = strawberry.field(description="Runs that are due and wait for a worker.")
+    workers: int = strawberry.field(description="Workers that are alive.")
+
+
+async def read(info: Information) -> Metrics:
+    """As of now."""
+    now = utc_now()
+    async with info.context.services.engine.connect() as connection:
+        found = await metrics.overview(connection, now=now)
+        counts = await metrics.lateness(connection, since=now - RECENT)
+    return Metrics(
+        total_runs=Count(found.total),
+        succeeded_runs=Count(found.succeeded),
+        failed_runs=Count(found.failed),
+        success_rate_percent=None if found.success_rate is None else found.success_rate * 100,
+        average_duration_ms=None
+        if found.average_duration_ms is None
+        else Milliseconds(round(found.average_duration_ms)),
+        runs_per_minute=float(found.in_last_minute),
+        lateness_p50_ms=milliseconds(metrics.percentile(counts, 0.5)),
+        lateness_p99_ms=milliseconds(metrics.percentile(counts, 0.99)),
+        queue_depth=found.queue_depth,
+        workers=found.workers,
+    )
+
+
+def milliseconds(duration: timedelta | None) -> Milliseconds | None:
+    """A duration at the edge."""
+    return None if duration is None else Milliseconds(round(duration / MILLISECOND))
