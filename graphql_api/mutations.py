@@ -13,7 +13,7 @@ from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput
-from jobs import runs, tasks
+from jobs import creation, runs, tasks
 
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,
@@ -58,7 +58,7 @@ class Mutation:
         """Refuses with every problem at once."""
         async with info.context.transaction() as work:
             key = given_or_none(input.idempotency_key)
-            row = await tasks.create_task(work, input.draft(), now=utc_now(), key=key)
+            row = await creation.create_task(work, input.draft(), now=utc_now(), key=key)
         return Task.of(row)
 
     @strawberry.mutation(

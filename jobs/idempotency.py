@@ -4,48 +4,25 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
-from uuid import UUID
-
-from db.statements import idempotency
-from jobs.transaction import Transaction
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What the key has made, and whether of the same input."""
-
-    task_id: UUID
-    run_id: UUID | None
-    same_input: bool
-
-
 class Key:
-    """A client's key within a scope, the mutation and what it acts on. Any text will do, so its SHA-256 is kept."""
+    """A client's key within a scope: the mutation and what it acts on. Any text will do, so its SHA-256 is kept.
 
-    def __init__(self, scope: str, key: str, *, fingerprint: str = "") -> None:
-        self._scope = scope
-        self._key = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        self._fingerprint = fingerprint
+    The fingerprint is that of the input, which has to be the same each time.
+    """
 
-    async def made(self, work: Transaction) -> Made | None:
-        """What the key has made before; nothing when it is new, and then no other request can use it meanwhile."""
-        found = await idempotency.lock_and_find(work.session, scope=self._scope, key=self._key)
-        if found is None:
-            return None
-        same_input = found.fingerprint == self._fingerprint
-        return Made(task_id=found.task_id, run_id=found.run_id, same_input=same_input)
+    scope: str
+    digest: str
+    fingerprint: str = ""
 
-    async def remember(self, work: Transaction, *, task_id: UUID, run_id: UUID | None = None) -> None:
-        """Notes what was made, in the transaction that makes it."""
-        await idempotency.remember(
-            work.session,
-            scope=self._scope,
-            key=self._key,
-            task_id=task_id,
-            run_id=run_id,
-            fingerprint=self._fingerprint,
-        )
+    @classmethod
+    def of(cls, key: str, *, scope: str, fingerprint: str = "") -> Self:
+        """The key that a client sent."""
+        digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        return cls(scope=scope, digest=digest, fingerprint=fingerprint)
 
 
 def fingerprint(draft: Any) -> str:

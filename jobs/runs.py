@@ -6,7 +6,8 @@ from uuid import UUID
 
 from db.models import Run, Task
 from db.queries import versions
-from db.statements import cancellation, changes, finishes, requests
+from db.statements import cancellation, changes, finishes, idempotency, requests
+from db.statements.idempotency import Use
 from db.statements.requests import RunRequest
 from db.states import RunCause
 from jobs.idempotency import Key
@@ -31,7 +32,7 @@ async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str 
         version=task.version,
         host=task.host,
         now=now,
-        once=None if key is None else Key(f"runTask:{task_id}", key),
+        once=None if key is None else Key.of(key, scope=f"runTask:{task_id}"),
     )
 
 
@@ -55,7 +56,7 @@ async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str 
         host=definition.host,
         retry_of=run_id,
         now=now,
-        once=None if key is None else Key(f"retryRun:{run_id}", key),
+        once=None if key is None else Key.of(key, scope=f"retryRun:{run_id}"),
     )
 
 
@@ -72,11 +73,15 @@ async def fire(
     retry_of: UUID | None = None,
 ) -> Run:
     """Makes the run that was asked for, of a task that this transaction has locked."""
-    if once and (made := await once.made(work)) and made.run_id is not None:
-        return await found(work, made.run_id)
+    # The task's lock is a key's, too: whoever had it before has committed what the key made.
+    made = await idempotency.find(work.session, scope=once.scope, keys=[once.digest]) if once else {}
+    for use in made.values():
+        if use.run_id is not None:
+            return await found(work, use.run_id)
     run_id = requested_run_id(now, randomness=secrets.token_bytes(10))
     if once:
-        await once.remember(work, task_id=task.id, run_id=run_id)
+        use = Use(once.digest, task.id, run_id, once.fingerprint)
+        await idempotency.remember(work.session, scope=once.scope, uses=[use])
     request = RunRequest(
         run_id=run_id,
         task_id=task.id,

@@ -5,6 +5,7 @@ run that is claimed after a change was acknowledged has the old definition. One 
 """
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,49 +14,18 @@ from db.models import Task
 from db.statements import cancellation, changes, idempotency
 from db.statements.changes import Missed
 from db.states import MisfirePolicy, TaskStatus
-from jobs import audit, json_value, schedule, trigger
-from jobs.idempotency import Key, fingerprint
+from jobs import audit, schedule, trigger
 from jobs.refusals import Conflict, ConflictReason, InvalidInput, NotFound, Problem
 from jobs.run_ids import scheduled_run_id
-from jobs.task_draft import TaskChanges, TaskDraft, columns_changed, columns_of
+from jobs.task_draft import TaskChanges, columns_changed
 from jobs.transaction import Transaction
 from jobs.trigger import TriggerDraft
 
 INSTANT_BEFORE = timedelta(microseconds=1)
 ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
-
-async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key: str | None = None) -> Task:
-    """Makes a task that is due from its trigger's first instant after `now` on.
-
-    With a key that has made a task already, that task, whatever has become of it; the key is looked up first, since the
-    same input may be wrong by now (a one-off's instant passes). Raises `InvalidInput` and `Conflict`.
-    """
-    once = creation_key(draft, key)
-    made = await once.made(work) if once else None
-    earlier = await changes.lock_task(work.session, task_id=made.task_id) if made else None
-    if made and earlier:
-        if made.same_input:
-            return earlier
-        message = "The idempotency key was used before, with another input; use a new key for a new input"
-        raise refused(work, earlier, message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED)
-    task = Task(**columns_of(draft, now=now), settled_until=now, created_at=now, updated_at=now)
-    task.due_at = due_at(task)
-    work.session.add(task)
-    await work.session.flush()
-    if once:
-        await once.remember(work, task_id=task.id)
-    work.wake(task.due_at)
-    work.changed(task.id)
-    work.record("createTask", task_id=task.id, after=audit.definition(task))
-    return task
-
-
-def creation_key(draft: TaskDraft, key: str | None) -> Key | None:
-    """The key of a creation; none for an input that no task can have been made from."""
-    if key is None or next(json_value.faults(draft.action.payload), None):
-        return None
-    return Key("createTask", key, fingerprint=fingerprint(draft))
+Outcome = Task | NotFound | Conflict
+"""What came of a task that was to be changed."""
 
 
 async def update_task(
@@ -87,13 +57,18 @@ async def update_task(
     if columns.keys() & set(changes.DEFINITION):
         await changes.keep_definition(work.session, task_id=task_id)
     if rescheduled:
-        await settle(work, task, now=now, reason="missed: the trigger was changed before this instant was claimed")
+        await settle(
+            work,
+            missed_by([task], now=now),
+            now=now,
+            reason="missed: the trigger was changed before this instant was claimed",
+        )
     for name, value in columns.items():
         setattr(task, name, value)
     if rescheduled:
         reschedule(task, first, now=now)
         work.wake(task.due_at)
-    await touch(work, task, "updateTask", now=now)
+    await touch(work, [task], "updateTask", now=now)
     return task
 
 
@@ -105,7 +80,7 @@ def reschedule(task: Task, first: datetime | None, *, now: datetime) -> None:
     elif task.status != TaskStatus.CANCELLED:
         task.status = TaskStatus.SCHEDULED
         task.next_run = first
-        task.due_at = due_at(task)
+        task.due_at = trigger.due_at(task)
 
 
 async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
@@ -113,16 +88,20 @@ async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task
 
     Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
     """
-    task = await locked(work, task_id)
-    if task.status == TaskStatus.PAUSED:
-        return task
-    if task.status in ENDED:
-        raise refused(work, task, f"A task that is {task.status} cannot be paused: its schedule has ended")
-    task.status = TaskStatus.PAUSED
-    task.resume_from = task.next_run
-    task.next_run = task.due_at = task.misfire_once = None
-    await touch(work, task, "pauseTask", now=now)
-    return task
+    return only(await pause_tasks(work, [task_id], now=now))
+
+
+async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[Outcome]:
+    """Does so with many tasks, and tells in the order of their ids what came of each."""
+    found = await all_locked(work, task_ids)
+    refusals = ended(work, found.values(), "paused")
+    wanted = [task for task in found.values() if task.id not in refusals and task.status != TaskStatus.PAUSED]
+    for task in wanted:
+        task.status = TaskStatus.PAUSED
+        task.resume_from = task.next_run
+        task.next_run = task.due_at = task.misfire_once = None
+    await touch(work, wanted, "pauseTask", now=now)
+    return outcomes(task_ids, {**found, **refusals})
 
 
 async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed: MisfirePolicy | None = None) -> Task:
@@ -130,14 +109,28 @@ async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed
 
     Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
     """
-    task = await locked(work, task_id)
-    if task.status == TaskStatus.SCHEDULED:
-        return task
-    if task.status in ENDED:
-        raise refused(work, task, f"A task that is {task.status} cannot be resumed: its schedule has ended")
+    return only(await resume_tasks(work, [task_id], now=now, missed=missed))
+
+
+async def resume_tasks(
+    work: Transaction, task_ids: Sequence[UUID], *, now: datetime, missed: MisfirePolicy | None = None
+) -> list[Outcome]:
+    """Does so with many tasks, and tells in the order of their ids what came of each."""
+    found = await all_locked(work, task_ids)
+    refusals = ended(work, found.values(), "resumed")
+    wanted = [task for task in found.values() if task.status == TaskStatus.PAUSED]
+    going_on = await changes.having_scheduled_runs(work.session, task_ids=[task.id for task in wanted])
+    for task in wanted:
+        go_on(task, now=now, missed=missed, is_going_on=task.id in going_on)
+        work.wake(task.due_at)
+    await touch(work, wanted, "resumeTask", now=now)
+    return outcomes(task_ids, {**found, **refusals})
+
+
+def go_on(task: Task, *, now: datetime, missed: MisfirePolicy | None, is_going_on: bool) -> None:
+    """Puts a paused task back into its schedule; `is_going_on` if a run that the schedule made is unfinished."""
     task.status, task.next_run, task.resume_from = TaskStatus.SCHEDULED, task.resume_from, None
-    task.due_at = due_at(task)
-    is_going_on = await changes.has_scheduled_run(work.session, task_id=task_id)
+    task.due_at = trigger.due_at(task)
     if task.due_at is not None and task.due_at <= now:
         task.misfire_once = missed
         # ALL runs one after another, so that the end of the run that is going on makes the next instant due.
@@ -146,9 +139,6 @@ async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed
     # A one-off that was paused after its instant is only completed once its run has ended.
     if task.next_run is None and not is_going_on:
         task.status = TaskStatus.COMPLETED
-    await touch(work, task, "resumeTask", now=now)
-    work.wake(task.due_at)
-    return task
 
 
 async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
@@ -157,15 +147,22 @@ async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Tas
     A run that is going on ends by itself, one that waits is cancelled. A completed task can be cancelled too, after
     which nothing schedules it again; one that is cancelled already stays as it is.
     """
-    task = await locked(work, task_id)
-    if task.status == TaskStatus.CANCELLED:
-        return task
-    await settle(work, task, now=now, reason="missed: the task was cancelled before this instant was claimed")
-    end_schedule(task)
-    await touch(work, task, "cancelTask", now=now)
-    if await cancellation.cancel_waiting_runs(work.session, task_id=task_id, now=now):
+    return only(await cancel_tasks(work, [task_id], now=now))
+
+
+async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[Outcome]:
+    """Does so with many tasks, and tells in the order of their ids what came of each."""
+    found = await all_locked(work, task_ids)
+    wanted = [task for task in found.values() if task.status != TaskStatus.CANCELLED]
+    missed = missed_by(wanted, now=now)
+    for task in wanted:
+        end_schedule(task)
+    await touch(work, wanted, "cancelTask", now=now)
+    await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
+    ids = [task.id for task in wanted]
+    if ids and await cancellation.cancel_waiting_runs(work.session, task_ids=ids, now=now):
         work.poke()
-    return task
+    return outcomes(task_ids, found)
 
 
 async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> None:
@@ -176,7 +173,7 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
     task = await locked(work, task_id)
     end_schedule(task)
     task.deleted_at = now
-    await touch(work, task, "deleteTask", now=now)
+    await touch(work, [task], "deleteTask", now=now)
     await idempotency.forget(work.session, task_id=task_id)
     if await cancellation.cancel_unfinished_runs(work.session, task_id=task_id, now=now):
         work.poke()
@@ -203,11 +200,39 @@ def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
 
 async def locked(work: Transaction, task_id: UUID) -> Task:
     """The task, and nobody else changes or claims it until the transaction ends. Raises `NotFound`."""
-    task = await changes.lock_task(work.session, task_id=task_id)
-    if task is None:
+    found = await all_locked(work, [task_id])
+    if task_id not in found:
         raise NotFound("task", task_id)
-    work.seen[task_id] = audit.definition(task)
-    return task
+    return found[task_id]
+
+
+async def all_locked(work: Transaction, task_ids: Sequence[UUID]) -> dict[UUID, Task]:
+    """Those of the tasks that there are, likewise."""
+    found = await changes.lock_tasks(work.session, task_ids=set(task_ids))
+    work.seen |= {task.id: audit.definition(task) for task in found.values()}
+    return found
+
+
+def outcomes(task_ids: Sequence[UUID], found: Mapping[UUID, Task | Conflict]) -> list[Outcome]:
+    """What came of each, where an id may come more than once."""
+    return [found.get(task_id) or NotFound("task", task_id) for task_id in task_ids]
+
+
+def only(outcomes: Sequence[Outcome]) -> Task:
+    """The one task that was asked for. Raises its refusal."""
+    [outcome] = outcomes
+    if isinstance(outcome, Task):
+        return outcome
+    raise outcome
+
+
+def ended(work: Transaction, found: Iterable[Task], what: str) -> dict[UUID, Conflict]:
+    """The refusals of those tasks whose schedule has ended, since they cannot be paused or resumed."""
+    return {
+        task.id: refused(work, task, f"A task that is {task.status} cannot be {what}: its schedule has ended")
+        for task in found
+        if task.status in ENDED
+    }
 
 
 def refused(
@@ -218,23 +243,35 @@ def refused(
     return Conflict(message, reason=reason, task=task)
 
 
-async def settle(work: Transaction, task: Task, *, now: datetime, reason: str) -> None:
-    """Accounts for the instants up to `now` that a change leaves behind unclaimed, in one run that is missed."""
+def missed_by(tasks: Iterable[Task], *, now: datetime) -> list[Missed]:
+    """What a change of the tasks at `now` leaves behind unclaimed."""
+    return [missed for task in tasks if (missed := missed_instants(task, now=now))]
+
+
+def missed_instants(task: Task, *, now: datetime) -> Missed | None:
+    """The task's instants up to `now` that were not claimed, as one run that is missed."""
     oldest = task.next_run or task.resume_from
     if oldest is None or oldest > now:
-        return
+        return None
     its = trigger.trigger_of(task)
     newest = schedule.latest_at_or_before(its, now, after=oldest - INSTANT_BEFORE) or oldest
     count = schedule.count_between(its, oldest, newest)
-    missed = Missed(
+    return Missed(
         run_id=scheduled_run_id(task.id, newest),
         task_id=task.id,
+        task_version=task.version,
+        host=task.host,
         scheduled_for=newest,
         missed_count=count,
         missed_since=oldest if count else None,
     )
-    await changes.record_missed(work.session, missed, reason=reason, now=now)
-    work.poke()
+
+
+async def settle(work: Transaction, missed: Sequence[Missed], *, now: datetime, reason: str) -> None:
+    """Accounts for the instants that a change leaves behind."""
+    if missed:
+        await changes.record_missed(work.session, missed, reason=reason, now=now)
+        work.poke()
 
 
 def end_schedule(task: Task) -> None:
@@ -243,21 +280,15 @@ def end_schedule(task: Task) -> None:
     task.next_run = task.due_at = task.resume_from = task.misfire_once = None
 
 
-def due_at(task: Task) -> datetime | None:
-    """When the task's next instant is due, its jitter included."""
-    if task.next_run is None:
-        return None
-    return schedule.due_at(trigger.trigger_of(task), task.next_run, task_id=task.id)
-
-
-async def touch(work: Transaction, task: Task, action: str, *, now: datetime) -> None:
-    """Saves a change of definition or status, by which the version grows, and notes it in the audit log."""
-    task.version += 1
-    before, after = audit.difference(work.seen[task.id], audit.definition(task))
-    work.record(action, task_id=task.id, before=before, after=after)
-    task.updated_at = now
+async def touch(work: Transaction, tasks: Iterable[Task], action: str, *, now: datetime) -> None:
+    """Saves changes of definition or status, by which versions grow, and notes them in the audit log."""
+    for task in tasks:
+        task.version += 1
+        before, after = audit.difference(work.seen[task.id], audit.definition(task))
+        work.record(action, task_id=task.id, before=before, after=after)
+        task.updated_at = now
+        work.changed(task.id)
     await work.session.flush()
-    work.changed(task.id)
 
 
 def same(mine: Any, theirs: Any) -> bool:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from db.models import Task
 from db.states import TriggerType
 from jobs import schedule
 from jobs.schedule import Cron, Interval, OneOff, Trigger
@@ -135,3 +136,8 @@ def columns_of(trigger: Trigger) -> dict[str, Any]:
         | own
         | {"start_at": trigger.start_at, "end_at": trigger.end_at, "jitter_ms": trigger.jitter // MILLISECOND}
     )
+
+
+def due_at(row: Task) -> datetime | None:
+    """When a task's next instant is due, its jitter included."""
+    return None if row.next_run is None else schedule.due_at(trigger_of(row), row.next_run, task_id=row.id)

@@ -1,5 +1,6 @@
 """The statements that end runs before they end by themselves."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -44,7 +45,9 @@ happened AS (
 """
 
 CANCEL_WAITING_RUNS = recording(
-    CANCEL.format(which="r.task_id = :task_id AND r.state IN ('queued', 'retrying')", rolled=ROLLED)
+    CANCEL.format(
+        which="r.task_id = ANY (CAST(:task_ids AS uuid[])) AND r.state IN ('queued', 'retrying')", rolled=ROLLED
+    )
     + HAPPENED.format(counting=">= 0")
 )
 CANCEL_UNFINISHED_RUNS = recording(
@@ -69,12 +72,12 @@ completed AS (
 TASK_OF_RUN = text("SELECT task_id FROM task_results WHERE id = :run_id")
 
 
-async def cancel_waiting_runs(session: AsyncSession, *, task_id: UUID, now: datetime) -> int:
-    """Cancels the task's runs that wait for a slot, for an earlier run or for a retry, and tells how many.
+async def cancel_waiting_runs(session: AsyncSession, *, task_ids: Collection[UUID], now: datetime) -> int:
+    """Cancels the tasks' runs that wait for a slot, for an earlier run or for a retry, and tells how many.
 
     One that is on its way ends by itself. `success` is null for a run that never began an attempt.
     """
-    cancelled = await session.execute(CANCEL_WAITING_RUNS, {"task_id": task_id, "now": now})
+    cancelled = await session.execute(CANCEL_WAITING_RUNS, {"task_ids": list(task_ids), "now": now})
     return len(cancelled.all())
 
 

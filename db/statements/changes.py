@@ -1,10 +1,12 @@
 """The statements that change a task's definition or status, and what has to be written along with that."""
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import Uuid, any_, literal, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -26,10 +28,12 @@ RECORD_MISSED = recording("""
 made AS (
     INSERT INTO task_results (id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count,
                               missed_since, finished_at, error_message, created_at)
-    SELECT CAST(:run_id AS uuid), t.id, t.version, t.host, 'schedule', 'missed', CAST(:scheduled_for AS timestamptz),
-           CAST(:scheduled_for AS timestamptz), CAST(:missed_count AS bigint), CAST(:missed_since AS timestamptz),
-           CAST(:now AS timestamptz), CAST(:reason AS text), CAST(:now AS timestamptz)
-    FROM tasks t WHERE t.id = :task_id
+    SELECT m.run_id, m.task_id, m.task_version, m.host, 'schedule', 'missed', m.scheduled_for, m.scheduled_for,
+           m.missed_count, m.missed_since, CAST(:now AS timestamptz), CAST(:reason AS text), CAST(:now AS timestamptz)
+    FROM unnest(CAST(:run_id AS uuid[]), CAST(:task_id AS uuid[]), CAST(:task_version AS int[]), CAST(:host AS text[]),
+                CAST(:scheduled_for AS timestamptz[]), CAST(:missed_count AS bigint[]),
+                CAST(:missed_since AS timestamptz[]))
+         AS m(run_id, task_id, task_version, host, scheduled_for, missed_count, missed_since)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 ),
@@ -40,29 +44,41 @@ happened AS (
 )
 """)
 
-HAS_SCHEDULED_RUN = text("""
-SELECT EXISTS (SELECT FROM task_results WHERE task_id = :task_id AND finished_at IS NULL AND cause = 'schedule')
+HAVING_SCHEDULED_RUNS = text("""
+SELECT DISTINCT task_id FROM task_results
+WHERE task_id = ANY (CAST(:task_ids AS uuid[])) AND finished_at IS NULL AND cause = 'schedule'
 """)
 
 
 class Missed(NamedTuple):
-    """The last of a task's instants that will not run any more, and how many there were before it, since when."""
+    """The last of a task's instants that will not run any more, and how many there were before it, since when.
+
+    Its run has the version and the host that the task had.
+    """
 
     run_id: UUID
     task_id: UUID
+    task_version: int
+    host: str
     scheduled_for: datetime
     missed_count: int
     missed_since: datetime | None
 
 
-async def lock_task(session: AsyncSession, *, task_id: UUID) -> Task | None:
-    """The task, locked until the transaction ends; none when it was deleted.
+async def lock_tasks(session: AsyncSession, *, task_ids: Collection[UUID]) -> dict[UUID, Task]:
+    """Those of the tasks that were not deleted, locked until the transaction ends, in the order of their ids.
 
-    It comes before its runs, as everywhere, so nothing deadlocks; and as a statement of its own, so that the next one
-    sees what was committed while this one waited.
+    They come before their runs, as everywhere, so nothing deadlocks; and in a statement of its own, so that the next
+    one sees what was committed while this one waited.
     """
-    wanted = select(Task).where(col(Task.id) == task_id, col(Task.deleted_at).is_(None))
-    return await session.scalar(wanted.with_for_update(key_share=True))
+    ids = literal(list(task_ids), ARRAY(Uuid))
+    wanted = select(Task).where(col(Task.id) == any_(ids), col(Task.deleted_at).is_(None)).order_by(col(Task.id))
+    return {task.id: task for task in await session.scalars(wanted.with_for_update(key_share=True))}
+
+
+async def lock_task(session: AsyncSession, *, task_id: UUID) -> Task | None:
+    """One task, locked likewise; none when it was deleted."""
+    return (await lock_tasks(session, task_ids=[task_id])).get(task_id)
 
 
 async def keep_definition(session: AsyncSession, *, task_id: UUID) -> None:
@@ -70,12 +86,12 @@ async def keep_definition(session: AsyncSession, *, task_id: UUID) -> None:
     await session.execute(KEEP_DEFINITION, {"task_id": task_id})
 
 
-async def record_missed(session: AsyncSession, missed: Missed, *, reason: str, now: datetime) -> None:
-    """Accounts for instants that a change of their task leaves behind. The task must be locked."""
-    await session.execute(RECORD_MISSED, missed._asdict() | {"reason": reason, "now": now})
+async def record_missed(session: AsyncSession, missed: Sequence[Missed], *, reason: str, now: datetime) -> None:
+    """Accounts for instants that a change of their tasks leaves behind. The tasks must be locked."""
+    columns = {name: list(values) for name, values in zip(Missed._fields, zip(*missed, strict=True), strict=True)}
+    await session.execute(RECORD_MISSED, columns | {"reason": reason, "now": now})
 
 
-async def has_scheduled_run(session: AsyncSession, *, task_id: UUID) -> bool:
-    """Whether a run that the task's schedule made is unfinished."""
-    found: bool = (await session.execute(HAS_SCHEDULED_RUN, {"task_id": task_id})).scalar_one()
-    return found
+async def having_scheduled_runs(session: AsyncSession, *, task_ids: Collection[UUID]) -> set[UUID]:
+    """Those of the tasks that have an unfinished run which their schedule made."""
+    return set(await session.scalars(HAVING_SCHEDULED_RUNS, {"task_ids": list(task_ids)}))

@@ -1,36 +1,53 @@
 """The statements about what a request with a key has made already."""
 
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# Whoever holds this lock is the only one that looks the key up and writes it, until the transaction ends.
-LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:scope AS text) || ' ' || CAST(:key AS text), 0))")
+FIND = text("""
+SELECT key, task_id, run_id, fingerprint FROM idempotency_keys
+WHERE scope = :scope AND key = ANY (CAST(:keys AS text[]))
+""")
 
-FIND = text("SELECT task_id, run_id, fingerprint FROM idempotency_keys WHERE scope = :scope AND key = :key")
-
+# Whoever writes a key that another transaction is writing waits for it. All write them in one order, so that no two
+# wait for each other.
 REMEMBER = text("""
 INSERT INTO idempotency_keys (scope, key, task_id, run_id, fingerprint)
-VALUES (:scope, :key, :task_id, :run_id, :fingerprint)
+SELECT CAST(:scope AS text), u.key, u.task_id, u.run_id, u.fingerprint
+FROM unnest(CAST(:keys AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ids AS uuid[]), CAST(:fingerprints AS text[]))
+     AS u(key, task_id, run_id, fingerprint)
+ORDER BY u.key
+ON CONFLICT (scope, key) DO NOTHING
+RETURNING key
 """)
 
 FORGET = text("DELETE FROM idempotency_keys WHERE task_id = :task_id")
 
 
-async def lock_and_find(session: AsyncSession, *, scope: str, key: str) -> Row[Any] | None:
-    """What the key has made, if anything; nobody else uses the key until the transaction ends."""
-    await session.execute(LOCK, {"scope": scope, "key": key})
-    return (await session.execute(FIND, {"scope": scope, "key": key})).one_or_none()
+class Use(NamedTuple):
+    """What a key has made, and of which input."""
+
+    key: str
+    task_id: UUID
+    run_id: UUID | None
+    fingerprint: str
 
 
-async def remember(
-    session: AsyncSession, *, scope: str, key: str, task_id: UUID, run_id: UUID | None, fingerprint: str
-) -> None:
-    """Notes what a key has made; its lock has to be held."""
-    values = {"scope": scope, "key": key, "task_id": task_id, "run_id": run_id, "fingerprint": fingerprint}
-    await session.execute(REMEMBER, values)
+async def find(session: AsyncSession, *, scope: str, keys: Collection[str]) -> dict[str, Use]:
+    """What the keys have made, as far as that is committed or this transaction's own."""
+    found = await session.execute(FIND, {"scope": scope, "keys": list(keys)})
+    return {row.key: Use(*row) for row in found}
+
+
+async def remember(session: AsyncSession, *, scope: str, uses: Sequence[Use]) -> int:
+    """Notes what the keys have made, and tells how many of them were new; what the others made stays."""
+    keys, task_ids, run_ids, fingerprints = zip(*uses, strict=True)
+    values = {"keys": keys, "task_ids": task_ids, "run_ids": run_ids, "fingerprints": fingerprints}
+    written = await session.execute(REMEMBER, {"scope": scope} | {name: list(each) for name, each in values.items()})
+    return len(written.all())
 
 
 async def forget(session: AsyncSession, *, task_id: UUID) -> None:

@@ -12,6 +12,7 @@ from graphql_api.rest import listing, requests, shapes
 from graphql_api.rest.answers import json_answer
 from graphql_api.rest.handling import answering, body_of, parsed, path_id
 from graphql_api.rest.requests import BadRequest
+from jobs import creation
 from jobs import tasks as use_cases
 from jobs.refusals import InvalidInput, NotFound
 from jobs.transaction import transaction
@@ -26,7 +27,7 @@ async def create(request: Request) -> Response:
     now = utc_now()
     try:
         async with transaction(services.engine, services.queue) as work:
-            task = await use_cases.create_task(work, draft, now=now)
+            task = await creation.create_task(work, draft, now=now)
     except InvalidInput as error:
         reason = requests.refused(error, trigger=draft.trigger, headers=draft.action.headers, now=now)
         raise BadRequest(reason) from error

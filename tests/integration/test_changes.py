@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
-from jobs import runs, tasks
+from jobs import creation, runs, tasks
 from jobs.action import ActionDraft
 from jobs.refusals import Conflict, ConflictReason, NotFound
 from jobs.task_draft import TaskChanges, TaskDraft
@@ -270,7 +270,7 @@ async def test_same_key_at_the_same_time(engine: AsyncEngine) -> None:
     draft = TaskDraft(name="n", trigger=IntervalDraft(every_ms=60_000), action=ActionDraft(url=OLD))
 
     async def create(work: Transaction, _: UUID) -> Task:
-        return await tasks.create_task(work, draft, now=utc_now(), key="k")
+        return await creation.create_task(work, draft, now=utc_now(), key="k")
 
     async def run_once(work: Transaction, task_id: UUID) -> Run:
         return await runs.run_task(work, task_id, now=utc_now(), key="k")
