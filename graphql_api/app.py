@@ -24,6 +24,7 @@ from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
 from jobs.queue import Queue
+from jobs.resolver import Lookup, Targets, system_lookup
 from jobs.settings import JobsSettings
 
 logger = logging.getLogger(__name__)
@@ -33,14 +34,17 @@ AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
 """What the old service had both at the root and under /api/v1."""
 
 
-def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> Starlette:
+def create_app(
+    database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings, *, lookup: Lookup = system_lookup
+) -> Starlette:
     """The app. It opens its connections when it starts and closes them when it ends.
 
-    Raises `ValueError` when the settings name no Redis.
+    `lookup` finds the addresses of targets' names. Raises `ValueError` when the settings name no Redis.
     """
     if jobs.redis_url is None:
         raise ValueError("REDIS_URL names no Redis")
     redis_url = jobs.redis_url
+    targets = Targets(jobs.targets, lookup=lookup)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -48,7 +52,7 @@ def create_app(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings)
         queue = Queue.open(redis_url)
         try:
             async with tail.following(engine, queue) as follower:
-                app.state.services = Services(engine=engine, queue=queue, tail=follower)
+                app.state.services = Services(engine=engine, queue=queue, tail=follower, targets=targets)
                 yield
         finally:
             await queue.close()

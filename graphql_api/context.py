@@ -19,6 +19,7 @@ from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.tail import Tail
 from jobs.keys import ANYBODY, Caller
 from jobs.queue import Queue
+from jobs.resolver import Targets
 from jobs.transaction import Transaction, transaction
 
 Page = tuple[list[models.Run], bool]
@@ -33,6 +34,7 @@ class Services:
     engine: AsyncEngine
     queue: Queue
     tail: Tail
+    targets: Targets
 
     def session(self) -> AsyncSession:
         """A session for one read."""

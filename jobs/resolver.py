@@ -109,14 +109,14 @@ class Targets:
         self._policy = policy
         self._lookup = lookup
 
-    async def problems(self, url: str) -> list[Problem]:
-        """What speaks against calling a URL; its form is judged elsewhere.
+    async def problems(self, url: str | None) -> list[Problem]:
+        """What speaks against calling a URL, if there is one to call; its form is judged elsewhere.
 
         A name without addresses is accepted, since it may have some when the task is due. Waits for at most
-        `LOOKS_UP_WITHIN`, so there should be no transaction around it.
+        `LOOKS_UP_WITHIN`, so nothing should be locked meanwhile.
         """
         try:
-            read = URL(url)
+            read = URL(url or "")
             host, port = read.raw_host, read.port
         except ValueError:
             return []

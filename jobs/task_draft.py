@@ -60,17 +60,29 @@ class TaskChanges:
     tags: Sequence[str] | None = None
 
 
-def columns_of(draft: TaskDraft, *, now: datetime) -> dict[str, Any]:
-    """A new task's columns, `next_run` with them. Raises `InvalidInput` with all that is wrong."""
+def columns_of(draft: TaskDraft, *, now: datetime, target_problems: Sequence[Problem] = ()) -> dict[str, Any]:
+    """A new task's columns, `next_run` with them. Raises `InvalidInput` with all that is wrong.
+
+    `target_problems` is what `Targets` found, which has to look names up and so was asked before.
+    """
     return checked(
-        name=draft.name, trigger=draft.trigger, action=draft.action, retry=draft.retry, tags=draft.tags, now=now
+        name=draft.name,
+        trigger=draft.trigger,
+        action=draft.action,
+        retry=draft.retry,
+        tags=draft.tags,
+        now=now,
+        target_problems=target_problems,
     ) | {"overlap": draft.overlap, "misfire": draft.misfire, "on_lost": draft.on_lost}
 
 
-def columns_changed(task: Task, changes: TaskChanges, *, now: datetime) -> dict[str, Any]:
+def columns_changed(
+    task: Task, changes: TaskChanges, *, now: datetime, target_problems: Sequence[Problem] = ()
+) -> dict[str, Any]:
     """The columns that the changes ask for, with `next_run` if there is a new trigger. Raises `InvalidInput`.
 
-    Nothing of the task that is left alone is checked: a trigger that was right once may have its end behind it.
+    Nothing of the task that is left alone is checked: a trigger that was right once may have its end behind it, and a
+    target that stays may have been allowed once.
     """
     columns = checked(
         name=changes.name,
@@ -79,6 +91,7 @@ def columns_changed(task: Task, changes: TaskChanges, *, now: datetime) -> dict[
         retry=replace(retry_draft(task), **changes.retry) if changes.retry else None,
         tags=changes.tags,
         now=now,
+        target_problems=() if changes.action.get("url") == task.url else target_problems,
     )
     policies = {"overlap": changes.overlap, "misfire": changes.misfire, "on_lost": changes.on_lost}
     return columns | {name: policy for name, policy in policies.items() if policy is not None}
@@ -114,10 +127,11 @@ def checked(
     retry: RetryDraft | None,
     tags: Sequence[str] | None,
     now: datetime,
+    target_problems: Sequence[Problem],
 ) -> dict[str, Any]:
     """The columns for what is given. Raises `InvalidInput` with all that is wrong with it."""
     columns: dict[str, Any] = {}
-    problems: list[Problem] = []
+    problems = [*target_problems]
     if name is not None:
         columns["name"] = name.strip()
         problems += name_problems(name)

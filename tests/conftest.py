@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from db.settings import DatabaseSettings
-from jobs.settings import JobsSettings
+from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.servers import Servers, data_folder, running_servers
 from tests.support.target import Target, running_target
 
@@ -45,7 +45,7 @@ def redis_url(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 def jobs_settings(redis_url: str) -> JobsSettings:
     """Settings for a worker on the test's own Redis database."""
-    return JobsSettings.model_construct(redis_url=redis_url, targets_allowed="127.0.0.0/8")
+    return JobsSettings.model_construct(redis_url=redis_url, targets_allowed=LOOPBACK)
 
 
 @pytest.fixture

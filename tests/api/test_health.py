@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from db.models import utc_now
 from db.settings import DatabaseSettings
-from jobs.settings import JobsSettings
+from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, save, working
 from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago
@@ -72,7 +72,7 @@ async def test_live(database: DatabaseSettings) -> None:
 async def test_redis_away(database: DatabaseSettings) -> None:
     """503, naming Redis; what needs Postgres alone goes on."""
     async with serving(
-        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed="127.0.0.0/8")
+        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)
     ) as api:
         answer = await api.http.get("/health")
         assert answer.status_code == 503

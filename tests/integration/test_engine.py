@@ -13,7 +13,7 @@ from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import LostPolicy, RunState, TaskStatus
 from jobs.run_ids import scheduled_run_id
-from jobs.settings import JobsSettings
+from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import (
     UNREACHABLE_REDIS,
     events_of,
@@ -255,7 +255,7 @@ async def test_tasks_fire_without_redis(database: DatabaseSettings, engine: Asyn
     """Redis only wakes; Postgres knows what is due, and the worker looks there by itself."""
     at = utc_now() + 4 * SECOND
     async with working(
-        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed="127.0.0.0/8")
+        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)
     ):
         [task_id] = await save(engine, one_off(f"{target.url}/alone", at))
         run = await one_run(engine, task_id)

@@ -11,7 +11,7 @@ from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs import schedule
-from jobs.settings import JobsSettings
+from jobs.settings import LOOPBACK, JobsSettings
 from jobs.trigger import trigger_of
 from tests.support.engine import every, one_off, opened, runs_of, save, working
 from tests.support.servers import Servers
@@ -50,7 +50,7 @@ def test_the_targets_log_and_the_runs_agree(
         asyncio.run(
             agree(
                 database,
-                JobsSettings.model_construct(redis_url=redis_url, targets_allowed="127.0.0.0/8"),
+                JobsSettings.model_construct(redis_url=redis_url, targets_allowed=LOOPBACK),
                 one_offs,
                 intervals,
             )

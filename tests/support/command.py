@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from duetime.local_stack.stack import free_port
+from jobs.settings import LOOPBACK
 from tests.support.ordinary_user import OrdinaryUser
 from tests.support.waiting import wait_for
 
@@ -24,7 +25,7 @@ READY_WITHIN = 60
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Nothing of ours but what finds programs and homes, and what a test gives; targets may be on loopback."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"DUETIME_TARGETS_ALLOWED": "127.0.0.0/8"} | dict(environment)
+    return kept | {"DUETIME_TARGETS_ALLOWED": LOOPBACK} | dict(environment)
 
 
 def duetime(

@@ -20,8 +20,10 @@ from db.settings import DatabaseSettings
 from graphql_api.app import create_app
 from graphql_api.context import Services
 from graphql_api.settings import ApiSettings
+from jobs.resolver import Lookup
 from jobs.settings import JobsSettings
 from tests.support.engine import opened
+from tests.support.names import no_names
 from tests.support.waiting import wait_until
 
 WITHIN = 10
@@ -146,11 +148,11 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterator[Api]:
-    """The API on a free port until the block ends."""
+async def serving(database: DatabaseSettings, jobs: JobsSettings, *, lookup: Lookup = no_names) -> AsyncIterator[Api]:
+    """The API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        app = create_app(database, jobs, ApiSettings())
+        app = create_app(database, jobs, ApiSettings(), lookup=lookup)
         server = Server(
             uvicorn.Config(
                 app,
