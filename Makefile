@@ -14,6 +14,8 @@ PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -pri
 # npm's own note of what it has installed.
 INSTALLED := node_modules/.package-lock.json
 ARGS ?=
+SECONDS ?= 600
+SEED ?=
 
 # The programs of a virtual environment know where they lie: one that was moved is made again.
 ifneq ($(shell cat .venv/.place 2>/dev/null),$(CURDIR))
@@ -32,10 +34,13 @@ run: install ## Set up, and run everything: Postgres, Valkey, API and worker
 test: install .venv/.installed-dev tests/$(INSTALLED) ## Set up, and run the whole test suite (ARGS: for pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
+faults: .venv/.installed-dev ## Strike at random for SECONDS=600, by a SEED that is printed
+	@DUETIME_TEST_FAULT_SECONDS=$(SECONDS) DUETIME_TEST_FAULT_SEED=$(SEED) $(BIN)/python -m pytest -q tests/faults/test_random_faults.py $(ARGS)
+
 bench: .venv/.installed-dev ## Measure against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-check: check-style check-types check-pages check-imports check-schema check-migrations check-lock check-containers ## Run every check but the tests
+check: check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-containers ## Run every check but the tests
 
 check-style: .venv/.installed-dev
 	$(BIN)/ruff check
@@ -54,6 +59,9 @@ check-imports: .venv/.installed-dev
 check-schema: .venv/.installed-dev
 	@$(BIN)/duetime schema | diff -u schema.graphql - || { echo "schema.graphql is stale: run \`make schema\`" >&2; exit 1; }
 	@echo "schema.graphql is what the code says."
+
+check-schema-growth: .venv/.installed-dev
+	@$(BIN)/python -m tests.support.schema_growth
 
 check-migrations: .venv/.installed-dev
 	@$(BIN)/python -m tests.support.migrations
@@ -104,4 +112,4 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help install run test bench check check-style check-types check-pages check-imports check-schema check-migrations check-lock check-containers schema lock
+.PHONY: help install run test faults bench check check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-containers schema lock

@@ -1,0 +1,67 @@
+# ruff: noqa: T201 (a program, which prints)
+"""A program: whether schema.graphql has kept everything that clients may rely on since it was last published.
+
+It compares with origin/main; where there is none, or nothing differs from it, with the latest commit from which
+something does. A change that breaks clients is let through when docs/graphql.md lists it, in the words in which it is
+reported here: so nothing breaks that the documentation does not tell.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from graphql import BreakingChange, build_schema, find_breaking_changes
+
+SCHEMA = "schema.graphql"
+DOCUMENTATION = Path("docs/graphql.md")
+
+
+def git(*arguments: str) -> str | None:
+    """What git says; nothing when it cannot."""
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def published(now: str) -> tuple[str, str] | None:
+    """The last schema that differs from this one, and where it was found."""
+    changed = git("log", "--max-count=5", "--format=%h", "--", SCHEMA) or ""
+    for revision in ("origin/main", "HEAD", *changed.split()):
+        before = git("show", f"{revision}:{SCHEMA}")
+        if before is not None and before != now:
+            return before, revision
+    return None
+
+
+def broken(before: str, now: str, documentation: str) -> list[BreakingChange]:
+    """The changes that break clients and that the documentation does not list."""
+    changes = find_breaking_changes(build_schema(before), build_schema(now))
+    listed = {line.removeprefix("- ").strip() for line in documentation.splitlines() if line.startswith("- ")}
+    return [change for change in changes if change.description not in listed]
+
+
+def main() -> int:
+    """0 when nothing is broken; else 1, and what is on stderr."""
+    now = Path(SCHEMA).read_text("utf-8")
+    found = published(now)
+    if found is None:
+        print("There is no other schema.graphql to compare with: this is no clone, or one without history.")
+        return 0
+    before, revision = found
+    changes = broken(before, now, DOCUMENTATION.read_text("utf-8"))
+    for change in changes:
+        print(f"Clients of {revision} would break: {change.description}", file=sys.stderr)
+    if changes:
+        print(
+            f"Deprecate it first, or list it in {DOCUMENTATION}: `- {changes[0].description}`",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"schema.graphql has everything that it had in {revision}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
