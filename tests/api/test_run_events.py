@@ -13,7 +13,7 @@ from db.states import RunState
 from graphql_api import cursors
 from graphql_api.tail import Gap, Tail, following
 from jobs.queue import Queue
-from jobs.settings import JobsSettings
+from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, opened, save
 from tests.support.graphql import Api, Subscription, serving
 from tests.support.history import HOUR, ago, append_events, run_of
@@ -180,7 +180,7 @@ async def test_wrong_arguments_have_codes(api: Api) -> None:
 async def test_watching_goes_on_without_redis(database: DatabaseSettings) -> None:
     """While Redis is away the API looks by itself."""
     async with serving(
-        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed="127.0.0.0/8")
+        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)
     ) as api:
         begin = await newest(api)
         async with api.socket() as socket:
