@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ TESTS = Path(__file__).parents[1]
 ENDS_WITHIN = 60
 
 
-async def node(script: Path, *arguments: str) -> str:
-    """What a script says, run to its end. Fails with what it says on stderr when it does not end well."""
+@asynccontextmanager
+async def running_node(script: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A script that runs until it or the block ends; what it says is to be read by whoever started it."""
     assert (TESTS / "node_modules").is_dir(), "the packages of the tests are not installed: run `make test`"
     process = await asyncio.create_subprocess_exec(
         NODE,
@@ -25,11 +28,17 @@ async def node(script: Path, *arguments: str) -> str:
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        said, complaints = await asyncio.wait_for(process.communicate(), ENDS_WITHIN)
+        yield process
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()
+
+
+async def node(script: Path, *arguments: str) -> str:
+    """What a script says, run to its end. Fails with what it says on stderr when it does not end well."""
+    async with running_node(script, *arguments) as process:
+        said, complaints = await asyncio.wait_for(process.communicate(), ENDS_WITHIN)
     assert process.returncode == 0, f"{script.name} ended with {process.returncode}:\n{complaints.decode()}"
     return said.decode()
 
