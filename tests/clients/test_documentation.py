@@ -1,4 +1,4 @@
-"""The programs of docs/graphql.md, taken from the page, run against a service, held to what the page says they print."""
+"""The programs of docs/graphql.md, taken from there, run against a service, held to what the page says they print."""
 
 import asyncio
 import json
