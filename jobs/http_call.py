@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 import httpx
+from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 
 from db.states import BodyEncoding
@@ -67,6 +68,19 @@ class Answer(NamedTuple):
         return next((value for key, value in self.headers or () if key.lower() == name), None)
 
 
+class NoReason(aiohttp.ClientResponse):
+    """An answer without the text beside its status, which nobody reads and whose encoding nobody has agreed on.
+
+    The transport would fail over one in Latin-1.
+    """
+
+    async def start(self, connection: Connection) -> Self:
+        """Reads the head of the answer."""
+        await super().start(connection)
+        self.reason = None
+        return self
+
+
 def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
     """aiohttp's side of the connections, which sends every request once, and connects to checked addresses only.
 
@@ -80,6 +94,7 @@ def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
             socket_factory=partial(checked_socket, policy),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
+        response_class=NoReason,
         read_bufsize=BUFFER_BYTES,
     )
     # aiohttp would send an idempotent request again, unseen, when a kept connection breaks; that is our retry's to do,

@@ -1,0 +1,147 @@
+"""What comes back may be endless, a bomb, or no HTTP at all: each is one run's result or failure, within bounds."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+import psutil
+import pytest
+
+from db.states import BodyEncoding
+from jobs.answer_body import CHARSETS, KEPT_BYTES
+from jobs.clock import Clock
+from jobs.http_call import KEPT_HEADER_CHARACTERS, Action, Answer, HttpCaller
+from jobs.settings import LOOPBACK
+from jobs.targets import TargetPolicy, parse_rules
+from tests.support.hostile_target import WAYS, hostile_target
+
+AT_ONCE = 100
+MEBIBYTE = 1024 * 1024
+QUICK = timedelta(seconds=30)
+"""Longer than any of these tests may take: what ends, ends by a limit and not by its deadline."""
+BRIEF = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def url() -> AsyncIterator[str]:
+    """A target in a process of its own."""
+    async with hostile_target() as running:
+        yield running
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[HttpCaller]:
+    """The connections of a worker that may call this machine."""
+    async with HttpCaller(clock=Clock(), policy=TargetPolicy(allowed=parse_rules(LOOPBACK))) as opened:
+        yield opened
+
+
+def get(url: str, *, timeout: timedelta = QUICK) -> Action:
+    """The plainest of requests."""
+    return Action(method="GET", url=url, headers={}, payload=None, timeout=timeout, redirects=0)
+
+
+def is_cut(answer: Answer) -> bool:
+    """64 KiB of it are kept."""
+    size = (
+        len(base64.b64decode(answer.body or "")) if answer.encoding is BodyEncoding.BASE64 else len(answer.body or "")
+    )
+    return answer.status_code == 200 and answer.truncated and size == KEPT_BYTES
+
+
+def is_nothing(answer: Answer) -> bool:
+    """Nothing came out, and there was more."""
+    return answer.status_code == 200 and answer.truncated and answer.body is None
+
+
+def says(body: str, encoding: BodyEncoding = BodyEncoding.UTF8) -> Callable[[Answer], bool]:
+    """The whole body is this."""
+    return lambda answer: (answer.body, answer.encoding, answer.truncated) == (body, encoding, False)
+
+
+def fails(reason: str) -> Callable[[Answer], bool]:
+    """There is no answer, for this reason."""
+    return lambda answer: answer.status_code is None and reason in (answer.error or "") and not answer.refused
+
+
+EXPECTED: dict[str, Callable[[Answer], bool]] = {
+    "gzip-bomb": is_cut,
+    "deflate-bomb": is_cut,
+    "raw-deflate-bomb": is_cut,
+    "packed-twice": lambda answer: answer.encoding is BodyEncoding.BASE64,
+    "empty-members": is_nothing,
+    "endless-members": is_nothing,
+    "members": says("one,two"),
+    "padded": says("padded"),
+    "nothing-comes-out": is_nothing,
+    "no-gzip": fails("could not decode the body"),
+    "brotli": is_cut,
+    "zstd": says(base64.b64encode(b"\x28\xb5\x2f\xfd\x04\x00").decode(), BodyEncoding.BASE64),
+    "endless-body": is_cut,
+    "endless-chunks": is_cut,
+    "endless-trailers": fails("the call failed"),
+    "endless-header": fails("the call failed"),
+    "endless-headers": fails("the call failed"),
+    "endless-status": fails("the call failed"),
+    "great-headers": lambda answer: len(json.dumps(answer.headers)) < KEPT_HEADER_CHARACTERS + 2000,
+    "not-http": fails("the call failed"),
+    "two-lengths": fails("the call failed"),
+    "ends-early": fails("the call failed"),
+    "nul": says("a\ufffdb"),
+    "invalid": says("a\ufffd\ufffdb"),
+    "utf-16": says("grün"),
+    "charset-bz2": lambda answer: answer.status_code == 200 and len(answer.body or "") <= KEPT_BYTES,
+    "charset-hex": says("6162"),
+    "charset-punycode": says("a-" + "z" * 60_000),
+    "charset-unknown": says("plain"),
+    "binary": says(base64.b64encode(b"\x00\xff\x00\xff").decode(), BodyEncoding.BASE64),
+    "surrogates": says("body"),
+}
+BY_DEADLINE = WAYS.keys() - EXPECTED.keys()
+
+
+@pytest.mark.parametrize("way", EXPECTED)
+async def test_an_answer_ends_by_a_limit(caller: HttpCaller, url: str, way: str) -> None:
+    """What is too much is cut or refused long before the deadline, and what is kept can be stored."""
+    answer = await caller.call(get(f"{url}/{way}"), headers={})
+    assert EXPECTED[way](answer), answer
+    assert answer.duration < QUICK / 3
+    json.dumps([answer.headers, answer.body, answer.error], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("way", sorted(BY_DEADLINE))
+async def test_what_drips_ends_at_the_deadline(caller: HttpCaller, url: str, way: str) -> None:
+    """The deadline is for the whole answer, however steadily a little of it comes."""
+    answer = await caller.call(get(f"{url}/{way}", timeout=BRIEF), headers={})
+    assert answer.error == "no complete answer within 1 s"
+    assert answer.duration < 2 * BRIEF
+
+
+async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str) -> None:
+    """A hundred hostile answers together take less than 64 MiB more than none, and the loop goes on turning."""
+    ways = [way for way in WAYS if way not in ("charset-bz2", "packed-twice")]
+    process = psutil.Process()
+
+    async def call(number: int) -> Answer:
+        return await caller.call(get(f"{url}/{ways[number % len(ways)]}", timeout=2 * BRIEF), headers={})
+
+    await asyncio.gather(*(call(number) for number in range(len(ways))))
+    before = peak = process.memory_info().rss
+    slowest = 0.0
+    calls = asyncio.gather(*(call(number) for number in range(AT_ONCE)))
+    loop = asyncio.get_running_loop()
+    while not calls.done():
+        began = loop.time()
+        await asyncio.sleep(0.005)
+        slowest = max(slowest, loop.time() - began)
+        peak = max(peak, process.memory_info().rss)
+    assert len(await calls) == AT_ONCE
+    assert peak - before < 64 * MEBIBYTE
+    assert slowest < 1
+
+
+def test_every_charset_is_known() -> None:
+    """What a target may name, Python can read, and none of it is more than a way to write text."""
+    assert all(isinstance(b"".decode(charset), str) for charset in CHARSETS)
