@@ -19,7 +19,7 @@ from graphql_api import health, metrics, tail
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
 from graphql_api.playground import Assets, Playground
-from graphql_api.rest import results, tasks
+from graphql_api.rest import openapi, results, tasks
 from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
@@ -66,6 +66,7 @@ def create_app(
             WebSocketRoute("/graphql", graphql),
             Mount("/assets", Assets()),
             *AT_BOTH,
+            *openapi.ROUTES,
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[Middleware(InternalErrors)],

@@ -1,0 +1,90 @@
+"""The OpenAPI document: well-formed, complete, and what the code says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator
+from openapi_spec_validator import validate
+from starlette.routing import Route
+
+from graphql_api import health, metrics
+from graphql_api.rest import results, tasks
+from graphql_api.rest.openapi import document
+from tests.support.graphql import Api
+
+METHODS = {"get", "put", "post", "delete"}
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, method and operation of each."""
+    for path, item in document()["paths"].items():
+        for method in item.keys() & METHODS:
+            yield path, method, item[method]
+
+
+def test_is_openapi() -> None:
+    """As its own schema has it."""
+    validate(document())
+
+
+async def test_is_served(api: Api) -> None:
+    """Where Swagger UI and where generators look for it."""
+    for path in ("/openapi.json", "/swagger/doc.json"):
+        answer = await api.http.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json() == document()
+
+
+def test_has_every_route_and_no_other() -> None:
+    """Each path with each of its methods."""
+    routes: list[Route] = [*tasks.ROUTES, *results.ROUTES, *metrics.ROUTES, *health.ROUTES]
+    taken = {(route.path, method.lower()) for route in routes for method in (route.methods or set()) - {"HEAD"}}
+    assert {(path, method) for path, method, _ in operations()} == taken
+
+
+def test_every_example_is_right() -> None:
+    """Of requests and of answers, by the schema that they stand beside."""
+    components = {"components": document()["components"]}
+    checked = 0
+
+    def check(schema: dict[str, Any], example: Any) -> None:
+        nonlocal checked
+        Draft202012Validator(schema | components).validate(example)
+        checked += 1
+
+    for _, _, operation in operations():
+        contents = [answer["content"] for answer in operation["responses"].values()]
+        if "requestBody" in operation:
+            contents.append(operation["requestBody"]["content"])
+        for content in contents:
+            for media in content.values():
+                examples = [example["value"] for example in media.get("examples", {}).values()]
+                examples += [media["example"]] if "example" in media else []
+                assert examples, media
+                for example in examples:
+                    check(media["schema"], example)
+        for parameter in operation["parameters"]:
+            assert parameter["description"]
+            if "example" in parameter:
+                check(parameter["schema"], parameter["example"])
+    for schema in document()["components"]["schemas"].values():
+        assert schema["description"]
+        for example in schema.get("examples", []):
+            check(schema, example)
+    assert checked > 50
+
+
+def test_errors_are_told() -> None:
+    """Whatever can go wrong is in the document, in the error's shape."""
+    for path, method, operation in operations():
+        answers = operation["responses"]
+        assert {"401", "429", "500"} <= answers.keys()
+        assert ("404" in answers) == ("{id}" in path), path
+        assert ("413" in answers) == ("requestBody" in operation)
+        assert ("403" in answers) == (method != "get")
+        for status, answer in answers.items():
+            if status >= "400" and status != "503":
+                assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
+        assert operation["summary"]
+        assert operation["operationId"]
