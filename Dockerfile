@@ -1,3 +1,16 @@
+# The pages are built apart: where they are served, nothing of Node.js is needed.
+FROM python:3.11-slim AS pages
+
+WORKDIR /build
+COPY requirements-pages.txt ./
+RUN pip install --no-cache-dir --require-hashes --requirement requirements-pages.txt
+WORKDIR /build/dashboard
+COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
+RUN npm ci
+COPY dashboard ./
+RUN node node_modules/vite/bin/vite.js build
+
+
 FROM python:3.11-slim
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
@@ -13,6 +26,7 @@ COPY requirements.txt ./
 RUN pip install --require-hashes --requirement requirements.txt
 
 COPY . .
+COPY --from=pages /build/graphql_api/static graphql_api/static
 # Editable, so that alembic/ is where db/ looks for it: beside itself.
 RUN pip install --no-deps --no-build-isolation --editable .
 
