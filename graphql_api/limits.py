@@ -2,7 +2,8 @@
 
 The cost is the number of values (fields, and items of lists) that the answer can have at most. What asks for a page
 (`first`, `last`, `count`, or a list of inputs) multiplies what each item of the page costs, and other lists count as
-if they had `ASSUMED_LENGTH` items:
+if they had `ASSUMED_LENGTH` items. What is asked of several types of which a value has one counts as the dearest of
+them:
 
     { tasks(first: 50) { totalCount nodes { name lastRun { state } } } }      1 + 1 + 1 + 50 * (1 + 1 + 1)
 
@@ -12,6 +13,7 @@ each other twice, again and again, takes no longer to measure than any other of 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any, Self
 
 from graphql import (
@@ -30,14 +32,17 @@ from graphql import (
     NonNullTypeNode,
     NullValueNode,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
     Undefined,
     ValueNode,
     VariableNode,
     get_named_type,
     get_nullable_type,
+    is_abstract_type,
     is_composite_type,
     is_list_type,
+    is_object_type,
 )
 
 from graphql_api.errors import limit_exceeded
@@ -45,6 +50,8 @@ from graphql_api.settings import PREFIX, ApiSettings
 from graphql_api.types.pages import DEFAULT_SIZE, MAX_SIZE
 
 ASSUMED_LENGTH = 5
+ASSUMED_LENGTHS = {"InvalidInput.problems": 2}
+"""Of lists that are shorter. Few inputs have any problem at all, and a thousand may be given at once."""
 MAX_INPUTS = 1_000
 
 Sizes = Mapping[str, int | None]
@@ -71,6 +78,16 @@ class Measure:
             per_item=self.per_item + other.per_item,
         )
 
+    def or_else(self, other: Self) -> "Measure":
+        """Of two selections of which one is carried out."""
+        return Measure(
+            depth=max(self.depth, other.depth),
+            aliases=self.aliases + other.aliases,
+            directives=self.directives + other.directives,
+            fixed=max(self.fixed, other.fixed),
+            per_item=max(self.per_item, other.per_item),
+        )
+
     def cost(self, length: int = ASSUMED_LENGTH) -> int:
         """With lists of that length."""
         return self.fixed + self.per_item * length
@@ -95,23 +112,34 @@ class Measurement:
 
     def selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Measure:
         """Of all that is selected of a type; nothing is known of a type that does not exist."""
-        found = Measure()
+        found: dict[str | None, Measure] = {None: Measure()}
         for selection in node.selections if node else ():
-            directives = len(selection.directives or ())
+            narrowed = self.narrowed(selection, parent)
             match selection:
                 case FieldNode():
                     measure = self.field(selection, parent)
-                case InlineFragmentNode(type_condition=condition):
-                    narrowed = self.schema.get_type(condition.name.value) if condition else parent
+                case InlineFragmentNode():
                     measure = self.selections(selection.selection_set, narrowed)
                 case FragmentSpreadNode(name=name):
                     measure = self.fragment(name.value)
                 case _:
                     continue
-            found = found.beside(measure)
-            if directives:
-                found = found.beside(Measure(directives=directives))
-        return found
+            if directives := len(selection.directives or ()):
+                measure = measure.beside(Measure(directives=directives))
+            # A value of a union or an interface is of one of its types only.
+            its = narrowed.name if is_abstract_type(parent) and is_object_type(narrowed) else None
+            found[its] = found.get(its, Measure()).beside(measure)
+        always = found.pop(None)
+        return reduce(Measure.or_else, found.values(), Measure()).beside(always)
+
+    def narrowed(self, node: SelectionNode, parent: GraphQLNamedType | None) -> GraphQLNamedType | None:
+        """The type that a selection is of."""
+        if isinstance(node, FragmentSpreadNode):
+            fragment = self.fragments.get(node.name.value)
+            condition = fragment.type_condition if fragment else None
+        else:
+            condition = node.type_condition if isinstance(node, InlineFragmentNode) else None
+        return self.schema.get_type(condition.name.value) if condition else parent
 
     def fragment(self, name: str) -> Measure:
         """Of a fragment's selections, worked out once. One that comes back to itself is refused elsewhere."""
@@ -127,6 +155,8 @@ class Measurement:
         definition = field_of(self.schema, parent, node.name.value)
         below = self.selections(node.selection_set, get_named_type(definition.type) if definition else None)
         size = size_of(definition, node, self.sizes) if definition else None
+        if size is None and parent:
+            size = ASSUMED_LENGTHS.get(f"{parent.name}.{node.name.value}")
         fixed, per_item = 1, 0
         if definition and is_list_type(get_nullable_type(definition.type)):
             each = below.cost() if node.selection_set else 1

@@ -39,10 +39,21 @@ class InvalidInput(Error):
 
     problems: list[InputProblem] = strawberry.field(description="All that is wrong.")
 
+    @staticmethod
+    def of(refusal: refusals.InvalidInput) -> "InvalidInput":
+        """The problems as they are."""
+        problems = [InputProblem(path=list(problem.path), message=problem.message) for problem in refusal.problems]
+        return InvalidInput(message=str(refusal), problems=problems)
+
 
 @strawberry.type(description="What the call is about does not exist, or no longer.")
 class NotFound(Error):
     """Nothing has that id."""
+
+    @staticmethod
+    def of(refusal: refusals.NotFound) -> "NotFound":
+        """The message as it is."""
+        return NotFound(message=str(refusal))
 
 
 @strawberry.type(description="The call is legal but not in the present state; what stands in its way comes along.")
@@ -57,38 +68,42 @@ class Conflict(Error):
         default=None, description="The run whose state forbids it, as it is."
     )
 
+    @staticmethod
+    def of(refusal: refusals.Conflict) -> "Conflict":
+        """The reason as it is."""
+        from graphql_api.types.run import Run  # noqa: PLC0415 (tasks and runs know of refusals)
+        from graphql_api.types.task import Task  # noqa: PLC0415
+
+        return Conflict(
+            message=str(refusal),
+            reason=refusal.reason,
+            task=Task.of(refusal.task) if refusal.task else None,
+            run=Run.of(refusal.run) if refusal.run else None,
+        )
+
 
 class ShowInvalidInput(strawberry.ExceptionHandler[refusals.InvalidInput, InvalidInput]):
     """Input that the domain refused."""
 
     def handle(self, exception: refusals.InvalidInput, *, field: StrawberryField, info: Info) -> InvalidInput:
-        """The problems as they are."""
-        problems = [InputProblem(path=list(problem.path), message=problem.message) for problem in exception.problems]
-        return InvalidInput(message=str(exception), problems=problems)
+        """As it is shown anywhere."""
+        return InvalidInput.of(exception)
 
 
 class ShowNotFound(strawberry.ExceptionHandler[refusals.NotFound, NotFound]):
     """An id that nothing has."""
 
     def handle(self, exception: refusals.NotFound, *, field: StrawberryField, info: Info) -> NotFound:
-        """The message as it is."""
-        return NotFound(message=str(exception))
+        """As it is shown anywhere."""
+        return NotFound.of(exception)
 
 
 class ShowConflict(strawberry.ExceptionHandler[refusals.Conflict, Conflict]):
     """A state that forbids the call."""
 
     def handle(self, exception: refusals.Conflict, *, field: StrawberryField, info: Info) -> Conflict:
-        """The reason as it is."""
-        from graphql_api.types.run import Run  # noqa: PLC0415 (tasks and runs know of refusals)
-        from graphql_api.types.task import Task  # noqa: PLC0415
-
-        return Conflict(
-            message=str(exception),
-            reason=exception.reason,
-            task=Task.of(exception.task) if exception.task else None,
-            run=Run.of(exception.run) if exception.run else None,
-        )
+        """As it is shown anywhere."""
+        return Conflict.of(exception)
 
 
 HANDLERS = (ShowInvalidInput(), ShowNotFound(), ShowConflict())

@@ -14,6 +14,8 @@ from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 
+MANY = "mutation ($ids: [ID!]!) { cancelTasks(ids: $ids) {"
+MAKE = "mutation ($i: [CreateTaskInput!]!) { createTasks(inputs: $i) {"
 DEFAULTS = ApiSettings.model_construct()
 
 
@@ -105,6 +107,11 @@ def test_size_and_tokens(schema: DuetimeSchema) -> None:
         ("{ task(id: 1) { upcoming } }", {}, 2 + 5),
         ("{ task(id: 1) { upcoming(count: 100) } }", {}, 2 + 100),
         ("{ previewTrigger(trigger: {}, count: 30) { ... on TriggerPreview { instants } } }", {}, 2 + 30),
+        (f"{MANY} ... on Task {{ id name }} }} }}", {"ids": ["x"] * 7}, 1 + 7 * 2),
+        (f"{MANY} __typename ... on Task {{ id name }} ... on NotFound {{ message }} }} }}", {"ids": ["x"]}, 1 + 3),
+        (f"{MANY} ... on Error {{ message }} ... on Task {{ id }} }} }}", {"ids": ["x"] * 7}, 1 + 7 * 2),
+        (f"{MAKE} ... on InvalidInput {{ problems {{ message path }} }} }} }}", {"i": [{}] * 9}, 1 + 9 * (1 + 2 * 7)),
+        (f"{MAKE} ...A ... on Task {{ id }} }} }} fragment A on InvalidInput {{ message }}", {"i": [{}] * 9}, 1 + 9),
         ("{ run(id: 1) { attempts { number durationMs } } }", {}, 2 + 5 * 2),
         ("{ tasks(last: 3) {...A} } fragment A on TaskConnection { nodes {...B ...B} } fragment B on Task {id}", {}, 8),
         ("{ nope(first: 3) { nope { id } } }", {}, 3),
