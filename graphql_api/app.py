@@ -45,6 +45,7 @@ def create_app(
         raise ValueError("REDIS_URL names no Redis")
     redis_url = jobs.redis_url
     targets = Targets(jobs.targets, lookup=lookup)
+    schema = DuetimeSchema(api)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -55,10 +56,11 @@ def create_app(
                 app.state.services = Services(engine=engine, queue=queue, tail=follower, targets=targets)
                 yield
         finally:
+            await schema.renderings.close()
             await queue.close()
             await engine.dispose()
 
-    graphql = Endpoint(DuetimeSchema(api), playground=Playground(enabled=api.playground))
+    graphql = Endpoint(schema, playground=Playground(enabled=api.playground))
     return Starlette(
         routes=[
             Route("/", greet, methods=["GET"]),

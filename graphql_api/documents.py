@@ -3,6 +3,7 @@
 What depends on variables, the sizes of pages, is worked out for each combination of sizes; a dashboard has few.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from functools import cached_property
@@ -14,8 +15,10 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    Node,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    VariableNode,
     parse,
     recommended_rules,
     specified_rules,
@@ -46,6 +49,7 @@ class Document:
         self._schema = schema
         self._limits = limits
         self._measures: dict[tuple[Any, ...], Measure] = {}
+        self._variables: dict[str | None, frozenset[str]] = {}
 
     @cached_property
     def operations(self) -> dict[str | None, OperationDefinitionNode]:
@@ -67,6 +71,32 @@ class Document:
         if self._limits.introspection:
             return validate(self._schema, self.ast, RULES)
         return validate(self._schema, self.ast, (*RULES, NoSchemaIntrospectionCustomRule), hide_suggestions=True)
+
+    def telling(self, variables: Mapping[str, Any], operation_name: str | None) -> tuple[str, str | None, str]:
+        """What decides on a subscription's results besides what they tell of: the document, and the variables in it.
+
+        Those in the arguments of the root field decide only on what is told.
+        """
+        names = self._variables.get(operation_name)
+        if names is None:
+            names = self._variables[operation_name] = self._variables_below_root(operation_name)
+        used = {name: variables[name] for name in names if name in variables}
+        return self.text, operation_name, json.dumps(used, sort_keys=True)
+
+    def _variables_below_root(self, operation_name: str | None) -> frozenset[str]:
+        root = {id(node) for node in self.operations[operation_name].selection_set.selections}
+        found: set[str] = set()
+        pending: list[Node] = [self.ast]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, VariableNode):
+                found.add(node.name.value)
+            for key in node.keys:
+                if (key == "arguments" and id(node) in root) or key == "variable_definitions":
+                    continue
+                child = getattr(node, key, None)
+                pending += [child] if isinstance(child, Node) else child if isinstance(child, tuple) else ()
+        return frozenset(found)
 
     def beyond(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
         """The refusal of an operation that goes beyond a limit."""

@@ -6,9 +6,11 @@ executed, when the answer is `application/graphql-response+json`; to clients tha
 """
 
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
+from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,18 +20,20 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.parse_content_type import parse_content_type
-from strawberry.schema.base import BaseSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api import bodies
+from graphql_api import bodies, persisted, sse
 from graphql_api.context import Context
+from graphql_api.conversation import Conversation
 from graphql_api.playground import Playground
+from graphql_api.schema import DuetimeSchema, only
+from graphql_api.sharing import SharedData
 from jobs import json_value
+from jobs.keys import ANYBODY
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 RESPONSE_TYPE = "application/graphql-response+json"
@@ -47,41 +51,15 @@ class Body(StarletteRequestAdapter):
             raise HTTPException(413, f"The request has more than {MAX_BODY_BYTES:,} bytes") from None
 
 
-class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
-    """One websocket. A message of a wrong shape closes it with 4400, as the protocol wants, whatever is wrong."""
-
-    async def handle_message(self, message: Message) -> None:
-        """Looks at the shape first."""
-        if problem := shape_problem(message):
-            await self.handle_invalid_message(problem)
-        else:
-            await super().handle_message(message)
-
-
-def shape_problem(message: Any) -> str | None:
-    """What is wrong with a message's shape, in terms of the graphql-transport-ws protocol."""
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        return "A message is an object with a type"
-    if message["type"] in {"subscribe", "complete"} and not isinstance(message.get("id"), str):
-        return "The message needs an id, a string"
-    if message["type"] == "subscribe":
-        payload = message.get("payload")
-        if not isinstance(payload, dict) or not isinstance(payload.get("query"), str):
-            return "The payload of a subscribe message is an object with a query, a string"
-        if not isinstance(payload.get("variables"), dict | None):
-            return "The variables of a subscribe message are an object"
-        if not isinstance(payload.get("operationName"), str | None):
-            return "The operationName of a subscribe message is a string"
-    return None
-
-
 class Endpoint(GraphQL[Context, None]):
     """/graphql."""
 
     request_adapter_class = Body
     graphql_transport_ws_handler_class = Conversation
 
-    def __init__(self, schema: BaseSchema, *, playground: Playground) -> None:
+    schema: DuetimeSchema
+
+    def __init__(self, schema: DuetimeSchema, *, playground: Playground) -> None:
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
         self.playground = playground
 
@@ -91,8 +69,9 @@ class Endpoint(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
             return
         request = Request(scope, receive)
+        response: Response | sse.EventStream
         try:
-            response = await self.run(request)
+            response = await (self.stream_events(request) if sse.is_wanted(request) else self.run(request))
         except HTTPException as refusal:
             response = answer({"errors": [{"message": refusal.reason}]}, request, status=refusal.status_code)
             if refusal.status_code == 405:
@@ -101,7 +80,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Loaders and services for one request, or one websocket."""
-        return Context(request.app.state.services)
+        return Context(request.app.state.services, request.scope.get("caller", ANYBODY))
 
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         """Carries the answer's type to `create_response`."""
@@ -141,6 +120,42 @@ class Endpoint(GraphQL[Context, None]):
         except json_value.NotJson as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
 
+    async def stream_events(self, request: Request) -> sse.EventStream:
+        """Any operation's results as a stream of events. Raises what `run` raises for a request that is none."""
+        adapter = self.request_adapter_class(request)
+        if not self.is_request_allowed(adapter):
+            raise HTTPException(405, "GraphQL takes GET and POST")
+        data = await self.parse_http_body(adapter)
+        context = await self.get_context(request, Response())
+        results = await self.stream_operation(data, context, is_get=request.method == "GET")
+        return sse.EventStream(results, encode=self.encode_result)
+
+    async def stream_operation(
+        self, data: GraphQLRequestData, context: Context, *, is_get: bool
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """The results of an operation. Raises 400 for a request without one, and 405 for a mutation by GET."""
+        try:
+            query = await self.document_of(data, context)
+        except GraphQLError as error:
+            return only(PreExecutionError(data=None, errors=[error]))
+        if not query:
+            raise HTTPException(400, "The request has no query")
+        if is_get and self.schema.operation_type(query, data.operation_name) is OperationType.MUTATION:
+            raise HTTPException(405, "Mutations need a POST")
+        return await self.schema.stream(
+            query,
+            variable_values=data.variables,
+            context_value=context,
+            operation_name=data.operation_name,
+            operation_extensions=data.extensions,
+        )
+
+    async def document_of(self, data: GraphQLRequestData, context: Context) -> str | None:
+        """The document that was sent, or that a hash stands for. Raises `GraphQLError`."""
+        return await persisted.text_of(
+            data.query, data.extensions, queue=context.services.queue, documents=self.schema.documents
+        )
+
     async def execute_operation(  # noqa: PLR0917 (Strawberry's signature)
         self,
         request: Request,
@@ -156,7 +171,7 @@ class Endpoint(GraphQL[Context, None]):
         allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
         try:
             return await self.schema.execute(
-                request_data.query,
+                await self.document_of(request_data, context),
                 root_value=root_value,
                 variable_values=request_data.variables,
                 context_value=context,
@@ -164,13 +179,19 @@ class Endpoint(GraphQL[Context, None]):
                 allowed_operation_types=allowed,
                 operation_extensions=request_data.extensions,
             )
+        except GraphQLError as error:
+            return PreExecutionError(data=None, errors=[error])
         except MissingQueryError as error:
             raise HTTPException(400, "The request has no query") from error
         except CannotGetOperationTypeError as error:
             raise HTTPException(400, error.as_http_error_reason()) from error
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.SUBSCRIPTION:
-                raise HTTPException(400, "Subscriptions need a websocket, protocol graphql-transport-ws") from error
+                raise HTTPException(
+                    400,
+                    "Subscriptions need a websocket, protocol graphql-transport-ws, or a request that accepts "
+                    "text/event-stream",
+                ) from error
             raise HTTPException(405, "Mutations need a POST") from error
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
@@ -179,6 +200,19 @@ class Endpoint(GraphQL[Context, None]):
         if result.data is None and result.errors and all(error.path is None for error in result.errors):
             del answered["data"]
         return answered
+
+    def encode_result(self, result: ExecutionResult) -> str:
+        """A result as an event's data."""
+        return str(self.encode_json(process_result(result)))
+
+    def encode_json(self, data: object) -> str:
+        """JSON. What many are sent is encoded already, on its own or within a message of a websocket."""
+        match data:
+            case {"data": SharedData(text=text), **others} if not others:
+                return f'{{"data":{text}}}'
+            case {"type": "next", "id": name, "payload": {"data": SharedData(text=text), **others}} if not others:
+                return f'{{"type":"next","id":{json.dumps(name)},"payload":{{"data":{text}}}}}'
+        return json.dumps(data, separators=(",", ":"))
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response

@@ -1,9 +1,11 @@
 """The GraphQL schema. `duetime schema` prints it into schema.graphql."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from contextlib import aclosing
+from typing import Any, cast
 
-from graphql import GraphQLError
+from graphql import ExecutionResult as GraphQLExecutionResult
+from graphql import GraphQLError, create_source_event_stream
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
@@ -12,11 +14,12 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api.documents import Documents
-from graphql_api.errors import MaskSurprises
+from graphql_api.documents import Document, Documents
+from graphql_api.errors import MaskSurprises, masked
 from graphql_api.mutations import Mutation
 from graphql_api.queries import Query
 from graphql_api.settings import ApiSettings
+from graphql_api.sharing import Happening, Renderings
 from graphql_api.subscriptions import Subscription
 from graphql_api.types.refusals import HANDLERS
 from graphql_api.types.scalars import SCALARS
@@ -37,6 +40,7 @@ class DuetimeSchema(Schema):
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         self.documents = Documents(self._schema, limits)
+        self.renderings = Renderings()
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Logs nothing."""
@@ -87,6 +91,10 @@ class DuetimeSchema(Schema):
         """Executes any operation and yields its results: one, or a subscription's."""
         if refused := self.refusal(query, variable_values, operation_name):
             return only(refused)
+        if query and self.operation_type(query, operation_name) is OperationType.SUBSCRIPTION:
+            document = self.documents.read(query)
+            if not document.errors:
+                return self._watch(document, variable_values or {}, context_value, operation_name)
         return await super().stream(
             query,
             variable_values,
@@ -96,6 +104,43 @@ class DuetimeSchema(Schema):
             operation_extensions,
             allowed_operation_types,
         )
+
+    def operation_type(self, query: str, operation_name: str | None) -> OperationType | None:
+        """A query, a mutation or a subscription; nothing for what cannot be read."""
+        try:
+            operation = self.documents.read(query).operations.get(operation_name)
+        except GraphQLError:
+            return None
+        return OperationType(operation.operation.value) if operation else None
+
+    async def _watch(
+        self, document: Document, variables: dict[str, Any], context: Any, operation_name: str | None
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """The results of a subscription, made once for all who would get the same."""
+        executor = self.execution_context_class.build(
+            self._schema,
+            document.ast,
+            context_value=context,
+            raw_variable_values=variables,
+            operation_name=operation_name,
+            operation_extensions=None,
+        )
+        if isinstance(executor, list):
+            yield PreExecutionError(data=None, errors=executor)
+            return
+        source = create_source_event_stream(executor)
+        if isinstance(source, Awaitable):
+            source = await source
+        if isinstance(source, GraphQLExecutionResult):
+            yield PreExecutionError(data=None, errors=masked(source.errors or ()))
+            return
+        telling = document.telling(variables, operation_name)
+        async with aclosing(cast("AsyncGenerator[list[Happening], None]", source)) as told:
+            async for happenings in told:
+                for happening in happenings:
+                    self.renderings.begin(telling, executor, happening)
+                for happening in happenings:
+                    yield await self.renderings.result(telling, executor, happening)
 
 
 class Discreet(StrawberryGraphQLCoreExecutionContext):

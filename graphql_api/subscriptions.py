@@ -1,19 +1,30 @@
-"""What can be watched."""
+"""What can be watched.
+
+To Strawberry a subscription yields what its field shows. Here it yields happenings, in batches, and the schema has that
+made of them by `sharing`, once for all.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
 
 from graphql_api import cursors, ids
-from graphql_api.context import Information
+from graphql_api.context import Context, Information
 from graphql_api.errors import invalid_cursor
-from graphql_api.tail import Gap, Tail, UnknownPosition
+from graphql_api.sharing import Happening
+from graphql_api.tail import Event, Gap, Tail, UnknownPosition
+from graphql_api.task_changes import Change, TaskChanges
 from graphql_api.types.run_event import RunEvent, RunEventMessage, RunEventsGap
 from graphql_api.types.scalars import given_or_none
+from graphql_api.types.task import DeletedTask, Task
+
+TaskChange = Annotated[
+    Task | DeletedTask, strawberry.union("TaskChange", description="A task as it is now, or that it was deleted.")
+]
 
 
 @strawberry.type(description="What can be watched.")
@@ -42,15 +53,57 @@ class Subscription:
             position, gap = await tail.position_after(seen)
         except UnknownPosition:
             raise invalid_cursor("it is newer than every event") from None
-        return messages(tail, position, gap, task)
+        return cast("AsyncGenerator[RunEventMessage, None]", run_happenings(tail, position, gap, task))
+
+    @strawberry.subscription(
+        description="A task whenever it was changed or its next instant moved, or that it was deleted. Not resumable: "
+        "read again after a reconnection. Changes that follow each other closely are told once; while Redis is away "
+        "only what comes of firing is told."
+    )
+    async def task_changed(
+        self,
+        info: Information,
+        task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this task only.")] = UNSET,
+    ) -> AsyncGenerator[TaskChange, None]:
+        """From the moment of the subscription on."""
+        task = ids.parse(wanted) if (wanted := given_or_none(task_id)) is not None else None
+        changes = info.context.services.tail.changes
+        return cast("AsyncGenerator[TaskChange, None]", task_happenings(changes, task))
 
 
-async def messages(
+async def run_happenings(
     tail: Tail, position: int, gap: Gap | None, task_id: UUID | None
-) -> AsyncGenerator[RunEvent | RunEventsGap, None]:
+) -> AsyncGenerator[list[Happening], None]:
     """The gap, if there is one, and then every event."""
     if gap is not None:
-        yield RunEventsGap.of(gap)
+        yield [gap_happening(gap)]
     async with aclosing(tail.follow(position, task_id=task_id)) as following:
-        async for event in following:
-            yield RunEventsGap.of(event) if isinstance(event, Gap) else RunEvent.of(event)
+        async for told in following:
+            yield [gap_happening(told)] if isinstance(told, Gap) else [event_happening(event) for event in told]
+
+
+async def task_happenings(changes: TaskChanges, task_id: UUID | None) -> AsyncGenerator[list[Happening], None]:
+    """Every task that has changed."""
+    async with aclosing(changes.follow(task_id)) as following:
+        async for changed in following:
+            yield [change_happening(change) for change in changed]
+
+
+def event_happening(event: Event) -> Happening:
+    """An event."""
+    return Happening(("event", event.seq), lambda _: RunEvent.of(event))
+
+
+def gap_happening(gap: Gap) -> Happening:
+    """A gap."""
+    return Happening(("gap", gap), lambda _: RunEventsGap.of(gap))
+
+
+def change_happening(change: Change) -> Happening:
+    """A task as it is when this is told, after the change."""
+
+    async def task(context: Context) -> Task | DeletedTask:
+        row = await context.tasks.load(change.task_id)
+        return Task.of(row) if row else DeletedTask(id=strawberry.ID(str(change.task_id)))
+
+    return Happening(("task", change), task)

@@ -10,7 +10,7 @@ the list no longer has what it needs next is told of a gap and goes on with the 
 import asyncio
 import logging
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,12 +23,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import in_one_trip
 from db.queries import events
+from db.states import RunEventType
+from graphql_api.task_changes import TaskChanges
 from jobs.queue import Queue, Unreachable
 
 logger = logging.getLogger(__name__)
 
 KEPT = 10_000
 CHUNK = 500
+BATCH = 100
+"""How many events a subscriber takes at once; those that it has taken and not sent yet are its own memory."""
 LOOK_EVERY = timedelta(seconds=1)
 LOOK_EVERY_WITHOUT_POKES = timedelta(milliseconds=250)
 
@@ -61,10 +65,12 @@ class Tail:
         self._hears_pokes = False
         self._reads = True
         self.closed = False
+        self.changes = TaskChanges()
 
     def close(self) -> None:
         """Ends every subscription."""
         self.closed = True
+        self.changes.close()
         self._wake_subscribers()
 
     async def newest(self) -> int:
@@ -88,39 +94,42 @@ class Tail:
             return newest, Gap(newest, "The events after this cursor are no longer kept; read the present state")
         return seq, None
 
-    async def follow(self, position: int, *, task_id: UUID | None = None) -> AsyncGenerator[Event | Gap, None]:
-        """Every event (of one task, if asked for) after `position`, in order, until the tail is closed."""
+    async def follow(
+        self, position: int, *, task_id: UUID | None = None
+    ) -> AsyncGenerator[Sequence[Event] | Gap, None]:
+        """Every event (of one task, if asked for) after `position`, in order, in batches, until the tail is closed."""
         while self._seq is None and not self.closed:
             await self._moved.wait()
-        async for event in self._replay(position, task_id):
-            if isinstance(event, int):
-                position = event
-            else:
-                yield event
+        while position < self._floor and not self.closed:
+            position, told = await self._replay(position, task_id)
+            if told:
+                yield told
         while not self.closed:
             if position < self._floor:
                 position = self._seq or self._floor
                 yield Gap(position, "This subscriber was too slow, and events were left out; read the present state")
                 continue
             start = bisect_right(self._events, position, key=seq_of)
-            for event in self._events[start : start + CHUNK]:
-                if task_id is None or event.task_id == task_id:
-                    yield event
-                position = event.seq
-            if self._seq is None or position >= self._seq:
+            batch = self._events[start : start + BATCH]
+            if not batch:
                 await self._moved.wait()
+                continue
+            position = batch[-1].seq
+            wanted = batch if task_id is None else [event for event in batch if event.task_id == task_id]
+            if wanted:
+                yield wanted
 
-    async def _replay(self, position: int, task_id: UUID | None) -> AsyncGenerator[Event | int, None]:
-        """The kept events after `position` that the list does not have, and after each chunk the position reached."""
-        while position < self._floor and not self.closed:
-            async with self._engine.connect() as connection:
-                newest = await events.newest(connection)
-                chunk = await events.after(connection, position, limit=CHUNK, task_id=task_id)
-            for event in chunk:
-                yield event
-            # Fewer than asked for: there is none left up to what was the newest when the chunk was read.
-            position = chunk[-1].seq if len(chunk) == CHUNK else max(newest, chunk[-1].seq if chunk else position)
-            yield position
+    async def _replay(self, position: int, task_id: UUID | None) -> tuple[int, Sequence[Event] | Gap]:
+        """The next kept events after `position` that the list does not have, and the position that they reach."""
+        async with self._engine.connect() as connection:
+            newest = await events.newest(connection)
+            batch = await events.after(connection, position, limit=BATCH, task_id=task_id)
+            # Read last: what was still kept now had not been removed when the batch was read.
+            oldest = await events.oldest_kept(connection)
+        if position < newest and (oldest is None or position + 1 < oldest):
+            return newest, Gap(newest, "Events were removed before they could be sent; read the present state")
+        # Fewer than asked for: there is none left up to what was the newest when the batch was read.
+        return batch[-1].seq if len(batch) == BATCH else max(newest, batch[-1].seq if batch else position), batch
 
     async def run(self, queue: Queue) -> None:
         """Reads new events until it is cancelled. Survives the absence of Redis and of Postgres."""
@@ -131,9 +140,10 @@ class Tail:
     async def _listen(self, queue: Queue) -> None:
         while True:
             try:
-                async for _ in queue.pokes():
+                async for changed in queue.pokes():
                     self._hears_pokes = True
                     self._poked.set()
+                    self.changes.note(changed)
             except Unreachable as error:
                 if self._hears_pokes:
                     logger.warning("Events are polled while Redis is away. action=tail_polls error=%s", error)
@@ -166,6 +176,7 @@ class Tail:
             while chunk := await events.after(connection, self._seq, limit=CHUNK):
                 self._events += chunk
                 self._seq = chunk[-1].seq
+                self.changes.note(event.task_id for event in chunk if moves_task(event))
                 if len(self._events) > self._kept:
                     self._floor = self._events[-self._kept - 1].seq
                     del self._events[: -self._kept]
@@ -176,6 +187,13 @@ class Tail:
     def _wake_subscribers(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+
+def moves_task(event: Event) -> bool:
+    """Whether the event comes with a change of its task: its next instant, its last run, or its status at the end."""
+    return event.type not in {RunEventType.ATTEMPT_FAILED, RunEventType.ATTEMPT_LOST} and not (
+        event.type == RunEventType.STARTED and event.attempt > 1
+    )
 
 
 def seq_of(event: Event) -> int:

@@ -1,0 +1,67 @@
+"""One websocket that speaks graphql-transport-ws (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)."""
+
+from typing import Any
+
+from graphql import GraphQLError
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
+
+from graphql_api import persisted
+from graphql_api.context import Context
+from graphql_api.schema import DuetimeSchema
+
+
+class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
+    """One websocket. A message of a wrong shape closes it with 4400, as the protocol wants, whatever is wrong."""
+
+    schema: DuetimeSchema
+
+    async def handle_message(self, message: Message) -> None:
+        """Looks at the shape first."""
+        if problem := shape_problem(message):
+            await self.handle_invalid_message(problem)
+        else:
+            await super().handle_message(message)
+
+    async def handle_subscribe(self, message: SubscribeMessage) -> None:
+        """Finds the document that a hash stands for first."""
+        payload: dict[str, Any] = {**message["payload"]}
+        if self.connection_acknowledged:
+            try:
+                payload["query"] = await persisted.text_of(
+                    payload.get("query"),
+                    payload.get("extensions"),
+                    queue=self.context.services.queue,
+                    documents=self.schema.documents,
+                )
+            except GraphQLError as error:
+                await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+                return
+        await super().handle_subscribe({**message, "payload": payload})  # type: ignore[typeddict-item]
+
+
+def shape_problem(message: Any) -> str | None:
+    """What is wrong with a message's shape, in terms of the graphql-transport-ws protocol."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "A message is an object with a type"
+    if message["type"] in {"subscribe", "complete"} and not isinstance(message.get("id"), str):
+        return "The message needs an id, a string"
+    if message["type"] == "subscribe":
+        return payload_problem(message.get("payload"))
+    return None
+
+
+def payload_problem(payload: Any) -> str | None:
+    """What is wrong with the payload of a subscribe message."""
+    if not isinstance(payload, dict):
+        return "The payload of a subscribe message is an object with a query, a string"
+    if not isinstance(payload.get("extensions"), dict | None):
+        return "The extensions of a subscribe message are an object"
+    has_hash = persisted.MEMBER in (payload.get("extensions") or {})
+    if not isinstance(payload.get("query"), str | None if has_hash else str):
+        return "The payload of a subscribe message is an object with a query, a string"
+    if not isinstance(payload.get("variables"), dict | None):
+        return "The variables of a subscribe message are an object"
+    if not isinstance(payload.get("operationName"), str | None):
+        return "The operationName of a subscribe message is a string"
+    return None

@@ -1,0 +1,93 @@
+"""Results as server-sent events, by graphql-sse's "distinct connections mode": one operation, one response.
+
+    event: next            for each result, with it as data
+    event: complete        at the end
+
+Whatever is wrong with the operation itself is a result, too, since browsers do not show the body of a response that is
+no stream. (https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md)
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+MEDIA_TYPE = "text/event-stream"
+KEEP_ALIVE = timedelta(seconds=12)
+"""How long a stream may be silent; proxies end connections that are silent for longer."""
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    # Has nginx pass each event on at once.
+    (b"x-accel-buffering", b"no"),
+]
+COMPLETE = b"event: complete\ndata:\n\n"
+COMMENT = b":\n\n"
+
+
+def is_wanted(request: Request) -> bool:
+    """Whether the client takes a stream of events."""
+    ranges = request.headers.get("accept", "").split(",")
+    return any(part.split(";")[0].strip().lower() == MEDIA_TYPE for part in ranges)
+
+
+class EventStream:
+    """The response. It ends with the operation, or as soon as the client has gone."""
+
+    def __init__(
+        self,
+        results: AsyncGenerator[Any, None],
+        *,
+        encode: Callable[[Any], str],
+        keep_alive: timedelta = KEEP_ALIVE,
+    ) -> None:
+        self._results = results
+        self._encode = encode
+        self._keep_alive = keep_alive
+        self._sent_at = 0.0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Streams."""
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        # Says at once that the stream stands.
+        await self._send(send, COMMENT)
+        telling = asyncio.create_task(self._tell(send))
+        others = {asyncio.create_task(self._stay_alive(send)), asyncio.create_task(until_gone(receive))}
+        try:
+            await asyncio.wait({telling, *others}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in {telling, *others}:
+                task.cancel()
+            await asyncio.wait({telling, *others})
+        if not telling.cancelled():
+            telling.result()
+            await send({"type": "http.response.body", "body": COMPLETE})
+
+    async def _tell(self, send: Send) -> None:
+        async with aclosing(self._results) as results:
+            async for result in results:
+                await self._send(send, f"event: next\ndata: {self._encode(result)}\n\n".encode())
+
+    async def _stay_alive(self, send: Send) -> None:
+        clock = asyncio.get_running_loop().time
+        while True:
+            silent_until = self._sent_at + self._keep_alive.total_seconds()
+            if silent_until <= clock():
+                await self._send(send, COMMENT)
+            else:
+                await asyncio.sleep(silent_until - clock())
+
+    async def _send(self, send: Send, body: bytes) -> None:
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        self._sent_at = asyncio.get_running_loop().time()
+
+
+async def until_gone(receive: Receive) -> None:
+    """Returns when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

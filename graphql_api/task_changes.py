@@ -1,0 +1,84 @@
+"""Which tasks have changed, for all subscribers of this process.
+
+A subscriber has a position and no queue, as in the tail. A task is listed once, with the number of its newest change:
+if it changes faster than a subscriber reads, the subscriber is told once, of the task as it then is.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+KEPT = 10_000
+GATHER_FOR = timedelta(milliseconds=100)
+"""Changes are told together, so that tasks which fire all the time are read ten times a second at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A task that was changed; a later change has a higher number."""
+
+    task_id: UUID
+    number: int
+
+
+class TaskChanges:
+    """The tasks that changed last."""
+
+    def __init__(self) -> None:
+        self._numbers: OrderedDict[UUID, int] = OrderedDict()
+        self._newest = 0
+        self._told = 0
+        self._moved = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Ends every subscription."""
+        self._closed = True
+        self._tell()
+
+    def note(self, task_ids: Iterable[UUID]) -> None:
+        """These tasks have changed."""
+        for task_id in task_ids:
+            self._newest += 1
+            self._numbers[task_id] = self._newest
+            self._numbers.move_to_end(task_id)
+            if len(self._numbers) > KEPT:
+                self._numbers.popitem(last=False)
+        if self._newest > self._told and self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(GATHER_FOR.total_seconds(), self._tell)
+
+    def _tell(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._told = self._newest
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()
+
+    async def follow(self, task_id: UUID | None = None) -> AsyncGenerator[list[Change], None]:
+        """The changes from now on (of one task, if asked for), oldest first."""
+        position = self._newest
+        while not self._closed:
+            if position < self._told:
+                changes = self._after(position, task_id)
+                position = self._told
+                if changes:
+                    yield changes
+            else:
+                await self._moved.wait()
+
+    def _after(self, position: int, task_id: UUID | None) -> list[Change]:
+        if task_id is not None:
+            number = self._numbers.get(task_id, 0)
+            return [Change(task_id, number)] if number > position else []
+        found = []
+        for changed, number in reversed(self._numbers.items()):
+            if number <= position:
+                break
+            found.append(Change(changed, number))
+        return found[::-1]
