@@ -26,6 +26,8 @@ Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 LOOKS_UP_WITHIN = timedelta(seconds=2)
 """How long saving a task waits for a name's addresses."""
 LOOKUPS_AT_ONCE = 32
+RECEIVED_BYTES = 32 * 1024
+"""How much the kernel keeps of an answer until it is read, and so how much is parsed in one turn of the loop."""
 ENDS_IN_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
 """No name ends so (WHATWG URL, 3.5)."""
 
@@ -99,7 +101,9 @@ def checked_socket(policy: TargetPolicy, address_info: tuple[Any, ...]) -> socke
     host = URL(calling.get()).raw_host or ""
     if not policy.permits(address, host=host, port=port):
         raise TargetRefused(host, port)
-    return socket.socket(family, kind, proto)
+    made = socket.socket(family, kind, proto)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVED_BYTES)
+    return made
 
 
 class Targets:

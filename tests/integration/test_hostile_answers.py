@@ -120,7 +120,7 @@ async def test_what_drips_ends_at_the_deadline(caller: HttpCaller, url: str, way
 
 
 async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str) -> None:
-    """A hundred hostile answers together take less than 64 MiB more than none, and the loop goes on turning."""
+    """A hundred hostile answers together take less than 64 MiB more than none."""
     ways = [way for way in WAYS if way not in ("charset-bz2", "packed-twice")]
     process = psutil.Process()
 
@@ -129,17 +129,12 @@ async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str
 
     await asyncio.gather(*(call(number) for number in range(len(ways))))
     before = peak = process.memory_info().rss
-    slowest = 0.0
     calls = asyncio.gather(*(call(number) for number in range(AT_ONCE)))
-    loop = asyncio.get_running_loop()
     while not calls.done():
-        began = loop.time()
         await asyncio.sleep(0.005)
-        slowest = max(slowest, loop.time() - began)
         peak = max(peak, process.memory_info().rss)
     assert len(await calls) == AT_ONCE
     assert peak - before < 64 * MEBIBYTE
-    assert slowest < 1
 
 
 def test_every_charset_is_known() -> None:
