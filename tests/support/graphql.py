@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
+from duetime.api import listen
 from graphql_api.app import create_app
 from graphql_api.context import Services
 from graphql_api.settings import ApiSettings
@@ -150,7 +150,7 @@ class Api:
 @asynccontextmanager
 async def serving(database: DatabaseSettings, jobs: JobsSettings, *, lookup: Lookup = no_names) -> AsyncIterator[Api]:
     """The API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen(ApiSettings.model_construct(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = create_app(database, jobs, ApiSettings(), lookup=lookup)
         server = Server(
