@@ -1,0 +1,140 @@
+"""Documents that are sent once and named by their hash from then on."""
+
+import asyncio
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from db.settings import DatabaseSettings
+from jobs.settings import JobsSettings
+from tests.support.engine import UNREACHABLE_REDIS
+from tests.support.graphql import Api, serving
+from tests.support.sse import events
+
+QUERY = "{ __typename }"
+DATA = {"data": {"__typename": "Query"}}
+NOT_FOUND = {
+    "errors": [{"message": "PersistedQueryNotFound", "extensions": {"code": "PERSISTED_QUERY_NOT_FOUND"}}],
+}
+
+
+def digest(query: str) -> str:
+    """The document's hash."""
+    return hashlib.sha256(query.encode()).hexdigest()
+
+
+def named(document: str, **others: Any) -> dict[str, Any]:
+    """A request that names the document, by its hash alone unless `others` has it."""
+    return {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest(document)}}, **others}
+
+
+async def test_document_is_found_by_its_hash(api: Api, redis_url: str) -> None:
+    """First it is unknown, then it is sent with its hash, and then the hash is enough, by POST and by GET."""
+    response = {"accept": "application/graphql-response+json"}
+    unknown = await api.http.post("/graphql", json=named(QUERY), headers=response)
+    assert (unknown.status_code, unknown.json()) == (400, NOT_FOUND)
+    assert (await api.http.post("/graphql", json=named(QUERY))).status_code == 200
+    assert (await api.http.post("/graphql", json=named(QUERY, query=QUERY))).json() == DATA
+    assert (await api.http.post("/graphql", json=named(QUERY))).json() == DATA
+    params = {"extensions": json.dumps(named(QUERY)["extensions"])}
+    assert (await api.http.get("/graphql", params=params)).json() == DATA
+    key = f"duetime:apq:{digest(QUERY)}"
+    with Redis.from_url(redis_url) as redis:
+        assert redis.keys("duetime:apq:*") == [key.encode()]
+        # Each use puts the end off.
+        redis.expire(key, 100)
+        await api.http.post("/graphql", json=named(QUERY))
+        assert 86_300 < redis.ttl(key) <= 86_400
+        # What others have written there is not believed.
+        redis.set(key, "{ tasks { totalCount } }")
+    assert (await api.http.post("/graphql", json=named(QUERY))).json() == NOT_FOUND
+
+
+async def test_variables_and_names_come_with_each_use(api: Api) -> None:
+    """Only the document is kept."""
+    query = "query A ($n: Int) { tasks(first: $n) { totalCount } } query B { __typename }"
+    await api.http.post("/graphql", json=named(query, query=query, operationName="B"))
+    asked = await api.http.post("/graphql", json=named(query, operationName="A", variables={"n": 0}))
+    assert asked.json()["errors"][0]["extensions"]["code"] == "INVALID_PAGE"
+
+
+async def test_streams_and_websockets_find_it_too(api: Api) -> None:
+    """One store for all transports."""
+    async with api.socket() as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": named(QUERY)})
+        assert await socket.receive() == {"id": "1", "type": "error", "payload": NOT_FOUND["errors"]}
+        await socket.send({"id": "1", "type": "subscribe", "payload": named(QUERY, query=QUERY)})
+        assert await socket.receive() == {"id": "1", "type": "next", "payload": DATA}
+        assert await socket.receive() == {"id": "1", "type": "complete"}
+        await socket.send({"id": "1", "type": "subscribe", "payload": named(QUERY)})
+        assert await socket.receive() == {"id": "1", "type": "next", "payload": DATA}
+    async with events(api, None, **named(QUERY)) as reader:
+        assert await reader.payload() == DATA
+    async with events(api, None, **named("{ a: __typename }")) as reader:
+        assert await reader.payload() == {"data": None, **NOT_FOUND}
+
+
+@pytest.mark.parametrize(
+    ("persisted", "reason"),
+    [
+        ("x", "has to be an object"),
+        ({}, "version"),
+        ({"version": 2, "sha256Hash": digest(QUERY)}, "version"),
+        ({"version": True, "sha256Hash": digest(QUERY)}, "version"),
+        ({"version": 1}, "64 hexadecimal digits"),
+        ({"version": 1, "sha256Hash": digest(QUERY).upper()}, "64 hexadecimal digits"),
+        ({"version": 1, "sha256Hash": "*"}, "64 hexadecimal digits"),
+        ({"version": 1, "sha256Hash": digest("{ a }")}, f"is not that of the query, which is {digest(QUERY)}"),
+    ],
+)
+async def test_wrong_hashes_are_refused(api: Api, redis_url: str, persisted: Any, reason: str) -> None:
+    """Nothing is executed and nothing is kept."""
+    request = {"query": QUERY, "extensions": {"persistedQuery": persisted}}
+    answer = await api.http.post("/graphql", json=request, headers={"accept": "application/graphql-response+json"})
+    assert answer.status_code == 400
+    assert reason in answer.json()["errors"][0]["message"]
+    with Redis.from_url(redis_url) as redis:
+        assert redis.keys("*apq*") == []
+
+
+async def test_only_what_can_be_executed_is_kept(api: Api, redis_url: str) -> None:
+    """Nobody fills Redis with what is no document, or too much of one."""
+    for query in ("{", "{ nope }", "{" + " a" * 10_001 + " }"):
+        assert "errors" in (await api.http.post("/graphql", json=named(query, query=query))).json()
+    with Redis.from_url(redis_url) as redis:
+        assert redis.keys("*apq*") == []
+
+
+async def test_request_needs_a_document_or_a_hash(api: Api) -> None:
+    """Other extensions are no documents."""
+    assert (await api.http.post("/graphql", json={"extensions": {"other": 1}})).status_code == 400
+    async with api.socket() as socket:
+        await socket.send({"id": "1", "type": "subscribe", "payload": {"extensions": {"other": 1}}})
+        assert await socket.close_code() == 4400
+
+
+async def test_without_redis_documents_have_to_be_sent(database: DatabaseSettings) -> None:
+    """They are executed; a hash alone is not found."""
+    async with serving(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)) as api:
+        assert (await api.http.post("/graphql", json=named(QUERY, query=QUERY))).json() == DATA
+        assert (await api.http.post("/graphql", json=named(QUERY))).json() == NOT_FOUND
+
+
+async def test_hanging_redis_holds_nothing_up(database: DatabaseSettings) -> None:
+    """One that takes connections and never answers is waited for briefly."""
+
+    async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, serving(database, JobsSettings.model_construct(redis_url=f"redis://127.0.0.1:{port}/0")) as api:
+        async with asyncio.timeout(2):
+            assert (await api.http.post("/graphql", json=named(QUERY, query=QUERY))).json() == DATA
+            assert (await api.http.post("/graphql", json=named(QUERY))).json() == NOT_FOUND
