@@ -8,6 +8,7 @@ from uuid import uuid4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -53,7 +54,9 @@ def create_app(
         queue = Queue.open(redis_url)
         try:
             async with tail.following(engine, queue) as follower:
-                app.state.services = Services(engine=engine, queue=queue, tail=follower, targets=targets)
+                app.state.services = Services(
+                    engine=engine, queue=queue, tail=follower, targets=targets, secrets=jobs.secrets
+                )
                 yield
         finally:
             await schema.renderings.close()
@@ -66,7 +69,7 @@ def create_app(
             Route("/", greet, methods=["GET"]),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
-            Mount("/assets", Assets()),
+            Mount("/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
             *AT_BOTH,
             *openapi.ROUTES,
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),

@@ -33,6 +33,7 @@ async def test_browser_gets_a_page_of_our_own(api: Api) -> None:
         asset = await api.http.get(name)
         assert asset.status_code == 200
         assert asset.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert asset.headers.get("content-encoding") == "gzip" or len(asset.content) < 1_000
 
 
 def test_nothing_built_names_another_host() -> None:
