@@ -70,8 +70,9 @@ class Mutation:
     ) -> CreateTaskResult:
         """Refuses with every problem at once."""
         async with info.context.transaction() as work:
-            key = given_or_none(input.idempotency_key)
-            row = await creation.create_task(work, input.draft(), now=utc_now(), key=key)
+            draft, key = input.draft(), given_or_none(input.idempotency_key)
+            problems = await info.context.services.targets.problems(draft.action.url)
+            row = await creation.create_task(work, draft, now=utc_now(), key=key, target_problems=problems)
         return Task.of(row)
 
     @strawberry.mutation(
@@ -87,8 +88,13 @@ class Mutation:
     ) -> list[CreateTaskResult]:
         """Many times as fast as one by one."""
         check_number(inputs, "inputs")
-        wanted = [Wanted(each.draft(), given_or_none(each.idempotency_key)) for each in inputs]
+        drafts = [each.draft() for each in inputs]
         async with info.context.transaction() as work:
+            found = await info.context.services.targets.problems_of([draft.action.url for draft in drafts])
+            wanted = [
+                Wanted(draft, given_or_none(each.idempotency_key), problems)
+                for draft, each, problems in zip(drafts, inputs, found, strict=True)
+            ]
             outcomes = await creation.create_tasks(work, wanted, now=utc_now())
         return [creation_result(outcome) for outcome in outcomes]
 
@@ -105,8 +111,11 @@ class Mutation:
         """Refuses with every problem at once."""
         task_id = ids.parse(id)
         async with info.context.transaction() as work:
-            expected = given_or_none(input.expected_version)
-            row = await tasks.update_task(work, task_id, input.changes(), now=utc_now(), expected_version=expected)
+            wanted, expected = input.changes(), given_or_none(input.expected_version)
+            problems = await info.context.services.targets.problems(wanted.action.get("url"))
+            row = await tasks.update_task(
+                work, task_id, wanted, now=utc_now(), expected_version=expected, target_problems=problems
+            )
         return Task.of(row)
 
     @strawberry.mutation(

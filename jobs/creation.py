@@ -10,7 +10,7 @@ from db.statements import idempotency
 from db.statements.idempotency import Use
 from jobs import audit, json_value, trigger
 from jobs.idempotency import Key, fingerprint
-from jobs.refusals import Conflict, ConflictReason, InvalidInput
+from jobs.refusals import Conflict, ConflictReason, InvalidInput, Problem
 from jobs.task_draft import TaskDraft, columns_of
 from jobs.transaction import Transaction
 
@@ -18,10 +18,14 @@ SCOPE = "createTask"
 
 
 class Wanted(NamedTuple):
-    """A task as it was asked for, perhaps under a key."""
+    """A task as it was asked for, perhaps under a key.
+
+    `target_problems` is what `Targets` says of its URL, which has to look names up and so is asked before.
+    """
 
     draft: TaskDraft
     key: str | None = None
+    target_problems: Sequence[Problem] = ()
 
 
 Outcome = Task | InvalidInput | Conflict
@@ -35,12 +39,19 @@ class Made(NamedTuple):
     fingerprint: str
 
 
-async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key: str | None = None) -> Task:
+async def create_task(
+    work: Transaction,
+    draft: TaskDraft,
+    *,
+    now: datetime,
+    key: str | None = None,
+    target_problems: Sequence[Problem] = (),
+) -> Task:
     """Makes a task that is due from its trigger's first instant after `now` on.
 
     With a key that has made a task already, that task, whatever has become of it. Raises `InvalidInput` and `Conflict`.
     """
-    [outcome] = await create_tasks(work, [Wanted(draft, key)], now=now)
+    [outcome] = await create_tasks(work, [Wanted(draft, key, target_problems)], now=now)
     if isinstance(outcome, Task):
         return outcome
     raise outcome
@@ -58,12 +69,12 @@ async def create_tasks(work: Transaction, wanted: Sequence[Wanted], *, now: date
         outcomes: list[Outcome] = []
         new: list[Task] = []
         uses: list[Use] = []
-        for (draft, _), key in zip(wanted, keys, strict=True):
+        for each, key in zip(wanted, keys, strict=True):
             if key and key.digest in made:
                 outcomes.append(made_before(made[key.digest], key))
                 continue
             try:
-                task = new_task(draft, now=now)
+                task = new_task(each, now=now)
             except InvalidInput as refusal:
                 outcomes.append(refusal)
                 continue
@@ -82,10 +93,9 @@ async def create_tasks(work: Transaction, wanted: Sequence[Wanted], *, now: date
 
 def creation_key(wanted: Wanted) -> Key | None:
     """The key of a creation; none for an input that no task can have been made from."""
-    draft, key = wanted
-    if key is None or next(json_value.faults(draft.action.payload), None):
+    if wanted.key is None or next(json_value.faults(wanted.draft.action.payload), None):
         return None
-    return Key.of(key, scope=SCOPE, fingerprint=fingerprint(draft))
+    return Key.of(wanted.key, scope=SCOPE, fingerprint=fingerprint(wanted.draft))
 
 
 async def tasks_made(work: Transaction, keys: Sequence[Key]) -> dict[str, Made]:
@@ -105,9 +115,10 @@ def made_before(made: Made, key: Key) -> Task | Conflict:
     return Conflict(message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED, task=made.task)
 
 
-def new_task(draft: TaskDraft, *, now: datetime) -> Task:
+def new_task(wanted: Wanted, *, now: datetime) -> Task:
     """The row of a new task. Raises `InvalidInput`."""
-    task = Task(**columns_of(draft, now=now), settled_until=now, created_at=now, updated_at=now)
+    columns = columns_of(wanted.draft, now=now, target_problems=wanted.target_problems)
+    task = Task(**columns, settled_until=now, created_at=now, updated_at=now)
     task.due_at = trigger.due_at(task)
     return task
 

@@ -119,13 +119,19 @@ class Targets:
         A name without addresses is accepted, since it may have some when the task is due. Waits for at most
         `LOOKS_UP_WITHIN`, so nothing should be locked meanwhile.
         """
-        try:
-            read = URL(url or "")
-            host, port = read.raw_host, read.port
-        except ValueError:
-            return []
-        if not host or not port:
-            return []
+        [found] = await self.problems_of([url])
+        return found
+
+    async def problems_of(self, urls: Sequence[str | None]) -> list[list[Problem]]:
+        """The same for many URLs, in their order; each place is looked up once."""
+        places = [place_of(url) for url in urls]
+        distinct = list({place for place in places if place})
+        found = dict(zip(distinct, await asyncio.gather(*map(self._problem_of, distinct)), strict=True))
+        messages = [found[place] if place else None for place in places]
+        return [[Problem(("action", "url"), message)] if message else [] for message in messages]
+
+    async def _problem_of(self, place: tuple[str, int]) -> str | None:
+        host, port = place
         try:
             async with asyncio.timeout(LOOKS_UP_WITHIN.total_seconds()):
                 addresses = await addresses_of(host, port, self._lookup)
@@ -134,13 +140,21 @@ class Targets:
         is_number = ":" not in host and ENDS_IN_NUMBER.search(host)
         if not all(self._policy.permits(address, host=host, port=port) for address in addresses):
             example = netloc(addresses[0] if is_number else host, port)
-            message = (
+            return (
                 "leads to an address that calls may not go to; public addresses can be called, and what the setting "
                 f"DUETIME_TARGETS_ALLOWED of this service names, such as {example}"
             )
-        elif is_number and host not in addresses:
+        if is_number and host not in addresses:
             meant = f"is {addresses[0]} in another spelling; write that" if addresses else "is no IPv4 address"
-            message = f"names the host {host}, which {meant}"
-        else:
-            return []
-        return [Problem(("action", "url"), message)]
+            return f"names the host {host}, which {meant}"
+        return None
+
+
+def place_of(url: str | None) -> tuple[str, int] | None:
+    """Where a call of the URL would go, if it can be read."""
+    try:
+        read = URL(url or "")
+        host, port = read.raw_host, read.port
+    except ValueError:
+        return None
+    return (host, port) if host and port else None

@@ -36,18 +36,19 @@ async def update_task(
     now: datetime,
     expected_version: int | None = None,
     revives: bool = True,
+    target_problems: Sequence[Problem] = (),
 ) -> Task:
     """Changes what is asked for; nothing else, and nothing at all when all of that is so already.
 
     A new trigger starts after `now`; what was due under the old one and could not be claimed is recorded as missed. It
-    leaves the status alone, but for a completed task, which it schedules again if it `revives`. Raises `NotFound`,
-    `Conflict` and `InvalidInput`.
+    leaves the status alone, but for a completed task, which it schedules again if it `revives`. `target_problems`,
+    what `Targets` says of the URL, counts when that is a new one. Raises `NotFound`, `Conflict` and `InvalidInput`.
     """
     task = await locked(work, task_id)
     if expected_version is not None and expected_version != task.version:
         message = f"The task has version {task.version}, not {expected_version}: it was changed meanwhile"
         raise refused(work, task, message, reason=ConflictReason.STALE_VERSION)
-    columns = columns_changed(task, wanted, now=now)
+    columns = columns_changed(task, wanted, now=now, target_problems=target_problems)
     first = columns.pop("next_run", None)
     columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
     completed = task.status == TaskStatus.COMPLETED

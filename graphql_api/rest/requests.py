@@ -12,6 +12,7 @@ from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
 from graphql_api.rest import durations
+from jobs import json_value
 from jobs.action import MAX_REDIRECTS, ActionDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.schedule import Cron, Interval
@@ -123,6 +124,15 @@ def task_changes(body: Any, *, of: Task) -> TaskChanges:
         retry={} if retry is None else asdict(retry_draft(retry)),
         **policies(members),
     )
+
+
+def url_of(body: bytes) -> str | None:
+    """The URL that a body asks for, if it is in its place; whatever else is wrong with the body is found later."""
+    try:
+        url = json_value.parse(body)["action"]["url"]
+    except (json_value.NotJson, LookupError, TypeError):
+        return None
+    return url if isinstance(url, str) else None
 
 
 def members_of(body: Any) -> Members:

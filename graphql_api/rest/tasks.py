@@ -27,7 +27,8 @@ async def create(request: Request) -> Response:
     now = utc_now()
     try:
         async with transaction(services.engine, services.queue) as work:
-            task = await creation.create_task(work, draft, now=now)
+            problems = await services.targets.problems(draft.action.url)
+            task = await creation.create_task(work, draft, now=now, target_problems=problems)
     except InvalidInput as error:
         reason = requests.refused(error, trigger=draft.trigger, headers=draft.action.headers, now=now)
         raise BadRequest(reason) from error
@@ -63,10 +64,12 @@ async def update(request: Request) -> Response:
     body = await body_of(request)
     now = utc_now()
     async with transaction(services.engine, services.queue) as work:
+        # Names are looked up before the task is locked.
+        problems = await services.targets.problems(requests.url_of(body))
         task = await use_cases.locked(work, task_id)
         wanted = requests.task_changes(parsed(body), of=task)
         try:
-            task = await use_cases.update_task(work, task_id, wanted, now=now, revives=False)
+            task = await use_cases.update_task(work, task_id, wanted, now=now, revives=False, target_problems=problems)
         except InvalidInput as error:
             headers = wanted.action.get("headers", ())
             raise BadRequest(requests.refused(error, trigger=wanted.trigger, headers=headers, now=now)) from error
