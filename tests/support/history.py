@@ -12,6 +12,7 @@ from db.states import UNFINISHED, RunState
 from jobs.run_ids import scheduled_run_id
 
 HOUR = timedelta(hours=1)
+BEGINNING = utc_now().replace(microsecond=0)
 
 
 def run_of(task: Task, *, scheduled_for: datetime, state: RunState = RunState.SUCCEEDED, **columns: Any) -> Run:
@@ -36,8 +37,8 @@ def run_of(task: Task, *, scheduled_for: datetime, state: RunState = RunState.SU
 
 
 def ago(hours: float) -> datetime:
-    """So many hours before now, to the second."""
-    return (utc_now() - hours * HOUR).replace(microsecond=0)
+    """So many hours before the tests began, to the second; the same instant whenever it is asked for."""
+    return BEGINNING - hours * HOUR
 
 
 APPEND = recording("""
