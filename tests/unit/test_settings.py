@@ -64,6 +64,16 @@ def given(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> No
         (JobsSettings, {"DUETIME_SLOTS": "1001"}, "DUETIME_SLOTS=1001: must be a whole number from 2 to 1000"),
         (JobsSettings, {"DUETIME_SLOTS": "2.5"}, "DUETIME_SLOTS=2.5: must be a whole number from 2 to 1000"),
         (JobsSettings, {"DUETIME_GRACE_SECONDS": "soon"}, "DUETIME_GRACE_SECONDS=soon: must be a number of seconds"),
+        (
+            JobsSettings,
+            {"DUETIME_TARGETS_ALLOWED": "::1,10.0.0.1/8"},
+            "DUETIME_TARGETS_ALLOWED=::1,10.0.0.1/8: '10.0.0.1/8' is",
+        ),
+        (
+            JobsSettings,
+            {"DUETIME_TARGETS_DENIED": "a b"},
+            "DUETIME_TARGETS_DENIED=a b: 'a b' is neither a network nor a",
+        ),
         (JobsSettings, {"DUETIME_GRACE_SECONDS": "nan"}, "DUETIME_GRACE_SECONDS=nan: must be a number of seconds"),
         (DuetimeSettings, {"DUETIME_POSTGRES_BIN": "/dev"}, "DUETIME_POSTGRES_BIN=/dev: must be a folder that holds"),
         (DuetimeSettings, {"DUETIME_VALKEY_BIN": "/dev"}, "DUETIME_VALKEY_BIN=/dev: must be the file of the program"),

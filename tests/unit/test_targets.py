@@ -1,0 +1,125 @@
+"""Which addresses may be called, and how the lists of settings are read."""
+
+import pytest
+
+from jobs.targets import TargetPolicy, parse_rules
+
+PUBLIC = [
+    *("1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "223.255.255.255"),
+    *("2606:4700::1111", "2a00:1450::200e", "2003::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"),
+]
+NOT_PUBLIC = [
+    *("0.0.0.0", "0.1.2.3", "10.0.0.1", "100.64.0.1", "100.100.100.200", "127.0.0.1", "127.255.255.255"),
+    *("168.63.129.16", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.1", "192.0.0.192", "192.0.2.1"),
+    *("192.88.99.1", "192.168.1.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1"),
+    *("224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255"),
+    *("::", "::1", "::127.0.0.1", "::8.8.8.8", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:127.0.0.1"),
+    *("64:ff9b::127.0.0.1", "64:ff9b::169.254.169.254", "64:ff9b:1::1", "100::1", "2001::1", "2001:0:7f00:1::"),
+    *("2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::1", "3fff::1"),
+    *("4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fd20:ce::254", "fe80::1", "fe80::1%1", "fec0::1", "ff02::1"),
+    *("2606:4700::5efe:127.0.0.1", "2606:4700::200:5efe:10.0.0.1"),
+]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses_may_be_called(address: str) -> None:
+    """Whatever anyone on the internet could call, wrapped in IPv6 or not."""
+    assert TargetPolicy().permits(address, host="name", port=443)
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+def test_other_addresses_may_not(address: str) -> None:
+    """Neither a network's inside nor what stands for it in IPv6."""
+    assert not TargetPolicy().permits(address, host="name", port=443)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "address", "host", "port"),
+    [
+        ("10.0.0.0/8", "10.1.2.3", "anything", 1),
+        ("10.0.0.0/8", "::ffff:10.1.2.3", "anything", 1),
+        ("10.1.2.3", "10.1.2.3", "10.1.2.3", 80),
+        ("10.1.2.3:80", "10.1.2.3", "10.1.2.3", 80),
+        ("::1", "::1", "::1", 80),
+        ("[::1]", "::1", "::1", 80),
+        ("[::1]:80", "::1", "::1", 80),
+        ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.1", 80),
+        ("fd00::/8", "fd00::1", "anything", 80),
+        ("fe80::/10", "fe80::1%1", "anything", 80),
+        ("hooks.internal", "10.0.0.1", "hooks.internal", 8443),
+        ("hooks.internal:8443", "10.0.0.1", "hooks.internal", 8443),
+        ("Hooks.Internal.", "10.0.0.1", "hooks.internal", 80),
+        ("hooks.internal", "10.0.0.1", "HOOKS.internal.", 80),
+        ("bücher.internal", "10.0.0.1", "xn--bcher-kva.internal", 80),
+        ("*.svc.internal", "10.0.0.1", "a.b.svc.internal", 80),
+        (" 192.168.0.0/16 , , hooks.internal ", "192.168.0.1", "anything", 80),
+    ],
+)
+def test_what_is_allowed_may_be_called(allowed: str, address: str, host: str, port: int) -> None:
+    """Networks, addresses and names, on all ports or on one."""
+    assert TargetPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "address", "host", "port"),
+    [
+        ("10.0.0.0/8", "192.168.0.1", "10.0.0.1.internal", 80),
+        ("10.0.0.0/8", "127.0.0.1", "anything", 80),
+        ("10.0.0.0/8", "64:ff9b::10.0.0.1", "anything", 80),
+        ("10.1.2.3:80", "10.1.2.3", "10.1.2.3", 81),
+        ("hooks.internal:8443", "10.0.0.1", "hooks.internal", 443),
+        ("hooks.internal", "10.0.0.1", "evil.hooks.internal", 443),
+        ("hooks.internal", "10.0.0.1", "hooks.internal.evil", 443),
+        ("*.svc.internal", "10.0.0.1", "svc.internal", 80),
+        ("*.svc.internal", "10.0.0.1", "evilsvc.internal", 80),
+    ],
+)
+def test_what_is_not_meant_stays_blocked(allowed: str, address: str, host: str, port: int) -> None:
+    """An entry means what it says and nothing beside it."""
+    assert not TargetPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
+
+
+@pytest.mark.parametrize(
+    ("denied", "address", "host"),
+    [
+        ("8.8.8.8", "8.8.8.8", "dns.example"),
+        ("127.0.0.1", "127.0.0.1", "localhost"),
+        ("127.0.0.0/8", "::ffff:127.0.0.1", "localhost"),
+        ("127.0.0.0/8", "64:ff9b::127.0.0.1", "localhost"),
+        ("127.0.0.0/8", "2002:7f00:1::", "localhost"),
+        ("example.com:80", "1.1.1.1", "example.com"),
+        ("*.example.com", "1.1.1.1", "www.example.com"),
+        ("0.0.0.0/0,::/0", "1.1.1.1", "anything"),
+    ],
+)
+def test_what_is_denied_wins(denied: str, address: str, host: str) -> None:
+    """Over what is public, and over what is allowed."""
+    allowed = parse_rules("0.0.0.0/0,::/0,localhost,example.com,www.example.com")
+    assert TargetPolicy(allowed=allowed).permits(address, host=host, port=80)
+    assert not TargetPolicy(allowed=allowed, denied=parse_rules(denied)).permits(address, host=host, port=80)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("10.0.0.1/8", "'10.0.0.1/8' is an address within a network; the network is 10.0.0.0/8"),
+        ("10.0.0.0/33", "'10.0.0.0/33' is no network"),
+        ("10.0.0.0/8:80", "'10.0.0.0/8:80' is no network"),
+        ("localhost,1.2.3.4.5", "'1.2.3.4.5' is neither a network nor a host"),
+        ("2130706433", "'2130706433' is neither a network nor a host"),
+        ("http://hooks.internal", "'http://hooks.internal' is no network"),
+        ("a b", "'a b' is neither a network nor a host"),
+        ("*.*.internal", "'*.*.internal' is neither a network nor a host"),
+        ("*", "'*' is neither a network nor a host"),
+        ("hooks.internal:", "'hooks.internal:' has no port from 1 to 65535 after its colon"),
+        ("hooks.internal:0", "'hooks.internal:0' has no port from 1 to 65535 after its colon"),
+        ("hooks.internal:99999", "'hooks.internal:99999' has no port from 1 to 65535 after its colon"),
+        ("[::1", "'[::1' is no address in brackets"),
+        ("[::1]80", "'[::1]80' is no address in brackets"),
+    ],
+)
+def test_a_wrong_entry_is_named(text: str, why: str) -> None:
+    """With what is wrong about it."""
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 (the whole message is looked at)
+        parse_rules(text)
+    assert str(refusal.value).startswith(why)
