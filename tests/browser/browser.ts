@@ -44,7 +44,11 @@ export async function visiting(
         faults.push(`it complained: ${message.text()}`);
       }
     });
-    await visit(page);
+    try {
+      await visit(page);
+    } catch (error) {
+      throw new Error(`${faults.join("\n")}\nThe page showed:\n${await page.locator("body").innerText()}`, { cause: error });
+    }
     assert.deepEqual(faults, []);
   } finally {
     await browser.close();

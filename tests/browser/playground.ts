@@ -13,7 +13,9 @@ const KEY = "Bearer a-key";
 
 await visiting({ executablePath, url }, async (page) => {
   await page.goto(url);
-  await page.getByRole("tab", { name: "CreateHeartbeat" }).waitFor();
+  // Before its editors stand, the playground does nothing when it is told to run an operation.
+  await page.locator(".graphiql-query-editor .view-line").first().waitFor();
+  await page.locator(".result-window .monaco-editor").waitFor();
 
   await run(page, "CreateHeartbeat");
   await shows(page, '"__typename": "Task"');
