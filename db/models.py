@@ -107,7 +107,7 @@ class Task(SQLModel, table=True):
         sa_column_kwargs=default(""),
         description="host:port of the URL; slots are shared by it",
     )
-    headers: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
     redirects: int = Field(default=5, sa_column_kwargs=default(5))
@@ -249,7 +249,7 @@ class TaskVersion(SQLModel, table=True):
     method: str = Field(sa_type=String(10))
     url: str = Field(sa_type=Text)
     host: str = Field(sa_type=Text)
-    headers: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     timeout_ms: int = Field(sa_type=BigInteger)
     redirects: int

@@ -8,6 +8,7 @@ from uuid import uuid4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,8 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.engine import open_engine
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, tail
+from graphql_api.auth import Doorkeeper
+from graphql_api.browsers import Browsers
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
+from graphql_api.gate import Gate
 from graphql_api.playground import Assets, Playground
 from graphql_api.rest import openapi, results, tasks
 from graphql_api.rest.answers import json_answer, refusal
@@ -53,9 +57,15 @@ def create_app(
         engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime api")
         queue = Queue.open(redis_url)
         try:
-            async with tail.following(engine, queue) as follower:
+            doorkeeper = Doorkeeper(engine, keys_wanted=api.keys_wanted)
+            async with tail.following(engine, queue) as follower, doorkeeper.watching():
                 app.state.services = Services(
-                    engine=engine, queue=queue, tail=follower, targets=targets, secrets=jobs.secrets
+                    engine=engine,
+                    queue=queue,
+                    tail=follower,
+                    targets=targets,
+                    secrets=jobs.secrets,
+                    doorkeeper=doorkeeper,
                 )
                 yield
         finally:
@@ -74,10 +84,30 @@ def create_app(
             *openapi.ROUTES,
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
-        middleware=[Middleware(InternalErrors)],
+        middleware=[
+            Middleware(InternalErrors),
+            Middleware(Browsers, origins=api.origins, names_this_machine=api.on_loopback and not api.keys_wanted),
+            *cross_origin(api),
+            Middleware(Gate),
+        ],
         exception_handlers={HTTPException: show_http_exception},
         lifespan=lifespan,
     )
+
+
+def cross_origin(api: ApiSettings) -> list[Middleware]:
+    """Lets pages of the named origins ask and read the answers; of none, when none is named."""
+    if not api.origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=api.origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            max_age=3_600,
+        )
+    ]
 
 
 async def greet(request: Request) -> Response:

@@ -15,11 +15,13 @@ from db.queries import runs, tasks, versions
 from db.queries.keyset import Slice
 from db.queries.runs import RunFilter
 from db.states import KeyScope
+from graphql_api.auth import Doorkeeper
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.tail import Tail
-from jobs.keys import ANYBODY, Caller
+from jobs.keys import Caller
 from jobs.queue import Queue
 from jobs.resolver import Targets
+from jobs.secrets import SecretKeys
 from jobs.transaction import Transaction, transaction
 
 Page = tuple[list[models.Run], bool]
@@ -35,6 +37,12 @@ class Services:
     queue: Queue
     tail: Tail
     targets: Targets
+    secrets: SecretKeys
+    doorkeeper: Doorkeeper
+
+    def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction for whoever asks, who may change things."""
+        return transaction(self.engine, self.queue, caller=caller, secrets=self.secrets)
 
     def session(self) -> AsyncSession:
         """A session for one read."""
@@ -47,9 +55,10 @@ class Context:
     `caller` is None until a websocket has shown who is at its other end.
     """
 
-    def __init__(self, services: Services, caller: Caller | None = ANYBODY) -> None:
+    def __init__(self, services: Services, *, caller: Caller | None, address: str) -> None:
         self.services = services
         self.caller = caller
+        self.address = address
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.runs = DataLoader(load_fn=self._runs, cache=False)
         self.versions = DataLoader(load_fn=self._versions, cache=False)
@@ -59,7 +68,7 @@ class Context:
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """A transaction of the caller's. Raises `GraphQLError` when the caller may not change anything."""
         caller = self.need(KeyScope.WRITE)
-        return transaction(self.services.engine, self.services.queue, caller=caller)
+        return self.services.transaction(caller)
 
     def need(self, scope: KeyScope) -> Caller:
         """The caller, who may do this much. Raises `GraphQLError` otherwise."""

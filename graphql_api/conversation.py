@@ -1,20 +1,65 @@
 """One websocket that speaks graphql-transport-ws (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)."""
 
+import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 from graphql import GraphQLError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message, SubscribeMessage
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
+    ConnectionInitMessage,
+    Message,
+    SubscribeMessage,
+)
 
 from graphql_api import persisted
+from graphql_api.auth import Refused
 from graphql_api.context import Context
 from graphql_api.schema import DuetimeSchema
+from jobs.keys import Caller
+
+FORBIDDEN = 4403
+MAX_REASON = 120
+"""A close frame holds no longer reason than 123 bytes."""
 
 
 class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
     """One websocket. A message of a wrong shape closes it with 4400, as the protocol wants, whatever is wrong."""
 
     schema: DuetimeSchema
+
+    async def handle(self) -> None:
+        """Converses as long as the key holds under which this was opened."""
+        with ExitStack() as self.held:
+            if self.context.caller is not None:
+                self.hold(self.context.caller)
+            await super().handle()
+
+    def hold(self, caller: Caller) -> None:
+        """Has the websocket closed when the caller's key holds no more."""
+        tasks: set[asyncio.Task[None]] = set()
+
+        def close() -> None:
+            reason = "The key was revoked or has expired"
+            tasks.add(asyncio.create_task(self.websocket.close(code=FORBIDDEN, reason=reason)))
+
+        self.held.enter_context(self.context.services.doorkeeper.holding(caller, close))
+
+    async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
+        """Finds out who asks, unless the upgrade request has told."""
+        payload = message.get("payload") or {}
+        if self.context.caller is None and isinstance(payload, dict) and not self.connection_init_received:
+            shown = payload.get("Authorization", payload.get("authorization"))
+            try:
+                caller = await self.context.services.doorkeeper.admit(
+                    shown if isinstance(shown, str) else None, address=self.context.address
+                )
+            except Refused as refused:
+                await self.websocket.close(code=FORBIDDEN, reason=str(refused)[:MAX_REASON])
+                return
+            self.context.caller = caller
+            self.hold(caller)
+        await super().handle_connection_init(message)
 
     async def handle_message(self, message: Message) -> None:
         """Looks at the shape first."""

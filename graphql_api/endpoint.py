@@ -27,13 +27,13 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graphql_api import bodies, persisted, sse
+from graphql_api.auth import address_of
 from graphql_api.context import Context
 from graphql_api.conversation import Conversation
 from graphql_api.playground import Playground
 from graphql_api.schema import DuetimeSchema, only
 from graphql_api.sharing import SharedData
 from jobs import json_value
-from jobs.keys import ANYBODY
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 RESPONSE_TYPE = "application/graphql-response+json"
@@ -80,7 +80,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Loaders and services for one request, or one websocket."""
-        return Context(request.app.state.services, request.scope.get("caller", ANYBODY))
+        return Context(request.app.state.services, caller=request.scope["caller"], address=address_of(request))
 
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         """Carries the answer's type to `create_response`."""

@@ -1,11 +1,14 @@
 """Where the API listens, and what it takes on."""
 
+import re
 from ipaddress import ip_address
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "DUETIME_GRAPHQL_"
+ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
 
 
 class ApiSettings(BaseSettings):
@@ -17,6 +20,16 @@ class ApiSettings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="a host name or an address of this machine")
     port: int = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535")
+    auth: Literal["keys", "off"] | None = Field(
+        default=None,
+        validation_alias="DUETIME_AUTH",
+        description="keys or off; without it, off on a loopback address and keys on any other",
+    )
+    cors_origins: str = Field(
+        default="",
+        validation_alias="DUETIME_CORS_ORIGINS",
+        description="origins such as https://app.example.com, separated by commas: whose pages may ask",
+    )
     max_depth: int = Field(
         default=15,
         ge=1,
@@ -70,6 +83,24 @@ class ApiSettings(BaseSettings):
         description="true or false: whether browsers get a playground at /graphql",
     )
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, text: str) -> str:
+        for origin in listed(text):
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; write scheme and host, as https://app.example.com")
+        return text
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins whose pages may ask, besides our own."""
+        return listed(self.cors_origins)
+
+    @property
+    def keys_wanted(self) -> bool:
+        """Whether nobody gets in without a key."""
+        return self.auth == "keys" or (self.auth is None and not self.on_loopback)
+
     @property
     def on_loopback(self) -> bool:
         """Whether the API listens where this machine alone reaches it."""
@@ -77,3 +108,8 @@ class ApiSettings(BaseSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host.lower() == "localhost"
+
+
+def listed(text: str) -> list[str]:
+    """The parts between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]

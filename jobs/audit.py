@@ -1,8 +1,10 @@
 """What the audit log keeps of a change: a task as it was, and as it is. No secret is in it."""
 
+from hashlib import sha256
 from typing import Any
 
 from db.models import Task
+from jobs.secret_headers import SEALED, is_sealed
 
 LEFT_OUT = {
     "id", "host", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at", "updated_at",
@@ -15,7 +17,16 @@ Columns = dict[str, Any]
 def definition(task: Task) -> Columns:
     """A task as somebody defined it; what is unset is left out."""
     columns = task.model_dump(mode="json", exclude=LEFT_OUT, exclude_none=True)
+    if task.headers:
+        columns["headers"] = {
+            name: {"secret": mark(value)} if is_sealed(value) else value for name, value in task.headers.items()
+        }
     return {name: value for name, value in columns.items() if value not in ([], {})}
+
+
+def mark(value: dict[str, str]) -> str:
+    """Something that changes with a secret, and tells nothing else of it."""
+    return sha256(value[SEALED].encode()).hexdigest()[:8]
 
 
 def difference(before: Columns, after: Columns) -> tuple[Columns, Columns]:

@@ -11,6 +11,7 @@ from db.statements.idempotency import Use
 from jobs import audit, json_value, trigger
 from jobs.idempotency import Key, fingerprint
 from jobs.refusals import Conflict, ConflictReason, InvalidInput, Problem
+from jobs.secrets import SecretKeys
 from jobs.task_draft import TaskDraft, columns_of
 from jobs.transaction import Transaction
 
@@ -54,6 +55,9 @@ async def create_task(
     [outcome] = await create_tasks(work, [Wanted(draft, key, target_problems)], now=now)
     if isinstance(outcome, Task):
         return outcome
+    if isinstance(outcome, Conflict) and outcome.task is not None:
+        # It comes along, and outlives the rollback.
+        work.session.expunge(outcome.task)
     raise outcome
 
 
@@ -74,7 +78,7 @@ async def create_tasks(work: Transaction, wanted: Sequence[Wanted], *, now: date
                 outcomes.append(made_before(made[key.digest], key))
                 continue
             try:
-                task = new_task(each, now=now)
+                task = new_task(each, now=now, secrets=work.secrets)
             except InvalidInput as refusal:
                 outcomes.append(refusal)
                 continue
@@ -115,9 +119,9 @@ def made_before(made: Made, key: Key) -> Task | Conflict:
     return Conflict(message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED, task=made.task)
 
 
-def new_task(wanted: Wanted, *, now: datetime) -> Task:
+def new_task(wanted: Wanted, *, now: datetime, secrets: SecretKeys) -> Task:
     """The row of a new task. Raises `InvalidInput`."""
-    columns = columns_of(wanted.draft, now=now, target_problems=wanted.target_problems)
+    columns = columns_of(wanted.draft, now=now, secrets=secrets, target_problems=wanted.target_problems)
     task = Task(**columns, settled_until=now, created_at=now, updated_at=now)
     task.due_at = trigger.due_at(task)
     return task

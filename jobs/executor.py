@@ -21,14 +21,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import AWAY, in_one_trip
 from db.statements import claims, leases
 from db.statements.finishes import Finish
+from jobs.action import origin_of
 from jobs.announcer import Announcer
 from jobs.claim import RECENT, Claimed, claim_tasks, claim_waiting
 from jobs.clock import Clock
-from jobs.http_call import HttpCaller
+from jobs.http_call import Answer, HttpCaller
 from jobs.lease import Lease
 from jobs.outcome import Attempt, finish_of
 from jobs.queue import Queue, bucket_start
 from jobs.schedule import LONG_AGO
+from jobs.secret_headers import is_sealed, open_headers
+from jobs.secrets import NoSecretKey, SecretKeys
 from jobs.slots import Slots
 from jobs.writer import ResultWriter
 
@@ -52,11 +55,20 @@ class Executor:
     """Slots, attempts and results of one worker. Its owner awaits `run`, and `stop` before it ends."""
 
     def __init__(
-        self, *, engine: AsyncEngine, queue: Queue, caller: HttpCaller, lease: Lease, clock: Clock, slots: int
+        self,
+        *,
+        engine: AsyncEngine,
+        queue: Queue,
+        caller: HttpCaller,
+        secrets: SecretKeys,
+        lease: Lease,
+        clock: Clock,
+        slots: int,
     ) -> None:
         self._engine = engine
         self._queue = queue
         self._caller = caller
+        self._secrets = secrets
         self._lease = lease
         self._clock = clock
         self._slots = Slots(slots)
@@ -202,7 +214,7 @@ class Executor:
     async def _carry_out(self, attempt: Attempt) -> None:
         try:
             if self._lease.held:
-                answer = await self._caller.call(attempt.action, headers=headers_of(attempt))
+                answer = await self._call(attempt)
                 self._writer.add(finish_of(attempt, answer, randomness=self._random.random()))
                 return
             logger.warning("The lease ran out before the attempt. action=attempt_not_begun run=%s", attempt.run_id)
@@ -212,6 +224,16 @@ class Executor:
         finally:
             del self._calls[attempt.key]
         self._let_go(attempt)
+
+    async def _call(self, attempt: Attempt) -> Answer:
+        action = attempt.action
+        if any(map(is_sealed, action.headers.values())):
+            try:
+                opened = open_headers(action.headers, origin=origin_of(action.url), keys=self._secrets)
+            except NoSecretKey as error:
+                return Answer(started_at=self._clock.now(), duration=timedelta(), error=str(error), refused=True)
+            action = action._replace(headers=opened)
+        return await self._caller.call(action, headers=headers_of(attempt))
 
     def _let_go(self, attempt: Attempt) -> None:
         """Takes an attempt out of this worker's hands; if the run is still its own, the next sweep gives it back."""

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.secrets import SHAPE as SHAPE_OF_KEYS
+from jobs.secrets import SecretKeys, parse_keys
 from jobs.targets import SHAPE as SHAPE_OF_TARGETS
 from jobs.targets import TargetPolicy, parse_rules
 
@@ -61,6 +63,15 @@ class JobsSettings(BaseSettings):
     targets_allowed: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may call beside the internet")
     targets_denied: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may not call in any case")
 
+    secret_key: str = Field(default="", repr=False, description=SHAPE_OF_KEYS)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _are_keys(cls, text: str) -> str:
+        if text:
+            parse_keys(text)
+        return text
+
     @field_validator("targets_allowed", "targets_denied")
     @classmethod
     def _rules(cls, text: str) -> str:
@@ -80,6 +91,11 @@ class JobsSettings(BaseSettings):
         if self.redis_url is None:
             raise ValueError(f"REDIS_URL is not set; write {SHAPE}")
         return self.redis_url
+
+    @property
+    def secrets(self) -> SecretKeys:
+        """The keys under which secrets are kept; none where none is set."""
+        return parse_keys(self.secret_key) if self.secret_key else SecretKeys()
 
     @property
     def targets(self) -> TargetPolicy:

@@ -9,9 +9,11 @@ from typing import Any
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from jobs import action, schedule, trigger
-from jobs.action import ActionDraft
+from jobs.action import ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.retry import InvalidRetryPolicy, retry_policy
+from jobs.secret_headers import SEALED, is_sealed, sealed_values
+from jobs.secrets import SecretKeys
 from jobs.trigger import MILLISECOND, TriggerDraft
 
 MAX_NAME_LENGTH = 255
@@ -60,7 +62,9 @@ class TaskChanges:
     tags: Sequence[str] | None = None
 
 
-def columns_of(draft: TaskDraft, *, now: datetime, target_problems: Sequence[Problem] = ()) -> dict[str, Any]:
+def columns_of(
+    draft: TaskDraft, *, now: datetime, secrets: SecretKeys, target_problems: Sequence[Problem] = ()
+) -> dict[str, Any]:
     """A new task's columns, `next_run` with them. Raises `InvalidInput` with all that is wrong.
 
     `target_problems` is what `Targets` found, which has to look names up and so was asked before.
@@ -72,29 +76,69 @@ def columns_of(draft: TaskDraft, *, now: datetime, target_problems: Sequence[Pro
         retry=draft.retry,
         tags=draft.tags,
         now=now,
+        secrets=secrets,
         target_problems=target_problems,
     ) | {"overlap": draft.overlap, "misfire": draft.misfire, "on_lost": draft.on_lost}
 
 
 def columns_changed(
-    task: Task, changes: TaskChanges, *, now: datetime, target_problems: Sequence[Problem] = ()
+    task: Task,
+    changes: TaskChanges,
+    *,
+    now: datetime,
+    secrets: SecretKeys,
+    target_problems: Sequence[Problem] = (),
 ) -> dict[str, Any]:
     """The columns that the changes ask for, with `next_run` if there is a new trigger. Raises `InvalidInput`.
 
     Nothing of the task that is left alone is checked: a trigger that was right once may have its end behind it, and a
     target that stays may have been allowed once.
     """
+    wanted, secret_problems = action_wanted(task, changes.action) if changes.action else (None, [])
     columns = checked(
         name=changes.name,
         trigger=changes.trigger,
-        action=replace(action_draft(task), **changes.action) if changes.action else None,
+        action=wanted,
         retry=replace(retry_draft(task), **changes.retry) if changes.retry else None,
         tags=changes.tags,
         now=now,
-        target_problems=() if changes.action.get("url") == task.url else target_problems,
+        secrets=secrets,
+        target_problems=[
+            *secret_problems,
+            *(() if changes.action.get("url") == task.url else target_problems),
+        ],
     )
     policies = {"overlap": changes.overlap, "misfire": changes.misfire, "on_lost": changes.on_lost}
     return columns | {name: policy for name, policy in policies.items() if policy is not None}
+
+
+def action_wanted(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, list[Problem]]:
+    """The task's action with some members changed, and which of its secrets would get lost or astray with that.
+
+    A secret header whose value is not given keeps the one that it has, but no secret follows to another origin.
+    """
+    wanted = replace(action_draft(task), **members)
+    stored = sealed_values(task.headers)
+    headers = [header._replace(kept=stored.get(header.name.lower())) for header in wanted.headers]
+    if not stored or same_origin(task.url, wanted.url):
+        return replace(wanted, headers=headers), []
+    problems = []
+    for place, header in enumerate(headers):
+        if header.kept is not None and header.value is None:
+            at = ("action", "headers", str(place), "value") if "headers" in members else ("action", "url")
+            message = f"the secret {header.name} does not follow to another origin; give its value again"
+            problems.append(Problem(at, message))
+        elif header.kept is not None:
+            headers[place] = header._replace(kept=None, secret=True)
+    return replace(wanted, headers=headers), problems
+
+
+def same_origin(mine: str, theirs: str) -> bool:
+    """Whether requests to both URLs go to the same server; one that cannot be read is found elsewhere."""
+    try:
+        return action.origin_of(mine) == action.origin_of(theirs)
+    except ValueError:
+        return True
 
 
 def action_draft(task: Task) -> ActionDraft:
@@ -102,7 +146,10 @@ def action_draft(task: Task) -> ActionDraft:
     return ActionDraft(
         method=task.method,
         url=task.url,
-        headers=list((task.headers or {}).items()),
+        headers=[
+            HeaderDraft(name, None, kept=value[SEALED]) if is_sealed(value) else HeaderDraft(name, value)
+            for name, value in (task.headers or {}).items()
+        ],
         payload=task.payload,
         timeout_ms=task.timeout_ms,
         redirects=task.redirects,
@@ -127,6 +174,7 @@ def checked(
     retry: RetryDraft | None,
     tags: Sequence[str] | None,
     now: datetime,
+    secrets: SecretKeys,
     target_problems: Sequence[Problem],
 ) -> dict[str, Any]:
     """The columns for what is given. Raises `InvalidInput` with all that is wrong with it."""
@@ -136,7 +184,7 @@ def checked(
         columns["name"] = name.strip()
         problems += name_problems(name)
     for found, wrong in (
-        check_action(action) if action else ({}, []),
+        check_action(action, secrets=secrets) if action else ({}, []),
         check_retry(retry) if retry else ({}, []),
         check_trigger(trigger, now=now) if trigger else ({}, []),
     ):
@@ -150,9 +198,9 @@ def checked(
     return columns
 
 
-def check_action(draft: ActionDraft) -> tuple[dict[str, Any], list[Problem]]:
+def check_action(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
     """An action's columns, and its problems by their path from the input's root."""
-    columns, problems = action.check(draft)
+    columns, problems = action.check(draft, secrets=secrets)
     return columns, [problem.under("action") for problem in problems]
 
 

@@ -48,7 +48,7 @@ async def update_task(
     if expected_version is not None and expected_version != task.version:
         message = f"The task has version {task.version}, not {expected_version}: it was changed meanwhile"
         raise refused(work, task, message, reason=ConflictReason.STALE_VERSION)
-    columns = columns_changed(task, wanted, now=now, target_problems=target_problems)
+    columns = columns_changed(task, wanted, now=now, secrets=work.secrets, target_problems=target_problems)
     first = columns.pop("next_run", None)
     columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
     completed = task.status == TaskStatus.COMPLETED

@@ -9,18 +9,20 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.models import AuditEntry, utc_now
 from jobs.audit import Columns
-from jobs.keys import ANYBODY, Caller
+from jobs.keys import Caller
 from jobs.queue import Queue
+from jobs.secrets import SecretKeys
 
 
 class Transaction:
-    """A session, whoever asked for it, and what is to be told to Redis once it has been committed.
+    """A session, who asked for it, the keys for secrets, and what is to be told to Redis once it has been committed.
 
     All of that is dropped with the session on a rollback.
     """
 
-    def __init__(self, session: AsyncSession, *, caller: Caller) -> None:
+    def __init__(self, session: AsyncSession, *, caller: Caller, secrets: SecretKeys) -> None:
         self.session = session
+        self.secrets = secrets
         self.seen: dict[UUID, Columns] = {}
         """Tasks that were locked, as they were then, for the audit log."""
         self._caller = caller
@@ -72,10 +74,12 @@ class Transaction:
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine, queue: Queue, *, caller: Caller = ANYBODY) -> AsyncIterator[Transaction]:
+async def transaction(
+    engine: AsyncEngine, queue: Queue, *, caller: Caller, secrets: SecretKeys
+) -> AsyncIterator[Transaction]:
     """Commits what the block did, or rolls it back when the block raises."""
     async with AsyncSession(engine, expire_on_commit=False) as session:
-        work = Transaction(session, caller=caller)
+        work = Transaction(session, caller=caller, secrets=secrets)
         async with session.begin():
             yield work
     await work.tell(queue)

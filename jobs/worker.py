@@ -59,7 +59,15 @@ async def run_worker(
         await apply_zone_rules(engine)
         await lease.renew()
         await warm_up(engine, connections=POOL_SIZE // 2)
-        executor = Executor(engine=engine, queue=queue, caller=caller, lease=lease, clock=clock, slots=jobs.slots)
+        executor = Executor(
+            engine=engine,
+            queue=queue,
+            caller=caller,
+            secrets=jobs.secrets,
+            lease=lease,
+            clock=clock,
+            slots=jobs.slots,
+        )
         sweeper = Sweeper(engine=engine, executor=executor, lease=lease, clock=clock)
         running = asyncio.create_task(executor.run())
         sweeping = asyncio.create_task(sweeper.run())

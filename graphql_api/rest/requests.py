@@ -12,8 +12,9 @@ from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
 from graphql_api.rest import durations
+from graphql_api.rest.shapes import MASK
 from jobs import json_value
-from jobs.action import MAX_REDIRECTS, ActionDraft
+from jobs.action import MAX_REDIRECTS, ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.schedule import Cron, Interval
 from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
@@ -215,7 +216,7 @@ def action_members(members: Members) -> dict[str, Any]:
     return {
         "method": members.required("method", str, "a string"),
         "url": members.required("url", str, "a string"),
-        "headers": list(given.items()),
+        "headers": [HeaderDraft(name, None if value == MASK else value) for name, value in given.items()],
         "payload": members.given.get("payload"),
     } | given_of(chosen)
 
@@ -237,14 +238,14 @@ def given_of(chosen: dict[str, Any]) -> dict[str, Any]:
 
 
 def refused(
-    error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[tuple[str, str | None]], now: datetime
+    error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[HeaderDraft], now: datetime
 ) -> str:
     """The domain's problems in the words that clients match on; `trigger` and `headers` are what was asked for."""
     past = isinstance(trigger, OneOffDraft) and trigger.at <= now
     return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
 
 
-def words(problem: Problem, *, past: bool, headers: Sequence[tuple[str, str | None]]) -> str:
+def words(problem: Problem, *, past: bool, headers: Sequence[HeaderDraft]) -> str:
     """One problem, by the names of this API's members."""
     match problem.path:
         case ("trigger", "oneOff", "at") if past:

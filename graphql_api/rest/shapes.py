@@ -10,10 +10,13 @@ from graphql_api import instants
 from graphql_api.rest import durations
 from jobs import json_value
 from jobs.schedule import Cron, Interval
+from jobs.secret_headers import is_sealed
 from jobs.trigger import trigger_of
 
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"
+MASK = "********"
+"""What stands for a secret; sent back, it keeps the secret that is stored."""
 
 SHOWN_STATUS = {
     TaskStatus.SCHEDULED: "scheduled",
@@ -29,7 +32,7 @@ def task(row: Task) -> dict[str, Any]:
     optional = {
         "trigger_time": instants.write(row.trigger_time) if row.trigger_time else None,
         "cron_expr": cron,
-        "headers": row.headers or None,
+        "headers": {name: MASK if is_sealed(value) else value for name, value in (row.headers or {}).items()} or None,
         "payload": json_value.encode(row.payload) if row.payload is not None else None,
         "next_run": instants.write(row.next_run) if row.next_run else None,
     }

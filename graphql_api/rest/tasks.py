@@ -15,7 +15,6 @@ from graphql_api.rest.requests import BadRequest
 from jobs import creation
 from jobs import tasks as use_cases
 from jobs.refusals import InvalidInput, NotFound
-from jobs.transaction import transaction
 
 CANCELLED = {"message": "Task cancelled successfully"}
 
@@ -26,7 +25,7 @@ async def create(request: Request) -> Response:
     draft = requests.task_draft(parsed(await body_of(request)))
     now = utc_now()
     try:
-        async with transaction(services.engine, services.queue) as work:
+        async with services.transaction(request.scope["caller"]) as work:
             problems = await services.targets.problems(draft.action.url)
             task = await creation.create_task(work, draft, now=now, target_problems=problems)
     except InvalidInput as error:
@@ -63,7 +62,7 @@ async def update(request: Request) -> Response:
     services: Services = request.app.state.services
     body = await body_of(request)
     now = utc_now()
-    async with transaction(services.engine, services.queue) as work:
+    async with services.transaction(request.scope["caller"]) as work:
         # Names are looked up before the task is locked.
         problems = await services.targets.problems(requests.url_of(body))
         task = await use_cases.locked(work, task_id)
@@ -79,7 +78,7 @@ async def update(request: Request) -> Response:
 async def cancel(request: Request) -> Response:
     """DELETE /tasks/{id}: the row and its results stay."""
     services: Services = request.app.state.services
-    async with transaction(services.engine, services.queue) as work:
+    async with services.transaction(request.scope["caller"]) as work:
         await use_cases.cancel_task(work, path_id(request), now=utc_now())
     return json_answer(CANCELLED)
 

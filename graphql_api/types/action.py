@@ -9,7 +9,8 @@ from strawberry.scalars import JSON
 from db import models
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
 from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
-from jobs.action import ActionDraft, HttpMethod
+from jobs.action import ActionDraft, HeaderDraft, HttpMethod
+from jobs.secret_headers import is_sealed
 
 
 @strawberry.type(description="A header of a request or of an answer.")
@@ -17,7 +18,8 @@ class Header:
     """A name and its value."""
 
     name: str = strawberry.field(description="The name, in the case in which it was given.")
-    value: str | None = strawberry.field(description="The value.")
+    value: str | None = strawberry.field(description="The value; null for a secret, which nobody is shown again.")
+    secret: bool = strawberry.field(default=False, description="Whether the value is a secret.")
 
 
 @strawberry.type(description="What a task calls. `redirects`: how many may be followed.")
@@ -39,7 +41,10 @@ class HttpAction:
         return HttpAction(
             method=HttpMethod(task.method),
             url=task.url,
-            headers=[Header(name=name, value=value) for name, value in (task.headers or {}).items()],
+            headers=[
+                Header(name=name, value=None, secret=True) if is_sealed(value) else Header(name=name, value=value)
+                for name, value in (task.headers or {}).items()
+            ],
             payload=task.payload,
             timeout_ms=Milliseconds(task.timeout_ms),
             redirects=task.redirects,
@@ -48,10 +53,23 @@ class HttpAction:
 
 @strawberry.input(description="A header to send.")
 class HeaderInput:
-    """Its value is required, though the type leaves room for secrets that keep theirs."""
+    """Its value is required, but for a secret that keeps what it has."""
 
     name: str = strawberry.field(description="The name, a token as in RFC 9110; each once, whatever its case.")
-    value: str | None = strawberry.field(default=UNSET, description="The value, without line breaks; required.")
+    value: str | None = strawberry.field(
+        default=UNSET,
+        description="The value, without line breaks. In an update, a secret header without a value keeps the one that "
+        "it has, unless the URL leads to another origin; anywhere else a value is required.",
+    )
+    secret: bool = strawberry.field(
+        default=False,
+        description="Whether the value is kept encrypted and shown to nobody. Authorization, Cookie and X-Api-Key are "
+        "secret in any case, and what was a secret stays one.",
+    )
+
+    def draft(self) -> HeaderDraft:
+        """The same, for the use case."""
+        return HeaderDraft(self.name, given_or_none(self.value), secret=self.secret)
 
 
 @strawberry.input(description="What a task is to call.")
@@ -78,7 +96,7 @@ class HttpActionInput:
         return ActionDraft(
             method=self.method,
             url=self.url,
-            headers=[(header.name, given_or_none(header.value)) for header in self.headers],
+            headers=[header.draft() for header in self.headers],
             payload=given_or_none(self.payload),
             timeout_ms=self.timeout_ms,
             redirects=self.redirects,
@@ -111,7 +129,7 @@ class UpdateHttpActionInput:
         """What was given, by the names of the draft."""
         members = given_members(self)
         if self.headers:
-            members["headers"] = [(header.name, given_or_none(header.value)) for header in self.headers]
+            members["headers"] = [header.draft() for header in self.headers]
         if self.payload is None:
             members["payload"] = None
         return members

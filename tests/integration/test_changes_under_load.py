@@ -24,6 +24,8 @@ from jobs.refusals import Conflict
 from jobs.schedule import Trigger
 from jobs.settings import JobsSettings
 from jobs.task_draft import TaskChanges
+from jobs.keys import ANYBODY
+from jobs.secrets import SecretKeys
 from jobs.transaction import transaction
 from jobs.trigger import IntervalDraft, trigger_of
 from tests.support.engine import every, opened, runs_of, save, working
@@ -107,28 +109,28 @@ class Client:
     async def _payload(self, known: Known) -> None:
         self._numbers += 1
         payload = {"n": self._numbers}
-        async with transaction(self._engine, self._queue) as work:
+        async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             task = await tasks.update_task(work, known.id, TaskChanges(action={"payload": payload}), now=utc_now())
         known.payloads[task.version] = payload
         known.acknowledged.append((utc_now(), task.version))
 
     async def _trigger(self, known: Known) -> None:
         now, draft = utc_now(), IntervalDraft(every_ms=self._random.choice([1_000, 1_300]))
-        async with transaction(self._engine, self._queue) as work:
+        async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             task = await tasks.update_task(work, known.id, TaskChanges(trigger=draft), now=now)
         known.acknowledged.append((utc_now(), task.version))
         if task.status != TaskStatus.CANCELLED:
             known.schedules.append((trigger_of(task), now))
 
     async def _pause(self, known: Known) -> None:
-        async with transaction(self._engine, self._queue) as work:
+        async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             task = await tasks.pause_task(work, known.id, now=utc_now())
         known.acknowledged.append((utc_now(), task.version))
         known.silent_since = known.silent_since or utc_now()
 
     async def _resume(self, known: Known) -> None:
         now, missed = utc_now(), self._random.choice([None, *MisfirePolicy])
-        async with transaction(self._engine, self._queue) as work:
+        async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             task = await tasks.resume_task(work, known.id, now=now, missed=missed)
         known.acknowledged.append((utc_now(), task.version))
         if known.silent_since is not None:
@@ -137,7 +139,7 @@ class Client:
 
     async def _cancel(self, known: Known) -> None:
         now = utc_now()
-        async with transaction(self._engine, self._queue) as work:
+        async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             task = await tasks.cancel_task(work, known.id, now=now)
         known.acknowledged.append((utc_now(), task.version))
         if known.schedules[-1][0] is not None:
@@ -145,18 +147,18 @@ class Client:
         known.silent_since = known.silent_since or utc_now()
 
     async def _delete(self, known: Known) -> None:
-        async with transaction(self._engine, self._queue) as work:
+        async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             await tasks.delete_task(work, known.id, now=utc_now())
         known.deleted = True
 
     async def _run(self, known: Known) -> None:
-        async with transaction(self._engine, self._queue) as work:
+        async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             await runs.run_task(work, known.id, now=utc_now())
 
     async def _cancel_run(self, known: Known) -> None:
         for run in await every_run(self._engine, known.id):
             if run.state in UNFINISHED:
-                async with transaction(self._engine, self._queue) as work:
+                async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
                     await runs.cancel_run(work, run.id, now=utc_now())
 
 

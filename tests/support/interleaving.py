@@ -18,6 +18,7 @@ from jobs.claim import Claimed, claim_tasks, claim_waiting
 from jobs.keys import ANYBODY
 from jobs.outcome import Attempt
 from jobs.schedule import LONG_AGO
+from jobs.secrets import SecretKeys
 from jobs.slots import Slots
 from jobs.transaction import Transaction
 from tests.support.waiting import wait_until
@@ -32,7 +33,7 @@ Change = Callable[[Transaction, UUID], Awaitable[Any]]
 async def changing(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """What a use case works with, committed when the block ends."""
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        yield Transaction(session, caller=ANYBODY)
+        yield Transaction(session, caller=ANYBODY, secrets=SecretKeys())
 
 
 async def change(engine: AsyncEngine, how: Callable[[Transaction, UUID], Awaitable[T]], sought: UUID) -> T:

@@ -1,0 +1,154 @@
+"""Who asks: keys are checked before anything else looks at a request.
+
+Where keys are off, everybody may do everything. A websocket may show its key in its first message instead, since
+browsers cannot add headers to one.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from hashlib import sha256
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
+
+from db.engine import AWAY
+from db.models import utc_now
+from db.statements import keys
+from jobs.keys import ANYBODY, Caller, caller_of
+
+logger = logging.getLogger(__name__)
+
+KNOWN_FOR = timedelta(seconds=2)
+"""How long a key that was found is taken for good without looking again; a revoked one is refused after that."""
+MAX_KNOWN = 10_000
+FAILURES = 10
+FAILURES_WITHIN = timedelta(minutes=1)
+MAX_ADDRESSES = 10_000
+LOOK_EVERY = timedelta(seconds=2)
+
+
+class Refused(Exception):
+    """Nobody gets in with this; `status` is 401 or 429, and `retry_after` is in seconds."""
+
+    def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class Failures:
+    """How often each address showed a key that is none, so that guessing is slow. Kept in memory, bounded."""
+
+    def __init__(self) -> None:
+        self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def wait_of(self, address: str) -> int | None:
+        """How many seconds an address has to wait; None while it may try."""
+        begun, count = self._since.get(address, (0.0, 0))
+        left = begun + FAILURES_WITHIN.total_seconds() - time.monotonic()
+        return int(left) + 1 if count >= FAILURES and left > 0 else None
+
+    def note(self, address: str) -> None:
+        """Counts a failure."""
+        now = time.monotonic()
+        begun, count = self._since.pop(address, (now, 0))
+        fresh = now - begun < FAILURES_WITHIN.total_seconds()
+        self._since[address] = (begun, count + 1) if fresh else (now, 1)
+        if len(self._since) > MAX_ADDRESSES:
+            self._since.popitem(last=False)
+
+
+class Doorkeeper:
+    """Tells who shows a key, and ends what is open under one that holds no more. `watching` belongs to the app."""
+
+    def __init__(self, engine: AsyncEngine, *, keys_wanted: bool) -> None:
+        self._engine = engine
+        self.keys_wanted = keys_wanted
+        self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._failures = Failures()
+        self._open: dict[object, tuple[Caller, Callable[[], object]]] = {}
+
+    async def admit(self, authorization: str | None, *, address: str) -> Caller:
+        """Whoever shows this Authorization value. Raises `Refused`."""
+        if not self.keys_wanted:
+            return ANYBODY
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise Refused(401, "A key is needed: send the header Authorization: Bearer <key>")
+        caller = await self._caller(token.strip(), address=address)
+        if caller is None:
+            self._failures.note(address)
+            logger.warning("A key was refused. action=key_refused address=%s", address)
+            raise Refused(401, "The key is unknown, revoked or expired")
+        return caller
+
+    async def _caller(self, token: str, *, address: str) -> Caller | None:
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        seen, caller = self._known.get(digest, (0.0, None))
+        now = utc_now()
+        if caller is not None and time.monotonic() - seen < KNOWN_FOR.total_seconds() and not caller.expired(now):
+            return caller
+        if (wait := self._failures.wait_of(address)) is not None:
+            raise Refused(429, f"Too many keys from {address} were refused; try again in {wait} s", retry_after=wait)
+        async with AsyncSession(self._engine) as session, session.begin():
+            caller = await caller_of(session, token, now=now)
+            if caller is not None and caller.key_id is not None:
+                await keys.note_use(session, key_id=caller.key_id, now=now)
+        self._known.pop(digest, None)
+        if caller is not None:
+            self._known[digest] = (time.monotonic(), caller)
+            if len(self._known) > MAX_KNOWN:
+                self._known.popitem(last=False)
+        return caller
+
+    @contextmanager
+    def holding(self, caller: Caller, close: Callable[[], object]) -> Iterator[None]:
+        """While the block lasts, `close` is called as soon as the caller's key holds no more."""
+        token = object()
+        self._open[token] = (caller, close)
+        try:
+            yield
+        finally:
+            del self._open[token]
+
+    @asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Looks every other second whether the keys hold under which something is open."""
+        watch = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.wait([watch])
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY.total_seconds())
+            wanted = {caller.key_id for caller, _ in self._open.values() if caller.key_id is not None}
+            if not wanted:
+                continue
+            try:
+                async with AsyncSession(self._engine) as session:
+                    holding = await keys.still_in_force(session, key_ids=wanted, now=utc_now())
+            except AWAY as error:
+                logger.warning("Keys cannot be looked at. action=keys_unwatched error=%s", error)
+                continue
+            for caller, close in list(self._open.values()):
+                if caller.key_id is not None and caller.key_id not in holding:
+                    close()
+
+
+def address_of(connection: HTTPConnection) -> str:
+    """The address that the other side comes from."""
+    return connection.client.host if connection.client is not None else "unknown"
+
+
+def authorization_of(connection: HTTPConnection) -> str | None:
+    """The Authorization header."""
+    return Headers(scope=connection.scope).get("authorization")

@@ -1,0 +1,121 @@
+"""The gate before everything: a request gets in with a key whose scope reaches far enough, or to what is open to all.
+
+Open are `/health` and the pages, which show nothing without a key. GraphQL looks at the operation before it knows what
+scope is needed, so there the gate only finds out who asks.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from db.states import KeyScope
+from graphql_api.auth import Doorkeeper, Refused, address_of, authorization_of
+from graphql_api.rest.answers import refusal
+from jobs.keys import ANYBODY, Caller
+
+GRAPHQL = "/graphql"
+OPEN = {"/", "/health", "/health/live", "/api/v1/health", "/openapi.json"}
+OPEN_FOLDERS = ("/swagger/", "/assets/")
+READING = {"GET", "HEAD", "OPTIONS"}
+
+
+Hold = Callable[[Callable[[], object]], AbstractContextManager[None]]
+"""Has a function called when the key holds no more, as long as the block lasts."""
+
+
+class Gate:
+    """ASGI middleware. The app's state has the doorkeeper once the app has started."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lets the request through, with whoever asks in `scope["caller"]`, or answers it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        doorkeeper: Doorkeeper = scope["app"].state.services.doorkeeper
+        authorization = authorization_of(connection)
+        # A websocket's first message may show a key yet.
+        if is_open(scope) or (scope["type"] == "websocket" and authorization is None):
+            scope["caller"] = None if doorkeeper.keys_wanted else ANYBODY
+            await self.app(scope, receive, send)
+            return
+        try:
+            caller = await doorkeeper.admit(authorization, address=address_of(connection))
+        except Refused as refused:
+            await answer(refused, path=scope["path"])(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["path"] != GRAPHQL and not may(caller, method=scope["method"]):
+            await refusal(403, f"The key {caller.name!r} may only read; this needs the scope write")(
+                scope, receive, send
+            )
+            return
+        scope["caller"] = caller
+        if scope["type"] == "http" and streams(connection):
+            await self.stream(scope, receive, send, hold=partial(doorkeeper.holding, caller))
+        else:
+            await self.app(scope, receive, send)
+
+    async def stream(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        hold: Callable[[Callable[[], object]], AbstractContextManager[None]],
+    ) -> None:
+        """Lets a stream of events flow as long as the key holds under which it was opened."""
+        flowing = asyncio.ensure_future(self.app(scope, receive, send))
+        with hold(flowing.cancel):
+            try:
+                await asyncio.wait({flowing})
+            finally:
+                flowing.cancel()
+        if flowing.cancelled():
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            flowing.result()
+
+
+def streams(connection: HTTPConnection) -> bool:
+    """Whether the client takes a stream of events, which may flow for long."""
+    return "text/event-stream" in connection.headers.get("accept", "")
+
+
+def is_open(scope: Scope) -> bool:
+    """Whether the request needs no key: it asks for health, or for a page."""
+    path: str = scope["path"]
+    if scope["type"] != "http":
+        return False
+    if path in OPEN or path.startswith(OPEN_FOLDERS):
+        return True
+    accepted = HTTPConnection(scope).headers.get("accept", "")
+    return path == GRAPHQL and scope["method"] == "GET" and not scope["query_string"] and "text/html" in accepted
+
+
+def may(caller: Caller, *, method: str) -> bool:
+    """Whether the caller's scope reaches as far as the method."""
+    return caller.may(KeyScope.READ if method in READING else KeyScope.WRITE)
+
+
+def answer(refused: Refused, *, path: str) -> Response:
+    """The refusal, in the shape that clients of this path read."""
+    if path == GRAPHQL:
+        error = {"message": str(refused), "extensions": {"code": "UNAUTHENTICATED"}}
+        body = json.dumps({"errors": [error]})
+        response = Response(body, status_code=refused.status, media_type="application/graphql-response+json")
+    else:
+        response = refusal(refused.status, str(refused))
+    if refused.status == 401:
+        response.headers["www-authenticate"] = 'Bearer realm="Duetime"'
+    if refused.retry_after is not None:
+        response.headers["retry-after"] = str(refused.retry_after)
+    return response
