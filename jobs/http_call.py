@@ -132,6 +132,8 @@ class HttpCaller:
             found = {"error": f"no complete answer within {action.timeout.total_seconds():g} s"}
         except (TargetRefused, BadRedirect) as error:
             found = {"error": str(error), "refused": True}
+        except httpx.UnsupportedProtocol as error:  # aiohttp's word for a URL that it cannot read
+            found = {"error": f"the URL cannot be called: {error}", "refused": True}
         except Exception as error:  # whatever a target provokes is the run's failure, not the worker's
             found = {"error": reason(error)}
         return Answer(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)

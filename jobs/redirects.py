@@ -39,16 +39,15 @@ class Outgoing(NamedTuple):
 def redirected(call: Outgoing, *, status: int, location: str) -> Outgoing:
     """The request that follows, by RFC 9110, 15.4. Raises `BadRedirect`."""
     try:
-        origin = URL(call.url)
-        target = origin.join(URL(location)).with_fragment(None)
+        source = URL(call.url)
+        target = source.join(URL(location)).with_fragment(None)
         read_url(str(target))
-        same_origin = origin.origin() == target.origin()
     except ValueError as error:
         raise BadRedirect(f"the answer redirects to a URL that {error}") from error
     method, content, headers = call.method, call.content, dict(call.headers)
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, content = "GET", b""
         headers = {name: sent for name, sent in headers.items() if name not in BODY_HEADERS}
-    if not same_origin:
+    if (target.scheme, target.raw_host, target.port) != (source.scheme, source.raw_host, source.port):
         headers = {name: sent for name, sent in headers.items() if name in KEPT_ACROSS_ORIGINS}
     return Outgoing(method, str(target), headers, content)

@@ -15,6 +15,7 @@ from db.engine import open_engine
 from db.models import Run, RunEvent, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import TriggerType
+from jobs.resolver import Lookup, system_lookup
 from jobs.settings import JobsSettings
 from jobs.worker import run_worker
 
@@ -32,10 +33,12 @@ async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 
 
 @asynccontextmanager
-async def working(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterator[None]:
-    """A worker until the block ends, which then stops gracefully."""
+async def working(
+    database: DatabaseSettings, jobs: JobsSettings, *, lookup: Lookup = system_lookup
+) -> AsyncIterator[None]:
+    """A worker until the block ends, which then stops gracefully. `lookup` finds the addresses of targets' names."""
     stop = asyncio.Event()
-    worker = asyncio.create_task(run_worker(database, jobs, stop=stop))
+    worker = asyncio.create_task(run_worker(database, jobs, stop=stop, lookup=lookup))
     try:
         yield
     finally:

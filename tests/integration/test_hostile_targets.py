@@ -1,0 +1,296 @@
+"""What nobody allowed is not called: neither for a task, nor by a name that changes its meaning, nor by redirect."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import func, select
+
+from db.models import Task
+from db.settings import DatabaseSettings
+from db.states import RunState
+from jobs.clock import Clock
+from jobs.http_call import Action, Answer, HttpCaller
+from jobs.settings import LOOPBACK, JobsSettings
+from jobs.targets import TargetPolicy, parse_rules
+from tests.support.engine import one_off, opened, runs_of, save, soon, working
+from tests.support.graphql import serving
+from tests.support.hostile_urls import NAMES, addresses, forms
+from tests.support.names import NameServer, name_server
+from tests.support.target import Answer as TargetAnswer
+from tests.support.target import Target, running_target
+from tests.support.waiting import wait_until
+
+CREATE = """
+mutation ($inputs: [CreateTaskInput!]!) {
+  createTasks(inputs: $inputs) { __typename ... on Task { id } ... on InvalidInput { problems { path message } } }
+}
+"""
+PUBLIC = ["93.184.215.14"]
+SECRET = {"Authorization": "Bearer secret", "Cookie": "a=b", "X-Api-Key": "secret", "X-Mine": "secret"}
+
+
+@pytest.fixture
+async def names() -> AsyncIterator[NameServer]:
+    """A name server that knows hostile names."""
+    async with name_server() as server:
+        for name, meant in NAMES.items():
+            server.means(name, meant)
+        server.means("localhost", ["127.0.0.1", "::1"])
+        yield server
+
+
+@pytest.fixture
+def blocking(redis_url: str) -> JobsSettings:
+    """The settings of a service that nobody has allowed anything."""
+    return JobsSettings.model_construct(redis_url=redis_url)
+
+
+def port_of(target: Target) -> int:
+    """The port on which the target would notice a call."""
+    return int(target.url.rpartition(":")[2])
+
+
+def wanted(url: str) -> dict[str, Any]:
+    """A task that calls the URL later."""
+    return {"name": "hostile", "trigger": {"oneOff": {"at": "2999-01-01T00:00:00Z"}}, "action": {"url": url}}
+
+
+async def test_a_task_that_calls_inside_is_not_saved(
+    database: DatabaseSettings, blocking: JobsSettings, target: Target, names: NameServer
+) -> None:
+    """Each is refused at its URL, and what the refusal says does not tell what a name leads to."""
+    port = port_of(target)
+    urls = [*addresses(port), *forms(port)]
+    assert len(addresses(port)) >= 60
+    async with serving(database, blocking, lookup=names.lookup) as api:
+        data = await api.data(CREATE, inputs=[wanted(url) for url in urls])
+    answers = dict(zip(urls, data["createTasks"], strict=True))
+    assert [url for url, answer in answers.items() if answer["__typename"] != "InvalidInput"] == []
+    assert {problem["path"][-1] for answer in answers.values() for problem in answer["problems"]} == {"url"}
+    [problem] = answers[f"http://private.example:{port}/"]["problems"]
+    assert problem["message"] == (
+        "leads to an address that calls may not go to; public addresses can be called, and what the setting "
+        f"DUETIME_TARGETS_ALLOWED of this service names, such as private.example:{port}"
+    )
+    async with opened(database) as engine, engine.connect() as connection:
+        assert await connection.scalar(select(func.count()).select_from(Task)) == 0
+
+
+async def test_a_name_without_addresses_is_saved(
+    database: DatabaseSettings, blocking: JobsSettings, names: NameServer
+) -> None:
+    """It may have some when the task is due; and so is one that leads outside."""
+    names.means("public.example", PUBLIC)
+    async with serving(database, blocking, lookup=names.lookup) as api:
+        inputs = [wanted("https://none.example/"), wanted("https://public.example/"), wanted("http://93.184.215.14/")]
+        data = await api.data(CREATE, inputs=inputs)
+    assert [answer["__typename"] for answer in data["createTasks"]] == ["Task"] * 3
+
+
+async def test_rest_refuses_too(database: DatabaseSettings, blocking: JobsSettings, target: Target) -> None:
+    """In its own words, both when a task is made and when its URL is changed; a URL that stays is let be."""
+    async with serving(database, blocking) as api:
+        [task_id] = await save(api.engine, one_off(f"{target.url}/old", datetime.now(UTC) + timedelta(days=1)))
+        action = {"method": "GET", "url": f"{target.url}/new"}
+        body = {"name": "n", "trigger": {"type": "one-off", "datetime": "2999-01-01T00:00:00Z"}, "action": action}
+        made = await api.http.post("/api/v1/tasks", json=body)
+        changed = await api.http.put(f"/api/v1/tasks/{task_id}", json={"action": action})
+        kept = await api.http.put(f"/api/v1/tasks/{task_id}", json={"action": {**action, "url": f"{target.url}/old"}})
+    assert (made.status_code, changed.status_code, kept.status_code) == (400, 400, 200)
+    assert "action.url: leads to an address that calls may not go to" in made.json()["error"]
+
+
+async def test_a_run_that_calls_inside_fails_at_once(
+    database: DatabaseSettings, blocking: JobsSettings, target: Target, names: NameServer
+) -> None:
+    """However the task came to be saved: one attempt, a clear message, and nothing arrives."""
+    urls = addresses(port_of(target))
+    async with opened(database) as engine, working(database, blocking, lookup=names.lookup):
+        at = soon()
+        ids = await save(engine, *(one_off(url, at, host=f"host-{place}") for place, url in enumerate(urls)))
+        for task_id, url in zip(ids, urls, strict=True):
+            [run] = await wait_until(partial(runs_of, engine, task_id, at_least=1), what=url)
+            assert (run.state, run.attempt, run.status_code) == (RunState.FAILED, 1, None), url
+            assert run.error_message is not None
+            assert run.error_message.startswith(("the target is not allowed: calls to ", "the URL cannot be called: "))
+    assert target.calls == []
+
+
+async def test_a_name_that_changes_its_meaning(
+    database: DatabaseSettings, blocking: JobsSettings, target: Target, names: NameServer
+) -> None:
+    """It leads outside while the task is saved, and inside when it is due: the call is refused."""
+    port = port_of(target)
+    names.means("rebind.example", PUBLIC, ["127.0.0.1"])
+    async with (
+        serving(database, blocking, lookup=names.lookup) as api,
+        working(database, blocking, lookup=names.lookup),
+    ):
+        at = soon()
+        task = wanted(f"http://rebind.example:{port}/") | {"trigger": {"oneOff": {"at": at.isoformat()}}}
+        [made] = (await api.data(CREATE, inputs=[task]))["createTasks"]
+        assert made["__typename"] == "Task"
+        [run] = await wait_until(lambda: runs_of(api.engine, made["id"], at_least=1), what="the run has ended")
+    assert (run.state, run.attempt) == (RunState.FAILED, 1)
+    assert run.error_message == f"the target is not allowed: calls to rebind.example:{port} are blocked here"
+    assert names.asked["rebind.example"] == 2
+    assert target.calls == []
+
+
+async def get(
+    url: str, names: NameServer, *, allowed: str, redirects: int = 0, headers: dict[str, str] | None = None
+) -> Answer:
+    """Calls it as a worker does."""
+    policy = TargetPolicy(allowed=parse_rules(allowed))
+    action = Action(
+        method="GET", url=url, headers=headers or {}, payload=None, timeout=timedelta(seconds=10), redirects=redirects
+    )
+    async with HttpCaller(clock=Clock(), policy=policy, lookup=names.lookup) as caller:
+        return await caller.call(action, headers={"Idempotency-Key": "the run"})
+
+
+async def test_the_connection_goes_to_what_was_checked(target: Target, names: NameServer) -> None:
+    """A name is looked up once for a connection, and nothing asks what it means by then."""
+    port = port_of(target)
+    names.means("changing.example", ["127.0.0.1"], ["127.0.0.2"])
+    answer = await get(f"http://changing.example:{port}/", names, allowed="127.0.0.1")
+    assert (answer.status_code, names.asked["changing.example"]) == (200, 1)
+    [call] = target.calls
+    assert call.headers["host"] == f"changing.example:{port}"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "0x7f000001", "\uff11\uff12\uff17.\uff10.\uff10.\uff11", "localhost", "loopback.example"],
+)
+async def test_what_is_allowed_is_called(target: Target, names: NameServer, host: str) -> None:
+    """However it is spelled; that the others were refused was no accident."""
+    answer = await get(f"http://{host}:{port_of(target)}/", names, allowed=LOOPBACK)
+    assert answer.status_code == 200, answer
+
+
+async def test_a_name_may_be_allowed_on_a_port(target: Target, names: NameServer) -> None:
+    """Whatever address it leads to; another port of it stays blocked, and so does the address by itself."""
+    port = port_of(target)
+    allowed = f"loopback.example:{port}"
+    assert (await get(f"http://loopback.example:{port}/", names, allowed=allowed)).status_code == 200
+    assert (await get("http://loopback.example:1/", names, allowed=allowed)).refused
+    assert (await get(f"http://127.0.0.1:{port}/", names, allowed=allowed)).refused
+
+
+async def test_a_refusal_does_not_tell_what_listens(target: Target, names: NameServer) -> None:
+    """The same words in the same time, whether the port is open or not."""
+    port = port_of(target)
+    refusals = [await get(f"http://127.0.0.1:{each}/", names, allowed="10.0.0.0/8") for each in (port, 1)]
+    assert [refusal.error for refusal in refusals] == [
+        f"the target is not allowed: calls to 127.0.0.1:{each} are blocked here" for each in (port, 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://127.0.0.2:{port}/inside",
+        "http://0x7f000002:{port}/inside",
+        "http://private.example:{port}/",
+        "http://[::ffff:127.0.0.2]:{port}/",
+        "//169.254.169.254/latest/meta-data/",
+        "file:///etc/passwd",
+        "http://user@127.0.0.1:{port}/",
+    ],
+)
+async def test_each_hop_of_a_redirect_is_checked(target: Target, names: NameServer, location: str) -> None:
+    """From where a call may go, it is not sent to where it may not."""
+    port = port_of(target)
+    away = target.answers("/away", TargetAnswer(status=302, headers={"Location": location.format(port=port)}))
+    answer = await get(away, names, allowed="127.0.0.1", redirects=5)
+    assert answer.refused
+    assert [call.path for call in target.calls] == ["/away"]
+
+
+async def test_redirects_are_followed_as_often_as_wished(target: Target, names: NameServer) -> None:
+    """The last one is the answer. By default there is none to follow."""
+    around = target.answers("/around", TargetAnswer(status=302, headers={"Location": "/around"}))
+    for redirects in (0, 3):
+        answer = await get(around, names, allowed=LOOPBACK, redirects=redirects)
+        assert answer.status_code == 302
+    assert len(target.calls) == 1 + 4
+
+
+async def test_credentials_stay_with_their_origin(target: Target, names: NameServer) -> None:
+    """Another port is another origin. Duetime's own headers go along."""
+    async with running_target() as other:
+        away = target.answers("/away", TargetAnswer(status=307, headers={"Location": f"{other.url}/there"}))
+        await get(away, names, allowed=LOOPBACK, redirects=1, headers=SECRET)
+        [first], [second] = target.calls, other.calls
+    for name, value in SECRET.items():
+        assert first.headers[name.lower()] == value
+        assert name.lower() not in second.headers
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"] == "the run"
+
+
+async def test_cookies_are_not_kept(target: Target, names: NameServer) -> None:
+    """Neither for the next hop nor for the next call."""
+    headers = {"Location": "/there", "Set-Cookie": "session=1; Path=/"}
+    away = target.answers("/away", TargetAnswer(status=302, headers=headers))
+    for _ in range(2):
+        assert (await get(away, names, allowed=LOOPBACK, redirects=1)).status_code == 200
+    assert not any("cookie" in call.headers for call in target.calls)
+
+
+async def test_proxies_of_the_environment_are_ignored(
+    target: Target, names: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy would connect to what we have not checked."""
+    async with running_target() as proxy:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        assert (await get(f"{target.url}/", names, allowed=LOOPBACK)).status_code == 200
+        assert proxy.calls == []
+
+
+async def test_tls_knows_the_name(names: NameServer, tmp_path: Path) -> None:
+    """The connection goes to an address, and the certificate is asked for by the name that led there."""
+    asked: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate("loopback.example", folder=tmp_path))
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        answer = await get(f"https://loopback.example:{port}/", names, allowed=LOOPBACK)
+    assert asked == ["loopback.example"]
+    # Nobody vouches for this certificate.
+    assert "certificate verify failed" in (answer.error or "")
+
+
+def certificate(name: str, *, folder: Path) -> Path:
+    """A file with a key and a certificate that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / "certificate.pem"
+    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    return path

@@ -1,0 +1,88 @@
+"""What a call becomes when its answer sends it elsewhere."""
+
+import pytest
+
+from jobs.redirects import BadRedirect, Outgoing, redirected
+
+HEADERS = {
+    name.lower(): (name, "v")
+    for name in ("Authorization", "Cookie", "X-Api-Key", "X-Token", "Accept", "Content-Type", "Idempotency-Key")
+}
+SAFE = ["accept", "content-type", "idempotency-key"]
+
+
+def call(method: str = "POST", url: str = "https://a.example/dir/page?q=1") -> Outgoing:
+    """A call with a body and credentials."""
+    return Outgoing(method, url, HEADERS, b"{}")
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("/other", "https://a.example/other"),
+        ("other", "https://a.example/dir/other"),
+        ("?q=2", "https://a.example/dir/page?q=2"),
+        ("//b.example/x", "https://b.example/x"),
+        ("https://b.example:8443/x#part", "https://b.example:8443/x"),
+        ("/a b", "https://a.example/a%20b"),
+        ("/grün", "https://a.example/gr%C3%BCn"),
+        ("", "https://a.example/dir/page?q=1"),
+    ],
+)
+def test_a_location_is_relative_to_the_call(location: str, url: str) -> None:
+    """By RFC 3986, 5.2."""
+    assert redirected(call(), status=307, location=location).url == url
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "becomes"),
+    [
+        (301, "POST", "GET"),
+        (302, "POST", "GET"),
+        (303, "POST", "GET"),
+        (303, "PUT", "GET"),
+        (303, "HEAD", "HEAD"),
+        (301, "PUT", "PUT"),
+        (302, "DELETE", "DELETE"),
+        (307, "POST", "POST"),
+        (308, "POST", "POST"),
+    ],
+)
+def test_the_method_follows_the_status(status: int, method: str, becomes: str) -> None:
+    """And a call that becomes a GET loses its body, and what describes it."""
+    after = redirected(call(method), status=status, location="/")
+    assert after.method == becomes
+    changed = method != becomes
+    assert after.content == (b"" if changed else b"{}")
+    assert ("content-type" in after.headers) != changed
+
+
+@pytest.mark.parametrize("location", ["/", "https://a.example:443/", "https://A.example/x"])
+def test_credentials_stay_within_an_origin(location: str) -> None:
+    """Scheme, host and port are the same."""
+    assert redirected(call(), status=307, location=location).headers == HEADERS
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["https://b.example/", "http://a.example/", "https://a.example:8443/", "//a.example.b/", "https://www.a.example/"],
+)
+def test_credentials_are_not_for_another_origin(location: str) -> None:
+    """Whatever they are called, and they do not come back with the next redirect."""
+    after = redirected(call(), status=307, location=location)
+    assert sorted(after.headers) == SAFE
+    assert sorted(redirected(after, status=307, location="https://a.example/").headers) == SAFE
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("file:///etc/passwd", "gopher://a.example/", "javascript:alert(1)", "ftp://a.example/", "http:///x"),
+        *("https://user:password@a.example/", "http://a.example:0/", "http://a.example:99999/", "http://[::1"),
+        "http://a%00b/",
+    ],
+)
+def test_other_schemes_and_forms_are_refused(location: str) -> None:
+    """As they are when a task is saved."""
+    with pytest.raises(BadRedirect, match=r"^the answer redirects to a URL that "):
+        redirected(call(), status=302, location=location)
