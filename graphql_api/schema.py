@@ -137,10 +137,9 @@ class DuetimeSchema(Schema):
         telling = document.telling(variables, operation_name)
         async with aclosing(cast("AsyncGenerator[list[Happening], None]", source)) as told:
             async for happenings in told:
-                for happening in happenings:
-                    self.renderings.begin(telling, executor, happening)
-                for happening in happenings:
-                    yield await self.renderings.result(telling, executor, happening)
+                async with aclosing(self.renderings.tell(telling, executor, happenings)) as results:
+                    async for result in results:
+                        yield result
 
 
 class Discreet(StrawberryGraphQLCoreExecutionContext):

@@ -11,9 +11,9 @@ in one statement.
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from graphql import ExecutionResult as Executed
@@ -23,7 +23,7 @@ from strawberry.types import ExecutionResult
 from graphql_api.context import Context
 from graphql_api.errors import masked
 
-SHARED_FOR = timedelta(seconds=1)
+SHARED_SECONDS = 1.0
 KEPT = 5_000
 KEPT_CHARACTERS = 32 * 1024 * 1024
 
@@ -52,6 +52,12 @@ class Rendering:
     result: ExecutionResult | None = None
     task: asyncio.Task[ExecutionResult] | None = None
 
+    async def ready(self) -> ExecutionResult:
+        """The result. Others wait for it, too, so whoever gives up waiting ends nothing."""
+        if self.task is not None:
+            return await asyncio.shield(self.task)
+        return self.result or failed(RuntimeError("There is no result"))
+
     @property
     def characters(self) -> int:
         """Its size."""
@@ -74,23 +80,23 @@ class Renderings:
         if self._under_way:
             await asyncio.wait(self._under_way)
 
-    async def result(self, document: Hashable, executor: Executor[Any], happening: Happening) -> ExecutionResult:
-        """The result of executing the document for a happening."""
-        rendering = self.begin(document, executor, happening)
-        if rendering.result is None and rendering.task is not None:
-            # Shielded: others wait for it, too.
-            return await asyncio.shield(rendering.task)
-        return rendering.result or failed(RuntimeError("A result was lost"))
+    async def tell(
+        self, document: Hashable, executor: Executor[Any], happenings: Sequence[Happening]
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """The results of a batch, in its order. `document` is what decides on them besides the happenings."""
+        begun = [self._rendering(document, executor, happening) for happening in happenings]
+        for happening, early in zip(happenings, begun, strict=True):
+            rendering = early if is_fresh(early) else self._rendering(document, executor, happening)
+            yield rendering.result or await rendering.ready()
 
-    def begin(self, document: Hashable, executor: Executor[Any], happening: Happening) -> Rendering:
-        """Has the result be made, if it is not there. `document` is what decides on it besides the happening."""
+    def _rendering(self, document: Hashable, executor: Executor[Any], happening: Happening) -> Rendering:
         key = (document, happening.key)
         known = self._kept.get(key)
         if known is not None and is_fresh(known):
             return known
         if known is not None:
             self._forget(key)
-        rendering = Rendering(now())
+        rendering = Rendering(monotonic())
         outcome = render(executor, happening)
         if isinstance(outcome, ExecutionResult):
             rendering.result = outcome
@@ -125,14 +131,9 @@ class Renderings:
         return oldest is not None and not is_fresh(oldest)
 
 
-def now() -> float:
-    """Seconds of a clock that never goes back."""
-    return asyncio.get_running_loop().time()
-
-
 def is_fresh(rendering: Rendering) -> bool:
     """Whether it may still be shared."""
-    return now() - rendering.begun_at < SHARED_FOR.total_seconds()
+    return monotonic() - rendering.begun_at < SHARED_SECONDS
 
 
 def render(executor: Executor[Any], happening: Happening) -> ExecutionResult | Awaitable[ExecutionResult]:

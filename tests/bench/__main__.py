@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.rounds import Bench, Dispatch, Herd, Throughput, bench_servers
+from tests.bench.subscribers import Deliveries, subscriptions
 
 THROUGHPUT_TASKS = 4_000
 HERD_TASKS = 1_000
 SPREAD_TASKS = 1_000
 SPREAD_SECONDS = 20
+SUBSCRIBERS = 1_000
+EVENTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,26 @@ def dispatch_lines(rounds: list[Dispatch]) -> list[Line]:
     ]
 
 
+def subscription_lines(rounds: list[Deliveries]) -> list[Line]:
+    """What it costs to tell a subscriber of an event, against a broadcast of the same text by the same server."""
+    return [
+        Line(
+            f"events told per second, {SUBSCRIBERS:,} subscribers with one document",
+            f"{median(r.rate for r in rounds):,.0f}/s",
+            f"{median(r.bare_rate for r in rounds):,.0f}/s (bare broadcast)",
+            median(r.rate / r.bare_rate for r in rounds),
+            "",
+        ),
+        Line(
+            "CPU of the API per event told",
+            f"{median(r.cpu_us for r in rounds):,.0f} µs",
+            f"{median(r.bare_cpu_us for r in rounds):,.0f} µs (bare broadcast)",
+            median(r.cpu_us / r.bare_cpu_us for r in rounds),
+            "at most 3",
+        ),
+    ]
+
+
 async def measure(rounds: int, only: str | None) -> list[Line]:
     """Runs the rounds, ours and theirs by turns."""
     lines: list[Line] = []
@@ -98,6 +121,10 @@ async def measure(rounds: int, only: str | None) -> list[Line]:
                 lines += herd_lines([await bench.herd(HERD_TASKS) for _ in range(rounds)])
             if only in (None, "spread"):
                 lines += dispatch_lines([await bench.dispatch(SPREAD_TASKS, SPREAD_SECONDS) for _ in range(rounds)])
+            if only in (None, "subscriptions"):
+                lines += subscription_lines(
+                    [await subscriptions(servers, subscribers=SUBSCRIBERS, events=EVENTS) for _ in range(rounds)]
+                )
     return lines
 
 
@@ -105,7 +132,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("throughput", "herd", "spread"))
+    parser.add_argument("--only", choices=("throughput", "herd", "spread", "subscriptions"))
     arguments = parser.parse_args()
     lines = asyncio.run(measure(arguments.rounds, arguments.only))
     print("| measured | Duetime | counterpart | ratio | wanted |\n| --- | --- | --- | --- | --- |")  # noqa: T201
