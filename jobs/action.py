@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
@@ -12,6 +13,8 @@ from yarl import URL
 from db.storable import is_storable
 from jobs import json_value
 from jobs.refusals import Problem
+from jobs.secret_headers import SEALED, is_secret_name, open_headers, seal
+from jobs.secrets import NoSecretKey, SecretKeys
 
 MAX_URL_LENGTH = 2_000
 MAX_HEADERS = 100
@@ -43,6 +46,8 @@ REFUSED_HEADERS = {
     ),
 }
 
+HOW_TO_KEEP_SECRETS = "set DUETIME_SECRET_KEY, to what `openssl rand -base64 32` prints"
+
 
 class HttpMethod(StrEnum):
     """The methods that a task may call with."""
@@ -56,33 +61,48 @@ class HttpMethod(StrEnum):
     OPTIONS = "OPTIONS"
 
 
+class HeaderDraft(NamedTuple):
+    """A header as it was asked for. A value of None was not given; then `kept`, a stored secret's seal, is kept."""
+
+    name: str
+    value: str | None
+    secret: bool = False
+    kept: str | None = None
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether nobody may see its value: it was said, or the name says it, or it was a secret until now."""
+        return self.secret or is_secret_name(self.name) or self.kept is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionDraft:
-    """An action as it was asked for, unchecked. A header's value of None was not given."""
+    """An action as it was asked for, unchecked."""
 
     url: str
     method: str = HttpMethod.GET
-    headers: Sequence[tuple[str, str | None]] = field(default=())
+    headers: Sequence[HeaderDraft] = field(default=())
     payload: Any = None
     timeout_ms: int = 30_000
     redirects: int = 0
 
 
-def check(draft: ActionDraft) -> tuple[dict[str, Any], list[Problem]]:
-    """The task's columns for this action, and every problem with it; the columns count only when there is none."""
-    host, url_problems = "", []
-    try:
-        host = host_of(read_url(draft.url))
-    except ValueError as error:
-        url_problems = [Problem(("url",), str(error))]
-    headers = {name: (value or "").strip(" \t") for name, value in draft.headers}
+def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
+    """The task's columns for this action, secrets sealed, and every problem with it.
+
+    The columns are empty when there is a problem.
+    """
     problems = [
         *method_problems(draft.method),
-        *url_problems,
-        *header_problems(draft.headers),
+        *url_problems(draft.url),
+        *header_problems(draft.headers, secrets=secrets),
         *payload_problems(draft.payload),
         *bound_problems(draft),
     ]
+    if problems:
+        return {}, problems
+    host, origin = host_of(read_url(draft.url)), origin_of(draft.url)
+    headers = {header.name: kept_value(header, origin=origin, secrets=secrets) for header in draft.headers}
     columns = {
         "method": draft.method.upper(),
         "url": draft.url,
@@ -93,6 +113,27 @@ def check(draft: ActionDraft) -> tuple[dict[str, Any], list[Problem]]:
         "redirects": draft.redirects,
     }
     return columns, problems
+
+
+def kept_value(header: HeaderDraft, *, origin: str, secrets: SecretKeys) -> str | dict[str, str]:
+    """What is kept of a header that was checked. A secret that is what it was keeps its seal."""
+    value = None if header.value is None else header.value.strip(" \t")
+    if not header.is_secret:
+        return value or ""
+    if header.kept is not None:
+        before = {SEALED: header.kept}
+        with suppress(NoSecretKey):
+            if value is None or value == open_headers({header.name: before}, origin=origin, keys=secrets)[header.name]:
+                return before
+    return seal(value or "", name=header.name, origin=origin, keys=secrets)
+
+
+def url_problems(url: str) -> Iterator[Problem]:
+    """What `read_url` finds."""
+    try:
+        read_url(url)
+    except ValueError as error:
+        yield Problem(("url",), str(error))
 
 
 def method_problems(method: str) -> Iterator[Problem]:
@@ -140,15 +181,22 @@ def host_of(split: SplitResult) -> str:
     return f"{bracketed}:{split.port or DEFAULT_PORTS[split.scheme]}"
 
 
-def header_problems(headers: Sequence[tuple[str, str | None]]) -> Iterator[Problem]:
+def origin_of(url: str) -> str:
+    """`scheme://host:port` of a URL that `read_url` takes: to whom the request goes."""
+    split = read_url(url)
+    return f"{split.scheme}://{host_of(split)}"
+
+
+def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> Iterator[Problem]:
     """Names by RFC 9110, each once whatever its case, and nothing that the connection itself needs."""
     if len(headers) > MAX_HEADERS:
         yield Problem(("headers",), f"has {len(headers):,} headers; at most {MAX_HEADERS} are accepted")
-    size = sum(len((name + (value or "")).encode("utf-8", "surrogatepass")) for name, value in headers)
+    size = sum(len((header.name + (header.value or "")).encode("utf-8", "surrogatepass")) for header in headers)
     if size > MAX_HEADERS_BYTES:
         yield Problem(("headers",), f"takes {size:,} bytes; at most {MAX_HEADERS_BYTES:,} are accepted")
     seen: set[str] = set()
-    for place, (name, value) in enumerate(headers):
+    for place, header in enumerate(headers):
+        name, value = header.name, header.value
         at = ("headers", str(place))
         key = name.lower()
         if not TOKEN.fullmatch(name):
@@ -160,8 +208,12 @@ def header_problems(headers: Sequence[tuple[str, str | None]]) -> Iterator[Probl
         elif key in seen:
             yield Problem((*at, "name"), f"{name} is given twice; give it once, with its values joined by commas")
         seen.add(key)
-        if value is None:
+        if value is None and header.kept is None:
             yield Problem((*at, "value"), "is missing; an empty value is ''")
+        elif value is not None and header.is_secret and not secrets.present:
+            yield Problem((*at, "value"), f"is a secret, and there is no key to keep it under; {HOW_TO_KEEP_SECRETS}")
+        elif value is None:
+            continue
         elif CONTROL.search(value) or not is_storable(value):
             yield Problem((*at, "value"), "holds a line break or another control character")
 
