@@ -46,8 +46,8 @@ class Known:
     """What a client knows of one task from the answers that it got."""
 
     id: UUID
-    schedules: list[tuple[Trigger | None, datetime]]
-    """Which trigger the task had from when on; none once its schedule has ended."""
+    schedules: list[tuple[Trigger | None, datetime, datetime]]
+    """Which trigger the task had from when on, and when that was acknowledged; none once its schedule has ended."""
     payloads: dict[int, Any]
     """What it called with, from which version on."""
     acknowledged: list[tuple[datetime, int]] = field(default_factory=list)
@@ -61,13 +61,18 @@ class Known:
         """What a run of a version has to send."""
         return self.payloads[max(known for known in self.payloads if known <= version)]
 
-    def instants(self, *, tolerance: timedelta = timedelta()) -> list[datetime]:
-        """All instants at which the task was due, by an enumeration of its triggers; with those just after a change."""
+    def instants(self, *, until_acknowledged: bool = False) -> list[datetime]:
+        """All instants at which the task was due, by an enumeration of its triggers.
+
+        A claim may have had the task locked when a change was asked for, so that an instant of the old trigger was
+        claimed yet; `until_acknowledged` adds those that can have been.
+        """
         found: set[datetime] = set()
-        for (trigger, since), (_, until) in pairwise(self.schedules):
+        for (trigger, since, _), (_, until, acknowledged) in pairwise(self.schedules):
             if trigger is not None:
-                instants = schedule.instants(trigger, since, count=int((until - since) / SECOND) + 3)
-                found |= {instant for instant in instants if instant <= until + tolerance}
+                last = acknowledged + CLOCKS_DIFFER if until_acknowledged else until
+                instants = schedule.instants(trigger, since, count=int((last - since) / SECOND) + 3)
+                found |= {instant for instant in instants if instant <= last}
         return sorted(found)
 
 
@@ -120,7 +125,7 @@ class Client:
             task = await tasks.update_task(work, known.id, TaskChanges(trigger=draft), now=now)
         known.acknowledged.append((utc_now(), task.version))
         if task.status != TaskStatus.CANCELLED:
-            known.schedules.append((trigger_of(task), now))
+            known.schedules.append((trigger_of(task), now, utc_now()))
 
     async def _pause(self, known: Known) -> None:
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
@@ -143,7 +148,7 @@ class Client:
             task = await tasks.cancel_task(work, known.id, now=now)
         known.acknowledged.append((utc_now(), task.version))
         if known.schedules[-1][0] is not None:
-            known.schedules.append((None, now))
+            known.schedules.append((None, now, utc_now()))
         known.silent_since = known.silent_since or utc_now()
 
     async def _delete(self, known: Known) -> None:
@@ -214,7 +219,7 @@ async def make(engine: AsyncEngine, target: Target) -> list[Known]:
         for number in range(TASKS)
     ]
     await save(engine, *made)
-    return [Known(task.id, [(trigger_of(task), start - SECOND)], {1: {"n": 0}}) for task in made]
+    return [Known(task.id, [(trigger_of(task), start - SECOND, start)], {1: {"n": 0}}) for task in made]
 
 
 def answers(number: int) -> list[Answer]:
@@ -230,7 +235,7 @@ def answers(number: int) -> list[Answer]:
 
 def check_instants(known: Known, its: Sequence[Run]) -> None:
     """Each instant that there was is accounted for, once, and nothing else is."""
-    due, nearly_due = known.instants(), known.instants(tolerance=CLOCKS_DIFFER)
+    due, nearly_due = known.instants(), known.instants(until_acknowledged=True)
     accounted: list[datetime] = []
     for run in its:
         first = run.missed_since or run.scheduled_for
