@@ -19,13 +19,13 @@ from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import UNFINISHED, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
 from jobs import runs, schedule, tasks
+from jobs.keys import ANYBODY
 from jobs.queue import Queue
 from jobs.refusals import Conflict
 from jobs.schedule import Trigger
+from jobs.secrets import SecretKeys
 from jobs.settings import JobsSettings
 from jobs.task_draft import TaskChanges
-from jobs.keys import ANYBODY
-from jobs.secrets import SecretKeys
 from jobs.transaction import transaction
 from jobs.trigger import IntervalDraft, trigger_of
 from tests.support.engine import every, opened, runs_of, save, working
