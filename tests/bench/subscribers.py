@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 
 from jobs.queue import EVENTS_CHANNEL
 from tests.bench.rounds import Servers, module
-from tests.bench.watchers import Watcher, all_have, watching
 from tests.support.history import append_events
+from tests.support.watchers import Watcher, all_have, watching
 
 WATCH = """
 subscription { runEvents { __typename ... on RunEvent {

@@ -1,0 +1,99 @@
+"""A subscriber that is cut off after every single event of a busy minute, and resumes each time, misses nothing."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from graphql_api import cursors
+from tests.api.test_run_events import newest
+from tests.support.graphql import Api
+from tests.support.history import append_events
+from tests.support.sse import events
+from tests.support.waiting import wait_until
+
+WATCH = """
+subscription ($taskId: ID, $after: String) {
+  runEvents(taskId: $taskId, after: $after) { __typename ... on RunEvent { cursor taskId } }
+}
+"""
+EVENTS = 300
+TASKS = [uuid4() for _ in range(5)]
+
+Next = Callable[[Api, str, UUID | None], Awaitable[str]]
+"""Connects, resumes after a cursor, reads one event, is cut off, and knows that event's cursor."""
+
+
+async def by_websocket(api: Api, after: str, task_id: UUID | None) -> str:
+    """Hangs up without a goodbye, whatever is on its way."""
+    async with api.socket() as socket:
+        variables = {"after": after} | ({"taskId": str(task_id)} if task_id else {})
+        event = await (await socket.subscribe(WATCH, **variables)).next()
+        socket.connection.transport.abort()
+    assert event["__typename"] == "RunEvent"
+    return str(event["cursor"])
+
+
+async def by_stream(api: Api, after: str, task_id: UUID | None) -> str:
+    """Closes the response in its middle."""
+    variables = {"after": after} | ({"taskId": str(task_id)} if task_id else {})
+    async with events(api, WATCH, variables=variables) as reader:
+        event = await reader.next()
+    assert event["__typename"] == "RunEvent"
+    return str(event["cursor"])
+
+
+async def cursors_in_table(api: Api, task_id: UUID | None) -> list[str]:
+    """The events (of one task, if asked for) in the order in which they were committed."""
+    query = text("SELECT seq FROM run_events WHERE task_id = CAST(:task_id AS uuid) OR :all ORDER BY seq")
+    async with api.engine.connect() as connection:
+        found = await connection.execute(query, {"task_id": task_id, "all": task_id is None})
+        return [cursors.of_event(seq) for seq in found.scalars()]
+
+
+async def busy_minute(api: Api, seen: list[str], task_id: UUID | None) -> None:
+    """Several writers at once, in transactions of different sizes; at times they wait until all has been read."""
+    dice = random.Random(9)
+    written = 0
+    while written < EVENTS:
+        sizes = [dice.randint(1, 6) for _ in range(dice.randint(1, 3))]
+        await asyncio.gather(
+            *(append_events(api.engine, size, task_id=dice.choice(TASKS), run_id=uuid4()) for size in sizes)
+        )
+        written += sum(sizes)
+        if dice.random() < 0.9:
+            await api.services.queue.poke()
+        if dice.random() < 0.3:
+            await all_read(api, seen, task_id)
+
+
+async def all_read(api: Api, seen: list[str], task_id: UUID | None) -> None:
+    """Waits until as much has been read as there is."""
+    number = len(await cursors_in_table(api, task_id))
+    await wait_until(lambda: len(seen) >= number, what="all events have been read", within=30)
+
+
+@pytest.mark.parametrize("read_next", [by_websocket, by_stream])
+@pytest.mark.parametrize("task_id", [None, TASKS[0]])
+async def test_union_of_all_pieces_is_the_table(api: Api, read_next: Next, task_id: UUID | None) -> None:
+    """In the order of commits, nothing twice and nothing missing; with a filter by task, that task's events."""
+    after = await newest(api)
+    seen: list[str] = []
+
+    async def read() -> None:
+        cursor = after
+        while True:
+            cursor = await read_next(api, cursor, task_id)
+            seen.append(cursor)
+
+    reading = asyncio.create_task(read())
+    await busy_minute(api, seen, task_id)
+    await all_read(api, seen, task_id)
+    reading.cancel()
+    await asyncio.wait([reading])
+    table = await cursors_in_table(api, task_id)
+    assert seen == table
+    assert len(table) >= EVENTS / 10
