@@ -1,6 +1,7 @@
 """`duetime api`: one API process."""
 
 import errno
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ import uvicorn
 
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
-from duetime.reachable import check_servers
+from duetime.http_protocol import MAX_HEAD_BYTES, ImpatientProtocol
+from duetime.reachable import check_keys, check_servers
 from duetime.signals import on_stop
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
+LOG = logging.getLogger(__name__)
 # How long a stopping API lets answers that are under way, and subscriptions, end by themselves.
 GRACE = timedelta(seconds=10)
 
@@ -32,11 +35,21 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
     """Serves until it is asked to stop. CannotStart when the port is taken or a server cannot be reached."""
     with listen(api) as listener:
         await check_servers(database, jobs)
+        if api.keys_wanted:
+            await check_keys(database)
+        elif not api.on_loopback:
+            LOG.warning(
+                "Anybody who reaches the API may do everything: DUETIME_AUTH=off, and HOST=%s is no loopback address. "
+                "action=keys_off",
+                api.host,
+            )
         from graphql_api.app import create_app  # noqa: PLC0415 (half a second that a refusal above need not wait for)
 
         server = Server(
             uvicorn.Config(
                 create_app(database, jobs, api),
+                http=ImpatientProtocol,
+                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
                 log_config=None,
                 access_log=False,
                 lifespan="on",

@@ -94,6 +94,12 @@ def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     revoke = keys.add_parser("revoke", help="end a key; what is open under it ends within seconds")
     revoke.add_argument("key", metavar="NAME|ID")
     revoke.set_defaults(run=revoke_key)
+    keys.add_parser(
+        "rotate-secrets",
+        help="seal all secrets of tasks with the first key of DUETIME_SECRET_KEY",
+        description="Seals all secrets of tasks anew. DUETIME_SECRET_KEY names the new key first and the old ones "
+        "after it, by commas; restart API and workers with it before, and without the old keys after.",
+    ).set_defaults(run=rotate_secrets)
 
 
 def create_key(options: argparse.Namespace) -> None:
@@ -123,6 +129,15 @@ def revoke_key(options: argparse.Namespace) -> None:
 
     logs.configure("keys")
     asyncio.run(keys.revoke(settings, database, name_or_id=options.key))
+
+
+def rotate_secrets(_options: argparse.Namespace) -> None:
+    """Seals all secrets anew."""
+    settings, database, jobs = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings)
+    from duetime import keys
+
+    logs.configure("keys")
+    asyncio.run(keys.rotate(settings, database, jobs))
 
 
 def up(options: argparse.Namespace) -> None:
@@ -176,6 +191,6 @@ def migrate(_options: argparse.Namespace) -> None:
 
 def schema(_options: argparse.Namespace) -> None:
     """Prints the schema in the schema definition language."""
-    from graphql_api.schema import DuetimeSchema
+    from graphql_api.schema import schema as built
 
-    print(DuetimeSchema(ApiSettings.model_construct()).as_str())
+    print(built.as_str())

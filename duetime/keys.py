@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.engine import AWAY, open_engine
 from db.models import ApiKey, utc_now
@@ -18,7 +18,10 @@ from duetime.local_stack.stack import local_stack
 from duetime.reachable import migrate_database
 from duetime.settings import DuetimeSettings
 from jobs.keys import InvalidKeyRequest, create_key, revoke_key
+from jobs.rotation import rotate_secrets
+from jobs.settings import JobsSettings
 
+SHOWN_IDS = 10
 DURATION = re.compile(r"(\d{1,6})([mhdw])")
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 SHAPE = "write how long it lasts, as 90d (m, h, d or w), or until when, as 2030-01-31 or 2030-01-31T12:00:00Z"
@@ -56,9 +59,31 @@ async def revoke(settings: DuetimeSettings, database: DatabaseSettings, *, name_
     print(f"Key {key.name!r} is revoked.")
 
 
+async def rotate(settings: DuetimeSettings, database: DatabaseSettings, jobs: JobsSettings) -> None:
+    """Seals all secrets with the first key of DUETIME_SECRET_KEY."""
+    if not jobs.secrets.present:
+        raise CannotStart("DUETIME_SECRET_KEY is not set; name the new key first and the old ones after it, by commas")
+    async with engine_on(settings, database) as engine:
+        count, unopened = await rotate_secrets(engine, jobs.secrets)
+    print(f"Sealed the secrets of {count} task definitions with the first key.")
+    if unopened:
+        raise CannotStart(
+            f"none of the keys opens the secrets of {len(unopened)} tasks, which stay as they are: "
+            + ", ".join(str(task_id) for task_id in unopened[:SHOWN_IDS])
+            + (", …" if len(unopened) > SHOWN_IDS else "")
+        )
+
+
 @asynccontextmanager
 async def session_on(settings: DuetimeSettings, database: DatabaseSettings) -> AsyncIterator[AsyncSession]:
-    """A session on the database that is named, or on the local stack's, which is started if it does not run.
+    """A session on the database. CannotStart for whatever is refused."""
+    async with engine_on(settings, database) as engine, AsyncSession(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@asynccontextmanager
+async def engine_on(settings: DuetimeSettings, database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """The database that is named, or the local stack's, which is started if it does not run; migrated.
 
     CannotStart for whatever is refused.
     """
@@ -66,8 +91,7 @@ async def session_on(settings: DuetimeSettings, database: DatabaseSettings) -> A
         await migrate_database(reached)
         engine = open_engine(reached.url(), pool_size=1, application_name="duetime keys")
         try:
-            async with AsyncSession(engine, expire_on_commit=False) as session:
-                yield session
+            yield engine
         except InvalidKeyRequest as refusal:
             raise CannotStart(str(refusal)) from None
         except AWAY as error:

@@ -10,11 +10,13 @@ from alembic.util import CommandError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import URL
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine import AWAY, open_engine
 from db.migrations import is_current, migrate, revision
+from db.models import utc_now
 from db.settings import DatabaseSettings
-from db.statements import leases
+from db.statements import keys, leases
 from duetime.errors import CannotStart
 from jobs.settings import JobsSettings
 
@@ -39,6 +41,21 @@ async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
     if not current:
         raise CannotStart(
             f"the schema of the database {place(url)} is not the present one; run `duetime migrate` first"
+        )
+
+
+async def check_keys(database: DatabaseSettings) -> None:
+    """CannotStart when keys are wanted and there is none: nobody could get in."""
+    engine = open_engine(database_url(database), pool_size=1, application_name="duetime start")
+    try:
+        async with AsyncSession(engine) as session:
+            present = await keys.any_in_force(session, now=utc_now())
+    finally:
+        await engine.dispose()
+    if not present:
+        raise CannotStart(
+            "nobody could get in: keys are wanted (DUETIME_AUTH=keys, or HOST beyond the loopback address), and there "
+            "is none in force; make one with `duetime keys create --name NAME --scope admin`, or set DUETIME_AUTH=off"
         )
 
 

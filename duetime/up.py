@@ -127,6 +127,7 @@ async def parts_of(
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
         "DUETIME_TARGETS_ALLOWED": jobs.targets_allowed or None,
+        "DUETIME_SECRET_KEY": secret_key(servers, folder, jobs),
     }
     named = {name: value for name, value in environment.items() if value is not None}
     theirs, ours = os.pipe()
@@ -148,6 +149,13 @@ async def parts_of(
         await asyncio.gather(*(part.stop() for part in parts))
         for end in (theirs, ours):
             os.close(end)
+
+
+def secret_key(servers: LocalStack, folder: DataFolder | None, jobs: JobsSettings) -> str | None:
+    """The key for secrets: the one that is set, else the data folder's own, if its Postgres is where they lie."""
+    if jobs.secret_key or folder is None or servers.database_url is None:
+        return jobs.secret_key or None
+    return folder.secret_key()
 
 
 async def until_ready(parts: list[Kept], *signs: Coroutine[Any, Any, None]) -> None:

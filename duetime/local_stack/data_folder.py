@@ -1,18 +1,20 @@
 """The private folder that holds the local stack's data, and the lock that lets one instance at a time into it."""
 
 import asyncio
+import base64
 import errno
 import fcntl
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from duetime.errors import CannotStart
+from jobs.secrets import KEY_BYTES
 
 LOCK = "duetime.lock"
 DATABASE_URL = "database.url"
@@ -43,16 +45,20 @@ class DataFolder:
         self.give_to_owner(path)
         return path
 
-    def secret(self, name: str) -> str:
+    def secret(self, name: str, *, make: Callable[[], str] = secrets.token_urlsafe) -> str:
         """The secret kept under this name, made the first time it is asked for."""
         path = self.path / name
         if not path.exists():
             unfinished = path.with_suffix(".new")
             unfinished.touch(mode=0o600)
-            unfinished.write_text(secrets.token_urlsafe(24))
+            unfinished.write_text(make())
             self.give_to_owner(unfinished)
             unfinished.replace(path)
         return path.read_text()
+
+    def secret_key(self) -> str:
+        """The key for the secrets of tasks, in base64, as DUETIME_SECRET_KEY takes it."""
+        return self.secret("secret.key", make=lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
 
     def tell_database(self, url: str) -> None:
         """Notes where the Postgres in this folder listens, with its password, for commands beside the one that runs."""
