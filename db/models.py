@@ -109,6 +109,7 @@ class Task(SQLModel, table=True):
     )
     headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="sealed")
     timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
     redirects: int = Field(default=5, sa_column_kwargs=default(5))
 
@@ -251,6 +252,7 @@ class TaskVersion(SQLModel, table=True):
     host: str = Field(sa_type=Text)
     headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     timeout_ms: int = Field(sa_type=BigInteger)
     redirects: int
     max_attempts: int

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from yarl import URL
 
 from db.storable import is_storable
-from jobs import json_value
+from jobs import json_value, signatures
 from jobs.refusals import Problem
 from jobs.secret_headers import SEALED, is_secret_name, open_headers, seal
 from jobs.secrets import NoSecretKey, SecretKeys
@@ -77,7 +77,7 @@ class HeaderDraft(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionDraft:
-    """An action as it was asked for, unchecked."""
+    """An action as it was asked for, unchecked. Without `signing_secrets` the stored ones are kept, as seals."""
 
     url: str
     method: str = HttpMethod.GET
@@ -85,6 +85,8 @@ class ActionDraft:
     payload: Any = None
     timeout_ms: int = 30_000
     redirects: int = 0
+    signing_secrets: Sequence[str] | None = None
+    kept_signing_secrets: Sequence[str] = ()
 
 
 def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
@@ -96,6 +98,7 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
         *method_problems(draft.method),
         *url_problems(draft.url),
         *header_problems(draft.headers, secrets=secrets),
+        *signing_problems(draft, secrets=secrets),
         *payload_problems(draft.payload),
         *bound_problems(draft),
     ]
@@ -109,6 +112,7 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
         "host": host,
         "headers": headers or None,
         "payload": draft.payload,
+        "signing_secrets": signatures.sealed(draft.signing_secrets, kept=draft.kept_signing_secrets, keys=secrets),
         "timeout_ms": draft.timeout_ms,
         "redirects": draft.redirects,
     }
@@ -216,6 +220,21 @@ def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> I
             continue
         elif CONTROL.search(value) or not is_storable(value):
             yield Problem((*at, "value"), "holds a line break or another control character")
+
+
+def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Problem]:
+    """Secrets of the right form, a key to keep them under, and no header that a signature needs."""
+    if draft.signing_secrets is not None:
+        yield from signatures.problems_of(draft.signing_secrets)
+    if draft.signing_secrets and not secrets.present:
+        message = f"holds secrets, and there is no key to keep them under; {HOW_TO_KEEP_SECRETS}"
+        yield Problem(("signingSecrets",), message)
+    signed = draft.kept_signing_secrets if draft.signing_secrets is None else draft.signing_secrets
+    for place, header in enumerate(draft.headers):
+        if signed and header.name.lower() in signatures.HEADERS:
+            yield Problem(
+                ("headers", str(place), "name"), f"{header.name} cannot be set: it is made from signingSecrets"
+            )
 
 
 def payload_problems(payload: Any) -> Iterator[Problem]:

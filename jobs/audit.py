@@ -19,14 +19,16 @@ def definition(task: Task) -> Columns:
     columns = task.model_dump(mode="json", exclude=LEFT_OUT, exclude_none=True)
     if task.headers:
         columns["headers"] = {
-            name: {"secret": mark(value)} if is_sealed(value) else value for name, value in task.headers.items()
+            name: {"secret": mark(value[SEALED])} if is_sealed(value) else value for name, value in task.headers.items()
         }
+    if task.signing_secrets:
+        columns["signing_secrets"] = [{"secret": mark(seal)} for seal in task.signing_secrets]
     return {name: value for name, value in columns.items() if value not in ([], {})}
 
 
-def mark(value: dict[str, str]) -> str:
+def mark(seal: str) -> str:
     """Something that changes with a secret, and tells nothing else of it."""
-    return sha256(value[SEALED].encode()).hexdigest()[:8]
+    return sha256(seal.encode()).hexdigest()[:8]
 
 
 def difference(before: Columns, after: Columns) -> tuple[Columns, Columns]:

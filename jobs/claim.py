@@ -72,6 +72,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
             payload=row.payload,
             timeout=timedelta(milliseconds=row.timeout_ms),
             redirects=row.redirects,
+            signing_secrets=row.signing_secrets or (),
         ),
         retry=policy_of(row.max_attempts, row.initial_delay_ms, row.backoff_factor, row.max_delay_ms),
     )

@@ -32,6 +32,7 @@ from jobs.queue import Queue, bucket_start
 from jobs.schedule import LONG_AGO
 from jobs.secret_headers import is_sealed, open_headers
 from jobs.secrets import NoSecretKey, SecretKeys
+from jobs.signatures import signature_headers
 from jobs.slots import Slots
 from jobs.writer import ResultWriter
 
@@ -226,14 +227,18 @@ class Executor:
         self._let_go(attempt)
 
     async def _call(self, attempt: Attempt) -> Answer:
-        action = attempt.action
-        if any(map(is_sealed, action.headers.values())):
-            try:
+        action, headers = attempt.action, headers_of(attempt)
+        now = self._clock.now()
+        try:
+            if any(map(is_sealed, action.headers.values())):
                 opened = open_headers(action.headers, origin=origin_of(action.url), keys=self._secrets)
-            except NoSecretKey as error:
-                return Answer(started_at=self._clock.now(), duration=timedelta(), error=str(error), refused=True)
-            action = action._replace(headers=opened)
-        return await self._caller.call(action, headers=headers_of(attempt))
+                action = action._replace(headers=opened)
+            if seals := action.signing_secrets:
+                body = action.payload or ""
+                headers |= signature_headers(seals, keys=self._secrets, run_id=attempt.run_id, at=now, body=body)
+        except NoSecretKey as error:
+            return Answer(started_at=now, duration=timedelta(), error=str(error), refused=True)
+        return await self._caller.call(action, headers=headers)
 
     def _let_go(self, attempt: Attempt) -> None:
         """Takes an attempt out of this worker's hands; if the run is still its own, the next sweep gives it back."""

@@ -5,7 +5,7 @@ redirects that would not be checked, and nearly doubles the CPU of a call.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, Self, cast
@@ -37,7 +37,7 @@ DEFAULT_HEADERS = {
 
 
 class Action(NamedTuple):
-    """The request of a task. `payload` is JSON text."""
+    """The request of a task. `headers` may be sealed until the call, `signing_secrets` are; `payload` is JSON text."""
 
     method: str
     url: str
@@ -45,6 +45,7 @@ class Action(NamedTuple):
     payload: str | None
     timeout: timedelta
     redirects: int
+    signing_secrets: Sequence[str] = ()
 
 
 class Answer(NamedTuple):

@@ -153,6 +153,7 @@ def action_draft(task: Task) -> ActionDraft:
         payload=task.payload,
         timeout_ms=task.timeout_ms,
         redirects=task.redirects,
+        kept_signing_secrets=task.signing_secrets or (),
     )
 
 

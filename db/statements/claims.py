@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.statements.events import recording
 from db.states import OverlapPolicy, RunState, TaskStatus
 
-ACTION = """method, url, headers, payload, timeout_ms, redirects, max_attempts, initial_delay_ms, backoff_factor,
-    max_delay_ms"""
+ACTION = """method, url, headers, payload, signing_secrets, timeout_ms, redirects, max_attempts, initial_delay_ms,
+    backoff_factor, max_delay_ms"""
 AS_TEXT = """
-    a.method, a.url, CAST(a.headers AS text) AS headers, CAST(a.payload AS text) AS payload, a.timeout_ms, a.redirects,
-    a.max_attempts, a.initial_delay_ms, a.backoff_factor, a.max_delay_ms
+    a.method, a.url, CAST(a.headers AS text) AS headers, CAST(a.payload AS text) AS payload,
+    a.signing_secrets, a.timeout_ms, a.redirects, a.max_attempts, a.initial_delay_ms, a.backoff_factor, a.max_delay_ms
 """
 # Whether something may wait for the end of a run: one queued behind it, or the next instant to catch up with.
 RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all') IS TRUE AS releases"

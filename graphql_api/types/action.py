@@ -22,7 +22,10 @@ class Header:
     secret: bool = strawberry.field(default=False, description="Whether the value is a secret.")
 
 
-@strawberry.type(description="What a task calls. `redirects`: how many may be followed.")
+@strawberry.type(
+    description="What a task calls. `redirects`: how many may be followed. `signed`: calls carry a Standard Webhooks "
+    "signature."
+)
 class HttpAction:
     """A request, as it is or was sent."""
 
@@ -34,6 +37,7 @@ class HttpAction:
         description="How long an attempt may take in all: connection, headers and body."
     )
     redirects: int = strawberry.field(description="How many redirects may be followed.")
+    signed: bool = strawberry.field(description="Whether calls carry a Standard Webhooks signature.")
 
     @staticmethod
     def of(task: models.Task | models.TaskVersion) -> "HttpAction":
@@ -48,6 +52,7 @@ class HttpAction:
             payload=task.payload,
             timeout_ms=Milliseconds(task.timeout_ms),
             redirects=task.redirects,
+            signed=bool(task.signing_secrets),
         )
 
 
@@ -90,6 +95,11 @@ class HttpActionInput:
         description="How long an attempt may take in all; 1 to 3,600,000.",
     )
     redirects: int = strawberry.field(default=0, description="How many redirects may be followed; 0 to 5.")
+    signing_secrets: list[str] | None = strawberry.field(
+        default=UNSET,
+        description="Secrets by which calls are signed, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in "
+        "base64; at most 4, each of which signs. Shown to nobody again.",
+    )
 
     def draft(self) -> ActionDraft:
         """The same, for the use case."""
@@ -100,12 +110,13 @@ class HttpActionInput:
             payload=given_or_none(self.payload),
             timeout_ms=self.timeout_ms,
             redirects=self.redirects,
+            signing_secrets=given_or_none(self.signing_secrets),
         )
 
 
 @strawberry.input(
     description="What is to change in an action; what is absent or null stays as it is. `payload: null` given "
-    "explicitly clears it; headers, when given, are the whole list."
+    "explicitly clears it; `signingSecrets: []` ends signing; headers, when given, are the whole list."
 )
 class UpdateHttpActionInput:
     """Some members of an action."""
@@ -124,6 +135,9 @@ class UpdateHttpActionInput:
         default=UNSET, description="How long an attempt may take in all; 1 to 3,600,000."
     )
     redirects: int | None = strawberry.field(default=UNSET, description="How many redirects may be followed; 0 to 5.")
+    signing_secrets: list[str] | None = strawberry.field(
+        default=UNSET, description="All secrets by which calls are signed from now on; at most 4."
+    )
 
     def members(self) -> dict[str, Any]:
         """What was given, by the names of the draft."""

@@ -1,0 +1,64 @@
+"""Signed calls, by Standard Webhooks: a target that has the secret can tell that a call is ours, whole and recent.
+
+Each of a task's secrets signs, so that it can be changed without a moment in which the target knows none of them:
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import datetime
+from uuid import UUID
+
+from standardwebhooks import Webhook
+
+from jobs.refusals import Problem
+from jobs.secrets import NoSecretKey, SecretKeys
+
+PREFIX = "whsec_"
+FEWEST_BYTES, MOST_BYTES = 24, 64
+MAX_SECRETS = 4
+SHAPE = f"{PREFIX} and {FEWEST_BYTES} to {MOST_BYTES} random bytes in base64, as in {PREFIX}$(openssl rand -base64 32)"
+HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
+CONTEXT = b"signing secret"
+
+
+def problems_of(secrets: Sequence[str]) -> Iterator[Problem]:
+    """What is wrong with a task's secrets; none is repeated."""
+    if len(secrets) > MAX_SECRETS:
+        yield Problem(("signingSecrets",), f"has {len(secrets):,} secrets; at most {MAX_SECRETS} are accepted")
+    for place, secret in enumerate(secrets):
+        at = ("signingSecrets", str(place))
+        try:
+            size = len(base64.b64decode(secret.removeprefix(PREFIX), validate=True))
+        except (binascii.Error, ValueError):
+            yield Problem(at, f"is not base64; write {SHAPE}")
+            continue
+        if not FEWEST_BYTES <= size <= MOST_BYTES:
+            yield Problem(at, f"has {size:,} bytes; write {SHAPE}")
+        elif secret in secrets[:place]:
+            yield Problem(at, "is given twice")
+
+
+def sealed(secrets: Sequence[str] | None, *, kept: Sequence[str], keys: SecretKeys) -> list[str] | None:
+    """Secrets that were checked, as they are kept; None were not given, so that those stay that were `kept` until now.
+
+    One that was kept already keeps its seal. Raises `NoSecretKey`.
+    """
+    if secrets is None:
+        return list(kept) or None
+    before = {}
+    for seal in kept:
+        with suppress(NoSecretKey):
+            before[keys.open(seal, context=CONTEXT)] = seal
+    return [before.get(secret) or keys.seal(secret, context=CONTEXT) for secret in secrets] or None
+
+
+def signature_headers(
+    seals: Sequence[str], *, keys: SecretKeys, run_id: UUID, at: datetime, body: str
+) -> dict[str, str]:
+    """The headers that sign a call made `at` that instant; a retry has the same id. Raises `NoSecretKey`."""
+    webhooks = [Webhook(keys.open(seal, context=CONTEXT)) for seal in seals]
+    signatures = [webhook.sign(str(run_id), at, body) for webhook in webhooks]
+    return dict(zip(HEADERS, (str(run_id), str(int(at.timestamp())), " ".join(signatures)), strict=True))

@@ -1,0 +1,182 @@
+"""Calls that are signed, as their receiver checks them: with the library of Standard Webhooks."""
+
+import base64
+import json
+import os
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from db.settings import DatabaseSettings
+from db.states import RunState
+from jobs.settings import JobsSettings
+from tests.support.engine import runs_of, soon, working
+from tests.support.graphql import Api, serving
+from tests.support.target import Answer, Call, Target
+from tests.support.waiting import wait_until
+
+CREATE = """
+mutation ($input: CreateTaskInput!) {
+  createTask(input: $input) {
+    __typename ... on Task { id version action { signed } } ... on InvalidInput { problems { path message } }
+  }
+}
+"""
+UPDATE = """
+mutation ($id: ID!, $action: UpdateHttpActionInput!) {
+  updateTask(id: $id, input: {action: $action}) {
+    __typename ... on Task { id version action { signed url } } ... on InvalidInput { problems { path message } }
+  }
+}
+"""
+PAYLOAD = {"text": "grün", "number": 1.0}
+
+
+def fresh_secret(size: int = 32) -> str:
+    """A secret as an owner of a target would make it."""
+    return "whsec_" + base64.b64encode(os.urandom(size)).decode()
+
+
+@pytest.fixture
+def sealing(jobs_settings: JobsSettings) -> JobsSettings:
+    """The settings of a service that can keep secrets."""
+    return jobs_settings.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
+
+
+def wanted(url: str, **action: Any) -> dict[str, Any]:
+    """A signed task that is due soon."""
+    return {
+        "name": "signed",
+        "trigger": {"oneOff": {"at": soon().isoformat()}},
+        "action": {"method": "POST", "url": url, "payload": PAYLOAD, **action},
+        "retry": {"initialDelayMs": 100},
+    }
+
+
+async def do(api: Api, mutation: str, **variables: Any) -> dict[str, Any]:
+    """What the mutation's one field answers."""
+    [found] = (await api.data(mutation, **variables)).values()
+    assert isinstance(found, dict)
+    return found
+
+
+def verify(call: Call, secret: str) -> Any:
+    """What the receiver makes of a call. Raises `WebhookVerificationError`."""
+    return Webhook(secret).verify(call.body, call.headers)
+
+
+async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: JobsSettings, target: Target) -> None:
+    """By either of two secrets and no other, on each attempt, and with the run as its id."""
+    url = target.answers("/hook", Answer(status=500), Answer())
+    secrets = [fresh_secret(), fresh_secret(24)]
+    async with serving(database, sealing) as api, working(database, sealing):
+        task = await do(api, CREATE, input=wanted(url, signingSecrets=secrets))
+        assert task["action"] == {"signed": True}
+        [run] = await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    assert (run.state, run.attempt) == (RunState.SUCCEEDED, 2)
+    assert len(target.calls) == 2
+    for call in target.calls:
+        assert [verify(call, secret) for secret in secrets] == [PAYLOAD, PAYLOAD]
+        assert call.headers["webhook-id"] == str(run.id)
+        assert abs(int(call.headers["webhook-timestamp"]) - call.at.timestamp()) < 2
+        with pytest.raises(WebhookVerificationError):
+            verify(call, fresh_secret())
+
+
+async def test_a_call_without_a_body_is_signed(
+    database: DatabaseSettings, sealing: JobsSettings, target: Target
+) -> None:
+    """Over no characters."""
+    secret = fresh_secret()
+    async with serving(database, sealing) as api, working(database, sealing):
+        task = await do(api, CREATE, input=wanted(target.url, signingSecrets=[secret], method="GET", payload=None))
+        await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    [call] = target.calls
+    Webhook(secret).verify(call.body, call.headers, json_parse=False)
+
+
+async def test_secrets_are_shown_to_nobody(database: DatabaseSettings, sealing: JobsSettings, target: Target) -> None:
+    """Neither in the tables nor in what the API shows of a task or of its history."""
+    secret = fresh_secret()
+    async with serving(database, sealing) as api:
+        made = await do(api, CREATE, input=wanted(target.url, signingSecrets=[secret]))
+        await do(api, UPDATE, id=made["id"], action={"signingSecrets": [fresh_secret()]})
+        async with api.engine.connect() as connection:
+            for table in ("tasks", "task_versions", "audit_log", "idempotency_keys"):
+                rows = (await connection.execute(text(f"SELECT row_to_json(t)::text FROM {table} t"))).scalars()
+                assert secret.removeprefix("whsec_") not in "".join(rows)
+        rest = await api.http.get(f"/api/v1/tasks/{made['id']}")
+    assert secret not in rest.text
+
+
+async def test_updates_keep_change_and_end_the_signing(
+    database: DatabaseSettings, sealing: JobsSettings, target: Target
+) -> None:
+    """What is not given stays, the same again changes nothing, and none ends it."""
+    secret = fresh_secret()
+    async with serving(database, sealing) as api:
+        made = await do(api, CREATE, input=wanted(target.url, signingSecrets=[secret]))
+        versions, signed = [], []
+        changes: list[dict[str, Any]] = [
+            {"url": f"{target.url}/other"},
+            {"signingSecrets": [secret]},
+            {"signingSecrets": [secret, fresh_secret()]},
+            {"signingSecrets": None},
+            {"signingSecrets": []},
+        ]
+        for action in changes:
+            task = await do(api, UPDATE, id=made["id"], action=action)
+            versions.append(task["version"])
+            signed.append(task["action"]["signed"])
+    assert versions == [2, 2, 3, 3, 4]
+    assert signed == [True, True, True, True, False]
+
+
+async def test_a_lost_key_ends_the_run_with_a_reason(
+    database: DatabaseSettings, sealing: JobsSettings, target: Target
+) -> None:
+    """A call that cannot be signed is not made."""
+    async with serving(database, sealing) as api, working(database, sealing.model_copy(update={"secret_key": ""})):
+        task = await do(api, CREATE, input=wanted(target.url, signingSecrets=[fresh_secret()]))
+        [run] = await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    assert (run.state, run.attempt) == (RunState.FAILED, 1)
+    assert "DUETIME_SECRET_KEY" in (run.error_message or "")
+    assert target.calls == []
+
+
+@pytest.mark.parametrize(
+    ("action", "path", "message"),
+    [
+        ({"signingSecrets": ["whsec_no base64"]}, ["signingSecrets", "0"], "is not base64; write whsec_ and 24 to 64"),
+        ({"signingSecrets": [fresh_secret(23)]}, ["signingSecrets", "0"], "has 23 bytes; write whsec_ and 24 to 64"),
+        ({"signingSecrets": [fresh_secret(65)]}, ["signingSecrets", "0"], "has 65 bytes"),
+        ({"signingSecrets": ["whsec_" + "A" * 32] * 2}, ["signingSecrets", "1"], "is given twice"),
+        ({"signingSecrets": [fresh_secret() for _ in range(5)]}, ["signingSecrets"], "has 5 secrets; at most 4"),
+        (
+            {"signingSecrets": [fresh_secret()], "headers": [{"name": "Webhook-Id", "value": "mine"}]},
+            ["headers", "0", "name"],
+            "Webhook-Id cannot be set: it is made from signingSecrets",
+        ),
+    ],
+)
+async def test_wrong_secrets_are_refused(
+    database: DatabaseSettings, sealing: JobsSettings, action: dict[str, Any], path: list[str], message: str
+) -> None:
+    """With what is wrong, and without repeating them."""
+    async with serving(database, sealing) as api:
+        refused = await do(api, CREATE, input=wanted("http://127.0.0.1/", **action))
+    [problem] = refused["problems"]
+    assert problem["path"] == ["action", *path]
+    assert problem["message"].startswith(message)
+    assert action["signingSecrets"][0] not in json.dumps(refused)
+
+
+async def test_without_a_key_nothing_is_kept(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+    """A secret that could not be kept as one is refused."""
+    async with serving(database, jobs_settings) as api:
+        refused = await do(api, CREATE, input=wanted("http://127.0.0.1/", signingSecrets=[fresh_secret()]))
+    [problem] = refused["problems"]
+    assert problem["path"] == ["action", "signingSecrets"]
+    assert "set DUETIME_SECRET_KEY" in problem["message"]
