@@ -8,6 +8,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.statements import sealed
+from jobs import signatures
 from jobs.action import origin_of
 from jobs.secret_headers import SEALED, is_sealed, open_headers, seal
 from jobs.secrets import NoSecretKey, SecretKeys
@@ -31,7 +32,7 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
                     break
                 anew = [changed for row in rows if (changed := sealed_anew(row, keys, unopened)) is not None]
                 if anew:
-                    await sealed.set_headers(connection, anew, versions=versions)
+                    await sealed.set_secrets(connection, anew, versions=versions)
             count += len(anew)
             place = (rows[-1].task_id, rows[-1].version)
     return count, sorted(unopened)
@@ -39,16 +40,21 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
 
 def sealed_anew(row: Row[Any], keys: SecretKeys, unopened: set[UUID]) -> dict[str, Any] | None:
     """What to write back for a row; None when its secrets are the first key's already, or do not open."""
-    secret = {name: value for name, value in row.headers.items() if is_sealed(value)}
-    if all(keys.is_current(value[SEALED]) for value in secret.values()):
+    secret = {name: value for name, value in (row.headers or {}).items() if is_sealed(value)}
+    signing = row.signing_secrets or []
+    if all(keys.is_current(seal) for seal in [*(value[SEALED] for value in secret.values()), *signing]):
         return None
     origin = origin_of(row.url)
     try:
         opened = open_headers(secret, origin=origin, keys=keys)
+        signing = signatures.sealed_anew(signing, keys=keys)
     except NoSecretKey:
         unopened.add(row.task_id)
         return None
     anew = {name: seal(value, name=name, origin=origin, keys=keys) for name, value in opened.items()}
-    headers = json.dumps({**row.headers, **anew})
-    changed: dict[str, Any] = {"task_id": row.task_id, "headers": headers}
+    changed: dict[str, Any] = {
+        "task_id": row.task_id,
+        "headers": None if row.headers is None else json.dumps({**row.headers, **anew}),
+        "signing_secrets": signing or None,
+    }
     return changed | ({"version": row.version} if row.version else {})

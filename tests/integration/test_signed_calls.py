@@ -11,6 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from db.settings import DatabaseSettings
 from db.states import RunState
+from jobs.rotation import rotate_secrets
 from jobs.settings import JobsSettings
 from tests.support.engine import runs_of, soon, working
 from tests.support.graphql import Api, serving
@@ -144,6 +145,23 @@ async def test_a_lost_key_ends_the_run_with_a_reason(
     assert (run.state, run.attempt) == (RunState.FAILED, 1)
     assert "DUETIME_SECRET_KEY" in (run.error_message or "")
     assert target.calls == []
+
+
+async def test_a_secret_outlives_the_key_that_sealed_it(
+    database: DatabaseSettings, sealing: JobsSettings, target: Target
+) -> None:
+    """Once the keys have been rotated, the new one alone opens it, in earlier versions of the task too."""
+    url = target.answers("/hook", Answer(status=500), Answer())
+    secret, new = fresh_secret(), base64.b64encode(os.urandom(32)).decode()
+    both = sealing.model_copy(update={"secret_key": f"{new},{sealing.secret_key}"})
+    async with serving(database, sealing) as api:
+        task = await do(api, CREATE, input=wanted(url, signingSecrets=[secret]))
+        await do(api, UPDATE, id=task["id"], action={"payload": {}})
+        assert await rotate_secrets(api.engine, both.secrets) == (2, [])
+        assert await rotate_secrets(api.engine, both.secrets) == (0, [])
+        async with working(database, both.model_copy(update={"secret_key": new})):
+            await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    assert [verify(call, secret) for call in target.calls] == [{}, {}]
 
 
 @pytest.mark.parametrize(
