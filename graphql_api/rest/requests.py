@@ -43,18 +43,27 @@ class Members:
     def take(self, name: str, kind: type[Kind], words: str) -> Kind | None:
         """A member of a kind. Raises `BadRequest` when it is of another."""
         value = self.given.get(name)
-        # JSON's true is no number, though Python's is.
-        accepted = value is None or (isinstance(value, kind) and not (kind is int and isinstance(value, bool)))
-        if accepted:
+        if value is None or isinstance(value, kind):
             return value
         raise BadRequest(f"{self.path}{name} must be {words}")
 
-    def number(self, name: str) -> float | None:
+    def number(self, name: str, words: str = "a number") -> float | None:
         """A member that is a number, whole or not."""
         value = self.given.get(name)
+        # JSON's true is no number, though Python's is.
         if isinstance(value, int) and not isinstance(value, bool):
             return float(value) if abs(value) < 2**53 else math.inf
-        return self.take(name, float, "a number")
+        return self.take(name, float, words)
+
+    def whole(self, name: str) -> int | None:
+        """A member that is a whole number; 5.0 is one too."""
+        value = self.given.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        number = self.number(name, "a whole number")
+        if number is None or number.is_integer():
+            return None if number is None else int(number)
+        raise BadRequest(f"{self.path}{name} must be a whole number")
 
     def required(self, name: str, kind: type[Kind], words: str) -> Kind:
         """A member that has to be there, and not be empty."""
@@ -210,8 +219,8 @@ def action_members(members: Members) -> dict[str, Any]:
     if not all(isinstance(value, str) for value in given.values()):
         raise BadRequest(f"{members.path}headers must be an object of strings")
     chosen = {
-        "timeout_ms": members.take("timeout_ms", int, "a whole number"),
-        "redirects": members.take("redirects", int, "a whole number"),
+        "timeout_ms": members.whole("timeout_ms"),
+        "redirects": members.whole("redirects"),
     }
     return {
         "method": members.required("method", str, "a string"),
@@ -224,10 +233,10 @@ def action_members(members: Members) -> dict[str, Any]:
 def retry_draft(members: Members) -> RetryDraft:
     """A retry policy, in the names of Duetime's columns."""
     chosen = {
-        "max_attempts": members.take("max_attempts", int, "a whole number"),
-        "initial_delay_ms": members.take("initial_delay_ms", int, "a whole number"),
+        "max_attempts": members.whole("max_attempts"),
+        "initial_delay_ms": members.whole("initial_delay_ms"),
         "factor": members.number("factor"),
-        "max_delay_ms": members.take("max_delay_ms", int, "a whole number"),
+        "max_delay_ms": members.whole("max_delay_ms"),
     }
     return RetryDraft(**given_of(chosen))
 
@@ -237,9 +246,7 @@ def given_of(chosen: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def refused(
-    error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[HeaderDraft], now: datetime
-) -> str:
+def refused(error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[HeaderDraft], now: datetime) -> str:
     """The domain's problems in the words that clients match on; `trigger` and `headers` are what was asked for."""
     past = isinstance(trigger, OneOffDraft) and trigger.at <= now
     return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
