@@ -19,7 +19,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.engine import in_one_trip
 from db.queries import events
@@ -81,8 +81,11 @@ class Tail:
     async def position_after(self, seq: int | None) -> tuple[int, Gap | None]:
         """Where a subscriber begins who has seen everything up to `seq` (or wants nothing old), and what it misses.
 
-        Raises `UnknownPosition`.
+        Raises `UnknownPosition`. Postgres is not asked about what the list has: when a thousand subscribers come back
+        at once, most have been away only briefly.
         """
+        if seq is not None and self._seq is not None and self._floor <= seq <= self._seq:
+            return seq, None
         async with self._engine.connect() as connection:
             newest = await events.newest(connection)
             if seq is None or seq == newest:
@@ -153,36 +156,40 @@ class Tail:
 
     async def _read_forever(self) -> None:
         while True:
-            self._poked.clear()
             try:
-                await self._read()
+                # Kept, so that the tail never waits behind its subscribers for a connection.
+                async with self._engine.connect() as connection:
+                    while True:
+                        self._poked.clear()
+                        await self._read(connection)
+                        self._reads = True
+                        await self._pause(LOOK_EVERY if self._hears_pokes else LOOK_EVERY_WITHOUT_POKES)
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 if self._reads:
                     logger.warning("Events cannot be read; trying again. action=tail_failed error=%s", error)
                 self._reads = False
-            else:
-                self._reads = True
-            pause = LOOK_EVERY if self._hears_pokes and self._reads else LOOK_EVERY_WITHOUT_POKES
-            # Not wait_for, which before Python 3.12 loses a cancellation that comes together with the poke.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause.total_seconds()):
-                    await self._poked.wait()
+            await self._pause(LOOK_EVERY_WITHOUT_POKES)
 
-    async def _read(self) -> None:
-        async with self._engine.connect() as connection:
-            if self._seq is None:
-                self._seq = self._floor = await events.newest(connection)
-                self._wake_subscribers()
-            while chunk := await events.after(connection, self._seq, limit=CHUNK):
-                self._events += chunk
-                self._seq = chunk[-1].seq
-                self.changes.note(event.task_id for event in chunk if moves_task(event))
-                if len(self._events) > self._kept:
-                    self._floor = self._events[-self._kept - 1].seq
-                    del self._events[: -self._kept]
-                self._wake_subscribers()
-                if len(chunk) < CHUNK:
-                    return
+    async def _pause(self, longest: timedelta) -> None:
+        # Not wait_for, which before Python 3.12 loses a cancellation that comes together with the poke.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest.total_seconds()):
+                await self._poked.wait()
+
+    async def _read(self, connection: AsyncConnection) -> None:
+        if self._seq is None:
+            self._seq = self._floor = await events.newest(connection)
+            self._wake_subscribers()
+        while chunk := await events.after(connection, self._seq, limit=CHUNK):
+            self._events += chunk
+            self._seq = chunk[-1].seq
+            self.changes.note(event.task_id for event in chunk if moves_task(event))
+            if len(self._events) > self._kept:
+                self._floor = self._events[-self._kept - 1].seq
+                del self._events[: -self._kept]
+            self._wake_subscribers()
+            if len(chunk) < CHUNK:
+                return
 
     def _wake_subscribers(self) -> None:
         moved, self._moved = self._moved, asyncio.Event()

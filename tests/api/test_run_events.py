@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
 from graphql_api import cursors
-from graphql_api.tail import Event, Gap, Tail, following
+from graphql_api.tail import BATCH, Event, Gap, Tail, following
 from jobs.queue import Queue
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, opened, save
@@ -134,14 +135,19 @@ async def test_event_carries_the_run_as_it_is(api: Api) -> None:
         ]
 
 
-async def test_what_is_no_longer_kept_is_a_gap(api: Api) -> None:
+async def forget(engine: AsyncEngine, up_to: int) -> None:
+    """Removes the oldest events."""
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM run_events WHERE seq <= :seq"), {"seq": up_to})
+
+
+async def test_what_is_no_longer_kept_is_a_gap(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """The gap comes first, and its cursor is good to go on with."""
-    begin = await newest(api)
-    await append_events(api.engine, 10, task_id=ONE, run_id=ONE)
-    async with api.engine.begin() as connection:
-        await connection.execute(text("DELETE FROM run_events WHERE seq <= 5"))
-    async with api.socket() as socket:
-        subscription = await socket.subscribe(WATCH, after=begin)
+    async with opened(database) as engine:
+        await append_events(engine, 10, task_id=ONE, run_id=ONE)
+        await forget(engine, 5)
+    async with serving(database, jobs_settings) as api, api.socket() as socket:
+        subscription = await socket.subscribe(WATCH, after=cursors.of_event(0))
         gap = await subscription.next()
         assert gap["__typename"] == "RunEventsGap"
         await append_events(api.engine, 1, task_id=TWO, run_id=TWO)
@@ -152,6 +158,33 @@ async def test_what_is_no_longer_kept_is_a_gap(api: Api) -> None:
         # The newest event that was removed is no loss to who has seen it.
         kept = await socket.subscribe(WATCH, after=cursors.of_event(5))
         assert attempts(await kept.take(5)) == [6, 7, 8, 9, 10]
+
+
+async def test_what_is_removed_while_it_is_replayed_is_a_gap(database: DatabaseSettings, redis_url: str) -> None:
+    """A slow subscriber of old events is told, too, with a filter by task as well."""
+    queue = Queue.open(redis_url)
+    async with opened(database) as engine:
+        await append_events(engine, BATCH + 50, task_id=ONE, run_id=ONE)
+        async with following(engine, queue) as tail:
+            subscribers = [tail.follow(0), tail.follow(0, task_id=ONE), tail.follow(0, task_id=TWO)]
+            for subscriber in subscribers[:2]:
+                assert numbers_in(await anext(subscriber)) == list(range(1, BATCH + 1))
+            await forget(engine, BATCH + 10)
+            for subscriber in subscribers:
+                gap = await anext(subscriber)
+                assert isinstance(gap, Gap)
+                assert gap.seq == BATCH + 50
+    await queue.close()
+
+
+async def test_what_the_process_has_is_told_though_it_was_removed(api: Api) -> None:
+    """Who comes back soon is not asked to read the present state without need."""
+    await append_events(api.engine, 10, task_id=ONE, run_id=ONE)
+    await api.services.queue.poke()
+    async with api.socket() as socket:
+        await (await socket.subscribe(WATCH, after=cursors.of_event(0))).take(10)
+        await forget(api.engine, 10)
+        assert attempts(await (await socket.subscribe(WATCH, after=cursors.of_event(4))).take(6)) == [5, 6, 7, 8, 9, 10]
 
 
 async def refusal_code(subscription: Subscription) -> str:

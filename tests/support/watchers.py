@@ -1,4 +1,4 @@
-"""Many subscribers of one process, on websockets that are read as cheaply as Python can: frames are only counted."""
+"""Many subscribers of one process, on websockets that are read as cheaply as Python can."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ class Watcher(asyncio.Protocol):
     def __init__(self) -> None:
         self.frames = 0
         self.last_at = 0.0
-        self.first: bytes | None = None
+        self.texts: list[bytes] = []
         self.begun = asyncio.Event()
         self._received = b""
 
@@ -48,7 +48,7 @@ class Watcher(asyncio.Protocol):
                 self._transport.write(bytes([PONG, 0x80 | start - begin]) + bytes(4) + self._received[begin:start])
                 continue
             self.frames += 1
-            self.first = self.first or self._received[begin:start]
+            self.texts.append(self._received[begin:start])
             self.last_at = time.perf_counter()
         self._received = self._received[start:]
 
@@ -58,6 +58,14 @@ class Watcher(asyncio.Protocol):
         assert len(text) < 65_536
         # Masked with zeros, so that the text is its own mask's result.
         self._transport.write(b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text)
+
+    def pause(self) -> None:
+        """Reads no more, until it is resumed."""
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Reads again."""
+        self._transport.resume_reading()
 
     def close(self) -> None:
         """Hangs up."""

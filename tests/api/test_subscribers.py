@@ -1,0 +1,192 @@
+"""Many subscribers, slow ones, and what they share."""
+
+import asyncio
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import event, text
+
+from db.models import Run, utc_now
+from db.states import RunState
+from graphql_api import cursors, tail
+from graphql_api.documents import Document
+from graphql_api.schema import schema
+from graphql_api.settings import ApiSettings
+from tests.support.engine import every, save
+from tests.support.graphql import Api
+from tests.support.history import HOUR, ago, append_events, run_of
+from tests.support.sse import events
+from tests.support.waiting import wait_until
+from tests.support.watchers import Watcher, all_have, watching
+
+SUBSCRIBERS = 1_000
+FILES = 4_096
+RUN = "... on RunEvent { cursor attempt run { id state } }"
+WATCH = f"subscription ($after: String, $taskId: ID) {{ runEvents(after: $after, taskId: $taskId) {{ {RUN} }} }}"
+ONE = uuid4()
+
+
+def port(api: Api) -> int:
+    """Where the API listens."""
+    return int(api.url.rpartition(":")[2])
+
+
+def subscribe(watchers: list[Watcher], query: str, **variables: Any) -> None:
+    """The protocol's greeting, and one subscription."""
+    for watcher in watchers:
+        watcher.send({"type": "connection_init"})
+        payload = {"query": query, "variables": variables}
+        watcher.send({"id": "1", "type": "subscribe", "payload": payload})
+
+
+async def saved_run(api: Api, state: RunState) -> Run:
+    """A run of a task of its own."""
+    task = every("http://localhost/", HOUR, utc_now() + HOUR)
+    run = run_of(task, scheduled_for=ago(1), state=state)
+    await save(api.engine, task)
+    await save(api.engine, run)
+    return run
+
+
+@contextmanager
+def statements(api: Api, part: str) -> Iterator[list[str]]:
+    """The statements of the API that have the part in them."""
+    seen: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        if part in arguments[2]:
+            seen.append(arguments[2])
+
+    engine = api.services.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield seen
+    event.remove(engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """As many open files as both ends of the sockets need, where a process may have them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, FILES), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+async def test_a_thousand_subscribers_are_told_of_everything_once(api: Api) -> None:
+    """Each gets each event, and a batch costs one execution of the document and one statement, not a thousand."""
+    run = await saved_run(api, RunState.FAILED)
+    begin = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
+    await append_events(api.engine, 1, task_id=run.task_id, run_id=run.id)
+    async with watching(port(api), SUBSCRIBERS) as watchers:
+        subscribe(watchers, WATCH, after=begin)
+        # Each has its acknowledgement and the first event, so all of them stand.
+        await all_have(watchers, 2)
+        with statements(api, "FROM task_results") as seen:
+            for told in (7, 12):
+                await append_events(api.engine, 5, task_id=run.task_id, run_id=run.id)
+                await api.services.queue.poke()
+                await all_have(watchers, told)
+        assert 1 <= len(seen) <= 10
+        assert {watcher.texts[0] for watcher in watchers} == {b'{"type":"connection_ack"}'}
+        assert len({tuple(watcher.texts) for watcher in watchers}) == 1
+        payloads = [json.loads(text)["payload"]["data"]["runEvents"] for text in watchers[0].texts[1:]]
+        assert [payload["attempt"] for payload in payloads] == [1, *range(1, 6), *range(1, 6)]
+        assert {payload["run"]["state"] for payload in payloads} == {"FAILED"}
+
+
+@pytest.mark.parametrize(
+    ("query", "used"),
+    [
+        ("subscription ($t: ID, $a: String) { runEvents(taskId: $t, after: $a) { __typename } }", set()),
+        ("subscription ($a: String, $s: Boolean!) { runEvents(after: $a) { __typename @skip(if: $s) } }", {"s"}),
+        ("subscription ($s: Boolean!) { runEvents @include(if: $s) { __typename } }", {"s"}),
+        (
+            "subscription ($a: String) { ...A } fragment A on Subscription { runEvents(after: $a) { __typename } }",
+            {"a"},
+        ),
+        (
+            "subscription ($n: Int) { taskChanged { ...A } } fragment A on Task { runs(first: $n) { totalCount } }",
+            {"n"},
+        ),
+    ],
+)
+def test_what_is_shared_depends_on_what_is_shown(query: str, used: set[str]) -> None:
+    """Variables that only choose what is told make no difference; all others do."""
+    document = Document(query, schema._schema, ApiSettings.model_construct())
+    variables = {name: name for name in "tasn"}
+    told, operation_name, rest = document.telling(variables, None)
+    assert (told, operation_name) == (query, None)
+    assert json.loads(rest).keys() == used
+
+
+async def test_different_variables_have_different_results(api: Api) -> None:
+    """Subscribers of one document who ask for different parts each get theirs."""
+    fields = "... on RunEvent { attempt state @skip(if: $s) }"
+    query = f"subscription ($s: Boolean!, $a: String) {{ runEvents(after: $a) {{ {fields} }} }}"
+    begin = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
+    async with api.socket() as socket:
+        subscriptions = [await socket.subscribe(query, s=skip, a=begin) for skip in (True, False)]
+        await append_events(api.engine, 1, task_id=ONE, run_id=ONE)
+        await api.services.queue.poke()
+        messages = [(await socket.receive()) for _ in subscriptions]
+    told = {message["id"]: message["payload"]["data"]["runEvents"] for message in messages}
+    assert told == {"1": {"attempt": 1}, "2": {"attempt": 1, "state": "RUNNING"}}
+
+
+async def test_present_state_is_that_of_the_sending(api: Api) -> None:
+    """What was rendered for one subscriber is not told to another one who comes much later."""
+    run = await saved_run(api, RunState.RUNNING)
+    begin = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
+    await append_events(api.engine, 1, task_id=run.task_id, run_id=run.id)
+    async with events(api, WATCH, variables={"after": begin}) as reader:
+        assert (await reader.next())["run"]["state"] == "RUNNING"
+    async with api.engine.begin() as connection:
+        await connection.execute(
+            text("UPDATE task_results SET state = 'succeeded', finished_at = now(), success = true, worker_id = NULL")
+        )
+
+    async def state() -> str:
+        async with events(api, WATCH, variables={"after": begin}) as reader:
+            found: str = (await reader.next())["run"]["state"]
+            return found
+
+    async def has_changed() -> bool:
+        return await state() == "SUCCEEDED"
+
+    await wait_until(has_changed, what="the new state is told", within=3)
+
+
+async def test_client_that_stops_reading_costs_bounded_memory(api: Api) -> None:
+    """Its socket fills, then nothing more is made for it; when it reads again it is told of the gap and goes on."""
+    names = " ".join(f"{'a' * 200}{n}: cursor" for n in range(45))
+    query = f"subscription {{ runEvents {{ __typename ... on RunEvent {{ taskId {names} }} }} }}"
+    async with watching(port(api), 1) as watchers:
+        [slow] = watchers
+        subscribe(watchers, query)
+        await all_have(watchers, 1)
+        while slow.frames < 2:
+            await append_events(api.engine, 1, task_id=ONE, run_id=ONE)
+            await api.services.queue.poke()
+            await asyncio.sleep(0.01)
+        slow.pause()
+        for _ in range(3):
+            await append_events(api.engine, tail.KEPT // 2, task_id=ONE, run_id=ONE)
+        newest = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
+        follower = api.services.tail
+        await wait_until(lambda: follower._seq == cursors.seq_of(newest), what="the tail has read everything")
+        waiting = [connection.transport.get_write_buffer_size() for connection in api.server.server_state.connections]
+        assert max(waiting) < 256 * 1024
+        assert len(follower._events) <= tail.KEPT
+        slow.resume()
+        await wait_until(lambda: any(b"RunEventsGap" in text for text in slow.texts), what="the gap is told")
+        assert len(slow.texts) < tail.KEPT
+        told = len(slow.texts)
+        await append_events(api.engine, 1, task_id=uuid4(), run_id=uuid4())
+        await api.services.queue.poke()
+        await wait_until(lambda: len(slow.texts) == told + 1, what="what follows the gap is told")
