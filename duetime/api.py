@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
-from duetime.http_protocol import MAX_HEAD_BYTES, ImpatientProtocol
+from duetime.http_protocol import ImpatientProtocol
 from duetime.reachable import check_keys, check_servers
 from duetime.signals import on_stop
+from graphql_api import heads
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -45,27 +47,34 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
             )
         from graphql_api.app import create_app  # noqa: PLC0415 (half a second that a refusal above need not wait for)
 
-        server = Server(
-            uvicorn.Config(
-                create_app(database, jobs, api),
-                http=ImpatientProtocol,
-                h11_max_incomplete_event_size=MAX_HEAD_BYTES,
-                log_config=None,
-                access_log=False,
-                lifespan="on",
-                server_header=False,
-                ws="websockets-sansio",
-                timeout_graceful_shutdown=int(GRACE.total_seconds()),
-            )
-        )
+        app = create_app(database, jobs, api)
+        server = Server(configuration(app, grace=GRACE))
 
         def stop() -> None:
             server.should_exit = True
+            app.state.end_streams()
 
         on_stop(stop)
         await server.serve(sockets=[listener])
         if not server.started:
             raise CannotStart("the API could not start; the log above says why")
+
+
+def configuration(
+    app: ASGIApp, *, grace: timedelta, protocol: type[ImpatientProtocol] = ImpatientProtocol
+) -> uvicorn.Config:
+    """How uvicorn serves the app. When it stops, it lets go on for `grace` what is under way."""
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        h11_max_incomplete_event_size=heads.MAX_BYTES,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=int(grace.total_seconds()),
+    )
 
 
 def listen(api: ApiSettings) -> socket.socket:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import uuid4
 
 from starlette.applications import Starlette
@@ -10,19 +11,20 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import open_engine
 from db.settings import DatabaseSettings
-from graphql_api import health, metrics, tail
+from graphql_api import bodies, health, metrics, tail
 from graphql_api.auth import Doorkeeper
 from graphql_api.browsers import Browsers
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
 from graphql_api.gate import Gate
+from graphql_api.heads import Heads
 from graphql_api.playground import Assets, Playground
 from graphql_api.rest import openapi, results, tasks
 from graphql_api.rest.answers import json_answer, refusal
@@ -40,11 +42,17 @@ AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
 
 
 def create_app(
-    database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings, *, lookup: Lookup = system_lookup
+    database: DatabaseSettings,
+    jobs: JobsSettings,
+    api: ApiSettings,
+    *,
+    lookup: Lookup = system_lookup,
+    body_within: timedelta = bodies.WITHIN,
 ) -> Starlette:
     """The app. It opens its connections when it starts and closes them when it ends.
 
-    `lookup` finds the addresses of targets' names. Raises `ValueError` when the settings name no Redis.
+    `lookup` finds the addresses of targets' names; `body_within` is how long the body of a request may take. Raises
+    `ValueError` when the settings name no Redis.
     """
     if jobs.redis_url is None:
         raise ValueError("REDIS_URL names no Redis")
@@ -66,6 +74,7 @@ def create_app(
                     targets=targets,
                     secrets=jobs.secrets,
                     doorkeeper=doorkeeper,
+                    body_within=body_within,
                 )
                 yield
         finally:
@@ -74,7 +83,7 @@ def create_app(
             await engine.dispose()
 
     graphql = Endpoint(schema, playground=Playground(enabled=api.playground))
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", greet, methods=["GET"]),
             Route("/graphql", graphql),
@@ -85,14 +94,17 @@ def create_app(
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[
-            Middleware(InternalErrors),
             Middleware(Browsers, origins=api.origins, names_this_machine=api.on_loopback and not api.keys_wanted),
+            Middleware(InternalErrors),
+            Middleware(Heads),
             *cross_origin(api),
             Middleware(Gate),
         ],
         exception_handlers={HTTPException: show_http_exception},
         lifespan=lifespan,
     )
+    app.state.end_streams = graphql.end_streams
+    return app
 
 
 def cross_origin(api: ApiSettings) -> list[Middleware]:
@@ -146,6 +158,9 @@ class InternalErrors:
 
         try:
             await self.app(scope, receive, watched)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and nothing of ours went wrong.
+            return
         except Exception:
             if scope["type"] != "http" or answered:
                 raise

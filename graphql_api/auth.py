@@ -94,7 +94,8 @@ class Doorkeeper:
         now = utc_now()
         if caller is not None and time.monotonic() - seen < KNOWN_FOR.total_seconds() and not caller.expired(now):
             return caller
-        if (wait := self._failures.wait_of(address)) is not None:
+        # Whoever guesses keys must not keep out the good ones from the same address: what a key was once, it may be.
+        if digest not in self._known and (wait := self._failures.wait_of(address)) is not None:
             raise Refused(429, f"Too many keys from {address} were refused; try again in {wait} s", retry_after=wait)
         async with AsyncSession(self._engine) as session, session.begin():
             caller = await caller_of(session, token, now=now)

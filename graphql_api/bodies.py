@@ -1,20 +1,42 @@
-"""Reads request bodies without trusting their length."""
+"""Reads request bodies without trusting their length, or their coming at all."""
+
+import asyncio
+from datetime import timedelta
 
 from starlette.requests import Request
 
+WITHIN = timedelta(seconds=30)
+"""How long a client may take for the body of a request."""
 
-class TooLarge(Exception):
-    """The request's body has more bytes than are accepted."""
+
+class Refused(Exception):
+    """The body is not read to its end; `status` says why. With 408 the connection is to be closed, too.
+
+    With 413 it is not: a client that still sends would get a reset instead of the answer.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
-async def read(request: Request, *, limit: int) -> bytes:
-    """The body. Raises `TooLarge` as soon as it has more than `limit` bytes."""
+async def read(request: Request, *, limit: int, within: timedelta) -> bytes:
+    """The body. Raises `Refused` as soon as it has more than `limit` bytes, or takes longer than `within`."""
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
-        raise TooLarge
+        raise too_large(limit)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise TooLarge
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise too_large(limit)
+    except TimeoutError:
+        raise Refused(408, f"The request body did not arrive within {within.total_seconds():g} s") from None
     return bytes(body)
+
+
+def too_large(limit: int) -> Refused:
+    """The refusal of a body that goes on."""
+    return Refused(413, f"The request body has more than {limit:,} bytes")

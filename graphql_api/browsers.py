@@ -39,10 +39,6 @@ class Browsers:
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        if (problem := self.problem(headers)) is not None:
-            await refusal(403, problem)(scope, receive, send)
-            return
 
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,7 +47,9 @@ class Browsers:
                     told.setdefault(name, value)
             await send(message)
 
-        await self.app(scope, receive, protected)
+        problem = self.problem(Headers(scope=scope))
+        answering = self.app if problem is None else refusal(403, problem)
+        await answering(scope, receive, protected)
 
     def problem(self, headers: Headers) -> str | None:
         """Why the request is refused; None when it is not."""

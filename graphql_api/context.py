@@ -3,6 +3,7 @@
 from collections import defaultdict
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
@@ -39,6 +40,7 @@ class Services:
     targets: Targets
     secrets: SecretKeys
     doorkeeper: Doorkeeper
+    body_within: timedelta
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
         """A transaction for whoever asks, who may change things."""

@@ -47,7 +47,7 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Finds out who asks, unless the upgrade request has told."""
-        payload = message.get("payload") or {}
+        payload: Any = message.get("payload")
         if self.context.caller is None and isinstance(payload, dict) and not self.connection_init_received:
             shown = payload.get("Authorization", payload.get("authorization"))
             try:

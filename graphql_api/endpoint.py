@@ -6,7 +6,8 @@ executed, when the answer is `application/graphql-response+json`; to clients tha
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
@@ -28,7 +29,7 @@ from strawberry.types.graphql import OperationType
 
 from graphql_api import bodies, persisted, sse
 from graphql_api.auth import address_of
-from graphql_api.context import Context
+from graphql_api.context import Context, Services
 from graphql_api.conversation import Conversation
 from graphql_api.playground import Playground
 from graphql_api.schema import DuetimeSchema, only
@@ -44,11 +45,12 @@ class Body(StarletteRequestAdapter):
     """A request whose body is read up to a bound."""
 
     async def get_body(self) -> bytes:
-        """Raises 413 beyond the bound."""
+        """Raises 413 beyond the bound, and 408 when it does not come."""
+        services: Services = self._request.app.state.services
         try:
-            return await bodies.read(self._request, limit=MAX_BODY_BYTES)
-        except bodies.TooLarge:
-            raise HTTPException(413, f"The request has more than {MAX_BODY_BYTES:,} bytes") from None
+            return await bodies.read(self._request, limit=MAX_BODY_BYTES, within=services.body_within)
+        except bodies.Refused as refused:
+            raise HTTPException(refused.status, str(refused)) from None
 
 
 class Endpoint(GraphQL[Context, None]):
@@ -62,6 +64,12 @@ class Endpoint(GraphQL[Context, None]):
     def __init__(self, schema: DuetimeSchema, *, playground: Playground) -> None:
         super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
         self.playground = playground
+        self._streams: set[sse.EventStream] = set()
+
+    def end_streams(self) -> None:
+        """Ends all streams of events, whose clients come back, to another process if this one stops."""
+        for stream in self._streams:
+            stream.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers; a request that is none is answered as GraphQL errors are."""
@@ -69,14 +77,31 @@ class Endpoint(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
             return
         request = Request(scope, receive)
-        response: Response | sse.EventStream
         try:
-            response = await (self.stream_events(request) if sse.is_wanted(request) else self.run(request))
+            if sse.is_wanted(request):
+                stream = await self.stream_events(request)
+                with self._holding(stream, request):
+                    await stream(scope, receive, send)
+                return
+            response = await self.run(request)
         except HTTPException as refusal:
             response = answer({"errors": [{"message": refusal.reason}]}, request, status=refusal.status_code)
             if refusal.status_code == 405:
                 response.headers["allow"] = "POST" if request.method == "GET" else "GET, POST"
+            if refusal.status_code == 408:
+                response.headers["connection"] = "close"
         await response(scope, receive, send)
+
+    @contextmanager
+    def _holding(self, stream: sse.EventStream, request: Request) -> Iterator[None]:
+        """Has the stream closed when this process stops, or the key holds no more under which it was opened."""
+        services: Services = request.app.state.services
+        self._streams.add(stream)
+        try:
+            with services.doorkeeper.holding(request.scope["caller"], stream.close):
+                yield
+        finally:
+            self._streams.discard(stream)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Loaders and services for one request, or one websocket."""

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from graphql_api import bodies, ids
+from graphql_api.context import Services
 from graphql_api.rest.answers import refusal
 from graphql_api.rest.requests import BadRequest
 from jobs import json_value
@@ -29,8 +30,9 @@ def path_id(request: Request) -> UUID:
 
 
 async def body_of(request: Request) -> bytes:
-    """The body, whatever its Content-Type. Raises `bodies.TooLarge`."""
-    return await bodies.read(request, limit=MAX_BODY_BYTES)
+    """The body, whatever its Content-Type. Raises `bodies.Refused`."""
+    services: Services = request.app.state.services
+    return await bodies.read(request, limit=MAX_BODY_BYTES, within=services.body_within)
 
 
 def parsed(body: bytes) -> Any:
@@ -51,7 +53,10 @@ def answering(endpoint: Endpoint) -> Endpoint:
             return refusal(400, str(error))
         except NotFound:
             return refusal(404, TASK_NOT_FOUND)
-        except bodies.TooLarge:
-            return refusal(413, f"The request body has more than {MAX_BODY_BYTES:,} bytes")
+        except bodies.Refused as refused:
+            answer = refusal(refused.status, str(refused))
+            if refused.status == 408:
+                answer.headers["connection"] = "close"
+            return answer
 
     return answered

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from graphql_api import bodies
 from graphql_api.rest.answers import json_answer
 from graphql_api.rest.handling import INVALID_ID, MAX_BODY_BYTES, TASK_NOT_FOUND
 from graphql_api.rest.listing import DEFAULT_LIMIT, MAX_LIMIT, STATUSES, TRUTHS
@@ -58,6 +59,9 @@ def refused(words: str, message: str, **more: Any) -> dict[str, Any]:
 INVALID_PARAMETER = refused("The id is none.", INVALID_ID)
 NOT_FOUND = refused("There is no such task.", TASK_NOT_FOUND)
 TOO_LARGE = refused("The body is too large.", f"The request body has more than {MAX_BODY_BYTES:,} bytes")
+TOO_SLOW = refused(
+    "The body is too slow.", f"The request body did not arrive within {bodies.WITHIN.total_seconds():g} s"
+)
 ALWAYS = {
     "401": refused(
         "Keys are asked for, and none or a wrong one was shown.",
@@ -162,6 +166,7 @@ TASKS_PATH = {
                 "datetime must be in the future",
             ),
             "403": MAY_NOT_WRITE,
+            "408": TOO_SLOW,
             "413": TOO_LARGE,
         },
         requestBody=body("NewTask", {"one-off": ONE_OFF_EXAMPLE, "cron": CRON_EXAMPLE}),
@@ -184,6 +189,7 @@ TASK_PATH = {
             "400": refused("A wrong id, or what is wrong in the body, as for a new task.", INVALID_ID),
             "403": MAY_NOT_WRITE,
             "404": NOT_FOUND,
+            "408": TOO_SLOW,
             "413": TOO_LARGE,
         },
         requestBody=body(

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from typing import Any, Self
 
@@ -16,7 +17,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
-from duetime.api import listen
+from duetime.api import configuration, listen
+from duetime.http_protocol import ImpatientProtocol
+from graphql_api import bodies
 from graphql_api.app import create_app
 from graphql_api.context import Services
 from graphql_api.settings import ApiSettings
@@ -148,20 +151,20 @@ class Api:
 
 
 @asynccontextmanager
-async def serving(database: DatabaseSettings, jobs: JobsSettings, *, lookup: Lookup = no_names) -> AsyncIterator[Api]:
+async def serving(
+    database: DatabaseSettings,
+    jobs: JobsSettings,
+    *,
+    lookup: Lookup = no_names,
+    settings: ApiSettings | None = None,
+    protocol: type[ImpatientProtocol] = ImpatientProtocol,
+    body_within: timedelta = bodies.WITHIN,
+) -> AsyncIterator[Api]:
     """The API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
     with listen(ApiSettings.model_construct(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        app = create_app(database, jobs, ApiSettings(), lookup=lookup)
-        server = Server(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                lifespan="on",
-                ws="websockets-sansio",
-                timeout_graceful_shutdown=5,
-            )
-        )
+        app = create_app(database, jobs, settings or ApiSettings(), lookup=lookup, body_within=body_within)
+        server = Server(configuration(app, grace=timedelta(seconds=5), protocol=protocol))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await wait_until(lambda: server.started or serving.done(), what="the API has started")
