@@ -37,7 +37,7 @@ def is_wanted(request: Request) -> bool:
 
 
 class EventStream:
-    """The response. It ends with the operation, or as soon as the client has gone."""
+    """The response. It ends with the operation, as soon as the client has gone, or when it is closed."""
 
     def __init__(
         self,
@@ -50,6 +50,11 @@ class EventStream:
         self._encode = encode
         self._keep_alive = keep_alive
         self._sent_at = 0.0
+        self._closed = asyncio.Event()
+
+    def close(self) -> None:
+        """Ends the stream before the operation has ended, so that a client that wants more comes back."""
+        self._closed.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams."""
@@ -57,7 +62,8 @@ class EventStream:
         # Says at once that the stream stands.
         await self._send(send, COMMENT)
         telling = asyncio.create_task(self._tell(send))
-        others = {asyncio.create_task(self._stay_alive(send)), asyncio.create_task(until_gone(receive))}
+        closed, gone = asyncio.create_task(self._closed.wait()), asyncio.create_task(until_gone(receive))
+        others = {asyncio.create_task(self._stay_alive(send)), closed, gone}
         try:
             await asyncio.wait({telling, *others}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -67,6 +73,8 @@ class EventStream:
         if not telling.cancelled():
             telling.result()
             await send({"type": "http.response.body", "body": COMPLETE})
+        elif gone.cancelled():
+            await send({"type": "http.response.body", "body": b""})
 
     async def _tell(self, send: Send) -> None:
         async with aclosing(self._results) as results:
