@@ -6,14 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState
+from db.models import Task
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TriggerType
 from tests.support.cron_oracle import firings
+from tests.support.engine import common
 
 MILLISECOND = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-LEAD = timedelta(seconds=2)
-"""How long before its first instant a load is asked for: enough for the API to make its tasks, also when it is busy."""
+LEAD = timedelta(seconds=1)
+"""How long before its first instant a load is made."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +84,25 @@ class Order:
             "onLost": self.on_lost.upper(),
             "idempotencyKey": self.name,
         }
+
+    def row(self, url: str) -> Task:
+        """The same as a row, as it would be made well before `first`."""
+        columns: dict[str, Any] = {"trigger_type": TriggerType.ONE_OFF, "trigger_time": self.first}
+        if self.cron is not None:
+            columns = {"trigger_type": TriggerType.CRON, "cron_expr": self.cron, "timezone": self.zone}
+        elif self.every is not None:
+            columns = {"trigger_type": TriggerType.INTERVAL, "every_ms": self.every // MILLISECOND}
+        if self.last is not None:
+            columns |= {"start_at": self.first, "end_at": self.last}
+        columns |= {
+            "name": self.name,
+            "timeout_ms": self.timeout // MILLISECOND,
+            "max_attempts": self.attempts,
+            "overlap": self.overlap,
+            "misfire": self.misfire,
+            "on_lost": self.on_lost,
+        }
+        return Task(**common(f"{url}{self.path}", next(self.instants()), columns))
 
     def _trigger(self) -> dict[str, Any]:
         if self.every is None and self.cron is None:

@@ -13,11 +13,12 @@ import httpx
 from sqlalchemy import NullPool, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from db.engine import AWAY
 from db.models import Run, RunEvent, utc_now
 from duetime.local_stack.stack import free_port
 from tests.faults.checker import Evidence, Findings, check
-from tests.faults.order import MILLISECOND, Order
-from tests.support.engine import one_off, save
+from tests.faults.order import Order
+from tests.support.engine import save
 from tests.support.killable import KillableServers, killable_servers
 from tests.support.parts import Part
 from tests.support.proxy import Proxy, running_proxy
@@ -26,9 +27,8 @@ from tests.support.servers import data_folder
 from tests.support.waiting import wait_until
 
 WORKERS = 2
-STARTS_WITHIN = 30
+STARTS_WITHIN = 60
 SETTLES_WITHIN = 30
-AT_ONCE = 20
 CREATE = """
 mutation ($input: CreateTaskInput!) { createTask(input: $input) {
   __typename ... on Task { id } ... on Error { message }
@@ -59,6 +59,10 @@ class Stage:
         """A worker that is not started yet. Whoever adds it to `workers` has it started and stopped with the rest."""
         return Part("worker", environment=self.environment | environment, cwd=self.folder, name=name)
 
+    def part(self, name: str) -> Part:
+        """The API or a worker by its name."""
+        return next(part for part in self.parts if part.name == name)
+
     async def mend(self) -> None:
         """Starts whatever is not running, and waits until all of it works."""
         self.proxy.flow()
@@ -66,47 +70,54 @@ class Stage:
         await self.servers.postgres.start()
         await self.servers.valkey.start()
         for part in self.parts:
+            part.resume()
             part.forget()
-            part.start()
-        await self.until_holding(*self.workers)
+        await self.until_up(*self.parts)
         await wait_until(self.is_healthy, what="the API is healthy", within=STARTS_WITHIN)
 
-    async def until_holding(self, *workers: Part) -> None:
-        """Waits until workers that were started have their leases."""
+    async def until_up(self, *parts: Part, within: float = STARTS_WITHIN) -> None:
+        """Starts parts and waits until they work. Like a supervisor, starts those again that find no servers."""
 
-        async def hold() -> bool:
-            assert all(worker.alive for worker in workers), "a worker ended at its start; its log says why"
-            with suppress(Exception):
-                async with self.engine.connect() as connection:
-                    holding = set((await connection.execute(HOLDING)).scalars())
-                return holding >= {worker.pid for worker in workers}
+        async def up() -> bool:
+            for part in parts:
+                part.start()
+            return all([await self.works(part) for part in parts])
+
+        try:
+            await wait_until(up, what="what was started works", within=within)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), *(part.last_words() for part in parts)])) from None
+
+    async def works(self, part: Part) -> bool:
+        """Whether a worker has its lease, or the API answers."""
+        if part is self.api:
+            with suppress(httpx.HTTPError):
+                return (await self.http.get("/health")).status_code in {200, 503}
             return False
-
-        await wait_until(hold, what="the workers have their leases", within=STARTS_WITHIN)
+        with suppress(*AWAY):
+            async with self.engine.connect() as connection:
+                return part.alive and part.pid in (await connection.execute(HOLDING)).scalars().all()
+        return False
 
     async def is_healthy(self) -> bool:
         """Whether the API says that everything is."""
-        assert self.api.alive, "the API ended; its log says why"
         with suppress(httpx.HTTPError):
             return (await self.http.get("/health")).status_code == 200
         return False
 
-    async def insert(self, orders: Iterable[Order], *, elsewhere: bool = False) -> None:
-        """Makes one-off tasks as rows, where they are too many to be asked for one by one."""
-        url = self.target.other_url if elsewhere else self.target.url
-        rows = []
-        for order in orders:
-            row = one_off(
-                f"{url}{order.path}",
-                order.first,
-                timeout_ms=order.timeout // MILLISECOND,
-                max_attempts=order.attempts,
-                overlap=order.overlap,
-                misfire=order.misfire,
-            )
+    async def insert(self, orders: Sequence[Order], *, elsewhere: bool = False) -> None:
+        """Makes the tasks as rows; `elsewhere`: they call the target's other host."""
+        rows = [order.row(self.target.other_url if elsewhere else self.target.url) for order in orders]
+        for order, row in zip(orders, rows, strict=True):
             order.id = row.id
-            rows.append(row)
         await save(self.engine, *rows)
+        assert utc_now() < min(order.first for order in orders), "the tasks were made too late for their first instants"
+
+    async def named(self, names: Iterable[str]) -> Sequence[UUID]:
+        """The tasks that have one of these names."""
+        async with self.engine.connect() as connection:
+            found = await connection.execute(text("SELECT id FROM tasks WHERE name = ANY(:names)"), {"names": [*names]})
+            return found.scalars().all()
 
     async def newest_event(self) -> int:
         """The number of the last event."""
@@ -120,28 +131,22 @@ class Stage:
         async with AsyncSession(self.engine) as session:
             return (await session.execute(later)).scalars().all()
 
-    async def create(self, orders: Sequence[Order], *, elsewhere: bool = False) -> None:
-        """Has the API make the tasks; `elsewhere`: they call the target's other host."""
-        turns = asyncio.Semaphore(AT_ONCE)
-        url = self.target.other_url if elsewhere else self.target.url
+    def creation(self, order: Order) -> dict[str, Any]:
+        """The GraphQL request that makes a task."""
+        return {"query": CREATE, "variables": {"input": order.input(self.target.url)}}
 
-        async def create(order: Order) -> None:
-            async with turns:
-                made = (await self.ask(CREATE, input=order.input(url)))["createTask"]
-            assert made["__typename"] == "Task", made
-            order.id = UUID(made["id"])
-
-        async with asyncio.TaskGroup() as group:
-            for order in orders:
-                group.create_task(create(order))
-        assert utc_now() < min(order.first for order in orders), "the tasks were made too late for their first instants"
+    async def create(self, order: Order) -> None:
+        """Has the API make the task."""
+        made = (await self.ask(**self.creation(order)))["createTask"]
+        assert made["__typename"] == "Task", made
+        order.id = UUID(made["id"])
 
     @staticmethod
     async def until(instant: datetime) -> None:
         """Waits for an instant at which a test wants something to happen."""
         await asyncio.sleep((instant - utc_now()).total_seconds())
 
-    async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+    async def ask(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """The data of an operation that has no errors."""
         answer = await self.http.post("/graphql", json={"query": query, "variables": variables})
         found = answer.json()

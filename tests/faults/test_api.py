@@ -19,7 +19,7 @@ async def test_a_subscriber_resumes(stage: Stage, report: Report) -> None:
     cursor = (await stage.ask("{ runEventsCursor }"))["runEventsCursor"]
     begin = await stage.newest_event()
     async with following(str(stage.http.base_url), cursor) as follower:
-        await stage.create(load)
+        await stage.insert(load)
         for _ in range(2):
             before = follower.connections
             await wait_until(lambda: len(follower.seen) > 40, what="the subscriber sees events")

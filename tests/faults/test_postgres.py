@@ -19,7 +19,7 @@ async def test_dies_and_comes_back(stage: Stage, report: Report, fault: str, num
     """Calls that were on their way keep their answers, what was due meanwhile is caught up with, all stays up."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
-    await stage.create(load)
+    await stage.insert(load)
     await stage.until(start + SECOND)
     await stage.servers.postgres.kill(number)
     assert not await stage.is_healthy()
@@ -35,7 +35,7 @@ async def test_connections_are_cut(stage: Stage, report: Report) -> None:
     """One by one, and then all at once; a claim or a result whose commit nobody confirmed is found out about."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
-    await stage.create(load)
+    await stage.insert(load)
     cut = 0
     for n in range(60):
         await stage.until(start + n * 50 * MILLISECOND)
@@ -51,7 +51,7 @@ async def test_far_away(stage: Stage, report: Report) -> None:
     """Each round trip takes 50 ms longer."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=3 * SECOND, tasks=40)
-    await stage.create(load)
+    await stage.insert(load)
     stage.proxy.latency = 25 * MILLISECOND
     found = await stage.settled(load)
     report.add("Postgres: 50 ms away", found, recovery=found.recovery(start))
@@ -61,7 +61,7 @@ async def test_a_network_that_stalls(stage: Stage, report: Report) -> None:
     """Connections stay open, and nothing passes, for longer than a lease."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
-    await stage.create(load)
+    await stage.insert(load)
     await stage.until(start + SECOND)
     stage.proxy.stall()
     await stage.until(start + 7 * SECOND)

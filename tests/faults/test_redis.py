@@ -15,7 +15,7 @@ async def test_flushall(stage: Stage, report: Report) -> None:
     """Every wake-up is gone at once, again and again."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=4 * SECOND, tasks=40)
-    await stage.create(load)
+    await stage.insert(load)
     async with Redis.from_url(stage.servers.valkey.url) as redis:
         for n in range(1, 7):
             await stage.until(start + n * SECOND / 2)
@@ -29,7 +29,7 @@ async def test_killed_and_started_empty(stage: Stage, report: Report) -> None:
     """Workers find their way back by themselves."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=5 * SECOND, tasks=40)
-    await stage.create(load)
+    await stage.insert(load)
     await stage.until(start + SECOND)
     await stage.servers.valkey.kill()
     await stage.servers.valkey.start()
@@ -42,12 +42,13 @@ async def test_away(stage: Stage, report: Report) -> None:
     """Tasks go on firing, and new ones are accepted."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=5 * SECOND, tasks=40)
-    await stage.create(load)
+    await stage.insert(load)
     await stage.until(start + SECOND)
     await stage.servers.valkey.kill()
     killed_at = utc_now()
-    accepted = [Order(first=whole(killed_at + (1000 + 20 * n) * MILLISECOND)) for n in range(30)]
-    await stage.create(accepted)
+    accepted = [Order(first=whole(killed_at + (1500 + 20 * n) * MILLISECOND)) for n in range(30)]
+    for order in accepted:
+        await stage.create(order)
     took = utc_now() - killed_at
     await stage.until(start + 4 * SECOND)
     await stage.servers.valkey.start()

@@ -28,11 +28,11 @@ SOME_MEGABYTES = 48 * 1024 * 1024
 
 async def lateness_beside(stage: Stage, herd: str) -> Findings:
     """How a steady load does beside so many tasks for another host, all due at one instant."""
-    start = whole(utc_now() + 2 * LEAD)
+    start = whole(utc_now() + LEAD)
     steady = mixed_load(start, lasts=4 * SECOND, tasks=100)
     ends = RunState.FAILED if herd == "hang" else RunState.SUCCEEDED
     crowd = [Order(first=start + SECOND, does=herd, ends=ends, timeout=DEADLINE, attempts=1) for _ in range(HERD)]
-    await stage.create(steady)
+    await stage.insert(steady)
     await stage.insert(crowd, elsewhere=True)
     found = await stage.settled(steady)
     await stage.settled(crowd)
@@ -57,7 +57,7 @@ async def test_answers_that_are_none(stage: Stage, report: Report) -> None:
         for _ in range(20)
     ]
     healthy = mixed_load(start, lasts=3 * SECOND, tasks=20)
-    await stage.create([*orders, *healthy])
+    await stage.insert([*orders, *healthy])
     before = [worker.memory for worker in stage.workers]
     found = await stage.settled([*orders, *healthy])
     after = [worker.memory for worker in stage.workers]

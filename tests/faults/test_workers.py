@@ -62,7 +62,7 @@ async def aftermath(everything: Stage) -> Aftermath:
     failed = [
         Order(first=start + SECOND + n * 40 * MILLISECOND, does="slow/700", on_lost=LostPolicy.FAIL) for n in range(50)
     ]
-    await stage.create([long, *retried, *failed])
+    await stage.insert([long, *retried, *failed])
     await stage.until(start + 2 * SECOND)
     holder = await pid_of_holder(stage, long)
     [killed] = [worker for worker in stage.workers if worker.pid != holder]
@@ -107,13 +107,12 @@ async def test_kill_9_of_all_workers(stage: Stage, report: Report) -> None:
     """Those that are started afterwards rescue the attempts, and catch up with what was due in between."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
-    await stage.create(load)
+    await stage.insert(load)
     await stage.until(start + 2 * SECOND)
     for worker in stage.workers:
         await worker.kill()
     killed_at = utc_now()
-    for worker in stage.workers:
-        worker.start()
+    await stage.until_up(*stage.workers)
     found = await stage.settled(load)
     report.add("kill -9 of all workers, started again", found, recovery=found.recovery(killed_at))
     assert found.resent
@@ -124,7 +123,7 @@ async def test_a_worker_that_stood_still_past_its_lease(stage: Stage, report: Re
     """Others send its attempts again; what it learns when it goes on is refused; and then it works as before."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
-    await stage.create(load)
+    await stage.insert(load)
     await stage.until(start + 2 * SECOND)
     paused = stage.workers[0]
     await wait_until(lambda: calls_held(stage, paused), what="the worker has calls on their way")
@@ -145,19 +144,18 @@ async def test_a_worker_that_stood_still_past_its_lease(stage: Stage, report: Re
     evidence = await stage.evidence(load)
     answered = {(call.key, call.attempt) for call in evidence.calls if call.status == 200}
     assert any((str(run.id), attempt) in answered for run in evidence.runs for attempt in range(1, run.attempt))
-    await stage.until_holding(paused)
+    await stage.until_up(paused)
 
 
 async def test_a_rolling_restart(stage: Stage, report: Report) -> None:
     """SIGTERM of one worker after the other under load: nothing is lost, doubled, or sent again."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=6 * SECOND, tasks=40, does="slow/300")
-    await stage.create(load)
+    await stage.insert(load)
     await stage.until(start + SECOND)
     for worker in stage.workers:
         assert await worker.stop() == 0
-        worker.start()
-        await stage.until_holding(worker)
+        await stage.until_up(worker)
     found = await stage.settled(load)
     report.add("rolling restart of all workers", found, recovery=found.recovery(start))
     assert not found.resent

@@ -85,19 +85,16 @@ class Part:
 
     def pause(self) -> None:
         """SIGSTOP: it stands still, and its connections stay open."""
-        self._send(signal.SIGSTOP)
+        assert self.process is not None, f"{self.name} is not running"
+        self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT: it goes on as if no time had passed."""
-        self._send(signal.SIGCONT)
-
-    def _send(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        self.process.send_signal(number)
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
 
     async def _end(self, number: signal.Signals) -> int:
-        if self.process is None:
-            return 0
+        assert self.process is not None, f"{self.name} is not running"
         process, self.process = self.process, None
         process.send_signal(number)
         try:

@@ -1,0 +1,140 @@
+"""Faults at random, of everything at once: by a seed that is printed, and that brings the same ones again.
+
+`make faults SECONDS=600 SEED=7` runs it for longer, or again.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from random import Random, SystemRandom
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from db.models import utc_now
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
+from tests.faults.conftest import Report
+from tests.faults.order import LEAD, MILLISECOND, MINUTE, SECOND, Order, mixed_load, whole
+from tests.faults.schedule import carry_out, plan_faults
+from tests.faults.stage import Stage
+from tests.support.follower import Seen, following
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SECONDS = int(os.environ.get("DUETIME_TEST_FAULT_SECONDS") or 15)
+SEED = int(os.environ.get("DUETIME_TEST_FAULT_SEED") or SystemRandom().randrange(1_000_000))
+SETTLES_WITHIN = 90
+MORE = 180
+"""Seconds after which a run that has still not ended is given up."""
+ASK_AGAIN = 0.2
+
+
+def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
+    """Every policy there is, quick targets and slow ones, targets that fail at first, and cron."""
+    end = whole(start + lasts)
+    orders = mixed_load(start, lasts=lasts, tasks=27)
+    for _ in range(15):
+        first = whole(start + random.random() * 3 * SECOND)
+        orders.append(
+            Order(
+                first=first,
+                last=end,
+                # Longer than a call, so that who catches up with them one after another gets there.
+                every=random.randint(3_000, 5_000) * MILLISECOND,
+                does=random.choice(["slow/300", "slow/1500", "fail/1", "ok"]),
+                overlap=random.choice(list(OverlapPolicy)),
+                misfire=random.choice(list(MisfirePolicy)),
+                on_lost=random.choice(list(LostPolicy)),
+            )
+        )
+    # A task's instants are counted from its start on, and whole minutes are what cron knows.
+    orders.extend(
+        Order(first=start, last=max(end, start + MINUTE), cron=cron, misfire=misfire)
+        for cron in ("* * * * *", "*/2 * * * *")
+        for misfire in MisfirePolicy
+        if lasts > MINUTE
+    )
+    return orders
+
+
+async def ask_for_one_offs(stage: Stage, random: Random, *, until: datetime) -> tuple[list[Order], list[Order]]:
+    """Asks for tasks all the while, each until it is told that it was made, or refused since it is too late."""
+    made: list[Order] = []
+    refused: list[Order] = []
+    while utc_now() < until:
+        order = Order(first=whole(utc_now() + random.randint(500, 4_000) * MILLISECOND), does="slow/100")
+        (made if await accepted(stage, order) else refused).append(order)
+        await asyncio.sleep(random.random() * 2 * ASK_AGAIN)
+    return made, refused
+
+
+async def accepted(stage: Stage, order: Order) -> bool:
+    """Asks under one idempotency key as often as it takes to hear whether the task was made."""
+    while True:
+        try:
+            answer: Any = (await stage.http.post("/graphql", json=stage.creation(order))).json()
+        except (httpx.HTTPError, ValueError):
+            answer = {"errors": "the API is away"}
+        if "errors" not in answer:
+            task = answer["data"]["createTask"]
+            if task["__typename"] == "Task":
+                order.id = UUID(task["id"])
+                return True
+            assert "must be in the future" in task["message"], task
+            return False
+        await asyncio.sleep(ASK_AGAIN)
+
+
+async def test_faults_at_random(stage: Stage, report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever happens in whatever order: nothing is lost, doubled or early, and a subscriber sees all of it."""
+
+    def tell(line: str) -> None:
+        with capsys.disabled():
+            print(f"  {line}")  # noqa: T201 (a run that hangs or is ended must have told its seed)
+
+    tell(f"\n  faults at random for {SECONDS} s: make faults SECONDS={SECONDS} SEED={SEED}")
+    random = Random(SEED)
+    lasts = SECONDS * SECOND
+    faults = plan_faults(random, lasts=lasts)
+    start = whole(utc_now() + LEAD)
+    orders = load(random, start, lasts=lasts)
+    begin = await stage.newest_event()
+    cursor = (await stage.ask("{ runEventsCursor }"))["runEventsCursor"]
+    try:
+        async with asyncio.timeout(SECONDS + MORE), following(str(stage.http.base_url), cursor) as follower:
+            await stage.insert(orders)
+            async with asyncio.TaskGroup() as group:
+                asking = group.create_task(ask_for_one_offs(stage, random, until=start + lasts))
+                turns = {fault.subject: asyncio.Lock() for fault in faults}
+                striking = [
+                    group.create_task(carry_out(stage, fault, start=start, turn=turns[fault.subject], told=tell))
+                    for fault in faults
+                ]
+            await stage.mend()
+            mended_at = max(task.result() for task in striking)
+            made, refused = asking.result()
+            found = await stage.settled([*orders, *made], within=SETTLES_WITHIN)
+            events = await stage.events_after(begin)
+            await wait_until(lambda: len(follower.seen) >= len(events), what="the subscriber has seen every event")
+    except BaseException:
+        tell(f"it was SEED={SEED}")
+        raise
+    report.add(f"{len(faults)} faults at random, seed {SEED}", found, recovery=found.recovery(mended_at))
+    assert not await stage.named(order.name for order in refused)
+    assert not follower.gaps
+    assert differences(follower.seen, [Seen(e.type.name, str(e.run_id), e.attempt) for e in events]) == []
+
+
+def differences(seen: Sequence[Seen], committed: Sequence[Seen]) -> list[str]:
+    """Where two streams of events part, if they do."""
+    if seen == committed:
+        return []
+    place = next(
+        (n for n, (one, other) in enumerate(zip(seen, committed, strict=False)) if one != other),
+        min(len(seen), len(committed)),
+    )
+    return [f"from event {place} on: {seen[place : place + 3]} was seen, {committed[place : place + 3]} committed"]
