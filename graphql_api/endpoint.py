@@ -6,8 +6,7 @@ executed, when the answer is `application/graphql-response+json`; to clients tha
 """
 
 import json
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
@@ -80,8 +79,11 @@ class Endpoint(GraphQL[Context, None]):
         try:
             if sse.is_wanted(request):
                 stream = await self.stream_events(request)
-                with self._holding(stream, request):
+                self._streams.add(stream)
+                try:
                     await stream(scope, receive, send)
+                finally:
+                    self._streams.discard(stream)
                 return
             response = await self.run(request)
         except HTTPException as refusal:
@@ -91,17 +93,6 @@ class Endpoint(GraphQL[Context, None]):
             if refusal.status_code == 408:
                 response.headers["connection"] = "close"
         await response(scope, receive, send)
-
-    @contextmanager
-    def _holding(self, stream: sse.EventStream, request: Request) -> Iterator[None]:
-        """Has the stream closed when this process stops, or the key holds no more under which it was opened."""
-        services: Services = request.app.state.services
-        self._streams.add(stream)
-        try:
-            with services.doorkeeper.holding(request.scope["caller"], stream.close):
-                yield
-        finally:
-            self._streams.discard(stream)
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Loaders and services for one request, or one websocket."""

@@ -106,6 +106,14 @@ def followers(before: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
     return [task for task in asyncio.all_tasks() - before if "EventStream._tell" in repr(task.get_coro())]
 
 
+async def test_stopping_ends_streams(api: Api) -> None:
+    """A server that stops ends them without completing the operation, so that clients connect to another one."""
+    async with events(api, WATCH) as reader:
+        api.app.state.end_streams()
+        with pytest.raises(EOFError):
+            await reader.event()
+
+
 async def test_silence_is_broken() -> None:
     """A comment comes whenever nothing else has been sent for a while; an event puts it off."""
     sent: list[Message] = []
