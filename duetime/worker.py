@@ -3,7 +3,8 @@
 import asyncio
 
 from db.settings import DatabaseSettings
-from duetime.reachable import check_servers
+from duetime.errors import CannotStart
+from duetime.reachable import check_servers, unreachable
 from duetime.signals import on_stop
 from jobs.settings import JobsSettings
 
@@ -13,6 +14,9 @@ async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
     stop = asyncio.Event()
     on_stop(stop.set)
     await check_servers(database, jobs)
-    from jobs.worker import run_worker  # noqa: PLC0415 (half a second that a refusal above need not wait for)
+    from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (half a second that a refusal above need not wait for)
 
-    await run_worker(database, jobs, stop=stop)
+    try:
+        await run_worker(database, jobs, stop=stop)
+    except NotStarted as error:
+        raise CannotStart(unreachable(database.url(), error.__cause__ or error)) from None

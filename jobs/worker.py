@@ -38,6 +38,10 @@ PAUSE = timedelta(seconds=1)
 """Before arq is started again, after Redis went away."""
 
 
+class NotStarted(Exception):
+    """The database could not be used while the worker was starting; the cause says why."""
+
+
 async def run_worker(
     database: DatabaseSettings, jobs: JobsSettings, *, stop: asyncio.Event, lookup: Lookup = system_lookup
 ) -> None:
@@ -45,8 +49,8 @@ async def run_worker(
 
     `lookup` finds the addresses of targets' names.
 
-    Raises what the database raises when it cannot be reached at the start. After that, Postgres and Redis may go away
-    and come back.
+    Raises `NotStarted` when the database cannot be reached at the start. After that, Postgres and Redis may go away and
+    come back.
     """
     clock = Clock()
     async with AsyncExitStack() as stack:
@@ -56,9 +60,12 @@ async def run_worker(
         stack.push_async_callback(queue.close)
         caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs.targets, lookup=lookup))
         lease = Lease(engine=engine, clock=clock, slots=jobs.slots)
-        await apply_zone_rules(engine)
-        await lease.renew()
-        await warm_up(engine, connections=POOL_SIZE // 2)
+        try:
+            await apply_zone_rules(engine)
+            await lease.renew()
+            await warm_up(engine, connections=POOL_SIZE // 2)
+        except POSTGRES_AWAY as error:
+            raise NotStarted from error
         executor = Executor(
             engine=engine,
             queue=queue,

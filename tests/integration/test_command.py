@@ -104,6 +104,21 @@ def test_a_schema_that_was_not_migrated_is_one_line(
     assert "is not the present one; run `duetime migrate` first" in line
 
 
+async def test_a_database_that_fails_after_the_first_look_is_one_line(
+    tmp_path: Path, database: DatabaseSettings, redis_url: str
+) -> None:
+    """Between the look at the schema and its first claim a worker has a few statements to run."""
+    engine = open_engine(database.url(), pool_size=1, application_name="duetime tests")
+    async with engine.begin() as connection:
+        await connection.execute(text("DROP TABLE workers"))
+    await engine.dispose()
+    environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
+
+    line = refusal(duetime("worker", cwd=tmp_path, environment=environment))
+
+    assert 'cannot be reached (relation "workers" does not exist)' in line
+
+
 def test_migrate_says_from_where_to_where(tmp_path: Path, servers: Servers) -> None:
     """A second time it changes nothing."""
     with empty_database(servers.admin) as database:
