@@ -40,6 +40,11 @@ def bare(value: object) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """Not so: uvicorn's error for each websocket that was refused with an answer, as ASGI provides for."""
+    return record.msg != "ASGI callable returned without completing handshake."
+
+
 def configure(part: str) -> None:
     """Sends every logger's records of INFO and above to stderr. `part` names this process in each line."""
     handler = logging.StreamHandler(sys.stderr)
@@ -49,3 +54,4 @@ def configure(part: str) -> None:
     # These tell of their own start, stop and every step; what goes wrong is theirs to tell, the rest is ours.
     for library in ("uvicorn", "alembic", "arq", "httpx", "websockets"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(is_news)

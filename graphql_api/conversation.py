@@ -48,8 +48,9 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Finds out who asks, unless the upgrade request has told."""
         payload: Any = message.get("payload")
-        if self.context.caller is None and isinstance(payload, dict) and not self.connection_init_received:
-            shown = payload.get("Authorization", payload.get("authorization"))
+        if self.context.caller is None and not self.connection_init_received:
+            given = payload if isinstance(payload, dict) else {}
+            shown = given.get("Authorization", given.get("authorization"))
             try:
                 caller = await self.context.services.doorkeeper.admit(
                     shown if isinstance(shown, str) else None, address=self.context.address

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -140,12 +140,16 @@ class Api:
         return code
 
     @asynccontextmanager
-    async def socket(self, *, begun: bool = True) -> AsyncIterator[Conversation]:
-        """A websocket that speaks graphql-transport-ws."""
+    async def socket(
+        self, *, begun: bool = True, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Conversation]:
+        """A websocket that speaks graphql-transport-ws, asked for with these headers besides."""
         address = f"{self.url.replace('http', 'ws', 1)}/graphql"
         # With a bounded queue, a client that leaves messages unread would not read the server's goodbye either.
         protocols = [Subprotocol("graphql-transport-ws")]
-        async with connect(address, subprotocols=protocols, max_queue=None) as connection:
+        async with connect(
+            address, subprotocols=protocols, max_queue=None, additional_headers=headers, proxy=None
+        ) as connection:
             conversation = Conversation(connection)
             yield await conversation.begin() if begun else conversation
 

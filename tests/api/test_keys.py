@@ -1,0 +1,246 @@
+"""Who gets in: whoever shows a key that is in force, and nobody else, by whatever way they come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+from websockets.exceptions import InvalidStatus
+
+from db.models import utc_now
+from db.settings import DatabaseSettings
+from db.states import KeyScope
+from graphql_api.auth import FAILURES
+from jobs.settings import JobsSettings
+from tests.support.graphql import Api
+from tests.support.keys import bearer, guarded, make_key, revoke
+from tests.support.rest import error
+from tests.support.sse import EventReader
+from tests.support.waiting import wait_until
+
+QUERY = {"query": "{ __typename }"}
+WATCH = "subscription { runEvents { __typename } }"
+ENDS_WITHIN = 5
+"""Seconds until what is open under a key that holds no more is closed."""
+NEVER_MADE = "duetime_" + "A" * 43
+
+
+@pytest.fixture
+async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """An API that asks for keys, with a key in force, one that was revoked, and one that has expired."""
+    async with guarded(database, jobs_settings) as running:
+        yield running
+
+
+async def wrong_keys(api: Api) -> dict[str, str | None]:
+    """Authorization headers that let nobody in."""
+    good = await make_key(api.engine, "good")
+    revoked = await make_key(api.engine, "revoked")
+    await revoke(api.engine, "revoked")
+    expired = await make_key(api.engine, "expired", expires_at=utc_now() + timedelta(milliseconds=1))
+    return {
+        "none": None,
+        "another scheme": "Basic dXNlcjpwYXNzd29yZA==",
+        "no scheme": good,
+        "no key": "Bearer",
+        "never made": f"Bearer {NEVER_MADE}",
+        "cut": f"Bearer {good[:-1]}",
+        "in capitals": f"Bearer {good.upper()}",
+        "revoked": f"Bearer {revoked}",
+        "expired": f"Bearer {expired}",
+    }
+
+
+async def asked(api: Api, way: str, authorization: str | None, *, address: str) -> httpx.Response:
+    """The answer to one of the ways of asking, as a proxy on this machine passes it on for an address."""
+    method, path, more = WAYS[way]
+    headers = {**more.get("headers", {}), "x-forwarded-for": address}
+    if authorization is not None:
+        headers["authorization"] = authorization
+    return await api.http.request(method, path, **{**more, "headers": headers})
+
+
+EVENT_STREAM = {"headers": {"accept": "text/event-stream"}}
+WAYS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "GraphQL by POST": ("POST", "/graphql", {"json": QUERY}),
+    "GraphQL by GET": ("GET", "/graphql", {"params": QUERY}),
+    "SSE by POST": ("POST", "/graphql", {"json": {"query": WATCH}, **EVENT_STREAM}),
+    "SSE by GET": ("GET", "/graphql", {"params": {"query": WATCH}, **EVENT_STREAM}),
+    "REST": ("GET", "/api/v1/tasks", {}),
+    "REST, one that is not there": ("GET", "/api/v1/tasks/1", {}),
+    "REST, writing": ("POST", "/api/v1/tasks", {"json": {}}),
+    "metrics": ("GET", "/metrics", {}),
+    "metrics of the old path": ("GET", "/api/v1/metrics", {}),
+    "metrics for Prometheus": ("GET", "/metrics", {"headers": {"accept": "text/plain"}}),
+    "nothing there": ("GET", "/nothing", {}),
+}
+
+
+async def test_nobody_gets_in_without_a_key_in_force(api: Api) -> None:
+    """Every way of asking answers 401 in its own shape, and says how to show a key."""
+    for number, (name, authorization) in enumerate((await wrong_keys(api)).items()):
+        for place, way in enumerate(WAYS):
+            answer = await asked(api, way, authorization, address=f"198.51.{number}.{place}")
+            assert answer.status_code == 401, (name, way, answer.text)
+            assert answer.headers["www-authenticate"] == 'Bearer realm="Duetime"'
+            if answer.request.url.path == "/graphql":
+                assert answer.headers["content-type"].startswith("application/graphql-response+json")
+                [told] = answer.json()["errors"]
+                assert told["extensions"] == {"code": "UNAUTHENTICATED"}
+                message = told["message"]
+            else:
+                message = error(answer, 401)
+            assert message in {
+                "A key is needed: send the header Authorization: Bearer <key>",
+                "The key is unknown, revoked or expired",
+            }
+
+
+async def test_a_key_in_force_gets_in_by_every_way(api: Api) -> None:
+    """The scheme's name is in any case, as RFC 9110 has it."""
+    token = await make_key(api.engine, "good", scope=KeyScope.WRITE)
+    for way in WAYS:
+        if way.startswith("SSE"):
+            continue
+        answer = await asked(api, way, f"bearer {token}", address="198.51.100.1")
+        assert answer.status_code not in {401, 403, 429}, (way, answer.text)
+    for way in ("SSE by POST", "SSE by GET"):
+        method, path, more = WAYS[way]
+        headers = more["headers"] | bearer(token)
+        async with api.http.stream(method, path, **{**more, "headers": headers}) as stream:
+            assert stream.status_code == 200
+
+
+async def test_health_and_pages_are_open(api: Api) -> None:
+    """They are for whoever watches over the service, and for people who show their key in the page; none has data."""
+    for path in ("/health", "/health/live", "/api/v1/health", "/", "/openapi.json"):
+        assert (await api.http.get(path)).status_code == 200, path
+    page = await api.http.get("/graphql", headers={"accept": "text/html"})
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    # With a query it is no page, whatever a browser says that it takes.
+    asked_for_more = await api.http.get("/graphql", params=QUERY, headers={"accept": "text/html"})
+    assert asked_for_more.status_code == 401
+
+
+async def test_a_websocket_shows_its_key_in_either_place(api: Api) -> None:
+    """In the upgrade request, or in its first message, since browsers cannot add headers to the former."""
+    token = await make_key(api.engine, "good", scope=KeyScope.READ)
+    async with api.socket(headers=bearer(token)) as socket:
+        assert (await (await socket.subscribe("{ __typename }")).message())["type"] == "next"
+    for name in ("Authorization", "authorization"):
+        async with api.socket(begun=False) as socket:
+            await socket.send({"type": "connection_init", "payload": {name: f"Bearer {token}"}})
+            assert await socket.receive() == {"type": "connection_ack"}
+            assert (await (await socket.subscribe("{ __typename }")).message())["type"] == "next"
+
+
+async def test_a_websocket_without_a_key_in_force_is_closed(api: Api) -> None:
+    """With 401 for the upgrade request, with 4403 for the first message; and before that message nothing is done."""
+    for authorization in (await wrong_keys(api)).values():
+        if authorization is not None:
+            with pytest.raises(InvalidStatus) as refused:
+                async with api.socket(headers={"authorization": authorization}):
+                    pass
+            assert refused.value.response.status_code == 401
+            assert refused.value.response.headers["www-authenticate"]
+    payloads: list[Any] = [None, {}, {"Authorization": None}, {"Authorization": 1}, {"Authorization": "Bearer"}, [], 1]
+    for payload in payloads:
+        async with api.socket(begun=False) as socket:
+            await socket.send({"type": "connection_init", "payload": payload})
+            assert await socket.close_code() == 4403, payload
+    async with api.socket(begun=False) as socket:
+        await socket.send({"type": "connection_init", "payload": {"Authorization": f"Bearer {NEVER_MADE}"}})
+        assert await socket.close_code() == 4403
+    async with api.socket(begun=False) as socket:
+        await socket.subscribe("{ __typename }")
+        assert await socket.close_code() == 4401
+
+
+async def test_what_is_open_under_a_key_ends_with_it(api: Api) -> None:
+    """Websockets and streams of events, within 5 s of a revocation or of the key's end; those of other keys go on."""
+    revoked = await make_key(api.engine, "revoked", scope=KeyScope.READ)
+    other = await make_key(api.engine, "other", scope=KeyScope.READ)
+    ends_at = utc_now() + timedelta(seconds=3)
+    brief = await make_key(api.engine, "brief", scope=KeyScope.READ, expires_at=ends_at)
+    async with (
+        api.socket(headers=bearer(other)) as going_on,
+        api.socket(headers=bearer(revoked)) as socket,
+        api.socket(headers=bearer(brief)) as brief_socket,
+        api.socket(begun=False) as begun_later,
+        api.http.stream("POST", "/graphql", json={"query": WATCH}, headers=streaming(revoked)) as stream,
+        api.http.stream("POST", "/graphql", json={"query": WATCH}, headers=streaming(brief)) as brief_stream,
+    ):
+        await begun_later.send({"type": "connection_init", "payload": {"Authorization": f"Bearer {revoked}"}})
+        assert await begun_later.receive() == {"type": "connection_ack"}
+        for each in (going_on, socket, brief_socket, begun_later):
+            await each.subscribe(WATCH)
+        at_most = asyncio.get_running_loop().time() + ENDS_WITHIN
+        await revoke(api.engine, "revoked")
+        async with asyncio.timeout_at(at_most):
+            assert [await each.close_code() for each in (socket, begun_later)] == [4403, 4403]
+            await ended(stream)
+        async with asyncio.timeout(ENDS_WITHIN + (ends_at - utc_now()).total_seconds()):
+            assert await brief_socket.close_code() == 4403
+            await ended(brief_stream)
+        assert utc_now() >= ends_at
+        assert (await (await going_on.subscribe("{ __typename }")).message())["type"] == "next"
+    assert (await asked(api, "REST", f"Bearer {revoked}", address="198.51.100.1")).status_code == 401
+    assert (await asked(api, "REST", f"Bearer {brief}", address="198.51.100.1")).status_code == 401
+
+
+def streaming(token: str) -> dict[str, str]:
+    """Headers that ask for events with a key."""
+    return {"accept": "text/event-stream", **bearer(token)}
+
+
+async def ended(stream: httpx.Response) -> None:
+    """Returns when the server has ended the stream, as HTTP has it."""
+    reader = EventReader(stream)
+    with pytest.raises(EOFError):
+        await reader.event()
+
+
+async def test_guessing_is_slow(api: Api) -> None:
+    """After some failures an address has to wait; not so for its good keys, nor for other addresses."""
+    good = f"Bearer {await make_key(api.engine, 'good')}"
+    address, other = "198.51.100.1", "198.51.100.2"
+    assert (await asked(api, "REST", good, address=address)).status_code == 200
+    for number in range(FAILURES):
+        assert (await asked(api, "REST", f"Bearer duetime_{number}", address=address)).status_code == 401
+    refused = await asked(api, "GraphQL by POST", f"Bearer {NEVER_MADE}", address=address)
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.json()["errors"][0]["message"].startswith(f"Too many keys from {address} were refused; try again in")
+    assert error(await asked(api, "REST", f"Bearer {NEVER_MADE}", address=address), 429).startswith("Too many keys")
+    assert (await asked(api, "REST", good, address=address)).status_code == 200
+    assert (await asked(api, "REST", f"Bearer {NEVER_MADE}", address=other)).status_code == 401
+    newly = f"Bearer {await make_key(api.engine, 'new')}"
+    assert (await asked(api, "REST", newly, address=other)).status_code == 200
+    # A good key is not merely remembered, but looked up again in spite of the failures: else it would be told to wait.
+    await revoke(api.engine, "good")
+
+    async def is_refused() -> int:
+        status = (await asked(api, "REST", good, address=address)).status_code
+        return 0 if status == 200 else status
+
+    assert await wait_until(is_refused, what="the revoked key is refused", within=ENDS_WITHIN) == 401
+
+
+async def test_a_use_is_noted(api: Api) -> None:
+    """To the minute, for whoever wonders which keys are in use."""
+    token = await make_key(api.engine, "good")
+    await asked(api, "REST", f"Bearer {token}", address="198.51.100.1")
+    async with api.engine.connect() as connection:
+        used = (await connection.execute(text("SELECT last_used_at FROM api_keys"))).scalar_one()
+    assert utc_now() - timedelta(minutes=1) < used <= utc_now()
+
+
+async def test_the_log_never_has_a_key(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """A refused one is told by the address that it came from, and by nothing of itself."""
+    await asked(api, "REST", f"Bearer {NEVER_MADE}", address="198.51.100.1")
+    assert "action=key_refused address=198.51.100.1" in caplog.text
+    assert NEVER_MADE not in caplog.text

@@ -1,0 +1,115 @@
+"""How far a key reaches: read sees, write changes, admin also reads the audit log."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from db.settings import DatabaseSettings
+from db.states import KeyScope
+from graphql_api.rest.openapi import document
+from jobs.settings import JobsSettings
+from tests.support.graphql import Api
+from tests.support.keys import bearer, guarded, make_key
+from tests.support.operations import MUTATIONS
+from tests.support.rest import CRON, ONE_OFF, error
+
+INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
+ID = str(uuid4())
+ARGUMENTS: dict[str, dict[str, Any]] = dict.fromkeys(MUTATIONS, {"id": ID}) | {
+    "createTask": {"input": INPUT},
+    "createTasks": {"inputs": [INPUT]},
+    "updateTask": {"id": ID, "input": {"name": "another"}},
+    **dict.fromkeys(("pauseTasks", "resumeTasks", "cancelTasks"), {"ids": [ID]}),
+}
+QUERIES = (
+    "{ tasks { nodes { id action { headers { value } } } } }",
+    "{ runs { nodes { id } } }",
+    "{ metrics { totalRuns } }",
+    "{ runEventsCursor }",
+    "{ previewTrigger(trigger: {interval: {everyMs: 1000}}) { __typename } }",
+)
+
+
+@pytest.fixture
+async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """An API that asks for keys."""
+    async with guarded(database, jobs_settings) as running:
+        yield running
+
+
+async def show_key(api: Api, scope: KeyScope) -> None:
+    """Has the client show a key of that scope from now on."""
+    api.http.headers.update(bearer(await make_key(api.engine, scope, scope=scope)))
+
+
+async def tasks(api: Api) -> int:
+    """How many there are."""
+    async with api.engine.connect() as connection:
+        return int((await connection.execute(text("SELECT count(*) FROM tasks"))).scalar_one())
+
+
+async def test_a_read_key_changes_nothing_by_graphql(api: Api) -> None:
+    """Every mutation that there is answers FORBIDDEN, over HTTP and over websockets, and queries are answered."""
+    await show_key(api, KeyScope.READ)
+    forbidden = {"message": "The key 'read' has the scope read; this needs write", "code": "FORBIDDEN"}
+    headers = {"authorization": api.http.headers["authorization"]}
+    async with api.socket(headers=headers) as socket:
+        for name, document in MUTATIONS.items():
+            answers = [await api.ask(document, **ARGUMENTS[name])]
+            told = await (await socket.subscribe(document, **ARGUMENTS[name])).message()
+            answers.append(told["payload"])
+            await socket.receive()
+            for answer in answers:
+                [refusal] = answer["errors"]
+                assert {"message": refusal["message"], **refusal["extensions"]} == forbidden, name
+    for query in QUERIES:
+        await api.data(query)
+    assert await tasks(api) == 0
+
+
+async def test_a_write_key_may_use_every_mutation(api: Api) -> None:
+    """None is forbidden to it; most find no such task here, which is data."""
+    await show_key(api, KeyScope.WRITE)
+    for name, document in MUTATIONS.items():
+        await api.data(document, **ARGUMENTS[name])
+    assert await tasks(api) == 2
+
+
+async def test_a_read_key_changes_nothing_by_rest(api: Api) -> None:
+    """Whatever the OpenAPI document lists that is not GET answers 403; what is GET does not."""
+    await show_key(api, KeyScope.READ)
+    asked = 0
+    for path, operations in document()["paths"].items():
+        for method in operations.keys() & {"get", "put", "post", "delete", "patch"}:
+            answer = await api.http.request(method.upper(), f"/api/v1{path.replace('{id}', ID)}", json=ONE_OFF)
+            if method == "get":
+                assert answer.status_code in {200, 404}, (method, path)
+            else:
+                assert error(answer, 403) == "The key 'read' may only read; this needs the scope write"
+                asked += 1
+    assert asked == 3
+    assert await tasks(api) == 0
+
+
+async def test_a_write_key_changes_by_rest(api: Api) -> None:
+    """A task is made, changed and cancelled."""
+    await show_key(api, KeyScope.WRITE)
+    made = await api.http.post("/api/v1/tasks", json=CRON)
+    assert made.status_code == 201
+    path = f"/api/v1/tasks/{made.json()['id']}"
+    assert (await api.http.put(path, json={"name": "another"})).status_code == 200
+    assert (await api.http.delete(path)).status_code == 200
+
+
+@pytest.mark.parametrize("scope", [KeyScope.READ, KeyScope.WRITE])
+async def test_the_audit_log_is_for_admin(api: Api, scope: KeyScope) -> None:
+    """A key that reaches less far is told how far it would have to; an admin key reads it."""
+    await show_key(api, scope)
+    [refused] = (await api.ask("{ auditLog { nodes { id } } }"))["errors"]
+    assert refused["message"] == f"The key '{scope}' has the scope {scope}; this needs admin"
+    assert refused["extensions"] == {"code": "FORBIDDEN"}
+    await show_key(api, KeyScope.ADMIN)
+    await api.data("{ auditLog { nodes { id } totalCount } }")

@@ -1,0 +1,44 @@
+"""Keys for tests, and APIs that ask for them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from db.models import utc_now
+from db.settings import DatabaseSettings
+from db.states import KeyScope
+from graphql_api.settings import ApiSettings
+from jobs.keys import create_key, revoke_key
+from jobs.settings import JobsSettings
+from tests.support.graphql import Api, serving
+
+KEYS_WANTED = ApiSettings.model_construct(auth="keys")
+
+
+async def make_key(
+    engine: AsyncEngine, name: str, *, scope: KeyScope = KeyScope.ADMIN, expires_at: datetime | None = None
+) -> str:
+    """A new key's token."""
+    async with AsyncSession(engine) as session, session.begin():
+        _, token = await create_key(session, name=name, scope=scope, now=utc_now(), expires_at=expires_at)
+    return token
+
+
+async def revoke(engine: AsyncEngine, name: str) -> None:
+    """Revokes the key of that name."""
+    async with AsyncSession(engine) as session, session.begin():
+        await revoke_key(session, name, now=utc_now())
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that shows a key."""
+    return {"authorization": f"Bearer {token}"}
+
+
+@asynccontextmanager
+async def guarded(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterator[Api]:
+    """An API that asks for keys, and a client that shows none."""
+    async with serving(database, jobs, settings=KEYS_WANTED) as api:
+        yield api

@@ -1,0 +1,20 @@
+"""Every mutation of the schema as an operation, so that tests which go through all of them miss none."""
+
+from graphql import build_schema
+
+from graphql_api.schema import schema
+
+
+def operations() -> dict[str, str]:
+    """By the mutation's name: a document whose variables are the mutation's arguments."""
+    root = build_schema(schema.as_str()).mutation_type
+    assert root is not None
+    found = {}
+    for name, field in root.fields.items():
+        variables = ", ".join(f"${argument}: {given.type}" for argument, given in field.args.items())
+        arguments = ", ".join(f"{argument}: ${argument}" for argument in field.args)
+        found[name] = f"mutation ({variables}) {{ {name}({arguments}) {{ __typename }} }}"
+    return found
+
+
+MUTATIONS = operations()
