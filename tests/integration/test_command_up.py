@@ -52,6 +52,7 @@ def runs_again(up: Up, name: str, killed: psutil.Process) -> bool:
 def test_the_first_task_of_the_welcome_works_and_survives_a_restart(data_dir: Path) -> None:
     """The user copies the curl that is printed. Then Ctrl-C, a second start, and the task is still there."""
     with duetime_up(data_dir) as up:
+        assert "Targets  may be on loopback addresses too" in up.text
         line = next(line for line in up.text.splitlines() if "createTask" in line)
         told = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
         created = json.loads(told.stdout)["data"]["createTask"]

@@ -110,7 +110,9 @@ def duetime_up(
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output"
-        given = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port)} | dict(environment or {})
+        # It allows loopback targets by itself.
+        own = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port), "DUETIME_TARGETS_ALLOWED": ""}
+        given = own | dict(environment or {})
         command = [user.python if user else sys.executable, "-P", "-m", "duetime", "up", *arguments]
         if through_shell:
             command = ["/bin/sh", "-c", f"{shlex.join(command)}; true"]
