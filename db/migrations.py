@@ -1,5 +1,6 @@
 """Brings a database to the present schema, and tells whether the models have moved on without a migration."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.models import metadata, utc_now
-from db.statements import partitions
+from db.statements import old_service, partitions
 
 SCRIPTS = Path(__file__).parent.parent / "alembic"
 # Two migrations at once wait for each other. Any number will do, as long as every version takes the same.
@@ -34,14 +35,26 @@ def config_for(connection: Connection) -> Config:
 
 def upgrade(connection: Connection) -> None:
     """Runs what is missing, in the connection's transaction."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     command.upgrade(config_for(connection), "head")
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Brings the database to the present schema in one transaction: all of it, or nothing."""
+async def migrate(
+    engine: AsyncEngine, *, carry_over: Callable[[AsyncConnection], Awaitable[None]] | None = None
+) -> None:
+    """Brings the database to the present schema in one transaction: all of it, or nothing.
+
+    `carry_over` fills the tables from those of the service before Duetime, where the database is that service's. Raises
+    `old_service.Unknown` where it is neither's, and what `carry_over` raises.
+    """
     async with engine.begin() as connection:
+        await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        await connection.execute(text("SET LOCAL statement_timeout = 0"))
+        old = carry_over if await old_service.is_there(connection) else None
+        if old is not None:
+            await old_service.set_aside(connection)
         await connection.run_sync(upgrade)
+        if old is not None:
+            await old(connection)
         today = utc_now().date()
         for day in await partitions.missing(connection, today):
             await partitions.make(connection, day)

@@ -181,11 +181,11 @@ def worker(options: argparse.Namespace) -> None:
 
 def migrate(_options: argparse.Namespace) -> None:
     """Brings the schema up to date and says from where to where."""
-    database = read(DatabaseSettings)
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
     from duetime.reachable import migrate_database
 
     logs.configure("migrate")
-    before, after = asyncio.run(migrate_database(database))
+    before, after = asyncio.run(migrate_database(database, secrets=jobs.secrets))
     print(f"The schema was at revision {before or 'none'} and is at {after}.")
 
 

@@ -16,7 +16,7 @@ from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import open_data_folder, running_database
 from duetime.local_stack.stack import local_stack
 from duetime.reachable import migrate_database
-from duetime.settings import DuetimeSettings
+from duetime.settings import DuetimeSettings, read
 from jobs.keys import InvalidKeyRequest, create_key, revoke_key
 from jobs.rotation import rotate_secrets
 from jobs.settings import JobsSettings
@@ -88,7 +88,7 @@ async def engine_on(settings: DuetimeSettings, database: DatabaseSettings) -> As
     CannotStart for whatever is refused.
     """
     async with database_for(settings, database) as reached:
-        await migrate_database(reached)
+        await migrate_database(reached, secrets=read(JobsSettings).secrets)
         engine = open_engine(reached.url(), pool_size=1, application_name="duetime keys")
         try:
             yield engine

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 from alembic.util import CommandError
@@ -17,7 +18,11 @@ from db.migrations import is_current, migrate, revision
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.statements import keys, leases
+from db.statements.old_service import Unknown
 from duetime.errors import CannotStart
+from jobs.action import HOW_TO_KEEP_SECRETS
+from jobs.carry_over import NeedsSecretKey, carry_over
+from jobs.secrets import SecretKeys
 from jobs.settings import JobsSettings
 
 ANSWERS_WITHIN = timedelta(seconds=5)
@@ -101,8 +106,11 @@ async def check_redis(jobs: JobsSettings) -> None:
             raise CannotStart(f"Redis cannot be reached ({first_line(error)}); is REDIS_URL right?") from None
 
 
-async def migrate_database(database: DatabaseSettings) -> tuple[str | None, str | None]:
-    """Brings the schema up to date; the revisions before and after. Waits for a Postgres that is coming up."""
+async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -> tuple[str | None, str | None]:
+    """Brings the schema up to date; the revisions before and after. Waits for a Postgres that is coming up.
+
+    What the service before Duetime kept there is carried over, its secrets under the keys.
+    """
     url = database_url(database)
     engine = open_engine(url, pool_size=1, application_name="duetime migrate")
     give_up_at = time.monotonic() + COMES_UP_WITHIN.total_seconds()
@@ -117,7 +125,14 @@ async def migrate_database(database: DatabaseSettings) -> tuple[str | None, str 
                     raise CannotStart(unreachable(url, error)) from None
                 await asyncio.sleep(0.2)
         try:
-            await migrate(engine)
+            await migrate(engine, carry_over=partial(carry_over, now=utc_now(), secrets=secrets))
+        except Unknown as error:
+            raise CannotStart(f"the database {place(url)} is none of Duetime's: {error}; name another") from None
+        except NeedsSecretKey:
+            raise CannotStart(
+                f"the database {place(url)} holds tasks with secret headers (Authorization, Cookie and the like), and "
+                f"there is no key to keep them under; {HOW_TO_KEEP_SECRETS}"
+            ) from None
         except CommandError as error:
             raise CannotStart(
                 f"the database {place(url)} is at revision {before}, which this version of Duetime does not know "

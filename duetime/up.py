@@ -87,7 +87,7 @@ async def run_everything(
             # Who reaches the API is on this machine already, and can call what listens here without us.
             jobs = jobs.with_loopback()
         await check_redis(jobs)
-        before, after = await migrate_database(database)
+        before, after = await migrate_database(database, secrets=jobs.secrets)
         if before != after:
             LOG.info("Migrated the database.", extra={"action": "migrated", "from": before, "to": after})
         worker = await running.enter_async_context(parts_of(servers, folder, jobs, parts))

@@ -155,7 +155,11 @@ def describe(trigger: Trigger) -> str:
             until = "" if end_at is None else f" until {_shown(end_at)}"
             return f"Every {_spoken(every)} from {_shown(start_at)}{until}"
         case Cron(expression=expression, timezone=timezone):
-            sentence = describe_expression(expression)
+            try:
+                sentence = describe_expression(expression)
+            except InvalidExpression as problem:
+                # Of a task that was carried over from elsewhere: it is never due.
+                return f"Never: the expression {problem}"
             return sentence if timezone == "UTC" else f"{sentence} ({timezone})"
 
 

@@ -3,27 +3,21 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
-from graphql_api.rest import durations
 from graphql_api.rest.shapes import MASK
-from jobs import json_value
+from jobs import cron_text, json_value
 from jobs.action import MAX_REDIRECTS, ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.schedule import Cron, Interval
 from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
 from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
-
-ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
-EVERY = "@every "
-
-SHORTEST = timedelta(seconds=1)
 
 Kind = TypeVar("Kind")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -196,21 +190,14 @@ def trigger_draft(members: Members) -> TriggerDraft:
 
 
 def cron_draft(text: str, *, timezone: str | None) -> TriggerDraft:
-    """A cron text as the old service took it, which may name its zone or be an interval."""
-    if found := ZONE.fullmatch(text):
-        if timezone is not None and timezone != found.group(1):
-            raise BadRequest("the time zone is given twice: in trigger.cron and in trigger.timezone")
-        timezone, text = found.groups()
-    if not text.startswith(EVERY):
-        return CronDraft(expression=text, timezone=timezone or "UTC")
+    """A cron text as the old service took it. Raises `BadRequest`."""
     try:
-        every = durations.parse(text.removeprefix(EVERY).strip())
+        draft, zone = cron_text.parse(text)
     except ValueError as error:
         raise BadRequest(f"invalid cron expression: {error}") from error
-    if every <= timedelta():
-        raise BadRequest("invalid cron expression: the duration of @every must be longer than nothing")
-    # The old service's library rounded shorter intervals up to a second.
-    return IntervalDraft(every_ms=max(every, SHORTEST) // MILLISECOND)
+    if None not in {timezone, zone} and timezone != zone:
+        raise BadRequest("the time zone is given twice: in trigger.cron and in trigger.timezone")
+    return replace(draft, timezone=timezone) if isinstance(draft, CronDraft) and timezone else draft
 
 
 def action_members(members: Members) -> dict[str, Any]:

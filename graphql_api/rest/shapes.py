@@ -5,11 +5,10 @@ import codecs
 from typing import Any
 
 from db.models import Run, Task
-from db.states import BodyEncoding, TaskStatus, TriggerType
+from db.states import BodyEncoding, TaskStatus
 from graphql_api import instants
-from graphql_api.rest import durations
-from jobs import json_value
-from jobs.schedule import Cron, Interval
+from jobs import cron_text, json_value
+from jobs.schedule import OneOff
 from jobs.secret_headers import is_sealed
 from jobs.trigger import trigger_of
 
@@ -28,10 +27,10 @@ SHOWN_STATUS = {
 
 def task(row: Task) -> dict[str, Any]:
     """A task. `state` tells exactly what `status` tells in the old service's three words."""
-    cron = cron_text(row)
+    cron = shown_cron(row)
     optional = {
         "trigger_time": instants.write(row.trigger_time) if row.trigger_time else None,
-        "cron_expr": cron,
+        "cron_expr": cron or None,
         "headers": {name: MASK if is_sealed(value) else value for name, value in (row.headers or {}).items()} or None,
         "payload": json_value.encode(row.payload) if row.payload is not None else None,
         "next_run": instants.write(row.next_run) if row.next_run else None,
@@ -50,19 +49,10 @@ def task(row: Task) -> dict[str, Any]:
     }
 
 
-def cron_text(row: Task) -> str | None:
+def shown_cron(row: Task) -> str | None:
     """The trigger as the old service's cron text; nothing for a one-off."""
-    if row.trigger_type == TriggerType.ONE_OFF:
-        return None
     trigger = trigger_of(row)
-    match trigger:
-        case Cron(timezone="UTC"):
-            return trigger.expression
-        case Cron():
-            return f"CRON_TZ={trigger.timezone} {trigger.expression}"
-        case Interval():
-            return f"@every {durations.write(trigger.every)}"
-    return None
+    return None if isinstance(trigger, OneOff) else cron_text.write(trigger)
 
 
 def result(row: Run, of: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,125 @@
+"""Statements that carry a database of the service before Duetime over: its two tables, with every row and its id."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.statements.rollups import BUCKETS, LONG_AGO, NOBODY
+
+COLUMNS = {
+    "tasks": {
+        *("id", "name", "trigger_type", "trigger_time", "cron_expr", "method", "url", "headers", "payload", "status"),
+        *("created_at", "updated_at", "next_run"),
+    },
+    "task_results": {
+        *("id", "task_id", "run_at", "status_code", "success", "response_headers", "response_body", "error_message"),
+        *("duration_ms", "created_at"),
+    },
+}
+
+PRESENT = text("""
+SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = current_schema() AND table_name IN ('tasks', 'task_results', 'alembic_version')
+""")
+
+# In a schema of their own, their names, and those of their indexes and constraints, are out of the way.
+SET_ASIDE = (
+    "CREATE SCHEMA duetime_old_service",
+    "ALTER TABLE task_results SET SCHEMA duetime_old_service",
+    "ALTER TABLE tasks SET SCHEMA duetime_old_service",
+)
+DROP = (
+    "DROP TABLE duetime_old_service.task_results",
+    "DROP TABLE duetime_old_service.tasks",
+    "DROP SCHEMA duetime_old_service",
+)
+
+TASKS = text("""
+SELECT id, trigger_type, trigger_time, cron_expr, method, url, headers, status, created_at, updated_at, next_run
+FROM duetime_old_service.tasks
+WHERE id > :after
+ORDER BY id LIMIT :limit
+""").columns(headers=JSONB)
+
+# The payload stays in the database, where each of its digits is safe.
+CARRY_TASK = text("""
+INSERT INTO tasks (id, name, trigger_type, trigger_time, cron_expr, timezone, every_ms, start_at, method, url, host,
+                   headers, payload, status, next_run, due_at, created_at, updated_at)
+SELECT id, name, :trigger_type, :trigger_time, :cron_expr, :timezone, :every_ms, :start_at, :method, :url, :host,
+       :headers, NULLIF(payload, 'null'), :status, :next_run, :next_run, :created_at, :updated_at
+FROM duetime_old_service.tasks WHERE id = :id
+""").bindparams(bindparam("headers", type_=JSONB(none_as_null=True)))
+
+CARRY_RESULTS = text("""
+INSERT INTO task_results (id, task_id, host, state, scheduled_for, due_at, attempt, attempt_started_at, attempts,
+                          run_at, finished_at, status_code, success, response_headers, response_body, error_message,
+                          duration_ms, created_at)
+SELECT r.id, r.task_id, t.host, CASE WHEN r.success THEN 'succeeded' ELSE 'failed' END, r.run_at, r.run_at, 1, r.run_at,
+       jsonb_build_array(jsonb_build_object(
+           'number', 1, 'started_at', r.run_at, 'finished_at', e.ended_at, 'duration_ms', r.duration_ms,
+           'status_code', r.status_code, 'error_message', r.error_message, 'next_attempt_at', NULL)),
+       r.run_at, e.ended_at, r.status_code, COALESCE(r.success, false), NULLIF(r.response_headers, 'null'),
+       r.response_body, r.error_message, r.duration_ms, COALESCE(r.created_at, r.run_at)
+FROM duetime_old_service.task_results r
+JOIN tasks t ON t.id = r.task_id
+CROSS JOIN LATERAL (
+    SELECT r.run_at + greatest(COALESCE(r.duration_ms, 0), 0) * interval '1 millisecond' AS ended_at
+) AS e
+""")
+
+# How late they were is not known, so they are in no bucket.
+COUNT_RESULTS = text("""
+INSERT INTO run_rollups (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness, per_second)
+SELECT :long_ago, :nobody, count(*) FILTER (WHERE success), count(*) FILTER (WHERE success IS NOT TRUE),
+       count(duration_ms), COALESCE(sum(duration_ms), 0), 0, array_fill(0, ARRAY[CAST(:buckets AS int)]), '{}'
+FROM duetime_old_service.task_results
+HAVING count(*) > 0
+""")
+
+
+class Unknown(ValueError):
+    """The database has tables of the same names that are neither ours nor the old service's."""
+
+
+async def is_there(connection: AsyncConnection) -> bool:
+    """Whether the database is the old service's and has not been carried over yet. Raises `Unknown`."""
+    found: dict[str, set[str]] = {}
+    for table, column in await connection.execute(PRESENT):
+        found.setdefault(table, set()).add(column)
+    if "alembic_version" in found or not found:
+        return False
+    missing = [
+        f"{table}.{column}" for table, names in COLUMNS.items() for column in sorted(names - found.get(table, set()))
+    ]
+    if missing:
+        raise Unknown(f"it has a table tasks or task_results of something else (without {', '.join(missing)})")
+    return True
+
+
+async def set_aside(connection: AsyncConnection) -> None:
+    """Makes room for Duetime's own tables."""
+    for statement in SET_ASIDE:
+        await connection.execute(text(statement))
+
+
+async def tasks(connection: AsyncConnection, *, after: UUID, limit: int) -> Sequence[Row[Any]]:
+    """The next of the old tasks, in the order of their ids."""
+    return (await connection.execute(TASKS, {"after": after, "limit": limit})).all()
+
+
+async def carry_tasks(connection: AsyncConnection, columns: Sequence[Mapping[str, Any]]) -> None:
+    """Makes tasks of old ones; their names and payloads stay as they are."""
+    await connection.execute(CARRY_TASK, list(columns))
+
+
+async def carry_results(connection: AsyncConnection) -> int:
+    """Makes runs of all results, counts them for the metrics, and removes the old tables; tells how many there were."""
+    carried = await connection.execute(CARRY_RESULTS)
+    await connection.execute(COUNT_RESULTS, {"long_ago": LONG_AGO, "nobody": NOBODY, "buckets": BUCKETS})
+    for statement in DROP:
+        await connection.execute(text(statement))
+    return carried.rowcount

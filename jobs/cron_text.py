@@ -1,0 +1,35 @@
+"""Cron texts as the service before Duetime took them: one may begin with its time zone, and may be an interval."""
+
+import re
+from datetime import timedelta
+
+from jobs import durations
+from jobs.schedule import Cron, Interval
+from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft
+
+ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
+EVERY = "@every "
+SHORTEST = timedelta(seconds=1)
+"""The old service's library rounded shorter intervals up."""
+
+
+def parse(text: str) -> tuple[CronDraft | IntervalDraft, str | None]:
+    """The trigger, unchecked, and the time zone that the text names, if it does. Raises `ValueError`."""
+    zone, expression = found.groups() if (found := ZONE.fullmatch(text)) else (None, text)
+    if not expression.startswith(EVERY):
+        return CronDraft(expression=expression, timezone=zone or "UTC"), zone
+    every = durations.parse(expression.removeprefix(EVERY).strip())
+    if every <= timedelta():
+        raise ValueError("the duration of @every must be longer than nothing")
+    return IntervalDraft(every_ms=max(every, SHORTEST) // MILLISECOND), zone
+
+
+def write(trigger: Cron | Interval) -> str:
+    """The trigger in a form that `parse` takes."""
+    match trigger:
+        case Interval():
+            return f"{EVERY}{durations.write(trigger.every)}"
+        case Cron(timezone="UTC"):
+            return trigger.expression
+        case Cron():
+            return f"CRON_TZ={trigger.timezone} {trigger.expression}"

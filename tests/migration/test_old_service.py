@@ -1,0 +1,211 @@
+"""A database of the service before Duetime is carried over whole, and its REST API goes on from it."""
+
+import base64
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from db.models import utc_now
+from db.settings import DatabaseSettings
+from jobs.settings import JobsSettings
+from tests.migration.conftest import load, scalar
+from tests.support.command import duetime
+from tests.support.engine import working
+from tests.support.graphql import Api, serving
+from tests.support.rest import RESULTS, TASKS
+from tests.support.target import Target
+from tests.support.waiting import wait_until
+
+
+def task_id(number: int) -> str:
+    """The id of a task of the dump."""
+    return f"00000000-0000-4000-8000-{number:012x}"
+
+
+def migrate(database: DatabaseSettings, folder: Path, **environment: str) -> str:
+    """What `duetime migrate` says when it succeeds."""
+    given = {"DATABASE_URL": str(database.database_url)} | environment
+    finished = duetime("migrate", cwd=folder, environment=given)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout + finished.stderr
+
+
+async def shown(api: Api, number: int) -> dict[str, Any]:
+    """A task of the dump, as REST shows it."""
+    found: dict[str, Any] = (await api.http.get(f"{TASKS}/{task_id(number)}")).json()
+    return found
+
+
+async def test_every_task_is_served_as_it_was(
+    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """With its id, and nulls filled where the API has none; what recurs is due next from now on, and no sooner."""
+    migrate(old, tmp_path)
+    now = utc_now()
+    async with serving(old, jobs_settings) as api:
+        report = await shown(api, 1)
+        assert report | {"next_run": ...} == {
+            "id": task_id(1),
+            "name": "Daily Report",
+            "trigger_type": "cron",
+            "method": "POST",
+            "url": "http://localhost/post",
+            "status": "scheduled",
+            "state": "scheduled",
+            "created_at": "2024-01-02T03:04:05.678901Z",
+            "updated_at": "2024-01-03T00:00:00Z",
+            "cron_expr": "0 9 * * *",
+            "headers": {"Content-Type": "application/json"},
+            "payload": '{"big": 123456789012345678901234567890, "exact": 1.1}',
+            "next_run": ...,
+        }
+        assert await scalar(old, f"SELECT CAST(payload AS text) FROM tasks WHERE id = '{task_id(1)}'") == (
+            '{"big": 123456789012345678901234567890, "exact": 1.10}'
+        )
+        assert now < datetime.fromisoformat(report["next_run"]) <= now + timedelta(days=1)
+        assert report["next_run"].endswith("T09:00:00Z")
+        bare = await shown(api, 2)
+        assert (bare["method"], bare["cron_expr"]) == ("GET", "CRON_TZ=Europe/Berlin 30 6 * * 1-5")
+        assert bare.keys().isdisjoint({"headers", "payload"})
+        assert now - timedelta(minutes=1) < datetime.fromisoformat(bare["created_at"]) <= now
+        assert bare["updated_at"] == bare["created_at"]
+        often = await shown(api, 3)
+        assert (often["trigger_type"], often["cron_expr"]) == ("cron", "@every 1h30m0s")
+        assert now + timedelta(hours=1) < datetime.fromisoformat(often["next_run"]) <= now + timedelta(hours=1.5)
+        assert often.keys().isdisjoint({"headers", "payload"})
+        to_come = await shown(api, 4)
+        assert to_come["trigger_time"] == to_come["next_run"] == "2100-01-01T00:00:00Z"
+        done, cancelled = await shown(api, 6), await shown(api, 7)
+        assert (done["status"], cancelled["status"]) == ("completed", "cancelled")
+        assert "next_run" not in done
+        assert "next_run" not in cancelled
+        assert cancelled["payload"] == "[1]"
+        listed = (await api.http.get(f"{TASKS}?limit=100")).json()
+        assert listed["pagination"]["total"] == 10
+        assert {task["id"] for task in listed["tasks"]} == {task_id(number) for number in range(1, 11)}
+
+
+async def test_every_result_is_served_as_it_was(
+    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """With its id and its task; metrics count them as well."""
+    migrate(old, tmp_path)
+    async with serving(old, jobs_settings) as api:
+        found = (await api.http.get(RESULTS)).json()
+        assert found["pagination"]["total"] == 3
+        newest, first, empty = found["results"]
+        task = await shown(api, 1)
+        assert first == {
+            "id": "00000000-0000-4000-9000-000000000001",
+            "task_id": task_id(1),
+            "run_at": "2024-01-31T09:00:00.250000Z",
+            "status_code": 200,
+            "success": True,
+            "duration_ms": 41,
+            "created_at": "2024-01-31T09:00:00.300000Z",
+            "task": task,
+            "response_headers": {"Content-Type": "text/plain"},
+            "response_body": "ok",
+        }
+        assert newest == {
+            "id": "00000000-0000-4000-9000-000000000002",
+            "task_id": task_id(1),
+            "run_at": "2024-02-01T09:00:00Z",
+            "status_code": None,
+            "success": False,
+            "duration_ms": 3,
+            "created_at": "2024-02-01T09:00:01Z",
+            "task": task,
+            "error_message": "connection refused",
+        }
+        assert (empty["success"], empty["duration_ms"]) == (False, None)
+        assert empty["created_at"] == empty["run_at"]
+        assert empty.keys().isdisjoint({"response_headers", "response_body", "error_message"})
+        counted = (await api.http.get("/metrics")).json()
+        assert counted == {
+            "total_tasks_executed": 3,
+            "successful_tasks": 1,
+            "failed_tasks": 2,
+            "success_rate_percent": 33.33,
+            "average_execution_ms": 22,
+            "tasks_per_minute": 0,
+        }
+        query = "query ($id: ID!) { task(id: $id) { runs(first: 9) { nodes { state attempts { number } } } } }"
+        runs = (await api.data(query, id=task_id(1)))["task"]["runs"]["nodes"]
+        assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
+
+
+async def test_what_is_odd_is_told_by_id_and_kept(
+    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """It is never scheduled, and both APIs can show it."""
+    said = migrate(old, tmp_path)
+    for number, reason in (
+        (8, "has a cron expression that cannot be used"),
+        (9, "has no instant, so it is cancelled"),
+        (10, "has the unknown status 'lost', so it is cancelled"),
+        (10, "method: 'BREW' is not one of"),
+        (10, "url: must begin with http:// or https://"),
+        (10, "has headers that are no object"),
+    ):
+        assert any(task_id(number) in line and reason in line for line in said.splitlines()), (reason, said)
+    assert task_id(1) not in said
+    assert "Carried over 10 tasks and 3 results" in said
+    async with serving(old, jobs_settings) as api:
+        for number in (8, 9, 10):
+            task = await shown(api, number)
+            assert task["status"] == "cancelled"
+            assert "next_run" not in task
+        query = """{ tasks(first: 20) { nodes { name trigger { __typename ... on CronTrigger { expression description }
+            ... on OneOffTrigger { at } } upcoming(count: 1) action { url headers { name } } } } }"""
+        assert len((await api.data(query))["tasks"]["nodes"]) == 10
+
+
+async def test_a_one_off_that_was_missed_runs_once(
+    old: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
+) -> None:
+    """Nothing else is caught up."""
+    migrate(old, tmp_path)
+    async with serving(old, jobs_settings) as api, working(old, jobs_settings):
+
+        async def done() -> bool:
+            return bool((await shown(api, 5))["status"] == "completed")
+
+        await wait_until(done, what="the missed task has run")
+        found = (await api.http.get(f"{TASKS}/{task_id(5)}/results")).json()
+        assert [result["success"] for result in found["results"]] == [True]
+        assert len(target.calls) == 1
+        assert (await api.http.get(RESULTS)).json()["pagination"]["total"] == 4
+
+
+async def test_secrets_need_a_key(old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path) -> None:
+    """Without one, nothing is changed and the command says what to do; with one, they are sealed and shown masked."""
+    await load(old, f"""UPDATE tasks SET headers = '{{"Authorization": "Bearer abc"}}' WHERE id = '{task_id(1)}'""")
+    refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(old.database_url)})
+    assert refused.returncode == 1
+    assert "DUETIME_SECRET_KEY" in refused.stderr
+    assert await scalar(old, "SELECT count(*) FROM tasks WHERE cron_expr IS NOT NULL") == 5
+    key = base64.b64encode(bytes(range(32))).decode()
+    migrate(old, tmp_path, DUETIME_SECRET_KEY=key)
+    assert await scalar(old, "SELECT count(*) FROM tasks WHERE CAST(headers AS text) LIKE '%abc%'") == 0
+    async with serving(old, jobs_settings.model_copy(update={"secret_key": key})) as api:
+        assert (await shown(api, 1))["headers"] == {"Authorization": "********"}
+
+
+async def test_carried_over_once(old: DatabaseSettings, tmp_path: Path) -> None:
+    """A second migration has nothing to do; of the old tables nothing is left."""
+    migrate(old, tmp_path)
+    assert "Carried over" not in migrate(old, tmp_path)
+    assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
+    assert await scalar(old, "SELECT count(*) FROM tasks") == 10
+
+
+async def test_somebody_elses_tables_are_left_alone(empty: DatabaseSettings, tmp_path: Path) -> None:
+    """A database with tables of the same names that are of something else is refused."""
+    await load(empty, "CREATE TABLE tasks (id int PRIMARY KEY, title text)")
+    refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(empty.database_url)})
+    assert refused.returncode == 1
+    assert "none of Duetime's" in refused.stderr
+    assert "tasks.cron_expr" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert await scalar(empty, "SELECT to_regclass('alembic_version') IS NULL")
