@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from uuid import UUID, uuid4
 
 import pytest
@@ -46,6 +47,30 @@ async def by_stream(api: Api, after: str, task_id: UUID | None) -> str:
     return str(event["cursor"])
 
 
+class Reader:
+    """Someone who is cut off again and again, and what was seen all in all."""
+
+    def __init__(self, api: Api, read_next: Next, task_id: UUID | None, *, begin: str) -> None:
+        self.task_id = task_id
+        self.seen: list[str] = []
+        self._reading = asyncio.create_task(self._read(api, read_next, begin))
+
+    async def _read(self, api: Api, read_next: Next, cursor: str) -> None:
+        while True:
+            cursor = await read_next(api, cursor, self.task_id)
+            self.seen.append(cursor)
+
+    def has_failed(self) -> bool:
+        """Whether nothing more will be read."""
+        return self._reading.done()
+
+    async def stop(self) -> None:
+        """Raises what went wrong, if something has."""
+        self._reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._reading
+
+
 async def cursors_in_table(api: Api, task_id: UUID | None) -> list[str]:
     """The events (of one task, if asked for) in the order in which they were committed."""
     query = text("SELECT seq FROM run_events WHERE task_id = CAST(:task_id AS uuid) OR :all ORDER BY seq")
@@ -54,7 +79,7 @@ async def cursors_in_table(api: Api, task_id: UUID | None) -> list[str]:
         return [cursors.of_event(seq) for seq in found.scalars()]
 
 
-async def busy_minute(api: Api, seen: list[str], task_id: UUID | None) -> None:
+async def busy_minute(api: Api, reader: Reader) -> None:
     """Several writers at once, in transactions of different sizes; at times they wait until all has been read."""
     dice = random.Random(9)
     written = 0
@@ -67,33 +92,23 @@ async def busy_minute(api: Api, seen: list[str], task_id: UUID | None) -> None:
         if dice.random() < 0.9:
             await api.services.queue.poke()
         if dice.random() < 0.3:
-            await all_read(api, seen, task_id)
+            await all_read(api, reader)
 
 
-async def all_read(api: Api, seen: list[str], task_id: UUID | None) -> None:
+async def all_read(api: Api, reader: Reader) -> None:
     """Waits until as much has been read as there is."""
-    number = len(await cursors_in_table(api, task_id))
-    await wait_until(lambda: len(seen) >= number, what="all events have been read", within=30)
+    number = len(await cursors_in_table(api, reader.task_id))
+    await wait_until(lambda: len(reader.seen) >= number or reader.has_failed(), what="all events have been read")
 
 
 @pytest.mark.parametrize("read_next", [by_websocket, by_stream])
 @pytest.mark.parametrize("task_id", [None, TASKS[0]])
 async def test_union_of_all_pieces_is_the_table(api: Api, read_next: Next, task_id: UUID | None) -> None:
     """In the order of commits, nothing twice and nothing missing; with a filter by task, that task's events."""
-    after = await newest(api)
-    seen: list[str] = []
-
-    async def read() -> None:
-        cursor = after
-        while True:
-            cursor = await read_next(api, cursor, task_id)
-            seen.append(cursor)
-
-    reading = asyncio.create_task(read())
-    await busy_minute(api, seen, task_id)
-    await all_read(api, seen, task_id)
-    reading.cancel()
-    await asyncio.wait([reading])
+    reader = Reader(api, read_next, task_id, begin=await newest(api))
+    await busy_minute(api, reader)
+    await all_read(api, reader)
+    await reader.stop()
     table = await cursors_in_table(api, task_id)
-    assert seen == table
+    assert reader.seen == table
     assert len(table) >= EVENTS / 10
