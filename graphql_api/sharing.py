@@ -5,7 +5,7 @@
 The arguments of the root field only choose what a subscriber is told, not how, so subscribers of different tasks or
 with different cursors share, too. What was rendered is good for a moment only, since a document may ask for the present
 state of a run or a task: whoever is slower has it rendered anew. A batch is begun together, so that its runs are read
-in one statement.
+in one statement. Who asks makes no difference: whoever may subscribe may read everything.
 """
 
 import asyncio
