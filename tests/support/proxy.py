@@ -62,11 +62,12 @@ class Proxy:
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                # Before anything is awaited, since a close may cancel this here.
+                for end in (client, server):
+                    end.transport.abort()
                 for way in ways:
                     way.cancel()
                 await asyncio.gather(*ways, return_exceptions=True)
-                for end in (client, server):
-                    end.transport.abort()
         finally:
             self._open.discard(client)
             self._carrying.discard(task)
