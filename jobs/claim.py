@@ -59,6 +59,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
     return Attempt(
         run_id=run_id,
         task_id=task_id,
+        task_name=row.name,
         epoch=epoch,
         number=number,
         scheduled_for=instant,

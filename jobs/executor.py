@@ -25,6 +25,7 @@ from jobs.action import origin_of
 from jobs.announcer import Announcer
 from jobs.claim import RECENT, Claimed, claim_tasks, claim_waiting
 from jobs.clock import Clock
+from jobs.execution_log import ExecutionLog
 from jobs.http_call import Answer, HttpCaller
 from jobs.lease import Lease
 from jobs.outcome import Attempt, finish_of
@@ -65,6 +66,7 @@ class Executor:
         lease: Lease,
         clock: Clock,
         slots: int,
+        execution_log: ExecutionLog | None = None,
     ) -> None:
         self._engine = engine
         self._queue = queue
@@ -72,6 +74,7 @@ class Executor:
         self._secrets = secrets
         self._lease = lease
         self._clock = clock
+        self._execution_log = execution_log
         self._slots = Slots(slots)
         self._writer = ResultWriter(
             engine=engine,
@@ -285,7 +288,10 @@ class Executor:
 
     def _written(self, batch: Sequence[Finish]) -> None:
         for finish in batch:
-            self._slots.give(self._in_flight.pop((finish.run_id, finish.epoch)).host)
+            attempt = self._in_flight.pop((finish.run_id, finish.epoch))
+            self._slots.give(attempt.host)
+            if self._execution_log is not None:
+                self._execution_log.add(attempt, finish)
         self._idle_if_none()
         retries = [finish.next_attempt_at for finish in batch if finish.next_attempt_at is not None]
         self.announcer.say(due=retries, events=True)

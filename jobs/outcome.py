@@ -19,6 +19,7 @@ class Attempt(NamedTuple):
 
     run_id: UUID
     task_id: UUID
+    task_name: str
     epoch: int
     number: int
     scheduled_for: datetime

@@ -1,6 +1,7 @@
 """Where Redis is, what tasks may call, and how much one worker does at once."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -58,6 +59,10 @@ class JobsSettings(BaseSettings):
         ge=0,
         le=3600,
         description="a number of seconds from 0 to 3600: how long a stopping worker lets its attempts end",
+    )
+
+    log_dir: Path | None = Field(
+        default=None, validation_alias="LOG_DIR", description="a folder for the execution log of workers"
     )
 
     targets_allowed: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may call beside the internet")

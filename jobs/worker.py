@@ -14,6 +14,7 @@ from db.engine import open_engine
 from db.settings import DatabaseSettings
 from db.statements.warm_up import warm_up
 from jobs.clock import Clock
+from jobs.execution_log import ExecutionLog
 from jobs.executor import Executor
 from jobs.http_call import HttpCaller
 from jobs.lease import Lease
@@ -59,6 +60,7 @@ async def run_worker(
         queue = Queue.open(jobs.redis)
         stack.push_async_callback(queue.close)
         caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs.targets, lookup=lookup))
+        log = stack.enter_context(ExecutionLog.writing(jobs.log_dir)) if jobs.log_dir else None
         lease = Lease(engine=engine, clock=clock, slots=jobs.slots)
         try:
             await apply_zone_rules(engine)
@@ -74,6 +76,7 @@ async def run_worker(
             lease=lease,
             clock=clock,
             slots=jobs.slots,
+            execution_log=log,
         )
         sweeper = Sweeper(engine=engine, executor=executor, lease=lease, clock=clock)
         running = asyncio.create_task(executor.run())

@@ -22,8 +22,8 @@ RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all')
 
 # NO KEY: a plain FOR UPDATE would skip a task merely because a row that refers to it is being inserted.
 LOCK_DUE_TASKS = text(f"""
-SELECT t.id, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at, t.end_at,
-       t.jitter_ms, t.next_run, t.due_at, t.overlap, t.host, COALESCE(t.misfire_once, t.misfire) AS misfire,
+SELECT t.id, t.name, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at,
+       t.end_at, t.jitter_ms, t.next_run, t.due_at, t.overlap, t.host, COALESCE(t.misfire_once, t.misfire) AS misfire,
        t.trigger_type = 'one-off' AS one_off, {RELEASES}, {AS_TEXT.replace("a.", "t.")}
 FROM tasks t
 WHERE t.due_at <= :now AND t.due_at > :since AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
@@ -110,7 +110,7 @@ WITH due AS MATERIALIZED (
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
 )
-SELECT due.run_id, due.task_id, due.epoch, due.attempt, due.scheduled_for, due.host,
+SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host,
        t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES}, {AS_TEXT}
 FROM due JOIN tasks t ON t.id = due.task_id
 CROSS JOIN LATERAL (
