@@ -373,7 +373,8 @@ class AuditEntry(SQLModel, table=True):
 
     __tablename__ = "audit_log"
     __table_args__ = (
-        Index("audit_log_task_id", "task_id", "id"),
+        Index("audit_log_at", "at", "id"),
+        Index("audit_log_task_id_at", "task_id", "at", "id"),
         CheckConstraint("octet_length(action) <= 40", name="action_short"),
     )
 

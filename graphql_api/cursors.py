@@ -15,6 +15,7 @@ from graphql_api.errors import invalid_cursor
 
 RUNS = "runs"
 EVENTS = "events"
+AUDIT = "audit"
 MAX_SEQ = 2**63 - 1
 
 
@@ -35,8 +36,16 @@ def read_instant_or_null(value: Any) -> datetime | None:
     return None if value is None else read_instant(value)
 
 
+def read_number(value: Any) -> int:
+    """A row's number as a cursor has it."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEQ:
+        raise ValueError("no number")
+    return value
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     RUNS: read_instant,
+    AUDIT: read_instant,
     TaskOrder.CREATED_AT_DESC: read_instant,
     TaskOrder.CREATED_AT_ASC: read_instant,
     TaskOrder.NEXT_RUN_AT_ASC: read_instant_or_null,
@@ -66,14 +75,15 @@ def decode(cursor: str, listing: str, *, length: int) -> list[Any]:
 def of_row(listing: str, key: Key) -> str:
     """The cursor of a row."""
     value, row_id = key
-    return encode(listing, instants.write(value) if isinstance(value, datetime) else value, row_id.hex)
+    written = instants.write(value) if isinstance(value, datetime) else value
+    return encode(listing, written, row_id.hex if isinstance(row_id, UUID) else row_id)
 
 
 def key_of(cursor: str, listing: str) -> Key:
     """The key of the row that the cursor was made for. Raises GraphQL's INVALID_CURSOR."""
     value, row_id = decode(cursor, listing, length=2)
     try:
-        return READERS[listing](value), UUID(hex=read_text(row_id))
+        return READERS[listing](value), read_number(row_id) if listing == AUDIT else UUID(hex=read_text(row_id))
     except ValueError:
         raise invalid_cursor("it is not one of this service's") from None
 
@@ -86,6 +96,7 @@ def of_event(seq: int) -> str:
 def seq_of(cursor: str) -> int:
     """The number of the event that the cursor was made for. Raises GraphQL's INVALID_CURSOR."""
     [seq] = decode(cursor, EVENTS, length=1)
-    if isinstance(seq, bool) or not isinstance(seq, int) or not 0 <= seq <= MAX_SEQ:
-        raise invalid_cursor("it is not one of this service's")
-    return seq
+    try:
+        return read_number(seq)
+    except ValueError:
+        raise invalid_cursor("it is not one of this service's") from None

@@ -8,9 +8,11 @@ from strawberry import UNSET
 
 from db.models import utc_now
 from db.queries.tasks import TaskOrder
+from db.states import KeyScope
 from graphql_api import cursors, ids
 from graphql_api.context import Information
 from graphql_api.types import metrics, pages
+from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.metrics import Metrics
 from graphql_api.types.pages import After, Before, First, Last
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
@@ -107,6 +109,24 @@ class Query:
             raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
         instants, words = tasks.preview(trigger.draft(), count=count, after=after or None, now=utc_now())
         return TriggerPreview(instants=instants, description=words)
+
+    @strawberry.field(description="Who changed what, newest first. For admin keys.")
+    async def audit_log(
+        self,
+        info: Information,
+        *,
+        first: First = UNSET,
+        after: After = UNSET,
+        last: Last = UNSET,
+        before: Before = UNSET,
+        filter: Annotated[  # noqa: A002
+            AuditFilterInput | None, strawberry.argument(description="Which entries; all by default.")
+        ] = UNSET,
+    ) -> pages.Connection[AuditEntry]:
+        """A page by keyset."""
+        info.context.need(KeyScope.ADMIN)
+        rows = pages.slice_of(cursors.AUDIT, first=first, after=after, last=last, before=before)
+        return await audit_page(info, filter_of_entries(filter), rows=rows)
 
     @strawberry.field(description="What has been counted, and how things stand.")
     async def metrics(self, info: Information) -> Metrics:

@@ -8,11 +8,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import ApiKey
+from db.models import ApiKey, AuditEntry
 from db.statements import keys
 from db.states import KeyScope
 
@@ -45,6 +46,8 @@ class Caller:
 
 ANYBODY = Caller(name="anybody", scope=KeyScope.ADMIN)
 """Who asks where keys are off."""
+COMMAND_LINE = "command line"
+"""What the audit log calls whoever runs a command. No key has that name."""
 
 
 async def create_key(
@@ -55,6 +58,8 @@ async def create_key(
         raise InvalidKeyRequest(
             f"the name {name!r} must have 1 to 64 letters, digits, or . _ @ -, with spaces in between only"
         )
+    if name in {ANYBODY.name, COMMAND_LINE}:
+        raise InvalidKeyRequest(f"the name {name!r} means something else in the audit log; choose another")
     if expires_at is not None and expires_at <= now:
         raise InvalidKeyRequest(f"the key would have expired already; it is {now:%Y-%m-%dT%H:%M:%SZ} now")
     if await keys.active_named(session, name=name, now=now):
@@ -62,6 +67,7 @@ async def create_key(
     token = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(name=name, scope=scope, token_sha256=digest(token), expires_at=expires_at, created_at=now)
     session.add(key)
+    session.add(AuditEntry(key_name=COMMAND_LINE, action="createKey", after=shown(key)))
     await session.flush()
     return key, token
 
@@ -71,7 +77,14 @@ async def revoke_key(session: AsyncSession, name_or_id: str, *, now: datetime) -
     key = await keys.revoke(session, name_or_id=name_or_id, now=now)
     if key is None:
         raise InvalidKeyRequest(f"there is no key in force with the name or id {name_or_id!r}; see `duetime keys list`")
+    session.add(AuditEntry(key_name=COMMAND_LINE, action="revokeKey", before=shown(key)))
+    await session.flush()
     return key
+
+
+def shown(key: ApiKey) -> dict[str, Any]:
+    """A key as the audit log shows it."""
+    return key.model_dump(mode="json", include={"id", "name", "scope", "expires_at"}, exclude_none=True)
 
 
 async def caller_of(session: AsyncSession, token: str, *, now: datetime) -> Caller | None:

@@ -107,11 +107,13 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
     What waited for its end is due then. Raises `NotFound`, and `Conflict` for a run that is finished.
     """
     task = await locked_task_of(work, run_id)
-    cancelled = await cancellation.cancel_run(work.session, run_id=run_id, now=now)
     run = await found(work, run_id)
+    before = run.state
+    cancelled = await cancellation.cancel_run(work.session, run_id=run_id, now=now)
+    await work.session.refresh(run)
     if not cancelled:
         raise refused(work, run, f"The run has {run.state} already")
-    work.record("cancelRun", task_id=task.id, run_id=run_id, after={"state": run.state})
+    work.record("cancelRun", task_id=task.id, run_id=run_id, before={"state": before}, after={"state": run.state})
     work.poke()
     if await finishes.release(await work.session.connection(), task_ids=[task.id], now=now):
         work.wake(now)

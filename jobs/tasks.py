@@ -282,11 +282,15 @@ def end_schedule(task: Task) -> None:
 
 
 async def touch(work: Transaction, tasks: Iterable[Task], action: str, *, now: datetime) -> None:
-    """Saves changes of definition or status, by which versions grow, and notes them in the audit log."""
+    """Saves changes of definition or status, by which versions grow, and notes them in the audit log.
+
+    Of a task that is deleted the log has all, since nothing else will.
+    """
     for task in tasks:
         task.version += 1
         before, after = audit.difference(work.seen[task.id], audit.definition(task))
-        work.record(action, task_id=task.id, before=before, after=after)
+        deleted = task.deleted_at is not None
+        work.record(action, task_id=task.id, before=work.seen[task.id] if deleted else before, after=after)
         task.updated_at = now
         work.changed(task.id)
     await work.session.flush()

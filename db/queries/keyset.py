@@ -21,7 +21,7 @@ COUNT_CAP = 10_000
 """Counting further would cost more than the answer is worth: 330 ms over 10 million rows."""
 
 Row = TypeVar("Row")
-Key = tuple[Any, UUID]
+Key = tuple[Any, UUID | int]
 Condition = ColumnElement[bool]
 
 
@@ -40,7 +40,7 @@ class Order:
     """A list's order: by a value, then by id, both ascending or both descending."""
 
     value: SQLColumnExpression[Any]
-    id: SQLColumnExpression[UUID]
+    id: SQLColumnExpression[Any]
     descending: bool = False
     nulls_last: bool = False
 

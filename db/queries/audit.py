@@ -1,0 +1,62 @@
+"""Reads the audit log."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import false, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from db.models import AuditEntry
+from db.queries import keyset
+from db.queries.keyset import Condition, Order, Slice
+from db.storable import is_storable
+
+NEWEST_FIRST = Order(value=col(AuditEntry.at), id=col(AuditEntry.id), descending=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries. What is None says nothing; `after` is inclusive, `before` exclusive."""
+
+    task_id: UUID | None = None
+    key_name: str | None = None
+    action: str | None = None
+    after: datetime | None = None
+    before: datetime | None = None
+
+
+def conditions(wanted: AuditFilter) -> list[Condition]:
+    """The filter as SQL."""
+    found: list[Condition] = []
+    if wanted.task_id is not None:
+        found.append(col(AuditEntry.task_id) == wanted.task_id)
+    for column, text in ((col(AuditEntry.key_name), wanted.key_name), (col(AuditEntry.action), wanted.action)):
+        if text is not None:
+            found.append(column == text if is_storable(text) else false())
+    if wanted.after is not None:
+        found.append(col(AuditEntry.at) >= wanted.after)
+    if wanted.before is not None:
+        found.append(col(AuditEntry.at) < wanted.before)
+    return found
+
+
+async def page(session: AsyncSession, wanted: AuditFilter, *, rows: Slice) -> tuple[list[AuditEntry], bool]:
+    """A slice of the log, newest first, and whether there is more in its direction."""
+    return await keyset.fetch(session, select(AuditEntry).where(*conditions(wanted)), order=NEWEST_FIRST, wanted=rows)
+
+
+async def has_more(
+    session: AsyncSession, wanted: AuditFilter, *, key: keyset.Key, backward: bool, inclusive: bool
+) -> bool:
+    """Whether any entry follows (or, `backward`, comes before) the key."""
+    statement = select(AuditEntry).where(*conditions(wanted))
+    return await keyset.has_rows_beyond(
+        session, statement, order=NEWEST_FIRST, key=key, backward=backward, inclusive=inclusive
+    )
+
+
+async def count(session: AsyncSession, wanted: AuditFilter) -> int:
+    """How many entries there are, counted no further than one beyond `keyset.COUNT_CAP`."""
+    return await keyset.count(session, conditions(wanted), of=col(AuditEntry.id))

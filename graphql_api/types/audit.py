@@ -1,0 +1,113 @@
+"""What was changed, by whom: the audit log as it is shown to admin keys."""
+
+from datetime import datetime
+from typing import cast
+
+import strawberry
+from strawberry import UNSET
+from strawberry.scalars import JSON
+
+from db import models
+from db.queries import audit
+from db.queries.audit import AuditFilter
+from db.queries.keyset import Key, Slice
+from graphql_api import cursors, ids
+from graphql_api.context import Information
+from graphql_api.types import pages
+from graphql_api.types.scalars import given_or_none
+
+
+@strawberry.type(description="One change. No secret is in it: of each there is a mark that changes with it.")
+class AuditEntry:
+    """An entry of the log, which is only added to."""
+
+    id: strawberry.ID = strawberry.field(description="Grows with time.")
+    at: datetime = strawberry.field(description="When it was changed.")
+    key_id: strawberry.ID | None = strawberry.field(
+        description="The key of whoever changed it; null where keys are off, and for the command line."
+    )
+    key_name: str = strawberry.field(description="That key's name, `anybody`, or `command line`.")
+    action: str = strawberry.field(
+        description="The mutation that changes one, such as updateTask, also where it came by REST or together with "
+        "others; or createKey, revokeKey, rotateSecrets."
+    )
+    task_id: strawberry.ID | None = strawberry.field(description="The task that was changed, or whose run was.")
+    run_id: strawberry.ID | None = strawberry.field(description="The run that was made or changed.")
+    before: JSON | None = strawberry.field(description="What differed as it was; null for what is new.")
+    after: JSON | None = strawberry.field(description="What differs as it is.")
+
+    @staticmethod
+    def of(row: models.AuditEntry) -> "AuditEntry":
+        """An entry from its row."""
+        key_id, task_id, run_id = (
+            None if each is None else strawberry.ID(str(each)) for each in (row.key_id, row.task_id, row.run_id)
+        )
+        return AuditEntry(
+            id=strawberry.ID(str(row.id)),
+            at=row.at,
+            key_id=key_id,
+            key_name=row.key_name,
+            action=row.action,
+            task_id=task_id,
+            run_id=run_id,
+            before=row.before,
+            after=row.after,
+        )
+
+
+@strawberry.input(
+    name="AuditFilter",
+    description="Which entries. An absent or null member says nothing; `after` is inclusive, `before` exclusive.",
+)
+class AuditFilterInput:
+    """A filter as it is asked for."""
+
+    task_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Of this task.")
+    key_name: str | None = strawberry.field(default=UNSET, description="By the key of this name.")
+    action: str | None = strawberry.field(default=UNSET, description="Of this action, such as updateTask.")
+    after: datetime | None = strawberry.field(default=UNSET, description="At this instant or after it.")
+    before: datetime | None = strawberry.field(default=UNSET, description="Before this instant.")
+
+
+def filter_of_entries(given: AuditFilterInput | None) -> AuditFilter:
+    """The filter for the query. Raises GraphQL's INVALID_ID."""
+    if not given:
+        return AuditFilter()
+    return AuditFilter(
+        task_id=ids.parse(task_id) if (task_id := given_or_none(given.task_id)) is not None else None,
+        key_name=given_or_none(given.key_name),
+        action=given_or_none(given.action),
+        after=given_or_none(given.after),
+        before=given_or_none(given.before),
+    )
+
+
+def key(row: models.AuditEntry) -> Key:
+    """Where an entry stands in the log."""
+    return row.at, cast("int", row.id)
+
+
+async def audit_page(info: Information, wanted: AuditFilter, *, rows: Slice) -> pages.Connection[AuditEntry]:
+    """A page of the log."""
+    services = info.context.services
+
+    async def has_rows_beyond(key: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
+        async with services.session() as session:
+            return await audit.has_more(session, wanted, key=key, backward=backward, inclusive=inclusive)
+
+    async def count() -> int:
+        async with services.session() as session:
+            return await audit.count(session, wanted)
+
+    async with services.session() as session:
+        found, more = await audit.page(session, wanted, rows=rows)
+    return pages.connection(
+        found,
+        listing=cursors.AUDIT,
+        key=key,
+        node=AuditEntry.of,
+        wanted=rows,
+        more=more,
+        has_rows_beyond=has_rows_beyond,
+        count=count,
+    )
