@@ -149,7 +149,7 @@ FAULTS: dict[str, dict[str, tuple[Strike, Strike, tuple[int, int]]]] = {
 
 
 def plan_faults(random: Random, *, lasts: timedelta) -> list[Fault]:
-    """Faults that begin within `lasts`. Those of different subjects overlap, those of one do not."""
+    """Faults that begin and are mended within `lasts`. Those of different subjects overlap, those of one do not."""
     faults: list[Fault] = []
     busy_until: dict[str, timedelta] = {}
     at = FIRST_AFTER
@@ -158,9 +158,8 @@ def plan_faults(random: Random, *, lasts: timedelta) -> list[Fault]:
         if idle:
             subject = random.choice(idle)
             name = random.choice(list(FAULTS[subject]))
-            fault = Fault(
-                name=name, subject=subject, begins=at, lasts=random.randint(*FAULTS[subject][name][2]) * MILLISECOND
-            )
+            wanted = random.randint(*FAULTS[subject][name][2]) * MILLISECOND
+            fault = Fault(name=name, subject=subject, begins=at, lasts=min(wanted, lasts - at))
             faults.append(fault)
             # A process that was started needs a moment before it is worth another blow.
             busy_until[subject] = at + fault.lasts + 2 * SECOND

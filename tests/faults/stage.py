@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +26,8 @@ from tests.support.servers import data_folder
 from tests.support.waiting import wait_until
 
 WORKERS = 2
+SLOTS = "60"
+"""Few, so that a test can take them all."""
 STARTS_WITHIN = 60
 SETTLES_WITHIN = 30
 CREATE = """
@@ -49,15 +50,9 @@ class Stage:
     proxy: Proxy
     target: RoughTarget
     engine: AsyncEngine
-    environment: dict[str, str]
-    folder: Path
     http: httpx.AsyncClient
     api: Part
-    workers: list[Part] = field(default_factory=list)
-
-    def worker(self, name: str, **environment: str) -> Part:
-        """A worker that is not started yet. Whoever adds it to `workers` has it started and stopped with the rest."""
-        return Part("worker", environment=self.environment | environment, cwd=self.folder, name=name)
+    workers: list[Part]
 
     def part(self, name: str) -> Part:
         """The API or a worker by its name."""
@@ -215,18 +210,23 @@ async def running_stage() -> AsyncIterator[Stage]:
         client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", timeout=10, limits=httpx.Limits(keepalive_expiry=2)
         )
-        environment = {"DATABASE_URL": database_url, "REDIS_URL": servers.valkey.url, "PORT": str(port)}
+        environment = {
+            "DATABASE_URL": database_url,
+            "REDIS_URL": servers.valkey.url,
+            "PORT": str(port),
+            "DUETIME_SLOTS": SLOTS,
+        }
         stage = Stage(
             servers=servers,
             proxy=proxy,
             target=target,
             engine=engine,
-            environment=environment,
-            folder=folder.parent,
             http=await running.enter_async_context(client),
             api=Part("api", environment=environment, cwd=folder.parent, name="api"),
+            workers=[
+                Part("worker", environment=environment, cwd=folder.parent, name=f"worker-{n}") for n in range(WORKERS)
+            ],
         )
-        stage.workers += [stage.worker(f"worker-{n}") for n in range(WORKERS)]
         try:
             await stage.mend()
             yield stage

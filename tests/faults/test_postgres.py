@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_dies_and_comes_back(stage: Stage, report: Report, fault: str, number: signal.Signals) -> None:
     """Calls that were on their way keep their answers, what was due meanwhile is caught up with, all stays up."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
     await stage.insert(load)
     await stage.until(start + SECOND)
     await stage.servers.postgres.kill(number)
@@ -34,10 +34,10 @@ async def test_dies_and_comes_back(stage: Stage, report: Report, fault: str, num
 async def test_connections_are_cut(stage: Stage, report: Report) -> None:
     """One by one, and then all at once; a claim or a result whose commit nobody confirmed is found out about."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
     await stage.insert(load)
     cut = 0
-    for n in range(60):
+    for n in range(45):
         await stage.until(start + n * 50 * MILLISECOND)
         cut += stage.proxy.cut(1)
     cut += stage.proxy.cut()
