@@ -13,7 +13,7 @@ export default defineConfig({
     target: "es2022",
     chunkSizeWarningLimit: 5000,
     rolldownOptions: {
-      input: { graphql: "graphql.html" },
+      input: { graphql: "graphql.html", swagger: "swagger.html" },
       // "use client" is for servers that render React; here it means nothing.
       checks: { moduleLevelDirective: false },
     },

@@ -26,7 +26,7 @@ from graphql_api.endpoint import Endpoint
 from graphql_api.gate import Gate
 from graphql_api.heads import Heads
 from graphql_api.playground import Assets, Playground
-from graphql_api.rest import openapi, results, tasks
+from graphql_api.rest import openapi, pages, results, tasks
 from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
@@ -91,6 +91,7 @@ def create_app(
             Mount("/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
             *AT_BOTH,
             *openapi.ROUTES,
+            *pages.ROUTES,
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[

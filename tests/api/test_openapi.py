@@ -1,14 +1,16 @@
 """The OpenAPI document: well-formed, complete, and what the code says."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 from openapi_spec_validator import validate
+from starlette.requests import Request
 from starlette.routing import Route
 
 from graphql_api import health, metrics
-from graphql_api.rest import results, tasks
+from graphql_api.rest import pages, results, tasks
 from graphql_api.rest.openapi import document
 from tests.support.graphql import Api
 
@@ -88,3 +90,18 @@ def test_errors_are_told() -> None:
                 assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
         assert operation["summary"]
         assert operation["operationId"]
+
+
+async def test_swagger_ui_is_found(api: Api, tmp_path: Path) -> None:
+    """From the folder, too; its policy lets nothing in from elsewhere. Before a build, it is said how to build."""
+    for path in ("/swagger", "/swagger/"):
+        answer = await api.http.get(path)
+        assert answer.status_code == 307
+        assert answer.url.join(answer.headers["location"]).path == "/swagger/index.html"
+    (tmp_path / "swagger.html").write_text("<p>page</p>")
+    page = pages.show(Request({"type": "http"}), built=tmp_path)
+    assert (page.status_code, page.body) == (200, b"<p>page</p>")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    missing = pages.show(Request({"type": "http"}), built=tmp_path / "none")
+    assert missing.status_code == 404
+    assert b"make install" in missing.body

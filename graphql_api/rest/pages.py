@@ -1,0 +1,45 @@
+"""Swagger UI at /swagger/index.html, served with everything that it needs by Duetime itself, as the playground is."""
+
+from pathlib import Path
+
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+
+from graphql_api.playground import HEADERS, STATIC, Assets
+
+PAGE = "/swagger/index.html"
+NOT_BUILT = """\
+There would be a page here, but it was not built: run `make install`, and start Duetime again.
+The document that it shows is at /swagger/doc.json.
+"""
+
+
+def show(_request: Request, *, built: Path = STATIC) -> Response:
+    """The page; or text, where it was not built."""
+    page = built / "swagger.html"
+    if page.is_file():
+        # Read each time, since the assets that it names are gone after another build.
+        return HTMLResponse(page.read_bytes(), headers=HEADERS)
+    return PlainTextResponse(NOT_BUILT, status_code=404)
+
+
+def lead(_request: Request) -> Response:
+    """To the page, from where people look for it; relative, so that it holds behind a proxy with a prefix."""
+    return RedirectResponse("./index.html", status_code=307)
+
+
+def lead_in(_request: Request) -> Response:
+    """The same from the folder's name alone."""
+    return RedirectResponse("./swagger/index.html", status_code=307)
+
+
+ROUTES = [
+    Route("/swagger", lead_in, methods=["GET"]),
+    Route("/swagger/", lead, methods=["GET"]),
+    Route(PAGE, show, methods=["GET"]),
+    # The page names its assets from where it lies.
+    Mount("/swagger/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
+]
