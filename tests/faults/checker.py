@@ -2,12 +2,12 @@
 
 - Each instant of an order is the `scheduled_for` of exactly one run, or lies in the missed range of exactly one.
 - Each call belongs to a run, and no attempt of a run is called twice; no call comes before its run is due.
-- A run that SUCCEEDED was answered; every run ends as its order allows.
+- A run that SUCCEEDED was answered at its last attempt, and before it ended; every run ends as its order allows.
 - The events of a run are a path through its states, end in the state that it is in, and are numbered without gaps.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -21,6 +21,8 @@ from tests.support.rough_target import RoughCall
 
 LATE = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
+NO_TIME = timedelta(milliseconds=20)
+"""By which the target may note an answer later than it has reached the worker."""
 SHOWN = 10
 ENDS = {Type.SUCCEEDED, Type.FAILED, Type.UNKNOWN, Type.CANCELLED}
 FOLLOWING: dict[Type | None, set[Type]] = {
@@ -139,14 +141,14 @@ def check_ledger(order: Order, runs: Sequence[Run], findings: Findings) -> None:
 
 
 def check_calls(evidence: Evidence, findings: Findings) -> None:
-    """Each call against its run, and each run against its calls."""
+    """Each call against its run."""
     paths = {order.path for order in evidence.orders}
     calls = [call for call in evidence.calls if call.path in paths]
     runs = {str(run.id): run for run in evidence.runs}
     lost_attempts = {(str(e.run_id), e.attempt) for e in evidence.events if e.type == Type.ATTEMPT_LOST}
     findings.calls = len(calls)
     seen: defaultdict[str, list[int]] = defaultdict(list)
-    answered: set[tuple[str, int]] = set()
+    answered: dict[tuple[str, int], datetime] = {}
     for call in calls:
         run = runs.get(call.key)
         if run is None:
@@ -160,18 +162,27 @@ def check_calls(evidence: Evidence, findings: Findings) -> None:
         if again or call.attempt == 1:
             findings.late.append((call.at, call.at - run.due_at))
         seen[call.key].append(call.attempt)
-        if call.status is not None and 200 <= call.status < 300:
-            answered.add((call.key, call.attempt))
-    for key, run in runs.items():
-        for attempt, count in Counter(seen[key]).items():
-            if count > 1 or attempt > run.attempt:
-                findings.doubled.append(
-                    f"{told(run)}, of {run.attempt} attempts, was called {count} times as {attempt}"
-                )
-        if run.state == RunState.SUCCEEDED and (key, run.attempt) not in answered:
+        if call.answered_at is not None and call.status is not None and 200 <= call.status < 300:
+            answered[call.key, call.attempt] = call.answered_at
+    for run in evidence.runs:
+        check_answers(run, seen[str(run.id)], answered, findings)
+
+
+def check_answers(
+    run: Run, called_as: Sequence[int], answered: Mapping[tuple[str, int], datetime], findings: Findings
+) -> None:
+    """A run against its calls; `called_as`: the numbers of the attempts that came in."""
+    for attempt, count in Counter(called_as).items():
+        if count > 1 or attempt > run.attempt:
+            findings.doubled.append(f"{told(run)}, of {run.attempt} attempts, was called {count} times as {attempt}")
+    if run.state == RunState.SUCCEEDED:
+        answered_at = answered.get((str(run.id), run.attempt))
+        if answered_at is None:
             findings.lost.append(f"{told(run)} was never answered as attempt {run.attempt}")
-        if [entry["number"] for entry in run.attempts] != list(range(1, run.attempt + 1)):
-            findings.wrong.append(f"{told(run)} made {run.attempt} attempts and keeps {len(run.attempts)}")
+        elif run.finished_at is None or run.finished_at < answered_at - NO_TIME:
+            findings.wrong.append(f"{told(run)} ended at {run.finished_at}, before its answer at {answered_at}")
+    if [entry["number"] for entry in run.attempts] != list(range(1, run.attempt + 1)):
+        findings.wrong.append(f"{told(run)} made {run.attempt} attempts and keeps {len(run.attempts)}")
 
 
 def check_events(evidence: Evidence, findings: Findings) -> None:

@@ -38,6 +38,7 @@ class Story:
             due_at=at,
             missed_count=missed,
             missed_since=at - missed * SECOND if missed else None,
+            finished_at=at + SECOND,
             attempt=attempts,
             attempts=[{"number": number} for number in range(1, attempts + 1)],
         )
@@ -73,6 +74,10 @@ class Story:
     def leave_unanswered(self) -> None:
         """A run claims to have succeeded, and the target has never answered it."""
         self.calls[0] = self.calls[0]._replace(status=None, answered_at=None)
+
+    def end_by_a_late_answer(self) -> None:
+        """A run ends by what its lost attempt was answered, before the attempt that counts is."""
+        self.calls[2] = self.calls[2]._replace(answered_at=START + 3 * SECOND)
 
     def leave_unfinished(self) -> None:
         """A run goes on for ever."""
@@ -148,6 +153,7 @@ def test_evidence_without_a_flaw_passes() -> None:
         (Story.forget_call, "lost"),
         (Story.leave_unanswered, "lost"),
         (Story.leave_unfinished, "lost"),
+        (Story.end_by_a_late_answer, "wrong"),
         (Story.claim_twice, "doubled"),
         (Story.count_what_ran, "doubled"),
         (Story.miscount, "wrong"),

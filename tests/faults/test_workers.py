@@ -121,9 +121,12 @@ async def test_kill_9_of_all_workers(stage: Stage, report: Report) -> None:
 
 
 async def test_a_worker_that_stood_still_past_its_lease(stage: Stage, report: Report) -> None:
-    """Others send its attempts again; what it learns when it goes on is refused; and then it works as before."""
+    """Others send its attempts again; what it learns when it goes on is refused; and then it works as before.
+
+    Calls take so long that those sent again are still on their way when it goes on with the answers to the first ones.
+    """
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/1500")
     await stage.insert(load)
     await stage.until(start + 2 * SECOND)
     paused = stage.workers[0]
@@ -141,7 +144,7 @@ async def test_a_worker_that_stood_still_past_its_lease(stage: Stage, report: Re
     found = await stage.settled(load)
     report.add("SIGSTOP past the lease, SIGCONT", found, recovery=found.recovery(paused_at))
     assert found.resent
-    # The target had answered the attempts that count as lost: nothing but the fence kept those answers out.
+    # The target had answered attempts that count as lost: nothing but the fence kept those answers out.
     evidence = await stage.evidence(load)
     answered = {(call.key, call.attempt) for call in evidence.calls if call.status == 200}
     assert any((str(run.id), attempt) in answered for run in evidence.runs for attempt in range(1, run.attempt))
