@@ -1,0 +1,33 @@
+"""The Postman collection, run by newman against a fresh `duetime up`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.support.command import duetime_up
+from tests.support.node import TESTS, node
+
+COLLECTION = TESTS.parent / "docs" / "postman_collection.json"
+
+
+def requests(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The requests of a collection, whatever folders they lie in."""
+    return [found for item in items for found in (requests(item["item"]) if "item" in item else [item])]
+
+
+async def test_every_request_succeeds(data_dir: Path, up_environment: dict[str, str], tmp_path: Path) -> None:
+    """Without a setting but where the service is; dates are computed, and each request is judged."""
+    report = tmp_path / "report.json"
+    with duetime_up(data_dir, environment=up_environment) as up:
+        await node(
+            TESTS / "node_modules/newman/bin/newman.js",
+            *("run", str(COLLECTION), "--env-var", f"baseUrl={up.rest}", "--bail", "failure"),
+            *("--reporters", "json", "--reporter-json-export", str(report)),
+        )
+    found = json.loads(report.read_text())["run"]
+    assert found["failures"] == []
+    collection = json.loads(COLLECTION.read_text())
+    assert collection["info"]["schema"].endswith("/v2.1.0/collection.json")
+    assert len(found["executions"]) == len(requests(collection["item"])) == 11
+    assert all(200 <= execution["response"]["code"] < 300 for execution in found["executions"])
+    assert found["stats"]["assertions"]["total"] == 11
