@@ -302,8 +302,8 @@ async def test_wrong_cursors_have_codes(api: Api) -> None:
                 assert await api.code(query, cursor=cursor) == "INVALID_CURSOR", cursor
     # Half a surrogate pair cannot be sent as UTF-8, but as an escape of JSON.
     sent = json.dumps({"query": TASKS, "variables": {"after": "\ud800"}})
-    answer = await api.http.post("/graphql", content=sent, headers={"content-type": "application/json"})
-    assert [error["extensions"]["code"] for error in answer.json()["errors"]] == ["INVALID_CURSOR"]
+    surrogate = await api.http.post("/graphql", content=sent, headers={"content-type": "application/json"})
+    assert [error["extensions"]["code"] for error in surrogate.json()["errors"]] == ["INVALID_CURSOR"]
     for cursor in (of_runs, *(of_orders[order] for order in orders if order != "CREATED_AT_DESC")):
         assert await api.code(TASKS, after=cursor) == "INVALID_CURSOR"
 

@@ -211,6 +211,16 @@ async def test_wrong_arguments_have_codes(api: Api) -> None:
         assert unknown is not other
 
 
+async def test_a_document_that_cannot_be_read_costs_its_own_operation_only(api: Api) -> None:
+    """The websocket stays open, and so does whatever else goes on there."""
+    async with api.socket() as socket:
+        failed = await (await socket.subscribe("{")).message()
+        assert failed["type"] == "error"
+        assert "Syntax Error" in failed["payload"][0]["message"]
+        answered = await (await socket.subscribe("{ __typename }")).message()
+        assert answered["payload"] == {"data": {"__typename": "Query"}}
+
+
 async def test_watching_goes_on_without_redis(database: DatabaseSettings) -> None:
     """While Redis is away the API looks by itself."""
     async with serving(
