@@ -30,6 +30,7 @@ from jobs.http_call import Answer, HttpCaller
 from jobs.lease import Lease
 from jobs.outcome import Attempt, finish_of
 from jobs.queue import Queue, bucket_start
+from jobs.redaction import redacted
 from jobs.schedule import LONG_AGO
 from jobs.secret_headers import is_sealed, open_headers
 from jobs.secrets import NoSecretKey, SecretKeys
@@ -232,8 +233,9 @@ class Executor:
     async def _call(self, attempt: Attempt) -> Answer:
         action, headers = attempt.action, headers_of(attempt)
         now = self._clock.now()
+        secret = [name for name, value in action.headers.items() if is_sealed(value)]
         try:
-            if any(map(is_sealed, action.headers.values())):
+            if secret:
                 opened = open_headers(action.headers, origin=origin_of(action.url), keys=self._secrets)
                 action = action._replace(headers=opened)
             if seals := action.signing_secrets:
@@ -241,7 +243,8 @@ class Executor:
                 headers |= signature_headers(seals, keys=self._secrets, run_id=attempt.run_id, at=now, body=body)
         except NoSecretKey as error:
             return Answer(started_at=now, duration=timedelta(), error=str(error), refused=True)
-        return await self._caller.call(action, headers=headers)
+        answer = await self._caller.call(action, headers=headers)
+        return redacted(answer, [action.headers[name] for name in secret]) if secret else answer
 
     def _let_go(self, attempt: Attempt) -> None:
         """Takes an attempt out of this worker's hands; if the run is still its own, the next sweep gives it back."""

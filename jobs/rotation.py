@@ -5,11 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from db.models import AuditEntry
 from db.statements import sealed
 from jobs import signatures
 from jobs.action import origin_of
+from jobs.keys import COMMAND_LINE
 from jobs.secret_headers import SEALED, is_sealed, open_headers, seal
 from jobs.secrets import NoSecretKey, SecretKeys
 
@@ -32,29 +34,31 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
                     break
                 anew = [changed for row in rows if (changed := sealed_anew(row, keys, unopened)) is not None]
                 if anew:
-                    await sealed.set_secrets(connection, anew, versions=versions)
+                    await sealed.write_back(connection, anew, versions=versions)
             count += len(anew)
             place = (rows[-1].task_id, rows[-1].version)
+    async with AsyncSession(engine) as session, session.begin():
+        session.add(AuditEntry(key_name=COMMAND_LINE, action="rotateSecrets", after={"sealed_anew": count}))
     return count, sorted(unopened)
 
 
 def sealed_anew(row: Row[Any], keys: SecretKeys, unopened: set[UUID]) -> dict[str, Any] | None:
     """What to write back for a row; None when its secrets are the first key's already, or do not open."""
-    secret = {name: value for name, value in (row.headers or {}).items() if is_sealed(value)}
-    signing = row.signing_secrets or []
-    if all(keys.is_current(seal) for seal in [*(value[SEALED] for value in secret.values()), *signing]):
+    headers, signing = row.headers or {}, row.signing_secrets or []
+    secret = {name: value for name, value in headers.items() if is_sealed(value)}
+    if all(map(keys.is_current, [*(value[SEALED] for value in secret.values()), *signing])):
         return None
     origin = origin_of(row.url)
     try:
         opened = open_headers(secret, origin=origin, keys=keys)
-        signing = signatures.sealed_anew(signing, keys=keys)
+        signing = [keys.open(each, context=signatures.CONTEXT) for each in signing]
     except NoSecretKey:
         unopened.add(row.task_id)
         return None
-    anew = {name: seal(value, name=name, origin=origin, keys=keys) for name, value in opened.items()}
-    changed: dict[str, Any] = {
+    headers |= {name: seal(value, name=name, origin=origin, keys=keys) for name, value in opened.items()}
+    return {
         "task_id": row.task_id,
-        "headers": None if row.headers is None else json.dumps({**row.headers, **anew}),
-        "signing_secrets": signing or None,
+        "headers": json.dumps(headers) if headers else None,
+        "signing_secrets": [keys.seal(each, context=signatures.CONTEXT) for each in signing] or None,
+        **({"version": row.version} if row.version else {}),
     }
-    return changed | ({"version": row.version} if row.version else {})

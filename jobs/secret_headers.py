@@ -12,6 +12,8 @@ from jobs.secrets import SecretKeys
 SECRET_NAMES = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 """Headers that are secret whether or not anybody says so."""
 SEALED = "sealed"
+MASK = "********"
+"""What stands for a secret where it cannot be left out; in REST, sent back, it keeps the secret that is stored."""
 
 Headers = Mapping[str, Any]
 """The headers of a task as they are kept: by name, text or `{"sealed": text}`."""

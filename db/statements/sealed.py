@@ -18,16 +18,16 @@ FOR NO KEY UPDATE
 LOCK_SEALED_VERSIONS = text("""
 SELECT task_id, version, url, headers, signing_secrets FROM task_versions
 WHERE (CAST(headers AS text) LIKE '%"sealed":%' OR signing_secrets IS NOT NULL)
-      AND (task_id, version) > (:task_id, :version)
+    AND (task_id, version) > (:task_id, :version)
 ORDER BY task_id, version
 LIMIT :limit
 FOR NO KEY UPDATE
 """)
-SET_SECRETS = text("""
+SET_SEALED = text("""
 UPDATE tasks SET headers = CAST(:headers AS jsonb), signing_secrets = CAST(:signing_secrets AS text[])
 WHERE id = :task_id
 """)
-SET_SECRETS_OF_VERSION = text("""
+SET_SEALED_OF_VERSION = text("""
 UPDATE task_versions SET headers = CAST(:headers AS jsonb), signing_secrets = CAST(:signing_secrets AS text[])
 WHERE task_id = :task_id AND version = :version
 """)
@@ -36,11 +36,11 @@ WHERE task_id = :task_id AND version = :version
 async def lock(
     connection: AsyncConnection, *, versions: bool, task_id: UUID, version: int, limit: int
 ) -> Sequence[Row[Any]]:
-    """The next tasks, or earlier versions of tasks, that hold a sealed secret; locked."""
+    """The next tasks, or earlier versions of tasks, that hold something sealed; locked."""
     statement = LOCK_SEALED_VERSIONS if versions else LOCK_SEALED
     return (await connection.execute(statement, {"task_id": task_id, "version": version, "limit": limit})).all()
 
 
-async def set_secrets(connection: AsyncConnection, secrets: Sequence[Mapping[str, Any]], *, versions: bool) -> None:
-    """Writes headers, JSON text, and signing secrets back to the tasks or versions that `lock` found."""
-    await connection.execute(SET_SECRETS_OF_VERSION if versions else SET_SECRETS, list(secrets))
+async def write_back(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], *, versions: bool) -> None:
+    """Writes headers, as JSON text, and signing secrets back to the tasks or versions that `lock` found."""
+    await connection.execute(SET_SEALED_OF_VERSION if versions else SET_SEALED, list(rows))

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
-from graphql_api.rest.shapes import MASK
 from jobs import cron_text, json_value
 from jobs.action import MAX_REDIRECTS, ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.schedule import Cron, Interval
+from jobs.secret_headers import MASK
 from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
 from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
 

@@ -9,13 +9,11 @@ from db.states import BodyEncoding, TaskStatus
 from graphql_api import instants
 from jobs import cron_text, json_value
 from jobs.schedule import OneOff
-from jobs.secret_headers import is_sealed
+from jobs.secret_headers import MASK, is_sealed
 from jobs.trigger import trigger_of
 
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"
-MASK = "********"
-"""What stands for a secret; sent back, it keeps the secret that is stored."""
 
 SHOWN_STATUS = {
     TaskStatus.SCHEDULED: "scheduled",

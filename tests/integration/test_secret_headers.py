@@ -1,0 +1,267 @@
+"""Headers whose values are secrets: the target gets them, and nobody else ever sees them again."""
+
+import base64
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from db.models import Run
+from db.settings import DatabaseSettings
+from db.states import RunState
+from jobs.settings import JobsSettings
+from tests.support.dump import dump
+from tests.support.engine import runs_of, working
+from tests.support.graphql import Api, serving
+from tests.support.rest import FUTURE, error
+from tests.support.target import Answer, Target
+from tests.support.waiting import wait_until
+
+SECRET = "swordfish-9f3a"
+SECRETS = {
+    "Authorization": f"Bearer {SECRET}",
+    "Cookie": f"session={SECRET}; theme=dark",
+    "X-Api-Key": SECRET,
+    "x-mine": f"{SECRET}-mine",
+}
+CREATE = """
+mutation ($input: CreateTaskInput!) {
+  createTask(input: $input) {
+    ... on Task { id version action { url headers { name value secret } } }
+    ... on InvalidInput { problems { path message } }
+  }
+}
+"""
+UPDATE = """
+mutation ($id: ID!, $action: UpdateHttpActionInput!) {
+  updateTask(id: $id, input: {action: $action}) {
+    ... on Task { id version action { url headers { name value secret } } }
+    ... on InvalidInput { problems { path message } }
+  }
+}
+"""
+RUN = "mutation ($id: ID!) { runTask(id: $id) { ... on Run { id } } }"
+RUNS = "{ runs { nodes { id action { headers { name value secret } } responseBody responseHeaders { name value } } } }"
+
+
+def fresh_key() -> str:
+    """A key as `openssl rand -base64 32` makes it."""
+    return base64.b64encode(os.urandom(32)).decode()
+
+
+@pytest.fixture
+def sealing(jobs_settings: JobsSettings) -> JobsSettings:
+    """The settings of a service that can keep secrets."""
+    return jobs_settings.model_copy(update={"secret_key": fresh_key()})
+
+
+@pytest.fixture
+async def api(database: DatabaseSettings, sealing: JobsSettings) -> AsyncIterator[Api]:
+    """An API that can keep secrets."""
+    async with serving(database, sealing) as running:
+        yield running
+
+
+def headers_input(**values: str | None) -> list[dict[str, Any]]:
+    """Headers, all of them as secrets."""
+    given = [{"name": name.replace("_", "-"), "secret": True, "value": value} for name, value in values.items()]
+    return [{key: each for key, each in header.items() if each is not None} for header in given]
+
+
+def task_input(url: str, **action: Any) -> dict[str, Any]:
+    """A task with all kinds of secret headers, and a plain one."""
+    headers = [
+        *({"name": name, "value": value, "secret": name == "x-mine"} for name, value in SECRETS.items()),
+        {"name": "X-Plain", "value": "plain"},
+    ]
+    return {
+        "name": "a task",
+        "trigger": {"oneOff": {"at": FUTURE}},
+        "action": {"url": url, "headers": headers, **action},
+        "retry": {"initialDelayMs": 100},
+    }
+
+
+async def do(api: Api, mutation: str, **variables: Any) -> dict[str, Any]:
+    """What the mutation's one field answers."""
+    [found] = (await api.data(mutation, **variables)).values()
+    assert isinstance(found, dict)
+    return found
+
+
+async def fired(api: Api, task_id: UUID) -> Sequence[Run]:
+    """The one run of a task that is made to fire, once it has ended."""
+    await do(api, RUN, id=task_id)
+    return await wait_until(lambda: runs_of(api.engine, task_id, at_least=1), what="the run has ended")
+
+
+SHOWN: dict[str, Any] = dict.fromkeys(SECRETS, (None, True)) | {"X-Plain": ("plain", False)}
+
+
+def by_name(shown: dict[str, Any]) -> dict[str, Any]:
+    """The headers of a task or a run as GraphQL shows them, whose order nobody keeps."""
+    return {header["name"]: (header["value"], header["secret"]) for header in shown["action"]["headers"]}
+
+
+async def test_the_target_gets_them_and_nobody_else(
+    api: Api,
+    database: DatabaseSettings,
+    sealing: JobsSettings,
+    target: Target,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not the tables, Redis, the logs, GraphQL or REST: not even when the target repeats them in its answer."""
+    caplog.set_level(logging.DEBUG)
+    echo = json.dumps(SECRETS).encode()
+    url = target.answers("/echo", Answer(status=500, body=echo), Answer(body=echo, headers={"X-Echo": SECRET}))
+    with_log = sealing.model_copy(update={"log_dir": tmp_path})
+    async with working(database, with_log):
+        made = await do(api, CREATE, input=task_input(url))
+        assert by_name(made) == SHOWN
+        [run] = await fired(api, made["id"])
+        kept = await dump(api.engine, sealing.redis)
+    assert (run.state, run.attempt) == (RunState.SUCCEEDED, 2)
+    for call in target.calls:
+        assert {name: call.headers[name.lower()] for name in SECRETS} == SECRETS
+
+    shown = json.dumps(await api.data(RUNS))
+    [seen] = json.loads(shown)["runs"]["nodes"]
+    assert by_name(seen) == SHOWN
+    assert {"name": "x-echo", "value": "********"} in seen["responseHeaders"]
+    assert json.loads(seen["responseBody"])["X-Api-Key"] == "********"
+    rest = (await api.http.get(f"/api/v1/tasks/{made['id']}")).json()
+    assert rest["headers"] == dict.fromkeys(SECRETS, "********") | {"X-Plain": "plain"}
+    results = (await api.http.get("/api/v1/results")).text
+    audit = json.dumps(await api.data("{ auditLog { nodes { before after } } }"))
+    logs = caplog.text + execution_log(tmp_path)
+    assert made["id"] in logs
+    assert made["id"] in kept
+    for place in (kept, shown, json.dumps(rest), results, audit, logs):
+        assert SECRET not in place
+    assert base64.b64encode(SECRET.encode()).decode()[:-4] not in kept
+
+
+def execution_log(folder: Path) -> str:
+    """What workers wrote there."""
+    return "".join(path.read_text() for path in folder.iterdir())
+
+
+async def test_an_update_keeps_what_it_does_not_give(api: Api, target: Target) -> None:
+    """A secret without a value keeps its own; the list is whole, so that one that is left out is gone."""
+    made = await do(api, CREATE, input=task_input(target.url))
+    before = await sealed(api)
+    kept = await do(api, UPDATE, id=made["id"], action={"payload": {"n": 1}})
+    assert by_name(kept) == SHOWN
+    assert await sealed(api) == before
+
+    headers = [{"name": "authorization"}, {"name": "X-Api-Key", "value": SECRET}, {"name": "x-mine", "value": "new"}]
+    changed = await do(api, UPDATE, id=made["id"], action={"headers": headers})
+    assert by_name(changed) == dict.fromkeys(("authorization", "X-Api-Key", "x-mine"), (None, True))
+    after = await sealed(api)
+    assert after["authorization"] == before["Authorization"]
+    assert after["X-Api-Key"] == before["X-Api-Key"], "the same value again is no change"
+    assert after["x-mine"] != before["x-mine"]
+
+
+async def sealed(api: Api) -> dict[str, Any]:
+    """The one task's headers as they are kept."""
+    async with api.engine.connect() as connection:
+        found: dict[str, Any] = (await connection.execute(text("SELECT headers FROM tasks"))).scalar_one()
+    return found
+
+
+async def test_a_secret_does_not_follow_to_another_origin(api: Api, target: Target) -> None:
+    """Whoever may change a task's URL must not have its secrets sent to themselves; another path is no other origin."""
+    made = await do(api, CREATE, input=task_input(target.url))
+    elsewhere = target.url.replace("127.0.0.1", "localhost")
+    for action in ({"url": elsewhere}, {"url": elsewhere, "headers": headers_input(Authorization=None)}):
+        refused = await do(api, UPDATE, id=made["id"], action=action)
+        told = [problem["message"] for problem in refused["problems"]]
+        assert "the secret Authorization does not follow to another origin; give its value again" in told
+    assert (await do(api, UPDATE, id=made["id"], action={"url": f"{target.url}/path"}))["version"] == 2
+    anew = {"url": elsewhere, "headers": headers_input(Authorization="Bearer other")}
+    assert (await do(api, UPDATE, id=made["id"], action=anew))["version"] == 3
+
+
+async def test_a_new_task_has_to_give_its_secrets(api: Api, target: Target) -> None:
+    """There is none to keep yet."""
+    refused = await do(
+        api, CREATE, input=task_input(target.url, headers=[{"name": "Authorization"}, {"name": "X", "secret": True}])
+    )
+    assert [problem["message"] for problem in refused["problems"]] == ["is missing; an empty value is ''"] * 2
+
+
+async def test_rest_keeps_a_secret_that_is_sent_back_masked(api: Api, target: Target) -> None:
+    """What GET shows can be PUT again and changes nothing; at another origin it is refused."""
+    action = {"method": "GET", "url": target.url, "headers": {"Authorization": SECRETS["Authorization"]}}
+    body = {"name": "a task", "trigger": {"type": "one-off", "datetime": FUTURE}, "action": action}
+    made = (await api.http.post("/api/v1/tasks", json=body)).json()
+    before = await sealed(api)
+    path = f"/api/v1/tasks/{made['id']}"
+    shown = {"method": made["method"], "url": made["url"], "headers": made["headers"]}
+    assert (await api.http.put(path, json={"action": shown})).json()["headers"] == {"Authorization": "********"}
+    assert await sealed(api) == before
+    elsewhere = {**shown, "url": target.url.replace("127.0.0.1", "localhost")}
+    assert "does not follow to another origin" in error(await api.http.put(path, json={"action": elsewhere}))
+    masked = {**body, "action": {**action, "headers": {"Authorization": "********"}}}
+    assert "Authorization" in error(await api.http.post("/api/v1/tasks", json=masked))
+
+
+async def test_without_a_key_secrets_are_refused(
+    database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
+) -> None:
+    """In both APIs, with how to set one; a task without secrets is made."""
+    message = (
+        "is a secret, and there is no key to keep it under; set DUETIME_SECRET_KEY, to what `openssl rand -base64 32` "
+        "prints"
+    )
+    async with serving(database, jobs_settings) as api:
+        refused = await do(api, CREATE, input=task_input(target.url))
+        assert [problem["message"] for problem in refused["problems"]] == [message] * len(SECRETS)
+        action = {"method": "GET", "url": target.url, "headers": {"Authorization": "Bearer x"}}
+        body = {"name": "a task", "trigger": {"type": "one-off", "datetime": FUTURE}, "action": action}
+        assert message in error(await api.http.post("/api/v1/tasks", json=body))
+        plain = await do(api, CREATE, input=task_input(target.url, headers=[{"name": "X-Plain", "value": "plain"}]))
+        assert plain["version"] == 1
+
+
+async def test_a_lost_key_ends_the_run_with_a_reason(
+    api: Api, database: DatabaseSettings, sealing: JobsSettings, target: Target
+) -> None:
+    """At once, without a call and without retries: none would help."""
+    for secret_key, reason in (
+        ("", "a secret was sealed with the key "),
+        (fresh_key(), "which DUETIME_SECRET_KEY does not hold"),
+    ):
+        async with working(database, sealing.model_copy(update={"secret_key": secret_key})):
+            made = await do(api, CREATE, input=task_input(target.url))
+            [run] = await fired(api, made["id"])
+        assert (run.state, run.attempt) == (RunState.FAILED, 1)
+        assert reason in str(run.error_message)
+    assert target.calls == []
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b"\xff\x00" + SECRET.encode() + b"\xfe", base64.b64encode(b"\xff\x00********\xfe").decode()),
+        (b"x" * (64 * 1024 - 8) + SECRET.encode() + b"x" * 100, "x" * (64 * 1024 - 8)),
+        (SECRET.upper().encode(), SECRET.upper()),
+    ],
+)
+async def test_what_a_target_repeats_is_masked(
+    api: Api, database: DatabaseSettings, sealing: JobsSettings, target: Target, body: bytes, kept: str
+) -> None:
+    """In binary answers too, and where the answer is cut off within the secret; nothing else is."""
+    url = target.answers("/", Answer(body=body, headers={"content-type": "application/octet-stream"}))
+    async with working(database, sealing):
+        made = await do(api, CREATE, input=task_input(url))
+        [run] = await fired(api, made["id"])
+    assert run.response_body == kept

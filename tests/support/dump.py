@@ -1,0 +1,47 @@
+"""All that is kept anywhere, as text, to look for what must not be there."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY relname"
+
+
+async def dump(engine: AsyncEngine, redis_url: str) -> str:
+    """Every row of every table, partitions one by one, and every key of Redis with what it holds."""
+    lines = [line async for line in rows(engine)]
+    async with Redis.from_url(redis_url) as client:
+        for key in await client.keys("*"):
+            kept = await client.dump(key)
+            lines.append(f"{key!r} {kept!r} {await texts_of(client, key)!r}")
+    return "\n".join(lines)
+
+
+async def texts_of(client: Any, key: bytes) -> object:
+    """What a key holds, uncompressed."""
+    match await client.type(key):
+        case b"string":
+            return await client.get(key)
+        case b"hash":
+            return await client.hgetall(key)
+        case b"zset":
+            return await client.zrange(key, 0, -1, withscores=True)
+        case b"list":
+            return await client.lrange(key, 0, -1)
+        case b"set":
+            return await client.smembers(key)
+        case b"stream":
+            return await client.xrange(key)
+        case kind:
+            raise AssertionError(f"{key!r} is a {kind!r}")
+
+
+async def rows(engine: AsyncEngine) -> AsyncIterator[str]:
+    """Every row as JSON."""
+    async with engine.connect() as connection:
+        for table in (await connection.execute(text(TABLES))).scalars().all():
+            for row in (await connection.execute(text(f"SELECT to_jsonb(t)::text FROM {table} AS t"))).scalars():
+                yield f"{table} {row}"
