@@ -25,7 +25,7 @@ RESCUED_AT_ONCE = 500
 RELEASED_AT_ONCE = 500
 REMOVED_AT_ONCE = 500
 """So few that the locks of one removal are held for some milliseconds only."""
-MINUTES_KEPT = timedelta(days=1)
+MINUTES_KEPT = timedelta(hours=2)
 """How long metrics are kept by the minute; what is older is one sum."""
 COMPACTED_AT_ONCE = 500
 REMOVALS = 20
