@@ -37,7 +37,10 @@ INSERT INTO task_results (id, task_id, state, scheduled_for, due_at, attempt, ru
 SELECT CAST(lpad(to_hex(CAST(extract(epoch FROM at) * 1000 AS bigint)), 12, '0') || lpad(to_hex(n), 20, '0') AS uuid),
        CAST(lpad(to_hex(n % {TASKS} + 1), 32, '0') AS uuid), CASE WHEN n % 10 = 0 THEN 'failed' ELSE 'succeeded' END,
        at, at, 1, at, at + interval '40 ms', 200, n % 10 <> 0, 'ok', 40
-FROM (SELECT n, now() - n * interval '0.25 seconds' AS at FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) n) AS runs
+FROM (
+    SELECT n, now() - n * interval '0.25 seconds' AS at
+    FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) n
+) AS runs
 """
 MAKE_ROLLUPS = f"""
 INSERT INTO run_rollups (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness, per_second)
