@@ -20,7 +20,7 @@ from graphql_api.rest.answers import refusal
 from jobs.keys import ANYBODY, Caller
 
 GRAPHQL = "/graphql"
-OPEN = {"/", "/health", "/health/live", "/api/v1/health", "/openapi.json"}
+OPEN = {"/", "/health", "/health/live", "/api/v1/health", "/openapi.json", "/swagger"}
 OPEN_FOLDERS = ("/swagger/", "/assets/")
 READING = {"GET", "HEAD", "OPTIONS"}
 
