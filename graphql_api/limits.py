@@ -65,6 +65,7 @@ class Measure:
     depth: int = 0
     aliases: int = 0
     directives: int = 0
+    repeats: int = 0
     fixed: int = 0
     per_item: int = 0
 
@@ -74,6 +75,7 @@ class Measure:
             depth=max(self.depth, other.depth),
             aliases=self.aliases + other.aliases,
             directives=self.directives + other.directives,
+            repeats=self.repeats + other.repeats,
             fixed=self.fixed + other.fixed,
             per_item=self.per_item + other.per_item,
         )
@@ -84,6 +86,7 @@ class Measure:
             depth=max(self.depth, other.depth),
             aliases=self.aliases + other.aliases,
             directives=self.directives + other.directives,
+            repeats=self.repeats + other.repeats,
             fixed=max(self.fixed, other.fixed),
             per_item=max(self.per_item, other.per_item),
         )
@@ -129,7 +132,7 @@ class Measurement:
             # A value of a union or an interface is of one of its types only.
             its = narrowed.name if is_abstract_type(parent) and is_object_type(narrowed) else None
             found[its] = found.get(its, Measure()).beside(measure)
-        always = found.pop(None)
+        always = found.pop(None).beside(Measure(repeats=repeats_in(node)))
         return reduce(Measure.or_else, found.values(), Measure()).beside(always)
 
     def narrowed(self, node: SelectionNode, parent: GraphQLNamedType | None) -> GraphQLNamedType | None:
@@ -171,9 +174,16 @@ class Measurement:
             depth=1 if node.name.value.startswith("__") else below.depth + 1,
             aliases=below.aliases + (node.alias is not None),
             directives=below.directives,
+            repeats=below.repeats,
             fixed=fixed,
             per_item=per_item,
         )
+
+
+def repeats_in(node: SelectionSetNode | None) -> int:
+    """How many fields are selected again, side by side, to no effect. Fragments may well select the same."""
+    fields = [each for each in (node.selections if node else ()) if isinstance(each, FieldNode)]
+    return len(fields) - len({(each.alias or each.name).value for each in fields})
 
 
 def field_of(schema: GraphQLSchema, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
@@ -274,6 +284,11 @@ def check(measure: Measure, limits: ApiSettings) -> GraphQLError | None:
         return limit_exceeded(
             f"The document has {amount(measure.directives)} directives; at most {limits.max_directives:,} are accepted "
             f"({PREFIX}MAX_DIRECTIVES)"
+        )
+    if measure.repeats > limits.max_repeats:
+        return limit_exceeded(
+            f"The document selects {amount(measure.repeats)} fields again beside themselves; at most "
+            f"{limits.max_repeats:,} are accepted ({PREFIX}MAX_REPEATS)"
         )
     if cost > limits.max_cost:
         return limit_exceeded(

@@ -51,6 +51,13 @@ class ApiSettings(BaseSettings):
         validation_alias=f"{PREFIX}MAX_DIRECTIVES",
         description="a whole number from 0 to 10000: directives in a document",
     )
+    max_repeats: int = Field(
+        default=50,
+        ge=0,
+        le=10_000,
+        validation_alias=f"{PREFIX}MAX_REPEATS",
+        description="a whole number from 0 to 10000: fields in a document that are selected again beside themselves",
+    )
     max_tokens: int = Field(
         default=10_000,
         ge=1,

@@ -18,11 +18,11 @@ from tests.support.rest import CRON, ONE_OFF, error
 
 INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
 ID = str(uuid4())
-ARGUMENTS: dict[str, dict[str, Any]] = dict.fromkeys(MUTATIONS, {"id": ID}) | {
+ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} | {
     "createTask": {"input": INPUT},
     "createTasks": {"inputs": [INPUT]},
     "updateTask": {"id": ID, "input": {"name": "another"}},
-    **dict.fromkeys(("pauseTasks", "resumeTasks", "cancelTasks"), {"ids": [ID]}),
+    **{name: {"ids": [ID]} for name in ("pauseTasks", "resumeTasks", "cancelTasks")},
 }
 QUERIES = (
     "{ tasks { nodes { id action { headers { value } } } } }",
@@ -57,9 +57,9 @@ async def test_a_read_key_changes_nothing_by_graphql(api: Api) -> None:
     forbidden = {"message": "The key 'read' has the scope read; this needs write", "code": "FORBIDDEN"}
     headers = {"authorization": api.http.headers["authorization"]}
     async with api.socket(headers=headers) as socket:
-        for name, document in MUTATIONS.items():
-            answers = [await api.ask(document, **ARGUMENTS[name])]
-            told = await (await socket.subscribe(document, **ARGUMENTS[name])).message()
+        for name, mutation in MUTATIONS.items():
+            answers = [await api.ask(mutation, **ARGUMENTS[name])]
+            told = await (await socket.subscribe(mutation, **ARGUMENTS[name])).message()
             answers.append(told["payload"])
             await socket.receive()
             for answer in answers:
@@ -73,8 +73,8 @@ async def test_a_read_key_changes_nothing_by_graphql(api: Api) -> None:
 async def test_a_write_key_may_use_every_mutation(api: Api) -> None:
     """None is forbidden to it; most find no such task here, which is data."""
     await show_key(api, KeyScope.WRITE)
-    for name, document in MUTATIONS.items():
-        await api.data(document, **ARGUMENTS[name])
+    for name, mutation in MUTATIONS.items():
+        await api.data(mutation, **ARGUMENTS[name])
     assert await tasks(api) == 2
 
 

@@ -1,0 +1,183 @@
+"""What graphql-cop looks for and graphql-armor guards against, tried one by one, as those try it.
+
+https://github.com/dolevf/graphql-cop and https://escape.tech/graphql-armor/docs/. Nothing of it is executed.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from db.settings import DatabaseSettings
+from graphql_api.settings import ApiSettings
+from jobs.settings import JobsSettings
+from tests.support.graphql import Api, serving
+
+QUICKLY = 2
+"""Seconds, on a busy machine, within which whatever is sent is refused."""
+LIMIT, VALIDATION, REQUEST = "LIMIT_EXCEEDED", None, "REQUEST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """A request, and the words by which it is refused. `code` of the error; REQUEST when it is no operation at all."""
+
+    query: str = ""
+    code: str | None = LIMIT
+    words: str
+    status: int = 400
+    method: str = "POST"
+    request: dict[str, Any] = field(default_factory=dict)
+
+
+def spreads(width: int, depth: int) -> str:
+    """Fragments that spread each other several times, so that a short document stands for a long one."""
+    inner = " ".join(f"fragment F{n} on Task {{ {f'...F{n + 1} ' * width} }}" for n in range(depth))
+    return f"{{ tasks {{ nodes {{ ...F0 }} }} }} {inner} fragment F{depth} on Task {{ id }}"
+
+
+MUTATION = "mutation { runTask(id: 1) { __typename } }"
+FIELD = "fields { type { "
+ATTACKS = {
+    # graphql-cop
+    "alias overloading": Attack(
+        query="query cop { " + " ".join(f"alias{n}: __typename" for n in range(101)) + " }", words="101 aliases"
+    ),
+    "array-based batching": Attack(
+        code=REQUEST,
+        words="one JSON object with a query",
+        request={"json": [{"query": "query cop { __typename }"}] * 10},
+    ),
+    "directive overloading": Attack(
+        query="query cop { __typename " + "@aa" * 10 + " }", code=VALIDATION, words="aborted"
+    ),
+    "directive overloading, known ones": Attack(
+        query="query cop { __typename " + "@include(if: true) " * 51 + " }", words="51 directives"
+    ),
+    "circular query by introspection": Attack(
+        query="query cop { __schema { types { " + FIELD * 4 + "name" + " }" * 8 + " } } }",
+        code=VALIDATION,
+        words="Maximum introspection depth exceeded",
+    ),
+    "field duplication": Attack(query="query cop { " + "__typename \n" * 500 + " }", words="selects 499 fields again"),
+    "field duplication, of objects": Attack(
+        query="query cop { " + "tasks { totalCount } " * 2_000 + " }", words="selects 1,999 fields again"
+    ),
+    "field duplication by fragments": Attack(
+        query="query cop { " + "... on Query { tasks { nodes { id } } } " * 800 + " }",
+        code=VALIDATION,
+        words="Validation aborted",
+    ),
+    "mutation by GET": Attack(
+        code=REQUEST, method="GET", status=405, words="Mutations need a POST", request={"params": {"query": MUTATION}}
+    ),
+    "mutation by GET, as a stream": Attack(
+        code=REQUEST,
+        method="GET",
+        status=405,
+        words="Mutations need a POST",
+        request={"params": {"query": MUTATION}, "headers": {"accept": "text/event-stream"}},
+    ),
+    "query by a form": Attack(
+        code=REQUEST, status=415, words="application/json", request={"data": {"query": "query cop { __typename }"}}
+    ),
+    "mutation by a form": Attack(
+        code=REQUEST, status=415, words="application/json", request={"data": {"query": MUTATION}}
+    ),
+    "mutation as plain text": Attack(
+        code=REQUEST,
+        status=415,
+        words="application/json",
+        request={"content": f'{{"query": "{MUTATION}"}}', "headers": {"content-type": "text/plain"}},
+    ),
+    "mutation without a type": Attack(
+        code=REQUEST, status=415, words="application/json", request={"content": f'{{"query": "{MUTATION}"}}'}
+    ),
+    "upload": Attack(
+        code=REQUEST,
+        status=415,
+        words="application/json",
+        request={"data": {"operations": f'{{"query": "{MUTATION}"}}', "map": "{}"}, "files": {"0": b"x"}},
+    ),
+    "unhandled error": Attack(query="queryy cop { __typename }", code=VALIDATION, words="Syntax Error"),
+    # graphql-armor
+    "too many characters": Attack(query="#" * 65_537 + "\n{ __typename }", words="bytes"),
+    "too many tokens": Attack(query="{ " + "a " * 10_001 + " }", words="tokens"),
+    "too deep": Attack(
+        query="{ task(id: 1) { " + "lastRun { task { " * 8 + "id" + " }" * 16 + " } }", words="levels deep"
+    ),
+    "too dear": Attack(
+        query="{ tasks(first: 100) { nodes { runs(first: 100) { nodes { id state } } } } }", words="20,202 values"
+    ),
+    "too dear by many aliases": Attack(
+        query="{ "
+        + " ".join(f"a{n}: tasks(first: 100) {{ nodes {{ id name status version tags }} }}" for n in range(50))
+        + " }",
+        words="values",
+    ),
+    "a bomb of fragments": Attack(query=spreads(8, 12), words="values"),
+    "a circle of fragments": Attack(
+        query="{ tasks { nodes { ...A } } } fragment A on Task { ...B } fragment B on Task { ...A }",
+        code=VALIDATION,
+        words="Cannot spread fragment",
+    ),
+    "brackets without end": Attack(query="{ a(b: " + "[" * 20_000 + ") }", code=VALIDATION, words="nested too deeply"),
+    "many mistakes": Attack(
+        query="{ " + " ".join(f"x{n}" for n in range(5_000)) + " }", code=VALIDATION, words="Too many validation errors"
+    ),
+}
+
+
+async def sent(api: Api, attack: Attack) -> httpx.Response:
+    """The answer to an attack."""
+    given = attack.request or {"json": {"query": attack.query}}
+    headers = {"accept": "application/graphql-response+json", **given.get("headers", {})}
+    return await api.http.request(attack.method, "/graphql", **{**given, "headers": headers})
+
+
+async def test_every_attack_is_refused_quickly(api: Api) -> None:
+    """With words that say why, and without anything of it being executed."""
+    for name, attack in ATTACKS.items():
+        began = time.perf_counter()
+        answer = await sent(api, attack)
+        assert time.perf_counter() - began < QUICKLY, name
+        assert answer.status_code == attack.status, (name, answer.text)
+        body = answer.json()
+        assert "data" not in body, (name, body)
+        errors = body["errors"]
+        assert len(errors) <= 6, name
+        assert attack.words in str([error["message"] for error in errors]), (name, errors)
+        codes = {error.get("extensions", {}).get("code", VALIDATION) for error in errors}
+        assert codes == {None if attack.code == REQUEST else attack.code}, (name, errors)
+
+
+async def test_nothing_of_the_inside_is_told(api: Api) -> None:
+    """No traces, whatever header asks for them; no stack, path or name of a library in what is refused."""
+    for header in ("x-apollo-tracing", "x-debug", "x-graphql-debug", "apollo-query-plan-experimental"):
+        answer = await api.http.post("/graphql", json={"query": "{ __typename }"}, headers={header: "1"})
+        assert answer.json() == {"data": {"__typename": "Query"}}
+        assert "server" not in answer.headers
+    for attack in ATTACKS.values():
+        text = (await sent(api, attack)).text.lower()
+        for word in ("traceback", "exception", "stacktrace", ".py", "strawberry", "sqlalchemy", "asyncpg"):
+            assert word not in text
+    for method in ("TRACE", "TRACK", "PUT", "DELETE", "PATCH"):
+        assert (await api.http.request(method, "/graphql")).status_code == 405
+
+
+async def test_the_schema_can_be_kept_back(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+    """Then neither introspection nor a suggestion tells of it, and a browser gets no playground."""
+    settings = ApiSettings.model_construct(introspection=False, playground=False)
+    async with serving(database, jobs_settings, settings=settings) as api:
+        for query, message in (
+            ("query cop { __schema { types { name fields { name } } } }", "introspection has been disabled"),
+            ('{ __type(name: "Task") { fields { name } } }', "introspection has been disabled"),
+            ("query cop { taskss { totalCount } }", "Cannot query field 'taskss' on type 'Query'."),
+            ('{ task(idd: "1") { id } }', "Unknown argument 'idd' on field 'Query.task'."),
+        ):
+            told = str((await api.ask(query))["errors"])
+            assert message in told
+            assert "Did you mean" not in told
+        page = await api.http.get("/graphql", headers={"accept": "text/html"})
+        assert page.headers["content-type"].startswith("text/plain")

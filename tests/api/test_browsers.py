@@ -1,0 +1,157 @@
+"""What a browser may do here on behalf of a page, and what it is told about our own pages."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from db.settings import DatabaseSettings
+from graphql_api.settings import ApiSettings
+from jobs.settings import JobsSettings
+from tests.support.graphql import Api, serving
+from tests.support.keys import KEYS_WANTED, bearer, make_key
+from tests.support.rest import CRON, error
+
+ELSEWHERE = "https://evil.example"
+NAMED = "https://app.example.com"
+MUTATION = {"query": "mutation { cancelTasks(ids: []) { __typename } }"}
+WATCH = {"query": "subscription { runEvents { __typename } }"}
+EVENTS = {"accept": "text/event-stream"}
+
+
+@pytest.fixture
+async def named(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """An API that lets pages of one other origin ask."""
+    settings = ApiSettings.model_construct(cors_origins=NAMED)
+    async with serving(database, jobs_settings, settings=settings) as running:
+        yield running
+
+
+@pytest.mark.parametrize("origin", [ELSEWHERE, "null", "http://127.0.0.1", "http://localhost:1", "file://", "nonsense"])
+async def test_pages_from_elsewhere_may_not_ask(api: Api, origin: str) -> None:
+    """Not for data, not for changes, not for a websocket and not for a stream of events; another port is elsewhere."""
+    headers = {"origin": origin}
+    answers = [
+        await api.http.post("/graphql", json=MUTATION, headers=headers),
+        await api.http.get("/graphql", params={"query": "{ __typename }"}, headers=headers),
+        await api.http.post("/graphql", json=WATCH, headers=headers | EVENTS),
+        await api.http.get("/graphql", params=WATCH, headers=headers | EVENTS),
+        await api.http.post("/api/v1/tasks", json=CRON, headers=headers),
+        await api.http.get("/api/v1/tasks", headers=headers),
+        await api.http.options("/graphql", headers=headers | {"access-control-request-method": "POST"}),
+    ]
+    for answer in answers:
+        assert error(answer, 403) == f"Pages of {origin!r} may not ask; name that origin in DUETIME_CORS_ORIGINS"
+        assert "access-control-allow-origin" not in answer.headers
+    with pytest.raises(InvalidStatus) as refused:
+        async with api.socket(headers={"origin": origin}):
+            pass
+    assert refused.value.response.status_code == 403
+    assert (await api.http.get("/api/v1/tasks")).json()["tasks"] == []
+
+
+async def test_our_own_pages_may_ask(api: Api) -> None:
+    """Their origin is the host that was asked, behind a proxy that ends TLS too."""
+    for origin in (api.url, api.url.replace("http://", "https://")):
+        assert (await api.http.post("/graphql", json=MUTATION, headers={"origin": origin})).status_code == 200
+    async with api.socket(headers={"origin": api.url}):
+        pass
+
+
+async def test_pages_of_named_origins_may_ask(named: Api) -> None:
+    """And read the answers, as CORS has it; with a key's header, but without cookies, of which there are none."""
+    headers = {"origin": NAMED}
+    answer = await named.http.post("/graphql", json=MUTATION, headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == NAMED
+    assert "Origin" in answer.headers["vary"]
+    assert "access-control-allow-credentials" not in answer.headers
+    preflight = await named.http.options(
+        "/graphql",
+        headers=headers
+        | {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"},
+    )
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == NAMED
+    async with named.socket(headers=headers):
+        pass
+    assert (await named.http.post("/graphql", json=MUTATION, headers={"origin": ELSEWHERE})).status_code == 403
+
+
+async def test_a_refusal_can_be_read_by_pages_of_named_origins(
+    database: DatabaseSettings, jobs_settings: JobsSettings
+) -> None:
+    """A page has to see that its key is none; and the browser may ask what is allowed without one."""
+    settings = KEYS_WANTED.model_copy(update={"cors_origins": NAMED})
+    async with serving(database, jobs_settings, settings=settings) as api:
+        refused = await api.http.post("/graphql", json=MUTATION, headers={"origin": NAMED})
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == NAMED
+        asked = {"origin": NAMED, "access-control-request-method": "POST"}
+        assert (await api.http.options("/graphql", headers=asked)).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[", "a b"])
+async def test_no_other_name_leads_to_this_machine(api: Api, host: str) -> None:
+    """While there are no keys: a name that somebody else makes lead here (DNS rebinding) would be our own origin."""
+    answer = await api.http.get("/api/v1/tasks", headers={"host": host, "origin": f"http://{host}"})
+    assert answer.status_code in {400, 403}
+    assert "tasks" not in answer.text.replace("/api/v1/tasks", "")
+
+
+async def test_this_machines_own_names_lead_to_it(api: Api) -> None:
+    """localhost and addresses, with a port or without."""
+    for host in ("localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "duetime.localhost"):
+        assert (await api.http.get("/api/v1/tasks", headers={"host": host})).status_code == 200
+
+
+async def test_with_keys_any_name_may_lead_here(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+    """Then the key keeps others out, which no browser sends by itself."""
+    async with serving(database, jobs_settings, settings=KEYS_WANTED) as api:
+        headers = {"host": "duetime.example.com", **bearer(await make_key(api.engine, "good"))}
+        assert (await api.http.get("/api/v1/tasks", headers=headers)).status_code == 200
+
+
+async def test_every_answer_has_security_headers(api: Api) -> None:
+    """Pages, data, refusals and what is not there; and all of them a policy that lets nothing from elsewhere in."""
+    answers: list[httpx.Response] = [
+        await api.http.get("/health"),
+        await api.http.get("/api/v1/tasks"),
+        await api.http.get("/api/v1/tasks/1"),
+        await api.http.get("/nothing"),
+        await api.http.delete("/graphql"),
+        await api.http.post("/graphql", json=MUTATION),
+        await api.http.post("/graphql", json=MUTATION, headers={"origin": ELSEWHERE}),
+        await api.http.get("/graphql", headers={"accept": "text/html"}),
+        await api.http.get("/openapi.json"),
+        await api.http.get("/assets/nothing.js"),
+    ]
+    for answer in answers:
+        headers = answer.headers
+        assert headers["x-content-type-options"] == "nosniff", answer.request.url
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
+        assert headers["cross-origin-resource-policy"] == "same-origin"
+        policy = dict(part.strip().partition(" ")[::2] for part in headers["content-security-policy"].split(";"))
+        assert policy["default-src"] == "'none'"
+        assert policy["frame-ancestors"] == "'none'"
+        assert "http" not in headers["content-security-policy"]
+        assert "'unsafe-inline'" not in policy.get("script-src", "")
+        assert "'unsafe-eval'" not in policy.get("script-src", "")
+        assert "server" not in headers
+
+
+async def test_an_origin_that_is_none_is_refused_at_the_start() -> None:
+    """A path, a list by blanks, a star: each would let in other pages than were meant."""
+    for text in (
+        "*",
+        "https://app.example.com/",
+        "app.example.com",
+        "https://a.example https://b.example",
+        "https://*.a",
+    ):
+        with pytest.raises(ValueError, match="is no origin; write scheme and host"):
+            ApiSettings(cors_origins=text)
+    assert ApiSettings(cors_origins=f"{NAMED}, http://localhost:3000").origins == [NAMED, "http://localhost:3000"]
