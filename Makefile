@@ -40,7 +40,7 @@ faults: .venv/.installed-dev ## Strike at random for SECONDS=600, by a SEED that
 bench: .venv/.installed-dev ## Measure against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-check: check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-containers ## Run every check but the tests
+check: check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-vulnerabilities check-containers ## Run every check but the tests
 
 check-style: .venv/.installed-dev
 	$(BIN)/ruff check
@@ -68,6 +68,9 @@ check-migrations: .venv/.installed-dev
 
 check-lock: .venv/.installed-dev
 	@$(BIN)/python -m tests.support.lock
+
+check-vulnerabilities: .venv/.installed-dev
+	@$(BIN)/python -m tests.support.vulnerabilities
 
 check-containers: .venv/.installed-dev
 	$(BIN)/hadolint Dockerfile
@@ -112,4 +115,4 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help install run test faults bench check check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-containers schema lock
+.PHONY: help install run test faults bench check check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-vulnerabilities check-containers schema lock
