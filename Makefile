@@ -6,7 +6,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE := $(BIN)/node
-NPM_CI := PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --loglevel error --prefer-offline
+# The authorities that this machine trusts, as pip has them: Node.js would take its own alone.
+NPM_CI := PATH="$(CURDIR)/$(BIN):$$PATH" NODE_USE_SYSTEM_CA=1 npm ci --loglevel error --prefer-offline
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --system-certs --quiet
 # One file stands for all pages: Vite writes them anew together.
 PAGES := graphql_api/static/graphql.html
