@@ -36,7 +36,7 @@ from jobs.secret_headers import is_sealed, open_headers
 from jobs.secrets import NoSecretKey, SecretKeys
 from jobs.signatures import signature_headers
 from jobs.slots import Slots
-from jobs.writer import ResultWriter
+from jobs.writer import PAUSE, ResultWriter
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,8 @@ TURN = 8
 """How many attempts begin before the loop turns."""
 WRITTEN_WITHIN = timedelta(seconds=5)
 """How long a stopping worker goes on trying to write what has ended."""
+HANDED_OVER_WITHIN = timedelta(seconds=5)
+"""How long it then tries to give back the rest; after that the lease runs out, and others take it."""
 LOOK_AGAIN = timedelta(milliseconds=10)
 """When to claim again while a due row is locked by another worker, which may yet give it up."""
 WATCH_EVERY = timedelta(milliseconds=500)
@@ -350,9 +352,24 @@ class Executor:
                 task.cancel()
             # What is still in this worker's hands then has ended, and waits to be written.
             await self._is_idle(within=WRITTEN_WITHIN)
-        await self._give_back(kept=(), reason="the worker stopped during the attempt")
-        await self._lease.retire()
+        try:
+            async with asyncio.timeout(HANDED_OVER_WITHIN.total_seconds()):
+                await self._hand_over()
+        except TimeoutError:
+            logger.warning("Postgres is away, so others will rescue what is left. action=not_handed_over")
         await self._queue.poke()
+
+    async def _hand_over(self) -> None:
+        """Gives back what this worker still holds, and its lease, as soon as Postgres is there."""
+        while True:
+            try:
+                await self._give_back(kept=(), reason="the worker stopped during the attempt")
+                await self._lease.retire()
+            except AWAY as error:
+                logger.warning("Nothing can be handed over. action=hand_over_failed error=%s", error)
+                await asyncio.sleep(PAUSE.total_seconds())
+            else:
+                return
 
     async def _is_idle(self, *, within: timedelta) -> bool:
         try:

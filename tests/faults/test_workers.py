@@ -1,5 +1,6 @@
 """Workers that are killed, stand still, and are replaced."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -164,3 +165,21 @@ async def test_a_rolling_restart(stage: Stage, report: Report) -> None:
     report.add("rolling restart of all workers", found, recovery=found.recovery(start))
     assert not found.resent
     assert all(run.attempt <= 1 for run in (await stage.evidence(load)).runs)
+
+
+async def test_sigterm_while_postgres_is_away(stage: Stage, report: Report) -> None:
+    """Workers end in good order once it is back, and hand over what they had claimed."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
+    await stage.insert(load)
+    await stage.until(start + SECOND)
+    await stage.servers.postgres.kill()
+    stopping = asyncio.gather(*(worker.stop() for worker in stage.workers))
+    await stage.until(start + 2 * SECOND)
+    await stage.servers.postgres.start()
+    back_at = utc_now()
+    assert await stopping == [0] * len(stage.workers), "\n".join(worker.last_words() for worker in stage.workers)
+    assert utc_now() - back_at < RECOVERED_WITHIN
+    await stage.until_up(*stage.workers)
+    found = await stage.settled(load)
+    report.add("SIGTERM of all workers, Postgres away", found, recovery=found.recovery(back_at))
