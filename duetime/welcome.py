@@ -29,7 +29,12 @@ def first_task(api: ApiSettings) -> str:
         "{ __typename ... on Task { id nextRunAt } ... on InvalidInput { message problems { path message } } } }"
     )
     body = shlex.quote(json.dumps({"query": mutation}))
-    return f"curl -s {base_url(api)}/graphql -H 'Content-Type: application/json' -d {body}"
+    return f"curl -s {base_url(api)}/graphql{key(api)} -H 'Content-Type: application/json' -d {body}"
+
+
+def key(api: ApiSettings) -> str:
+    """What curl needs besides where keys are wanted."""
+    return " -H 'Authorization: Bearer <key>'" if api.keys_wanted else ""
 
 
 def text(api: ApiSettings, servers: LocalStack, folder: DataFolder | None, *, took: float) -> str:
@@ -41,11 +46,19 @@ def text(api: ApiSettings, servers: LocalStack, folder: DataFolder | None, *, to
         f"  REST     {url}/api/v1",
         f"  Health   {url}/health",
     ]
+    if api.keys_wanted:
+        lines.append("  Keys     nobody gets in without one: duetime keys create --name NAME --scope read|write|admin")
     if api.on_loopback:
         lines.append("  Targets  may be on loopback addresses too, as this machine alone reaches the API")
     if folder is not None:
         lines += [f"  Data     {folder.path}", f"  Logs     here; the servers' own in {folder.logs}"]
     if servers.remark:
         lines.append(f"  Note     {servers.remark}")
-    lines += ["", "A first task, and what came of it:", f"  {first_task(api)}", f"  curl -s {url}/api/v1/tasks", ""]
+    lines += [
+        "",
+        "A first task, and what came of it:",
+        f"  {first_task(api)}",
+        f"  curl -s {url}/api/v1/tasks{key(api)}",
+        "",
+    ]
     return "\n".join(lines)
