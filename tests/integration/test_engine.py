@@ -254,9 +254,7 @@ async def test_an_attempt_of_a_lost_worker_is_rescued(
 async def test_tasks_fire_without_redis(database: DatabaseSettings, engine: AsyncEngine, target: Target) -> None:
     """Redis only wakes; Postgres knows what is due, and the worker looks there by itself."""
     at = utc_now() + 4 * SECOND
-    async with working(
-        database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)
-    ):
+    async with working(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)):
         [task_id] = await save(engine, one_off(f"{target.url}/alone", at))
         run = await one_run(engine, task_id)
     assert target.calls[0].at >= at
