@@ -34,7 +34,10 @@ LOOK_EVERY = timedelta(seconds=2)
 
 
 class Refused(Exception):
-    """Nobody gets in with this; `status` is 401 or 429, and `retry_after` is in seconds."""
+    """Nobody gets in with this; `status` is 401, 429 or, while keys cannot be looked up, 503.
+
+    `retry_after` is in seconds.
+    """
 
     def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
@@ -97,10 +100,14 @@ class Doorkeeper:
         # Whoever guesses keys must not keep out the good ones from the same address: what a key was once, it may be.
         if digest not in self._known and (wait := self._failures.wait_of(address)) is not None:
             raise Refused(429, f"Too many keys from {address} were refused; try again in {wait} s", retry_after=wait)
-        async with AsyncSession(self._engine) as session, session.begin():
-            caller = await caller_of(session, token, now=now)
-            if caller is not None and caller.key_id is not None:
-                await keys.note_use(session, key_id=caller.key_id, now=now)
+        try:
+            async with AsyncSession(self._engine) as session, session.begin():
+                caller = await caller_of(session, token, now=now)
+                if caller is not None and caller.key_id is not None:
+                    await keys.note_use(session, key_id=caller.key_id, now=now)
+        except AWAY as error:
+            logger.warning("A key cannot be looked up. action=key_not_looked_up error=%s", error)
+            raise Refused(503, "The key cannot be looked up: the database is away", retry_after=1) from None
         self._known.pop(digest, None)
         if caller is not None:
             self._known[digest] = (time.monotonic(), caller)

@@ -19,6 +19,7 @@ from graphql_api.schema import DuetimeSchema
 from jobs.keys import Caller
 
 FORBIDDEN = 4403
+TRY_AGAIN_LATER = 1013
 MAX_REASON = 120
 """A close frame holds no longer reason than 123 bytes."""
 
@@ -56,7 +57,8 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
                     shown if isinstance(shown, str) else None, address=self.context.address
                 )
             except Refused as refused:
-                await self.websocket.close(code=FORBIDDEN, reason=str(refused)[:MAX_REASON])
+                code = TRY_AGAIN_LATER if refused.status == 503 else FORBIDDEN
+                await self.websocket.close(code=code, reason=str(refused)[:MAX_REASON])
                 return
             self.context.caller = caller
             self.hold(caller)

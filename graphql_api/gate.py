@@ -20,10 +20,11 @@ from graphql_api.rest.answers import refusal
 from jobs.keys import ANYBODY, Caller
 
 GRAPHQL = "/graphql"
-OPEN = {"/", "/health", "/health/live", "/api/v1/health", "/openapi.json", "/swagger"}
+OPEN = {"/", "/health", "/health/live", "/api/v1/health", "/api/v1/health/live", "/openapi.json", "/swagger"}
 OPEN_FOLDERS = ("/swagger/", "/assets/")
 READING = {"GET", "HEAD", "OPTIONS"}
-
+CODES = {401: "UNAUTHENTICATED", 429: "LIMIT_EXCEEDED", 503: "INTERNAL"}
+"""GraphQL's codes for refusals, by status."""
 
 Hold = Callable[[Callable[[], object]], AbstractContextManager[None]]
 """Has a function called when the key holds no more, as long as the block lasts."""
@@ -109,7 +110,7 @@ def may(caller: Caller, *, method: str) -> bool:
 def answer(refused: Refused, *, path: str) -> Response:
     """The refusal, in the shape that clients of this path read."""
     if path == GRAPHQL:
-        error = {"message": str(refused), "extensions": {"code": "UNAUTHENTICATED"}}
+        error = {"message": str(refused), "extensions": {"code": CODES[refused.status]}}
         body = json.dumps({"errors": [error]})
         response = Response(body, status_code=refused.status, media_type="application/graphql-response+json")
     else:

@@ -116,7 +116,7 @@ async def test_a_key_in_force_gets_in_by_every_way(api: Api) -> None:
 
 async def test_health_and_pages_are_open(api: Api) -> None:
     """They are for whoever watches over the service, and for people who show their key in the page; none has data."""
-    for path in ("/health", "/health/live", "/api/v1/health", "/", "/openapi.json"):
+    for path in ("/health", "/health/live", "/api/v1/health", "/api/v1/health/live", "/", "/openapi.json"):
         assert (await api.http.get(path)).status_code == 200, path
     page = await api.http.get("/graphql", headers={"accept": "text/html"})
     assert page.status_code == 200
@@ -214,6 +214,7 @@ async def test_guessing_is_slow(api: Api) -> None:
     refused = await asked(api, "GraphQL by POST", f"Bearer {NEVER_MADE}", address=address)
     assert refused.status_code == 429
     assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert refused.json()["errors"][0]["extensions"] == {"code": "LIMIT_EXCEEDED"}
     assert refused.json()["errors"][0]["message"].startswith(f"Too many keys from {address} were refused; try again in")
     assert error(await asked(api, "REST", f"Bearer {NEVER_MADE}", address=address), 429).startswith("Too many keys")
     assert (await asked(api, "REST", good, address=address)).status_code == 200
@@ -228,6 +229,18 @@ async def test_guessing_is_slow(api: Api) -> None:
         return 0 if status == 200 else status
 
     assert await wait_until(is_refused, what="the revoked key is refused", within=ENDS_WITHIN) == 401
+
+
+async def test_while_postgres_is_away_nobody_is_taken_for_a_stranger(jobs_settings: JobsSettings) -> None:
+    """503, which says that the key may be good: a client that is told 401 would throw it away."""
+    nowhere = DatabaseSettings.model_construct(database_url="postgresql://nobody@127.0.0.1:1/nothing?sslmode=disable")
+    async with guarded(nowhere, jobs_settings) as api:
+        for way in ("GraphQL by POST", "REST"):
+            answer = await asked(api, way, f"Bearer {NEVER_MADE}", address="198.51.100.1")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
+        async with api.socket(begun=False) as socket:
+            await socket.send({"type": "connection_init", "payload": {"Authorization": f"Bearer {NEVER_MADE}"}})
+            assert await socket.close_code() == 1013
 
 
 async def test_a_use_is_noted(api: Api) -> None:
