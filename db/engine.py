@@ -3,26 +3,39 @@
 from datetime import timedelta
 
 import asyncpg
-from sqlalchemy import URL
+from sqlalchemy import URL, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
+ANSWERS_WITHIN = STATEMENT_TIMEOUT + timedelta(seconds=5)
+"""After which a connection without an answer counts as lost: the server would have ended the statement by then."""
 AWAY = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement or a connection may raise while Postgres is away. Connecting raises some of these as they are."""
 
 
-def open_engine(url: URL, *, pool_size: int, application_name: str, plans_once: bool = False) -> AsyncEngine:
+def open_engine(
+    url: URL,
+    *,
+    pool_size: int,
+    application_name: str,
+    plans_once: bool = False,
+    answers_within: timedelta | None = ANSWERS_WITHIN,
+) -> AsyncEngine:
     """A pool of at most `pool_size` connections. The caller disposes of it.
 
     `plans_once` is for a process that runs a few statements over and over: none of a worker's gains from being planned
     anew for its values, which took longer than running it. Those of the API, whose filters differ, do.
 
+    A statement that has no answer `answers_within` raises TimeoutError, and all connections are made anew: when the
+    server's host vanished, nothing is ever heard on them, not even that they have ended. None, for migrations, waits.
+
     Every session ends a transaction that idles, so that a process which stops in the middle of one
     cannot hold its row locks for longer than a few seconds.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -40,8 +53,17 @@ def open_engine(url: URL, *, pool_size: int, application_name: str, plans_once: 
                 "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
                 "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
             },
+            "command_timeout": answers_within and answers_within.total_seconds(),
         },
     )
+    event.listen(engine.sync_engine, "handle_error", give_up_on_silence)
+    return engine
+
+
+def give_up_on_silence(failed: ExceptionContext) -> None:
+    """Has SQLAlchemy count a statement without an answer as a lost connection, and not use the others either."""
+    if isinstance(failed.original_exception, TimeoutError):
+        failed.is_disconnect = True
 
 
 def in_one_trip(engine: AsyncEngine) -> AsyncEngine:

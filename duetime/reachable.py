@@ -112,7 +112,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
     What the service before Duetime kept there is carried over, its secrets under the keys.
     """
     url = database_url(database)
-    engine = open_engine(url, pool_size=1, application_name="duetime migrate")
+    engine = open_engine(url, pool_size=1, application_name="duetime migrate", answers_within=None)
     give_up_at = time.monotonic() + COMES_UP_WITHIN.total_seconds()
     try:
         while True:

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 POOL_SIZE = 8
 """Connections to Postgres: for claims, the writer, the lease, the sweep, and a few walks."""
+ANSWERS_WITHIN = timedelta(seconds=6)
+"""A worker's statements take milliseconds, or wait for locks, which a process that stands still may hold for 5 s."""
 POLL_DELAY = timedelta(milliseconds=50)
 """Half of what a dispatch job is ahead of its bucket."""
 MAX_JOBS = 100
@@ -55,7 +57,13 @@ async def run_worker(
     """
     clock = Clock()
     async with AsyncExitStack() as stack:
-        engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime worker", plans_once=True)
+        engine = open_engine(
+            database.url(),
+            pool_size=POOL_SIZE,
+            application_name="duetime worker",
+            plans_once=True,
+            answers_within=ANSWERS_WITHIN,
+        )
         stack.push_async_callback(engine.dispose)
         queue = Queue.open(jobs.redis)
         stack.push_async_callback(queue.close)

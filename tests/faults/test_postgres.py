@@ -69,3 +69,15 @@ async def test_a_network_that_stalls(stage: Stage, report: Report) -> None:
     flowed_at = utc_now()
     found = await stage.settled(load)
     report.add("Postgres: network stalled for 6 s", found, recovery=found.recovery(flowed_at))
+
+
+async def test_connections_that_go_silent(stage: Stage, report: Report) -> None:
+    """As when the server's host vanished and another one took its place: nothing is ever heard on those there were."""
+    start = utc_now() + LEAD
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
+    await stage.insert(load)
+    await stage.until(start + SECOND)
+    stage.proxy.swallow()
+    swallowed_at = utc_now()
+    found = await stage.settled(load)
+    report.add("Postgres: connections gone silent", found, recovery=found.recovery(swallowed_at))

@@ -11,8 +11,7 @@ CHUNK = 64 * 1024
 class Proxy:
     """Carries connections to a port of the loopback address.
 
-    `latency` is how long each piece is held up, in either direction. While it is `stalled`, connections stay open and
-    nothing passes; what was sent meanwhile arrives afterwards.
+    `latency` is how long each piece is held up, in either direction.
     """
 
     def __init__(self, port: int) -> None:
@@ -20,22 +19,22 @@ class Proxy:
         self.port = 0
         self._to = port
         self._open: set[asyncio.StreamWriter] = set()
+        self._swallowed: set[asyncio.StreamWriter] = set()
         self._carrying: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
 
-    @property
-    def stalled(self) -> bool:
-        """Whether nothing passes."""
-        return not self._flowing.is_set()
-
     def stall(self) -> None:
-        """Lets nothing pass from now on."""
+        """Lets nothing pass from now on; connections stay open, and what is sent meanwhile arrives afterwards."""
         self._flowing.clear()
 
     def flow(self) -> None:
         """Lets everything pass again."""
         self._flowing.set()
+
+    def swallow(self) -> None:
+        """Lets nothing pass any more on the connections that there are, as when a host vanished; new ones are well."""
+        self._swallowed |= self._open
 
     def cut(self, number: int | None = None) -> int:
         """Breaks the oldest so many connections, or all, on both sides at once; returns how many."""
@@ -56,8 +55,8 @@ class Proxy:
             client.transport.abort()
         else:
             ways = [
-                asyncio.create_task(self._pump(reader, server)),
-                asyncio.create_task(self._pump(server_reader, client)),
+                asyncio.create_task(self._pump(reader, server, client)),
+                asyncio.create_task(self._pump(server_reader, client, client)),
             ]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -70,14 +69,19 @@ class Proxy:
                 await asyncio.gather(*ways, return_exceptions=True)
         finally:
             self._open.discard(client)
+            self._swallowed.discard(client)
             self._carrying.discard(task)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: asyncio.StreamWriter
+    ) -> None:
         with suppress(OSError):
             while piece := await reader.read(CHUNK):
                 await self._flowing.wait()
                 if self.latency:
                     await asyncio.sleep(self.latency.total_seconds())
+                if client in self._swallowed:
+                    continue
                 writer.write(piece)
                 await writer.drain()
 
