@@ -25,6 +25,7 @@ from db.engine import in_one_trip
 from db.queries import events
 from db.states import RunEventType
 from graphql_api.task_changes import TaskChanges
+from jobs.ending import end
 from jobs.queue import Queue, Unreachable
 
 logger = logging.getLogger(__name__)
@@ -134,11 +135,9 @@ class Tail:
         # Fewer than asked for: there is none left up to what was the newest when the batch was read.
         return batch[-1].seq if len(batch) == BATCH else max(newest, batch[-1].seq if batch else position), batch
 
-    async def run(self, queue: Queue) -> None:
-        """Reads new events until it is cancelled. Survives the absence of Redis and of Postgres."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen(queue))
-            group.create_task(self._read_forever())
+    def start(self, queue: Queue) -> list[asyncio.Task[None]]:
+        """Begins to read new events, for ever. Survives the absence of Redis and of Postgres."""
+        return [asyncio.create_task(self._listen(queue)), asyncio.create_task(self._read_forever())]
 
     async def _listen(self, queue: Queue) -> None:
         while True:
@@ -213,10 +212,9 @@ def seq_of(event: Event) -> int:
 async def following(engine: AsyncEngine, queue: Queue, *, kept: int = KEPT) -> AsyncIterator[Tail]:
     """A tail that reads as long as the block goes on, and keeps the `kept` newest events for its subscribers."""
     tail = Tail(engine, kept=kept)
-    reading = asyncio.create_task(tail.run(queue))
+    parts = tail.start(queue)
     try:
         yield tail
     finally:
         tail.close()
-        reading.cancel()
-        await asyncio.wait([reading])
+        await end(*parts)

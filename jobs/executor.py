@@ -57,7 +57,7 @@ AttemptKey = tuple[UUID, int]
 
 
 class Executor:
-    """Slots, attempts and results of one worker. Its owner awaits `run`, and `stop` before it ends."""
+    """Slots, attempts and results of one worker. Its owner calls `start`, awaits `stop`, and ends what began."""
 
     def __init__(
         self,
@@ -105,14 +105,19 @@ class Executor:
         """Whether no further attempt can begin here."""
         return self._slots.free == 0
 
-    async def run(self) -> None:
-        """Keeps the lease, begins attempts, writes results and announces them, for ever."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._lease.keep())
-            group.create_task(self._begin_ready())
-            group.create_task(self._watch())
-            group.create_task(self._writer.run())
-            group.create_task(self.announcer.run())
+    def start(self) -> list[asyncio.Task[None]]:
+        """Begins to keep the lease, begin attempts, write results and announce them, for ever.
+
+        The owner ends the tasks one by one, for announcing speaks to Redis (see `ending`).
+        """
+        parts = (
+            self._lease.keep(),
+            self._begin_ready(),
+            self._watch(),
+            self._writer.run(),
+            self.announcer.run(),
+        )
+        return [asyncio.create_task(part) for part in parts]
 
     async def walk(self, bucket: int) -> None:
         """Claims what becomes due within a bucket, at its instants, until the bucket has ended.
@@ -340,7 +345,7 @@ class Executor:
             self.announcer.say(due=[now], events=True)
 
     async def stop(self, *, grace: timedelta) -> None:
-        """Claims no more, lets attempts end within `grace`, and gives back the rest. `run` must still be running."""
+        """Claims no more, lets attempts end within `grace`, and gives back the rest; what `start` began has to go on."""
         self._stopping = True
         async with self._claiming:
             self._idle_if_none()

@@ -14,6 +14,7 @@ from db.engine import open_engine
 from db.settings import DatabaseSettings
 from db.statements.warm_up import warm_up
 from jobs.clock import Clock
+from jobs.ending import end
 from jobs.execution_log import ExecutionLog
 from jobs.executor import Executor
 from jobs.http_call import HttpCaller
@@ -87,34 +88,20 @@ async def run_worker(
             execution_log=log,
         )
         sweeper = Sweeper(engine=engine, executor=executor, lease=lease, clock=clock)
-        running = asyncio.create_task(executor.run())
+        running = executor.start()
         sweeping = asyncio.create_task(sweeper.run())
         enough = asyncio.Event()
         waking = asyncio.create_task(keep_arq(jobs.redis, executor, sweeper, enough=enough))
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([running, sweeping, waking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*running, sweeping, waking, stopping], return_when=asyncio.FIRST_COMPLETED)
             enough.set()
             await waking
             await end(sweeping)
-            if not running.done():
+            if not any(part.done() for part in running):
                 await executor.stop(grace=jobs.grace)
         finally:
-            await end(stopping, sweeping, waking, running)
-
-
-async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancels tasks and waits for them. Raises what one of them had failed with.
-
-    It asks again, since a cancellation can be lost: redis's client swallows one now and then, and arq polls on.
-    """
-    while waiting := [task for task in tasks if not task.done()]:
-        for task in waiting:
-            task.cancel()
-        await asyncio.wait(waiting, timeout=PAUSE.total_seconds())
-    for task in tasks:
-        if not task.cancelled():
-            task.result()
+            await end(stopping, sweeping, waking, *running)
 
 
 async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:

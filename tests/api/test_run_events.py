@@ -179,12 +179,15 @@ async def test_what_is_removed_while_it_is_replayed_is_a_gap(database: DatabaseS
 
 async def test_what_the_process_has_is_told_though_it_was_removed(api: Api) -> None:
     """Who comes back soon is not asked to read the present state without need."""
-    await append_events(api.engine, 10, task_id=ONE, run_id=ONE)
-    await api.services.queue.poke()
     async with api.socket() as socket:
-        await (await socket.subscribe(WATCH, after=cursors.of_event(0))).take(10)
-        await forget(api.engine, 10)
-        assert attempts(await (await socket.subscribe(WATCH, after=cursors.of_event(4))).take(6)) == [5, 6, 7, 8, 9, 10]
+        live = await socket.subscribe(WATCH, after=cursors.of_event(0))
+        for number in (1, 10):
+            # Once the first is told, the process reads; it has what comes from then on.
+            await append_events(api.engine, number, task_id=ONE, run_id=ONE)
+            await api.services.queue.poke()
+            await live.take(number)
+        await forget(api.engine, 11)
+        assert attempts(await (await socket.subscribe(WATCH, after=cursors.of_event(5))).take(6)) == [5, 6, 7, 8, 9, 10]
 
 
 async def refusal_code(subscription: Subscription) -> str:
