@@ -345,7 +345,7 @@ class Executor:
             self.announcer.say(due=[now], events=True)
 
     async def stop(self, *, grace: timedelta) -> None:
-        """Claims no more, lets attempts end within `grace`, and gives back the rest; what `start` began has to go on."""
+        """Claims no more, lets attempts end within `grace`, and gives back the rest; what `start` began goes on."""
         self._stopping = True
         async with self._claiming:
             self._idle_if_none()
