@@ -88,6 +88,7 @@ class Executor:
         )
         self.announcer = Announcer(queue=queue, clock=clock, walk=self.walk)
         self._claiming = asyncio.Lock()
+        self._claims: set[asyncio.Task[None]] = set()
         self._in_flight: dict[AttemptKey, Attempt] = {}
         self._calls: dict[AttemptKey, asyncio.Task[None]] = {}
         self._ready: deque[Attempt] = deque()
@@ -147,7 +148,15 @@ class Executor:
 
         `everything` looks at all that is overdue, not only at the last minute. `bucket` is what brought the caller
         here: when the slots run out, another worker is woken for it. Raises what the database raises.
+
+        A claim that has begun is carried through even if the caller is cancelled: what it took would be lost sight of.
         """
+        claiming = asyncio.create_task(self._claim_all(everything=everything, bucket=bucket))
+        self._claims.add(claiming)
+        claiming.add_done_callback(self._claims.discard)
+        await asyncio.shield(claiming)
+
+    async def _claim_all(self, *, everything: bool, bucket: int | None) -> None:
         async with self._claiming:
             since = LONG_AGO if everything or self._behind_since == LONG_AGO else self._clock.now() - RECENT
             more = True
