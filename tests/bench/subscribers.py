@@ -17,7 +17,7 @@ from tests.support.history import append_events
 from tests.support.watchers import Watcher, all_have, watching
 
 WATCH = """
-subscription { runEvents { __typename ... on RunEvent {
+subscription ($after: String) { runEvents(after: $after) { __typename ... on RunEvent {
     cursor type at taskId runId state attempt statusCode errorMessage durationMs } } }
 """
 BURST = 20
@@ -42,16 +42,18 @@ async def subscriptions(servers: Servers, *, subscribers: int, events: int) -> D
             for watcher in watchers:
                 watcher.send({"type": "connection_init"})
             await all_have(watchers, 1)
+            payload = {"query": WATCH, "variables": {"after": await newest(port)}}
             for watcher in watchers:
-                watcher.send({"id": "1", "type": "subscribe", "payload": {"query": WATCH}})
-            # Nothing tells that a subscription stands.
-            await asyncio.sleep(3)
+                watcher.send({"id": "1", "type": "subscribe", "payload": payload})
 
             async def send(number: int) -> None:
                 await append_events(servers.engine, number, task_id=uuid4(), run_id=uuid4())
                 await redis.publish(EVENTS_CHANNEL, b"")
 
-            rate, cpu = await deliver(api.pid, watchers, events, send, frames=1)
+            # Nothing tells that a subscription stands, but its first event.
+            await send(1)
+            await all_have(watchers, 2)
+            rate, cpu = await deliver(api.pid, watchers, events, send, frames=2)
             text = watchers[0].texts[-1]
     async with module("tests.bench.bare_broadcast") as bare:
         assert bare.stdout is not None
@@ -89,6 +91,14 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
+
+
+async def newest(port: int) -> str:
+    """The cursor of the newest event."""
+    async with httpx.AsyncClient() as http:
+        answer = await http.post(f"http://127.0.0.1:{port}/graphql", json={"query": "{ runEventsCursor }"})
+    cursor: str = answer.json()["data"]["runEventsCursor"]
+    return cursor
 
 
 async def answers(port: int) -> None:
