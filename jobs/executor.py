@@ -154,7 +154,11 @@ class Executor:
         claiming = asyncio.create_task(self._claim_all(everything=everything, bucket=bucket))
         self._claims.add(claiming)
         claiming.add_done_callback(self._claims.discard)
-        await asyncio.shield(claiming)
+        try:
+            await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(told_to_nobody)
+            raise
 
     async def _claim_all(self, *, everything: bool, bucket: int | None) -> None:
         async with self._claiming:
@@ -391,6 +395,13 @@ class Executor:
                 return await self._idle.wait()
         except TimeoutError:
             return False
+
+
+def told_to_nobody(claiming: asyncio.Task[None]) -> None:
+    """Says how a claim failed, now that whoever asked for it waits no longer."""
+    if not claiming.cancelled() and (error := claiming.exception()) is not None:
+        bug = None if isinstance(error, AWAY) else error
+        logger.warning("Nothing can be claimed. action=claim_failed error=%s", error, exc_info=bug)
 
 
 def headers_of(attempt: Attempt) -> dict[str, str]:

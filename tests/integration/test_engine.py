@@ -1,7 +1,9 @@
 """What a worker does with what is due: real Postgres, real Redis, real calls."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,6 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import LostPolicy, RunState, TaskStatus
+from jobs.clock import Clock
+from jobs.ending import end
+from jobs.executor import Executor
+from jobs.http_call import HttpCaller
+from jobs.lease import Lease
+from jobs.queue import Queue
 from jobs.run_ids import scheduled_run_id
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import (
@@ -26,6 +34,7 @@ from tests.support.engine import (
     task_of,
     working,
 )
+from tests.support.proxy import running_proxy
 from tests.support.target import Answer, Target
 from tests.support.waiting import wait_until
 
@@ -347,3 +356,38 @@ async def test_two_workers_share_a_herd(
     async with engine.connect() as connection:
         numbers = await connection.exec_driver_sql("SELECT count(*), min(seq), max(seq) FROM run_events")
     assert numbers.one() == (600, 1, 600)
+
+
+async def test_a_claim_fails_after_whoever_asked_for_it_is_gone(
+    database: DatabaseSettings, redis_url: str, jobs_settings: JobsSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is said as every failed claim is, and no error is left over that nobody looks at."""
+    left_over: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: left_over.append(context["message"]))
+    clock = Clock()
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(running_proxy(database.url().port or 5432))
+        by_way_of_it = database.url().set(port=proxy.port).render_as_string(hide_password=False)
+        engine = await stack.enter_async_context(opened(DatabaseSettings(database_url=by_way_of_it)))
+        queue = Queue.open(redis_url)
+        stack.push_async_callback(queue.close)
+        caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs_settings.targets))
+        lease = Lease(engine=engine, clock=clock, slots=1)
+        await lease.renew()
+        executor = Executor(
+            engine=engine,
+            queue=queue,
+            caller=caller,
+            secrets=jobs_settings.secrets,
+            lease=lease,
+            clock=clock,
+            slots=1,
+        )
+        proxy.stall()
+        asking = asyncio.create_task(executor.claim_due())
+        await asyncio.sleep(0)
+        await end(asking)
+        proxy.cut()
+        await wait_until(lambda: "action=claim_failed" in caplog.text, what="the failed claim is told")
+    gc.collect()
+    assert not [message for message in left_over if "never retrieved" in message]
