@@ -34,7 +34,7 @@ from tests.support.engine import (
     task_of,
     working,
 )
-from tests.support.proxy import running_proxy
+from tests.support.proxy import Proxy, running_proxy
 from tests.support.target import Answer, Target
 from tests.support.waiting import wait_until
 
@@ -53,6 +53,12 @@ async def one_run(engine: AsyncEngine, task_id: object, *, within: float = 10) -
     runs = await wait_until(lambda: runs_of(engine, task_id, at_least=1), what="the run is finished", within=within)  # type: ignore[arg-type]
     assert len(runs) == 1
     return runs[0]
+
+
+def by_way_of(proxy: Proxy, database: DatabaseSettings) -> DatabaseSettings:
+    """The same database, through a proxy to it."""
+    url = database.url().set(port=proxy.port)
+    return DatabaseSettings(database_url=url.render_as_string(hide_password=False))
 
 
 async def test_a_one_off_fires_once_at_its_instant(
@@ -311,6 +317,22 @@ async def test_a_worker_that_must_stop_gives_its_attempts_back(
     assert len({call.headers["idempotency-key"] for call in target.calls}) == 1
 
 
+async def test_a_worker_ends_although_postgres_is_silent(
+    database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
+) -> None:
+    """It tries to hand over for 5 s, and then waits for no connection to be closed by the other side, one by one."""
+    loop = asyncio.get_running_loop()
+    async with running_proxy(database.url().port or 5432) as proxy:
+        async with working(by_way_of(proxy, database), jobs_settings):
+            async with opened(database) as engine:
+                [task_id] = await save(engine, one_off(target.url, soon()))
+                await one_run(engine, task_id)
+            proxy.stall()
+            stalled_at = loop.time()
+        assert loop.time() < stalled_at + 15
+        proxy.flow()
+
+
 async def test_a_task_whose_schedule_is_broken_harms_no_other(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
@@ -367,8 +389,7 @@ async def test_a_claim_fails_after_whoever_asked_for_it_is_gone(
     clock = Clock()
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(running_proxy(database.url().port or 5432))
-        by_way_of_it = database.url().set(port=proxy.port).render_as_string(hide_password=False)
-        engine = await stack.enter_async_context(opened(DatabaseSettings(database_url=by_way_of_it)))
+        engine = await stack.enter_async_context(opened(by_way_of(proxy, database)))
         queue = Queue.open(redis_url)
         stack.push_async_callback(queue.close)
         caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs_settings.targets))
