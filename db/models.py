@@ -26,6 +26,7 @@ from sqlmodel import Field, SQLModel
 
 from db.states import (
     UNFINISHED,
+    UNSUCCESSFUL,
     BodyEncoding,
     KeyScope,
     LostPolicy,
@@ -183,6 +184,14 @@ class Run(SQLModel, table=True):
             "run_at",
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND run_at IS NOT NULL"),
+        ),
+        # What people look for among a million runs that went well.
+        Index(
+            "task_results_unsuccessful",
+            "state",
+            "scheduled_for",
+            "id",
+            postgresql_where=text(f"state IN ({', '.join(repr(str(state)) for state in UNSUCCESSFUL)})"),
         ),
         Index("task_results_unfinished", "task_id", postgresql_where=text("finished_at IS NULL")),
         Index("task_results_next_attempt_at", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),

@@ -46,6 +46,7 @@ class RunState(StrEnum):
 
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.RETRYING)
+UNSUCCESSFUL = (RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED, RunState.MISSED, RunState.UNKNOWN)
 
 
 class RunCause(StrEnum):

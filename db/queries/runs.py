@@ -14,7 +14,7 @@ from sqlmodel import col
 from db.models import Run, Task
 from db.queries import keyset
 from db.queries.keyset import Condition, Order, Slice
-from db.states import RunCause, RunState
+from db.states import UNFINISHED, UNSUCCESSFUL, RunCause, RunState
 
 NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=True)
 
@@ -38,10 +38,16 @@ def conditions(wanted: RunFilter) -> list[Condition]:
         found.append(col(Run.task_id) == wanted.task_id)
     if wanted.states:
         found.append(col(Run.state).in_(wanted.states))
+        if {*UNFINISHED}.issuperset(wanted.states):
+            # The same again, in the words of the index of the unfinished.
+            found.append(col(Run.finished_at).is_(None))
     if wanted.causes:
         found.append(col(Run.cause).in_(wanted.causes))
     if wanted.success is not None:
         found.append(col(Run.success).is_(wanted.success))
+        if not wanted.success:
+            # Likewise, for the index of the unsuccessful.
+            found.append(col(Run.state).in_(UNSUCCESSFUL))
     if wanted.scheduled_after is not None:
         found.append(col(Run.scheduled_for) >= wanted.scheduled_after)
     if wanted.scheduled_before is not None:
