@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, and_, false, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import SQLColumnExpression
+from sqlalchemy.sql.functions import FunctionElement
 
 from db.storable import is_storable
 
@@ -122,11 +125,26 @@ async def count(session: AsyncSession, conditions: Sequence[Condition], *, of: S
     return await session.scalar(select(func.count()).select_from(counted)) or 0
 
 
+class LowerCase(FunctionElement[str]):
+    """A text in lower case, whatever its alphabet."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(LowerCase)
+def lower_case(element: LowerCase, compiler: SQLCompiler, **options: Any) -> str:
+    """By Unicode from Postgres 17 on; before, the database's locale decides, and C knows of A to Z alone."""
+    text = compiler.process(element.clauses, **options)
+    version = compiler.dialect.server_version_info
+    return f'lower({text} COLLATE "pg_c_utf8")' if version and version >= (17,) else f"lower({text})"
+
+
 def containing(column: SQLColumnExpression[str], text: str | None) -> list[Condition]:
     """That the column contains the text, whatever its case; nothing when no text is asked for."""
     if text is None:
         return []
-    return [column.icontains(text, autoescape=True)] if is_storable(text) else [false()]
+    return [func.strpos(LowerCase(column), LowerCase(text)) > 0] if is_storable(text) else [false()]
 
 
 def offset(page: int, limit: int) -> int:

@@ -5,6 +5,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import event, text
 
 from db.models import Run, Task, utc_now
@@ -157,6 +158,15 @@ async def test_filters_of_tasks(api: Api) -> None:
         page = (await api.data(TASKS, filter=filter_))["tasks"]
         assert {edge["node"]["name"] for edge in page["edges"]} == expected, filter_
         assert page["totalCount"] == len(expected)
+
+
+@pytest.mark.parametrize("asked", ["äpfel", "ÄPFEL", "ПРИВЕТ", "привет", "σίγμα"])
+async def test_letters_of_every_alphabet_match_in_either_case(api: Api, asked: str) -> None:
+    """Also where the database's locale is C, which knows of the case of A to Z alone."""
+    name = "Äpfel, Привет, ΣΊΓΜΑ"
+    await save(api.engine, named(name), named("other"))
+    page = (await api.data(TASKS, filter={"nameContains": asked}))["tasks"]
+    assert [edge["node"]["name"] for edge in page["edges"]] == [name]
 
 
 async def some_runs(api: Api) -> tuple[Task, Task, list[Run]]:
