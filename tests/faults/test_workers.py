@@ -1,8 +1,10 @@
 """Workers that are killed, stand still, and are replaced."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
@@ -24,7 +26,7 @@ HOLDER = text("""
 SELECT w.pid FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE r.task_id = :task_id AND r.state = 'running'
 """)
 HELD = text("""
-SELECT count(*) FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE w.pid = :pid AND r.state = 'running'
+SELECT r.task_id FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE w.pid = :pid AND r.state = 'running'
 """)
 
 
@@ -35,11 +37,29 @@ async def pid_of_holder(stage: Stage, order: Order) -> int | None:
         return pid
 
 
-async def calls_held(stage: Stage, worker: Part) -> int:
-    """How many calls a worker has on their way, by the ledger."""
+async def held_by(stage: Stage, worker: Part) -> set[UUID]:
+    """The tasks of which a worker has calls on their way, by the ledger."""
     async with stage.engine.connect() as connection:
-        count: int = (await connection.execute(HELD, {"pid": worker.pid})).scalar_one()
-        return count
+        return {*(await connection.execute(HELD, {"pid": worker.pid})).scalars()}
+
+
+async def pause_at_work(stage: Stage, worker: Part, *loads: Sequence[Order]) -> None:
+    """Has a worker stand still at a moment when it has calls of each of the loads on their way."""
+
+    async def at_work() -> bool:
+        held = await held_by(stage, worker)
+        return all(any(order.id in held for order in load) for load in loads)
+
+    async def caught() -> bool:
+        if not await at_work():
+            return False
+        worker.pause()
+        if not await at_work():
+            worker.resume()
+            return False
+        return True
+
+    await wait_until(caught, what="the worker has calls of each kind on their way")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +79,7 @@ async def aftermath(everything: Stage) -> Aftermath:
     await stage.mend()
     start = whole(utc_now() + LEAD)
     long = Order(first=start, does="slow/12000")
-    retried = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
+    retried = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/700")
     failed = [
         Order(first=start + SECOND + n * 40 * MILLISECOND, does="slow/700", on_lost=LostPolicy.FAIL) for n in range(50)
     ]
@@ -67,7 +87,7 @@ async def aftermath(everything: Stage) -> Aftermath:
     await stage.until(start + 2 * SECOND)
     holder = await pid_of_holder(stage, long)
     [killed] = [worker for worker in stage.workers if worker.pid != holder]
-    await wait_until(lambda: calls_held(stage, killed), what="the worker has calls on their way")
+    await pause_at_work(stage, killed, retried, failed)
     await killed.kill()
     killed_at = utc_now()
     await stage.settled([*failed, long, *retried])
@@ -131,12 +151,11 @@ async def test_a_worker_that_stood_still_past_its_lease(stage: Stage, report: Re
     await stage.insert(load)
     await stage.until(start + 2 * SECOND)
     paused = stage.workers[0]
-    await wait_until(lambda: calls_held(stage, paused), what="the worker has calls on their way")
-    paused.pause()
+    await pause_at_work(stage, paused, load)
     paused_at = utc_now()
 
     async def robbed() -> bool:
-        return await calls_held(stage, paused) == 0
+        return not await held_by(stage, paused)
 
     try:
         await wait_until(robbed, what="the attempts of the paused worker were rescued", within=15)
