@@ -214,6 +214,8 @@ async def run_page(info: Information, wanted: RunFilter, *, rows: Slice, task_id
         found, more = await context.run_pages.load((task_id, wanted, rows))
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
+        if task_id is not None and wanted.task_id not in {None, task_id}:
+            return False  # no run is of two tasks
         its = wanted if task_id is None else replace(wanted, task_id=task_id)
         async with context.services.session() as session:
             return await runs.has_more(session, its, key=at, backward=backward, inclusive=inclusive)

@@ -185,6 +185,25 @@ async def some_runs(api: Api) -> tuple[Task, Task, list[Run]]:
     return mine, other, runs
 
 
+async def test_no_run_of_a_task_is_another_ones(api: Api) -> None:
+    """A filter that names another task leaves a task's list empty, also before and after a cursor."""
+    mine, other, _ = await some_runs(api)
+    empty = """
+    query ($mine: ID!, $other: ID!, $cursor: String!) {
+      task(id: $mine) {
+        after: runs(after: $cursor, filter: { taskId: $other }) { ...page }
+        before: runs(before: $cursor, filter: { taskId: $other }) { ...page }
+      }
+    }
+    fragment page on RunConnection { totalCount nodes { id } pageInfo { hasNextPage hasPreviousPage } }
+    """
+    of_mine = "query ($id: ID!) { task(id: $id) { runs(first: 2) { pageInfo { endCursor } } } }"
+    cursor = (await api.data(of_mine, id=str(mine.id)))["task"]["runs"]["pageInfo"]["endCursor"]
+    nothing = {"totalCount": 0, "nodes": [], "pageInfo": {"hasNextPage": False, "hasPreviousPage": False}}
+    found = (await api.data(empty, mine=str(mine.id), other=str(other.id), cursor=cursor))["task"]
+    assert found == {"after": nothing, "before": nothing}
+
+
 async def test_runs_are_walked_both_ways(api: Api) -> None:
     """Newest scheduledFor first, over all tasks."""
     _, _, runs = await some_runs(api)
