@@ -60,12 +60,17 @@ class Document:
 
     @cached_property
     def operations(self) -> dict[str | None, OperationDefinitionNode]:
-        """By name; the first comes under no name, too."""
+        """By name; where there is only one, it comes under no name, too."""
         found = [node for node in self.ast.definitions if isinstance(node, OperationDefinitionNode)]
         operations: dict[str | None, OperationDefinitionNode] = {node.name.value: node for node in found if node.name}
-        if found:
+        if len(found) == 1:
             operations[None] = found[0]
         return operations
+
+    @cached_property
+    def has_several_operations(self) -> bool:
+        """Whether a request has to say which one it means."""
+        return sum(isinstance(node, OperationDefinitionNode) for node in self.ast.definitions) > 1
 
     @cached_property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
@@ -107,7 +112,9 @@ class Document:
         return frozenset(found)
 
     def beyond(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
-        """The refusal of an operation that goes beyond a limit."""
+        """The refusal of an operation that goes beyond a limit, or of a choice among several that was not made."""
+        if operation_name is None and self.has_several_operations:
+            return GraphQLError("The document has several operations; say with operationName which is meant")
         operation = self.operations.get(operation_name)
         if operation is None:
             return None

@@ -30,6 +30,7 @@ from graphql_api import bodies, persisted, sse
 from graphql_api.auth import address_of
 from graphql_api.context import Context, Services
 from graphql_api.conversation import Conversation
+from graphql_api.media_types import weights
 from graphql_api.playground import Playground
 from graphql_api.schema import DuetimeSchema, only
 from graphql_api.sharing import SharedData
@@ -114,7 +115,7 @@ class Endpoint(GraphQL[Context, None]):
             given: Any = self.parse_query_params(request.query_params)
         else:
             media_type, parameters = parse_content_type(request.content_type or "none")
-            if media_type != LEGACY_TYPE or parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+            if media_type.lower() != LEGACY_TYPE or parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
                 raise HTTPException(415, "The Content-Type has to be application/json, in UTF-8")
             given = self.parse_json(await request.get_body())
         if not isinstance(given, dict):
@@ -264,9 +265,10 @@ def member(given: dict[str, Any], name: str, kind: type[Any], words: str) -> Any
 
 
 def answer_type(request: Request) -> str:
-    """The media type for the answer: the specification's where it is named, else the one that every client knows."""
-    ranges = request.headers.get("accept", "").split(",")
-    return RESPONSE_TYPE if any(part.split(";")[0].strip() == RESPONSE_TYPE for part in ranges) else LEGACY_TYPE
+    """The media type for the answer: the specification's where it is wanted, else the one that every client knows."""
+    wanted = weights(request.headers.get("accept", ""))
+    ours = wanted.get(RESPONSE_TYPE, 0)
+    return RESPONSE_TYPE if ours > 0 and ours >= wanted.get(LEGACY_TYPE, 0) else LEGACY_TYPE
 
 
 def answer(body: dict[str, Any], request: Request, *, status: int) -> Response:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
+from graphql_api import sse
 from graphql_api.auth import Doorkeeper, Refused, address_of, authorization_of
 from graphql_api.rest.answers import refusal
 from jobs.keys import ANYBODY, Caller
@@ -60,7 +61,7 @@ class Gate:
             )
             return
         scope["caller"] = caller
-        if scope["type"] == "http" and streams(connection):
+        if scope["type"] == "http" and sse.is_wanted(connection):
             await self.stream(scope, receive, send, hold=partial(doorkeeper.holding, caller))
         else:
             await self.app(scope, receive, send)
@@ -84,11 +85,6 @@ class Gate:
             await send({"type": "http.response.body", "body": b""})
         else:
             flowing.result()
-
-
-def streams(connection: HTTPConnection) -> bool:
-    """Whether the client takes a stream of events, which may flow for long."""
-    return "text/event-stream" in connection.headers.get("accept", "")
 
 
 def is_open(scope: Scope) -> bool:

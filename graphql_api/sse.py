@@ -13,8 +13,10 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
+
+from graphql_api.media_types import weights
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = timedelta(seconds=12)
@@ -30,10 +32,9 @@ COMPLETE = b"event: complete\ndata:\n\n"
 COMMENT = b":\n\n"
 
 
-def is_wanted(request: Request) -> bool:
-    """Whether the client takes a stream of events."""
-    ranges = request.headers.get("accept", "").split(",")
-    return any(part.split(";")[0].strip().lower() == MEDIA_TYPE for part in ranges)
+def is_wanted(request: HTTPConnection) -> bool:
+    """Whether the client takes a stream of events, which may flow for long."""
+    return weights(request.headers.get("accept", "")).get(MEDIA_TYPE, 0) > 0
 
 
 class EventStream:

@@ -26,6 +26,11 @@ async def test_answer_has_the_type_that_was_asked_for(api: Api) -> None:
     for accept, expected in (
         (RESPONSE, RESPONSE),
         (f"{RESPONSE};q=0.9, {JSON};q=0.8", RESPONSE),
+        (f"{JSON}, {RESPONSE}", RESPONSE),
+        (f"{JSON};q=0.9, {RESPONSE};q=0.8", JSON),
+        (f"{RESPONSE};q=0", JSON),
+        (f"{RESPONSE.upper()}; charset=utf-8; Q=0.9", RESPONSE),
+        (f"{RESPONSE};q=much", RESPONSE),
         (JSON, JSON),
         ("*/*", JSON),
         ("", JSON),
@@ -89,6 +94,25 @@ async def test_malformed_requests_say_what_is_wrong(api: Api) -> None:
     assert (await post(api, {"query": "{ __typename }"}, content_type="text/plain")).status_code == 415
     assert (await post(api, {"query": "{ __typename }"}, content_type=f"{JSON}; charset=latin-1")).status_code == 415
     assert (await post(api, {"query": "{ __typename }"}, content_type=f"{JSON}; charset=UTF-8")).status_code == 200
+    assert (await post(api, {"query": "{ __typename }"}, content_type="Application/JSON")).status_code == 200
+
+
+async def test_one_of_several_operations_has_to_be_named(api: Api) -> None:
+    """None is executed just because it comes first, over any transport."""
+    mutation, subscription = "pauseTasks(ids: []) { __typename }", "runEvents { __typename }"
+    several = f"query A {{ a: __typename }} mutation B {{ {mutation} }} subscription C {{ {subscription} }}"
+    for query in (several, "{ __typename } query A { __typename }", "{ __typename } { __typename }"):
+        answer = await post(api, {"query": query})
+        assert answer.status_code == 400
+        assert "operationName" in answer.json()["errors"][0]["message"]
+        assert (await api.http.get("/graphql", params={"query": query})).json() == answer.json()
+        events = await post(api, {"query": query}, accept="text/event-stream")
+        assert "operationName" in events.text
+        async with api.socket() as conversation:
+            message = await (await conversation.subscribe(query)).message()
+            assert (message["type"], message["payload"]) == ("error", answer.json()["errors"])
+    named = await post(api, {"query": several, "operationName": "A"})
+    assert named.json() == {"data": {"a": "Query"}}
 
 
 async def test_get_is_for_queries(api: Api) -> None:
