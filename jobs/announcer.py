@@ -1,7 +1,8 @@
 """Says what a commit brought: wake-ups for what is due soon, and a poke for API processes.
 
-It speaks in the background and puts what came together into one. While Redis is away, this process walks the near
-buckets by itself, so that what Postgres knows fires on time all the same.
+It speaks in the background and puts what came together into one. While Redis is away, and where arq would be late since
+it polls by the host's own clock, this process walks the near buckets by itself, so that what Postgres knows fires on
+time all the same.
 """
 
 import asyncio
@@ -52,8 +53,12 @@ class Announcer:
                 await self._queue.poke()
             for bucket in others:
                 await self._queue.wake_another(bucket)
-            if due and not await self._queue.wake(due, now=self._clock.now()):
+            if due and (not await self._queue.wake(due, now=self._clock.now()) or self._arq_is_late):
                 self._walk_alone(due)
+
+    @property
+    def _arq_is_late(self) -> bool:
+        return self._clock.host_is_behind() > BUCKET
 
     def _walk_alone(self, due: Iterable[datetime]) -> None:
         now = self._clock.now()

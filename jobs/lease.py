@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -57,7 +57,7 @@ class Lease:
             self._unbroken_since = None
         try:
             async with asyncio.timeout(leases.LEASE.total_seconds()), self._engine.connect() as connection:
-                asked_at = datetime.now(UTC)
+                asked_at = self._clock.uncorrected()
                 theirs = await leases.renew(
                     connection,
                     worker_id=self.worker_id,
@@ -65,7 +65,7 @@ class Lease:
                     pid=os.getpid(),
                     slots=self._slots,
                 )
-                self._clock.correct(asked_at=asked_at, answered_at=datetime.now(UTC), theirs=theirs)
+                self._clock.correct(asked_at=asked_at, answered_at=self._clock.uncorrected(), theirs=theirs)
         except BaseException:
             self._unbroken_since = None
             raise

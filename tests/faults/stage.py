@@ -1,7 +1,7 @@
 """Everything that a fault can strike, running: Postgres, Valkey, workers, an API, a way to Postgres, and a target."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -51,6 +51,7 @@ class Stage:
     target: RoughTarget
     engine: AsyncEngine
     http: httpx.AsyncClient
+    environment: Mapping[str, str]
     api: Part
     workers: list[Part]
 
@@ -222,6 +223,7 @@ async def running_stage() -> AsyncIterator[Stage]:
             target=target,
             engine=engine,
             http=await running.enter_async_context(client),
+            environment=environment,
             api=Part("api", environment=environment, cwd=folder.parent, name="api"),
             workers=[
                 Part("worker", environment=environment, cwd=folder.parent, name=f"worker-{n}") for n in range(WORKERS)
