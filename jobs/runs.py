@@ -112,7 +112,7 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
     cancelled = await cancellation.cancel_run(work.session, run_id=run_id, now=now)
     await work.session.refresh(run)
     if not cancelled:
-        raise refused(work, run, f"The run has {run.state} already")
+        raise refused(work, run, f"A run that is {run.state} cannot be cancelled: it has ended")
     work.record("cancelRun", task_id=task.id, run_id=run_id, before={"state": before}, after={"state": run.state})
     work.poke()
     if await finishes.release(await work.session.connection(), task_ids=[task.id], now=now):

@@ -33,7 +33,9 @@ FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 # Whether an earlier run is unfinished is asked here, with the tasks locked, since a statement sees what was committed
-# before it began. The run of a one-off that is skipped or missed was its only one, so that the task is completed.
+# before it began. A queued run that has its next attempt before it is about to begin and waits behind nothing, so that
+# another may wait behind it. The run of a one-off that is skipped or missed was its only one, so that the task is
+# completed.
 START_RUNS = recording("""
 judged AS (
     SELECT r.*, CASE
@@ -42,7 +44,8 @@ judged AS (
             SELECT FROM task_results u WHERE u.task_id = r.task_id AND u.finished_at IS NULL
         ) THEN 'running'
         WHEN r.overlap = 'queue' AND NOT EXISTS (
-            SELECT FROM task_results u WHERE u.task_id = r.task_id AND u.finished_at IS NULL AND u.state = 'queued'
+            SELECT FROM task_results u
+            WHERE u.task_id = r.task_id AND u.finished_at IS NULL AND u.state = 'queued' AND u.next_attempt_at IS NULL
         ) THEN 'queued'
         ELSE 'skipped' END AS state
     FROM unnest(

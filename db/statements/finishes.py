@@ -63,6 +63,7 @@ happened AS (
 
 LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
 
+# A queued run that has its next attempt before it waits behind nothing any more: it is about to begin.
 # To be asked with the tasks locked by an earlier statement, for what a claim has left waiting meanwhile must be seen.
 RELEASE = text("""
 WITH promoted AS (
@@ -70,7 +71,9 @@ WITH promoted AS (
     WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND q.finished_at IS NULL AND q.state = 'queued'
       AND q.next_attempt_at IS NULL
       AND NOT EXISTS (
-          SELECT FROM task_results u WHERE u.task_id = q.task_id AND u.finished_at IS NULL AND u.state <> 'queued'
+          SELECT FROM task_results u
+          WHERE u.task_id = q.task_id AND u.finished_at IS NULL
+            AND (u.state <> 'queued' OR u.next_attempt_at IS NOT NULL)
       )
     RETURNING q.id
 ),
@@ -86,7 +89,9 @@ SELECT (SELECT count(*) FROM promoted) + (SELECT count(*) FROM caught_up)
 STRANDED = text("""
 SELECT q.task_id FROM task_results q
 WHERE q.finished_at IS NULL AND q.state = 'queued' AND q.next_attempt_at IS NULL AND NOT EXISTS (
-    SELECT FROM task_results u WHERE u.task_id = q.task_id AND u.finished_at IS NULL AND u.state <> 'queued'
+    SELECT FROM task_results u
+    WHERE u.task_id = q.task_id AND u.finished_at IS NULL
+      AND (u.state <> 'queued' OR u.next_attempt_at IS NOT NULL)
 )
 UNION
 SELECT t.id FROM tasks t

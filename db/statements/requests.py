@@ -19,6 +19,7 @@ judged AS (
         WHEN CAST(:overlap AS text) = 'queue' AND NOT EXISTS (
             SELECT FROM task_results u
             WHERE u.task_id = CAST(:task_id AS uuid) AND u.finished_at IS NULL AND u.state = 'queued'
+              AND u.next_attempt_at IS NULL
         ) THEN 'behind'
         ELSE 'skipped' END AS verdict
 ),

@@ -87,6 +87,17 @@ async def test_run_now_counts_for_the_overlap_policy(api: Api) -> None:
     }
 
 
+async def test_run_that_is_about_to_begin_does_not_wait_behind_another(api: Api) -> None:
+    """QUEUE: asked for three times at once, the first begins, the second waits behind it, and the third is skipped."""
+    task = await hourly(api, overlap=OverlapPolicy.QUEUE)
+    rows = [await row_of(api, (await do(api, RUN, task.id))["id"]) for _ in range(3)]
+    assert [(row.state, row.next_attempt_at is not None) for row in rows] == [
+        ("queued", True),
+        ("queued", False),
+        ("skipped", False),
+    ]
+
+
 async def test_same_key_makes_one_run(api: Api) -> None:
     """For the same task; whatever has become of the run."""
     task, other = await hourly(api), await hourly(api)

@@ -88,6 +88,27 @@ async def test_one_run_waits_behind_another_and_a_third_is_skipped(
     assert (await task_of(engine, task_id)).status == TaskStatus.COMPLETED
 
 
+async def test_an_instant_waits_behind_a_run_that_is_about_to_begin(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """QUEUE: a run that was asked for and has not begun is no run that waits; the instant follows after its end."""
+    start = utc_now()
+    url = target.answers("/slow", Answer(delay=SECOND), Answer())
+    task = every(url, MINUTE, start, end_at=start, overlap=OverlapPolicy.QUEUE)
+    asked_for = run_of(task, scheduled_for=start - SECOND, state=RunState.QUEUED, next_attempt_at=start - SECOND)
+    await save(engine, task)
+    await save(engine, asked_for)
+    async with working(database, jobs_settings):
+        first, second = await finished(engine, task.id, number=2)
+    assert [(run.id, run.state) for run in (first, second)] == [
+        (asked_for.id, RunState.SUCCEEDED),
+        (second.id, RunState.SUCCEEDED),
+    ]
+    assert first.finished_at is not None
+    assert second.run_at is not None
+    assert first.finished_at <= second.run_at
+
+
 async def test_a_queued_run_follows_one_that_was_lost(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
