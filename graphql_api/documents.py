@@ -39,9 +39,10 @@ KEPT_MEASURES = 64
 
 MAX_ERRORS = 5
 """What validation tells at most of a document; whoever sends many in one learns no more, and takes no more time."""
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 25_000
-# A twentieth of the library's own. Fields that are selected again and again are compared with each other, each pair for
-# some 6 µs, and nobody else is served meanwhile.
+MAX_COMPARISONS = 12_500
+"""A twentieth of the library's own. Fields that are selected again and again are compared with each other, each pair
+for some 6 µs, and nobody else is served meanwhile."""
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * MAX_COMPARISONS
 
 RULES = (*specified_rules, *recommended_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
@@ -80,10 +81,10 @@ class Document:
     @cached_property
     def errors(self) -> list[GraphQLError]:
         """What validation finds."""
-        if self._limits.introspection:
-            return validate(self._schema, self.ast, RULES, max_errors=MAX_ERRORS)
-        rules = (*RULES, NoSchemaIntrospectionCustomRule)
-        return validate(self._schema, self.ast, rules, max_errors=MAX_ERRORS, hide_suggestions=True)
+        discreet = not self._limits.introspection
+        rules = (*RULES, NoSchemaIntrospectionCustomRule) if discreet else RULES
+        found = validate(self._schema, self.ast, rules, max_errors=MAX_ERRORS, hide_suggestions=discreet)
+        return [too_much_alike() if error.message == "Validation aborted." else error for error in found]
 
     def telling(self, variables: Mapping[str, Any], operation_name: str | None) -> tuple[str, str | None, str]:
         """What decides on a subscription's results besides what they tell of: the document, and the variables in it.
@@ -125,10 +126,7 @@ class Document:
             try:
                 measure = Measurement(self._schema, self.fragments, sizes).operation(operation)
             except RecursionError:
-                return limit_exceeded(
-                    f"The document's fragments are nested too deeply; at most {self._limits.max_depth:,} levels are "
-                    f"accepted ({PREFIX}MAX_DEPTH)"
-                )
+                return nested_too_deeply("The document's fragments are", self._limits)
             if len(self._measures) < KEPT_MEASURES:
                 self._measures[key] = measure
         return check(measure, self._limits)
@@ -167,8 +165,25 @@ def parsed(text: str, limits: ApiSettings) -> DocumentNode:
     try:
         return parse(text, max_tokens=limits.max_tokens)
     except GraphQLSyntaxError as error:
-        if not error.description.startswith("Document contains more than"):
-            raise
-        raise limit_exceeded(
-            f"The document has more than the {limits.max_tokens:,} tokens that are accepted ({PREFIX}MAX_TOKENS)"
-        ) from None
+        if error.description.startswith("Document contains more than"):
+            raise limit_exceeded(
+                f"The document has more than the {limits.max_tokens:,} tokens that are accepted ({PREFIX}MAX_TOKENS)"
+            ) from None
+        if error.description.startswith("Document is nested too deeply"):
+            raise nested_too_deeply("The document is", limits) from None
+        raise
+
+
+def nested_too_deeply(what: str, limits: ApiSettings) -> GraphQLError:
+    """The refusal of what is so deep that its levels are not even counted."""
+    return limit_exceeded(
+        f"{what} nested too deeply; at most {limits.max_depth:,} levels of fields are accepted ({PREFIX}MAX_DEPTH)"
+    )
+
+
+def too_much_alike() -> GraphQLError:
+    """The refusal of a document whose fields are not compared to the end."""
+    return limit_exceeded(
+        f"The document selects the same so often that comparing its fields takes more than the {MAX_COMPARISONS:,} "
+        "steps that are taken; select each field once"
+    )

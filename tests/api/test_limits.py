@@ -151,7 +151,8 @@ def test_fragments_are_measured_once(schema: DuetimeSchema) -> None:
     )
     long = " ".join(f"fragment F{n} on Task {{ ...F{n + 1} }}" for n in range(1_100))
     assert message(schema, f"{{ task(id: 1) {{ ...F0 }} }} {long} fragment F1100 on Task {{ id }}") == (
-        "The document's fragments are nested too deeply; at most 15 levels are accepted (DUETIME_GRAPHQL_MAX_DEPTH)"
+        "The document's fragments are nested too deeply; at most 15 levels of fields are accepted "
+        "(DUETIME_GRAPHQL_MAX_DEPTH)"
     )
 
 
