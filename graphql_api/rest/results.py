@@ -22,10 +22,11 @@ async def of_task(request: Request) -> Response:
     services: Services = request.app.state.services
     number, limit = listing.place(request.query_params)
     async with services.session() as session:
+        # In this order, a task is never shown older than its results: a one-off that has one is completed.
+        found, total = await runs.results_by_number(session, task_id=task_id, page=number, limit=limit)
         task = await tasks.get(session, task_id)
         if task is None:
             raise NotFound("task", task_id)
-        found, total = await runs.results_by_number(session, task_id=task_id, page=number, limit=limit)
     return answer(found, {task_id: shapes.task(task)}, number=number, limit=limit, total=total)
 
 
