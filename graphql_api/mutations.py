@@ -87,9 +87,9 @@ class Mutation:
         ],
     ) -> list[CreateTaskResult]:
         """Many times as fast as one by one."""
-        check_number(inputs, "inputs")
-        drafts = [each.draft() for each in inputs]
         async with info.context.transaction() as work:
+            check_number(inputs, "inputs")
+            drafts = [each.draft() for each in inputs]
             found = await info.context.services.targets.problems_of([draft.action.url for draft in drafts])
             wanted = [
                 Wanted(draft, given_or_none(each.idempotency_key), problems)
@@ -109,8 +109,8 @@ class Mutation:
         input: Annotated[UpdateTaskInput, strawberry.argument(description="What is to change.")],  # noqa: A002
     ) -> UpdateTaskResult:
         """Refuses with every problem at once."""
-        task_id = ids.parse(id)
         async with info.context.transaction() as work:
+            task_id = ids.parse(id)
             wanted, expected = input.changes(), given_or_none(input.expected_version)
             problems = await info.context.services.targets.problems(wanted.action.get("url"))
             row = await tasks.update_task(
@@ -124,8 +124,8 @@ class Mutation:
     )
     async def pause_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
         """Safe to call again."""
-        task_id = ids.parse(id)
         async with info.context.transaction() as work:
+            task_id = ids.parse(id)
             row = await tasks.pause_task(work, task_id, now=utc_now())
         return Task.of(row)
 
@@ -140,8 +140,8 @@ class Mutation:
         missed: Missed = UNSET,
     ) -> TaskActionResult:
         """Safe to call again."""
-        task_id = ids.parse(id)
         async with info.context.transaction() as work:
+            task_id = ids.parse(id)
             row = await tasks.resume_task(work, task_id, now=utc_now(), missed=given_or_none(missed))
         return Task.of(row)
 
@@ -151,40 +151,40 @@ class Mutation:
     )
     async def cancel_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
         """Safe to call again."""
-        task_id = ids.parse(id)
         async with info.context.transaction() as work:
+            task_id = ids.parse(id)
             row = await tasks.cancel_task(work, task_id, now=utc_now())
         return Task.of(row)
 
     @strawberry.mutation(description="As pauseTask, in one transaction: a result for each in the same order.")
     async def pause_tasks(self, info: Information, ids: Ids) -> list[TaskActionResult]:
         """One that is refused does not hold back the others."""
-        task_ids = parsed(ids)
         async with info.context.transaction() as work:
+            task_ids = parsed(ids)
             outcomes = await tasks.pause_tasks(work, task_ids, now=utc_now())
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="As resumeTask, in one transaction: a result for each in the same order.")
     async def resume_tasks(self, info: Information, ids: Ids, missed: Missed = UNSET) -> list[TaskActionResult]:
         """One that is refused does not hold back the others."""
-        task_ids = parsed(ids)
         async with info.context.transaction() as work:
+            task_ids = parsed(ids)
             outcomes = await tasks.resume_tasks(work, task_ids, now=utc_now(), missed=given_or_none(missed))
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="As cancelTask, in one transaction: a result for each in the same order.")
     async def cancel_tasks(self, info: Information, ids: Ids) -> list[TaskActionResult]:
         """One that is refused does not hold back the others."""
-        task_ids = parsed(ids)
         async with info.context.transaction() as work:
+            task_ids = parsed(ids)
             outcomes = await tasks.cancel_tasks(work, task_ids, now=utc_now())
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="Removes the task and its history; a call that is under way is broken off.")
     async def delete_task(self, info: Information, id: Id) -> DeleteTaskResult:  # noqa: A002
         """Hidden at once, removed by and by."""
-        task_id = ids.parse(id)
         async with info.context.transaction() as work:
+            task_id = ids.parse(id)
             await tasks.delete_task(work, task_id, now=utc_now())
         return DeletedTask(id=strawberry.ID(str(task_id)))
 
@@ -199,8 +199,8 @@ class Mutation:
         idempotency_key: IdempotencyKey = UNSET,
     ) -> RunActionResult:
         """The run that was made, which may be a skipped one."""
-        task_id = ids.parse(id)
         async with info.context.transaction() as work:
+            task_id = ids.parse(id)
             row = await runs.run_task(work, task_id, now=utc_now(), key=given_or_none(idempotency_key))
         return Run.of(row)
 
@@ -210,8 +210,8 @@ class Mutation:
     )
     async def cancel_run(self, info: Information, id: Id) -> RunActionResult:  # noqa: A002
         """The run is CANCELLED when this is answered."""
-        run_id = ids.parse(id)
         async with info.context.transaction() as work:
+            run_id = ids.parse(id)
             row = await runs.cancel_run(work, run_id, now=utc_now())
         return Run.of(row)
 
@@ -226,8 +226,8 @@ class Mutation:
         idempotency_key: IdempotencyKey = UNSET,
     ) -> RunActionResult:
         """The run that was made, which may be a skipped one."""
-        run_id = ids.parse(id)
         async with info.context.transaction() as work:
+            run_id = ids.parse(id)
             row = await runs.retry_run(work, run_id, now=utc_now(), key=given_or_none(idempotency_key))
         return Run.of(row)
 

@@ -4,7 +4,9 @@
 
 One that is not kept is answered with PERSISTED_QUERY_NOT_FOUND, upon which clients send hash and document together;
 then it is kept, for a day after its last use. Without Redis that goes on: documents that are sent are executed, and
-hashes alone are not found. (https://www.apollographql.com/docs/apollo-server/performance/apq)
+hashes alone are not found. One that may hold a secret is executed and not kept, since Redis is to hold none: clients
+that keep their secrets in variables lose nothing by that.
+(https://www.apollographql.com/docs/apollo-server/performance/apq)
 """
 
 import asyncio
@@ -12,7 +14,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import GraphQLError, Node, ObjectFieldNode, OperationType, StringValueNode, VariableDefinitionNode
 
 from graphql_api.documents import Documents
 from graphql_api.errors import persisted_query_not_found
@@ -22,6 +24,8 @@ MEMBER = "persistedQuery"
 KEPT_FOR = timedelta(hours=24)
 PATIENCE = timedelta(milliseconds=500)
 """How long a Redis that hangs may hold up an operation."""
+SECRET_MEMBERS = {"value", "signingSecrets"}
+"""What an input says secrets in: of a header, and by which calls are signed."""
 
 
 async def text_of(
@@ -40,7 +44,7 @@ async def text_of(
     actual = hashed(query)
     if actual != digest:
         raise GraphQLError(f"The sha256Hash of persistedQuery is not that of the query, which is {actual}")
-    if is_executable(query, documents):
+    if may_be_kept(query, documents):
         await keep(queue, digest, query)
     return query
 
@@ -62,12 +66,30 @@ def hashed(query: str) -> str:
     return sha256(query.encode(errors="surrogatepass")).hexdigest()
 
 
-def is_executable(query: str, documents: Documents) -> bool:
-    """Whether it is worth keeping."""
+def may_be_kept(query: str, documents: Documents) -> bool:
+    """Whether it can be executed, and holds no secret."""
     try:
-        return not documents.read(query).errors
+        document = documents.read(query)
     except GraphQLError:
         return False
+    changes = any(each.operation is OperationType.MUTATION for each in document.operations.values())
+    return not document.errors and not (changes and holds_secret(document.ast))
+
+
+def holds_secret(document: Node) -> bool:
+    """Whether there may be a secret in a document itself: a text where inputs say secrets, or a variable's default."""
+    pending: list[tuple[Node, bool]] = [(document, False)]
+    while pending:
+        node, secret = pending.pop()
+        if secret and isinstance(node, StringValueNode):
+            return True
+        secret |= isinstance(node, ObjectFieldNode) and node.name.value in SECRET_MEMBERS
+        secret |= isinstance(node, VariableDefinitionNode)
+        for key in node.keys:
+            child = getattr(node, key, None)
+            children = child if isinstance(child, tuple) else (child,)
+            pending += [(each, secret) for each in children if isinstance(each, Node)]
+    return False
 
 
 async def recall(queue: Queue, digest: str) -> str | None:

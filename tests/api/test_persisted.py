@@ -53,6 +53,37 @@ async def test_document_is_found_by_its_hash(api: Api, redis_url: str) -> None:
     assert (await api.http.post("/graphql", json=named(QUERY))).json() == NOT_FOUND
 
 
+SECRET = "c2VjcmV0LW9mLXRoZS1zaWduZWQtY2FsbHM="
+
+
+@pytest.mark.parametrize(
+    ("variables", "action"),
+    [
+        ("", f'headers: [{{name: "Authorization", value: "{SECRET}"}}]'),
+        ("", f'headers: {{name: "Authorization", value: """{SECRET}"""}}'),
+        ("", f'signingSecrets: ["{SECRET}"]'),
+        ("", f'signingSecrets: "{SECRET}"'),
+        (f'($value: String = "{SECRET}")', 'headers: [{name: "Authorization", value: $value}]'),
+        (f'($all: [String!] = ["{SECRET}"])', "signingSecrets: $all"),
+        (f'($all: [HeaderInput!]! = [{{name: "Cookie", value: "{SECRET}"}}])', "headers: $all"),
+    ],
+)
+async def test_document_with_a_secret_is_not_kept(api: Api, redis_url: str, variables: str, action: str) -> None:
+    """It is executed all the same, and what says its secrets in variables is kept."""
+    document = (
+        f'mutation Make{variables} {{ createTask(input: {{name: "a", trigger: {{interval: {{everyMs: 1000}}}}, '
+        f'action: {{url: "http://127.0.0.1/", {action}}}}}) {{ __typename }} }}'
+    )
+    assert (await api.http.post("/graphql", json=named(document, query=document))).json()["data"]["createTask"]
+    assert (await api.http.post("/graphql", json=named(document))).json() == NOT_FOUND
+    with Redis.from_url(redis_url) as redis:
+        assert not redis.keys("duetime:apq:*")
+
+    kept = "mutation Make($input: CreateTaskInput!) { createTask(input: $input) { __typename } }"
+    await api.http.post("/graphql", json=named(kept, query=kept, variables={"input": None}))
+    assert (await api.http.post("/graphql", json=named(kept))).json() != NOT_FOUND
+
+
 async def test_variables_and_names_come_with_each_use(api: Api) -> None:
     """Only the document is kept."""
     query = "query A ($n: Int) { tasks(first: $n) { totalCount } } query B { __typename }"

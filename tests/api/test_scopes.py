@@ -70,6 +70,17 @@ async def test_a_read_key_changes_nothing_by_graphql(api: Api) -> None:
     assert await tasks(api) == 0
 
 
+async def test_a_read_key_is_told_nothing_else_of_a_mutation(api: Api) -> None:
+    """It is forbidden before anything is said of its arguments."""
+    await show_key(api, KeyScope.READ)
+    wrongs: dict[str, dict[str, Any]] = {"id": {"id": "x"}, "ids": {"ids": ["x"]}, "inputs": {"inputs": [INPUT] * 1001}}
+    for name, wrong in wrongs.items():
+        for mutation, arguments in ARGUMENTS.items():
+            if name in arguments:
+                [refusal] = (await api.ask(MUTATIONS[mutation], **{**arguments, **wrong}))["errors"]
+                assert refusal["extensions"] == {"code": "FORBIDDEN"}, mutation
+
+
 async def test_a_write_key_may_use_every_mutation(api: Api) -> None:
     """None is forbidden to it; most find no such task here, which is data."""
     await show_key(api, KeyScope.WRITE)
