@@ -7,14 +7,13 @@ out.
 import logging
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements import old_service
 from db.states import TaskStatus, TriggerType
-from jobs import cron_text, schedule, trigger
+from jobs import cron_text, json_value, schedule, trigger
 from jobs.action import MAX_REDIRECTS, REFUSED_HEADERS, ActionDraft, HeaderDraft, HttpMethod
 from jobs.action import check as check_action
 from jobs.secret_headers import is_secret_name, seal
@@ -24,7 +23,7 @@ from jobs.trigger import IntervalDraft
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-BEFORE_ALL = UUID(int=0)
+BEYOND = "an instant before the year 1 or after 9999, which is brought to there"
 KNOWN = {TaskStatus.SCHEDULED, TaskStatus.COMPLETED, TaskStatus.CANCELLED}
 
 
@@ -34,7 +33,7 @@ class NeedsSecretKey(Exception):
 
 async def carry_over(connection: AsyncConnection, *, now: datetime, secrets: SecretKeys) -> None:
     """Carries all of it over, in the connection's transaction. Raises `NeedsSecretKey`."""
-    count, after = 0, BEFORE_ALL
+    count, after = 0, None
     while rows := await old_service.tasks(connection, after=after, limit=BATCH):
         columns = []
         for row in rows:
@@ -44,6 +43,9 @@ async def carry_over(connection: AsyncConnection, *, now: datetime, secrets: Sec
                 logger.warning("Task %s: %s. action=carried_over_oddly task=%s", row.id, remark, row.id)
         await old_service.carry_tasks(connection, columns)
         count, after = count + len(rows), rows[-1].id
+    for row in await old_service.odd_results(connection):
+        remark = f"has {BEYOND}" if row.beyond else "has response headers that are no object, which are left out"
+        logger.warning("Result %s: %s. action=carried_over_oddly result=%s", row.id, remark, row.id)
     results = await old_service.carry_results(connection)
     logger.info("Carried over %d tasks and %d results. action=carried_over", count, results)
 
@@ -61,6 +63,8 @@ def task_columns(row: Row[Any], *, now: datetime, secrets: SecretKeys) -> tuple[
     if status != TaskStatus.SCHEDULED:
         timing["next_run"] = None
     created_at = row.created_at or row.updated_at or now
+    if row.beyond:
+        remarks.append(f"has {BEYOND}")
     stamps = {"created_at": created_at, "updated_at": row.updated_at or created_at}
     return {"id": row.id, "status": str(status)} | action | timing | stamps, remarks
 
@@ -69,7 +73,7 @@ def action_columns(row: Row[Any], *, secrets: SecretKeys) -> tuple[dict[str, Any
     """What the task calls, and why that cannot be called, if so. Raises `NeedsSecretKey`."""
     kept = row.headers if isinstance(row.headers, dict) else {}
     # The old service left to its HTTP library what is the library's to say.
-    given = {name: str(value) for name, value in kept.items() if name.lower() not in REFUSED_HEADERS}
+    given = {name: header_text(value) for name, value in kept.items() if name.lower() not in REFUSED_HEADERS}
     if not secrets.present and any(is_secret_name(name) for name in given):
         raise NeedsSecretKey
     headers = [HeaderDraft(name, value) for name, value in given.items()]
@@ -84,6 +88,11 @@ def action_columns(row: Row[Any], *, secrets: SecretKeys) -> tuple[dict[str, Any
         method = row.method.upper() if row.method.upper() in list(HttpMethod) else HttpMethod.GET
         columns = {"method": str(method), "url": row.url, "host": "", "headers": (given | sealed) or None}
     return {name: columns[name] for name in ("method", "url", "host", "headers")}, remarks
+
+
+def header_text(value: Any) -> str:
+    """A header's value; the old service sent text, so what is none is told as JSON."""
+    return value if isinstance(value, str) else json_value.encode(value)
 
 
 def secret_part(headers: dict[str, str]) -> dict[str, str]:
@@ -101,7 +110,8 @@ def trigger_columns(row: Row[Any], *, now: datetime) -> tuple[dict[str, Any], li
         return wanted(columns), [] if at or row.status == TaskStatus.CANCELLED else ["has no instant"]
     written = (row.cron_expr or "").strip()
     try:
-        draft, _ = cron_text.parse(written)
+        # The old service's library took ? for *.
+        draft, _ = cron_text.parse(written.replace("?", "*"))
         if isinstance(draft, IntervalDraft) and row.next_run is not None and row.next_run > now:
             draft = IntervalDraft(every_ms=draft.every_ms, start_at=row.next_run)
         accepted = trigger.accept(draft, now=now)

@@ -38,12 +38,38 @@ DROP = (
     "DROP SCHEMA duetime_old_service",
 )
 
-TASKS = text("""
-SELECT id, trigger_type, trigger_time, cron_expr, method, url, headers, status, created_at, updated_at, next_run
+FIRST, LAST = "timestamptz '0001-01-01 00:00:01Z'", "timestamptz '9999-12-31 23:59:59Z'"
+"""Postgres knows instants beyond these, which Python does not, or takes for infinite ones."""
+
+
+def shown(column: str) -> str:
+    """An instant, brought to where it can be shown."""
+    return f"CASE WHEN {column} IS NOT NULL THEN least(greatest({column}, {FIRST}), {LAST}) END"
+
+
+def cannot_be_shown(*columns: str) -> str:
+    """Whether any of these instants is beyond what can be shown."""
+    return " OR ".join(f"COALESCE({column} NOT BETWEEN {FIRST} AND {LAST}, false)" for column in columns)
+
+
+TASK_INSTANTS = ("trigger_time", "created_at", "updated_at", "next_run")
+RESULT_INSTANTS = ("run_at", "created_at")
+
+TASKS = text(f"""
+SELECT id, trigger_type, cron_expr, method, url, headers, status,
+       {", ".join(f"{shown(column)} AS {column}" for column in TASK_INSTANTS)},
+       {cannot_be_shown(*TASK_INSTANTS)} AS beyond
 FROM duetime_old_service.tasks
-WHERE id > :after
+WHERE CAST(:after AS uuid) IS NULL OR id > :after
 ORDER BY id LIMIT :limit
 """).columns(headers=JSONB)
+
+ODD_RESULTS = text(f"""
+SELECT id, {cannot_be_shown(*RESULT_INSTANTS)} AS beyond
+FROM duetime_old_service.task_results
+WHERE {cannot_be_shown(*RESULT_INSTANTS)} OR jsonb_typeof(response_headers) NOT IN ('object', 'null')
+ORDER BY id
+""")
 
 # The payload stays in the database, where each of its digits is safe.
 CARRY_TASK = text("""
@@ -54,7 +80,7 @@ SELECT id, name, :trigger_type, :trigger_time, :cron_expr, :timezone, :every_ms,
 FROM duetime_old_service.tasks WHERE id = :id
 """).bindparams(bindparam("headers", type_=JSONB(none_as_null=True)))
 
-CARRY_RESULTS = text("""
+CARRY_RESULTS = text(f"""
 INSERT INTO task_results (id, task_id, host, state, scheduled_for, due_at, attempt, attempt_started_at, attempts,
                           run_at, finished_at, status_code, success, response_headers, response_body, error_message,
                           duration_ms, created_at)
@@ -62,12 +88,17 @@ SELECT r.id, r.task_id, t.host, CASE WHEN r.success THEN 'succeeded' ELSE 'faile
        jsonb_build_array(jsonb_build_object(
            'number', 1, 'started_at', r.run_at, 'finished_at', e.ended_at, 'duration_ms', r.duration_ms,
            'status_code', r.status_code, 'error_message', r.error_message, 'next_attempt_at', NULL)),
-       r.run_at, e.ended_at, r.status_code, COALESCE(r.success, false), NULLIF(r.response_headers, 'null'),
+       r.run_at, e.ended_at, r.status_code, COALESCE(r.success, false), r.response_headers,
        r.response_body, r.error_message, r.duration_ms, COALESCE(r.created_at, r.run_at)
-FROM duetime_old_service.task_results r
+FROM (
+    SELECT id, task_id, status_code, success, response_body, error_message, duration_ms,
+           {", ".join(f"{shown(column)} AS {column}" for column in RESULT_INSTANTS)},
+           CASE jsonb_typeof(response_headers) WHEN 'object' THEN response_headers END AS response_headers
+    FROM duetime_old_service.task_results
+) AS r
 JOIN tasks t ON t.id = r.task_id
 CROSS JOIN LATERAL (
-    SELECT r.run_at + greatest(COALESCE(r.duration_ms, 0), 0) * interval '1 millisecond' AS ended_at
+    SELECT least(r.run_at + greatest(COALESCE(r.duration_ms, 0), 0) * interval '1 millisecond', {LAST}) AS ended_at
 ) AS e
 """)
 
@@ -106,14 +137,19 @@ async def set_aside(connection: AsyncConnection) -> None:
         await connection.execute(text(statement))
 
 
-async def tasks(connection: AsyncConnection, *, after: UUID, limit: int) -> Sequence[Row[Any]]:
-    """The next of the old tasks, in the order of their ids."""
+async def tasks(connection: AsyncConnection, *, after: UUID | None, limit: int) -> Sequence[Row[Any]]:
+    """The next of the old tasks, or the first, in the order of their ids; `beyond`: not all instants can be shown."""
     return (await connection.execute(TASKS, {"after": after, "limit": limit})).all()
 
 
 async def carry_tasks(connection: AsyncConnection, columns: Sequence[Mapping[str, Any]]) -> None:
     """Makes tasks of old ones; their names and payloads stay as they are."""
     await connection.execute(CARRY_TASK, list(columns))
+
+
+async def odd_results(connection: AsyncConnection) -> Sequence[Row[Any]]:
+    """The ids of old results that cannot be shown as they are; `beyond`: because of an instant, else of headers."""
+    return (await connection.execute(ODD_RESULTS)).all()
 
 
 async def carry_results(connection: AsyncConnection) -> int:

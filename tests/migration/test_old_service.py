@@ -161,6 +161,45 @@ async def test_what_is_odd_is_told_by_id_and_kept(
         assert len((await api.data(query))["tasks"]["nodes"]) == 10
 
 
+async def test_no_row_is_left_out_or_spoils_a_list(
+    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """The id of zeros, instants that only Postgres knows, headers of any kind, and `?` for `*`."""
+    await load(
+        old,
+        f"""
+        INSERT INTO tasks (id, name, trigger_type, trigger_time, cron_expr, method, url, headers, created_at) VALUES
+        ('00000000-0000-0000-0000-000000000000', 'Zeros', 'cron', NULL, '0 9 ? * *', 'GET', 'http://localhost/',
+         '{{"N": 5, "T": true, "L": ["a"]}}', '-infinity'),
+        ('{task_id(32)}', 'Never', 'one-off', 'infinity', NULL, 'GET', 'http://localhost/', NULL, '20000-01-01');
+        INSERT INTO task_results (id, task_id, run_at, success, response_headers, created_at) VALUES
+        ('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', '0044-03-15 BC', true, '[1]',
+         'infinity')
+        """,
+    )
+    said = migrate(old, tmp_path)
+    assert "Carried over 12 tasks and 4 results" in said
+    for text in (
+        "Task 00000000-0000-0000-0000-000000000000: has an instant before the year 1",
+        f"Task {task_id(32)}: has an instant before the year 1",
+        "Result 00000000-0000-0000-0000-000000000000: has an instant before the year 1",
+    ):
+        assert text in said
+    async with serving(old, jobs_settings) as api:
+        tasks = {task["name"]: task for task in (await api.http.get(f"{TASKS}?limit=100")).json()["tasks"]}
+        zeros, never = tasks["Zeros"], tasks["Never"]
+        assert (zeros["cron_expr"], zeros["status"], zeros["created_at"]) == (
+            "0 9 * * *",
+            "scheduled",
+            "0001-01-01T00:00:01Z",
+        )
+        assert zeros["headers"] == {"N": "5", "T": "true", "L": '["a"]'}
+        assert never["trigger_time"] == never["created_at"] == "9999-12-31T23:59:59Z"
+        oldest = (await api.http.get(f"{RESULTS}?limit=100")).json()["results"][-1]
+        assert (oldest["id"], oldest["run_at"]) == ("00000000-0000-0000-0000-000000000000", "0001-01-01T00:00:01Z")
+        assert "response_headers" not in oldest
+
+
 async def test_a_one_off_that_was_missed_runs_once(
     old: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
 ) -> None:
