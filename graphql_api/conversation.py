@@ -4,7 +4,7 @@ import asyncio
 from contextlib import ExitStack
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSyntaxError
+from graphql import GraphQLError
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
@@ -15,11 +15,14 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 from graphql_api import persisted
 from graphql_api.auth import Refused
 from graphql_api.context import Context
+from graphql_api.errors import limit_exceeded
 from graphql_api.schema import DuetimeSchema
 from jobs.keys import Caller
 
 FORBIDDEN = 4403
 TRY_AGAIN_LATER = 1013
+MAX_AT_ONCE = 1_000
+"""Operations on one websocket."""
 MAX_REASON = 120
 """A close frame holds no longer reason than 123 bytes."""
 
@@ -72,10 +75,11 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
             await super().handle_message(message)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Finds the document that a hash stands for first."""
+        """Counts what goes on here, and finds the document that a hash stands for, first."""
         payload: dict[str, Any] = {**message["payload"]}
-        if self.connection_acknowledged:
+        if self.connection_acknowledged and message["id"] not in self.operations:
             try:
+                self.check_room()
                 payload["query"] = await persisted.text_of(
                     payload.get("query"),
                     payload.get("extensions"),
@@ -87,12 +91,15 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
                 return
         await super().handle_subscribe({**message, "payload": payload})  # type: ignore[typeddict-item]
 
+    def check_room(self) -> None:
+        """Raises `GraphQLError` when as many operations go on as may."""
+        if len(self.operations) >= MAX_AT_ONCE:
+            raise limit_exceeded(f"{MAX_AT_ONCE:,} operations go on here; one websocket carries no more at once")
+
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        """None for a document that cannot be read: it costs its own operation, not the others on this websocket."""
-        if isinstance(error, GraphQLSyntaxError):
-            return None
-        return BaseGraphQLTransportWSHandler._get_pre_execution_close_reason(error)  # noqa: SLF001 (what it overrides)
+        """None: a document that cannot be read costs its own operation, not the others on this websocket."""
+        return None
 
 
 def shape_problem(message: Any) -> str | None:

@@ -113,12 +113,13 @@ class Document:
         return frozenset(found)
 
     def beyond(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
-        """The refusal of an operation that goes beyond a limit, or of a choice among several that was not made."""
+        """The refusal of an operation that goes beyond a limit, is not there, or was not chosen among several."""
         if operation_name is None and self.has_several_operations:
             return GraphQLError("The document has several operations; say with operationName which is meant")
         operation = self.operations.get(operation_name)
         if operation is None:
-            return None
+            named = "" if operation_name is None else f" named {operation_name[:50]!r}"
+            return GraphQLError(f"The document has no operation{named}")
         sizes = sizes_of(operation, variables)
         key = (operation_name, *sizes.items())
         measure = self._measures.get(key)

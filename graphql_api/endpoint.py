@@ -20,7 +20,7 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData, process_result
 from strawberry.http.base import BaseRequestProtocol
 from strawberry.http.parse_content_type import parse_content_type
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
@@ -29,7 +29,7 @@ from strawberry.types.graphql import OperationType
 from graphql_api import bodies, persisted, sse
 from graphql_api.auth import address_of
 from graphql_api.context import Context, Services
-from graphql_api.conversation import Conversation
+from graphql_api.conversation import MAX_AT_ONCE, Conversation
 from graphql_api.media_types import weights
 from graphql_api.playground import Playground
 from graphql_api.schema import DuetimeSchema, only
@@ -62,7 +62,11 @@ class Endpoint(GraphQL[Context, None]):
     schema: DuetimeSchema
 
     def __init__(self, schema: DuetimeSchema, *, playground: Playground) -> None:
-        super().__init__(schema, subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,))
+        super().__init__(
+            schema,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            max_subscriptions_per_connection=MAX_AT_ONCE,
+        )
         self.playground = playground
         self._streams: set[sse.EventStream] = set()
 
@@ -204,8 +208,6 @@ class Endpoint(GraphQL[Context, None]):
             return PreExecutionError(data=None, errors=[error])
         except MissingQueryError as error:
             raise HTTPException(400, "The request has no query") from error
-        except CannotGetOperationTypeError as error:
-            raise HTTPException(400, error.as_http_error_reason()) from error
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.SUBSCRIPTION:
                 raise HTTPException(

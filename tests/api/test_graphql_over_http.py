@@ -115,6 +115,23 @@ async def test_one_of_several_operations_has_to_be_named(api: Api) -> None:
     assert named.json() == {"data": {"a": "Query"}}
 
 
+async def test_operation_has_to_be_there(api: Api) -> None:
+    """A name that none has, and a document of fragments alone, are the caller's mistakes over any transport."""
+    for query, name, message in (
+        ("query A { __typename }", "Z", "The document has no operation named 'Z'"),
+        ("{ __typename }", "", "The document has no operation named ''"),
+        ("fragment A on Query { __typename }", None, "The document has no operation"),
+    ):
+        request = {"query": query, "operationName": name}
+        answer = await post(api, request)
+        assert (answer.status_code, answer.json()["errors"]) == (400, [{"message": message}])
+        events = await post(api, request, accept="text/event-stream")
+        assert message in events.text
+        async with api.socket() as conversation:
+            await conversation.send({"id": "1", "type": "subscribe", "payload": request})
+            assert await conversation.receive() == {"id": "1", "type": "error", "payload": [{"message": message}]}
+
+
 async def test_get_is_for_queries(api: Api) -> None:
     """A query can be asked by GET, a mutation not; other methods are not taken."""
     answer = await api.http.get("/graphql", params={"query": "query ($a: Int) { tasks(first: $a) { totalCount } }"})

@@ -13,6 +13,7 @@ from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
 from graphql_api import cursors
+from graphql_api.conversation import MAX_AT_ONCE
 from graphql_api.tail import BATCH, Event, Gap, Tail, following
 from jobs.queue import Queue
 from jobs.settings import LOOPBACK, JobsSettings
@@ -220,6 +221,20 @@ async def test_a_document_that_cannot_be_read_costs_its_own_operation_only(api: 
         failed = await (await socket.subscribe("{")).message()
         assert failed["type"] == "error"
         assert "Syntax Error" in failed["payload"][0]["message"]
+        answered = await (await socket.subscribe("{ __typename }")).message()
+        assert answered["payload"] == {"data": {"__typename": "Query"}}
+
+
+async def test_a_websocket_carries_a_thousand_operations(api: Api) -> None:
+    """One more is refused with a code, and accepted as soon as another one has ended."""
+    async with api.socket() as socket:
+        for _ in range(MAX_AT_ONCE):
+            await socket.subscribe("subscription { runEvents { __typename } }")
+        refused = await (await socket.subscribe("{ __typename }")).message()
+        [error] = refused["payload"]
+        assert (refused["type"], error["extensions"]) == ("error", {"code": "LIMIT_EXCEEDED"})
+        assert "1,000" in error["message"]
+        await socket.send({"type": "complete", "id": "1"})
         answered = await (await socket.subscribe("{ __typename }")).message()
         assert answered["payload"] == {"data": {"__typename": "Query"}}
 
