@@ -1,10 +1,11 @@
 """The scalars beyond GraphQL's own."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NewType, TypeVar
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 from strawberry import UNSET
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
@@ -48,6 +49,18 @@ def parse_milliseconds(value: Any) -> int:
     return int(value)
 
 
+def in_document(parse: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Reads such a value where it stands in a document itself, so that an error tells the place."""
+
+    def parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+        try:
+            return parse(value_from_ast_untyped(node, variables))
+        except GraphQLError as error:
+            raise GraphQLError(error.message, node) from None
+
+    return parse_literal
+
+
 def parse_count(value: Any) -> int:
     """Reads a Count; no input has one."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SAFE:
@@ -65,6 +78,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=instants.write,
         parse_value=parse_instant,
+        parse_literal=in_document(parse_instant),
     ),
     JSON: strawberry.scalar(
         name="JSON",
@@ -78,11 +92,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         description="Whole milliseconds, 0 to 2^53-1, as a JSON number.",
         serialize=int,
         parse_value=parse_milliseconds,
+        parse_literal=in_document(parse_milliseconds),
     ),
     Count: strawberry.scalar(
         name="Count",
         description="A whole number, 0 to 2^53-1, as a JSON number.",
         serialize=int,
         parse_value=parse_count,
+        parse_literal=in_document(parse_count),
     ),
 }

@@ -115,6 +115,22 @@ async def test_one_of_several_operations_has_to_be_named(api: Api) -> None:
     assert named.json() == {"data": {"a": "Query"}}
 
 
+async def test_wrong_values_in_a_document_are_told_with_their_place(api: Api) -> None:
+    """Those of our own scalars, too."""
+    for value, message in (
+        ('cron: {expression: "@daily", startAt: "2030-01-01"}', "is not an RFC 3339 instant"),
+        ("interval: {everyMs: -1}", "Milliseconds are 0 to"),
+        ("interval: {everyMs: 1.5}", "Milliseconds are a whole number"),
+        ("interval: {everyMs: [1]}", "Milliseconds are a whole number"),
+        ("interval: {everyMs: true}", "Milliseconds are a whole number"),
+    ):
+        query = f"{{ previewTrigger(trigger: {{{value}}}) {{ __typename }} }}"
+        [error] = (await post(api, {"query": query})).json()["errors"]
+        assert message in error["message"]
+        [place] = error["locations"]
+        assert query[place["column"] - 1 :].startswith(value.rpartition(": ")[2].rstrip("}"))
+
+
 async def test_operation_has_to_be_there(api: Api) -> None:
     """A name that none has, and a document of fragments alone, are the caller's mistakes over any transport."""
     for query, name, message in (
