@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from duetime.http_protocol import ImpatientProtocol
-from duetime.reachable import check_keys, check_servers
+from duetime.reachable import check_servers, somebody_may_enter
 from duetime.signals import on_stop
 from graphql_api import heads
 from graphql_api.settings import ApiSettings
@@ -22,6 +22,12 @@ from jobs.settings import JobsSettings
 LOG = logging.getLogger(__name__)
 # How long a stopping API lets answers that are under way, and subscriptions, end by themselves.
 GRACE = timedelta(seconds=10)
+# Of one message of a websocket: what GraphQL takes over HTTP, too.
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+NOBODY = (
+    "nobody could get in: keys are wanted (DUETIME_AUTH=keys, or HOST beyond the loopback address), and there is none "
+    "in force; make one with `duetime keys create --name NAME --scope admin`"
+)
 
 
 class Server(uvicorn.Server):
@@ -34,11 +40,17 @@ class Server(uvicorn.Server):
 
 
 async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> None:
-    """Serves until it is asked to stop. CannotStart when the port is taken or a server cannot be reached."""
+    """Serves until it is asked to stop.
+
+    CannotStart when the port is taken or a server cannot be reached, and, beyond the loopback address, when nobody
+    could get in.
+    """
     with listen(api) as listener:
         await check_servers(database, jobs)
-        if api.keys_wanted:
-            await check_keys(database)
+        if api.keys_wanted and not await somebody_may_enter(database):
+            if not api.on_loopback:
+                raise CannotStart(f"{NOBODY}, or set DUETIME_AUTH=off")
+            LOG.warning("%s. action=no_keys", NOBODY)
         elif not api.on_loopback:
             LOG.warning(
                 "Anybody who reaches the API may do everything: DUETIME_AUTH=off, and HOST=%s is no loopback address. "
@@ -48,7 +60,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
         from graphql_api.app import create_app  # noqa: PLC0415 (half a second that a refusal above need not wait for)
 
         app = create_app(database, jobs, api)
-        server = Server(configuration(app, grace=GRACE))
+        server = Server(configuration(app, grace=GRACE, proxies=api.proxies))
 
         def stop() -> None:
             server.should_exit = True
@@ -61,9 +73,12 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
 
 
 def configuration(
-    app: ASGIApp, *, grace: timedelta, protocol: type[ImpatientProtocol] = ImpatientProtocol
+    app: ASGIApp, *, grace: timedelta, proxies: str = "", protocol: type[ImpatientProtocol] = ImpatientProtocol
 ) -> uvicorn.Config:
-    """How uvicorn serves the app. When it stops, it lets go on for `grace` what is under way."""
+    """How uvicorn serves the app. When it stops, it lets go on for `grace` what is under way.
+
+    Whoever can connect could name any address in X-Forwarded-For, so only `proxies` are believed.
+    """
     return uvicorn.Config(
         app,
         http=protocol,
@@ -72,7 +87,9 @@ def configuration(
         access_log=False,
         lifespan="on",
         server_header=False,
+        forwarded_allow_ips=proxies,
         ws="websockets-sansio",
+        ws_max_size=MAX_MESSAGE_BYTES,
         timeout_graceful_shutdown=int(grace.total_seconds()),
     )
 

@@ -1,7 +1,7 @@
 """Where the API listens, and what it takes on."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -24,6 +24,11 @@ class ApiSettings(BaseSettings):
         default=None,
         validation_alias="DUETIME_AUTH",
         description="keys or off; without it, off on a loopback address and keys on any other",
+    )
+    proxies: str = Field(
+        default="",
+        validation_alias="FORWARDED_ALLOW_IPS",
+        description="addresses or networks of proxies, separated by commas: whose X-Forwarded-For is believed",
     )
     cors_origins: str = Field(
         default="",
@@ -96,6 +101,16 @@ class ApiSettings(BaseSettings):
         for origin in listed(text):
             if not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin; write scheme and host, as https://app.example.com")
+        return text
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_addresses(cls, text: str) -> str:
+        for entry in listed(text):
+            try:
+                ip_network(entry)
+            except ValueError:
+                raise ValueError(f"{entry!r} is no address or network; write those of proxies, as 10.1.0.7") from None
         return text
 
     @property

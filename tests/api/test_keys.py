@@ -16,7 +16,7 @@ from db.states import KeyScope
 from graphql_api.auth import FAILURES
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api
-from tests.support.keys import bearer, guarded, make_key, revoke
+from tests.support.keys import BEHIND_A_PROXY, bearer, guarded, make_key, revoke
 from tests.support.rest import error
 from tests.support.sse import EventReader
 from tests.support.waiting import wait_until
@@ -30,8 +30,8 @@ NEVER_MADE = "duetime_" + "A" * 43
 
 @pytest.fixture
 async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API that asks for keys, with a key in force, one that was revoked, and one that has expired."""
-    async with guarded(database, jobs_settings) as running:
+    """An API that asks for keys, and believes what a proxy on this machine says of its clients' addresses."""
+    async with guarded(database, jobs_settings, settings=BEHIND_A_PROXY) as running:
         yield running
 
 
@@ -160,6 +160,13 @@ async def test_a_websocket_without_a_key_in_force_is_closed(api: Api) -> None:
         assert await socket.close_code() == 4401
 
 
+async def test_a_message_of_a_stranger_is_bounded(api: Api) -> None:
+    """As a body is: nobody has us hold more than that before it is known who asks."""
+    async with api.socket(begun=False) as socket:
+        await socket.send({"type": "connection_init", "payload": {"padding": " " * (4 * 1024 * 1024)}})
+        assert await socket.close_code() == 1009
+
+
 async def test_what_is_open_under_a_key_ends_with_it(api: Api) -> None:
     """Websockets and streams of events, within 5 s of a revocation or of the key's end; those of other keys go on."""
     revoked = await make_key(api.engine, "revoked", scope=KeyScope.READ)
@@ -229,6 +236,18 @@ async def test_guessing_is_slow(api: Api) -> None:
         return 0 if status == 200 else status
 
     assert await wait_until(is_refused, what="the revoked key is refused", within=ENDS_WITHIN) == 401
+
+
+async def test_nobody_guesses_faster_by_naming_addresses(
+    database: DatabaseSettings, jobs_settings: JobsSettings
+) -> None:
+    """Unless a proxy is named, X-Forwarded-For is any client's to write, and so is not believed."""
+    async with guarded(database, jobs_settings) as api:
+        for number in range(FAILURES):
+            answer = await asked(api, "REST", f"Bearer duetime_{number}", address=f"198.51.100.{number}")
+            assert answer.status_code == 401
+        refused = await asked(api, "REST", f"Bearer {NEVER_MADE}", address="198.51.100.99")
+        assert error(refused, 429).startswith("Too many keys from 127.0.0.1 were refused")
 
 
 async def test_while_postgres_is_away_nobody_is_taken_for_a_stranger(jobs_settings: JobsSettings) -> None:

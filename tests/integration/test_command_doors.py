@@ -49,9 +49,12 @@ def started(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[httpx.C
 
 
 def test_the_doors_of_the_api(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
-    """Beyond the loopback address it wants keys, and starts once there is one; or without, when it is told so."""
+    """Beyond the loopback address it wants keys, and starts once there is one; or without, when it is told so.
+
+    On the loopback address it may be told to want keys before there is one.
+    """
     servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
-    for setting in ({"HOST": "0.0.0.0"}, {"HOST": "::"}, {"DUETIME_AUTH": "keys"}):
+    for setting in ({"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "0.0.0.0", "DUETIME_AUTH": "keys"}):
         refused = duetime("api", cwd=tmp_path, environment=servers | setting | {"PORT": str(free_port())})
         assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", NOBODY), setting
 
@@ -62,8 +65,12 @@ def test_the_doors_of_the_api(tmp_path: Path, database: DatabaseSettings, redis_
         assert client.get("/api/v1/tasks").status_code == 200
         assert "Anybody who reaches the API may do everything: DUETIME_AUTH=off" in said.read_text()
 
-    made = duetime("keys", "create", "--name", "ops", "--scope", "read", cwd=tmp_path, environment=servers)
-    token = made.stdout.splitlines()[-1]
+    with started(servers | {"DUETIME_AUTH": "keys"}, cwd=tmp_path) as (client, said):
+        assert client.get("/api/v1/tasks").status_code == 401
+        assert "nobody could get in" in said.read_text()
+        made = duetime("keys", "create", "--name", "ops", "--scope", "read", cwd=tmp_path, environment=servers)
+        token = made.stdout.splitlines()[-1]
+        assert client.get("/api/v1/tasks", headers={"authorization": f"Bearer {token}"}).status_code == 200
     with started(servers | {"HOST": "0.0.0.0"}, cwd=tmp_path) as (client, said):
         assert client.get("/api/v1/tasks").status_code == 401
         assert client.get("/api/v1/tasks", headers={"authorization": f"Bearer {token}"}).status_code == 200

@@ -167,8 +167,10 @@ async def serving(
     """The API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
     with listen(ApiSettings.model_construct(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        app = create_app(database, jobs, settings or ApiSettings(), lookup=lookup, body_within=body_within)
-        server = Server(configuration(app, grace=timedelta(seconds=5), protocol=protocol))
+        settings = settings or ApiSettings()
+        app = create_app(database, jobs, settings, lookup=lookup, body_within=body_within)
+        grace = timedelta(seconds=5)
+        server = Server(configuration(app, grace=grace, proxies=settings.proxies, protocol=protocol))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await wait_until(lambda: server.started or serving.done(), what="the API has started")

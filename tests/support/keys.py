@@ -15,6 +15,7 @@ from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 
 KEYS_WANTED = ApiSettings.model_construct(auth="keys")
+BEHIND_A_PROXY = ApiSettings.model_construct(auth="keys", proxies="127.0.0.1")
 
 
 async def make_key(
@@ -38,7 +39,9 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def guarded(database: DatabaseSettings, jobs: JobsSettings) -> AsyncIterator[Api]:
+async def guarded(
+    database: DatabaseSettings, jobs: JobsSettings, *, settings: ApiSettings = KEYS_WANTED
+) -> AsyncIterator[Api]:
     """An API that asks for keys, and a client that shows none."""
-    async with serving(database, jobs, settings=KEYS_WANTED) as api:
+    async with serving(database, jobs, settings=settings) as api:
         yield api

@@ -31,6 +31,7 @@ def given(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> No
     ("settings", "environment", "told"),
     [
         (ApiSettings, {"PORT": "http"}, "PORT=http: must be a whole number from 1 to 65535"),
+        (ApiSettings, {"FORWARDED_ALLOW_IPS": "10.1.0.7,proxy"}, "'proxy' is no address or network"),
         (ApiSettings, {"PORT": "0"}, "PORT=0: must be a whole number from 1 to 65535"),
         (ApiSettings, {"PORT": "65536"}, "PORT=65536: must be a whole number from 1 to 65535"),
         (DatabaseSettings, {"DB_HOST": "db", "DB_PORT": "-1"}, "DB_PORT=-1: must be a whole number from 1 to 65535"),
