@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from graphql_api import bodies
+from graphql_api.heads import MAX_BYTES
 from graphql_api.rest.answers import json_answer
 from graphql_api.rest.handling import INVALID_ID, MAX_BODY_BYTES, TASK_NOT_FOUND
 from graphql_api.rest.listing import DEFAULT_LIMIT, MAX_LIMIT, STATUSES, TRUTHS
@@ -62,20 +63,40 @@ TOO_LARGE = refused("The body is too large.", f"The request body has more than {
 TOO_SLOW = refused(
     "The body is too slow.", f"The request body did not arrive within {bodies.WITHIN.total_seconds():g} s"
 )
+MAY_NOT_ASK = refused(
+    "A page of an origin that is not named asks.",
+    "Pages of 'https://evil.example' may not ask; name that origin in DUETIME_CORS_ORIGINS",
+)
+MAY_NOT_WRITE = refused(
+    "The key may only read, or a page of an origin that is not named asks.",
+    "The key 'dashboard' may only read; this needs the scope write",
+)
 ALWAYS = {
+    "403": MAY_NOT_ASK,
+    "431": refused(
+        "The head of the request is too long.", f"The head of the request has more than {MAX_BYTES:,} bytes"
+    ),
+    "500": refused("A surprise.", "Internal error; the service's log has it under 0d5f1c0f"),
+}
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
+WITH_A_KEY = {
     "401": refused(
         "Keys are asked for, and none or a wrong one was shown.",
-        "Show a key: Authorization: Bearer <key>",
+        "A key is needed: send the header Authorization: Bearer <key>",
         headers={"WWW-Authenticate": {"schema": {"type": "string"}, "description": "How to show one."}},
     ),
     "429": refused(
         "Too many wrong keys from this address.",
-        "Too many wrong keys; try again later",
-        headers={"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}},
+        "Too many keys from 192.0.2.7 were refused; try again in 30 s",
+        headers=RETRY_AFTER,
     ),
-    "500": refused("A surprise.", "Internal error; the service's log has it under 0d5f1c0f"),
+    "503": refused(
+        "Keys are asked for, and the database that has them is away.",
+        "The key cannot be looked up: the database is away",
+        headers=RETRY_AFTER,
+    ),
 }
-MAY_NOT_WRITE = refused("The key may only read.", "The key 'dashboard' may only read; this needs the scope write")
+"""What may be answered wherever a key can be asked for."""
 
 
 def parameter(name: str, words: str, schema: Schema, **more: Any) -> dict[str, Any]:
@@ -131,13 +152,14 @@ def body(shape: str, examples: dict[str, Any]) -> dict[str, Any]:
 def operation(
     name: str, words: str, tag: str, answers: dict[str, Any], *, parameters: Any = (), **more: Any
 ) -> Operation:
-    """One operation, with the answers that all of them may give."""
+    """One operation, with the answers that all may give where it has none; `security=[]` asks for no key."""
+    common = ALWAYS if more.get("security") == [] else ALWAYS | WITH_A_KEY
     return {
         "operationId": name,
         "summary": words,
         "tags": [tag],
         "parameters": list(parameters),
-        "responses": answers | ALWAYS,
+        "responses": common | answers,
         **more,
     }
 
@@ -294,7 +316,8 @@ def document() -> dict[str, Any]:
             "title": "Duetime",
             "version": version("duetime"),
             "description": "A scheduler for HTTP calls. This is the API that clients of an older scheduler know; "
-            "everything, and more, is at /graphql.",
+            "everything, and more, is at /graphql. Whatever goes wrong, the body is an `Error`: also with 404 at other "
+            "paths, and with 405 and `Allow` for methods that a path does not take.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/api/v1"}],

@@ -81,12 +81,16 @@ def test_errors_are_told() -> None:
     """Whatever can go wrong is in the document, in the error's shape."""
     for path, method, operation in operations():
         answers = operation["responses"]
-        assert {"401", "429", "500"} <= answers.keys()
+        assert {"403", "431", "500"} <= answers.keys()
+        needs_key = operation.get("security") != []
+        assert needs_key != path.startswith("/health")
+        assert all((status in answers) == needs_key for status in ("401", "429"))
+        assert ("503" in answers) == (needs_key or path == "/health")
         assert ("404" in answers) == ("{id}" in path), path
         assert ("413" in answers) == ("requestBody" in operation)
-        assert ("403" in answers) == (method != "get")
+        assert ("only read" in answers["403"]["description"]) == (method != "get")
         for status, answer in answers.items():
-            if status >= "400" and status != "503":
+            if status >= "400" and (status, path) != ("503", "/health"):
                 assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Error"}
         assert operation["summary"]
         assert operation["operationId"]
