@@ -3,22 +3,24 @@
 import re
 from datetime import timedelta
 
-from jobs import durations
+from jobs import durations, wall_clock
 from jobs.schedule import Cron, Interval
 from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft
 
 ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
-EVERY = "@every "
+EVERY = re.compile(r"@every(?:\s+(.*))?", re.DOTALL)
 SHORTEST = timedelta(seconds=1)
 """The old service's library rounded shorter intervals up."""
 
 
 def parse(text: str) -> tuple[CronDraft | IntervalDraft, str | None]:
-    """The trigger, unchecked, and the time zone that the text names, if it does. Raises `ValueError`."""
+    """The trigger, its expression unchecked, and the time zone that the text names, if it does. Raises `ValueError`."""
     zone, expression = found.groups() if (found := ZONE.fullmatch(text)) else (None, text)
-    if not expression.startswith(EVERY):
+    if zone:
+        wall_clock.zone(zone)
+    if (found := EVERY.fullmatch(expression)) is None:
         return CronDraft(expression=expression, timezone=zone or "UTC"), zone
-    every = durations.parse(expression.removeprefix(EVERY).strip())
+    every = durations.parse((found[1] or "").strip())
     if every <= timedelta():
         raise ValueError("the duration of @every must be longer than nothing")
     return IntervalDraft(every_ms=max(every, SHORTEST) // MILLISECOND), zone
@@ -28,7 +30,7 @@ def write(trigger: Cron | Interval) -> str:
     """The trigger in a form that `parse` takes."""
     match trigger:
         case Interval():
-            return f"{EVERY}{durations.write(trigger.every)}"
+            return f"@every {durations.write(trigger.every)}"
         case Cron(timezone="UTC"):
             return trigger.expression
         case Cron():

@@ -31,13 +31,13 @@ def parse(text: str) -> timedelta:
 
 
 def write(duration: timedelta) -> str:
-    """The duration of a second or more, such as 1h30m0s: no unit before the first that counts is left out after it."""
+    """The duration of a second or more, such as 1h30m: of hours, minutes and seconds those that count."""
     minutes, seconds = divmod(duration, timedelta(minutes=1))
     hours, minutes = divmod(minutes, 60)
-    text = f"{seconds // timedelta(seconds=1)}"
-    if fraction := seconds % timedelta(seconds=1):
-        text += f".{fraction.microseconds:06}".rstrip("0")
-    text += "s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    return f"{hours}h{text}" if hours else text
+    text = f"{hours}h" if hours else ""
+    text += f"{minutes}m" if minutes else ""
+    if seconds:
+        whole = f"{seconds // timedelta(seconds=1)}"
+        fraction = f".{seconds.microseconds:06}".rstrip("0").rstrip(".")
+        text += f"{whole}{fraction}s"
+    return text

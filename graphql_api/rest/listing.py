@@ -11,7 +11,8 @@ from graphql_api.rest.requests import BadRequest
 
 DEFAULT_LIMIT = 10
 MAX_LIMIT = 100
-MAX_PAGE_DIGITS = 18
+MAX_INTEGER = 2**63 - 1
+"""What the old service's integers hold."""
 
 STATUSES = {
     "scheduled": (TaskStatus.SCHEDULED, TaskStatus.PAUSED),
@@ -31,10 +32,11 @@ def place(given: QueryParams) -> tuple[int, int]:
 
 
 def integer(text: str | None) -> int | None:
-    """A decimal integer of a length that 64 bits hold; nothing when the text is none."""
-    if text is None or not re.fullmatch(rf"[+-]?[0-9]{{1,{MAX_PAGE_DIGITS}}}", text):
+    """A decimal integer of 64 bits; nothing when the text is none."""
+    if text is None or not re.fullmatch(r"[+-]?[0-9]{1,19}", text):
         return None
-    return int(text)
+    found = int(text)
+    return found if abs(found) <= MAX_INTEGER else None
 
 
 def statuses(given: QueryParams) -> tuple[TaskStatus, ...]:
