@@ -97,6 +97,8 @@ def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=NoReason,
         read_bufsize=BUFFER_BYTES,
+        # aiohttp would call a POST without a body an octet-stream.
+        skip_auto_headers=["Content-Type"],
     )
     # aiohttp would send an idempotent request again, unseen, when a kept connection breaks; that is our retry's to do,
     # under a number of its own. There is no public name for this switch.
