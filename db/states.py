@@ -3,7 +3,9 @@
 A run's life, each arrow one guarded UPDATE with its event in the same transaction. The database refuses all others::
 
     (due) ──claim──▶ RUNNING             (due) ──claim──▶ SKIPPED | MISSED: overlap, misfire; never attempted
+    (due) ──claim──▶ FAILED: the task was carried over from elsewhere, and its schedule cannot be read
     (due) ──claim──▶ QUEUED ──the run before it ended──▶ RUNNING
+    (asked for) ──▶ QUEUED ──claim──▶ RUNNING, or SKIPPED: overlap
     RUNNING ──finish──▶ SUCCEEDED | FAILED
     RUNNING ──attempt failed, one is left──▶ RETRYING ──due again──▶ RUNNING
     RUNNING ──worker lost──▶ RETRYING | UNKNOWN
