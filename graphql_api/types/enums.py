@@ -68,7 +68,7 @@ describe(
     RunState,
     "UNKNOWN: the worker was lost after the request may have been sent, and the task's policy forbids sending it "
     "again.",
-    QUEUED="Waits for an earlier run of its task.",
+    QUEUED="Not begun yet: it waits for an earlier run of its task, or was asked for a moment ago.",
     RUNNING="An attempt is on its way.",
     RETRYING="An attempt failed; the next one is due at its nextAttemptAt.",
     SUCCEEDED="An attempt was answered with a 2xx status.",
