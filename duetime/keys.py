@@ -117,13 +117,17 @@ async def database_for(settings: DuetimeSettings, database: DatabaseSettings) ->
 
 def parse_expiry(text: str, *, now: datetime) -> datetime:
     """When a key ends. CannotStart says how to write it."""
-    if found := DURATION.fullmatch(text):
-        return now + int(found[1]) * UNITS[found[2]]
     try:
+        if found := DURATION.fullmatch(text):
+            return now + int(found[1]) * UNITS[found[2]]
         instant = datetime.fromisoformat(text)
+        return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
     except ValueError:
         raise CannotStart(f"--expires {text}: cannot be read; {SHAPE}") from None
-    return instant.replace(tzinfo=instant.tzinfo or UTC).astimezone(UTC)
+    except OverflowError:
+        raise CannotStart(
+            f"--expires {text}: is beyond the year 9999; leave --expires out for a key that lasts"
+        ) from None
 
 
 def row_of(key: ApiKey) -> tuple[str, ...]:

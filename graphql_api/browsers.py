@@ -57,7 +57,7 @@ class Browsers:
         if self.names_this_machine and not is_this_machine(host):
             return f"The host {host!r} is not this machine; use localhost, or keys (DUETIME_AUTH=keys)"
         origin = headers.get("origin")
-        if origin is None or origin in self.origins or urlsplit(origin).netloc == host:
+        if origin is None or origin in self.origins or origin in {f"http://{host}", f"https://{host}"}:
             return None
         return f"Pages of {origin!r} may not ask; name that origin in DUETIME_CORS_ORIGINS"
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from yarl import URL
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -54,6 +56,9 @@ NAT64 = IPv6Network("64:ff9b::/96")
 """What a DNS64 makes of public names, so it is judged by the IPv4 address within. That of local use is not public."""
 ISATAP = {0x00005EFE, 0x02005EFE}
 """The third quarter of an address that holds an IPv4 address in its last."""
+
+MAPPED_BITS = 96
+"""How many bits come before an IPv4 address that IPv6 wraps (`::ffff:0:0/96`)."""
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
@@ -147,22 +152,23 @@ def parse_rule(entry: str) -> Rule:
         return Rule(ip_network(address_of(host)), None, port)
     except ValueError:
         pass
-    name = host.lower().removesuffix(".")
+    wildcard, name = "*." if host.startswith("*.") else "", host.lower().removeprefix("*.").removesuffix(".")
     try:
-        name = name if name.isascii() else name.encode("idna").decode()
-    except UnicodeError:
+        # As the host of a URL is read: IDNA has had two ways to write some letters (straße) since 2010.
+        name = name if name.isascii() else URL.build(scheme="http", host=name).raw_host or ""
+    except ValueError:
         raise ValueError(f"{entry!r} is neither a network nor a host; write {SHAPE}") from None
-    labels = name.removeprefix("*.").split(".")
+    labels = name.split(".")
     # A last label of digits would be an address that is wrong or oddly spelled.
     if not all(LABEL.fullmatch(label) for label in labels) or re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
         raise ValueError(f"{entry!r} is neither a network nor a host; write {SHAPE}")
-    return Rule(None, name, port)
+    return Rule(None, wildcard + name, port)
 
 
 def parse_network(entry: str) -> Network:
-    """A network. ValueError says what is wrong with it."""
+    """A network, of IPv4 although IPv6 wraps it. ValueError says what is wrong with it."""
     try:
-        return ip_network(entry)
+        return unwrapped(ip_network(entry))
     except ValueError:
         pass
     try:
@@ -170,6 +176,14 @@ def parse_network(entry: str) -> Network:
     except ValueError:
         raise ValueError(f"{entry!r} is no network; write {SHAPE}") from None
     raise ValueError(f"{entry!r} is an address within a network; the network is {meant}")
+
+
+def unwrapped(network: Network) -> Network:
+    """The network itself, as `address_of` has it for an address."""
+    first = network.network_address
+    if isinstance(first, IPv6Address) and first.ipv4_mapped is not None and network.prefixlen >= MAPPED_BITS:
+        return IPv4Network((first.ipv4_mapped, network.prefixlen - MAPPED_BITS))
+    return network
 
 
 def split_port(entry: str) -> tuple[str, int | None]:

@@ -28,7 +28,9 @@ async def named(database: DatabaseSettings, jobs_settings: JobsSettings) -> Asyn
         yield running
 
 
-@pytest.mark.parametrize("origin", [ELSEWHERE, "null", "http://127.0.0.1", "http://localhost:1", "file://", "nonsense"])
+@pytest.mark.parametrize(
+    "origin", [ELSEWHERE, "null", "http://127.0.0.1", "http://localhost:1", "file://", "nonsense", "http://["]
+)
 async def test_pages_from_elsewhere_may_not_ask(api: Api, origin: str) -> None:
     """Not for data, not for changes, not for a websocket and not for a stream of events; another port is elsewhere."""
     headers = {"origin": origin}

@@ -65,6 +65,8 @@ def test_a_key_is_made_listed_and_revoked(database: DatabaseSettings, tmp_path: 
         (("--name", "a\nb", "--scope", "read"), "must have 1 to 64 letters"),
         (("--name", "ci", "--scope", "root"), "invalid choice: 'root' (choose from"),
         (("--name", "ci", "--scope", "read", "--expires", "soon"), "--expires soon: cannot be read; write how long"),
+        (("--name", "ci", "--scope", "read", "--expires", "999999w"), "is beyond the year 9999"),
+        (("--name", "ci", "--scope", "read", "--expires", "9999-12-31T23:59-12:00"), "is beyond the year 9999"),
         (("--name", "ci", "--scope", "read", "--expires", "2020-01-01"), "would have expired already"),
         (("--scope", "read"), "the following arguments are required: --name"),
     ],
