@@ -7,8 +7,12 @@ from datetime import timedelta
 import asyncpg
 from sqlalchemy import URL, event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from db.instants import keep_instants
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
@@ -71,7 +75,13 @@ def open_engine(
         },
     )
     event.listen(engine.sync_engine, "handle_error", give_up_on_silence)
+    event.listen(engine.sync_engine, "connect", set_up)
     return engine
+
+
+def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Has a new connection keep instants as they are."""
+    connection.run_async(keep_instants)
 
 
 def give_up_on_silence(failed: ExceptionContext) -> None:

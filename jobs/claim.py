@@ -49,7 +49,7 @@ def plan_or_fail(row: Row[Any], *, now: datetime) -> Plan:
     """`plan`, such that one broken task (carried over from elsewhere, say) cannot hold up its whole batch."""
     try:
         return plan(row, trigger_of(row), now=now)
-    except (ValueError, ArithmeticError, LookupError) as error:
+    except Exception as error:
         logger.exception("A task's schedule cannot be computed. action=unplannable task=%s", row.id)
         return unplannable(row, error=error)
 

@@ -66,7 +66,7 @@ def moved(row: Row[Any]) -> Move | None:
     try:
         trigger = trigger_of(row)
         instant = schedule.next_instant(trigger, settled)
-    except (ValueError, ArithmeticError, LookupError):
+    except Exception:
         # Its claim will say so, in a run.
         logger.exception("A task's schedule cannot be computed. action=unplannable task=%s", row.id)
         return None

@@ -1,0 +1,68 @@
+"""The ends of the calendar: every instant that Python has comes back from Postgres as it was, and a task may use it."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.instants import FIRST, LAST
+from db.settings import DatabaseSettings
+from db.states import RunState
+from jobs.settings import JobsSettings
+from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working
+from tests.support.target import Target
+from tests.support.waiting import wait_until
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """The test's own look at the tables."""
+    async with opened(database) as opening:
+        yield opening
+
+
+async def test_a_task_may_begin_and_end_with_the_calendar(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """An interval from the first instant to the last one fires like any other, and harms no neighbour."""
+    at = soon().replace(microsecond=0) + SECOND
+    whole = every(target.url, SECOND, FIRST, end_at=LAST, next_run=at, due_at=at)
+    last = one_off(target.url, LAST)
+    async with working(database, jobs_settings):
+        [whole_id, last_id, other_id] = await save(engine, whole, last, one_off(target.url, at))
+        for task_id in (whole_id, other_id):
+            [run, *_] = await wait_until(partial(runs_of, engine, task_id, at_least=1), what="a run is finished")
+            assert run.state == RunState.SUCCEEDED
+    kept = await task_of(engine, whole_id)
+    assert (kept.start_at, kept.end_at) == (FIRST, LAST)
+    assert (await task_of(engine, last_id)).next_run == LAST
+
+
+async def test_instants_are_no_infinities(engine: AsyncEngine) -> None:
+    """Python's first and last instant are kept as what they are, single and in arrays."""
+    async with engine.connect() as connection:
+        shown = await connection.execute(
+            text("SELECT CAST(CAST(:one AS timestamptz) AS text), CAST(CAST(:many AS timestamptz[]) AS text)"),
+            {"one": LAST, "many": [FIRST, None]},
+        )
+    assert shown.one() == ("9999-12-31 23:59:59.999999+00", '{"0001-01-01 00:00:00+00",NULL}')
+
+
+@pytest.mark.parametrize(
+    ("foreign", "nearest"),
+    [("infinity", LAST), ("-infinity", FIRST), ("20000-01-01 00:00Z", LAST), ("4713-01-01 00:00Z BC", FIRST)],
+)
+async def test_what_lies_beyond_the_calendar_is_read_as_its_end(
+    engine: AsyncEngine, foreign: str, nearest: object
+) -> None:
+    """A row that came from elsewhere may have such an instant; it can be read like any other."""
+    async with engine.connect() as connection:
+        found = await connection.execute(
+            text("SELECT CAST(CAST(:foreign AS text) AS timestamptz)"), {"foreign": foreign}
+        )
+    assert found.scalar_one() == nearest
