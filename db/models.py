@@ -109,6 +109,12 @@ class Task(SQLModel, table=True):
         description="host:port of the URL; slots are shared by it",
     )
     headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    header_order: list[str] | None = Field(
+        default=None,
+        sa_type=ARRAY(Text),
+        nullable=True,
+        description="the headers' names as they were given, since jsonb keeps no order",
+    )
     payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="sealed")
     timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
@@ -260,6 +266,12 @@ class TaskVersion(SQLModel, table=True):
     url: str = Field(sa_type=Text)
     host: str = Field(sa_type=Text)
     headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
+    header_order: list[str] | None = Field(
+        default=None,
+        sa_type=ARRAY(Text),
+        nullable=True,
+        description="the headers' names as they were given, since jsonb keeps no order",
+    )
     payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     timeout_ms: int = Field(sa_type=BigInteger)

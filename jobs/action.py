@@ -111,6 +111,7 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
         "url": draft.url,
         "host": host,
         "headers": headers or None,
+        "header_order": list(headers) or None,
         "payload": draft.payload,
         "signing_secrets": signatures.sealed(draft.signing_secrets, kept=draft.kept_signing_secrets, keys=secrets),
         "timeout_ms": draft.timeout_ms,

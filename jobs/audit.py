@@ -7,9 +7,10 @@ from db.models import Task
 from jobs.secret_headers import SEALED, is_sealed
 
 LEFT_OUT = {
-    "id", "host", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at", "updated_at",
+    "id", "host", "header_order", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at",
+    "updated_at",
 }  # fmt: skip
-"""Columns that follow from the others or from the time."""
+"""Columns that follow from the others or from the time, or that change nothing of what is sent."""
 
 Columns = dict[str, Any]
 

@@ -7,6 +7,7 @@ the header's name and the URL's origin: copied to a task that calls somebody els
 from collections.abc import Mapping
 from typing import Any
 
+from db.models import Task, TaskVersion
 from jobs.secrets import SecretKeys
 
 SECRET_NAMES = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
@@ -17,6 +18,12 @@ MASK = "********"
 
 Headers = Mapping[str, Any]
 """The headers of a task as they are kept: by name, text or `{"sealed": text}`."""
+
+
+def in_order(task: Task | TaskVersion) -> Headers:
+    """The headers of a task in the order in which they were given; those of the old service in no certain one."""
+    kept = task.headers or {}
+    return {name: kept[name] for name in task.header_order or () if name in kept} | kept
 
 
 def is_secret_name(name: str) -> bool:

@@ -12,7 +12,7 @@ from jobs import action, schedule, trigger
 from jobs.action import ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.retry import InvalidRetryPolicy, retry_policy
-from jobs.secret_headers import SEALED, is_sealed, sealed_values
+from jobs.secret_headers import SEALED, in_order, is_sealed, sealed_values
 from jobs.secrets import SecretKeys
 from jobs.trigger import MILLISECOND, TriggerDraft
 
@@ -108,6 +108,9 @@ def columns_changed(
             *(() if changes.action.get("url") == task.url else target_problems),
         ],
     )
+    if columns.get("header_order") == list(in_order(task)):
+        # So it is already, though it was noted nowhere for a row of the old service.
+        del columns["header_order"]
     policies = {"overlap": changes.overlap, "misfire": changes.misfire, "on_lost": changes.on_lost}
     return columns | {name: policy for name, policy in policies.items() if policy is not None}
 
@@ -148,7 +151,7 @@ def action_draft(task: Task) -> ActionDraft:
         url=task.url,
         headers=[
             HeaderDraft(name, None, kept=value[SEALED]) if is_sealed(value) else HeaderDraft(name, value)
-            for name, value in (task.headers or {}).items()
+            for name, value in in_order(task).items()
         ],
         payload=task.payload,
         timeout_ms=task.timeout_ms,

@@ -14,7 +14,7 @@ from db.models import Task
 from db.statements.events import recording
 
 DEFINITION = (
-    "method", "url", "host", "headers", "payload", "signing_secrets", "timeout_ms", "redirects",
+    "method", "url", "host", "headers", "header_order", "payload", "signing_secrets", "timeout_ms", "redirects",
     "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "on_lost",
 )  # fmt: skip
 """The columns that a run's calls go by, and that a run keeps as they were when it was claimed."""

@@ -9,7 +9,7 @@ from db.states import BodyEncoding, TaskStatus
 from graphql_api import instants
 from jobs import cron_text, json_value
 from jobs.schedule import OneOff
-from jobs.secret_headers import MASK, is_sealed
+from jobs.secret_headers import MASK, in_order, is_sealed
 from jobs.trigger import trigger_of
 
 SHOWN_BODY_BYTES = 10_000
@@ -29,7 +29,7 @@ def task(row: Task) -> dict[str, Any]:
     optional = {
         "trigger_time": instants.write(row.trigger_time) if row.trigger_time else None,
         "cron_expr": cron or None,
-        "headers": {name: MASK if is_sealed(value) else value for name, value in (row.headers or {}).items()} or None,
+        "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
         "payload": json_value.encode(row.payload) if row.payload is not None else None,
         "next_run": instants.write(row.next_run) if row.next_run else None,
     }

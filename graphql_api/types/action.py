@@ -10,7 +10,7 @@ from db import models
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
 from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
 from jobs.action import ActionDraft, HeaderDraft, HttpMethod
-from jobs.secret_headers import is_sealed
+from jobs.secret_headers import in_order, is_sealed
 
 
 @strawberry.type(description="A header of a request or of an answer.")
@@ -31,7 +31,9 @@ class HttpAction:
 
     method: HttpMethod = strawberry.field(description="The method.")
     url: str = strawberry.field(description="The URL, http or https.")
-    headers: list[Header] = strawberry.field(description="The headers that the task sets.")
+    headers: list[Header] = strawberry.field(
+        description="The headers that the task sets, in the order in which they were given."
+    )
     payload: JSON | None = strawberry.field(description="The body, sent as JSON; null for none.")
     timeout_ms: Milliseconds = strawberry.field(
         description="How long an attempt may take in all: connection, headers and body."
@@ -47,7 +49,7 @@ class HttpAction:
             url=task.url,
             headers=[
                 Header(name=name, value=None, secret=True) if is_sealed(value) else Header(name=name, value=value)
-                for name, value in (task.headers or {}).items()
+                for name, value in in_order(task).items()
             ],
             payload=task.payload,
             timeout_ms=Milliseconds(task.timeout_ms),

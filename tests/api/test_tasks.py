@@ -81,8 +81,8 @@ async def test_created_task_is_shown_whole(api: Api) -> None:
         retry={"maxAttempts": 5, "initialDelayMs": 10, "factor": 1.5, "maxDelayMs": 1000},
         tags=["reports", "daily"],
     )
-    headers = sorted(task["action"].pop("headers"), key=lambda header: header["name"])
-    assert headers == [{"name": "Idempotency-Key", "value": "mine"}, {"name": "X-Team", "value": "blue"}]
+    headers = task["action"].pop("headers")
+    assert headers == [{"name": "X-Team", "value": "blue"}, {"name": "Idempotency-Key", "value": "mine"}]
     assert task.pop("id")
     assert task.pop("createdAt") == task.pop("updatedAt")
     description = task["trigger"].pop("description")
@@ -114,6 +114,32 @@ async def test_created_task_is_shown_whole(api: Api) -> None:
         "lastRun": None,
         "runs": {"totalCount": 0, "totalCountCapped": False, "nodes": [], "edges": []},
     }
+
+
+async def test_headers_keep_the_order_in_which_they_were_given(api: Api) -> None:
+    """When they are read again, after a change of something else, and for the runs of an earlier version."""
+    read = "query ($id: ID!) { task(id: $id) { action { headers { name } } lastRun { action { headers { name } } } } }"
+    update = """
+    mutation ($id: ID!, $action: UpdateHttpActionInput!) {
+      updateTask(id: $id, input: { action: $action }) { ... on Task { version action { headers { name } } } }
+    }
+    """
+    names = ["X-Long-Name", "X-Name", "B", "A"]
+    headers = [{"name": name, "value": "1"} for name in names]
+    task = await create(api, action={"url": "http://localhost/", "headers": headers})
+    assert [header["name"] for header in task["action"]["headers"]] == names
+    shown = [{"name": name} for name in names]
+    assert (await api.data(read, id=task["id"]))["task"]["action"]["headers"] == shown
+
+    await api.data("mutation ($id: ID!) { runTask(id: $id) { __typename } }", id=task["id"])
+    slower = {"version": 2, "action": {"headers": shown}}
+    assert (await api.data(update, id=task["id"], action={"timeoutMs": 1}))["updateTask"] == slower
+    assert (await api.data(update, id=task["id"], action={"headers": headers}))["updateTask"] == slower
+
+    turned = {"version": 3, "action": {"headers": shown[::-1]}}
+    assert (await api.data(update, id=task["id"], action={"headers": headers[::-1]}))["updateTask"] == turned
+    again = (await api.data(read, id=task["id"]))["task"]
+    assert again == {"action": {"headers": shown[::-1]}, "lastRun": {"action": {"headers": shown}}}
 
 
 async def test_defaults_are_the_contracts(api: Api) -> None:
