@@ -2,18 +2,33 @@
 """A program: whether schema.graphql has kept everything that clients may rely on since it was last published.
 
 It compares with origin/main; where there is none, or nothing differs from it, with the latest commit from which
-something does. A change that breaks clients is let through when docs/graphql.md lists it, in the words in which it is
-reported here: so nothing breaks that the documentation does not tell.
+something does. A change that breaks clients, or may surprise them, is let through when docs/graphql.md lists it, in the
+words in which it is reported here: so nothing breaks, and no answer gets a new kind of value, that the documentation
+does not tell.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-from graphql import BreakingChange, build_schema, find_breaking_changes
+from graphql import (
+    BreakingChange,
+    DangerousChange,
+    DangerousChangeType,
+    build_schema,
+    find_breaking_changes,
+    find_dangerous_changes,
+)
 
 SCHEMA = "schema.graphql"
 DOCUMENTATION = Path("docs/graphql.md")
+SURPRISES = {
+    DangerousChangeType.VALUE_ADDED_TO_ENUM,
+    DangerousChangeType.TYPE_ADDED_TO_UNION,
+    DangerousChangeType.ARG_DEFAULT_VALUE_CHANGE,
+    DangerousChangeType.INPUT_FIELD_DEFAULT_VALUE_CHANGE,
+}
+"""What a client may not have reckoned with, although it asks as before."""
 
 
 def git(*arguments: str) -> str | None:
@@ -35,27 +50,31 @@ def published(now: str) -> tuple[str, str] | None:
     return None
 
 
-def broken(before: str, now: str, documentation: str) -> list[BreakingChange]:
-    """The changes that break clients and that the documentation does not list."""
-    changes = find_breaking_changes(build_schema(before), build_schema(now))
+def unannounced(before: str, now: str, documentation: str) -> list[BreakingChange | DangerousChange]:
+    """The changes that break or may surprise clients and that the documentation does not list."""
+    old, new = build_schema(before), build_schema(now)
+    changes: list[BreakingChange | DangerousChange] = [
+        *find_breaking_changes(old, new),
+        *(change for change in find_dangerous_changes(old, new) if change.type in SURPRISES),
+    ]
     listed = {line.removeprefix("- ").strip() for line in documentation.splitlines() if line.startswith("- ")}
     return [change for change in changes if change.description not in listed]
 
 
 def main() -> int:
-    """0 when nothing is broken; else 1, and what is on stderr."""
+    """0 when all is announced; else 1, and what is on stderr."""
     now = Path(SCHEMA).read_text("utf-8")
     found = published(now)
     if found is None:
         print("There is no other schema.graphql to compare with: this is no clone, or one without history.")
         return 0
     before, revision = found
-    changes = broken(before, now, DOCUMENTATION.read_text("utf-8"))
+    changes = unannounced(before, now, DOCUMENTATION.read_text("utf-8"))
     for change in changes:
-        print(f"Clients of {revision} would break: {change.description}", file=sys.stderr)
+        print(f"Clients of {revision} would break or be surprised: {change.description}", file=sys.stderr)
     if changes:
         print(
-            f"Deprecate it first, or list it in {DOCUMENTATION}: `- {changes[0].description}`",
+            f"Deprecate first what is to go; list the rest in {DOCUMENTATION}: `- {changes[0].description}`",
             file=sys.stderr,
         )
         return 1
