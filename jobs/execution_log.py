@@ -29,6 +29,8 @@ FILES = 10
 """How many a worker keeps, the present one included."""
 WAITING = 10_000
 """How many lines may wait for the disk."""
+LONGEST_LINE = 64 * 1024
+"""More bytes than a line can have, by the bounds of its members."""
 TELL_EVERY = timedelta(minutes=1)
 NAME = "executions"
 
@@ -106,6 +108,7 @@ class Files(RotatingFileHandler):
             self._folder.mkdir(parents=True, exist_ok=True)
             number, self._lock = free_number(self._folder)
             self.baseFilename = str(self._folder / f"{NAME}-{number}.jsonl")
+            drop_torn_line(Path(self.baseFilename))
         return super()._open()
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
@@ -116,6 +119,7 @@ class Files(RotatingFileHandler):
                 stream.close()
             except OSError:
                 logger.debug("A file could not be closed. action=execution_log_close")
+            drop_torn_line(Path(self.baseFilename))
         self.left_out("it cannot be written", exc_info=True)
 
     def left_out(self, reason: str, *, exc_info: bool = False) -> None:
@@ -136,6 +140,25 @@ class Files(RotatingFileHandler):
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cuts off a file's end what is no whole line: what was written before the disk was full, or the worker killed.
+
+    The next line would otherwise continue it, and be lost, too.
+    """
+    try:
+        with path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - LONGEST_LINE)
+            file.seek(start)
+            whole = start + file.read(size - start).rfind(b"\n") + 1
+            if whole < size:
+                file.truncate(whole)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.debug("A torn line may stay. action=execution_log_torn error=%s", error)
 
 
 def free_number(folder: Path) -> tuple[int, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import resource
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -110,6 +111,27 @@ async def test_it_goes_on_once_it_can_be_written(
         await wait_until(lambda: runs_of(engine, second.id, at_least=1), what="the second has run")
         await wait_until(lambda: file.exists() and file.read_text().endswith("\n"), what="its line was written")
     assert [line["task_url"] for line in lines(file)] == [f"{target.url}/2"]
+
+
+def test_no_line_stays_torn(tmp_path: Path) -> None:
+    """What a disk that became full left of a line, or a worker that was killed, is taken away again."""
+    record, file = logging.makeLogRecord({"msg": {"text": "x" * 100}}), tmp_path / "executions-1.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ExecutionLog.writing(tmp_path) as log:
+        log._file.handle(record)
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 50, limits[1]))
+            log._file.handle(record)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert len(lines(file)) == 1
+        log._file.handle(record)
+        assert len(lines(file)) == 2
+    with file.open("a") as torn:
+        torn.write('{"text": "x')
+    with ExecutionLog.writing(tmp_path) as log:
+        log._file.handle(record)
+    assert len(lines(file)) == 3
 
 
 def test_each_worker_has_a_file_of_its_own(tmp_path: Path) -> None:
