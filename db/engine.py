@@ -1,8 +1,10 @@
 """The connection pool to Postgres."""
 
 import asyncio
+import json
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import asyncpg
 from sqlalchemy import URL, event
@@ -59,6 +61,8 @@ def open_engine(
         pool_timeout=10,
         # The connection used last knows the statements already.
         pool_use_lifo=True,
+        # A payload is sent as the column of type json keeps it: as short as it came.
+        json_serializer=partial(json.dumps, ensure_ascii=False),
         connect_args={
             "connection_class": Connection,
             "timeout": 5,

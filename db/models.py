@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     DateTime,
@@ -115,7 +116,12 @@ class Task(SQLModel, table=True):
         nullable=True,
         description="the headers' names as they were given, since jsonb keeps no order",
     )
-    payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    payload: Any = Field(
+        default=None,
+        sa_type=JSON(none_as_null=True),
+        nullable=True,
+        description="as text, since jsonb would order its members anew",
+    )
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="sealed")
     timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
     redirects: int = Field(default=5, sa_column_kwargs=default(5))
@@ -272,7 +278,7 @@ class TaskVersion(SQLModel, table=True):
         nullable=True,
         description="the headers' names as they were given, since jsonb keeps no order",
     )
-    payload: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    payload: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     timeout_ms: int = Field(sa_type=BigInteger)
     redirects: int

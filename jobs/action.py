@@ -46,6 +46,7 @@ REFUSED_HEADERS = {
     ),
 }
 
+NO_VALUE = "is missing; an empty value is ''"
 HOW_TO_KEEP_SECRETS = "set DUETIME_SECRET_KEY, to what `openssl rand -base64 32` prints"
 
 
@@ -214,7 +215,7 @@ def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> I
             yield Problem((*at, "name"), f"{name} is given twice; give it once, with its values joined by commas")
         seen.add(key)
         if value is None and header.kept is None:
-            yield Problem((*at, "value"), "is missing; an empty value is ''")
+            yield Problem((*at, "value"), NO_VALUE)
         elif value is not None and header.is_secret and not secrets.present:
             yield Problem((*at, "value"), f"is a secret, and there is no key to keep it under; {HOW_TO_KEEP_SECRETS}")
         elif value is None:

@@ -12,7 +12,7 @@ from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
 from jobs import cron_text, json_value
-from jobs.action import MAX_REDIRECTS, ActionDraft, HeaderDraft
+from jobs.action import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.schedule import Cron, Interval
 from jobs.secret_headers import MASK
@@ -252,8 +252,13 @@ def words(problem: Problem, *, past: bool, headers: Sequence[HeaderDraft]) -> st
             where = f"trigger.{member}"
         case ("trigger", "interval", *_):
             where = "invalid cron expression: @every"
+        case ("action", "headers", place, _) if problem.message == NO_VALUE:
+            return (
+                f"action.headers.{headers[int(place)].name[:100]}: {MASK} stands for a stored value, and none is "
+                "stored; send the value itself"
+            )
         case ("action", "headers", place, _):
-            where = f"action.headers.{headers[int(place)][0][:100]}"
+            where = f"action.headers.{headers[int(place)].name[:100]}"
         case _:
             where = ".".join(snake(step) for step in problem.path)
     return f"{where}: {problem.message}"

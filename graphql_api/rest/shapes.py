@@ -74,11 +74,15 @@ def result(row: Run, of: dict[str, Any]) -> dict[str, Any]:
 
 
 def headers(kept: Any) -> dict[str, Any]:
-    """The answer's headers as an object; what a name has more than once is joined by commas (RFC 9110, 5.3)."""
+    """The answer's headers as an object; what a name has more than once is joined by commas (RFC 9110, 5.3).
+
+    Names are spelt as the old service's language did, Content-Type. What was carried over from it is as it was.
+    """
     if kept is None or isinstance(kept, dict):
         return kept or {}
     joined: dict[str, str] = {}
-    for name, value in kept:
+    for given, value in kept:
+        name = "-".join(part.capitalize() for part in given.split("-"))
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
     return joined
 

@@ -34,12 +34,12 @@ async def test_one_off_is_created(api: Api) -> None:
 
 
 async def test_cron_is_created(api: Api) -> None:
-    """The payload comes back as JSON text, the method in upper case."""
+    """The payload comes back as the JSON text that was sent, the method in upper case."""
     task = (await api.http.post(TASKS, json=CRON)).json()
+    assert (await api.http.get(f"{TASKS}/{task['id']}")).json() == task
     assert task.keys() == ALWAYS | {"cron_expr", "headers", "payload", "next_run", "state"}
     assert (task["trigger_type"], task["cron_expr"], task["method"]) == ("cron", "0 9 * * *", "POST")
-    assert isinstance(task["payload"], str)
-    assert json.loads(task["payload"]) == CRON["action"]["payload"]
+    assert task["payload"] == json.dumps(CRON["action"]["payload"])
     assert task["next_run"].endswith("T09:00:00Z")
 
 

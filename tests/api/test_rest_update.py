@@ -65,7 +65,7 @@ async def test_a_trigger_is_replaced_whole(api: Api) -> None:
     assert once["trigger_type"] == "one-off"
     assert once["trigger_time"] == once["next_run"] == "2100-01-01T08:00:00Z"
     assert "cron_expr" not in once
-    for cron in ("0 9 * * *", "@every 1h30m0s", "CRON_TZ=Europe/Berlin 0 9 * * *"):
+    for cron in ("0 9 * * *", "@every 1h30m", "CRON_TZ=Europe/Berlin 0 9 * * *"):
         recurring = await put(api, task, trigger={"type": "cron", "cron": cron})
         assert (recurring["trigger_type"], recurring["cron_expr"]) == ("cron", cron)
         assert "trigger_time" not in recurring

@@ -1,0 +1,31 @@
+"""Payloads as they were sent, whose members jsonb would order anew.
+
+Revision ID: 0010
+Revises: 0009
+"""
+
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+TABLES = ("tasks", "task_versions")
+
+
+def upgrade() -> None:
+    for table in TABLES:
+        op.alter_column(table, "payload", type_=postgresql.JSON(), existing_type=postgresql.JSONB())
+
+
+def downgrade() -> None:
+    for table in TABLES:
+        op.alter_column(
+            table,
+            "payload",
+            type_=postgresql.JSONB(),
+            existing_type=postgresql.JSON(),
+            postgresql_using="CAST(payload AS jsonb)",
+        )
