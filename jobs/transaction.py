@@ -1,8 +1,9 @@
 """One transaction at the edge: what it did is committed first, and only then told to Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import datetime
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -12,6 +13,10 @@ from jobs.audit import Columns
 from jobs.keys import Caller
 from jobs.queue import Queue
 from jobs.secrets import SecretKeys
+
+PATIENCE = timedelta(milliseconds=500)
+"""How long whoever asked for a change waits for a Redis that takes connections and does not answer. The pool makes new
+connections one after another, so that callers would otherwise also wait for each other."""
 
 
 class Transaction:
@@ -66,11 +71,13 @@ class Transaction:
         )
 
     async def tell(self, queue: Queue) -> None:
-        """After the commit. What Redis does not take is found by the sweep and by polling."""
-        if self._due:
-            await queue.wake(self._due, now=utc_now())
-        if self._events or self._changed:
-            await queue.poke(changed=self._changed)
+        """After the commit. What Redis does not take in time is found by the sweep and by polling."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                if self._due:
+                    await queue.wake(self._due, now=utc_now())
+                if self._events or self._changed:
+                    await queue.poke(changed=self._changed)
 
 
 @asynccontextmanager
