@@ -18,10 +18,11 @@ const ARGUMENTS = [
 
 /**
  * Opens an empty page and hands it to `visit`, which may wait up to 20 s for whatever it expects. Fails afterwards when
- * the page has asked another origin than that of `url` for anything, or when it has complained on its console.
+ * the page has asked another origin than that of `url` for anything, or when it has complained on its console of what was not
+ * `expected`.
  */
 export async function visiting(
-  { executablePath, url }: { executablePath: string; url: string },
+  { executablePath, url, expected }: { executablePath: string; url: string; expected?: RegExp },
   visit: (page: Page) => Promise<void>,
 ): Promise<void> {
   const browser: Browser = await chromium.launch({ executablePath, args: ARGUMENTS });
@@ -40,7 +41,7 @@ export async function visiting(
     page.on("websocket", (socket) => check(socket.url()));
     page.on("pageerror", (error) => faults.push(`it threw ${error.message}`));
     page.on("console", (message) => {
-      if (message.type() === "error") {
+      if (message.type() === "error" && !expected?.test(message.text())) {
         faults.push(`it complained: ${message.text()}`);
       }
     });

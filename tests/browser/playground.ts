@@ -1,9 +1,8 @@
 // Opens the playground, runs the operations in its tabs, and sends a key along.
 import assert from "node:assert/strict";
 
-import type { Page } from "playwright-core";
-
 import { visiting } from "./browser.ts";
+import { open, run, setHeaders, shows, standing } from "./tabs.ts";
 
 const [executablePath, url] = process.argv.slice(2);
 if (executablePath === undefined || url === undefined) {
@@ -13,9 +12,7 @@ const KEY = "Bearer a-key";
 
 await visiting({ executablePath, url }, async (page) => {
   await page.goto(url);
-  // Before its editors stand, the playground does nothing when it is told to run an operation.
-  await page.locator(".graphiql-query-editor .view-line").first().waitFor();
-  await page.locator(".result-window .monaco-editor").waitFor();
+  await standing(page);
 
   await run(page, "CreateHeartbeat");
   await shows(page, '"__typename": "Task"');
@@ -45,27 +42,3 @@ await visiting({ executablePath, url }, async (page) => {
   await page.locator(".graphiql-execute-button").click();
   assert.equal((await asked).headers()["authorization"], KEY);
 });
-
-async function open(page: Page, tab: string): Promise<void> {
-  await page.getByRole("tab", { name: tab }).click();
-}
-
-async function run(page: Page, tab: string): Promise<void> {
-  await open(page, tab);
-  await page.locator(".graphiql-execute-button").click();
-}
-
-/** Waits until the response has the text. The editor shows spaces that do not break. */
-async function shows(page: Page, text: string): Promise<void> {
-  await page.waitForFunction(
-    (wanted) => document.querySelector(".result-window")?.textContent?.replaceAll("\u00a0", " ").includes(wanted),
-    text,
-  );
-}
-
-async function setHeaders(page: Page, headers: Record<string, string>): Promise<void> {
-  await page.getByRole("button", { name: "Headers", exact: true }).click();
-  await page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden)").click();
-  await page.keyboard.press("ControlOrMeta+A");
-  await page.keyboard.insertText(JSON.stringify(headers));
-}

@@ -11,6 +11,7 @@ import { createRoot } from "react-dom/client";
 
 import { examples } from "./examples";
 import { fetcherFor } from "./fetcher";
+import { storage } from "./storage";
 
 const endpoint = new URL(window.location.pathname, window.location.origin);
 const page = document.getElementById("page");
@@ -18,7 +19,7 @@ if (page === null) {
   throw new Error("the page has no element with the id page");
 }
 createRoot(page).render(
-  <GraphiQL fetcher={fetcherFor(endpoint)} defaultTabs={examples(endpoint.origin)}>
+  <GraphiQL fetcher={fetcherFor(endpoint)} defaultTabs={examples(endpoint.origin)} storage={storage}>
     <GraphiQL.Logo>
       <a className="logo" href={new URL(".", endpoint).href}>
         Duetime

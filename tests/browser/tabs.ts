@@ -1,0 +1,32 @@
+// The tabs of the playground: what a visitor does in one, and what it shows.
+import type { Page } from "playwright-core";
+
+/** Waits until the playground does what it is told: before its editors stand, it runs no operation. */
+export async function standing(page: Page): Promise<void> {
+  await page.locator(".graphiql-query-editor .view-line").first().waitFor();
+  await page.locator(".result-window .monaco-editor").waitFor();
+}
+
+export async function open(page: Page, tab: string): Promise<void> {
+  await page.getByRole("tab", { name: tab }).click();
+}
+
+export async function run(page: Page, tab: string): Promise<void> {
+  await open(page, tab);
+  await page.locator(".graphiql-execute-button").click();
+}
+
+/** Waits until the response has the text. The editor shows spaces that do not break. */
+export async function shows(page: Page, text: string): Promise<void> {
+  await page.waitForFunction(
+    (wanted) => document.querySelector(".result-window")?.textContent?.replaceAll("\u00a0", " ").includes(wanted),
+    text,
+  );
+}
+
+export async function setHeaders(page: Page, headers: Record<string, string>): Promise<void> {
+  await page.getByRole("button", { name: "Headers", exact: true }).click();
+  await page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden)").click();
+  await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.insertText(JSON.stringify(headers));
+}
