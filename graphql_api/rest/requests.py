@@ -14,7 +14,7 @@ from graphql_api import instants
 from jobs import cron_text, json_value
 from jobs.action import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
-from jobs.schedule import Cron, Interval
+from jobs.schedule import Cron, Interval, OneOff
 from jobs.secret_headers import MASK
 from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
 from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
@@ -161,15 +161,14 @@ def policies(members: Members) -> dict[str, Any]:
 
 
 def is_that_of(task: Task, wanted: TriggerDraft) -> bool:
-    """Whether a task has this trigger, as far as this API shows triggers. A one-off is compared by the use case."""
-    if isinstance(wanted, OneOffDraft):
-        return False
+    """Whether a task has this trigger, as far as this API shows triggers; also that of a one-off that has run."""
     match trigger_of(task):
+        case OneOff(at=at):
+            return wanted == OneOffDraft(at=at)
         case Cron(expression=expression, timezone=timezone):
             return wanted == CronDraft(expression=expression, timezone=timezone)
         case Interval(every=every):
             return wanted == IntervalDraft(every_ms=every // MILLISECOND)
-    return False
 
 
 def trigger_draft(members: Members) -> TriggerDraft:

@@ -84,6 +84,7 @@ async def test_get_followed_by_put_changes_nothing(api: Api) -> None:
             payload={"a": [1, "ü"]},
             **at,
         ),
+        one_off("http://localhost/", ago(1), status=TaskStatus.COMPLETED, next_run=None, due_at=None, **at),
     ]
     await save(api.engine, *rows)
     shown = [(await api.http.get(f"{TASKS}/{row.id}")).json() for row in rows]
