@@ -41,7 +41,7 @@ REFUSED_HEADERS = {
     "transfer-encoding": "is made from the payload",
     "expect": "is not supported",
     **dict.fromkeys(
-        ("connection", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer", "upgrade"),
+        ("connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "trailers", "upgrade"),
         "concerns one connection only, and connections are shared",
     ),
 }
@@ -169,6 +169,8 @@ def read_url(url: str) -> SplitResult:
         raise ValueError("names no host")
     if port == 0:
         raise ValueError("names port 0; ports are 1 to 65535")
+    if "[" in split.netloc and ":" not in split.hostname:
+        raise ValueError("names a host in brackets that is no IPv6 address")
     if ":" in split.hostname and "%" in split.hostname:
         raise ValueError("names a network interface of this service's host; an address alone is enough")
     if ":" not in split.hostname and NO_HOST_CHARACTER.search(split.hostname):

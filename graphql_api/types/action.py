@@ -70,8 +70,8 @@ class HeaderInput:
     )
     secret: bool = strawberry.field(
         default=False,
-        description="Whether the value is kept encrypted and shown to nobody. Authorization, Cookie and X-Api-Key are "
-        "secret in any case, and what was a secret stays one.",
+        description="Whether the value is kept encrypted and shown to nobody. Authorization, Cookie, "
+        "Proxy-Authorization and X-Api-Key are secret in any case, and what was a secret stays one.",
     )
 
     def draft(self) -> HeaderDraft:

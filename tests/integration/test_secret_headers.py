@@ -27,6 +27,7 @@ SECRET = "swordfish-9f3a"
 SECRETS = {
     "Authorization": f"Bearer {SECRET}",
     "Cookie": f"session={SECRET}; theme=dark",
+    "Proxy-Authorization": f"Basic {SECRET}",
     "X-Api-Key": SECRET,
     "x-mine": f"{SECRET}-mine",
 }
