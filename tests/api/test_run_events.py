@@ -298,6 +298,8 @@ async def test_slow_subscriber_gets_a_gap(database: DatabaseSettings, redis_url:
     """One that falls behind by more than is kept is told so and goes on with the newest; a quick one loses nothing."""
     queue = Queue.open(redis_url)
     async with opened(database) as engine, following(engine, queue, kept=kept) as tail:
+        # What happened before the tail began is read from Postgres, however slowly.
+        await wait_until(lambda: tail._seq is not None, what="the tail has begun")
         slow, quick = tail.follow(0), tail.follow(0)
         await append_events(engine, 1, task_id=ONE, run_id=ONE)
         await queue.poke()
