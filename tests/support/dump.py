@@ -15,14 +15,16 @@ async def dump(engine: AsyncEngine, redis_url: str) -> str:
     lines = [line async for line in rows(engine)]
     async with Redis.from_url(redis_url) as client:
         for key in await client.keys("*"):
-            kept = await client.dump(key)
-            lines.append(f"{key!r} {kept!r} {await texts_of(client, key)!r}")
+            kind, kept = await client.type(key), await client.dump(key)
+            # One that has expired since the keys were listed is of no kind.
+            if kind != b"none":
+                lines.append(f"{key!r} {kept!r} {await texts_of(client, key, kind)!r}")
     return "\n".join(lines)
 
 
-async def texts_of(client: Any, key: bytes) -> object:
+async def texts_of(client: Any, key: bytes, kind: bytes) -> object:
     """What a key holds, uncompressed."""
-    match await client.type(key):
+    match kind:
         case b"string":
             return await client.get(key)
         case b"hash":
@@ -35,11 +37,8 @@ async def texts_of(client: Any, key: bytes) -> object:
             return await client.smembers(key)
         case b"stream":
             return await client.xrange(key)
-        case b"none":
-            # It has expired since the keys were listed.
-            return None
-        case kind:
-            raise AssertionError(f"{key!r} is a {kind!r}")
+        case other:
+            raise AssertionError(f"{key!r} is a {other!r}")
 
 
 async def rows(engine: AsyncEngine) -> AsyncIterator[str]:
