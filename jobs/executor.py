@@ -257,7 +257,7 @@ class Executor:
         try:
             if secret:
                 opened = open_headers(action.headers, origin=origin_of(action.url), keys=self._secrets)
-                action = action._replace(headers=opened)
+                action = action._replace(headers=opened, secret_names=secret)
             if seals := action.signing_secrets:
                 body = action.payload or ""
                 headers |= signature_headers(seals, keys=self._secrets, run_id=attempt.run_id, at=now, body=body)

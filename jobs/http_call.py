@@ -37,7 +37,10 @@ DEFAULT_HEADERS = {
 
 
 class Action(NamedTuple):
-    """The request of a task. `headers` may be sealed until the call, `signing_secrets` are; `payload` is JSON text."""
+    """The request of a task. `headers` may be sealed until the call, `signing_secrets` are; `payload` is JSON text.
+
+    `secret_names` are those of the headers that were sealed.
+    """
 
     method: str
     url: str
@@ -46,6 +49,7 @@ class Action(NamedTuple):
     timeout: timedelta
     redirects: int
     signing_secrets: Sequence[str] = ()
+    secret_names: Sequence[str] = ()
 
 
 class Answer(NamedTuple):
@@ -177,7 +181,8 @@ def outgoing(action: Action, *, headers: Mapping[str, str]) -> Outgoing:
         merged["content-type"] = ("Content-Type", "application/json")
     for own in (headers, action.headers):
         merged.update((name.lower(), (name, value)) for name, value in own.items())
-    return Outgoing(action.method, action.url, merged, b"" if action.payload is None else action.payload.encode())
+    content = b"" if action.payload is None else action.payload.encode()
+    return Outgoing(action.method, action.url, merged, content, frozenset(map(str.lower, action.secret_names)))
 
 
 def request_of(call: Outgoing) -> httpx.Request:

@@ -1,6 +1,6 @@
 """What is asked for next when a target sends a call elsewhere. Pure: whoever makes the call checks where it goes."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from yarl import URL
@@ -28,12 +28,16 @@ class BadRedirect(ValueError):
 
 
 class Outgoing(NamedTuple):
-    """One request of an attempt. `headers` by lower-case name, each with its name as it is sent, and its value."""
+    """One request of an attempt. `headers` by lower-case name, each with its name as it is sent, and its value.
+
+    `secret` are the lower-case names of those that the task keeps as secrets.
+    """
 
     method: str
     url: str
     headers: Mapping[str, tuple[str, str]]
     content: bytes
+    secret: Collection[str] = ()
 
 
 def redirected(call: Outgoing, *, status: int, location: str) -> Outgoing:
@@ -49,5 +53,6 @@ def redirected(call: Outgoing, *, status: int, location: str) -> Outgoing:
         method, content = "GET", b""
         headers = {name: sent for name, sent in headers.items() if name not in BODY_HEADERS}
     if (target.scheme, target.raw_host, target.port) != (source.scheme, source.raw_host, source.port):
-        headers = {name: sent for name, sent in headers.items() if name in KEPT_ACROSS_ORIGINS}
-    return Outgoing(method, str(target), headers, content)
+        kept = KEPT_ACROSS_ORIGINS.difference(call.secret)
+        headers = {name: sent for name, sent in headers.items() if name in kept}
+    return Outgoing(method, str(target), headers, content, call.secret)

@@ -86,3 +86,13 @@ def test_other_schemes_and_forms_are_refused(location: str) -> None:
     """As they are when a task is saved."""
     with pytest.raises(BadRedirect, match=r"^the answer redirects to a URL that "):
         redirected(call(), status=302, location=location)
+
+
+def test_a_secret_stays_with_its_origin_whatever_its_header_is_called() -> None:
+    """User-Agent goes along, unless the task keeps its value as a secret."""
+    asked = call()._replace(headers={"user-agent": ("User-Agent", "v")})
+    hidden = asked._replace(secret={"user-agent"})
+    away = "https://b.example/"
+    assert set(redirected(asked, status=307, location=away).headers) == {"user-agent"}
+    assert set(redirected(hidden, status=307, location=away).headers) == set()
+    assert set(redirected(hidden, status=307, location="/x").headers) == {"user-agent"}
