@@ -124,6 +124,25 @@ async def test_a_head_that_is_too_long(api: Api) -> None:
     assert error(answer, 431) == "The head of the request has more than 32,768 bytes"
 
 
+async def test_a_head_that_tells_two_lengths(api: Api) -> None:
+    """400, and whatever follows is not taken for another request."""
+    head = request("/graphql", "Content-Length: 5", "Transfer-Encoding: chunked")
+    async with connected(api) as (reader, writer):
+        writer.write(head + b"0\r\n\r\n" + request("/health", method="GET"))
+        said = await rest_of(reader)
+    assert said.startswith(b"HTTP/1.1 400 ")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("length", ["1048577", "9" * 20])
+async def test_a_body_that_is_announced_as_too_long(api: Api, length: str) -> None:
+    """Nobody waits for it, however long it is to be."""
+    async with connected(api) as (reader, writer):
+        writer.write(request("/api/v1/tasks", f"Content-Length: {length}"))
+        async with asyncio.timeout(WITHIN):
+            assert b" 413 " in await reader.readline()
+
+
 async def test_an_answer_that_is_not_taken(hasty: Api) -> None:
     """The connection is closed, and nothing of the answer is kept for the client any longer."""
     async with connected(hasty, limit=1) as (_, writer):
