@@ -7,6 +7,8 @@ from starlette.requests import Request
 
 WITHIN = timedelta(seconds=30)
 """How long a client may take for the body of a request."""
+MAX_DIGITS = 19
+"""Of a length that can be meant; 64 bits have no more."""
 
 
 class Refused(Exception):
@@ -22,8 +24,8 @@ class Refused(Exception):
 
 async def read(request: Request, *, limit: int, within: timedelta) -> bytes:
     """The body. Raises `Refused` as soon as it has more than `limit` bytes, or takes longer than `within`."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
+    declared = request.headers.get("content-length", "0").lstrip("0") or "0"
+    if declared.isdecimal() and (len(declared) > MAX_DIGITS or int(declared) > limit):
         raise too_large(limit)
     body = bytearray()
     try:
