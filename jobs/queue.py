@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
+from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,27 @@ def encode(job: dict[str, Any]) -> bytes:
     return json.dumps(job, default=str).encode()
 
 
+class WorkerPipeline(Pipeline):
+    """Gives its connection back although it is cancelled while it ends, as arq's are when a worker stops."""
+
+    async def reset(self) -> None:
+        """Ends what the pipeline was about."""
+        try:
+            await super().reset()  # type: ignore[no-untyped-call]
+        finally:
+            if self.connection is not None:
+                # An answer may still be on its way to it.
+                await self.connection.disconnect(nowait=True)
+                await self.connection_pool.release(self.connection)
+                self.connection = None
+
+
 class WorkerRedis(ArqRedis):
-    """arq ends by `close`, which redis has renamed and warns of."""
+    """arq's, but for how it ends: arq ends it by `close`, which redis has renamed and warns of."""
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002 (redis's signature)
+        """A new pipeline."""
+        return WorkerPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
     async def close(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 (redis's signature)
         """Closes all connections."""

@@ -1,0 +1,32 @@
+"""arq's pipelines, when a worker stops while Redis takes its time."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from jobs.ending import end
+from jobs.queue import open_redis
+from tests.support.proxy import running_proxy
+
+
+async def test_a_pipeline_that_is_broken_off_keeps_no_connection(redis_url: str) -> None:
+    """It takes back its watch as it ends, and is cancelled before Redis has answered: its connection is free again."""
+    port = urlsplit(redis_url).port
+    assert port is not None
+    stalled = asyncio.Event()
+    async with running_proxy(port) as proxy:
+        redis = open_redis(redis_url.replace(f":{port}/", f":{proxy.port}/"))
+        pipeline = redis.pipeline()
+
+        async def watch() -> None:
+            async with pipeline:
+                await pipeline.watch("key")
+                proxy.stall()
+                stalled.set()
+
+        watching = asyncio.create_task(watch())
+        await stalled.wait()
+        await end(watching)
+        assert pipeline.connection is None
+        proxy.flow()
+        assert await redis.ping()
+        await redis.aclose()
