@@ -267,6 +267,17 @@ async def test_the_database_lets_nobody_change_it(api: Api, statement: str) -> N
     assert await log(api) == before
 
 
+async def test_it_is_guarded_in_every_session(api: Api) -> None:
+    """In one that replays another server's changes as well, which a superuser can make of any."""
+    async with api.engine.connect() as connection:
+        found = await connection.execute(
+            text("""
+            SELECT tgname FROM pg_trigger WHERE tgrelid = 'audit_log'::regclass AND tgenabled = 'A' ORDER BY tgname
+        """)
+        )
+        assert found.scalars().all() == ["guard_rows", "guard_table"]
+
+
 async def test_an_entry_comes_with_its_change_or_not_at_all(api: Api) -> None:
     """Both are of one transaction: an entry that cannot be written holds the change back."""
     async with api.engine.begin() as connection:
