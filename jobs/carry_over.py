@@ -54,7 +54,8 @@ def task_columns(row: Row[Any], *, now: datetime, secrets: SecretKeys) -> tuple[
     """A task's columns, and what is odd about it. What cannot work is cancelled. Raises `NeedsSecretKey`."""
     action, unusable = action_columns(row, secrets=secrets)
     timing, never = trigger_columns(row, now=now)
-    remarks = [f"{reason}, so it is cancelled" for reason in (*unusable, *never)]
+    unreadable = payload_problem(row)
+    remarks = [f"{reason}, so it is cancelled" for reason in (*unusable, *never, *unreadable)]
     status = row.status.lower()
     if status not in KNOWN:
         remarks.append(f"has the unknown status {row.status!r}, so it is cancelled")
@@ -66,7 +67,7 @@ def task_columns(row: Row[Any], *, now: datetime, secrets: SecretKeys) -> tuple[
     if row.beyond:
         remarks.append(f"has {BEYOND}")
     stamps = {"created_at": created_at, "updated_at": row.updated_at or created_at}
-    return {"id": row.id, "status": str(status)} | action | timing | stamps, remarks
+    return {"id": row.id, "status": str(status), "has_payload": not unreadable} | action | timing | stamps, remarks
 
 
 def action_columns(row: Row[Any], *, secrets: SecretKeys) -> tuple[dict[str, Any], list[str]]:
@@ -88,6 +89,16 @@ def action_columns(row: Row[Any], *, secrets: SecretKeys) -> tuple[dict[str, Any
         method = row.method.upper() if row.method.upper() in list(HttpMethod) else HttpMethod.GET
         columns = {"method": str(method), "url": row.url, "host": "", "headers": (given | sealed) or None}
     return {name: columns[name] for name in ("method", "url", "host", "headers")}, remarks
+
+
+def payload_problem(row: Row[Any]) -> list[str]:
+    """Why the payload cannot be kept, if so."""
+    if row.doubtful_payload is not None:
+        try:
+            json_value.parse(row.doubtful_payload)
+        except json_value.NotJson as error:
+            return [f"has a payload that cannot be read ({error}), which is left out"]
+    return []
 
 
 def header_text(value: Any) -> str:

@@ -58,7 +58,8 @@ RESULT_INSTANTS = ("run_at", "created_at")
 TASKS = text(f"""
 SELECT id, trigger_type, cron_expr, method, url, headers, status,
        {", ".join(f"{shown(column)} AS {column}" for column in TASK_INSTANTS)},
-       {cannot_be_shown(*TASK_INSTANTS)} AS beyond
+       {cannot_be_shown(*TASK_INSTANTS)} AS beyond,
+       CASE WHEN CAST(payload AS text) ~ '[0-9]{{255}}' THEN CAST(payload AS text) END AS doubtful_payload
 FROM duetime_old_service.tasks
 WHERE CAST(:after AS uuid) IS NULL OR id > :after
 ORDER BY id LIMIT :limit
@@ -76,7 +77,8 @@ CARRY_TASK = text("""
 INSERT INTO tasks (id, name, trigger_type, trigger_time, cron_expr, timezone, every_ms, start_at, method, url, host,
                    headers, payload, status, next_run, due_at, created_at, updated_at)
 SELECT id, name, :trigger_type, :trigger_time, :cron_expr, :timezone, :every_ms, :start_at, :method, :url, :host,
-       :headers, NULLIF(payload, 'null'), :status, :next_run, :next_run, :created_at, :updated_at
+       :headers, CASE WHEN :has_payload THEN NULLIF(payload, 'null') END, :status, :next_run, :next_run,
+       :created_at, :updated_at
 FROM duetime_old_service.tasks WHERE id = :id
 """).bindparams(bindparam("headers", type_=JSONB(none_as_null=True)))
 
@@ -138,7 +140,10 @@ async def set_aside(connection: AsyncConnection) -> None:
 
 
 async def tasks(connection: AsyncConnection, *, after: UUID | None, limit: int) -> Sequence[Row[Any]]:
-    """The next of the old tasks, or the first, in the order of their ids; `beyond`: not all instants can be shown."""
+    """The next of the old tasks, or the first, in the order of their ids; `beyond`: not all instants can be shown.
+
+    `doubtful_payload` is a payload that may hold an integer of more digits than can be read.
+    """
     return (await connection.execute(TASKS, {"after": after, "limit": limit})).all()
 
 

@@ -172,6 +172,7 @@ async def test_no_row_is_left_out_or_spoils_a_list(
         ('00000000-0000-0000-0000-000000000000', 'Zeros', 'cron', NULL, '0 9 ? * *', 'GET', 'http://localhost/',
          '{{"N": 5, "T": true, "L": ["a"]}}', '-infinity'),
         ('{task_id(32)}', 'Never', 'one-off', 'infinity', NULL, 'GET', 'http://localhost/', NULL, '20000-01-01');
+        UPDATE tasks SET payload = '[1e4300]' WHERE id = '{task_id(32)}';
         INSERT INTO task_results (id, task_id, run_at, success, response_headers, created_at) VALUES
         ('00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000000', '0044-03-15 BC', true, '[1]',
          'infinity')
@@ -182,6 +183,7 @@ async def test_no_row_is_left_out_or_spoils_a_list(
     for text in (
         "Task 00000000-0000-0000-0000-000000000000: has an instant before the year 1",
         f"Task {task_id(32)}: has an instant before the year 1",
+        f"Task {task_id(32)}: has a payload that cannot be read (an integer has more than 4,300 digits)",
         "Result 00000000-0000-0000-0000-000000000000: has an instant before the year 1",
     ):
         assert text in said
@@ -194,6 +196,8 @@ async def test_no_row_is_left_out_or_spoils_a_list(
             "0001-01-01T00:00:01Z",
         )
         assert zeros["headers"] == {"N": "5", "T": "true", "L": '["a"]'}
+        assert never["status"] == "cancelled"
+        assert "payload" not in never
         assert never["trigger_time"] == never["created_at"] == "9999-12-31T23:59:59Z"
         oldest = (await api.http.get(f"{RESULTS}?limit=100")).json()["results"][-1]
         assert (oldest["id"], oldest["run_at"]) == ("00000000-0000-0000-0000-000000000000", "0001-01-01T00:00:01Z")
