@@ -1,7 +1,7 @@
 """The gate before everything: a request gets in with a key whose scope reaches far enough, or to what is open to all.
 
-Open are `/health` and the pages, which show nothing without a key. GraphQL looks at the operation before it knows what
-scope is needed, so there the gate only finds out who asks.
+Open are `/health` and the pages, which show nothing without a key: what Swagger UI shows is no part of its page.
+GraphQL looks at the operation before it knows what scope is needed, so there the gate only finds out who asks.
 """
 
 import asyncio
@@ -21,8 +21,9 @@ from graphql_api.rest.answers import refusal
 from jobs.keys import ANYBODY, Caller
 
 GRAPHQL = "/graphql"
-OPEN = {"/", "/health", "/health/live", "/api/v1/health", "/api/v1/health/live", "/openapi.json", "/swagger"}
-OPEN_FOLDERS = ("/swagger/", "/assets/")
+OPEN = {"/health", "/health/live", "/api/v1/health", "/api/v1/health/live"}
+PAGES = {"/", "/swagger", "/swagger/", "/swagger/index.html"}
+ASSETS = ("/swagger/assets/", "/assets/")
 READING = {"GET", "HEAD", "OPTIONS"}
 CODES = {401: "UNAUTHENTICATED", 429: "LIMIT_EXCEEDED", 503: "INTERNAL"}
 """GraphQL's codes for refusals, by status."""
@@ -92,7 +93,7 @@ def is_open(scope: Scope) -> bool:
     path: str = scope["path"]
     if scope["type"] != "http":
         return False
-    if path in OPEN or path.startswith(OPEN_FOLDERS):
+    if path in OPEN | PAGES or path.startswith(ASSETS):
         return True
     accepted = HTTPConnection(scope).headers.get("accept", "")
     return path == GRAPHQL and scope["method"] == "GET" and not scope["query_string"] and "text/html" in accepted

@@ -116,8 +116,10 @@ async def test_a_key_in_force_gets_in_by_every_way(api: Api) -> None:
 
 async def test_health_and_pages_are_open(api: Api) -> None:
     """They are for whoever watches over the service, and for people who show their key in the page; none has data."""
-    for path in ("/health", "/health/live", "/api/v1/health", "/api/v1/health/live", "/", "/openapi.json"):
+    for path in ("/health", "/health/live", "/api/v1/health", "/api/v1/health/live", "/", "/swagger/index.html"):
         assert (await api.http.get(path)).status_code == 200, path
+    for path in ("/openapi.json", "/swagger/doc.json"):
+        assert (await api.http.get(path)).status_code == 401, path
     page = await api.http.get("/graphql", headers={"accept": "text/html"})
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")

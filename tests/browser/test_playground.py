@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support.command import duetime, duetime_up
+from tests.support.command import duetime_up, write_key
 from tests.support.node import node
 
 FOLDER = Path(__file__).parent
@@ -22,9 +22,5 @@ async def test_playground_shows_a_key_and_does_not_keep_it(
     """Where keys are wanted, one in a tab's headers lets its operations in, live ones too, and dies with the page."""
     environment = up_environment | {"DUETIME_AUTH": "keys"}
     with duetime_up(data_dir, environment=environment) as up:
-        folder = {"DUETIME_DATA_DIR": str(data_dir)}
-        made = duetime(
-            "keys", "create", "--name", "me", "--scope", "write", cwd=tmp_path, environment=environment | folder
-        )
-        key = made.stdout.splitlines()[-1]
+        key = write_key(cwd=tmp_path, environment=environment | {"DUETIME_DATA_DIR": str(data_dir)})
         await node(FOLDER / "guarded_playground.ts", chromium, up.graphql, key)

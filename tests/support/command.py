@@ -43,6 +43,12 @@ def duetime(
     )
 
 
+def write_key(*, cwd: Path, environment: Mapping[str, str]) -> str:
+    """A new key of the scope write."""
+    made = duetime("keys", "create", "--name", "me", "--scope", "write", cwd=cwd, environment=environment)
+    return made.stdout.splitlines()[-1]
+
+
 class Up:
     """A running `duetime up`."""
 

@@ -2,9 +2,10 @@
 declare module "swagger-ui-dist/swagger-ui-es-bundle.js" {
   export default function SwaggerUI(options: {
     dom_id: string;
-    url: string;
+    spec: object;
     deepLinking: boolean;
     validatorUrl: null;
     defaultModelsExpandDepth: number;
-  }): void;
+    onComplete: () => void;
+  }): { preauthorizeApiKey(scheme: string, key: string): void };
 }

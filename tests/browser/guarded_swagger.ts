@@ -1,0 +1,27 @@
+// Opens Swagger UI of a service that asks for keys, and shows it one.
+import assert from "node:assert/strict";
+
+import { visiting } from "./browser.ts";
+import { execute } from "./operations.ts";
+
+const [executablePath, url, key] = process.argv.slice(2);
+if (executablePath === undefined || url === undefined || key === undefined) {
+  throw new Error("usage: guarded_swagger.ts CHROMIUM URL KEY");
+}
+
+await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async (page) => {
+  await page.goto(`${url}/swagger/index.html`);
+  const field = page.getByLabel("whoever has a key");
+  await field.fill("wrong");
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("alert").filter({ hasText: "key" }).waitFor();
+  assert.equal(await page.getByRole("heading").count(), 0);
+
+  await field.fill(key);
+  await page.getByRole("button", { name: "Show" }).click();
+  await page.getByRole("heading", { name: /^Duetime/ }).waitFor();
+  await execute(page, "createTask", 201);
+
+  const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
+  assert(!kept.includes(key), "the browser keeps the key");
+});
