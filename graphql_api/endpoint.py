@@ -26,19 +26,16 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api import bodies, persisted, sse
+from graphql_api import bodies, media_types, persisted, sse
 from graphql_api.auth import address_of
 from graphql_api.context import Context, Services
 from graphql_api.conversation import MAX_AT_ONCE, Conversation
-from graphql_api.media_types import weights
 from graphql_api.playground import Playground
 from graphql_api.schema import DuetimeSchema, only
 from graphql_api.sharing import SharedData
 from jobs import json_value
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-RESPONSE_TYPE = "application/graphql-response+json"
-LEGACY_TYPE = "application/json"
 
 
 class Body(StarletteRequestAdapter):
@@ -110,7 +107,7 @@ class Endpoint(GraphQL[Context, None]):
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         """Carries the answer's type to `create_response`."""
         response = Response()
-        response.media_type = answer_type(request)
+        response.media_type = media_types.of_answer(request)
         return response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
@@ -119,7 +116,10 @@ class Endpoint(GraphQL[Context, None]):
             given: Any = self.parse_query_params(request.query_params)
         else:
             media_type, parameters = parse_content_type(request.content_type or "none")
-            if media_type.lower() != LEGACY_TYPE or parameters.get("charset", "utf-8").lower() not in {"utf-8", "utf8"}:
+            if media_type.lower() != media_types.JSON or parameters.get("charset", "utf-8").lower() not in {
+                "utf-8",
+                "utf8",
+            }:
                 raise HTTPException(415, "The Content-Type has to be application/json, in UTF-8")
             given = self.parse_json(await request.get_body())
         if not isinstance(given, dict):
@@ -241,7 +241,7 @@ class Endpoint(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """200, or 400 for a request that was not executed, in the type that the client asked for."""
-        refused = "data" not in response_data and sub_response.media_type == RESPONSE_TYPE
+        refused = "data" not in response_data and sub_response.media_type == media_types.GRAPHQL
         return Response(
             self.encode_json(response_data),
             status_code=400 if refused else 200,
@@ -266,15 +266,10 @@ def member(given: dict[str, Any], name: str, kind: type[Any], words: str) -> Any
     return value
 
 
-def answer_type(request: Request) -> str:
-    """The media type for the answer: the specification's where it is wanted, else the one that every client knows."""
-    wanted = weights(request.headers.get("accept", ""))
-    ours = wanted.get(RESPONSE_TYPE, 0)
-    return RESPONSE_TYPE if ours > 0 and ours >= wanted.get(LEGACY_TYPE, 0) else LEGACY_TYPE
-
-
 def answer(body: dict[str, Any], request: Request, *, status: int) -> Response:
     """An answer that no operation made."""
     return Response(
-        json.dumps(body), status_code=status, headers={"content-type": f"{answer_type(request)}; charset=utf-8"}
+        json.dumps(body),
+        status_code=status,
+        headers={"content-type": f"{media_types.of_answer(request)}; charset=utf-8"},
     )

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
-from graphql_api import sse
+from graphql_api import media_types, sse
 from graphql_api.auth import Doorkeeper, Refused, address_of, authorization_of
 from graphql_api.rest.answers import refusal
 from jobs.keys import ANYBODY, Caller
@@ -54,7 +54,7 @@ class Gate:
         try:
             caller = await doorkeeper.admit(authorization, address=address_of(connection))
         except Refused as refused:
-            await answer(refused, path=scope["path"])(scope, receive, send)
+            await answer(refused, connection)(scope, receive, send)
             return
         if scope["type"] == "http" and scope["path"] != GRAPHQL and not may(caller, method=scope["method"]):
             await refusal(403, f"The key {caller.name!r} may only read; this needs the scope write")(
@@ -104,12 +104,12 @@ def may(caller: Caller, *, method: str) -> bool:
     return caller.may(KeyScope.READ if method in READING else KeyScope.WRITE)
 
 
-def answer(refused: Refused, *, path: str) -> Response:
+def answer(refused: Refused, asked: HTTPConnection) -> Response:
     """The refusal, in the shape that clients of this path read."""
-    if path == GRAPHQL:
+    if asked.url.path == GRAPHQL:
         error = {"message": str(refused), "extensions": {"code": CODES[refused.status]}}
         body = json.dumps({"errors": [error]})
-        response = Response(body, status_code=refused.status, media_type="application/graphql-response+json")
+        response = Response(body, status_code=refused.status, media_type=media_types.of_answer(asked))
     else:
         response = refusal(refused.status, str(refused))
     if refused.status == 401:

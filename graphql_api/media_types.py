@@ -2,6 +2,11 @@
 
 from contextlib import suppress
 
+from starlette.requests import HTTPConnection
+
+GRAPHQL = "application/graphql-response+json"
+JSON = "application/json"
+
 
 def weights(accept: str) -> dict[str, float]:
     """How much a client wants each media type that it names, from 0, which is not at all, to 1."""
@@ -14,3 +19,9 @@ def weights(accept: str) -> dict[str, float]:
                 with suppress(ValueError):
                     found[name] = float(parameter[2:])
     return found
+
+
+def of_answer(request: HTTPConnection) -> str:
+    """That of a GraphQL answer: the specification's where it is wanted, else the one that every client knows."""
+    wanted = weights(request.headers.get("accept", ""))
+    return GRAPHQL if wanted.get(GRAPHQL, 0) > 0 and wanted[GRAPHQL] >= wanted.get(JSON, 0) else JSON

@@ -64,9 +64,10 @@ async def asked(api: Api, way: str, authorization: str | None, *, address: str) 
 
 
 EVENT_STREAM = {"headers": {"accept": "text/event-stream"}}
+GRAPHQL, JSON = "application/graphql-response+json", "application/json"
 WAYS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "GraphQL by POST": ("POST", "/graphql", {"json": QUERY}),
-    "GraphQL by GET": ("GET", "/graphql", {"params": QUERY}),
+    "GraphQL by GET": ("GET", "/graphql", {"params": QUERY, "headers": {"accept": GRAPHQL}}),
     "SSE by POST": ("POST", "/graphql", {"json": {"query": WATCH}, **EVENT_STREAM}),
     "SSE by GET": ("GET", "/graphql", {"params": {"query": WATCH}, **EVENT_STREAM}),
     "REST": ("GET", "/api/v1/tasks", {}),
@@ -87,7 +88,8 @@ async def test_nobody_gets_in_without_a_key_in_force(api: Api) -> None:
             assert answer.status_code == 401, (name, way, answer.text)
             assert answer.headers["www-authenticate"] == 'Bearer realm="Duetime"'
             if answer.request.url.path == "/graphql":
-                assert answer.headers["content-type"].startswith("application/graphql-response+json")
+                wanted = WAYS[way][2].get("headers", {}).get("accept") == GRAPHQL
+                assert answer.headers["content-type"] == (GRAPHQL if wanted else JSON)
                 [told] = answer.json()["errors"]
                 assert told["extensions"] == {"code": "UNAUTHENTICATED"}
                 message = told["message"]
