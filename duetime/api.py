@@ -47,10 +47,11 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
     """
     with listen(api) as listener:
         await check_servers(database, jobs)
-        if api.keys_wanted and not await somebody_may_enter(database):
-            if not api.on_loopback:
-                raise CannotStart(f"{NOBODY}, or set DUETIME_AUTH=off")
-            LOG.warning("%s. action=no_keys", NOBODY)
+        if api.keys_wanted:
+            if not await somebody_may_enter(database):
+                if not api.on_loopback:
+                    raise CannotStart(f"{NOBODY}, or set DUETIME_AUTH=off")
+                LOG.warning("%s. action=no_keys", NOBODY)
         elif not api.on_loopback:
             LOG.warning(
                 "Anybody who reaches the API may do everything: DUETIME_AUTH=off, and HOST=%s is no loopback address. "
@@ -106,7 +107,7 @@ def listen(api: ApiSettings) -> socket.socket:
     except PermissionError:
         raise CannotStart(f"PORT={api.port}: needs more rights than we have; choose one above 1023") from None
     except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
+        if error.errno in {errno.EADDRNOTAVAIL, errno.EINVAL}:
             raise CannotStart(
                 f"HOST={api.host}: is no address of this machine; 127.0.0.1 and 0.0.0.0 are usual"
             ) from None
