@@ -101,8 +101,9 @@ def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=NoReason,
         read_bufsize=BUFFER_BYTES,
-        # aiohttp would call a POST without a body an octet-stream.
-        skip_auto_headers=["Content-Type"],
+        # aiohttp would call a POST without a body an octet-stream, and put its own in the place of a secret header that
+        # does not go along to another origin.
+        skip_auto_headers=["Accept", "Accept-Encoding", "Content-Type", "User-Agent"],
     )
     # aiohttp would send an idempotent request again, unseen, when a kept connection breaks; that is our retry's to do,
     # under a number of its own. There is no public name for this switch.

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -147,12 +147,24 @@ async def test_a_name_that_changes_its_meaning(
 
 
 async def get(
-    url: str, names: NameServer, *, allowed: str, redirects: int = 0, headers: dict[str, str] | None = None
+    url: str,
+    names: NameServer,
+    *,
+    allowed: str,
+    redirects: int = 0,
+    headers: dict[str, str] | None = None,
+    secret: Sequence[str] = (),
 ) -> Answer:
-    """Calls it as a worker does."""
+    """Calls it as a worker does; `secret` are the names of headers that were sealed."""
     policy = TargetPolicy(allowed=parse_rules(allowed))
     action = Action(
-        method="GET", url=url, headers=headers or {}, payload=None, timeout=timedelta(seconds=10), redirects=redirects
+        method="GET",
+        url=url,
+        headers=headers or {},
+        payload=None,
+        timeout=timedelta(seconds=10),
+        redirects=redirects,
+        secret_names=secret,
     )
     async with HttpCaller(clock=Clock(), policy=policy, lookup=names.lookup) as caller:
         return await caller.call(action, headers={"Idempotency-Key": "the run"})
@@ -227,12 +239,13 @@ async def test_redirects_are_followed_as_often_as_wished(target: Target, names: 
 
 
 async def test_credentials_stay_with_their_origin(target: Target, names: NameServer) -> None:
-    """Another port is another origin. Duetime's own headers go along."""
+    """Another port is another origin. Duetime's own headers go along, and nothing stands in for a secret one."""
+    agent = {"User-Agent": "secret", "Accept-Encoding": "identity"}
     async with running_target() as other:
         away = target.answers("/away", TargetAnswer(status=307, headers={"Location": f"{other.url}/there"}))
-        await get(away, names, allowed=LOOPBACK, redirects=1, headers=SECRET)
+        await get(away, names, allowed=LOOPBACK, redirects=1, headers=SECRET | agent, secret=[*agent])
         [first], [second] = target.calls, other.calls
-    for name, value in SECRET.items():
+    for name, value in (SECRET | agent).items():
         assert first.headers[name.lower()] == value
         assert name.lower() not in second.headers
     assert first.headers["idempotency-key"] == second.headers["idempotency-key"] == "the run"
