@@ -7,6 +7,7 @@ executed, when the answer is `application/graphql-response+json`; to clients tha
 
 import json
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
@@ -36,6 +37,8 @@ from graphql_api.sharing import SharedData
 from jobs import json_value
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+FIRST_MESSAGE_WITHIN = timedelta(seconds=10)
+"""How long a websocket may be open before it is known who asks."""
 
 
 class Body(StarletteRequestAdapter):
@@ -63,6 +66,7 @@ class Endpoint(GraphQL[Context, None]):
             schema,
             subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             max_subscriptions_per_connection=MAX_AT_ONCE,
+            connection_init_wait_timeout=FIRST_MESSAGE_WITHIN,
         )
         self.playground = playground
         self._streams: set[sse.EventStream] = set()

@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from db.settings import DatabaseSettings
-from duetime.http_protocol import ImpatientProtocol
+from duetime.http_protocol import HEAD_WITHIN, ImpatientProtocol
 from graphql_api.heads import MAX_BYTES
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
@@ -149,6 +149,13 @@ async def test_an_answer_that_is_not_taken(hasty: Api) -> None:
         writer.write(request("/openapi.json", method="GET") * 400)
         await wait_until(lambda: hasty.server.server_state.connections, what="the connection is there")
         await wait_until(lambda: not hasty.server.server_state.connections, what="the connection is closed")
+
+
+async def test_a_websocket_that_says_nothing(api: Api) -> None:
+    """It is closed in good order, as the protocol has it, after as long as the head of a request may take."""
+    async with asyncio.timeout(2 * HEAD_WITHIN.total_seconds()), api.socket(begun=False) as socket:
+        await socket.connection.wait_closed()
+        assert socket.connection.close_code == 4408
 
 
 async def test_others_are_served_meanwhile(api: Api) -> None:
