@@ -22,9 +22,15 @@ from jobs.rotation import rotate_secrets
 from jobs.settings import JobsSettings
 
 SHOWN_IDS = 10
-DURATION = re.compile(r"(\d{1,6})([mhdw])")
-UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-SHAPE = "write how long it lasts, as 90d (m, h, d or w), or until when, as 2030-01-31 or 2030-01-31T12:00:00Z"
+DURATION = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
+SHAPE = "write how long it lasts, as 90d (s, m, h, d or w), or until when, as 2030-01-31 or 2030-01-31T12:00:00Z"
 
 
 async def create(
