@@ -141,14 +141,14 @@ class Doorkeeper:
             wanted = {caller.key_id for caller, _ in self._open.values() if caller.key_id is not None}
             if not wanted:
                 continue
+            now, holding = utc_now(), wanted
             try:
                 async with AsyncSession(self._engine) as session:
-                    holding = await keys.still_in_force(session, key_ids=wanted, now=utc_now())
+                    holding = await keys.still_in_force(session, key_ids=wanted, now=now)
             except AWAY as error:
                 logger.warning("Keys cannot be looked at. action=keys_unwatched error=%s", error)
-                continue
             for caller, close in list(self._open.values()):
-                if caller.key_id is not None and caller.key_id not in holding:
+                if caller.key_id is not None and (caller.key_id not in holding or caller.expired(now)):
                     close()
 
 

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 from sqlalchemy import text
 from websockets.exceptions import InvalidStatus
 
+from db.engine import open_engine
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope
-from graphql_api.auth import FAILURES
+from graphql_api.auth import FAILURES, Doorkeeper
+from jobs.keys import Caller
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api
 from tests.support.keys import BEHIND_A_PROXY, bearer, guarded, make_key, revoke
@@ -26,6 +30,8 @@ WATCH = "subscription { runEvents { __typename } }"
 ENDS_WITHIN = 5
 """Seconds until what is open under a key that holds no more is closed."""
 NEVER_MADE = "duetime_" + "A" * 43
+NOWHERE = DatabaseSettings.model_construct(database_url="postgresql://nobody@127.0.0.1:1/nothing?sslmode=disable")
+"""Where no Postgres is."""
 
 
 @pytest.fixture
@@ -256,14 +262,28 @@ async def test_nobody_guesses_faster_by_naming_addresses(
 
 async def test_while_postgres_is_away_nobody_is_taken_for_a_stranger(jobs_settings: JobsSettings) -> None:
     """503, which says that the key may be good: a client that is told 401 would throw it away."""
-    nowhere = DatabaseSettings.model_construct(database_url="postgresql://nobody@127.0.0.1:1/nothing?sslmode=disable")
-    async with guarded(nowhere, jobs_settings) as api:
+    async with guarded(NOWHERE, jobs_settings) as api:
         for way in ("GraphQL by POST", "REST"):
             answer = await asked(api, way, f"Bearer {NEVER_MADE}", address="198.51.100.1")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1"), answer.text
         async with api.socket(begun=False) as socket:
             await socket.send({"type": "connection_init", "payload": {"Authorization": f"Bearer {NEVER_MADE}"}})
             assert await socket.close_code() == 1013
+
+
+async def test_while_postgres_is_away_keys_expire() -> None:
+    """What is open under a key ends with it: when that is was known before."""
+    engine = open_engine(NOWHERE.url(), pool_size=1, application_name="duetime tests")
+    doorkeeper = Doorkeeper(engine, keys_wanted=True)
+    lasting = Caller(name="lasting", scope=KeyScope.READ, key_id=uuid4())
+    brief = replace(lasting, name="brief", key_id=uuid4(), expires_at=utc_now())
+    closed: list[str] = []
+    ended = asyncio.Event()
+    with doorkeeper.holding(lasting, lambda: closed.append("lasting")), doorkeeper.holding(brief, ended.set):
+        async with doorkeeper.watching():
+            await asyncio.wait_for(ended.wait(), ENDS_WITHIN)
+    assert closed == []
+    await engine.dispose()
 
 
 async def test_a_use_is_noted(api: Api) -> None:
