@@ -188,7 +188,7 @@ def outgoing(action: Action, *, headers: Mapping[str, str]) -> Outgoing:
 
 def request_of(call: Outgoing) -> httpx.Request:
     """The request in httpx's form. aiohttp adds Host and length."""
-    headers = list(call.headers.values())
+    headers = [(name.encode(), value.encode()) for name, value in call.headers.values()]
     request = httpx.Request(call.method, SOME_URL, headers=headers, stream=httpx.ByteStream(call.content))
     # Said, since httpx would find it out anew for each request, by trying.
     request.headers.encoding = "utf-8"

@@ -150,6 +150,18 @@ async def test_a_run_fails_when_no_attempt_is_left(
     assert (await task_of(engine, task_id)).status == TaskStatus.COMPLETED
 
 
+async def test_a_header_is_sent_in_utf_8(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+) -> None:
+    """Whatever was accepted when the task was saved can be sent."""
+    headers = {"X-Name": "grün Ā \u2028", "X-Tab": "a\tb", "X-Empty": ""}
+    async with working(database, jobs_settings):
+        [task_id] = await save(engine, one_off(target.answers("/x", Answer()), soon(), headers=headers))
+        run = await one_run(engine, task_id)
+    assert run.state == RunState.SUCCEEDED
+    assert {name: target.calls[0].headers[name.lower()] for name in headers} == headers
+
+
 async def test_a_target_that_is_not_there(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine
 ) -> None:
