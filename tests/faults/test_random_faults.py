@@ -51,12 +51,12 @@ def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
                 on_lost=random.choice(list(LostPolicy)),
             )
         )
-    # A task's instants are counted from its start on, and whole minutes are what cron knows.
+    # Each needs an instant, and whole minutes are what cron knows.
     orders.extend(
-        Order(first=start, last=max(end, start + MINUTE), cron=cron, misfire=misfire)
-        for cron in ("* * * * *", "*/2 * * * *")
+        Order(first=start, last=end, cron=cron, misfire=misfire)
+        for cron, gap in (("* * * * *", MINUTE), ("*/2 * * * *", 2 * MINUTE))
         for misfire in MisfirePolicy
-        if lasts > MINUTE
+        if lasts > gap
     )
     return orders
 
