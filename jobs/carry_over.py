@@ -13,12 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements import old_service
 from db.states import TaskStatus, TriggerType
-from jobs import cron_text, json_value, schedule, trigger
+from jobs import cron_text, json_value
 from jobs.action import MAX_REDIRECTS, REFUSED_HEADERS, ActionDraft, HeaderDraft, HttpMethod
 from jobs.action import check as check_action
 from jobs.secret_headers import is_secret_name, seal
 from jobs.secrets import SecretKeys
-from jobs.trigger import IntervalDraft
+from jobs.triggers import columns as trigger_columns
+from jobs.triggers import schedule
+from jobs.triggers.columns import IntervalDraft
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ async def carry_over(connection: AsyncConnection, *, now: datetime, secrets: Sec
 def task_columns(row: Row[Any], *, now: datetime, secrets: SecretKeys) -> tuple[dict[str, Any], list[str]]:
     """A task's columns, and what is odd about it. What cannot work is cancelled. Raises `NeedsSecretKey`."""
     action, unusable = action_columns(row, secrets=secrets)
-    timing, never = trigger_columns(row, now=now)
+    timing, never = imported_trigger(row, now=now)
     unreadable = payload_problem(row)
     remarks = [f"{reason}, so it is cancelled" for reason in (*unusable, *never, *unreadable)]
     status = row.status.lower()
@@ -111,11 +113,11 @@ def secret_part(headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if is_secret_name(name)}
 
 
-def trigger_columns(row: Row[Any], *, now: datetime) -> tuple[dict[str, Any], list[str]]:
+def imported_trigger(row: Row[Any], *, now: datetime) -> tuple[dict[str, Any], list[str]]:
     """When the task is due, its next instant with it; and why it never is, if so."""
     if row.trigger_type == TriggerType.ONE_OFF:
         at = row.trigger_time or row.next_run
-        columns = trigger.UNUSED | {"trigger_type": str(TriggerType.ONE_OFF), "next_run": at}
+        columns = trigger_columns.UNUSED | {"trigger_type": str(TriggerType.ONE_OFF), "next_run": at}
         # Of one that never had an instant, that of its creation is as good as any.
         columns["trigger_time"] = at or row.created_at or now
         return wanted(columns), [] if at or row.status == TaskStatus.CANCELLED else ["has no instant"]
@@ -125,11 +127,15 @@ def trigger_columns(row: Row[Any], *, now: datetime) -> tuple[dict[str, Any], li
         draft, _ = cron_text.parse(written.replace("?", "*"))
         if isinstance(draft, IntervalDraft) and row.next_run is not None and row.next_run > now:
             draft = IntervalDraft(every_ms=draft.every_ms, start_at=row.next_run)
-        accepted = trigger.accept(draft, now=now)
+        accepted = trigger_columns.accept(draft, now=now)
     except ValueError as error:
-        columns = trigger.UNUSED | {"trigger_type": str(TriggerType.CRON), "cron_expr": written, "next_run": None}
+        columns = trigger_columns.UNUSED | {
+            "trigger_type": str(TriggerType.CRON),
+            "cron_expr": written,
+            "next_run": None,
+        }
         return wanted(columns), [f"has a cron expression that cannot be used ({error})"]
-    columns = trigger.columns_of(accepted)
+    columns = trigger_columns.columns_of(accepted)
     columns["trigger_type"] = str(columns["trigger_type"])
     return wanted(columns | {"next_run": schedule.next_instant(accepted, now)}), []
 

@@ -24,7 +24,7 @@ from jobs.outcome import Attempt
 from jobs.plan import Plan, plan, unplannable
 from jobs.retry import RetryPolicy
 from jobs.slots import Slots
-from jobs.trigger import trigger_of
+from jobs.triggers.columns import trigger_of
 
 logger = logging.getLogger(__name__)
 

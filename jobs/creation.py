@@ -8,12 +8,13 @@ from db.models import Task
 from db.queries import tasks
 from db.statements import idempotency
 from db.statements.idempotency import Use
-from jobs import audit, json_value, trigger
+from jobs import audit, json_value
 from jobs.idempotency import Key, fingerprint
 from jobs.refusals import Conflict, ConflictReason, InvalidInput, Problem
 from jobs.secrets import SecretKeys
 from jobs.task_draft import TaskDraft, columns_of
 from jobs.transaction import Transaction
+from jobs.triggers import columns as trigger_columns
 
 SCOPE = "createTask"
 
@@ -123,7 +124,7 @@ def new_task(wanted: Wanted, *, now: datetime, secrets: SecretKeys) -> Task:
     """The row of a new task. Raises `InvalidInput`."""
     columns = columns_of(wanted.draft, now=now, secrets=secrets, target_problems=wanted.target_problems)
     task = Task(**columns, settled_until=now, created_at=now, updated_at=now)
-    task.due_at = trigger.due_at(task)
+    task.due_at = trigger_columns.due_at(task)
     return task
 
 

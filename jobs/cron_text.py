@@ -3,9 +3,10 @@
 import re
 from datetime import timedelta
 
-from jobs import durations, wall_clock
-from jobs.schedule import Cron, Interval
-from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft
+from jobs import durations
+from jobs.triggers import timezones
+from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft
+from jobs.triggers.schedule import Cron, Interval
 
 ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
 EVERY = re.compile(r"@every(?:\s+(.*))?", re.DOTALL)
@@ -17,7 +18,7 @@ def parse(text: str) -> tuple[CronDraft | IntervalDraft, str | None]:
     """The trigger, its expression unchecked, and the time zone that the text names, if it does. Raises `ValueError`."""
     zone, expression = found.groups() if (found := ZONE.fullmatch(text)) else (None, text)
     if zone:
-        wall_clock.zone(zone)
+        timezones.zone(zone)
     if (found := EVERY.fullmatch(expression)) is None:
         return CronDraft(expression=expression, timezone=zone or "UTC"), zone
     every = durations.parse((found[1] or "").strip())

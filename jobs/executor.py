@@ -31,11 +31,11 @@ from jobs.lease import Lease
 from jobs.outcome import Attempt, finish_of
 from jobs.queue import Queue, bucket_start
 from jobs.redaction import redacted
-from jobs.schedule import LONG_AGO
 from jobs.secret_headers import is_sealed, open_headers
 from jobs.secrets import NoSecretKey, SecretKeys
 from jobs.signatures import signature_headers
 from jobs.slots import Slots
+from jobs.triggers.schedule import LONG_AGO
 from jobs.writer import PAUSE, ResultWriter
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from sqlalchemy import Row
 
 from db.statements.claims import Move, NewRun
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
-from jobs import schedule
 from jobs.run_ids import scheduled_run_id
-from jobs.schedule import Trigger
+from jobs.triggers import schedule
+from jobs.triggers.schedule import Trigger
 
 LATE = timedelta(seconds=10)
 CAUGHT_UP = 1_000

@@ -8,13 +8,15 @@ from typing import Any
 
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
-from jobs import action, schedule, trigger
+from jobs import action
 from jobs.action import ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
 from jobs.retry import InvalidRetryPolicy, retry_policy
 from jobs.secret_headers import SEALED, in_order, is_sealed, sealed_values
 from jobs.secrets import SecretKeys
-from jobs.trigger import MILLISECOND, TriggerDraft
+from jobs.triggers import columns as trigger_columns
+from jobs.triggers import schedule
+from jobs.triggers.columns import MILLISECOND, TriggerDraft
 
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 20
@@ -226,13 +228,13 @@ def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
 def check_trigger(draft: TriggerDraft, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
     """A trigger's columns with `next_run`, its first instant after `now`; or its problems."""
     try:
-        accepted = trigger.accept(draft, now=now)
+        accepted = trigger_columns.accept(draft, now=now)
         first = schedule.next_instant(accepted, now)
     except schedule.InvalidTrigger as error:
         return {}, [Problem(path, message).under("trigger") for path, message in error.problems]
     if first is None:
         return {}, [Problem(("trigger",), "has no instant after the present one")]
-    return trigger.columns_of(accepted) | {"next_run": first}, []
+    return trigger_columns.columns_of(accepted) | {"next_run": first}, []
 
 
 def name_problems(name: str) -> Iterator[Problem]:

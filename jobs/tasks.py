@@ -14,12 +14,14 @@ from db.models import Task
 from db.statements import cancellation, changes, idempotency
 from db.statements.changes import Missed
 from db.states import MisfirePolicy, TaskStatus
-from jobs import audit, schedule, trigger
+from jobs import audit
 from jobs.refusals import Conflict, ConflictReason, InvalidInput, NotFound, Problem
 from jobs.run_ids import scheduled_run_id
 from jobs.task_draft import TaskChanges, columns_changed
 from jobs.transaction import Transaction
-from jobs.trigger import TriggerDraft
+from jobs.triggers import columns as trigger_columns
+from jobs.triggers import schedule
+from jobs.triggers.columns import TriggerDraft
 
 INSTANT_BEFORE = timedelta(microseconds=1)
 ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
@@ -52,7 +54,7 @@ async def update_task(
     first = columns.pop("next_run", None)
     columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
     completed = task.status == TaskStatus.COMPLETED
-    rescheduled = first is not None and (revives if completed else bool(columns.keys() & trigger.COLUMNS))
+    rescheduled = first is not None and (revives if completed else bool(columns.keys() & trigger_columns.COLUMNS))
     if not columns and not rescheduled:
         return task
     if columns.keys() & set(changes.DEFINITION):
@@ -81,7 +83,7 @@ def reschedule(task: Task, first: datetime | None, *, now: datetime) -> None:
     elif task.status != TaskStatus.CANCELLED:
         task.status = TaskStatus.SCHEDULED
         task.next_run = first
-        task.due_at = trigger.due_at(task)
+        task.due_at = trigger_columns.due_at(task)
 
 
 async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
@@ -131,7 +133,7 @@ async def resume_tasks(
 def go_on(task: Task, *, now: datetime, missed: MisfirePolicy | None, is_going_on: bool) -> None:
     """Puts a paused task back into its schedule; `is_going_on` if a run that the schedule made is unfinished."""
     task.status, task.next_run, task.resume_from = TaskStatus.SCHEDULED, task.resume_from, None
-    task.due_at = trigger.due_at(task)
+    task.due_at = trigger_columns.due_at(task)
     if task.due_at is not None and task.due_at <= now:
         task.misfire_once = missed
         # ALL runs one after another, so that the end of the run that is going on makes the next instant due.
@@ -183,7 +185,7 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
 def preview(draft: TriggerDraft, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
     """The next instants that the trigger would have, and the trigger in words. Raises `InvalidInput`."""
     try:
-        accepted = trigger.accept(draft, now=now)
+        accepted = trigger_columns.accept(draft, now=now)
     except schedule.InvalidTrigger as error:
         problems = [Problem(path, message).under("trigger") for path, message in error.problems]
         raise InvalidInput(problems) from error
@@ -193,10 +195,10 @@ def preview(draft: TriggerDraft, *, count: int, after: datetime | None, now: dat
 def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
     """The next instants of a task; of a paused one, what they would be; none once its schedule has ended."""
     if task.status == TaskStatus.PAUSED:
-        return schedule.instants(trigger.trigger_of(task), now, count=count)
+        return schedule.instants(trigger_columns.trigger_of(task), now, count=count)
     if task.next_run is None or count == 0:
         return []
-    return [task.next_run, *schedule.instants(trigger.trigger_of(task), task.next_run, count=count - 1)]
+    return [task.next_run, *schedule.instants(trigger_columns.trigger_of(task), task.next_run, count=count - 1)]
 
 
 async def locked(work: Transaction, task_id: UUID) -> Task:
@@ -254,7 +256,7 @@ def missed_instants(task: Task, *, now: datetime) -> Missed | None:
     oldest = task.next_run or task.resume_from
     if oldest is None or oldest > now:
         return None
-    its = trigger.trigger_of(task)
+    its = trigger_columns.trigger_of(task)
     newest = schedule.latest_at_or_before(its, now, after=oldest - INSTANT_BEFORE) or oldest
     count = schedule.count_between(its, oldest, newest)
     return Missed(

@@ -17,8 +17,8 @@ from db.engine import in_one_trip
 from db.statements import zone_rules
 from db.statements.claims import Move
 from db.states import TaskStatus
-from jobs import schedule
-from jobs.trigger import trigger_of
+from jobs.triggers import schedule
+from jobs.triggers.columns import trigger_of
 
 logger = logging.getLogger(__name__)
 

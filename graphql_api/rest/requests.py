@@ -14,10 +14,10 @@ from graphql_api import instants
 from jobs import cron_text, json_value
 from jobs.action import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
 from jobs.refusals import InvalidInput, Problem
-from jobs.schedule import Cron, Interval, OneOff
 from jobs.secret_headers import MASK
 from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
-from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
+from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
+from jobs.triggers.schedule import Cron, Interval, OneOff
 
 Kind = TypeVar("Kind")
 Choice = TypeVar("Choice", bound=StrEnum)

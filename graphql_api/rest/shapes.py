@@ -8,9 +8,9 @@ from db.models import Run, Task
 from db.states import BodyEncoding, TaskStatus
 from graphql_api import instants
 from jobs import cron_text, json_value
-from jobs.schedule import OneOff
 from jobs.secret_headers import MASK, in_order, is_sealed
-from jobs.trigger import trigger_of
+from jobs.triggers.columns import trigger_of
+from jobs.triggers.schedule import OneOff
 
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"

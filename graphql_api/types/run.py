@@ -19,7 +19,7 @@ from graphql_api.context import Information
 from graphql_api.types import pages
 from graphql_api.types.action import Header, HttpAction
 from graphql_api.types.scalars import Milliseconds, given_or_none
-from jobs.trigger import MILLISECOND
+from jobs.triggers.columns import MILLISECOND
 
 if TYPE_CHECKING:
     from graphql_api.types.task import Task

@@ -8,9 +8,9 @@ from strawberry import UNSET
 
 from db import models
 from graphql_api.types.scalars import Milliseconds, given_or_none
-from jobs import schedule
-from jobs.schedule import Cron, Interval, OneOff
-from jobs.trigger import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
+from jobs.triggers import schedule
+from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
+from jobs.triggers.schedule import Cron, Interval, OneOff
 
 
 @strawberry.type(description="Due once.")

@@ -17,7 +17,7 @@ from jobs.action import ActionDraft
 from jobs.refusals import Conflict, ConflictReason, NotFound
 from jobs.task_draft import TaskChanges, TaskDraft
 from jobs.transaction import Transaction
-from jobs.trigger import IntervalDraft
+from jobs.triggers.columns import IntervalDraft
 from tests.support.engine import events_of, every, one_off, opened, runs_of, save, task_of
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import (

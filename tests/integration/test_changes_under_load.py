@@ -18,16 +18,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import UNFINISHED, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
-from jobs import runs, schedule, tasks
+from jobs import runs, tasks
 from jobs.keys import ANYBODY
 from jobs.queue import Queue
 from jobs.refusals import Conflict
-from jobs.schedule import Trigger
 from jobs.secrets import SecretKeys
 from jobs.settings import JobsSettings
 from jobs.task_draft import TaskChanges
 from jobs.transaction import transaction
-from jobs.trigger import IntervalDraft, trigger_of
+from jobs.triggers import schedule
+from jobs.triggers.columns import IntervalDraft, trigger_of
+from jobs.triggers.schedule import Trigger
 from tests.support.engine import every, opened, runs_of, save, working
 from tests.support.interleaving import every_run
 from tests.support.target import Answer, Target

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
-from jobs import schedule
 from jobs.settings import LOOPBACK, JobsSettings
-from jobs.trigger import trigger_of
+from jobs.triggers import schedule
+from jobs.triggers.columns import trigger_of
 from tests.support.engine import every, one_off, opened, runs_of, save, working
 from tests.support.servers import Servers
 from tests.support.target import running_target

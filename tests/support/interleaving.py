@@ -17,10 +17,10 @@ from jobs import claim
 from jobs.claim import Claimed, claim_tasks, claim_waiting
 from jobs.keys import ANYBODY
 from jobs.outcome import Attempt
-from jobs.schedule import LONG_AGO
 from jobs.secrets import SecretKeys
 from jobs.slots import Slots
 from jobs.transaction import Transaction
+from jobs.triggers.schedule import LONG_AGO
 from tests.support.waiting import wait_until
 
 WORKER = uuid4()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
-from jobs import schedule
 from jobs.plan import CAUGHT_UP, LATE, Plan, oldest_of_newest, plan
-from jobs.schedule import Cron, Interval, OneOff, Trigger
+from jobs.triggers import schedule
+from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 
 START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs.schedule import Cron, count_between, instants, latest_at_or_before, next_instant
+from jobs.triggers.schedule import Cron, count_between, instants, latest_at_or_before, next_instant
 from tests.support.cron_oracle import firings
 
 SECOND = timedelta(seconds=1)

@@ -7,9 +7,9 @@ from time import thread_time
 
 import pytest
 
-from jobs import cron as cron_module
-from jobs import wall_clock
-from jobs.schedule import (
+from jobs.triggers import cron as cron_module
+from jobs.triggers import timezones
+from jobs.triggers.schedule import (
     Cron,
     InvalidTrigger,
     count_between,
@@ -35,9 +35,9 @@ def seconds_taken(what: Callable[[], object]) -> float:
         for cached in (
             cron_module.parse,
             cron_module.describe,
-            wall_clock.stretches,
-            wall_clock.zone,
-            wall_clock.zone_names,
+            timezones.stretches,
+            timezones.zone,
+            timezones.zone_names,
         ):
             cached.cache_clear()
         begin = thread_time()

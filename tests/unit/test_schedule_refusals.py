@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jobs.schedule import InvalidTrigger, Trigger, cron, interval, one_off
+from jobs.triggers.schedule import InvalidTrigger, Trigger, cron, interval, one_off
 
 NOW = datetime(2026, 7, 15, 9, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.schedule import (
+from jobs.triggers.schedule import (
     Cron,
     Interval,
     OneOff,

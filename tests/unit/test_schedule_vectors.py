@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jobs.schedule import Cron, InvalidTrigger, cron, instants
+from jobs.triggers.schedule import Cron, InvalidTrigger, cron, instants
 
 DATA = Path(__file__).parent.parent / "data"
 VECTORS: list[dict[str, Any]] = json.loads((DATA / "cron.json").read_text())

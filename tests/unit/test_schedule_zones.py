@@ -11,9 +11,9 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs import wall_clock
-from jobs.cron import parse
-from jobs.schedule import Cron, instants
+from jobs.triggers import timezones
+from jobs.triggers.cron import parse
+from jobs.triggers.schedule import Cron, instants
 
 DAY = 86_400
 
@@ -40,7 +40,7 @@ def changes_in_file(name: str) -> list[tuple[int, int, int]]:
 @pytest.fixture(scope="module")
 def listed_changes() -> dict[str, list[tuple[int, int, int]]]:
     """The changes of every zone."""
-    return {name: changes_in_file(name) for name in wall_clock.zone_names()}
+    return {name: changes_in_file(name) for name in timezones.zone_names()}
 
 
 def test_no_zone_breaks_what_the_probing_relies_on(listed_changes: dict[str, list[tuple[int, int, int]]]) -> None:
@@ -50,9 +50,9 @@ def test_no_zone_breaks_what_the_probing_relies_on(listed_changes: dict[str, lis
     years = {(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).year for second, _, _ in changes}
 
     assert len(listed_changes) > 500
-    assert apart > wall_clock.PROBE
-    assert min(years) >= wall_clock.FIRST_PROBED_YEAR
-    assert max(years) < wall_clock.RULED_FROM_YEAR
+    assert apart > timezones.PROBE
+    assert min(years) >= timezones.FIRST_PROBED_YEAR
+    assert max(years) < timezones.RULED_FROM_YEAR
     assert all(abs(after - before) <= DAY and max(abs(after), abs(before)) < DAY for _, before, after in changes)
 
 
@@ -65,7 +65,7 @@ def test_probing_finds_what_the_file_lists(name: str, listed_changes: dict[str, 
     listed = listed_changes[name]
     last_year = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=listed[-1][0])).year
     stretches = [
-        each for year in range(wall_clock.FIRST_PROBED_YEAR, last_year) for each in wall_clock.stretches(name, year)
+        each for year in range(timezones.FIRST_PROBED_YEAR, last_year) for each in timezones.stretches(name, year)
     ]
     found = [
         (later.start, earlier.offset, later.offset)
@@ -81,9 +81,9 @@ def test_probing_finds_what_the_file_lists(name: str, listed_changes: dict[str, 
 @pytest.mark.parametrize("name", ["Africa/Casablanca", "America/New_York", "Asia/Gaza", "Australia/Lord_Howe"])
 def test_far_years_follow_the_rule(name: str, year: int) -> None:
     """Years that are not probed have the offsets that the zone's rule gives them."""
-    rules = wall_clock.zone(name)
+    rules = timezones.zone(name)
 
-    for stretch in wall_clock.stretches(name, year):
+    for stretch in timezones.stretches(name, year):
         for second in (stretch.start, (stretch.start + stretch.end) // 2, stretch.end - 1):
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
             assert at.astimezone(rules).utcoffset() == timedelta(seconds=stretch.offset)
@@ -95,8 +95,8 @@ def test_the_hosts_zone_files_have_no_say(tmp_path: object) -> None:
     folder = tmp_path / "Europe"  # type: ignore[operator]
     folder.mkdir()
     (folder / "Berlin").write_bytes(wrong)
-    wall_clock.zone.cache_clear()
-    wall_clock.stretches.cache_clear()
+    timezones.zone.cache_clear()
+    timezones.stretches.cache_clear()
     zoneinfo.reset_tzpath([str(tmp_path)])
     try:
         found = instants(

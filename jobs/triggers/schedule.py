@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import UUID
 
-from jobs import wall_clock
-from jobs.cron import InvalidExpression, parse
-from jobs.cron import describe as describe_expression
-from jobs.wall_clock import UnknownZone
+from jobs.triggers import timezones
+from jobs.triggers.cron import InvalidExpression, parse
+from jobs.triggers.cron import describe as describe_expression
+from jobs.triggers.timezones import UnknownZone
 
 MIN_EVERY = timedelta(seconds=1)
 MAX_EVERY = timedelta(days=36_525)
@@ -82,7 +82,7 @@ def next_instant(trigger: Trigger, after: datetime, *, inclusive: bool = False) 
         case Cron():
             first, last = _window(trigger)
             first = max(first, _second_from(after, inclusive=inclusive))
-            found = wall_clock.first_at_or_after(parse(trigger.expression), trigger.timezone, first, last=last)
+            found = timezones.first_at_or_after(parse(trigger.expression), trigger.timezone, first, last=last)
             return None if found is None else EPOCH + timedelta(seconds=found)
 
 
@@ -111,7 +111,7 @@ def count_between(trigger: Trigger, first: datetime, before: datetime) -> int:
             opens, closes = _window(trigger)
             begin = max(opens, _second_from(first, inclusive=True))
             end = min(closes + 1, _second_from(before, inclusive=True))
-            return wall_clock.count(parse(trigger.expression), trigger.timezone, begin, end) if begin < end else 0
+            return timezones.count(parse(trigger.expression), trigger.timezone, begin, end) if begin < end else 0
 
 
 def latest_at_or_before(trigger: Trigger, moment: datetime, *, after: datetime) -> datetime | None:
@@ -129,7 +129,7 @@ def latest_at_or_before(trigger: Trigger, moment: datetime, *, after: datetime) 
             last = min(closes, _second_from(moment, inclusive=False) - 1)
             if first > last:
                 return None
-            second = wall_clock.last_at_or_before(parse(trigger.expression), trigger.timezone, last, first=first)
+            second = timezones.last_at_or_before(parse(trigger.expression), trigger.timezone, last, first=first)
             return None if second is None else EPOCH + timedelta(seconds=second)
 
 
@@ -190,7 +190,7 @@ def cron(
     except InvalidExpression as problem:
         problems["expression"] = str(problem)
     try:
-        wall_clock.zone(timezone)
+        timezones.zone(timezone)
     except UnknownZone as problem:
         problems["timezone"] = str(problem)
     start_at, end_at = _checked_window(start_at, end_at, now=now, problems=problems)
@@ -199,7 +199,7 @@ def cron(
     trigger = Cron(expression=expression, timezone=timezone, start_at=start_at, end_at=end_at, jitter=jitter)
     _check_fires(trigger, now=now, problems=problems, blame="expression")
     if "expression" not in problems and jitter > timedelta(minutes=1):  # no two instants are closer than that
-        seconds = wall_clock.shortest_gap(parse(expression), timezone, _second_from(now, inclusive=True))
+        seconds = timezones.shortest_gap(parse(expression), timezone, _second_from(now, inclusive=True))
         if seconds is not None and jitter > timedelta(seconds=seconds):
             problems["jitterMs"] = f"must be at most {seconds * 1_000}, the shortest time between two instants"
     _settle("cron", problems)

@@ -1,4 +1,4 @@
-"""A task's trigger: as it is asked for, as `jobs.schedule` reckons with it, and in the columns that keep it."""
+"""A task's trigger: as it is requested, as `schedule` computes with it, and in the columns that store it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from db.models import Task
 from db.states import TriggerType
-from jobs import schedule
-from jobs.schedule import Cron, Interval, OneOff, Trigger
+from jobs.triggers import schedule
+from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -44,7 +44,7 @@ TriggerDraft = OneOffDraft | CronDraft | IntervalDraft
 
 
 def accept(draft: TriggerDraft, *, now: datetime) -> Trigger:
-    """The trigger that was asked for. Raises `jobs.schedule.InvalidTrigger` with every problem at once."""
+    """The trigger that was asked for. Raises `jobs.triggers.schedule.InvalidTrigger` with every problem at once."""
     match draft:
         case OneOffDraft():
             return schedule.one_off(draft.at, now=now)

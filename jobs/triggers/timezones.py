@@ -21,7 +21,7 @@ from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from jobs.cron import EPOCH_ORDINAL, Expression
+from jobs.triggers.cron import EPOCH_ORDINAL, Expression
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400
