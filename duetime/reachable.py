@@ -22,7 +22,7 @@ from db.statements.old_service import Unknown
 from duetime.errors import CannotStart
 from jobs.action import HOW_TO_KEEP_SECRETS
 from jobs.carry_over import NeedsSecretKey, carry_over
-from jobs.secrets import SecretKeys
+from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 
 ANSWERS_WITHIN = timedelta(seconds=5)

@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 from db.engine import AWAY
 from db.models import utc_now
 from db.statements import keys
-from jobs.keys import ANYBODY, Caller, caller_of
+from jobs.security.api_keys import ANYBODY, Caller, caller_of
 
 logger = logging.getLogger(__name__)
 

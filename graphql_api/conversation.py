@@ -17,7 +17,7 @@ from graphql_api.auth import Refused
 from graphql_api.context import Context
 from graphql_api.errors import limit_exceeded
 from graphql_api.schema import DuetimeSchema
-from jobs.keys import Caller
+from jobs.security.api_keys import Caller
 
 FORBIDDEN = 4403
 TRY_AGAIN_LATER = 1013

@@ -8,7 +8,7 @@ from graphql import GraphQLError
 from strawberry.extensions import MaskErrors
 
 from db.states import KeyScope
-from jobs.keys import Caller
+from jobs.security.api_keys import Caller
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from db.states import KeyScope
 from graphql_api import media_types, sse
 from graphql_api.auth import Doorkeeper, Refused, address_of, authorization_of
 from graphql_api.rest.answers import refusal
-from jobs.keys import ANYBODY, Caller
+from jobs.security.api_keys import ANYBODY, Caller
 
 GRAPHQL = "/graphql"
 OPEN = {"/health", "/health/live", "/api/v1/health", "/api/v1/health/live"}

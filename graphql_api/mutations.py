@@ -18,7 +18,7 @@ from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput
-from jobs import creation, refusals, runs, tasks
+from jobs import creation, errors, runs, tasks
 from jobs.creation import Wanted
 
 CreateTaskResult = Annotated[
@@ -249,9 +249,9 @@ def creation_result(outcome: creation.Outcome) -> Task | InvalidInput | Conflict
     match outcome:
         case models.Task():
             return Task.of(outcome)
-        case refusals.InvalidInput():
+        case errors.InvalidInput():
             return InvalidInput.of(outcome)
-        case refusals.Conflict():
+        case errors.Conflict():
             return Conflict.of(outcome)
 
 
@@ -260,7 +260,7 @@ def action_result(outcome: tasks.Outcome) -> Task | NotFound | Conflict:
     match outcome:
         case models.Task():
             return Task.of(outcome)
-        case refusals.NotFound():
+        case errors.NotFound():
             return NotFound.of(outcome)
-        case refusals.Conflict():
+        case errors.Conflict():
             return Conflict.of(outcome)

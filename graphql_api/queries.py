@@ -20,7 +20,7 @@ from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.trigger import TriggerInput
 from jobs import tasks
-from jobs.refusals import InvalidInput, Problem
+from jobs.errors import InvalidInput, Problem
 
 
 @strawberry.type(description="What can be asked.")

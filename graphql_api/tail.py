@@ -25,7 +25,7 @@ from db.engine import in_one_trip
 from db.queries import events
 from db.states import RunEventType
 from graphql_api.task_changes import TaskChanges
-from jobs.ending import end
+from jobs.cancellation import end
 from jobs.queue import Queue, Unreachable
 
 logger = logging.getLogger(__name__)

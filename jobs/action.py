@@ -11,10 +11,11 @@ from urllib.parse import SplitResult, urlsplit
 from yarl import URL
 
 from db.storable import is_storable
-from jobs import json_value, signatures
-from jobs.refusals import Problem
-from jobs.secret_headers import SEALED, is_secret_name, open_headers, seal
-from jobs.secrets import NoSecretKey, SecretKeys
+from jobs import json_value
+from jobs.errors import Problem
+from jobs.security import signatures
+from jobs.security.encryption import NoSecretKey, SecretKeys
+from jobs.security.secret_headers import SEALED, is_secret_name, open_headers, seal
 
 MAX_URL_LENGTH = 2_000
 MAX_HEADERS = 100

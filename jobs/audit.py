@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Any
 
 from db.models import Task
-from jobs.secret_headers import SEALED, is_sealed
+from jobs.security.secret_headers import SEALED, is_sealed
 
 LEFT_OUT = {
     "id", "host", "header_order", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at",

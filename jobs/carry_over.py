@@ -16,8 +16,8 @@ from db.states import TaskStatus, TriggerType
 from jobs import cron_text, json_value
 from jobs.action import MAX_REDIRECTS, REFUSED_HEADERS, ActionDraft, HeaderDraft, HttpMethod
 from jobs.action import check as check_action
-from jobs.secret_headers import is_secret_name, seal
-from jobs.secrets import SecretKeys
+from jobs.security.encryption import SecretKeys
+from jobs.security.secret_headers import is_secret_name, seal
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule
 from jobs.triggers.columns import IntervalDraft

@@ -9,9 +9,9 @@ from db.queries import tasks
 from db.statements import idempotency
 from db.statements.idempotency import Use
 from jobs import audit, json_value
+from jobs.errors import Conflict, ConflictReason, InvalidInput, Problem
 from jobs.idempotency import Key, fingerprint
-from jobs.refusals import Conflict, ConflictReason, InvalidInput, Problem
-from jobs.secrets import SecretKeys
+from jobs.security.encryption import SecretKeys
 from jobs.task_draft import TaskDraft, columns_of
 from jobs.transaction import Transaction
 from jobs.triggers import columns as trigger_columns

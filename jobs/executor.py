@@ -31,9 +31,9 @@ from jobs.lease import Lease
 from jobs.outcome import Attempt, finish_of
 from jobs.queue import Queue, bucket_start
 from jobs.redaction import redacted
-from jobs.secret_headers import is_sealed, open_headers
-from jobs.secrets import NoSecretKey, SecretKeys
-from jobs.signatures import signature_headers
+from jobs.security.encryption import NoSecretKey, SecretKeys
+from jobs.security.secret_headers import is_sealed, open_headers
+from jobs.security.signatures import signature_headers
 from jobs.slots import Slots
 from jobs.triggers.schedule import LONG_AGO
 from jobs.writer import PAUSE, ResultWriter

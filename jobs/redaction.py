@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from db.states import BodyEncoding
 from jobs.http_call import Answer
-from jobs.secret_headers import MASK
+from jobs.security.secret_headers import MASK
 
 SHORTEST = 6
 """A shorter text is no secret, and comes everywhere."""

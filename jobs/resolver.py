@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from jobs.refusals import Problem
+from jobs.errors import Problem
 from jobs.targets import TargetPolicy, TargetRefused, netloc
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]

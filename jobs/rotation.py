@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.models import AuditEntry
 from db.statements import sealed
-from jobs import signatures
 from jobs.action import origin_of
-from jobs.keys import COMMAND_LINE
-from jobs.secret_headers import SEALED, is_sealed, open_headers, seal
-from jobs.secrets import NoSecretKey, SecretKeys
+from jobs.security import signatures
+from jobs.security.api_keys import COMMAND_LINE
+from jobs.security.encryption import NoSecretKey, SecretKeys
+from jobs.security.secret_headers import SEALED, is_sealed, open_headers, seal
 
 BATCH = 200
 BEFORE_ALL = UUID(int=0)

@@ -10,8 +10,8 @@ from db.statements import cancellation, changes, finishes, idempotency, requests
 from db.statements.idempotency import Use
 from db.statements.requests import RunRequest
 from db.states import RunCause
+from jobs.errors import Conflict, ConflictReason, NotFound
 from jobs.idempotency import Key
-from jobs.refusals import Conflict, ConflictReason, NotFound
 from jobs.run_ids import requested_run_id
 from jobs.tasks import locked
 from jobs.transaction import Transaction

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from jobs.secrets import SHAPE as SHAPE_OF_KEYS
-from jobs.secrets import SecretKeys, parse_keys
+from jobs.security.encryption import SHAPE as SHAPE_OF_KEYS
+from jobs.security.encryption import SecretKeys, parse_keys
 from jobs.targets import SHAPE as SHAPE_OF_TARGETS
 from jobs.targets import TargetPolicy, parse_rules
 

@@ -10,10 +10,10 @@ from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from jobs import action
 from jobs.action import ActionDraft, HeaderDraft
-from jobs.refusals import InvalidInput, Problem
+from jobs.errors import InvalidInput, Problem
 from jobs.retry import InvalidRetryPolicy, retry_policy
-from jobs.secret_headers import SEALED, in_order, is_sealed, sealed_values
-from jobs.secrets import SecretKeys
+from jobs.security.encryption import SecretKeys
+from jobs.security.secret_headers import SEALED, in_order, is_sealed, sealed_values
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule
 from jobs.triggers.columns import MILLISECOND, TriggerDraft

@@ -15,7 +15,7 @@ from db.statements import cancellation, changes, idempotency
 from db.statements.changes import Missed
 from db.states import MisfirePolicy, TaskStatus
 from jobs import audit
-from jobs.refusals import Conflict, ConflictReason, InvalidInput, NotFound, Problem
+from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound, Problem
 from jobs.run_ids import scheduled_run_id
 from jobs.task_draft import TaskChanges, columns_changed
 from jobs.transaction import Transaction

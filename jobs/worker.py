@@ -13,8 +13,8 @@ from db.engine import AWAY as POSTGRES_AWAY
 from db.engine import open_engine
 from db.settings import DatabaseSettings
 from db.statements.warm_up import warm_up
+from jobs.cancellation import end
 from jobs.clock import Clock
-from jobs.ending import end
 from jobs.execution_log import ExecutionLog
 from jobs.executor import Executor
 from jobs.http_call import HttpCaller

@@ -14,7 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from duetime.errors import CannotStart
-from jobs.secrets import KEY_BYTES
+from jobs.security.encryption import KEY_BYTES
 
 LOCK = "duetime.lock"
 DATABASE_URL = "database.url"

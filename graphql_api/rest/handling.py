@@ -12,7 +12,7 @@ from graphql_api.context import Services
 from graphql_api.rest.answers import refusal
 from graphql_api.rest.requests import BadRequest
 from jobs import json_value
-from jobs.refusals import NotFound
+from jobs.errors import NotFound
 
 MAX_BODY_BYTES = 1024 * 1024
 INVALID_ID = "Invalid task ID"

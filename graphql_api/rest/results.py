@@ -13,7 +13,7 @@ from graphql_api.context import Services
 from graphql_api.rest import listing, shapes
 from graphql_api.rest.answers import json_answer
 from graphql_api.rest.handling import answering, path_id
-from jobs.refusals import NotFound
+from jobs.errors import NotFound
 
 
 async def of_task(request: Request) -> Response:

@@ -8,7 +8,7 @@ from db.models import Run, Task
 from db.states import BodyEncoding, TaskStatus
 from graphql_api import instants
 from jobs import cron_text, json_value
-from jobs.secret_headers import MASK, in_order, is_sealed
+from jobs.security.secret_headers import MASK, in_order, is_sealed
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import OneOff
 

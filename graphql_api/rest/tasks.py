@@ -14,7 +14,7 @@ from graphql_api.rest.handling import answering, body_of, parsed, path_id
 from graphql_api.rest.requests import BadRequest
 from jobs import creation
 from jobs import tasks as use_cases
-from jobs.refusals import InvalidInput, NotFound
+from jobs.errors import InvalidInput, NotFound
 
 CANCELLED = {"message": "Task cancelled successfully"}
 

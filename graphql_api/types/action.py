@@ -10,7 +10,7 @@ from db import models
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
 from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
 from jobs.action import ActionDraft, HeaderDraft, HttpMethod
-from jobs.secret_headers import in_order, is_sealed
+from jobs.security.secret_headers import in_order, is_sealed
 
 
 @strawberry.type(description="A header of a request or of an answer.")

@@ -18,7 +18,7 @@ from db.states import (
     TaskStatus,
 )
 from jobs.action import HttpMethod
-from jobs.refusals import ConflictReason
+from jobs.errors import ConflictReason
 
 
 def describe(enum: type[StrEnum], description: str, **values: str) -> None:

@@ -7,8 +7,8 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
-from jobs import refusals
-from jobs.refusals import ConflictReason
+from jobs import errors
+from jobs.errors import ConflictReason
 
 if TYPE_CHECKING:
     from graphql_api.types.run import Run
@@ -40,7 +40,7 @@ class InvalidInput(Error):
     problems: list[InputProblem] = strawberry.field(description="All that is wrong.")
 
     @staticmethod
-    def of(refusal: refusals.InvalidInput) -> "InvalidInput":
+    def of(refusal: errors.InvalidInput) -> "InvalidInput":
         """The problems as they are."""
         problems = [InputProblem(path=list(problem.path), message=problem.message) for problem in refusal.problems]
         return InvalidInput(message=str(refusal), problems=problems)
@@ -51,7 +51,7 @@ class NotFound(Error):
     """Nothing has that id."""
 
     @staticmethod
-    def of(refusal: refusals.NotFound) -> "NotFound":
+    def of(refusal: errors.NotFound) -> "NotFound":
         """The message as it is."""
         return NotFound(message=str(refusal))
 
@@ -69,7 +69,7 @@ class Conflict(Error):
     )
 
     @staticmethod
-    def of(refusal: refusals.Conflict) -> "Conflict":
+    def of(refusal: errors.Conflict) -> "Conflict":
         """The reason as it is."""
         from graphql_api.types.run import Run  # noqa: PLC0415 (tasks and runs know of refusals)
         from graphql_api.types.task import Task  # noqa: PLC0415
@@ -82,26 +82,26 @@ class Conflict(Error):
         )
 
 
-class ShowInvalidInput(strawberry.ExceptionHandler[refusals.InvalidInput, InvalidInput]):
+class ShowInvalidInput(strawberry.ExceptionHandler[errors.InvalidInput, InvalidInput]):
     """Input that the domain refused."""
 
-    def handle(self, exception: refusals.InvalidInput, *, field: StrawberryField, info: Info) -> InvalidInput:
+    def handle(self, exception: errors.InvalidInput, *, field: StrawberryField, info: Info) -> InvalidInput:
         """As it is shown anywhere."""
         return InvalidInput.of(exception)
 
 
-class ShowNotFound(strawberry.ExceptionHandler[refusals.NotFound, NotFound]):
+class ShowNotFound(strawberry.ExceptionHandler[errors.NotFound, NotFound]):
     """An id that nothing has."""
 
-    def handle(self, exception: refusals.NotFound, *, field: StrawberryField, info: Info) -> NotFound:
+    def handle(self, exception: errors.NotFound, *, field: StrawberryField, info: Info) -> NotFound:
         """As it is shown anywhere."""
         return NotFound.of(exception)
 
 
-class ShowConflict(strawberry.ExceptionHandler[refusals.Conflict, Conflict]):
+class ShowConflict(strawberry.ExceptionHandler[errors.Conflict, Conflict]):
     """A state that forbids the call."""
 
-    def handle(self, exception: refusals.Conflict, *, field: StrawberryField, info: Info) -> Conflict:
+    def handle(self, exception: errors.Conflict, *, field: StrawberryField, info: Info) -> Conflict:
         """As it is shown anywhere."""
         return Conflict.of(exception)
 

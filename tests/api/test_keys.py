@@ -17,7 +17,7 @@ from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope
 from graphql_api.auth import FAILURES, Doorkeeper
-from jobs.keys import Caller
+from jobs.security.api_keys import Caller
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api
 from tests.support.keys import BEHIND_A_PROXY, bearer, guarded, make_key, revoke

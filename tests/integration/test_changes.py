@@ -14,7 +14,7 @@ from db.settings import DatabaseSettings
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from jobs import creation, runs, tasks
 from jobs.action import ActionDraft
-from jobs.refusals import Conflict, ConflictReason, NotFound
+from jobs.errors import Conflict, ConflictReason, NotFound
 from jobs.task_draft import TaskChanges, TaskDraft
 from jobs.transaction import Transaction
 from jobs.triggers.columns import IntervalDraft

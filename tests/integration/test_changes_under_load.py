@@ -19,10 +19,10 @@ from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import UNFINISHED, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
 from jobs import runs, tasks
-from jobs.keys import ANYBODY
+from jobs.errors import Conflict
 from jobs.queue import Queue
-from jobs.refusals import Conflict
-from jobs.secrets import SecretKeys
+from jobs.security.api_keys import ANYBODY
+from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 from jobs.task_draft import TaskChanges
 from jobs.transaction import transaction

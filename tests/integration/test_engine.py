@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import LostPolicy, RunState, TaskStatus
+from jobs.cancellation import end
 from jobs.clock import Clock
-from jobs.ending import end
 from jobs.executor import Executor
 from jobs.http_call import HttpCaller
 from jobs.lease import Lease

@@ -3,7 +3,7 @@
 import asyncio
 from urllib.parse import urlsplit
 
-from jobs.ending import end
+from jobs.cancellation import end
 from jobs.queue import open_redis
 from tests.support.proxy import running_proxy
 

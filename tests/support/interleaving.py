@@ -15,9 +15,9 @@ from db.statements.finishes import Finish
 from db.states import BodyEncoding, RunState
 from jobs import claim
 from jobs.claim import Claimed, claim_tasks, claim_waiting
-from jobs.keys import ANYBODY
 from jobs.outcome import Attempt
-from jobs.secrets import SecretKeys
+from jobs.security.api_keys import ANYBODY
+from jobs.security.encryption import SecretKeys
 from jobs.slots import Slots
 from jobs.transaction import Transaction
 from jobs.triggers.schedule import LONG_AGO

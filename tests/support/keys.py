@@ -10,7 +10,7 @@ from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope
 from graphql_api.settings import ApiSettings
-from jobs.keys import create_key, revoke_key
+from jobs.security.api_keys import create_key, revoke_key
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 

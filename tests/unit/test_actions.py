@@ -3,7 +3,7 @@
 import pytest
 
 from jobs.action import ActionDraft, HeaderDraft, check
-from jobs.secrets import SecretKeys
+from jobs.security.encryption import SecretKeys
 
 KEYS = SecretKeys([bytes(32)])
 URL = "http://target.example/"

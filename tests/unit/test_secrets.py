@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.secrets import NoSecretKey, SecretKeys, parse_keys
+from jobs.security.encryption import NoSecretKey, SecretKeys, parse_keys
 
 OLD, NEW = os.urandom(32), os.urandom(32)
 TEXT = "Bearer swordfish"

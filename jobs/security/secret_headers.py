@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from db.models import Task, TaskVersion
-from jobs.secrets import SecretKeys
+from jobs.security.encryption import SecretKeys
 
 SECRET_NAMES = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 """Headers that are secret whether or not anybody says so."""

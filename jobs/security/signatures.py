@@ -13,8 +13,8 @@ from uuid import UUID
 
 from standardwebhooks import Webhook
 
-from jobs.refusals import Problem
-from jobs.secrets import NoSecretKey, SecretKeys
+from jobs.errors import Problem
+from jobs.security.encryption import NoSecretKey, SecretKeys
 
 PREFIX = "whsec_"
 FEWEST_BYTES, MOST_BYTES = 24, 64
