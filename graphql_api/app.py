@@ -30,8 +30,8 @@ from graphql_api.rest import openapi, pages, results, tasks
 from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
+from jobs.http.resolver import Lookup, Targets, system_lookup
 from jobs.queue import Queue
-from jobs.resolver import Lookup, Targets, system_lookup
 from jobs.settings import JobsSettings
 
 logger = logging.getLogger(__name__)

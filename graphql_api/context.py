@@ -19,8 +19,8 @@ from db.states import KeyScope
 from graphql_api.auth import Doorkeeper
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.tail import Tail
+from jobs.http.resolver import Targets
 from jobs.queue import Queue
-from jobs.resolver import Targets
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
 from jobs.transaction import Transaction, transaction

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.engine import in_one_trip
 from db.statements import claims
 from db.states import RunState
-from jobs.http_call import Action
+from jobs.http.client import Action
 from jobs.outcome import Attempt
 from jobs.plan import Plan, plan, unplannable
 from jobs.retry import RetryPolicy

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from db.statements.finishes import Finish
 from db.states import RunState
-from jobs.http_call import Action, Answer
+from jobs.http.client import Action, Answer
 from jobs.retry import RetryPolicy, parse_retry_after
 
 GONE = 410

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.models import AuditEntry
 from db.statements import sealed
-from jobs.action import origin_of
+from jobs.http.request import origin_of
 from jobs.security import signatures
 from jobs.security.api_keys import COMMAND_LINE
 from jobs.security.encryption import NoSecretKey, SecretKeys

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.http.targets import SHAPE as SHAPE_OF_TARGETS
+from jobs.http.targets import TargetPolicy, parse_rules
 from jobs.security.encryption import SHAPE as SHAPE_OF_KEYS
 from jobs.security.encryption import SecretKeys, parse_keys
-from jobs.targets import SHAPE as SHAPE_OF_TARGETS
-from jobs.targets import TargetPolicy, parse_rules
 
 LOOPBACK = "127.0.0.0/8,::1"
 SHAPE = "redis://user:password@host:port/number, or rediss:// for TLS"

@@ -8,9 +8,9 @@ from typing import Any
 
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
-from jobs import action
-from jobs.action import ActionDraft, HeaderDraft
 from jobs.errors import InvalidInput, Problem
+from jobs.http import request
+from jobs.http.request import ActionDraft, HeaderDraft
 from jobs.retry import InvalidRetryPolicy, retry_policy
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import SEALED, in_order, is_sealed, sealed_values
@@ -141,7 +141,7 @@ def action_wanted(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, 
 def same_origin(mine: str, theirs: str) -> bool:
     """Whether requests to both URLs go to the same server; one that cannot be read is found elsewhere."""
     try:
-        return action.origin_of(mine) == action.origin_of(theirs)
+        return request.origin_of(mine) == request.origin_of(theirs)
     except ValueError:
         return True
 
@@ -206,7 +206,7 @@ def checked(
 
 def check_action(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
     """An action's columns, and its problems by their path from the input's root."""
-    columns, problems = action.check(draft, secrets=secrets)
+    columns, problems = request.check(draft, secrets=secrets)
     return columns, [problem.under("action") for problem in problems]
 
 

@@ -17,11 +17,11 @@ from jobs.cancellation import end
 from jobs.clock import Clock
 from jobs.execution_log import ExecutionLog
 from jobs.executor import Executor
-from jobs.http_call import HttpCaller
+from jobs.http.client import HttpCaller
+from jobs.http.resolver import Lookup, system_lookup
 from jobs.lease import Lease
 from jobs.queue import AWAY as REDIS_AWAY
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
-from jobs.resolver import Lookup, system_lookup
 from jobs.settings import JobsSettings
 from jobs.sweep import Sweeper
 from jobs.zone_rules import apply_zone_rules

@@ -6,7 +6,15 @@ from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, TaskStatus
 from graphql_api import instants
 from graphql_api.rest.listing import MAX_LIMIT, STATUSES
 from jobs import json_value
-from jobs.action import MAX_HEADERS, MAX_PAYLOAD_BYTES, MAX_REDIRECTS, MAX_TIMEOUT_MS, MAX_URL_LENGTH, TOKEN, HttpMethod
+from jobs.http.request import (
+    MAX_HEADERS,
+    MAX_PAYLOAD_BYTES,
+    MAX_REDIRECTS,
+    MAX_TIMEOUT_MS,
+    MAX_URL_LENGTH,
+    TOKEN,
+    HttpMethod,
+)
 from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_FACTOR
 from jobs.task_draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS
 

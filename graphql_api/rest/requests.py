@@ -12,8 +12,8 @@ from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
 from jobs import cron_text, json_value
-from jobs.action import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
 from jobs.errors import InvalidInput, Problem
+from jobs.http.request import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
 from jobs.security.secret_headers import MASK
 from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
 from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of

@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 from db import models
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
 from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
-from jobs.action import ActionDraft, HeaderDraft, HttpMethod
+from jobs.http.request import ActionDraft, HeaderDraft, HttpMethod
 from jobs.security.secret_headers import in_order, is_sealed
 
 

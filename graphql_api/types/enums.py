@@ -17,8 +17,8 @@ from db.states import (
     RunState,
     TaskStatus,
 )
-from jobs.action import HttpMethod
 from jobs.errors import ConflictReason
+from jobs.http.request import HttpMethod
 
 
 def describe(enum: type[StrEnum], description: str, **values: str) -> None:

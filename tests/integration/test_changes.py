@@ -13,8 +13,8 @@ from db.models import Run, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from jobs import creation, runs, tasks
-from jobs.action import ActionDraft
 from jobs.errors import Conflict, ConflictReason, NotFound
+from jobs.http.request import ActionDraft
 from jobs.task_draft import TaskChanges, TaskDraft
 from jobs.transaction import Transaction
 from jobs.triggers.columns import IntervalDraft

@@ -17,7 +17,7 @@ from db.states import LostPolicy, RunState, TaskStatus
 from jobs.cancellation import end
 from jobs.clock import Clock
 from jobs.executor import Executor
-from jobs.http_call import HttpCaller
+from jobs.http.client import HttpCaller
 from jobs.lease import Lease
 from jobs.queue import Queue
 from jobs.run_ids import scheduled_run_id

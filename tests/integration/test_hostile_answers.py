@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from db.states import BodyEncoding
-from jobs.answer_body import CHARSETS, KEPT_BYTES
 from jobs.clock import Clock
-from jobs.http_call import KEPT_HEADER_CHARACTERS, Action, Answer, HttpCaller
+from jobs.http.client import KEPT_HEADER_CHARACTERS, Action, Answer, HttpCaller
+from jobs.http.response_body import CHARSETS, KEPT_BYTES
+from jobs.http.targets import TargetPolicy, parse_rules
 from jobs.settings import LOOPBACK
-from jobs.targets import TargetPolicy, parse_rules
 from tests.support.hostile_target import WAYS, hostile_target
 
 AT_ONCE = 100

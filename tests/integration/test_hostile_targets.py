@@ -18,9 +18,9 @@ from db.models import Task
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.clock import Clock
-from jobs.http_call import Action, Answer, HttpCaller
+from jobs.http.client import Action, Answer, HttpCaller
+from jobs.http.targets import TargetPolicy, parse_rules
 from jobs.settings import LOOPBACK, JobsSettings
-from jobs.targets import TargetPolicy, parse_rules
 from tests.support.engine import one_off, opened, runs_of, save, soon, working
 from tests.support.graphql import serving
 from tests.support.hostile_urls import NAMES, addresses, forms

@@ -15,7 +15,7 @@ from db.engine import open_engine
 from db.models import Run, RunEvent, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import TriggerType
-from jobs.resolver import Lookup, system_lookup
+from jobs.http.resolver import Lookup, system_lookup
 from jobs.settings import JobsSettings
 from jobs.worker import run_worker
 

@@ -23,7 +23,7 @@ from graphql_api import bodies
 from graphql_api.app import create_app
 from graphql_api.context import Services
 from graphql_api.settings import ApiSettings
-from jobs.resolver import Lookup
+from jobs.http.resolver import Lookup
 from jobs.settings import JobsSettings
 from tests.support.engine import opened
 from tests.support.names import no_names

@@ -10,7 +10,7 @@ from typing import Any
 import schemathesis
 from hypothesis import strategies
 
-from jobs.action import REFUSED_HEADERS
+from jobs.http.request import REFUSED_HEADERS
 
 TARGET = "http://127.0.0.1:9"
 

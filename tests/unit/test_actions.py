@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.action import ActionDraft, HeaderDraft, check
+from jobs.http.request import ActionDraft, HeaderDraft, check
 from jobs.security.encryption import SecretKeys
 
 KEYS = SecretKeys([bytes(32)])

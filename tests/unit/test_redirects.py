@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.redirects import BadRedirect, Outgoing, redirected
+from jobs.http.redirects import BadRedirect, Outgoing, redirected
 
 HEADERS = {
     name.lower(): (name, "v")

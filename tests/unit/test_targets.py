@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.targets import TargetPolicy, parse_rules
+from jobs.http.targets import TargetPolicy, parse_rules
 
 PUBLIC = [
     *("1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "223.255.255.255"),

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from db.states import BodyEncoding
-from jobs.http_call import Answer
+from jobs.http.client import Answer
 from jobs.security.secret_headers import MASK
 
 SHORTEST = 6

@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from jobs.errors import Problem
-from jobs.targets import TargetPolicy, TargetRefused, netloc
+from jobs.http.targets import TargetPolicy, TargetRefused, netloc
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """Finds the numeric addresses of a host for a port. Raises OSError when there are none."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from yarl import URL
 
-from jobs.action import read_url
+from jobs.http.request import read_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 BODY_HEADERS = frozenset({"content-type", "content-encoding", "content-language", "content-location"})

@@ -16,11 +16,11 @@ from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 
 from db.states import BodyEncoding
-from jobs.answer_body import NUL, REPLACEMENT, BadBody, keep
 from jobs.clock import Clock
-from jobs.redirects import REDIRECTS, BadRedirect, Outgoing, redirected
-from jobs.resolver import CheckedResolver, Lookup, calling, checked_socket, system_lookup
-from jobs.targets import TargetPolicy, TargetRefused
+from jobs.http.redirects import REDIRECTS, BadRedirect, Outgoing, redirected
+from jobs.http.resolver import CheckedResolver, Lookup, calling, checked_socket, system_lookup
+from jobs.http.response_body import NUL, REPLACEMENT, BadBody, keep
+from jobs.http.targets import TargetPolicy, TargetRefused
 
 KEEP_ALIVE = timedelta(seconds=4)
 """Below the 5 s after which many servers close an idle connection: a call must not race with that."""
