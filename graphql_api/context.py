@@ -23,7 +23,7 @@ from jobs.http.resolver import Targets
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
-from jobs.transaction import Transaction, transaction
+from jobs.tasks.transaction import Transaction, transaction
 
 Page = tuple[list[models.Run], bool]
 Key = TypeVar("Key")

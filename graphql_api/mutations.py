@@ -18,8 +18,9 @@ from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput
-from jobs import creation, errors, runs, tasks
-from jobs.creation import Wanted
+from jobs import errors
+from jobs.tasks import changes, creation, runs
+from jobs.tasks.creation import Wanted
 
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,
@@ -113,7 +114,7 @@ class Mutation:
             task_id = ids.parse(id)
             wanted, expected = input.changes(), given_or_none(input.expected_version)
             problems = await info.context.services.targets.problems(wanted.action.get("url"))
-            row = await tasks.update_task(
+            row = await changes.update_task(
                 work, task_id, wanted, now=utc_now(), expected_version=expected, target_problems=problems
             )
         return Task.of(row)
@@ -126,7 +127,7 @@ class Mutation:
         """Safe to call again."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
-            row = await tasks.pause_task(work, task_id, now=utc_now())
+            row = await changes.pause_task(work, task_id, now=utc_now())
         return Task.of(row)
 
     @strawberry.mutation(
@@ -142,7 +143,7 @@ class Mutation:
         """Safe to call again."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
-            row = await tasks.resume_task(work, task_id, now=utc_now(), missed=given_or_none(missed))
+            row = await changes.resume_task(work, task_id, now=utc_now(), missed=given_or_none(missed))
         return Task.of(row)
 
     @strawberry.mutation(
@@ -153,7 +154,7 @@ class Mutation:
         """Safe to call again."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
-            row = await tasks.cancel_task(work, task_id, now=utc_now())
+            row = await changes.cancel_task(work, task_id, now=utc_now())
         return Task.of(row)
 
     @strawberry.mutation(description="As pauseTask, in one transaction: a result for each in the same order.")
@@ -161,7 +162,7 @@ class Mutation:
         """One that is refused does not hold back the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
-            outcomes = await tasks.pause_tasks(work, task_ids, now=utc_now())
+            outcomes = await changes.pause_tasks(work, task_ids, now=utc_now())
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="As resumeTask, in one transaction: a result for each in the same order.")
@@ -169,7 +170,7 @@ class Mutation:
         """One that is refused does not hold back the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
-            outcomes = await tasks.resume_tasks(work, task_ids, now=utc_now(), missed=given_or_none(missed))
+            outcomes = await changes.resume_tasks(work, task_ids, now=utc_now(), missed=given_or_none(missed))
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="As cancelTask, in one transaction: a result for each in the same order.")
@@ -177,7 +178,7 @@ class Mutation:
         """One that is refused does not hold back the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
-            outcomes = await tasks.cancel_tasks(work, task_ids, now=utc_now())
+            outcomes = await changes.cancel_tasks(work, task_ids, now=utc_now())
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="Removes the task and its history; a call that is under way is broken off.")
@@ -185,7 +186,7 @@ class Mutation:
         """Hidden at once, removed by and by."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
-            await tasks.delete_task(work, task_id, now=utc_now())
+            await changes.delete_task(work, task_id, now=utc_now())
         return DeletedTask(id=strawberry.ID(str(task_id)))
 
     @strawberry.mutation(
@@ -255,7 +256,7 @@ def creation_result(outcome: creation.Outcome) -> Task | InvalidInput | Conflict
             return Conflict.of(outcome)
 
 
-def action_result(outcome: tasks.Outcome) -> Task | NotFound | Conflict:
+def action_result(outcome: changes.Outcome) -> Task | NotFound | Conflict:
     """What came of a task that was to be changed, as it is shown."""
     match outcome:
         case models.Task():

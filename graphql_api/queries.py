@@ -19,8 +19,8 @@ from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, Trigge
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.trigger import TriggerInput
-from jobs import tasks
 from jobs.errors import InvalidInput, Problem
+from jobs.tasks import changes
 
 
 @strawberry.type(description="What can be asked.")
@@ -107,7 +107,7 @@ class Query:
         """Validated as for a new task."""
         if not 0 <= count <= MAX_INSTANTS:
             raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
-        instants, words = tasks.preview(trigger.draft(), count=count, after=after or None, now=utc_now())
+        instants, words = changes.preview(trigger.draft(), count=count, after=after or None, now=utc_now())
         return TriggerPreview(instants=instants, description=words)
 
     @strawberry.field(description="Who changed what, newest first. For admin keys.")

@@ -16,7 +16,7 @@ from jobs.http.request import (
     HttpMethod,
 )
 from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_FACTOR
-from jobs.task_draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS
+from jobs.tasks.draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS
 
 Schema = dict[str, Any]
 

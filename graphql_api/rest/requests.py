@@ -15,7 +15,7 @@ from jobs import cron_text, json_value
 from jobs.errors import InvalidInput, Problem
 from jobs.http.request import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
 from jobs.security.secret_headers import MASK
-from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
+from jobs.tasks.draft import RetryDraft, TaskChanges, TaskDraft
 from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
 from jobs.triggers.schedule import Cron, Interval, OneOff
 

@@ -12,9 +12,9 @@ from graphql_api.rest import listing, requests, shapes
 from graphql_api.rest.answers import json_answer
 from graphql_api.rest.handling import answering, body_of, parsed, path_id
 from graphql_api.rest.requests import BadRequest
-from jobs import creation
-from jobs import tasks as use_cases
 from jobs.errors import InvalidInput, NotFound
+from jobs.tasks import changes as use_cases
+from jobs.tasks import creation
 
 CANCELLED = {"message": "Task cancelled successfully"}
 

@@ -7,7 +7,7 @@ from strawberry import UNSET
 
 from db import models
 from graphql_api.types.scalars import Milliseconds, given_members
-from jobs.task_draft import RetryDraft
+from jobs.tasks.draft import RetryDraft
 
 
 @strawberry.type(

@@ -24,8 +24,8 @@ from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPo
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
-from jobs.task_draft import RetryDraft, TaskChanges, TaskDraft
-from jobs.tasks import upcoming
+from jobs.tasks.changes import upcoming
+from jobs.tasks.draft import RetryDraft, TaskChanges, TaskDraft
 
 MAX_UPCOMING = 100
 

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
-from jobs import creation, runs, tasks
 from jobs.errors import Conflict, ConflictReason, NotFound
 from jobs.http.request import ActionDraft
-from jobs.task_draft import TaskChanges, TaskDraft
-from jobs.transaction import Transaction
+from jobs.tasks import changes, creation, runs
+from jobs.tasks.draft import TaskChanges, TaskDraft
+from jobs.tasks.transaction import Transaction
 from jobs.triggers.columns import IntervalDraft
 from tests.support.engine import events_of, every, one_off, opened, runs_of, save, task_of
 from tests.support.history import HOUR, run_of
@@ -39,22 +39,22 @@ SECOND = timedelta(seconds=1)
 
 async def update(work: Transaction, task_id: UUID) -> Task:
     """Another URL."""
-    return await tasks.update_task(work, task_id, TaskChanges(action={"url": NEW}), now=utc_now())
+    return await changes.update_task(work, task_id, TaskChanges(action={"url": NEW}), now=utc_now())
 
 
 async def pause(work: Transaction, task_id: UUID) -> Task:
     """Fires no more for now."""
-    return await tasks.pause_task(work, task_id, now=utc_now())
+    return await changes.pause_task(work, task_id, now=utc_now())
 
 
 async def cancel(work: Transaction, task_id: UUID) -> Task:
     """Fires no more."""
-    return await tasks.cancel_task(work, task_id, now=utc_now())
+    return await changes.cancel_task(work, task_id, now=utc_now())
 
 
 async def delete(work: Transaction, task_id: UUID) -> None:
     """Goes, with its runs."""
-    await tasks.delete_task(work, task_id, now=utc_now())
+    await changes.delete_task(work, task_id, now=utc_now())
 
 
 async def run_now(work: Transaction, task_id: UUID) -> Run:
@@ -235,7 +235,7 @@ async def test_updates_that_expect_the_same_version(engine: AsyncEngine) -> None
     task = await due_task(engine)
 
     async def expecting(work: Transaction, task_id: UUID) -> Task:
-        return await tasks.update_task(work, task_id, TaskChanges(name="n"), now=utc_now(), expected_version=1)
+        return await changes.update_task(work, task_id, TaskChanges(name="n"), now=utc_now(), expected_version=1)
 
     @asynccontextmanager
     async def first() -> AsyncIterator[None]:
@@ -302,7 +302,7 @@ async def test_what_was_missed_while_paused_is_settled_as_the_resumption_says(en
         assert await claim_all(engine) == []
 
         async def resume(work: Transaction, task_id: UUID, missed: MisfirePolicy = missed) -> Task:
-            return await tasks.resume_task(work, task_id, now=utc_now(), missed=missed)
+            return await changes.resume_task(work, task_id, now=utc_now(), missed=missed)
 
         await change(engine, resume, task.id)
         while attempts := await claim_all(engine):
@@ -327,7 +327,7 @@ async def test_pause_amid_catching_up(engine: AsyncEngine) -> None:
     await save(engine, task)
 
     async def resume(work: Transaction, task_id: UUID) -> Task:
-        return await tasks.resume_task(work, task_id, now=utc_now())
+        return await changes.resume_task(work, task_id, now=utc_now())
 
     [attempt] = await claim_all(engine)
     await change(engine, pause, task.id)
@@ -347,7 +347,7 @@ async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine
 
     async def reschedule(work: Transaction, task_id: UUID) -> Task:
         draft = IntervalDraft(every_ms=3_600_000, start_at=utc_now() - 3 * HOUR)
-        return await tasks.update_task(work, task_id, TaskChanges(trigger=draft), now=utc_now() - 3 * HOUR)
+        return await changes.update_task(work, task_id, TaskChanges(trigger=draft), now=utc_now() - 3 * HOUR)
 
     await change(engine, reschedule, task.id)
     [catching_up] = await claim_all(engine)

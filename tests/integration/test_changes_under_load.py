@@ -18,14 +18,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import UNFINISHED, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
-from jobs import runs, tasks
 from jobs.errors import Conflict
 from jobs.queue import Queue
 from jobs.security.api_keys import ANYBODY
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
-from jobs.task_draft import TaskChanges
-from jobs.transaction import transaction
+from jobs.tasks import changes, runs
+from jobs.tasks.draft import TaskChanges
+from jobs.tasks.transaction import transaction
 from jobs.triggers import schedule
 from jobs.triggers.columns import IntervalDraft, trigger_of
 from jobs.triggers.schedule import Trigger
@@ -116,28 +116,28 @@ class Client:
         self._numbers += 1
         payload = {"n": self._numbers}
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await tasks.update_task(work, known.id, TaskChanges(action={"payload": payload}), now=utc_now())
+            task = await changes.update_task(work, known.id, TaskChanges(action={"payload": payload}), now=utc_now())
         known.payloads[task.version] = payload
         known.acknowledged.append((utc_now(), task.version))
 
     async def _trigger(self, known: Known) -> None:
         now, draft = utc_now(), IntervalDraft(every_ms=self._random.choice([1_000, 1_300]))
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await tasks.update_task(work, known.id, TaskChanges(trigger=draft), now=now)
+            task = await changes.update_task(work, known.id, TaskChanges(trigger=draft), now=now)
         known.acknowledged.append((utc_now(), task.version))
         if task.status != TaskStatus.CANCELLED:
             known.schedules.append((trigger_of(task), now, utc_now()))
 
     async def _pause(self, known: Known) -> None:
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await tasks.pause_task(work, known.id, now=utc_now())
+            task = await changes.pause_task(work, known.id, now=utc_now())
         known.acknowledged.append((utc_now(), task.version))
         known.silent_since = known.silent_since or utc_now()
 
     async def _resume(self, known: Known) -> None:
         now, missed = utc_now(), self._random.choice([None, *MisfirePolicy])
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await tasks.resume_task(work, known.id, now=now, missed=missed)
+            task = await changes.resume_task(work, known.id, now=now, missed=missed)
         known.acknowledged.append((utc_now(), task.version))
         if known.silent_since is not None:
             known.silent.append((known.silent_since, now))
@@ -146,7 +146,7 @@ class Client:
     async def _cancel(self, known: Known) -> None:
         now = utc_now()
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await tasks.cancel_task(work, known.id, now=now)
+            task = await changes.cancel_task(work, known.id, now=now)
         known.acknowledged.append((utc_now(), task.version))
         if known.schedules[-1][0] is not None:
             known.schedules.append((None, now, utc_now()))
@@ -154,7 +154,7 @@ class Client:
 
     async def _delete(self, known: Known) -> None:
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            await tasks.delete_task(work, known.id, now=utc_now())
+            await changes.delete_task(work, known.id, now=utc_now())
         known.deleted = True
 
     async def _run(self, known: Known) -> None:

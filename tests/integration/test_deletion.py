@@ -10,10 +10,10 @@ from db.models import Run, Task, utc_now
 from db.settings import DatabaseSettings
 from db.statements import deletion
 from db.states import OverlapPolicy, RunState
-from jobs import runs, tasks
 from jobs.settings import JobsSettings
 from jobs.sweep import REMOVED_AT_ONCE
-from jobs.transaction import Transaction
+from jobs.tasks import changes, runs
+from jobs.tasks.transaction import Transaction
 from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working
 from tests.support.history import HOUR, ago, run_of
 from tests.support.interleaving import change, every_run
@@ -42,7 +42,7 @@ NOTE_REMOVALS = (
 
 async def delete(work: Transaction, task_id: UUID) -> None:
     """The task goes, with its runs."""
-    await tasks.delete_task(work, task_id, now=utc_now())
+    await changes.delete_task(work, task_id, now=utc_now())
 
 
 async def run_now(work: Transaction, task_id: UUID) -> Run:

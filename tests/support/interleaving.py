@@ -19,7 +19,7 @@ from jobs.outcome import Attempt
 from jobs.security.api_keys import ANYBODY
 from jobs.security.encryption import SecretKeys
 from jobs.slots import Slots
-from jobs.transaction import Transaction
+from jobs.tasks.transaction import Transaction
 from jobs.triggers.schedule import LONG_AGO
 from tests.support.waiting import wait_until
 

@@ -8,12 +8,13 @@ from db.models import Task
 from db.queries import tasks
 from db.statements import idempotency
 from db.statements.idempotency import Use
-from jobs import audit, json_value
+from jobs import json_value
 from jobs.errors import Conflict, ConflictReason, InvalidInput, Problem
-from jobs.idempotency import Key, fingerprint
 from jobs.security.encryption import SecretKeys
-from jobs.task_draft import TaskDraft, columns_of
-from jobs.transaction import Transaction
+from jobs.tasks import audit
+from jobs.tasks.draft import TaskDraft, columns_of
+from jobs.tasks.idempotency import Key, fingerprint
+from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
 
 SCOPE = "createTask"

@@ -11,10 +11,10 @@ from db.statements.idempotency import Use
 from db.statements.requests import RunRequest
 from db.states import RunCause
 from jobs.errors import Conflict, ConflictReason, NotFound
-from jobs.idempotency import Key
 from jobs.run_ids import requested_run_id
-from jobs.tasks import locked
-from jobs.transaction import Transaction
+from jobs.tasks.changes import locked
+from jobs.tasks.idempotency import Key
+from jobs.tasks.transaction import Transaction
 
 
 async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str | None = None) -> Run:

@@ -9,10 +9,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.models import AuditEntry, utc_now
-from jobs.audit import Columns
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
+from jobs.tasks.audit import Columns
 
 PATIENCE = timedelta(milliseconds=500)
 """How long whoever asked for a change waits for a Redis that takes connections and does not answer. The pool makes new

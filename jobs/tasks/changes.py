@@ -14,11 +14,11 @@ from db.models import Task
 from db.statements import cancellation, changes, idempotency
 from db.statements.changes import Missed
 from db.states import MisfirePolicy, TaskStatus
-from jobs import audit
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound, Problem
 from jobs.run_ids import scheduled_run_id
-from jobs.task_draft import TaskChanges, columns_changed
-from jobs.transaction import Transaction
+from jobs.tasks import audit
+from jobs.tasks.draft import TaskChanges, columns_changed
+from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule
 from jobs.triggers.columns import TriggerDraft
