@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import AWAY, in_one_trip, is_refusal_of_data
 from db.statements import claims, deletion, finishes, leases, partitions, rollups, sweeps
 from jobs.clock import Clock
-from jobs.executor import Executor
-from jobs.lease import Lease, monotonic
+from jobs.engine.executor import Executor
+from jobs.engine.lease import Lease, monotonic
 from jobs.queue import HORIZON
 
 logger = logging.getLogger(__name__)

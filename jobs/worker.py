@@ -15,11 +15,11 @@ from db.settings import DatabaseSettings
 from db.statements.warm_up import warm_up
 from jobs.cancellation import end
 from jobs.clock import Clock
-from jobs.execution_log import ExecutionLog
-from jobs.executor import Executor
+from jobs.engine.execution_log import ExecutionLog
+from jobs.engine.executor import Executor
+from jobs.engine.lease import Lease
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
-from jobs.lease import Lease
 from jobs.queue import AWAY as REDIS_AWAY
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
 from jobs.settings import JobsSettings

@@ -16,9 +16,9 @@ from db.settings import DatabaseSettings
 from db.states import LostPolicy, RunState, TaskStatus
 from jobs.cancellation import end
 from jobs.clock import Clock
-from jobs.executor import Executor
+from jobs.engine.executor import Executor
+from jobs.engine.lease import Lease
 from jobs.http.client import HttpCaller
-from jobs.lease import Lease
 from jobs.queue import Queue
 from jobs.run_ids import scheduled_run_id
 from jobs.settings import LOOPBACK, JobsSettings

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from db.settings import DatabaseSettings
-from jobs import execution_log
-from jobs.execution_log import ExecutionLog
+from jobs.engine import execution_log
+from jobs.engine.execution_log import ExecutionLog
 from jobs.settings import JobsSettings
 from tests.support.engine import one_off, opened, runs_of, save, soon, working
 from tests.support.target import Answer, Target

@@ -10,7 +10,7 @@ from db.settings import DatabaseSettings
 from db.statements.finishes import Finish
 from db.states import BodyEncoding, RunState, TaskStatus
 from jobs.clock import Clock
-from jobs.writer import ResultWriter
+from jobs.engine.writer import ResultWriter
 from tests.support.engine import one_off, opened, runs_of, save, task_of
 from tests.support.history import run_of
 

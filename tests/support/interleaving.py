@@ -13,12 +13,12 @@ from db.models import Run, utc_now
 from db.statements import claims, finishes
 from db.statements.finishes import Finish
 from db.states import BodyEncoding, RunState
-from jobs import claim
-from jobs.claim import Claimed, claim_tasks, claim_waiting
-from jobs.outcome import Attempt
+from jobs.engine import claim
+from jobs.engine.claim import Claimed, claim_tasks, claim_waiting
+from jobs.engine.outcome import Attempt
+from jobs.engine.slots import Slots
 from jobs.security.api_keys import ANYBODY
 from jobs.security.encryption import SecretKeys
-from jobs.slots import Slots
 from jobs.tasks.transaction import Transaction
 from jobs.triggers.schedule import LONG_AGO
 from tests.support.waiting import wait_until

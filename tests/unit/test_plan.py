@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
-from jobs.plan import CAUGHT_UP, LATE, Plan, oldest_of_newest, plan
+from jobs.engine.misfire import CAUGHT_UP, LATE, Plan, oldest_of_newest, plan
 from jobs.triggers import schedule
 from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 

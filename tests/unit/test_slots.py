@@ -1,6 +1,6 @@
 """Slots: how many attempts a worker makes at once, in all and to each host."""
 
-from jobs.slots import Slots
+from jobs.engine.slots import Slots
 
 
 def test_a_host_gets_at_most_half_of_the_slots() -> None:

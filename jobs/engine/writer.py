@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import AWAY, in_one_trip, is_refusal_of_data
 from db.statements.finishes import Finish, finish, lock_tasks, release
 from jobs.clock import Clock
-from jobs.outcome import unwritable
+from jobs.engine.outcome import unwritable
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.engine import in_one_trip
 from db.statements import claims
 from db.states import RunState
+from jobs.engine.misfire import Plan, plan, unplannable
+from jobs.engine.outcome import Attempt
+from jobs.engine.slots import Slots
 from jobs.http.client import Action
-from jobs.outcome import Attempt
-from jobs.plan import Plan, plan, unplannable
 from jobs.retry import RetryPolicy
-from jobs.slots import Slots
 from jobs.triggers.columns import trigger_of
 
 logger = logging.getLogger(__name__)

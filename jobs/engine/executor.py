@@ -21,22 +21,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import AWAY, in_one_trip
 from db.statements import claims, leases
 from db.statements.finishes import Finish
-from jobs.announcer import Announcer
-from jobs.claim import RECENT, Claimed, claim_tasks, claim_waiting
 from jobs.clock import Clock
-from jobs.execution_log import ExecutionLog
+from jobs.engine.claim import RECENT, Claimed, claim_tasks, claim_waiting
+from jobs.engine.execution_log import ExecutionLog
+from jobs.engine.lease import Lease
+from jobs.engine.notifier import Announcer
+from jobs.engine.outcome import Attempt, finish_of
+from jobs.engine.slots import Slots
+from jobs.engine.writer import PAUSE, ResultWriter
 from jobs.http.client import Answer, HttpCaller
 from jobs.http.redaction import redacted
 from jobs.http.request import origin_of
-from jobs.lease import Lease
-from jobs.outcome import Attempt, finish_of
 from jobs.queue import Queue, bucket_start
 from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import is_sealed, open_headers
 from jobs.security.signatures import signature_headers
-from jobs.slots import Slots
 from jobs.triggers.schedule import LONG_AGO
-from jobs.writer import PAUSE, ResultWriter
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from db.statements.finishes import Finish
 from db.states import RunState
-from jobs.outcome import Attempt
+from jobs.engine.outcome import Attempt
 
 logger = logging.getLogger(__name__)
 
