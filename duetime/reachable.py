@@ -20,8 +20,8 @@ from db.settings import DatabaseSettings
 from db.statements import keys, leases
 from db.statements.old_service import Unknown
 from duetime.errors import CannotStart
-from jobs.carry_over import NeedsSecretKey, carry_over
 from jobs.http.request import HOW_TO_KEEP_SECRETS
+from jobs.legacy.import_database import NeedsSecretKey, carry_over
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 

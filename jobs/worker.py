@@ -20,11 +20,11 @@ from jobs.engine.executor import Executor
 from jobs.engine.lease import Lease
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
+from jobs.maintenance.recovery import Sweeper
+from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.queue import AWAY as REDIS_AWAY
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
 from jobs.settings import JobsSettings
-from jobs.sweep import Sweeper
-from jobs.zone_rules import apply_zone_rules
 
 logger = logging.getLogger(__name__)
 

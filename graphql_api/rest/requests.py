@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from graphql_api import instants
-from jobs import cron_text, json_value
+from jobs import json_value
 from jobs.errors import InvalidInput, Problem
 from jobs.http.request import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
+from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK
 from jobs.tasks.draft import RetryDraft, TaskChanges, TaskDraft
 from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of

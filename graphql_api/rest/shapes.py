@@ -7,7 +7,8 @@ from typing import Any
 from db.models import Run, Task
 from db.states import BodyEncoding, TaskStatus
 from graphql_api import instants
-from jobs import cron_text, json_value
+from jobs import json_value
+from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK, in_order, is_sealed
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import OneOff

@@ -10,8 +10,8 @@ from db.models import Run, Task, utc_now
 from db.settings import DatabaseSettings
 from db.statements import deletion
 from db.states import OverlapPolicy, RunState
+from jobs.maintenance.recovery import REMOVED_AT_ONCE
 from jobs.settings import JobsSettings
-from jobs.sweep import REMOVED_AT_ONCE
 from jobs.tasks import changes, runs
 from jobs.tasks.transaction import Transaction
 from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from db.settings import DatabaseSettings
 from db.states import RunState
-from jobs.rotation import rotate_secrets
+from jobs.maintenance.key_rotation import rotate_secrets
 from jobs.settings import JobsSettings
 from tests.support.engine import runs_of, soon, working
 from tests.support.graphql import Api, serving

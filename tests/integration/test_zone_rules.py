@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Task
 from db.settings import DatabaseSettings
 from db.states import TaskStatus, TriggerType
-from jobs.zone_rules import apply_zone_rules
+from jobs.maintenance.timezone_update import apply_zone_rules
 from tests.support.engine import common, opened, save, task_of
 
 HOUR = timedelta(hours=1)

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from jobs import durations
+from jobs.legacy import durations
 from jobs.triggers import timezones
 from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft
 from jobs.triggers.schedule import Cron, Interval

@@ -13,9 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.statements import old_service
 from db.states import TaskStatus, TriggerType
-from jobs import cron_text, json_value
+from jobs import json_value
 from jobs.http.request import MAX_REDIRECTS, REFUSED_HEADERS, ActionDraft, HeaderDraft, HttpMethod
 from jobs.http.request import check as check_action
+from jobs.legacy import cron_text
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import is_secret_name, seal
 from jobs.triggers import columns as trigger_columns

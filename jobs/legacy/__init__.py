@@ -1,0 +1,1 @@
+"""What only clients and data of the scheduler before Duetime need."""
