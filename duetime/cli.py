@@ -191,6 +191,6 @@ def migrate(_options: argparse.Namespace) -> None:
 
 def schema(_options: argparse.Namespace) -> None:
     """Prints the schema in the schema definition language."""
-    from graphql_api.schema import schema as built
+    from graphql_api.execution.schema import schema as built
 
     print(built.as_str())

@@ -23,12 +23,12 @@ from graphql_api.auth import Doorkeeper
 from graphql_api.browsers import Browsers
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
+from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.gate import Gate
 from graphql_api.heads import Heads
 from graphql_api.playground import Assets, Playground
 from graphql_api.rest import openapi, pages, results, tasks
 from graphql_api.rest.answers import json_answer, refusal
-from graphql_api.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
 from jobs.http.resolver import Lookup, Targets, system_lookup
 from jobs.queue import Queue

@@ -12,11 +12,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
-from graphql_api import persisted
 from graphql_api.auth import Refused
 from graphql_api.context import Context
 from graphql_api.errors import limit_exceeded
-from graphql_api.schema import DuetimeSchema
+from graphql_api.execution import persisted_queries
+from graphql_api.execution.schema import DuetimeSchema
 from jobs.security.api_keys import Caller
 
 FORBIDDEN = 4403
@@ -80,7 +80,7 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
         if self.connection_acknowledged and message["id"] not in self.operations:
             try:
                 self.check_room()
-                payload["query"] = await persisted.text_of(
+                payload["query"] = await persisted_queries.text_of(
                     payload.get("query"),
                     payload.get("extensions"),
                     queue=self.context.services.queue,
@@ -119,7 +119,7 @@ def payload_problem(payload: Any) -> str | None:
         return "The payload of a subscribe message is an object with a query, a string"
     if not isinstance(payload.get("extensions"), dict | None):
         return "The extensions of a subscribe message are an object"
-    has_hash = persisted.MEMBER in (payload.get("extensions") or {})
+    has_hash = persisted_queries.MEMBER in (payload.get("extensions") or {})
     if not isinstance(payload.get("query"), str | None if has_hash else str):
         return "The payload of a subscribe message is an object with a query, a string"
     if not isinstance(payload.get("variables"), dict | None):

@@ -27,12 +27,13 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api import bodies, media_types, persisted, sse
+from graphql_api import bodies, media_types, sse
 from graphql_api.auth import address_of
 from graphql_api.context import Context, Services
 from graphql_api.conversation import MAX_AT_ONCE, Conversation
+from graphql_api.execution import persisted_queries
+from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.playground import Playground
-from graphql_api.schema import DuetimeSchema, only
 from graphql_api.sharing import SharedData
 from jobs import json_value
 
@@ -181,7 +182,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def document_of(self, data: GraphQLRequestData, context: Context) -> str | None:
         """The document that was sent, or that a hash stands for. Raises `GraphQLError`."""
-        return await persisted.text_of(
+        return await persisted_queries.text_of(
             data.query, data.extensions, queue=context.services.queue, documents=self.schema.documents
         )
 

@@ -13,7 +13,7 @@ from db.states import MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Information
 from graphql_api.errors import limit_exceeded
-from graphql_api.limits import MAX_INPUTS
+from graphql_api.execution.query_cost import MAX_INPUTS
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none

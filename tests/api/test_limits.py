@@ -8,8 +8,8 @@ import pytest
 from graphql import get_introspection_query
 
 from db.settings import DatabaseSettings
-from graphql_api.documents import KEPT, KEPT_CHARACTERS
-from graphql_api.schema import DuetimeSchema
+from graphql_api.execution.document_cache import KEPT, KEPT_CHARACTERS
+from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving

@@ -18,7 +18,7 @@ from graphql import (
     print_ast,
 )
 
-from graphql_api.schema import schema
+from graphql_api.execution.schema import schema
 
 ROOT = Path(__file__).parents[2]
 

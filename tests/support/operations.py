@@ -2,7 +2,7 @@
 
 from graphql import build_schema
 
-from graphql_api.schema import schema
+from graphql_api.execution.schema import schema
 
 
 def operations() -> dict[str, str]:

@@ -29,7 +29,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graphql_api.errors import limit_exceeded
-from graphql_api.limits import Measure, Measurement, check, sizes_of
+from graphql_api.execution.query_cost import Measure, Measurement, check, sizes_of
 from graphql_api.settings import PREFIX, ApiSettings
 
 KEPT = 256

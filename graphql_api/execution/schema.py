@@ -14,8 +14,8 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api.documents import Document, Documents
 from graphql_api.errors import MaskSurprises, masked
+from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.mutations import Mutation
 from graphql_api.queries import Query
 from graphql_api.settings import ApiSettings

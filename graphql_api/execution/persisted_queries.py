@@ -16,8 +16,8 @@ from typing import Any
 
 from graphql import GraphQLError, Node, ObjectFieldNode, OperationType, StringValueNode, VariableDefinitionNode
 
-from graphql_api.documents import Documents
 from graphql_api.errors import persisted_query_not_found
+from graphql_api.execution.document_cache import Documents
 from jobs.queue import Queue
 
 MEMBER = "persistedQuery"
