@@ -18,11 +18,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import open_engine
 from db.settings import DatabaseSettings
-from graphql_api import bodies, health, metrics, tail
+from graphql_api import bodies, health, metrics
 from graphql_api.auth import Doorkeeper
 from graphql_api.browsers import Browsers
 from graphql_api.context import Services
 from graphql_api.endpoint import Endpoint
+from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.gate import Gate
 from graphql_api.heads import Heads

@@ -9,7 +9,7 @@ import strawberry
 from db.states import RunEventType, RunState
 from graphql_api import cursors
 from graphql_api.context import Information
-from graphql_api.tail import Event, Gap
+from graphql_api.events.tail import Event, Gap
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import Milliseconds
 

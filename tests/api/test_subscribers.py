@@ -13,7 +13,8 @@ from sqlalchemy import event, text
 
 from db.models import Run, utc_now
 from db.states import RunState
-from graphql_api import cursors, tail
+from graphql_api import cursors
+from graphql_api.events import tail
 from graphql_api.execution.document_cache import Document
 from graphql_api.execution.schema import schema
 from graphql_api.settings import ApiSettings

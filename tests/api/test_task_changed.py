@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from db.models import utc_now
 from db.settings import DatabaseSettings
-from graphql_api.task_changes import KEPT, TaskChanges
+from graphql_api.events.task_changes import KEPT, TaskChanges
 from jobs.settings import JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, save
 from tests.support.graphql import Api, Conversation, Subscription, serving

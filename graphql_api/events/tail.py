@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.engine import in_one_trip
 from db.queries import events
 from db.states import RunEventType
-from graphql_api.task_changes import TaskChanges
+from graphql_api.events.task_changes import TaskChanges
 from jobs.cancellation import end
 from jobs.queue import Queue, Unreachable
 

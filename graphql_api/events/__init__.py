@@ -1,0 +1,1 @@
+"""What has happened, read once a process for all its subscribers."""
