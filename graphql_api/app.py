@@ -22,7 +22,6 @@ from graphql_api import bodies, health, metrics
 from graphql_api.auth import Doorkeeper
 from graphql_api.browsers import Browsers
 from graphql_api.context import Services
-from graphql_api.endpoint import Endpoint
 from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.gate import Gate
@@ -31,6 +30,7 @@ from graphql_api.playground import Assets, Playground
 from graphql_api.rest import openapi, pages, results, tasks
 from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.settings import ApiSettings
+from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, Targets, system_lookup
 from jobs.queue import Queue
 from jobs.settings import JobsSettings

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
-from graphql_api import media_types, sse
+from graphql_api import media_types
 from graphql_api.auth import Doorkeeper, Refused, address_of, authorization_of
 from graphql_api.rest.answers import refusal
+from graphql_api.transport import sse
 from jobs.security.api_keys import ANYBODY, Caller
 
 GRAPHQL = "/graphql"

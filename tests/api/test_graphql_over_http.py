@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from graphql_api.endpoint import MAX_BODY_BYTES
+from graphql_api.transport.http import MAX_BODY_BYTES
 from tests.support.graphql import Api
 
 RESPONSE = "application/graphql-response+json"

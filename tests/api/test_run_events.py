@@ -13,8 +13,8 @@ from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
 from graphql_api import cursors
-from graphql_api.conversation import MAX_AT_ONCE
 from graphql_api.events.tail import BATCH, Event, Gap, Tail, following
+from graphql_api.transport.websocket import MAX_AT_ONCE
 from jobs.queue import Queue
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, opened, save

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from starlette.types import Message
 
-from graphql_api.sse import EventStream
+from graphql_api.transport.sse import EventStream
 from tests.api.test_run_events import WATCH, attempts, newest
 from tests.support.graphql import Api
 from tests.support.history import append_events

@@ -27,14 +27,15 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api import bodies, media_types, sse
+from graphql_api import bodies, media_types
 from graphql_api.auth import address_of
 from graphql_api.context import Context, Services
-from graphql_api.conversation import MAX_AT_ONCE, Conversation
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.playground import Playground
 from graphql_api.sharing import SharedData
+from graphql_api.transport import sse
+from graphql_api.transport.websocket import MAX_AT_ONCE, Conversation
 from jobs import json_value
 
 MAX_BODY_BYTES = 4 * 1024 * 1024

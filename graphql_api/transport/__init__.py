@@ -1,0 +1,1 @@
+"""GraphQL over the wire: HTTP, websockets (graphql-transport-ws), and server-sent events."""
