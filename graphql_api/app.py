@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import open_engine
 from db.settings import DatabaseSettings
-from graphql_api import bodies, health, metrics
+from graphql_api import health, metrics, request_body
 from graphql_api.auth import Doorkeeper
 from graphql_api.browsers import Browsers
 from graphql_api.context import Services
@@ -27,8 +27,8 @@ from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.gate import Gate
 from graphql_api.heads import Heads
 from graphql_api.playground import Assets, Playground
+from graphql_api.responses import json_answer, refusal
 from graphql_api.rest import openapi, pages, results, tasks
-from graphql_api.rest.answers import json_answer, refusal
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, Targets, system_lookup
@@ -48,7 +48,7 @@ def create_app(
     api: ApiSettings,
     *,
     lookup: Lookup = system_lookup,
-    body_within: timedelta = bodies.WITHIN,
+    body_within: timedelta = request_body.WITHIN,
 ) -> Starlette:
     """The app. It opens its connections when it starts and closes them when it ends.
 

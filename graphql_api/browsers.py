@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_api.rest.answers import refusal
+from graphql_api.responses import refusal
 
 HEADERS = {
     "x-content-type-options": "nosniff",

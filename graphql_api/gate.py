@@ -15,9 +15,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
-from graphql_api import media_types
+from graphql_api import content_negotiation
 from graphql_api.auth import Doorkeeper, Refused, address_of, authorization_of
-from graphql_api.rest.answers import refusal
+from graphql_api.responses import refusal
 from graphql_api.transport import sse
 from jobs.security.api_keys import ANYBODY, Caller
 
@@ -110,7 +110,7 @@ def answer(refused: Refused, asked: HTTPConnection) -> Response:
     if asked.url.path == GRAPHQL:
         error = {"message": str(refused), "extensions": {"code": CODES[refused.status]}}
         body = json.dumps({"errors": [error]})
-        response = Response(body, status_code=refused.status, media_type=media_types.of_answer(asked))
+        response = Response(body, status_code=refused.status, media_type=content_negotiation.of_answer(asked))
     else:
         response = refusal(refused.status, str(refused))
     if refused.status == 401:

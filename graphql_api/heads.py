@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graphql_api.rest.answers import refusal
+from graphql_api.responses import refusal
 
 MAX_BYTES = 32 * 1024
 """How long the head of a request may be, its headers included."""

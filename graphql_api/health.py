@@ -13,7 +13,7 @@ from starlette.routing import Route
 from db.queries.health import Standing, standing
 from graphql_api import instants
 from graphql_api.context import Services
-from graphql_api.rest.answers import json_answer
+from graphql_api.responses import json_answer
 from jobs.queue import Unreachable
 
 ANSWER_WITHIN = timedelta(seconds=2)

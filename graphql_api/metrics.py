@@ -23,7 +23,7 @@ from db.queries import metrics
 from db.queries.metrics import Overview
 from db.statements.rollups import LATENESS_BOUNDS_MS
 from graphql_api.context import Services
-from graphql_api.rest.answers import json_answer
+from graphql_api.responses import json_answer
 
 JSON = "application/json"
 TEXT = "text/plain"

@@ -14,13 +14,13 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from graphql_api.broadcast import Happening, Renderings
 from graphql_api.errors import MaskSurprises, masked
 from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
 from graphql_api.settings import ApiSettings
-from graphql_api.sharing import Happening, Renderings
 from graphql_api.types.refusals import HANDLERS
 from graphql_api.types.scalars import SCALARS
 

@@ -7,9 +7,9 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import Response
 
-from graphql_api import bodies, ids
+from graphql_api import ids, request_body
 from graphql_api.context import Services
-from graphql_api.rest.answers import refusal
+from graphql_api.responses import refusal
 from graphql_api.rest.requests import BadRequest
 from jobs import json_value
 from jobs.errors import NotFound
@@ -30,9 +30,9 @@ def path_id(request: Request) -> UUID:
 
 
 async def body_of(request: Request) -> bytes:
-    """The body, whatever its Content-Type. Raises `bodies.Refused`."""
+    """The body, whatever its Content-Type. Raises `request_body.Refused`."""
     services: Services = request.app.state.services
-    return await bodies.read(request, limit=MAX_BODY_BYTES, within=services.body_within)
+    return await request_body.read(request, limit=MAX_BODY_BYTES, within=services.body_within)
 
 
 def parsed(body: bytes) -> Any:
@@ -53,7 +53,7 @@ def answering(endpoint: Endpoint) -> Endpoint:
             return refusal(400, str(error))
         except NotFound:
             return refusal(404, TASK_NOT_FOUND)
-        except bodies.Refused as refused:
+        except request_body.Refused as refused:
             answer = refusal(refused.status, str(refused))
             if refused.status == 408:
                 answer.headers["connection"] = "close"

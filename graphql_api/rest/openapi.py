@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from graphql_api import bodies
+from graphql_api import request_body
 from graphql_api.heads import MAX_BYTES
-from graphql_api.rest.answers import json_answer
+from graphql_api.responses import json_answer
 from graphql_api.rest.handling import INVALID_ID, MAX_BODY_BYTES, TASK_NOT_FOUND
 from graphql_api.rest.listing import DEFAULT_LIMIT, MAX_LIMIT, STATUSES, TRUTHS
 from graphql_api.rest.openapi_schemas import (
@@ -61,7 +61,7 @@ INVALID_PARAMETER = refused("The id is none.", INVALID_ID)
 NOT_FOUND = refused("There is no such task.", TASK_NOT_FOUND)
 TOO_LARGE = refused("The body is too large.", f"The request body has more than {MAX_BODY_BYTES:,} bytes")
 TOO_SLOW = refused(
-    "The body is too slow.", f"The request body did not arrive within {bodies.WITHIN.total_seconds():g} s"
+    "The body is too slow.", f"The request body did not arrive within {request_body.WITHIN.total_seconds():g} s"
 )
 MAY_NOT_ASK = refused(
     "A page of an origin that is not named asks.",

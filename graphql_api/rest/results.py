@@ -10,8 +10,8 @@ from starlette.routing import Route
 from db.models import Run
 from db.queries import runs, tasks
 from graphql_api.context import Services
+from graphql_api.responses import json_answer
 from graphql_api.rest import listing, shapes
-from graphql_api.rest.answers import json_answer
 from graphql_api.rest.handling import answering, path_id
 from jobs.errors import NotFound
 

@@ -8,8 +8,8 @@ from db.models import utc_now
 from db.queries import tasks
 from db.queries.tasks import TaskFilter
 from graphql_api.context import Services
+from graphql_api.responses import json_answer
 from graphql_api.rest import listing, requests, shapes
-from graphql_api.rest.answers import json_answer
 from graphql_api.rest.handling import answering, body_of, parsed, path_id
 from graphql_api.rest.requests import BadRequest
 from jobs.errors import InvalidInput, NotFound

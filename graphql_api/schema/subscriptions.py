@@ -13,11 +13,11 @@ import strawberry
 from strawberry import UNSET
 
 from graphql_api import cursors, ids
+from graphql_api.broadcast import Happening
 from graphql_api.context import Context, Information
 from graphql_api.errors import invalid_cursor
 from graphql_api.events.tail import Event, Gap, Tail, UnknownPosition
 from graphql_api.events.task_changes import Change, TaskChanges
-from graphql_api.sharing import Happening
 from graphql_api.types.run_event import RunEvent, RunEventMessage, RunEventsGap
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import DeletedTask, Task

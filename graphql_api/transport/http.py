@@ -27,13 +27,13 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api import bodies, media_types
+from graphql_api import content_negotiation, request_body
 from graphql_api.auth import address_of
+from graphql_api.broadcast import SharedData
 from graphql_api.context import Context, Services
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.playground import Playground
-from graphql_api.sharing import SharedData
 from graphql_api.transport import sse
 from graphql_api.transport.websocket import MAX_AT_ONCE, Conversation
 from jobs import json_value
@@ -50,8 +50,8 @@ class Body(StarletteRequestAdapter):
         """Raises 413 beyond the bound, and 408 when it does not come."""
         services: Services = self._request.app.state.services
         try:
-            return await bodies.read(self._request, limit=MAX_BODY_BYTES, within=services.body_within)
-        except bodies.Refused as refused:
+            return await request_body.read(self._request, limit=MAX_BODY_BYTES, within=services.body_within)
+        except request_body.Refused as refused:
             raise HTTPException(refused.status, str(refused)) from None
 
 
@@ -113,7 +113,7 @@ class Endpoint(GraphQL[Context, None]):
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         """Carries the answer's type to `create_response`."""
         response = Response()
-        response.media_type = media_types.of_answer(request)
+        response.media_type = content_negotiation.of_answer(request)
         return response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
@@ -122,7 +122,7 @@ class Endpoint(GraphQL[Context, None]):
             given: Any = self.parse_query_params(request.query_params)
         else:
             media_type, parameters = parse_content_type(request.content_type or "none")
-            if media_type.lower() != media_types.JSON or parameters.get("charset", "utf-8").lower() not in {
+            if media_type.lower() != content_negotiation.JSON or parameters.get("charset", "utf-8").lower() not in {
                 "utf-8",
                 "utf8",
             }:
@@ -247,7 +247,7 @@ class Endpoint(GraphQL[Context, None]):
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
         """200, or 400 for a request that was not executed, in the type that the client asked for."""
-        refused = "data" not in response_data and sub_response.media_type == media_types.GRAPHQL
+        refused = "data" not in response_data and sub_response.media_type == content_negotiation.GRAPHQL
         return Response(
             self.encode_json(response_data),
             status_code=400 if refused else 200,
@@ -277,5 +277,5 @@ def answer(body: dict[str, Any], request: Request, *, status: int) -> Response:
     return Response(
         json.dumps(body),
         status_code=status,
-        headers={"content-type": f"{media_types.of_answer(request)}; charset=utf-8"},
+        headers={"content-type": f"{content_negotiation.of_answer(request)}; charset=utf-8"},
     )

@@ -16,7 +16,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from graphql_api.media_types import weights
+from graphql_api.content_negotiation import weights
 
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = timedelta(seconds=12)

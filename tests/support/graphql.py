@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 from db.settings import DatabaseSettings
 from duetime.api import configuration, listen
 from duetime.http_protocol import ImpatientProtocol
-from graphql_api import bodies
+from graphql_api import request_body
 from graphql_api.app import create_app
 from graphql_api.context import Services
 from graphql_api.settings import ApiSettings
@@ -162,7 +162,7 @@ async def serving(
     lookup: Lookup = no_names,
     settings: ApiSettings | None = None,
     protocol: type[ImpatientProtocol] = ImpatientProtocol,
-    body_within: timedelta = bodies.WITHIN,
+    body_within: timedelta = request_body.WITHIN,
 ) -> AsyncIterator[Api]:
     """The API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
     with listen(ApiSettings.model_construct(port=0)) as listener:
