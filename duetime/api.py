@@ -15,7 +15,7 @@ from duetime.errors import CannotStart
 from duetime.http_protocol import ImpatientProtocol
 from duetime.reachable import check_servers, somebody_may_enter
 from duetime.signals import on_stop
-from graphql_api import heads
+from graphql_api.middleware import header_limits
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -83,7 +83,7 @@ def configuration(
     return uvicorn.Config(
         app,
         http=protocol,
-        h11_max_incomplete_event_size=heads.MAX_BYTES,
+        h11_max_incomplete_event_size=header_limits.MAX_BYTES,
         log_config=None,
         access_log=False,
         lifespan="on",

@@ -19,13 +19,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db.engine import open_engine
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, request_body
-from graphql_api.auth import Doorkeeper
-from graphql_api.browsers import Browsers
 from graphql_api.context import Services
 from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
-from graphql_api.gate import Gate
-from graphql_api.heads import Heads
+from graphql_api.middleware.api_keys import Doorkeeper
+from graphql_api.middleware.authentication import Gate
+from graphql_api.middleware.header_limits import Heads
+from graphql_api.middleware.origins import Browsers
 from graphql_api.playground import Assets, Playground
 from graphql_api.responses import json_answer, refusal
 from graphql_api.rest import openapi, pages, results, tasks

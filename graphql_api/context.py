@@ -16,9 +16,9 @@ from db.queries import runs, tasks, versions
 from db.queries.keyset import Slice
 from db.queries.runs import RunFilter
 from db.states import KeyScope
-from graphql_api.auth import Doorkeeper
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.events.tail import Tail
+from graphql_api.middleware.api_keys import Doorkeeper
 from jobs.http.resolver import Targets
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from graphql_api import request_body
-from graphql_api.heads import MAX_BYTES
+from graphql_api.middleware.header_limits import MAX_BYTES
 from graphql_api.responses import json_answer
 from graphql_api.rest.handling import INVALID_ID, MAX_BODY_BYTES, TASK_NOT_FOUND
 from graphql_api.rest.listing import DEFAULT_LIMIT, MAX_LIMIT, STATUSES, TRUTHS

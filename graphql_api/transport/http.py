@@ -28,11 +28,11 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graphql_api import content_negotiation, request_body
-from graphql_api.auth import address_of
 from graphql_api.broadcast import SharedData
 from graphql_api.context import Context, Services
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
+from graphql_api.middleware.api_keys import address_of
 from graphql_api.playground import Playground
 from graphql_api.transport import sse
 from graphql_api.transport.websocket import MAX_AT_ONCE, Conversation

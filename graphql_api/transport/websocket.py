@@ -12,11 +12,11 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     SubscribeMessage,
 )
 
-from graphql_api.auth import Refused
 from graphql_api.context import Context
 from graphql_api.errors import limit_exceeded
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema
+from graphql_api.middleware.api_keys import Refused
 from jobs.security.api_keys import Caller
 
 FORBIDDEN = 4403

@@ -16,7 +16,7 @@ from db.engine import open_engine
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope
-from graphql_api.auth import FAILURES, Doorkeeper
+from graphql_api.middleware.api_keys import FAILURES, Doorkeeper
 from jobs.security.api_keys import Caller
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api

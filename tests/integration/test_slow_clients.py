@@ -10,7 +10,7 @@ import pytest
 
 from db.settings import DatabaseSettings
 from duetime.http_protocol import HEAD_WITHIN, ImpatientProtocol
-from graphql_api.heads import MAX_BYTES
+from graphql_api.middleware.header_limits import MAX_BYTES
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 from tests.support.rest import error

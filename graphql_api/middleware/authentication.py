@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
 from graphql_api import content_negotiation
-from graphql_api.auth import Doorkeeper, Refused, address_of, authorization_of
+from graphql_api.middleware.api_keys import Doorkeeper, Refused, address_of, authorization_of
 from graphql_api.responses import refusal
 from graphql_api.transport import sse
 from jobs.security.api_keys import ANYBODY, Caller
