@@ -26,9 +26,10 @@ from graphql_api.middleware.api_keys import Doorkeeper
 from graphql_api.middleware.authentication import Gate
 from graphql_api.middleware.header_limits import Heads
 from graphql_api.middleware.origins import Browsers
-from graphql_api.playground import Assets, Playground
+from graphql_api.pages import swagger
+from graphql_api.pages.playground import Assets, Playground
 from graphql_api.responses import json_answer, refusal
-from graphql_api.rest import openapi, pages, results, tasks
+from graphql_api.rest import openapi, results, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, Targets, system_lookup
@@ -92,7 +93,7 @@ def create_app(
             Mount("/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
             *AT_BOTH,
             *openapi.ROUTES,
-            *pages.ROUTES,
+            *swagger.ROUTES,
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[

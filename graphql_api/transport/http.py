@@ -33,7 +33,7 @@ from graphql_api.context import Context, Services
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.middleware.api_keys import address_of
-from graphql_api.playground import Playground
+from graphql_api.pages.playground import Playground
 from graphql_api.transport import sse
 from graphql_api.transport.websocket import MAX_AT_ONCE, Conversation
 from jobs import json_value

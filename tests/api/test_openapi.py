@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from graphql_api import health, metrics
-from graphql_api.rest import pages, results, tasks
+from graphql_api.pages import swagger
+from graphql_api.rest import results, tasks
 from graphql_api.rest.openapi import document
 from tests.support.graphql import Api
 
@@ -103,9 +104,9 @@ async def test_swagger_ui_is_found(api: Api, tmp_path: Path) -> None:
         assert answer.status_code == 307
         assert answer.url.join(answer.headers["location"]).path == "/swagger/index.html"
     (tmp_path / "swagger.html").write_text("<p>page</p>")
-    page = pages.show(Request({"type": "http"}), built=tmp_path)
+    page = swagger.show(Request({"type": "http"}), built=tmp_path)
     assert (page.status_code, page.body) == (200, b"<p>page</p>")
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    missing = pages.show(Request({"type": "http"}), built=tmp_path / "none")
+    missing = swagger.show(Request({"type": "http"}), built=tmp_path / "none")
     assert missing.status_code == 404
     assert b"make install" in missing.body

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import URL
 from starlette.routing import Mount
 
-from graphql_api.playground import STATIC, Assets, Playground
+from graphql_api.pages.playground import STATIC, Assets, Playground
 from tests.support.graphql import Api
 
 HTML = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

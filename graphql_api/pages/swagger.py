@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
-from graphql_api.playground import HEADERS, STATIC, Assets
+from graphql_api.pages.playground import HEADERS, STATIC, Assets
 
 PAGE = "/swagger/index.html"
 NOT_BUILT = """\

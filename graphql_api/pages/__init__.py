@@ -1,0 +1,1 @@
+"""The pages that the service serves: the playground and Swagger UI."""
