@@ -1,20 +1,17 @@
 """The API process: GraphQL and REST over one Postgres and one Redis."""
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.engine import open_engine
 from db.settings import DatabaseSettings
@@ -25,6 +22,7 @@ from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.middleware.api_keys import Doorkeeper
 from graphql_api.middleware.authentication import Gate
 from graphql_api.middleware.header_limits import Heads
+from graphql_api.middleware.internal_errors import InternalErrors
 from graphql_api.middleware.origins import Browsers
 from graphql_api.pages import swagger
 from graphql_api.pages.playground import Assets, Playground
@@ -35,8 +33,6 @@ from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, Targets, system_lookup
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
-
-logger = logging.getLogger(__name__)
 
 POOL_SIZE = 10
 AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
@@ -142,31 +138,3 @@ async def show_http_exception(request: Request, error: Exception) -> Response:
         allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
         return refusal(405, f"{request.url.path} takes {allowed}, not {request.method}", allow=allowed)
     return refusal(error.status_code, error.detail)
-
-
-class InternalErrors:
-    """Answers 500 to what nothing else caught. The answer has an id and nothing more; the log has the rest under it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on whatever has been answered already."""
-        answered = False
-
-        async def watched(message: Message) -> None:
-            nonlocal answered
-            answered = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, watched)
-        except ClientDisconnect:
-            # Nobody is there to be answered, and nothing of ours went wrong.
-            return
-        except Exception:
-            if scope["type"] != "http" or answered:
-                raise
-            incident = uuid4().hex
-            logger.exception("A request failed. action=request_failed id=%s path=%s", incident, scope["path"])
-            await refusal(500, f"Internal error; the service's log has it under {incident}")(scope, receive, send)

@@ -1,0 +1,39 @@
+"""Answers 500 to what nothing else caught."""
+
+import logging
+from uuid import uuid4
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graphql_api.responses import refusal
+
+logger = logging.getLogger(__name__)
+
+
+class InternalErrors:
+    """Answers 500 to what nothing else caught. The answer has an id and nothing more; the log has the rest under it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on whatever has been answered already."""
+        answered = False
+
+        async def watched(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and nothing of ours went wrong.
+            return
+        except Exception:
+            if scope["type"] != "http" or answered:
+                raise
+            incident = uuid4().hex
+            logger.exception("A request failed. action=request_failed id=%s path=%s", incident, scope["path"])
+            await refusal(500, f"Internal error; the service's log has it under {incident}")(scope, receive, send)
