@@ -12,8 +12,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db import legacy_schema
+from db.maintenance import partitions
 from db.models import metadata, utc_now
-from db.statements import old_service, partitions
 
 SCRIPTS = Path(__file__).parent.parent / "alembic"
 # Two migrations at once wait for each other. Any number will do, as long as every version takes the same.
@@ -44,14 +45,14 @@ async def migrate(
     """Brings the database to the present schema in one transaction: all of it, or nothing.
 
     `carry_over` fills the tables from those of the service before Duetime, where the database is that service's. Raises
-    `old_service.Unknown` where it is neither's, and what `carry_over` raises.
+    `legacy_schema.Unknown` where it is neither's, and what `carry_over` raises.
     """
     async with engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
-        old = carry_over if await old_service.is_there(connection) else None
+        old = carry_over if await legacy_schema.is_there(connection) else None
         if old is not None:
-            await old_service.set_aside(connection)
+            await legacy_schema.set_aside(connection)
         await connection.run_sync(upgrade)
         if old is not None:
             await old(connection)

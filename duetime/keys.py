@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.engine import AWAY, open_engine
+from db.connection import AWAY, open_engine
 from db.models import ApiKey, utc_now
+from db.security import api_keys
 from db.settings import DatabaseSettings
-from db.statements import keys
 from db.states import KeyScope
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import open_data_folder, running_database
@@ -51,7 +51,7 @@ async def show(settings: DuetimeSettings, database: DatabaseSettings) -> None:
     """Prints all keys, none of which can be told from what is kept."""
     async with session_on(settings, database) as session:
         rows: list[tuple[str, ...]] = [("id", "name", "scope", "created", "expires", "last used", "state")]
-        rows += [row_of(key) for key in await keys.everything(session)]
+        rows += [row_of(key) for key in await api_keys.everything(session)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

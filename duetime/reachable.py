@@ -13,12 +13,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine import AWAY, open_engine
+from db.connection import AWAY, open_engine
+from db.engine import leases
+from db.legacy_schema import Unknown
 from db.migrations import is_current, migrate, revision
 from db.models import utc_now
+from db.security import api_keys
 from db.settings import DatabaseSettings
-from db.statements import keys, leases
-from db.statements.old_service import Unknown
 from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
 from jobs.legacy.import_database import NeedsSecretKey, carry_over
@@ -54,7 +55,7 @@ async def somebody_may_enter(database: DatabaseSettings) -> bool:
     engine = open_engine(database_url(database), pool_size=1, application_name="duetime start")
     try:
         async with AsyncSession(engine) as session:
-            return await keys.any_in_force(session, now=utc_now())
+            return await api_keys.any_in_force(session, now=utc_now())
     finally:
         await engine.dispose()
 

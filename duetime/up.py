@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from db.engine import AWAY
+from db.connection import AWAY
 from db.settings import DatabaseSettings
 from duetime import welcome
 from duetime.api import GRACE, listen

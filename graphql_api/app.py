@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, request_body
 from graphql_api.context import Services

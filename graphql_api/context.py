@@ -12,9 +12,9 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info
 
 from db import models
-from db.queries import runs, tasks, versions
-from db.queries.keyset import Slice
-from db.queries.runs import RunFilter
+from db.reads import runs, tasks, versions
+from db.reads.keyset import Slice
+from db.reads.runs import RunFilter
 from db.states import KeyScope
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.events.tail import Tail

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from db.queries.keyset import Key
-from db.queries.tasks import TaskOrder
-from db.storable import is_storable
+from db.postgres_text import is_storable
+from db.reads.keyset import Key
+from db.reads.tasks import TaskOrder
 from graphql_api import instants
 from graphql_api.errors import invalid_cursor
 

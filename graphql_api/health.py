@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db.queries.health import Standing, standing
+from db.reads.health import Standing, standing
 from graphql_api import instants
 from graphql_api.context import Services
 from graphql_api.responses import json_answer

@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from db.engine.rollups import LATENESS_BOUNDS_MS
 from db.models import utc_now
-from db.queries import metrics
-from db.queries.metrics import Overview
-from db.statements.rollups import LATENESS_BOUNDS_MS
+from db.reads import metrics
+from db.reads.metrics import Overview
 from graphql_api.context import Services
 from graphql_api.responses import json_answer
 

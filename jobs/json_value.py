@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from db.storable import is_storable
+from db.postgres_text import is_storable
 
 MAX_DEPTH = 128
 MAX_DIGITS = 4_300

@@ -9,10 +9,10 @@ from typing import Any
 
 from arq import Retry, Worker, cron, func
 
-from db.engine import AWAY as POSTGRES_AWAY
-from db.engine import open_engine
+from db.connection import AWAY as POSTGRES_AWAY
+from db.connection import open_engine
+from db.engine.warm_up import warm_up
 from db.settings import DatabaseSettings
-from db.statements.warm_up import warm_up
 from jobs.cancellation import end
 from jobs.clock import Clock
 from jobs.engine.execution_log import ExecutionLog

@@ -21,8 +21,8 @@ from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.engine import in_one_trip
-from db.queries import events
+from db.connection import in_one_trip
+from db.reads import events
 from db.states import RunEventType
 from graphql_api.events.task_changes import TaskChanges
 from jobs.cancellation import end

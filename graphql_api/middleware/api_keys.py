@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
-from db.engine import AWAY
+from db.connection import AWAY
 from db.models import utc_now
-from db.statements import keys
+from db.security import api_keys
 from jobs.security.api_keys import ANYBODY, Caller, caller_of
 
 logger = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ class Doorkeeper:
             async with AsyncSession(self._engine) as session, session.begin():
                 caller = await caller_of(session, token, now=now)
                 if caller is not None and caller.key_id is not None:
-                    await keys.note_use(session, key_id=caller.key_id, now=now)
+                    await api_keys.note_use(session, key_id=caller.key_id, now=now)
         except AWAY as error:
             logger.warning("A key cannot be looked up. action=key_not_looked_up error=%s", error)
             raise Refused(503, "The key cannot be looked up: the database is away", retry_after=1) from None
@@ -144,7 +144,7 @@ class Doorkeeper:
             now, holding = utc_now(), wanted
             try:
                 async with AsyncSession(self._engine) as session:
-                    holding = await keys.still_in_force(session, key_ids=wanted, now=now)
+                    holding = await api_keys.still_in_force(session, key_ids=wanted, now=now)
             except AWAY as error:
                 logger.warning("Keys cannot be looked at. action=keys_unwatched error=%s", error)
             for caller, close in list(self._open.values()):

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from db.models import Run
-from db.queries import runs, tasks
+from db.reads import runs, tasks
 from graphql_api.context import Services
 from graphql_api.responses import json_answer
 from graphql_api.rest import listing, shapes

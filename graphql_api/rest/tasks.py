@@ -5,8 +5,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from db.models import utc_now
-from db.queries import tasks
-from db.queries.tasks import TaskFilter
+from db.reads import tasks
+from db.reads.tasks import TaskFilter
 from graphql_api.context import Services
 from graphql_api.responses import json_answer
 from graphql_api.rest import listing, requests, shapes

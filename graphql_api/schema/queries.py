@@ -7,7 +7,7 @@ import strawberry
 from strawberry import UNSET
 
 from db.models import utc_now
-from db.queries.tasks import TaskOrder
+from db.reads.tasks import TaskOrder
 from db.states import KeyScope
 from graphql_api import cursors, ids
 from graphql_api.context import Information

@@ -8,9 +8,9 @@ from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from db import models
-from db.queries import audit
-from db.queries.audit import AuditFilter
-from db.queries.keyset import Key, Slice
+from db.reads import audit
+from db.reads.audit import AuditFilter
+from db.reads.keyset import Key, Slice
 from graphql_api import cursors, ids
 from graphql_api.context import Information
 from graphql_api.types import pages

@@ -6,7 +6,7 @@ from typing import Any, cast
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
-from db.queries.tasks import TaskOrder
+from db.reads.tasks import TaskOrder
 from db.states import (
     BodyEncoding,
     LostPolicy,

@@ -5,7 +5,7 @@ from datetime import timedelta
 import strawberry
 
 from db.models import utc_now
-from db.queries import metrics
+from db.reads import metrics
 from graphql_api.context import Information
 from graphql_api.types.scalars import Count, Milliseconds
 

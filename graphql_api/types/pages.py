@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 import strawberry
 
-from db.queries.keyset import COUNT_CAP, Key, Slice
+from db.reads.keyset import COUNT_CAP, Key, Slice
 from graphql_api import cursors
 from graphql_api.errors import invalid_page
 from graphql_api.types.scalars import given_or_none

@@ -10,9 +10,9 @@ import strawberry
 from strawberry import UNSET
 
 from db import models
-from db.queries import runs
-from db.queries.keyset import Key, Slice
-from db.queries.runs import RunFilter
+from db.reads import runs
+from db.reads.keyset import Key, Slice
+from db.reads.runs import RunFilter
 from db.states import BodyEncoding, RunCause, RunState
 from graphql_api import cursors, ids
 from graphql_api.context import Information

@@ -9,10 +9,10 @@ from strawberry import UNSET
 
 from db import models
 from db.models import utc_now
-from db.queries import tasks
-from db.queries.keyset import Key, Slice
-from db.queries.runs import RunFilter
-from db.queries.tasks import TaskFilter, TaskOrder
+from db.reads import tasks
+from db.reads.keyset import Key, Slice
+from db.reads.runs import RunFilter
+from db.reads.tasks import TaskFilter, TaskOrder
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from graphql_api import cursors
 from graphql_api.context import Information

@@ -16,8 +16,8 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.engine import in_one_trip
-from db.statements import claims
+from db.connection import in_one_trip
+from db.engine import claims
 from db.states import RunState
 from jobs.engine.misfire import Plan, plan, unplannable
 from jobs.engine.outcome import Attempt

@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
-from db.statements.finishes import Finish
+from db.engine.finishes import Finish
 from db.states import RunState
 from jobs.engine.outcome import Attempt
 

@@ -18,9 +18,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY, in_one_trip
-from db.statements import claims, leases
-from db.statements.finishes import Finish
+from db.connection import AWAY, in_one_trip
+from db.engine import claims, leases
+from db.engine.finishes import Finish
 from jobs.clock import Clock
 from jobs.engine.claim import RECENT, Claimed, claim_tasks, claim_waiting
 from jobs.engine.execution_log import ExecutionLog

@@ -13,8 +13,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY, in_one_trip
-from db.statements import leases
+from db.connection import AWAY, in_one_trip
+from db.engine import leases
 from jobs.clock import Clock
 
 logger = logging.getLogger(__name__)

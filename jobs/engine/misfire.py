@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from db.statements.claims import Move, NewRun
+from db.engine.claims import Move, NewRun
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
 from jobs.run_ids import scheduled_run_id
 from jobs.triggers import schedule

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
-from db.engine import AWAY
+from db.connection import AWAY
 from jobs.clock import Clock
 from jobs.queue import BUCKET, HORIZON, Queue, bucket_of, bucket_start
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from db.statements.finishes import Finish
+from db.engine.finishes import Finish
 from db.states import RunState
 from jobs.http.client import Action, Answer
 from jobs.retry import RetryPolicy, parse_retry_after

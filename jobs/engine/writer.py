@@ -13,8 +13,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY, in_one_trip, is_refusal_of_data
-from db.statements.finishes import Finish, finish, lock_tasks, release
+from db.connection import AWAY, in_one_trip, is_refusal_of_data
+from db.engine.finishes import Finish, finish, lock_tasks, release
 from jobs.clock import Clock
 from jobs.engine.outcome import unwritable
 

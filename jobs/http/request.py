@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
 
-from db.storable import is_storable
+from db.postgres_text import is_storable
 from jobs import json_value
 from jobs.errors import Problem
 from jobs.security import signatures

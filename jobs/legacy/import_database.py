@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.statements import old_service
+from db import legacy_schema
 from db.states import TaskStatus, TriggerType
 from jobs import json_value
 from jobs.http.request import MAX_REDIRECTS, REFUSED_HEADERS, ActionDraft, HeaderDraft, HttpMethod
@@ -37,19 +37,19 @@ class NeedsSecretKey(Exception):
 async def carry_over(connection: AsyncConnection, *, now: datetime, secrets: SecretKeys) -> None:
     """Carries all of it over, in the connection's transaction. Raises `NeedsSecretKey`."""
     count, after = 0, None
-    while rows := await old_service.tasks(connection, after=after, limit=BATCH):
+    while rows := await legacy_schema.tasks(connection, after=after, limit=BATCH):
         columns = []
         for row in rows:
             found, remarks = task_columns(row, now=now, secrets=secrets)
             columns.append(found)
             for remark in remarks:
                 logger.warning("Task %s: %s. action=carried_over_oddly task=%s", row.id, remark, row.id)
-        await old_service.carry_tasks(connection, columns)
+        await legacy_schema.carry_tasks(connection, columns)
         count, after = count + len(rows), rows[-1].id
-    for row in await old_service.odd_results(connection):
+    for row in await legacy_schema.odd_results(connection):
         remark = f"has {BEYOND}" if row.beyond else "has response headers that are no object, which are left out"
         logger.warning("Result %s: %s. action=carried_over_oddly result=%s", row.id, remark, row.id)
-    results = await old_service.carry_results(connection)
+    results = await legacy_schema.carry_results(connection)
     logger.info("Carried over %d tasks and %d results. action=carried_over", count, results)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.models import AuditEntry
-from db.statements import sealed
+from db.security import sealed_values
 from jobs.http.request import origin_of
 from jobs.security import signatures
 from jobs.security.api_keys import COMMAND_LINE
@@ -29,12 +29,14 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
         place = (BEFORE_ALL, -1)
         while True:
             async with engine.begin() as connection:
-                rows = await sealed.lock(connection, versions=versions, task_id=place[0], version=place[1], limit=BATCH)
+                rows = await sealed_values.lock(
+                    connection, versions=versions, task_id=place[0], version=place[1], limit=BATCH
+                )
                 if not rows:
                     break
                 anew = [changed for row in rows if (changed := sealed_anew(row, keys, unopened)) is not None]
                 if anew:
-                    await sealed.write_back(connection, anew, versions=versions)
+                    await sealed_values.write_back(connection, anew, versions=versions)
             count += len(anew)
             place = (rows[-1].task_id, rows[-1].version)
     async with AsyncSession(engine) as session, session.begin():

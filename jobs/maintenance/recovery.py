@@ -10,8 +10,9 @@ from datetime import date, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import AWAY, in_one_trip, is_refusal_of_data
-from db.statements import claims, deletion, finishes, leases, partitions, rollups, sweeps
+from db.connection import AWAY, in_one_trip, is_refusal_of_data
+from db.engine import claims, finishes, leases, rollups, sweeps
+from db.maintenance import deletion, partitions
 from jobs.clock import Clock
 from jobs.engine.executor import Executor
 from jobs.engine.lease import Lease, monotonic

@@ -13,9 +13,9 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tzdata import IANA_VERSION  # type: ignore[import-untyped]  # it has no types
 
-from db.engine import in_one_trip
-from db.statements import zone_rules
-from db.statements.claims import Move
+from db.connection import in_one_trip
+from db.engine.claims import Move
+from db.maintenance import timezone_update
 from db.states import TaskStatus
 from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
@@ -34,14 +34,14 @@ async def apply_zone_rules(engine: AsyncEngine, *, version: str = IANA_VERSION) 
     worker with older rules than another had leaves everything as it is.
     """
     async with in_one_trip(engine).connect() as connection:
-        known = await zone_rules.version(connection)
+        known = await timezone_update.version(connection)
     changed = 0
     if known is not None and known < version:
         changed = await recompute(engine)
         logger.info("Time zone rules went from %s to %s. action=zone_rules tasks=%d", known, version, changed)
     if known is None or known < version:
         async with in_one_trip(engine).connect() as connection:
-            await zone_rules.set_version(connection, version)
+            await timezone_update.set_version(connection, version)
     return changed
 
 
@@ -50,11 +50,11 @@ async def recompute(engine: AsyncEngine) -> int:
     changed, after = 0, BEFORE_ALL
     while True:
         async with engine.begin() as connection:
-            rows = await zone_rules.lock_tasks_with_zone(connection, after=after, limit=BATCH)
+            rows = await timezone_update.lock_tasks_with_zone(connection, after=after, limit=BATCH)
             if not rows:
                 return changed
             moves = [move for row in rows if (move := moved(row)) is not None]
-            await zone_rules.move(connection, moves)
+            await timezone_update.move(connection, moves)
         changed += len(moves)
         after = rows[-1].id
 

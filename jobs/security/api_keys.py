@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.models import ApiKey, AuditEntry
-from db.statements import keys
+from db.security import api_keys
 from db.states import KeyScope
 
 PREFIX = "duetime_"
@@ -62,7 +62,7 @@ async def create_key(
         raise InvalidKeyRequest(f"the name {name!r} means something else in the audit log; choose another")
     if expires_at is not None and expires_at <= now:
         raise InvalidKeyRequest(f"the key would have expired already; it is {now:%Y-%m-%dT%H:%M:%SZ} now")
-    if await keys.active_named(session, name=name, now=now):
+    if await api_keys.active_named(session, name=name, now=now):
         raise InvalidKeyRequest(f"there is a key named {name!r}; revoke it first, or choose another name")
     token = PREFIX + secrets.token_urlsafe(32)
     key = ApiKey(name=name, scope=scope, token_sha256=digest(token), expires_at=expires_at, created_at=now)
@@ -74,7 +74,7 @@ async def create_key(
 
 async def revoke_key(session: AsyncSession, name_or_id: str, *, now: datetime) -> ApiKey:
     """Ends a key, by its id or by the name of a key in force. Raises `InvalidKeyRequest` when there is none."""
-    key = await keys.revoke(session, name_or_id=name_or_id, now=now)
+    key = await api_keys.revoke(session, name_or_id=name_or_id, now=now)
     if key is None:
         raise InvalidKeyRequest(f"there is no key in force with the name or id {name_or_id!r}; see `duetime keys list`")
     session.add(AuditEntry(key_name=COMMAND_LINE, action="revokeKey", before=shown(key)))
@@ -89,7 +89,7 @@ def shown(key: ApiKey) -> dict[str, Any]:
 
 async def caller_of(session: AsyncSession, token: str, *, now: datetime) -> Caller | None:
     """Whose token this is; None when it is unknown, revoked or expired."""
-    key = await keys.find(session, token_sha256=digest(token), now=now)
+    key = await api_keys.find(session, token_sha256=digest(token), now=now)
     if key is None:
         return None
     return Caller(name=key.name, scope=key.scope, key_id=key.id, expires_at=key.expires_at)

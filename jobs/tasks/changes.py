@@ -11,9 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from db.models import Task
-from db.statements import cancellation, changes, idempotency
-from db.statements.changes import Missed
 from db.states import MisfirePolicy, TaskStatus
+from db.tasks import cancellation, changes, idempotency
+from db.tasks.changes import Missed
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound, Problem
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit

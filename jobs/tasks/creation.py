@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from db.models import Task
-from db.queries import tasks
-from db.statements import idempotency
-from db.statements.idempotency import Use
+from db.reads import tasks
+from db.tasks import idempotency
+from db.tasks.idempotency import Use
 from jobs import json_value
 from jobs.errors import Conflict, ConflictReason, InvalidInput, Problem
 from jobs.security.encryption import SecretKeys

@@ -4,12 +4,13 @@ import secrets
 from datetime import datetime
 from uuid import UUID
 
+from db.engine import finishes
 from db.models import Run, Task
-from db.queries import versions
-from db.statements import cancellation, changes, finishes, idempotency, requests
-from db.statements.idempotency import Use
-from db.statements.requests import RunRequest
+from db.reads import versions
 from db.states import RunCause
+from db.tasks import cancellation, changes, idempotency, run_requests
+from db.tasks.idempotency import Use
+from db.tasks.run_requests import RunRequest
 from jobs.errors import Conflict, ConflictReason, NotFound
 from jobs.run_ids import requested_run_id
 from jobs.tasks.changes import locked
@@ -91,7 +92,7 @@ async def fire(
         retry_of=retry_of,
         overlap=task.overlap,
     )
-    await requests.make_run(work.session, request, now=now)
+    await run_requests.make_run(work.session, request, now=now)
     run = await found(work, run_id)
     retried = None if retry_of is None else {"retry_of": str(retry_of)}
     work.record(action, task_id=task.id, run_id=run_id, after={"state": run.state, **(retried or {})})

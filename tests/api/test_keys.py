@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from websockets.exceptions import InvalidStatus
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope

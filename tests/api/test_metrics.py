@@ -9,12 +9,12 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, text
 
-from db.engine import in_one_trip
+from db.connection import in_one_trip
+from db.engine import rollups
+from db.engine.rollups import BUCKETS, LATENESS_BOUNDS_MS
 from db.models import RunRollup, utc_now
-from db.queries.metrics import percentile
+from db.reads.metrics import percentile
 from db.settings import DatabaseSettings
-from db.statements import rollups
-from db.statements.rollups import BUCKETS, LATENESS_BOUNDS_MS
 from db.states import RunState, TaskStatus
 from graphql_api.metrics import preferred
 from jobs.settings import JobsSettings

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
+from db.engine.rollups import BUCKETS, LONG_AGO, NOBODY
 from db.settings import DatabaseSettings
-from db.statements.rollups import BUCKETS, LONG_AGO, NOBODY
 from jobs.settings import JobsSettings
 from tests.bench.rounds import bench_servers
 from tests.support.graphql import serving

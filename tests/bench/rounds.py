@@ -19,7 +19,7 @@ from arq.connections import RedisSettings
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.migrations import migrate
 from db.models import Task
 from db.settings import DatabaseSettings

@@ -12,7 +12,7 @@ import httpx
 from sqlalchemy import NullPool, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from db.engine import AWAY
+from db.connection import AWAY
 from db.models import Run, RunEvent, utc_now
 from duetime.local_stack.stack import free_port
 from tests.faults.checker import Evidence, Findings, check

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.settings import DatabaseSettings
 from duetime.local_stack.stack import free_port
 from tests.support.command import clean_environment, duetime

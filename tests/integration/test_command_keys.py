@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.settings import DatabaseSettings
 from tests.support.command import duetime, duetime_up
 

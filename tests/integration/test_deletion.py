@@ -6,9 +6,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from db.maintenance import deletion
 from db.models import Run, Task, utc_now
 from db.settings import DatabaseSettings
-from db.statements import deletion
 from db.states import OverlapPolicy, RunState
 from jobs.maintenance.recovery import REMOVED_AT_ONCE
 from jobs.settings import JobsSettings

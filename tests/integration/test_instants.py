@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.instants import FIRST, LAST
 from db.settings import DatabaseSettings
 from db.states import RunState
+from db.timestamptz import FIRST, LAST
 from jobs.settings import JobsSettings
 from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working
 from tests.support.target import Target

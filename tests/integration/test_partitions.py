@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.maintenance import partitions
 from db.migrations import migrate
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
-from db.statements import partitions
 from jobs.run_ids import scheduled_run_id
 from jobs.settings import JobsSettings
 from tests.support.engine import one_off, opened, save, working

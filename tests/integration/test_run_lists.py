@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlmodel import col, select
 
 from db.models import Run
-from db.queries.runs import NEWEST_FIRST, RunFilter, conditions
+from db.reads.runs import NEWEST_FIRST, RunFilter, conditions
 from db.settings import DatabaseSettings
 from db.states import UNSUCCESSFUL, RunState
 from tests.support.engine import one_off, opened, save, soon, task_of

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+from db.engine.finishes import Finish
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
-from db.statements.finishes import Finish
 from db.states import BodyEncoding, RunState, TaskStatus
 from jobs.clock import Clock
 from jobs.engine.writer import ResultWriter

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.models import Run, RunEvent, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import TriggerType

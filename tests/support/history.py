@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.engine.events import recording
 from db.models import Run, Task, utc_now
-from db.statements.events import recording
 from db.states import UNFINISHED, RunState
 from jobs.run_ids import scheduled_run_id
 

@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from db.engine import claims, finishes
+from db.engine.finishes import Finish
 from db.models import Run, utc_now
-from db.statements import claims, finishes
-from db.statements.finishes import Finish
 from db.states import BodyEncoding, RunState
 from jobs.engine import claim
 from jobs.engine.claim import Claimed, claim_tasks, claim_waiting

@@ -4,7 +4,7 @@
 import asyncio
 import sys
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.migrations import differences
 from db.settings import DatabaseSettings
 from tests.support.servers import running_servers

@@ -19,7 +19,7 @@ from redis import Redis
 from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from db.engine import open_engine
+from db.connection import open_engine
 from db.migrations import migrate
 from db.settings import DatabaseSettings, parse_database_url
 from duetime.local_stack.data_folder import open_data_folder

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.statements.events import recording
-from db.statements.rollups import rolled
+from db.engine.events import recording
+from db.engine.rollups import rolled
 
 TOOK_MS = "CAST(greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.attempt_started_at) * 1000) AS bigint)"
 

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from db.engine.events import recording
 from db.models import Task
-from db.statements.events import recording
 
 DEFINITION = (
     "method", "url", "host", "headers", "header_order", "payload", "signing_secrets", "timeout_ms", "redirects",

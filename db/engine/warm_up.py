@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.statements import claims, finishes
+from db.engine import claims, finishes
 
 NOBODY = UUID(int=0)
 LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)

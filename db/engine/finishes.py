@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.statements.events import recording
-from db.statements.rollups import rolled
+from db.engine.events import recording
+from db.engine.rollups import rolled
 from db.states import BodyEncoding, RunState
 
 # Tasks are locked before their runs, and in the order of their ids, as everything does that changes both: no deadlocks.

@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.statements.events import recording
-from db.statements.finishes import release
-from db.statements.rollups import rolled
+from db.engine.events import recording
+from db.engine.finishes import release
+from db.engine.rollups import rolled
 
 LEASE = timedelta(seconds=5)
 """A worker that has not renewed for this long has lost its runs."""

@@ -12,8 +12,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.models import Run, Task
-from db.queries import keyset
-from db.queries.keyset import Condition, Order, Slice
+from db.reads import keyset
+from db.reads.keyset import Condition, Order, Slice
 from db.states import UNFINISHED, UNSUCCESSFUL, RunCause, RunState
 
 NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=True)

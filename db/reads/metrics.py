@@ -7,8 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.queries.health import LATE_AFTER
-from db.statements.rollups import LATENESS_BOUNDS_MS
+from db.engine.rollups import LATENESS_BOUNDS_MS
+from db.reads.health import LATE_AFTER
 
 OVERVIEW = text("""
 SELECT COALESCE(sum(succeeded), 0) AS succeeded, COALESCE(sum(failed), 0) AS failed, COALESCE(sum(timed), 0) AS timed,
@@ -71,7 +71,7 @@ async def overview(connection: AsyncConnection, *, now: datetime) -> Overview:
 
 
 async def lateness(connection: AsyncConnection, *, since: datetime | None = None) -> list[int]:
-    """How many runs were how late, bucket by bucket as in `db.statements.rollups`; empty when none has ended."""
+    """How many runs were how late, bucket by bucket as in `db.engine.rollups`; empty when none has ended."""
     found = await connection.execute(LATENESS, {"since": since})
     return [int(number) for number in found.scalars()]
 

@@ -16,7 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlalchemy.sql.functions import FunctionElement
 
-from db.storable import is_storable
+from db.postgres_text import is_storable
 
 MAX_OFFSET = 2**63 - 1
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.statements.events import recording
+from db.engine.events import recording
 from db.states import OverlapPolicy, RunState, TaskStatus
 
 ACTION = """method, url, headers, payload, signing_secrets, timeout_ms, redirects, max_attempts, initial_delay_ms,

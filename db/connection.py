@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from db.instants import keep_instants
+from db.timestamptz import keep_instants
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models import Run, Task
-from db.queries import keyset
-from db.queries.keyset import Condition, Order, Slice
+from db.postgres_text import is_storable
+from db.reads import keyset
+from db.reads.keyset import Condition, Order, Slice
 from db.states import RunState, TaskStatus
-from db.storable import is_storable
 
 
 class TaskOrder(StrEnum):

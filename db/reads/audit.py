@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models import AuditEntry
-from db.queries import keyset
-from db.queries.keyset import Condition, Order, Slice
-from db.storable import is_storable
+from db.postgres_text import is_storable
+from db.reads import keyset
+from db.reads.keyset import Condition, Order, Slice
 
 NEWEST_FIRST = Order(value=col(AuditEntry.at), id=col(AuditEntry.id), descending=True)
 

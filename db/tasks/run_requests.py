@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.statements.events import recording
+from db.engine.events import recording
 from db.states import OverlapPolicy, RunCause
 
 # A run that may begin at once is due at once and has no event yet: the claim that takes it records its start.

@@ -8,7 +8,7 @@ from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.statements.rollups import BUCKETS, LONG_AGO, NOBODY
+from db.engine.rollups import BUCKETS, LONG_AGO, NOBODY
 
 COLUMNS = {
     "tasks": {

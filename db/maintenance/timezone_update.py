@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.statements.claims import Move
+from db.engine.claims import Move
 
 VERSION = text("SELECT version FROM zone_rules")
 

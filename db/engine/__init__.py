@@ -1,0 +1,1 @@
+"""The SQL of `jobs.engine`: claims, finishes, leases, and the events and rollups that they record."""

@@ -1,0 +1,1 @@
+"""The SQL of `jobs.maintenance`: partitions, deletion, new time zone rules."""

@@ -1,1 +1,0 @@
-"""What is read without being changed, one module for each noun."""

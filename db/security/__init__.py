@@ -1,0 +1,1 @@
+"""The SQL of `jobs.security`: API keys and sealed values."""
