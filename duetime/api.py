@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from duetime.http_protocol import ImpatientProtocol
-from duetime.reachable import check_servers, somebody_may_enter
+from duetime.preflight import check_servers, somebody_may_enter
 from duetime.signals import on_stop
 from graphql_api.middleware import header_limits
 from graphql_api.settings import ApiSettings

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from db.settings import DatabaseSettings
-from duetime import lifeline, logs
+from duetime import logs, parent_death
 from duetime.errors import CannotStart
 from duetime.settings import DuetimeSettings, read
 from graphql_api.settings import ApiSettings
@@ -156,7 +156,7 @@ def up(options: argparse.Namespace) -> None:
 
 def api(_options: argparse.Namespace) -> None:
     """Runs one API process."""
-    lifeline.hold()
+    parent_death.hold()
     database, jobs, settings = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
     from duetime.api import serve_api
 
@@ -166,9 +166,9 @@ def api(_options: argparse.Namespace) -> None:
 
 def worker(options: argparse.Namespace) -> None:
     """Runs one worker process, or looks whether there is one."""
-    lifeline.hold()
+    parent_death.hold()
     database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime.reachable import check_worker
+    from duetime.preflight import check_worker
     from duetime.worker import work
 
     if options.check:
@@ -182,7 +182,7 @@ def worker(options: argparse.Namespace) -> None:
 def migrate(_options: argparse.Namespace) -> None:
     """Brings the schema up to date and says from where to where."""
     database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime.reachable import migrate_database
+    from duetime.preflight import migrate_database
 
     logs.configure("migrate")
     before, after = asyncio.run(migrate_database(database, secrets=jobs.secrets))

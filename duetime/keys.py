@@ -15,7 +15,7 @@ from db.states import KeyScope
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import open_data_folder, running_database
 from duetime.local_stack.stack import local_stack
-from duetime.reachable import migrate_database
+from duetime.preflight import migrate_database
 from duetime.settings import DuetimeSettings, read
 from jobs.maintenance.key_rotation import rotate_secrets
 from jobs.security.api_keys import InvalidKeyRequest, create_key, revoke_key

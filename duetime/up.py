@@ -14,16 +14,16 @@ from typing import Any
 
 from db.connection import AWAY
 from db.settings import DatabaseSettings
-from duetime import welcome
+from duetime import banner
 from duetime.api import GRACE, listen
-from duetime.children import start_child
 from duetime.errors import CannotStart
-from duetime.kept import Kept
 from duetime.local_stack.data_folder import DataFolder, open_data_folder
 from duetime.local_stack.stack import LocalStack, local_stack
-from duetime.reachable import check_redis, first_line, migrate_database, until_worker_holds
+from duetime.preflight import check_redis, first_line, migrate_database, until_worker_holds
 from duetime.settings import DuetimeSettings
 from duetime.signals import on_stop
+from duetime.subprocesses import start_child
+from duetime.supervisor import Kept
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -94,7 +94,7 @@ async def run_everything(
         await until_ready(parts, asks_health(api), until_worker_holds(database, pid=worker.pid))
         for part in parts:
             part.keep()
-        print(welcome.text(api, servers, folder, took=time.monotonic() - began), flush=True)
+        print(banner.text(api, servers, folder, took=time.monotonic() - began), flush=True)
         try:
             await asyncio.Event().wait()
         finally:
@@ -191,7 +191,7 @@ async def asks_health(api: ApiSettings) -> None:
 
 def health(api: ApiSettings) -> int | None:
     """The status of GET /health; None without an answer."""
-    connection = http.client.HTTPConnection(welcome.reached_at(api.host), api.port, timeout=1)
+    connection = http.client.HTTPConnection(banner.reached_at(api.host), api.port, timeout=1)
     try:
         connection.request("GET", "/health")
         return connection.getresponse().status

@@ -4,7 +4,7 @@ import asyncio
 
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
-from duetime.reachable import check_servers, unreachable
+from duetime.preflight import check_servers, unreachable
 from duetime.signals import on_stop
 from jobs.settings import JobsSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.guarded import start_guarded
+from duetime.local_stack.guarded_server import start_guarded
 from duetime.local_stack.place import Place
 
 USER = "duetime"

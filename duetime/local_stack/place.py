@@ -6,9 +6,9 @@ from hashlib import sha256
 from pathlib import Path
 
 from duetime.errors import CannotStart
-from duetime.local_stack.account import Account, servers_account
 from duetime.local_stack.binaries import Binaries, copy_binaries, find_binaries
 from duetime.local_stack.data_folder import DataFolder
+from duetime.local_stack.os_user import Account, servers_account
 from duetime.settings import DuetimeSettings
 
 ELSEWHERE = Path("/var/lib/duetime")

@@ -6,7 +6,7 @@ from sqlalchemy import URL
 
 from duetime.local_stack.cluster import PASSWORD, USER
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.guarded import Guarded, start_guarded, until_ready
+from duetime.local_stack.guarded_server import Guarded, start_guarded, until_ready
 from duetime.local_stack.place import Place
 
 DATABASE = "postgres"

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from duetime.errors import CannotStart
-from duetime.kept import Kept
 from duetime.local_stack.cluster import ensure_cluster
 from duetime.local_stack.data_folder import DataFolder
 from duetime.local_stack.place import choose_place
 from duetime.local_stack.postgres import Postgres
 from duetime.local_stack.valkey import Valkey
 from duetime.settings import DuetimeSettings
+from duetime.supervisor import Kept
 
 TRIES = 3
 

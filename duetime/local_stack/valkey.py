@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.guarded import Guarded, start_guarded, until_ready
+from duetime.local_stack.guarded_server import Guarded, start_guarded, until_ready
 from duetime.local_stack.place import Place
 
 STOP = (("SIGTERM", 5.0),)

@@ -12,7 +12,7 @@ from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from duetime.local_stack.cluster import ensure_cluster
 from duetime.local_stack.data_folder import open_data_folder
-from duetime.local_stack.guarded import Guarded
+from duetime.local_stack.guarded_server import Guarded
 from duetime.local_stack.place import choose_place
 from duetime.local_stack.postgres import Postgres
 from duetime.local_stack.stack import free_port

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duetime
-from duetime.local_stack.account import Account
+from duetime.local_stack.os_user import Account
 
 SOURCES = Path(duetime.__file__).parent.parent
 PACKAGES = ("alembic", "db", "duetime", "graphql_api", "jobs")

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from duetime.errors import CannotStart
-from duetime.local_stack.account import Account
+from duetime.local_stack.os_user import Account
 
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from duetime import lifeline
+from duetime import parent_death
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,6 @@ async def start_child(
         # Ctrl-C reaches us alone; we stop the parts in their order.
         start_new_session=True,
         pass_fds=(pipe, *inherited),
-        env=os.environ | environment | {lifeline.VARIABLE: str(pipe)},
+        env=os.environ | environment | {parent_death.VARIABLE: str(pipe)},
     )
     return Child(process=process, patience=patience)
