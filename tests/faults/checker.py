@@ -17,7 +17,7 @@ from db.models import Run, RunEvent
 from db.states import UNFINISHED, RunState
 from db.states import RunEventType as Type
 from tests.faults.order import Order
-from tests.support.rough_target import RoughCall
+from tests.support.faulty_target import RoughCall
 
 LATE = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.faults.checker import Findings
-from tests.faults.stage import Stage, running_stage
+from tests.faults.cluster import Stage, running_stage
 
 Row = tuple[str, Findings, timedelta | None]
 ROWS = pytest.StashKey[list[Row]]()

@@ -10,8 +10,8 @@ from random import Random
 from redis.asyncio import Redis
 
 from db.models import utc_now
+from tests.faults.cluster import WORKERS, Stage
 from tests.faults.order import MILLISECOND, SECOND
-from tests.faults.stage import WORKERS, Stage
 
 FIRST_AFTER = SECOND
 REFUSED_TO_START = "cannot be reached"

@@ -3,9 +3,9 @@
 import pytest
 
 from db.models import utc_now
+from tests.faults.cluster import Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, mixed_load
-from tests.faults.stage import Stage
 from tests.support.follower import Seen, following
 from tests.support.waiting import wait_until
 

@@ -10,7 +10,7 @@ from db.models import Run, RunEvent
 from db.states import MisfirePolicy, OverlapPolicy, RunEventType, RunState
 from tests.faults.checker import Evidence, check
 from tests.faults.order import SECOND, Order
-from tests.support.rough_target import RoughCall
+from tests.support.faulty_target import RoughCall
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = timedelta(milliseconds=5)

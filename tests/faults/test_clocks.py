@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from db.models import utc_now
+from tests.faults.cluster import Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, mixed_load
-from tests.faults.stage import Stage
-from tests.support.parts import Part
+from tests.support.processes import Part
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

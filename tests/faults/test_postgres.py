@@ -5,9 +5,9 @@ import signal
 import pytest
 
 from db.models import utc_now
+from tests.faults.cluster import Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, MILLISECOND, SECOND, mixed_load
-from tests.faults.stage import Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

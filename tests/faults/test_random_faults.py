@@ -16,10 +16,10 @@ import pytest
 
 from db.models import utc_now
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
+from tests.faults.cluster import Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, MILLISECOND, MINUTE, SECOND, Order, mixed_load, whole
 from tests.faults.schedule import carry_out, plan_faults
-from tests.faults.stage import Stage
 from tests.support.follower import Seen, following
 from tests.support.waiting import wait_until
 

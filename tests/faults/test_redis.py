@@ -4,9 +4,9 @@ import pytest
 from redis.asyncio import Redis
 
 from db.models import utc_now
+from tests.faults.cluster import Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, MILLISECOND, SECOND, Order, mixed_load, whole
-from tests.faults.stage import Stage
 
 QUICK = 100 * MILLISECOND
 """How long the API may take to accept a task while Redis is away: it must not wait for it to come back."""

@@ -7,9 +7,9 @@ import pytest
 from db.models import utc_now
 from db.states import RunState
 from tests.faults.checker import Findings
+from tests.faults.cluster import SLOTS, WORKERS, Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, Order, mixed_load, whole
-from tests.faults.stage import SLOTS, WORKERS, Stage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -13,10 +13,10 @@ from sqlalchemy import text
 from db.models import utc_now
 from db.states import LostPolicy, RunState
 from tests.faults.checker import Evidence, Findings
+from tests.faults.cluster import Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, MILLISECOND, SECOND, Order, mixed_load, whole
-from tests.faults.stage import Stage
-from tests.support.parts import Part
+from tests.support.processes import Part
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -18,10 +18,10 @@ from duetime.local_stack.stack import free_port
 from tests.faults.checker import Evidence, Findings, check
 from tests.faults.order import Order
 from tests.support.engine import save
+from tests.support.faulty_target import RoughTarget, running_rough_target
 from tests.support.killable import KillableServers, killable_servers
-from tests.support.parts import Part
+from tests.support.processes import Part
 from tests.support.proxy import Proxy, running_proxy
-from tests.support.rough_target import RoughTarget, running_rough_target
 from tests.support.servers import data_folder
 from tests.support.waiting import wait_until
 
