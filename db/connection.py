@@ -14,14 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from db.timestamptz import keep_instants
+from db.timestamptz import register_timestamptz_codec
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
 ANSWERS_WITHIN = STATEMENT_TIMEOUT + timedelta(seconds=5)
 """After which a connection without an answer counts as lost: the server would have ended the statement by then."""
 GOODBYE_WITHIN = timedelta(seconds=0.5)
-AWAY = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+CONNECTION_ERRORS = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement or a connection may raise while Postgres is away. Connecting raises some of these as they are."""
 
 
@@ -85,7 +85,7 @@ def open_engine(
 
 def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """Has a new connection keep instants as they are."""
-    connection.run_async(keep_instants)
+    connection.run_async(register_timestamptz_codec)
 
 
 def give_up_on_silence(failed: ExceptionContext) -> None:
@@ -94,7 +94,7 @@ def give_up_on_silence(failed: ExceptionContext) -> None:
         failed.is_disconnect = True
 
 
-def in_one_trip(engine: AsyncEngine) -> AsyncEngine:
+def autocommit(engine: AsyncEngine) -> AsyncEngine:
     """The same pool, for transactions of one statement: one round trip instead of three, and locks held no longer."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -14,7 +14,7 @@ FIRST = datetime.min.replace(tzinfo=UTC)
 LAST = datetime.max.replace(tzinfo=UTC)
 
 
-async def keep_instants(connection: asyncpg.Connection) -> None:
+async def register_timestamptz_codec(connection: asyncpg.Connection) -> None:
     """Has a connection read and write `timestamptz` so; this asks the server nothing."""
     await connection.set_type_codec("timestamptz", schema="pg_catalog", format="tuple", encoder=written, decoder=read)
 

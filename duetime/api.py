@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
-from duetime.http_protocol import ImpatientProtocol
+from duetime.http_protocol import TimeoutHttpProtocol
 from duetime.preflight import check_servers, somebody_may_enter
 from duetime.signals import on_stop
 from graphql_api.middleware import header_limits
@@ -74,7 +74,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
 
 
 def configuration(
-    app: ASGIApp, *, grace: timedelta, proxies: str = "", protocol: type[ImpatientProtocol] = ImpatientProtocol
+    app: ASGIApp, *, grace: timedelta, proxies: str = "", protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol
 ) -> uvicorn.Config:
     """How uvicorn serves the app. When it stops, it lets go on for `grace` what is under way.
 

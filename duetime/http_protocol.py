@@ -17,7 +17,7 @@ TAKEN_WITHIN = timedelta(seconds=30)
 """How long a client may take nothing of an answer that waits for it."""
 
 
-class ImpatientProtocol(H11Protocol):
+class TimeoutHttpProtocol(H11Protocol):
     """One connection of one client."""
 
     head_within: ClassVar[timedelta] = HEAD_WITHIN

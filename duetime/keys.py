@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.connection import AWAY, open_engine
+from db.connection import CONNECTION_ERRORS, open_engine
 from db.models import ApiKey, utc_now
 from db.security import api_keys
 from db.settings import DatabaseSettings
@@ -100,7 +100,7 @@ async def engine_on(settings: DuetimeSettings, database: DatabaseSettings) -> As
             yield engine
         except InvalidKeyRequest as refusal:
             raise CannotStart(str(refusal)) from None
-        except AWAY as error:
+        except CONNECTION_ERRORS as error:
             raise CannotStart(f"Postgres went away: {error}") from None
         finally:
             await engine.dispose()

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.connection import AWAY, open_engine
+from db.connection import CONNECTION_ERRORS, open_engine
 from db.engine import leases
 from db.legacy_schema import Unknown
 from db.migrations import is_current, migrate, revision
@@ -40,7 +40,7 @@ async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
     try:
         async with engine.connect() as connection:
             current = await connection.run_sync(is_current)
-    except AWAY as error:
+    except CONNECTION_ERRORS as error:
         raise CannotStart(unreachable(url, error)) from None
     finally:
         await engine.dispose()
@@ -67,7 +67,7 @@ async def check_worker(database: DatabaseSettings) -> None:
     try:
         async with engine.connect() as connection:
             holds = await leases.holds(connection, host=socket.gethostname())
-    except AWAY as error:
+    except CONNECTION_ERRORS as error:
         raise CannotStart(unreachable(url, error)) from None
     finally:
         await engine.dispose()
@@ -116,7 +116,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                 async with engine.connect() as connection:
                     before = await connection.run_sync(revision)
                 break
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 if not isinstance(cause(error), COMING_UP) or time.monotonic() > give_up_at:
                     raise CannotStart(unreachable(url, error)) from None
                 await asyncio.sleep(0.2)
@@ -134,7 +134,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                 f"the database {place(url)} is at revision {before}, which this version of Duetime does not know "
                 f"({first_line(error)}); run the newer version"
             ) from None
-        except AWAY as error:
+        except CONNECTION_ERRORS as error:
             raise CannotStart(f"the database {place(url)} could not be migrated: {first_line(error)}") from None
         async with engine.connect() as connection:
             return before, await connection.run_sync(revision)

@@ -30,7 +30,7 @@ class Stoppable(Protocol):
         """Ends it at once; nothing when it has ended already."""
 
 
-class Kept:
+class SupervisedProcess:
     """A running process, and what starts another. Its owner calls `keep` once it runs well, and `stop` at the end."""
 
     def __init__(self, name: str, start: Callable[[], Awaitable[Stoppable]], present: Stoppable) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from db.connection import AWAY
+from db.connection import CONNECTION_ERRORS
 from db.settings import DatabaseSettings
 from duetime import banner
 from duetime.api import GRACE, listen
@@ -23,7 +23,7 @@ from duetime.preflight import check_redis, first_line, migrate_database, until_w
 from duetime.settings import DuetimeSettings
 from duetime.signals import on_stop
 from duetime.subprocesses import start_child
-from duetime.supervisor import Kept
+from duetime.supervisor import SupervisedProcess
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -43,7 +43,7 @@ async def run(
     with_parent: bool,
 ) -> None:
     """Runs everything until it is asked to stop. `began` is when the command started, by the monotonic clock."""
-    parts: list[Kept] = []
+    parts: list[SupervisedProcess] = []
     everything = asyncio.create_task(run_everything(settings, database, jobs, api, began=began, parts=parts))
 
     def at_once() -> None:
@@ -74,7 +74,7 @@ async def run_everything(
     api: ApiSettings,
     *,
     began: float,
-    parts: list[Kept],
+    parts: list[SupervisedProcess],
 ) -> None:
     """Starts everything in order and waits until it is cancelled; then stops everything in the reverse order."""
     async with AsyncExitStack() as running:
@@ -120,7 +120,7 @@ async def servers_for(
 
 @asynccontextmanager
 async def parts_of(
-    servers: LocalStack, folder: DataFolder | None, jobs: JobsSettings, parts: list[Kept]
+    servers: LocalStack, folder: DataFolder | None, jobs: JobsSettings, parts: list[SupervisedProcess]
 ) -> AsyncIterator[Process]:
     """Runs the API and a worker, which join `parts`, and stops both at the same time. The worker's process."""
     environment = {
@@ -143,7 +143,7 @@ async def parts_of(
                 patience=grace + CLOSING,
             )
             child = await start()
-            parts.append(Kept(f"the {part}", start, child))
+            parts.append(SupervisedProcess(f"the {part}", start, child))
         yield child.process
     finally:
         await asyncio.gather(*(part.stop() for part in parts))
@@ -158,7 +158,7 @@ def secret_key(servers: LocalStack, folder: DataFolder | None, jobs: JobsSetting
     return folder.secret_key()
 
 
-async def until_ready(parts: list[Kept], *signs: Coroutine[Any, Any, None]) -> None:
+async def until_ready(parts: list[SupervisedProcess], *signs: Coroutine[Any, Any, None]) -> None:
     """Waits for every sign of life. CannotStart when a part ends before that, having said why itself."""
     endings = {part.name: asyncio.create_task(part.present.wait()) for part in parts}
     alive = [asyncio.create_task(sign) for sign in signs]
@@ -175,7 +175,7 @@ async def until_ready(parts: list[Kept], *signs: Coroutine[Any, Any, None]) -> N
             raise CannotStart(f"the API and the worker were not ready within {READY_WITHIN.seconds} s")
         for sign in alive:
             sign.result()
-    except AWAY as error:
+    except CONNECTION_ERRORS as error:
         raise CannotStart(f"Postgres went away: {first_line(error)}") from None
     finally:
         for task in waited_for:

@@ -19,11 +19,11 @@ from graphql_api import health, metrics, request_body
 from graphql_api.context import Services
 from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
-from graphql_api.middleware.api_keys import Doorkeeper
-from graphql_api.middleware.authentication import Gate
-from graphql_api.middleware.header_limits import Heads
+from graphql_api.middleware.api_keys import Authenticator
+from graphql_api.middleware.authentication import AuthenticationMiddleware
+from graphql_api.middleware.header_limits import HeaderLimitMiddleware
 from graphql_api.middleware.internal_errors import InternalErrors
-from graphql_api.middleware.origins import Browsers
+from graphql_api.middleware.origins import OriginMiddleware
 from graphql_api.pages import swagger
 from graphql_api.pages.playground import Assets, Playground
 from graphql_api.responses import json_answer, refusal
@@ -63,20 +63,20 @@ def create_app(
         engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime api")
         queue = Queue.open(redis_url)
         try:
-            doorkeeper = Doorkeeper(engine, keys_wanted=api.keys_wanted)
-            async with tail.following(engine, queue) as follower, doorkeeper.watching():
+            authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
+            async with tail.following(engine, queue) as follower, authenticator.watching():
                 app.state.services = Services(
                     engine=engine,
                     queue=queue,
                     tail=follower,
                     targets=targets,
                     secrets=jobs.secrets,
-                    doorkeeper=doorkeeper,
+                    authenticator=authenticator,
                     body_within=body_within,
                 )
                 yield
         finally:
-            await schema.renderings.close()
+            await schema.result_cache.close()
             await queue.close()
             await engine.dispose()
 
@@ -93,11 +93,13 @@ def create_app(
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[
-            Middleware(Browsers, origins=api.origins, names_this_machine=api.on_loopback and not api.keys_wanted),
+            Middleware(
+                OriginMiddleware, origins=api.origins, names_this_machine=api.on_loopback and not api.keys_wanted
+            ),
             Middleware(InternalErrors),
-            Middleware(Heads),
+            Middleware(HeaderLimitMiddleware),
             *cross_origin(api),
-            Middleware(Gate),
+            Middleware(AuthenticationMiddleware),
         ],
         exception_handlers={HTTPException: show_http_exception},
         lifespan=lifespan,

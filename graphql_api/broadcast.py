@@ -29,7 +29,7 @@ KEPT_CHARACTERS = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class SourceEvent:
     """What a subscription's source tells: `key` says what it is, and `make` makes the root field's value."""
 
     key: Hashable
@@ -65,7 +65,7 @@ class Rendering:
         return len(data.text) if isinstance(data, SharedData) else 0
 
 
-class Renderings:
+class ResultCache:
     """The results of the last moment. Whoever makes it closes it."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class Renderings:
             await asyncio.wait(self._under_way)
 
     async def tell(
-        self, document: Hashable, executor: Executor[Any], happenings: Sequence[Happening]
+        self, document: Hashable, executor: Executor[Any], happenings: Sequence[SourceEvent]
     ) -> AsyncGenerator[ExecutionResult, None]:
         """The results of a batch, in its order. `document` is what decides on them besides the happenings."""
         begun = [self._rendering(document, executor, happening) for happening in happenings]
@@ -89,7 +89,7 @@ class Renderings:
             rendering = early if is_fresh(early) else self._rendering(document, executor, happening)
             yield rendering.result or await rendering.ready()
 
-    def _rendering(self, document: Hashable, executor: Executor[Any], happening: Happening) -> Rendering:
+    def _rendering(self, document: Hashable, executor: Executor[Any], happening: SourceEvent) -> Rendering:
         key = (document, happening.key)
         known = self._kept.get(key)
         if known is not None and is_fresh(known):
@@ -136,7 +136,7 @@ def is_fresh(rendering: Rendering) -> bool:
     return monotonic() - rendering.begun_at < SHARED_SECONDS
 
 
-def render(executor: Executor[Any], happening: Happening) -> ExecutionResult | Awaitable[ExecutionResult]:
+def render(executor: Executor[Any], happening: SourceEvent) -> ExecutionResult | Awaitable[ExecutionResult]:
     """Executes the document for a happening; at once, if nothing has to be waited for. Never raises."""
     try:
         value = happening.make(executor.context_value)

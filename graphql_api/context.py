@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
+import strawberry
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from strawberry.dataloader import DataLoader
-from strawberry.types import Info
 
 from db import models
 from db.reads import runs, tasks, versions
@@ -18,7 +18,7 @@ from db.reads.runs import RunFilter
 from db.states import KeyScope
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.events.tail import Tail
-from graphql_api.middleware.api_keys import Doorkeeper
+from graphql_api.middleware.api_keys import Authenticator
 from jobs.http.resolver import Targets
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
@@ -39,7 +39,7 @@ class Services:
     tail: Tail
     targets: Targets
     secrets: SecretKeys
-    doorkeeper: Doorkeeper
+    authenticator: Authenticator
     body_within: timedelta
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
@@ -115,4 +115,4 @@ class Context:
         return [found[wanted][task_id] for task_id, wanted in keys]
 
 
-Information = Info[Context, None]
+Info = strawberry.Info[Context, None]

@@ -55,7 +55,7 @@ def is_ours(error: GraphQLError) -> bool:
     return error.original_error is not None and not isinstance(error.original_error, GraphQLError)
 
 
-class MaskSurprises(MaskErrors):
+class MaskInternalErrors(MaskErrors):
     """Shows nothing of a surprise but an id, which the log has too. What the request did wrong is told as it is."""
 
     def __init__(self) -> None:
@@ -83,5 +83,5 @@ class MaskSurprises(MaskErrors):
 
 def masked(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
     """The errors as they are shown."""
-    mask = MaskSurprises()
+    mask = MaskInternalErrors()
     return [mask.anonymise_error(error) if is_ours(error) else error for error in errors]

@@ -41,7 +41,7 @@ async def show(request: Request) -> Response:
         if chosen == JSON:
             return varying(json_answer(in_old_names(overview)))
         lateness = await metrics.lateness(connection)
-    numbers = Numbers(overview, lateness)
+    numbers = RunMetricsCollector(overview, lateness)
     if chosen == OPENMETRICS:
         told = openmetrics.generate_latest(numbers)  # type: ignore[no-untyped-call]
         answer = Response(told, media_type=openmetrics.CONTENT_TYPE_LATEST)
@@ -96,7 +96,7 @@ def in_old_names(overview: Overview) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers(Collector):
+class RunMetricsCollector(Collector):
     """The same for Prometheus, which computes rates by itself."""
 
     overview: Overview

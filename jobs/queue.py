@@ -33,7 +33,7 @@ id. What is due sooner than this gets a job of its own."""
 
 CONNECT_TIMEOUT = timedelta(seconds=1)
 ANSWER_TIMEOUT = timedelta(seconds=2)
-AWAY = (RedisError, OSError, TimeoutError)
+REDIS_ERRORS = (RedisError, OSError, TimeoutError)
 
 
 class Unreachable(Exception):
@@ -122,7 +122,7 @@ class Queue:
         """Returns once Redis has answered. Raises `Unreachable`."""
         try:
             await self._redis.ping()
-        except AWAY as error:
+        except REDIS_ERRORS as error:
             raise Unreachable(str(error)) from error
 
     async def wake(self, due: Iterable[datetime], *, now: datetime) -> bool:
@@ -138,7 +138,7 @@ class Queue:
         try:
             for bucket, instant in soonest.items():
                 await self._enqueue(bucket, at_once=instant - now <= NEAR)
-        except AWAY as error:
+        except REDIS_ERRORS as error:
             self._say_away(error)
             return False
         return True
@@ -147,7 +147,7 @@ class Queue:
         """Has a further worker look at this bucket at once. Never raises."""
         try:
             await self._enqueue(bucket, at_once=True)
-        except AWAY as error:
+        except REDIS_ERRORS as error:
             self._say_away(error)
 
     async def _enqueue(self, bucket: int, *, at_once: bool) -> None:
@@ -170,7 +170,7 @@ class Queue:
         """
         try:
             await self._redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in changed))
-        except AWAY as error:
+        except REDIS_ERRORS as error:
             self._say_away(error)
 
     async def pokes(self) -> AsyncIterator[list[UUID]]:
@@ -185,21 +185,21 @@ class Queue:
                     message = await channel.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
                     if message is not None:
                         yield ids_in(message["data"])
-        except AWAY as error:
+        except REDIS_ERRORS as error:
             raise Unreachable(str(error)) from error
 
     async def keep_document(self, sha256: str, text: str, *, keep: timedelta) -> None:
         """Keeps a GraphQL document for whoever sends only its hash. Never raises."""
         try:
             await self._redis.set(DOCUMENT_KEY + sha256, text.encode(), ex=keep)
-        except AWAY as error:
+        except REDIS_ERRORS as error:
             self._say_away(error)
 
     async def kept_document(self, sha256: str, *, keep: timedelta) -> str | None:
         """The document of that hash, kept for as long again; nothing when there is none, or Redis is away."""
         try:
             found: bytes | None = await self._redis.getex(DOCUMENT_KEY + sha256, ex=keep)
-        except AWAY as error:
+        except REDIS_ERRORS as error:
             self._say_away(error)
             return None
         return None if found is None else found.decode(errors="replace")

@@ -9,8 +9,7 @@ from typing import Any
 
 from arq import Retry, Worker, cron, func
 
-from db.connection import AWAY as POSTGRES_AWAY
-from db.connection import open_engine
+from db.connection import CONNECTION_ERRORS, open_engine
 from db.engine.warm_up import warm_up
 from db.settings import DatabaseSettings
 from jobs.cancellation import end
@@ -22,8 +21,7 @@ from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
 from jobs.maintenance.recovery import Sweeper
 from jobs.maintenance.timezone_update import apply_zone_rules
-from jobs.queue import AWAY as REDIS_AWAY
-from jobs.queue import DISPATCH_JOB, QUEUE_NAME, Queue, encode, open_redis
+from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
 from jobs.settings import JobsSettings
 
 logger = logging.getLogger(__name__)
@@ -75,7 +73,7 @@ async def run_worker(
             await apply_zone_rules(engine)
             await lease.renew()
             await warm_up(engine, connections=POOL_SIZE // 2)
-        except POSTGRES_AWAY as error:
+        except CONNECTION_ERRORS as error:
             raise NotStarted from error
         executor = Executor(
             engine=engine,
@@ -112,7 +110,7 @@ async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:
         raise Retry(defer=POLL_DELAY)
     try:
         await executor.walk(bucket)
-    except POSTGRES_AWAY as error:
+    except CONNECTION_ERRORS as error:
         logger.warning("A bucket is left to the sweep. action=walk_failed error=%s", error)
 
 
@@ -150,13 +148,13 @@ async def keep_arq(redis_url: str, executor: Executor, sweeper: Sweeper, *, enou
         await asyncio.wait([working, asked], return_when=asyncio.FIRST_COMPLETED)
         try:
             await end(working)
-        except REDIS_AWAY as error:
+        except REDIS_ERRORS as error:
             logger.warning("Lost the way to Redis; trying again. action=redis_lost error=%s", error)
         # arq's own end would stop at the first job that is cancelled, and leave its connections open.
         for job in worker.tasks.values():
             job.cancel()
         await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
         worker.tasks.clear()
-        with suppress(*REDIS_AWAY):
+        with suppress(*REDIS_ERRORS):
             await worker.close()
         await asyncio.wait([asked], timeout=PAUSE.total_seconds())

@@ -6,6 +6,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 NOTE = text("UPDATE last_sweep SET at = clock_timestamp()")
 
 
-async def note_sweep(connection: AsyncConnection) -> None:
+async def record_sweep(connection: AsyncConnection) -> None:
     """Notes that a sweep came to its end now, by the database's clock."""
     await connection.execute(NOTE)

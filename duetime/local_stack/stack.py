@@ -13,7 +13,7 @@ from duetime.local_stack.place import choose_place
 from duetime.local_stack.postgres import Postgres
 from duetime.local_stack.valkey import Valkey
 from duetime.settings import DuetimeSettings
-from duetime.supervisor import Kept
+from duetime.supervisor import SupervisedProcess
 
 TRIES = 3
 
@@ -70,7 +70,7 @@ async def start(make: Callable[[int], Server], *, running: AsyncExitStack) -> Se
             if left and not is_free(server.port):
                 continue
             raise
-        kept = Kept(type(server).__name__, server.start, process)
+        kept = SupervisedProcess(type(server).__name__, server.start, process)
         running.push_async_callback(kept.stop)
         kept.keep()
         return server

@@ -21,7 +21,7 @@ from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connection import in_one_trip
+from db.connection import autocommit
 from db.reads import events
 from db.states import RunEventType
 from graphql_api.events.task_changes import TaskChanges
@@ -56,7 +56,7 @@ class Tail:
     """The newest events of this process, and who follows them. Made by `following`."""
 
     def __init__(self, engine: AsyncEngine, *, kept: int = KEPT) -> None:
-        self._engine = in_one_trip(engine)
+        self._engine = autocommit(engine)
         self._kept = kept
         self._events: list[Event] = []
         self._seq: int | None = None

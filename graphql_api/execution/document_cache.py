@@ -29,7 +29,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graphql_api.errors import limit_exceeded
-from graphql_api.execution.query_cost import Measure, Measurement, check, sizes_of
+from graphql_api.execution.query_cost import Cost, Measurement, check, sizes_of
 from graphql_api.settings import PREFIX, ApiSettings
 
 KEPT = 256
@@ -56,7 +56,7 @@ class Document:
         self.ast = parsed(text, limits)
         self._schema = schema
         self._limits = limits
-        self._measures: dict[tuple[Any, ...], Measure] = {}
+        self._measures: dict[tuple[Any, ...], Cost] = {}
         self._variables: dict[str | None, frozenset[str]] = {}
 
     @cached_property

@@ -59,7 +59,7 @@ Sizes = Mapping[str, int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class Cost:
     """Of a selection. Its lists are not in `fixed`: each of their items costs `per_item`."""
 
     depth: int = 0
@@ -69,9 +69,9 @@ class Measure:
     fixed: int = 0
     per_item: int = 0
 
-    def beside(self, other: Self) -> "Measure":
+    def beside(self, other: Self) -> "Cost":
         """Of both selections together."""
-        return Measure(
+        return Cost(
             depth=max(self.depth, other.depth),
             aliases=self.aliases + other.aliases,
             directives=self.directives + other.directives,
@@ -80,9 +80,9 @@ class Measure:
             per_item=self.per_item + other.per_item,
         )
 
-    def or_else(self, other: Self) -> "Measure":
+    def or_else(self, other: Self) -> "Cost":
         """Of two selections of which one is carried out."""
-        return Measure(
+        return Cost(
             depth=max(self.depth, other.depth),
             aliases=self.aliases + other.aliases,
             directives=self.directives + other.directives,
@@ -103,19 +103,19 @@ class Measurement:
     schema: GraphQLSchema
     fragments: Mapping[str, FragmentDefinitionNode]
     sizes: Sizes
-    known: dict[str, Measure] = field(default_factory=dict)
+    known: dict[str, Cost] = field(default_factory=dict)
 
-    def operation(self, node: OperationDefinitionNode) -> Measure:
+    def operation(self, node: OperationDefinitionNode) -> Cost:
         """The whole operation's."""
         directives = len(node.directives or ()) + sum(
             len(variable.directives or ()) for variable in node.variable_definitions or ()
         )
         root = self.schema.get_root_type(node.operation)
-        return self.selections(node.selection_set, root).beside(Measure(directives=directives))
+        return self.selections(node.selection_set, root).beside(Cost(directives=directives))
 
-    def selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Measure:
+    def selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Cost:
         """Of all that is selected of a type; nothing is known of a type that does not exist."""
-        found: dict[str | None, Measure] = {None: Measure()}
+        found: dict[str | None, Cost] = {None: Cost()}
         for selection in node.selections if node else ():
             narrowed = self.narrowed(selection, parent)
             match selection:
@@ -128,12 +128,12 @@ class Measurement:
                 case _:
                     continue
             if directives := len(selection.directives or ()):
-                measure = measure.beside(Measure(directives=directives))
+                measure = measure.beside(Cost(directives=directives))
             # A value of a union or an interface is of one of its types only.
             its = narrowed.name if is_abstract_type(parent) and is_object_type(narrowed) else None
-            found[its] = found.get(its, Measure()).beside(measure)
-        always = found.pop(None).beside(Measure(repeats=repeats_in(node)))
-        return reduce(Measure.or_else, found.values(), Measure()).beside(always)
+            found[its] = found.get(its, Cost()).beside(measure)
+        always = found.pop(None).beside(Cost(repeats=repeats_in(node)))
+        return reduce(Cost.or_else, found.values(), Cost()).beside(always)
 
     def narrowed(self, node: SelectionNode, parent: GraphQLNamedType | None) -> GraphQLNamedType | None:
         """The type that a selection is of."""
@@ -144,16 +144,16 @@ class Measurement:
             condition = node.type_condition if isinstance(node, InlineFragmentNode) else None
         return self.schema.get_type(condition.name.value) if condition else parent
 
-    def fragment(self, name: str) -> Measure:
+    def fragment(self, name: str) -> Cost:
         """Of a fragment's selections, worked out once. One that comes back to itself is refused elsewhere."""
         if name not in self.known and name in self.fragments:
-            self.known[name] = Measure()
+            self.known[name] = Cost()
             node = self.fragments[name]
             measure = self.selections(node.selection_set, self.schema.get_type(node.type_condition.name.value))
-            self.known[name] = measure.beside(Measure(directives=len(node.directives or ())))
-        return self.known.get(name, Measure())
+            self.known[name] = measure.beside(Cost(directives=len(node.directives or ())))
+        return self.known.get(name, Cost())
 
-    def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Measure:
+    def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Cost:
         """Of a field with all that is below it."""
         definition = field_of(self.schema, parent, node.name.value)
         below = self.selections(node.selection_set, get_named_type(definition.type) if definition else None)
@@ -169,7 +169,7 @@ class Measurement:
                 fixed += size * each
         else:
             fixed += below.cost() if size is None else below.cost(size)
-        return Measure(
+        return Cost(
             # Introspection is deep by nature; graphql-core has a rule of its own against too much of it.
             depth=1 if node.name.value.startswith("__") else below.depth + 1,
             aliases=below.aliases + (node.alias is not None),
@@ -267,7 +267,7 @@ def sizes_of(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -
     return sizes
 
 
-def check(measure: Measure, limits: ApiSettings) -> GraphQLError | None:
+def check(measure: Cost, limits: ApiSettings) -> GraphQLError | None:
     """The refusal of an operation that goes beyond a limit."""
     cost = measure.cost()
     if measure.depth > limits.max_depth:

@@ -14,8 +14,8 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from graphql_api.broadcast import Happening, Renderings
-from graphql_api.errors import MaskSurprises, masked
+from graphql_api.broadcast import ResultCache, SourceEvent
+from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
@@ -34,13 +34,13 @@ class DuetimeSchema(Schema):
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            extensions=[MaskSurprises, KnownDocuments],
-            execution_context_class=None if limits.introspection else Discreet,
+            extensions=[MaskInternalErrors, KnownDocuments],
+            execution_context_class=None if limits.introspection else NoSuggestions,
             exception_handlers=HANDLERS,
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         self.documents = Documents(self._schema, limits)
-        self.renderings = Renderings()
+        self.result_cache = ResultCache()
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Logs nothing."""
@@ -135,14 +135,14 @@ class DuetimeSchema(Schema):
             yield PreExecutionError(data=None, errors=masked(source.errors or ()))
             return
         telling = document.telling(variables, operation_name)
-        async with aclosing(cast("AsyncGenerator[list[Happening], None]", source)) as told:
+        async with aclosing(cast("AsyncGenerator[list[SourceEvent], None]", source)) as told:
             async for happenings in told:
-                async with aclosing(self.renderings.tell(telling, executor, happenings)) as results:
+                async with aclosing(self.result_cache.tell(telling, executor, happenings)) as results:
                     async for result in results:
                         yield result
 
 
-class Discreet(StrawberryGraphQLCoreExecutionContext):
+class NoSuggestions(StrawberryGraphQLCoreExecutionContext):
     """Suggests no names of the schema when variables are wrong; it may not be asked for, so neither guessed."""
 
     @classmethod

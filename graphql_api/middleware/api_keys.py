@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
-from db.connection import AWAY
+from db.connection import CONNECTION_ERRORS
 from db.models import utc_now
 from db.security import api_keys
 from jobs.security.api_keys import ANYBODY, Caller, caller_of
@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 class Failures:
-    """How often each address showed a key that is none, so that guessing is slow. Kept in memory, bounded."""
+    """How often each address showed a key that does not exist, so that guessing is slow. Kept in memory, bounded."""
 
     def __init__(self) -> None:
         self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()
@@ -67,7 +67,7 @@ class Failures:
             self._since.popitem(last=False)
 
 
-class Doorkeeper:
+class Authenticator:
     """Tells who shows a key, and ends what is open under one that holds no more. `watching` belongs to the app."""
 
     def __init__(self, engine: AsyncEngine, *, keys_wanted: bool) -> None:
@@ -105,7 +105,7 @@ class Doorkeeper:
                 caller = await caller_of(session, token, now=now)
                 if caller is not None and caller.key_id is not None:
                     await api_keys.note_use(session, key_id=caller.key_id, now=now)
-        except AWAY as error:
+        except CONNECTION_ERRORS as error:
             logger.warning("A key cannot be looked up. action=key_not_looked_up error=%s", error)
             raise Refused(503, "The key cannot be looked up: the database is away", retry_after=1) from None
         self._known.pop(digest, None)
@@ -145,7 +145,7 @@ class Doorkeeper:
             try:
                 async with AsyncSession(self._engine) as session:
                     holding = await api_keys.still_in_force(session, key_ids=wanted, now=now)
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 logger.warning("Keys cannot be looked at. action=keys_unwatched error=%s", error)
             for caller, close in list(self._open.values()):
                 if caller.key_id is not None and (caller.key_id not in holding or caller.expired(now)):

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
 from graphql_api import content_negotiation
-from graphql_api.middleware.api_keys import Doorkeeper, Refused, address_of, authorization_of
+from graphql_api.middleware.api_keys import Authenticator, Refused, address_of, authorization_of
 from graphql_api.responses import refusal
 from graphql_api.transport import sse
 from jobs.security.api_keys import ANYBODY, Caller
@@ -33,8 +33,8 @@ Hold = Callable[[Callable[[], object]], AbstractContextManager[None]]
 """Has a function called when the key holds no more, as long as the block lasts."""
 
 
-class Gate:
-    """ASGI middleware. The app's state has the doorkeeper once the app has started."""
+class AuthenticationMiddleware:
+    """ASGI middleware. The app's state has the authenticator once the app has started."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -45,15 +45,15 @@ class Gate:
             await self.app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        doorkeeper: Doorkeeper = scope["app"].state.services.doorkeeper
+        authenticator: Authenticator = scope["app"].state.services.authenticator
         authorization = authorization_of(connection)
         # A websocket's first message may show a key yet.
         if is_open(scope) or (scope["type"] == "websocket" and authorization is None):
-            scope["caller"] = None if doorkeeper.keys_wanted else ANYBODY
+            scope["caller"] = None if authenticator.keys_wanted else ANYBODY
             await self.app(scope, receive, send)
             return
         try:
-            caller = await doorkeeper.admit(authorization, address=address_of(connection))
+            caller = await authenticator.admit(authorization, address=address_of(connection))
         except Refused as refused:
             await answer(refused, connection)(scope, receive, send)
             return
@@ -64,7 +64,7 @@ class Gate:
             return
         scope["caller"] = caller
         if scope["type"] == "http" and sse.is_wanted(connection):
-            await self.stream(scope, receive, send, hold=partial(doorkeeper.holding, caller))
+            await self.stream(scope, receive, send, hold=partial(authenticator.holding, caller))
         else:
             await self.app(scope, receive, send)
 

@@ -8,7 +8,7 @@ MAX_BYTES = 32 * 1024
 """How long the head of a request may be, its headers included."""
 
 
-class Heads:
+class HeaderLimitMiddleware:
     """ASGI middleware. The server's own bound counts only for heads that come in pieces."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -26,7 +26,7 @@ HEADERS = {
 """For every answer that does not say otherwise; pages have a policy of their own."""
 
 
-class Browsers:
+class OriginMiddleware:
     """ASGI middleware. `origins` may ask from elsewhere; `names_this_machine` wants the Host to be this machine."""
 
     def __init__(self, app: ASGIApp, *, origins: Collection[str], names_this_machine: bool) -> None:

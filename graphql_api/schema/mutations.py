@@ -11,7 +11,7 @@ from db import models
 from db.models import utc_now
 from db.states import MisfirePolicy
 from graphql_api import ids
-from graphql_api.context import Information
+from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded
 from graphql_api.execution.query_cost import MAX_INPUTS
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
@@ -20,7 +20,7 @@ from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput
 from jobs import errors
 from jobs.tasks import changes, creation, runs
-from jobs.tasks.creation import Wanted
+from jobs.tasks.creation import CreateRequest
 
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,
@@ -66,7 +66,7 @@ class Mutation:
     @strawberry.mutation(description="Makes a task, which fires from its trigger's first instant on.")
     async def create_task(
         self,
-        info: Information,
+        info: Info,
         input: Annotated[CreateTaskInput, strawberry.argument(description="The task to make.")],  # noqa: A002
     ) -> CreateTaskResult:
         """Refuses with every problem at once."""
@@ -82,7 +82,7 @@ class Mutation:
     )
     async def create_tasks(
         self,
-        info: Information,
+        info: Info,
         inputs: Annotated[
             list[CreateTaskInput], strawberry.argument(description=f"The tasks to make, at most {MAX_INPUTS:,}.")
         ],
@@ -93,7 +93,7 @@ class Mutation:
             drafts = [each.draft() for each in inputs]
             found = await info.context.services.targets.problems_of([draft.action.url for draft in drafts])
             wanted = [
-                Wanted(draft, given_or_none(each.idempotency_key), problems)
+                CreateRequest(draft, given_or_none(each.idempotency_key), problems)
                 for draft, each, problems in zip(drafts, inputs, found, strict=True)
             ]
             outcomes = await creation.create_tasks(work, wanted, now=utc_now())
@@ -105,7 +105,7 @@ class Mutation:
     )
     async def update_task(
         self,
-        info: Information,
+        info: Info,
         id: Id,  # noqa: A002
         input: Annotated[UpdateTaskInput, strawberry.argument(description="What is to change.")],  # noqa: A002
     ) -> UpdateTaskResult:
@@ -123,7 +123,7 @@ class Mutation:
         description="Stops the schedule until the task is resumed; runs that have begun or wait go on. A task that is "
         "paused already is returned unchanged."
     )
-    async def pause_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
+    async def pause_task(self, info: Info, id: Id) -> TaskActionResult:  # noqa: A002
         """Safe to call again."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
@@ -136,7 +136,7 @@ class Mutation:
     )
     async def resume_task(
         self,
-        info: Information,
+        info: Info,
         id: Id,  # noqa: A002
         missed: Missed = UNSET,
     ) -> TaskActionResult:
@@ -150,7 +150,7 @@ class Mutation:
         description="Ends the schedule for good; the task and its history stay; a run that is going on ends by itself, "
         "one that waits is CANCELLED. A task that is cancelled already is returned unchanged."
     )
-    async def cancel_task(self, info: Information, id: Id) -> TaskActionResult:  # noqa: A002
+    async def cancel_task(self, info: Info, id: Id) -> TaskActionResult:  # noqa: A002
         """Safe to call again."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
@@ -158,7 +158,7 @@ class Mutation:
         return Task.of(row)
 
     @strawberry.mutation(description="As pauseTask, in one transaction: a result for each in the same order.")
-    async def pause_tasks(self, info: Information, ids: Ids) -> list[TaskActionResult]:
+    async def pause_tasks(self, info: Info, ids: Ids) -> list[TaskActionResult]:
         """One that is refused does not hold back the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
@@ -166,7 +166,7 @@ class Mutation:
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="As resumeTask, in one transaction: a result for each in the same order.")
-    async def resume_tasks(self, info: Information, ids: Ids, missed: Missed = UNSET) -> list[TaskActionResult]:
+    async def resume_tasks(self, info: Info, ids: Ids, missed: Missed = UNSET) -> list[TaskActionResult]:
         """One that is refused does not hold back the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
@@ -174,7 +174,7 @@ class Mutation:
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="As cancelTask, in one transaction: a result for each in the same order.")
-    async def cancel_tasks(self, info: Information, ids: Ids) -> list[TaskActionResult]:
+    async def cancel_tasks(self, info: Info, ids: Ids) -> list[TaskActionResult]:
         """One that is refused does not hold back the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
@@ -182,7 +182,7 @@ class Mutation:
         return [action_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(description="Removes the task and its history; a call that is under way is broken off.")
-    async def delete_task(self, info: Information, id: Id) -> DeleteTaskResult:  # noqa: A002
+    async def delete_task(self, info: Info, id: Id) -> DeleteTaskResult:  # noqa: A002
         """Hidden at once, removed by and by."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
@@ -195,7 +195,7 @@ class Mutation:
     )
     async def run_task(
         self,
-        info: Information,
+        info: Info,
         id: Id,  # noqa: A002
         idempotency_key: IdempotencyKey = UNSET,
     ) -> RunActionResult:
@@ -209,7 +209,7 @@ class Mutation:
         description="Ends a run that waits, and breaks off one that is going on: its connection is closed within about "
         "a second, and what the target makes of that is not known."
     )
-    async def cancel_run(self, info: Information, id: Id) -> RunActionResult:  # noqa: A002
+    async def cancel_run(self, info: Info, id: Id) -> RunActionResult:  # noqa: A002
         """The run is CANCELLED when this is answered."""
         async with info.context.transaction() as work:
             run_id = ids.parse(id)
@@ -222,7 +222,7 @@ class Mutation:
     )
     async def retry_run(
         self,
-        info: Information,
+        info: Info,
         id: Id,  # noqa: A002
         idempotency_key: IdempotencyKey = UNSET,
     ) -> RunActionResult:

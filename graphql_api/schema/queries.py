@@ -10,7 +10,7 @@ from db.models import utc_now
 from db.reads.tasks import TaskOrder
 from db.states import KeyScope
 from graphql_api import cursors, ids
-from graphql_api.context import Information
+from graphql_api.context import Info
 from graphql_api.types import metrics, pages
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.metrics import Metrics
@@ -30,7 +30,7 @@ class Query:
     @strawberry.field(description="A task; null when there is none of that id.")
     async def task(
         self,
-        info: Information,
+        info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="A UUID.")],  # noqa: A002
     ) -> Task | None:
         """Read together with what else the operation asks."""
@@ -40,7 +40,7 @@ class Query:
     @strawberry.field(description="The tasks, in an order.")
     async def tasks(
         self,
-        info: Information,
+        info: Info,
         *,
         first: First = UNSET,
         after: After = UNSET,
@@ -60,7 +60,7 @@ class Query:
     @strawberry.field(description="A run; null when there is none of that id.")
     async def run(
         self,
-        info: Information,
+        info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="A UUID.")],  # noqa: A002
     ) -> Run | None:
         """Read together with what else the operation asks."""
@@ -70,7 +70,7 @@ class Query:
     @strawberry.field(description="Newest scheduledFor first.")
     async def runs(
         self,
-        info: Information,
+        info: Info,
         *,
         first: First = UNSET,
         after: After = UNSET,
@@ -88,7 +88,7 @@ class Query:
         description="The cursor of the newest event. A client that must miss nothing reads it first, then `runs`, then "
         "subscribes with `after`."
     )
-    async def run_events_cursor(self, info: Information) -> str:
+    async def run_events_cursor(self, info: Info) -> str:
         """As of now, by Postgres."""
         return cursors.of_event(await info.context.services.tail.newest())
 
@@ -113,7 +113,7 @@ class Query:
     @strawberry.field(description="Who changed what, newest first. For admin keys.")
     async def audit_log(
         self,
-        info: Information,
+        info: Info,
         *,
         first: First = UNSET,
         after: After = UNSET,
@@ -129,6 +129,6 @@ class Query:
         return await audit_page(info, filter_of_entries(filter), rows=rows)
 
     @strawberry.field(description="What has been counted, and how things stand.")
-    async def metrics(self, info: Information) -> Metrics:
+    async def metrics(self, info: Info) -> Metrics:
         """From rollups, whose cost does not grow with the history."""
         return await metrics.read(info)

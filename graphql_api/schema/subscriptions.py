@@ -13,8 +13,8 @@ import strawberry
 from strawberry import UNSET
 
 from graphql_api import cursors, ids
-from graphql_api.broadcast import Happening
-from graphql_api.context import Context, Information
+from graphql_api.broadcast import SourceEvent
+from graphql_api.context import Context, Info
 from graphql_api.errors import invalid_cursor
 from graphql_api.events.tail import Event, Gap, Tail, UnknownPosition
 from graphql_api.events.task_changes import Change, TaskChanges
@@ -39,7 +39,7 @@ class Subscription:
     )
     async def run_events(
         self,
-        info: Information,
+        info: Info,
         task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this task only.")] = UNSET,
         after: Annotated[
             str | None, strawberry.argument(description="The cursor of the last event seen; by default the newest.")
@@ -62,7 +62,7 @@ class Subscription:
     )
     async def task_changed(
         self,
-        info: Information,
+        info: Info,
         task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this task only.")] = UNSET,
     ) -> AsyncGenerator[TaskChange, None]:
         """From the moment of the subscription on."""
@@ -73,7 +73,7 @@ class Subscription:
 
 async def run_happenings(
     tail: Tail, position: int, gap: Gap | None, task_id: UUID | None
-) -> AsyncGenerator[list[Happening], None]:
+) -> AsyncGenerator[list[SourceEvent], None]:
     """The gap, if there is one, and then every event."""
     if gap is not None:
         yield [gap_happening(gap)]
@@ -82,28 +82,28 @@ async def run_happenings(
             yield [gap_happening(told)] if isinstance(told, Gap) else [event_happening(event) for event in told]
 
 
-async def task_happenings(changes: TaskChanges, task_id: UUID | None) -> AsyncGenerator[list[Happening], None]:
+async def task_happenings(changes: TaskChanges, task_id: UUID | None) -> AsyncGenerator[list[SourceEvent], None]:
     """Every task that has changed."""
     async with aclosing(changes.follow(task_id)) as following:
         async for changed in following:
             yield [change_happening(change) for change in changed]
 
 
-def event_happening(event: Event) -> Happening:
+def event_happening(event: Event) -> SourceEvent:
     """An event."""
-    return Happening(("event", event.seq), lambda _: RunEvent.of(event))
+    return SourceEvent(("event", event.seq), lambda _: RunEvent.of(event))
 
 
-def gap_happening(gap: Gap) -> Happening:
+def gap_happening(gap: Gap) -> SourceEvent:
     """A gap."""
-    return Happening(("gap", gap), lambda _: RunEventsGap.of(gap))
+    return SourceEvent(("gap", gap), lambda _: RunEventsGap.of(gap))
 
 
-def change_happening(change: Change) -> Happening:
+def change_happening(change: Change) -> SourceEvent:
     """A task as it is when this is told, after the change."""
 
     async def task(context: Context) -> Task | DeletedTask:
         row = await context.tasks.load(change.task_id)
         return Task.of(row) if row else DeletedTask(id=strawberry.ID(str(change.task_id)))
 
-    return Happening(("task", change), task)
+    return SourceEvent(("task", change), task)

@@ -35,7 +35,7 @@ from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.middleware.api_keys import address_of
 from graphql_api.pages.playground import Playground
 from graphql_api.transport import sse
-from graphql_api.transport.websocket import MAX_AT_ONCE, Conversation
+from graphql_api.transport.websocket import MAX_AT_ONCE, WebSocketHandler
 from jobs import json_value
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -59,7 +59,7 @@ class Endpoint(GraphQL[Context, None]):
     """/graphql."""
 
     request_adapter_class = Body
-    graphql_transport_ws_handler_class = Conversation
+    graphql_transport_ws_handler_class = WebSocketHandler
 
     schema: DuetimeSchema
 
@@ -103,7 +103,7 @@ class Endpoint(GraphQL[Context, None]):
         await response(scope, receive, send)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
-        """Whatever has come this far was let through by `Browsers`, which knows the origins."""
+        """Whatever has come this far was let through by `OriginMiddleware`, which knows the origins."""
         return True
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:

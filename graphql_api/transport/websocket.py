@@ -27,7 +27,7 @@ MAX_REASON = 120
 """A close frame holds no longer reason than 123 bytes."""
 
 
-class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
+class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """One websocket. A message of a wrong shape closes it with 4400, as the protocol wants, whatever is wrong."""
 
     schema: DuetimeSchema
@@ -47,7 +47,7 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
             reason = "The key was revoked or has expired"
             tasks.add(asyncio.create_task(self.websocket.close(code=FORBIDDEN, reason=reason)))
 
-        self.held.enter_context(self.context.services.doorkeeper.holding(caller, close))
+        self.held.enter_context(self.context.services.authenticator.holding(caller, close))
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
         """Finds out who asks, unless the upgrade request has told."""
@@ -56,7 +56,7 @@ class Conversation(BaseGraphQLTransportWSHandler[Context, None]):
             given = payload if isinstance(payload, dict) else {}
             shown = given.get("Authorization", given.get("authorization"))
             try:
-                caller = await self.context.services.doorkeeper.admit(
+                caller = await self.context.services.authenticator.admit(
                     shown if isinstance(shown, str) else None, address=self.context.address
                 )
             except Refused as refused:

@@ -12,7 +12,7 @@ from db.reads import audit
 from db.reads.audit import AuditFilter
 from db.reads.keyset import Key, Slice
 from graphql_api import cursors, ids
-from graphql_api.context import Information
+from graphql_api.context import Info
 from graphql_api.types import pages
 from graphql_api.types.scalars import given_or_none
 
@@ -87,7 +87,7 @@ def key(row: models.AuditEntry) -> Key:
     return row.at, cast("int", row.id)
 
 
-async def audit_page(info: Information, wanted: AuditFilter, *, rows: Slice) -> pages.Connection[AuditEntry]:
+async def audit_page(info: Info, wanted: AuditFilter, *, rows: Slice) -> pages.Connection[AuditEntry]:
     """A page of the log."""
     services = info.context.services
 

@@ -6,7 +6,7 @@ import strawberry
 
 from db.models import utc_now
 from db.reads import metrics
-from graphql_api.context import Information
+from graphql_api.context import Info
 from graphql_api.types.scalars import Count, Milliseconds
 
 RECENT = timedelta(hours=1)
@@ -39,7 +39,7 @@ class Metrics:
     workers: int = strawberry.field(description="Workers that are alive.")
 
 
-async def read(info: Information) -> Metrics:
+async def read(info: Info) -> Metrics:
     """As of now."""
     now = utc_now()
     async with info.context.services.engine.connect() as connection:

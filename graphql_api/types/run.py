@@ -15,7 +15,7 @@ from db.reads.keyset import Key, Slice
 from db.reads.runs import RunFilter
 from db.states import BodyEncoding, RunCause, RunState
 from graphql_api import cursors, ids
-from graphql_api.context import Information
+from graphql_api.context import Info
 from graphql_api.types import pages
 from graphql_api.types.action import Header, HttpAction
 from graphql_api.types.scalars import Milliseconds, given_or_none
@@ -107,14 +107,14 @@ class Run:
         )
 
     @strawberry.field(description="The task that fired.")
-    async def task(self, info: Information) -> Annotated["Task", strawberry.lazy("graphql_api.types.task")]:
+    async def task(self, info: Info) -> Annotated["Task", strawberry.lazy("graphql_api.types.task")]:
         """Read together with the tasks of the page's other runs."""
         from graphql_api.types.task import Task  # noqa: PLC0415 (tasks know of runs, too)
 
         return Task.of(await task_of(self.row, info))
 
     @strawberry.field(description="The request that its attempts send.")
-    async def action(self, info: Information) -> HttpAction:
+    async def action(self, info: Info) -> HttpAction:
         """That of the version which the run carries out.
 
         The task is read first: if it is changed thereafter, the version that it had is kept, and is found then.
@@ -125,7 +125,7 @@ class Run:
         return HttpAction.of(await info.context.versions.load((task.id, self.row.task_version)) or task)
 
     @strawberry.field(description="The finished run that this one repeats; null for others, and once that is gone.")
-    async def retry_of(self, info: Information) -> Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None:
+    async def retry_of(self, info: Info) -> Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None:
         """Read together with those of the page's other runs."""
         if self.row.retry_of is None:
             return None
@@ -161,7 +161,7 @@ class Run:
         ]
 
 
-async def task_of(row: models.Run, info: Information) -> models.Task:
+async def task_of(row: models.Run, info: Info) -> models.Task:
     """The run's task, which cannot be gone while the run is there, but for a deletion between two reads."""
     task = await info.context.tasks.load(row.task_id)
     if task is None:
@@ -204,7 +204,7 @@ def key(row: models.Run) -> Key:
     return row.scheduled_for, row.id
 
 
-async def run_page(info: Information, wanted: RunFilter, *, rows: Slice, task_id: UUID | None) -> pages.Connection[Run]:
+async def run_page(info: Info, wanted: RunFilter, *, rows: Slice, task_id: UUID | None) -> pages.Connection[Run]:
     """A page of all runs, or of a task's, which is then read together with the pages of the list's other tasks."""
     context = info.context
     if task_id is None:

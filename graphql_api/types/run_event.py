@@ -8,7 +8,7 @@ import strawberry
 
 from db.states import RunEventType, RunState
 from graphql_api import cursors
-from graphql_api.context import Information
+from graphql_api.context import Info
 from graphql_api.events.tail import Event, Gap
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import Milliseconds
@@ -51,7 +51,7 @@ class RunEvent:
         )
 
     @strawberry.field(description="The run as it is when this is sent.")
-    async def run(self, info: Information) -> Run | None:
+    async def run(self, info: Info) -> Run | None:
         """Read after the event was committed."""
         row = await info.context.runs.load(self.of_run)
         return Run.of(row) if row else None

@@ -15,7 +15,7 @@ from db.reads.runs import RunFilter
 from db.reads.tasks import TaskFilter, TaskOrder
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from graphql_api import cursors
-from graphql_api.context import Information
+from graphql_api.context import Info
 from graphql_api.errors import invalid_page
 from graphql_api.types import pages
 from graphql_api.types.action import HttpAction, HttpActionInput, UpdateHttpActionInput
@@ -93,7 +93,7 @@ class Task:
         return upcoming(self.row, count=count, now=utc_now())
 
     @strawberry.field(description="The run with the newest scheduledFor.")
-    async def last_run(self, info: Information) -> Run | None:
+    async def last_run(self, info: Info) -> Run | None:
         """Read together with those of the page's other tasks."""
         rows, _ = await info.context.run_pages.load((self.row.id, RunFilter(), NEWEST))
         return Run.of(rows[0]) if rows else None
@@ -101,7 +101,7 @@ class Task:
     @strawberry.field(description="Its runs, newest scheduledFor first.")
     async def runs(
         self,
-        info: Information,
+        info: Info,
         *,
         first: First = UNSET,
         after: After = UNSET,
@@ -256,7 +256,7 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
             return row.created_at, row.id
 
 
-async def task_page(info: Information, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> pages.Connection[Task]:
+async def task_page(info: Info, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> pages.Connection[Task]:
     """A page of the tasks."""
     services = info.context.services
     async with services.session() as session:

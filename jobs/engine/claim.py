@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connection import in_one_trip
+from db.connection import autocommit
 from db.engine import claims
 from db.states import RunState
 from jobs.engine.misfire import Plan, plan, unplannable
@@ -121,7 +121,7 @@ async def claim_tasks(
 async def claim_waiting(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int) -> Claimed:
     """Takes up to `limit` waiting runs whose attempt is due, likewise. That there is none is soon told."""
     excluded = slots.saturated_hosts
-    async with in_one_trip(engine).connect() as connection:
+    async with autocommit(engine).connect() as connection:
         if not await claims.waiting_is_due(connection, now=now, hosts_excluded=excluded):
             return Claimed(left=bool(excluded))
     begun: Counter[str] = Counter()

@@ -18,18 +18,18 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import AWAY, in_one_trip
+from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import claims, leases
 from db.engine.finishes import Finish
 from jobs.clock import Clock
 from jobs.engine.claim import RECENT, Claimed, claim_tasks, claim_waiting
 from jobs.engine.execution_log import ExecutionLog
 from jobs.engine.lease import Lease
-from jobs.engine.notifier import Announcer
+from jobs.engine.notifier import Notifier
 from jobs.engine.outcome import Attempt, finish_of
 from jobs.engine.slots import Slots
 from jobs.engine.writer import PAUSE, ResultWriter
-from jobs.http.client import Answer, HttpCaller
+from jobs.http.client import HttpCaller, Response
 from jobs.http.redaction import redacted
 from jobs.http.request import origin_of
 from jobs.queue import Queue, bucket_start
@@ -86,7 +86,7 @@ class Executor:
             on_written=self._written,
             on_released=self._released,
         )
-        self.announcer = Announcer(queue=queue, clock=clock, walk=self.walk)
+        self.notifier = Notifier(queue=queue, clock=clock, walk=self.walk)
         self._claiming = asyncio.Lock()
         self._claims: set[asyncio.Task[None]] = set()
         self._in_flight: dict[AttemptKey, Attempt] = {}
@@ -116,7 +116,7 @@ class Executor:
             self._begin_ready(),
             self._watch(),
             self._writer.run(),
-            self.announcer.run(),
+            self.notifier.run(),
         )
         return [asyncio.create_task(part) for part in parts]
 
@@ -138,7 +138,7 @@ class Executor:
             await self._clock.wait_until(min(look_at, end))
 
     async def _next_due(self, *, since: datetime, before: datetime) -> datetime | None:
-        async with in_one_trip(self._engine).connect() as connection:
+        async with autocommit(self._engine).connect() as connection:
             return await claims.next_due(
                 connection, since=since, before=before, hosts_excluded=self._slots.saturated_hosts
             )
@@ -157,7 +157,7 @@ class Executor:
         try:
             await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            claiming.add_done_callback(told_to_nobody)
+            claiming.add_done_callback(log_unobserved_failure)
             raise
 
     async def _claim_all(self, *, everything: bool, bucket: int | None) -> None:
@@ -167,7 +167,7 @@ class Executor:
             while more and not self._stopping and self._lease.held:
                 if self.full:
                     if bucket is not None and self._behind_since is None:
-                        self.announcer.say(another=bucket)
+                        self.notifier.notify(another=bucket)
                     self._behind_since = since
                     return
                 more = await self._claim_once(since)
@@ -196,7 +196,7 @@ class Executor:
                 self._unsure = True
                 raise
             self._take_on(claimed.attempts)
-            self.announcer.say(due=claimed.next_due, events=claimed.any)
+            self.notifier.notify(due=claimed.next_due, events=claimed.any)
             left, anything = left or claimed.left, anything or claimed.any
         self._behind_since = since if left else None
         return left and anything
@@ -250,7 +250,7 @@ class Executor:
             del self._calls[attempt.key]
         self._let_go(attempt)
 
-    async def _call(self, attempt: Attempt) -> Answer:
+    async def _call(self, attempt: Attempt) -> Response:
         action, headers = attempt.action, headers_of(attempt)
         now = self._clock.now()
         secret = [name for name, value in action.headers.items() if is_sealed(value)]
@@ -262,7 +262,7 @@ class Executor:
                 body = action.payload or ""
                 headers |= signature_headers(seals, keys=self._secrets, run_id=attempt.run_id, at=now, body=body)
         except NoSecretKey as error:
-            return Answer(started_at=now, duration=timedelta(), error=str(error), refused=True)
+            return Response(started_at=now, duration=timedelta(), error=str(error), refused=True)
         answer = await self._caller.call(action, headers=headers)
         return redacted(answer, [action.headers[name] for name in secret]) if secret else answer
 
@@ -285,12 +285,12 @@ class Executor:
             if asked := before & unended:
                 try:
                     self._break_off(asked - await self._still_held(asked))
-                except AWAY as error:
+                except CONNECTION_ERRORS as error:
                     logger.warning("Attempts go on unwatched. action=watch_failed error=%s", error)
             before = unended
 
     async def _still_held(self, asked: Collection[AttemptKey]) -> set[AttemptKey]:
-        async with in_one_trip(self._engine).connect() as connection:
+        async with autocommit(self._engine).connect() as connection:
             return await leases.still_held(
                 connection, worker_id=self._lease.worker_id, run_ids=[run_id for run_id, _ in asked]
             )
@@ -317,20 +317,20 @@ class Executor:
                 self._execution_log.add(attempt, finish)
         self._idle_if_none()
         retries = [finish.next_attempt_at for finish in batch if finish.next_attempt_at is not None]
-        self.announcer.say(due=retries, events=True)
+        self.notifier.notify(due=retries, events=True)
         if self._behind_since is not None and not self._claiming.locked():
             self._spawn(self._claim_on())
 
     def _released(self) -> None:
         if self.full:
-            self.announcer.say(due=[self._clock.now()])
+            self.notifier.notify(due=[self._clock.now()])
         else:
             self._spawn(self._claim_on())
 
     async def _claim_on(self) -> None:
         try:
             await self.claim_due()
-        except AWAY as error:
+        except CONNECTION_ERRORS as error:
             logger.warning("Nothing can be claimed. action=claim_failed error=%s", error)
 
     async def give_back_orphans(self) -> None:
@@ -355,7 +355,7 @@ class Executor:
             )
         if count:
             logger.warning("Gave attempts back: %s. action=attempts_given_back count=%d", reason, count)
-            self.announcer.say(due=[now], events=True)
+            self.notifier.notify(due=[now], events=True)
 
     async def stop(self, *, grace: timedelta) -> None:
         """Claims no more, lets attempts end within `grace`, and gives back the rest; what `start` began goes on."""
@@ -383,7 +383,7 @@ class Executor:
             try:
                 await self._give_back(kept=(), reason="the worker stopped during the attempt")
                 await self._lease.retire()
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 logger.warning("Nothing can be handed over. action=hand_over_failed error=%s", error)
                 await asyncio.sleep(PAUSE.total_seconds())
             else:
@@ -397,10 +397,10 @@ class Executor:
             return False
 
 
-def told_to_nobody(claiming: asyncio.Task[None]) -> None:
+def log_unobserved_failure(claiming: asyncio.Task[None]) -> None:
     """Says how a claim failed, now that whoever asked for it waits no longer."""
     if not claiming.cancelled() and (error := claiming.exception()) is not None:
-        bug = None if isinstance(error, AWAY) else error
+        bug = None if isinstance(error, CONNECTION_ERRORS) else error
         logger.warning("Nothing can be claimed. action=claim_failed error=%s", error, exc_info=bug)
 
 

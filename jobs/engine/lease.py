@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import AWAY, in_one_trip
+from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import leases
 from jobs.clock import Clock
 
@@ -27,7 +27,7 @@ class Lease:
 
     def __init__(self, *, engine: AsyncEngine, clock: Clock, slots: int) -> None:
         self.worker_id: UUID = uuid4()
-        self._engine = in_one_trip(engine)
+        self._engine = autocommit(engine)
         self._clock = clock
         self._slots = slots
         self._renewed: float | None = None
@@ -78,7 +78,7 @@ class Lease:
         while True:
             try:
                 await self.renew()
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 logger.warning("The lease could not be renewed. action=lease_not_renewed error=%s", error)
             await asyncio.sleep(RENEW_EVERY.total_seconds())
 

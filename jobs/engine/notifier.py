@@ -10,14 +10,14 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
-from db.connection import AWAY
+from db.connection import CONNECTION_ERRORS
 from jobs.clock import Clock
 from jobs.queue import BUCKET, HORIZON, Queue, bucket_of, bucket_start
 
 logger = logging.getLogger(__name__)
 
 
-class Announcer:
+class Notifier:
     """One process's voice. `run` belongs to its owner."""
 
     def __init__(self, *, queue: Queue, clock: Clock, walk: Callable[[int], Awaitable[None]]) -> None:
@@ -30,7 +30,7 @@ class Announcer:
         self._some = asyncio.Event()
         self._walks: dict[int, asyncio.Task[None]] = {}
 
-    def say(self, *, due: Iterable[datetime] = (), events: bool = False, another: int | None = None) -> None:
+    def notify(self, *, due: Iterable[datetime] = (), events: bool = False, another: int | None = None) -> None:
         """Takes in what a commit brought: when something is due next, and whether there are new events.
 
         `another`: the bucket for which a further worker is wanted, since this one has no slot left.
@@ -70,7 +70,7 @@ class Announcer:
         try:
             await self._clock.wait_until(bucket_start(bucket) - BUCKET)
             await self._walk(bucket)
-        except AWAY as error:
+        except CONNECTION_ERRORS as error:
             logger.warning("A bucket is left to the sweep. action=walk_failed error=%s", error)
         finally:
             del self._walks[bucket]

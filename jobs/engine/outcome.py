@@ -7,7 +7,7 @@ from uuid import UUID
 
 from db.engine.finishes import Finish
 from db.states import RunState
-from jobs.http.client import Action, Answer
+from jobs.http.client import Action, Response
 from jobs.retry import RetryPolicy, parse_retry_after
 
 GONE = 410
@@ -35,7 +35,7 @@ class Attempt(NamedTuple):
         return self.run_id, self.epoch
 
 
-def finish_of(attempt: Attempt, answer: Answer, *, randomness: float) -> Finish:
+def finish_of(attempt: Attempt, answer: Response, *, randomness: float) -> Finish:
     """Success is any 2xx. Everything else is tried again while the task's retry policy has attempts left."""
     ended_at = answer.started_at + answer.duration
     succeeded = answer.status_code is not None and 200 <= answer.status_code < 300
@@ -61,7 +61,7 @@ def finish_of(attempt: Attempt, answer: Answer, *, randomness: float) -> Finish:
     )
 
 
-def delay_before_next(attempt: Attempt, answer: Answer, *, ended_at: datetime, randomness: float) -> timedelta | None:
+def delay_before_next(attempt: Attempt, answer: Response, *, ended_at: datetime, randomness: float) -> timedelta | None:
     """How long after a failed attempt the next one starts; None when there is none."""
     if answer.refused or answer.status_code == GONE:
         return None

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import AWAY, in_one_trip, is_refusal_of_data
+from db.connection import CONNECTION_ERRORS, autocommit, is_refusal_of_data
 from db.engine.finishes import Finish, finish, lock_tasks, release
 from jobs.clock import Clock
 from jobs.engine.outcome import unwritable
@@ -88,7 +88,7 @@ class ResultWriter:
         while True:
             try:
                 await self._write(batch)
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 if is_refusal_of_data(error):
                     await self._write_apart(batch, error=error)
                     return
@@ -113,7 +113,7 @@ class ResultWriter:
         freed = {task_id for ended in batch if (task_id := ended.frees) is not None}
         now = self._clock.now()
         if not freed:
-            async with in_one_trip(self._engine).connect() as connection:
+            async with autocommit(self._engine).connect() as connection:
                 await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
             return
         async with self._engine.begin() as connection:

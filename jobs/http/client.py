@@ -17,7 +17,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.http.redirects import REDIRECTS, BadRedirect, Outgoing, redirected
+from jobs.http.redirects import REDIRECTS, BadRedirect, PreparedRequest, redirected
 from jobs.http.resolver import CheckedResolver, Lookup, calling, checked_socket, system_lookup
 from jobs.http.response_body import NUL, REPLACEMENT, BadBody, keep
 from jobs.http.targets import TargetPolicy, TargetRefused
@@ -52,7 +52,7 @@ class Action(NamedTuple):
     secret_names: Sequence[str] = ()
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back. Without an answer `status_code` is None and `error` says why.
 
     `refused`: the call may not be made at all, now or later.
@@ -125,7 +125,7 @@ class HttpCaller:
     async def __aexit__(self, *_: object) -> None:
         await self._transport.aclose()
 
-    async def call(self, action: Action, *, headers: Mapping[str, str]) -> Answer:
+    async def call(self, action: Action, *, headers: Mapping[str, str]) -> Response:
         """Makes the call and reads the answer, all within the action's timeout. Never raises but for cancellation.
 
         `headers` are Duetime's own; a header that the task sets wins.
@@ -144,9 +144,9 @@ class HttpCaller:
             found = {"error": f"the URL cannot be called: {error}", "refused": True}
         except Exception as error:  # whatever a target provokes is the run's failure, not the worker's
             found = {"error": reason(error)}
-        return Answer(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
+        return Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
 
-    async def _exchange(self, call: Outgoing, *, redirects: int) -> dict[str, Any]:
+    async def _exchange(self, call: PreparedRequest, *, redirects: int) -> dict[str, Any]:
         while True:
             calling.set(call.url)
             response = await self._transport.handle_async_request(request_of(call))
@@ -175,7 +175,7 @@ class SavedUrl(httpx.URL):
         return self._saved
 
 
-def outgoing(action: Action, *, headers: Mapping[str, str]) -> Outgoing:
+def outgoing(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
     """The first request, with defaults, Duetime's headers, and the task's own over both."""
     merged = dict(DEFAULT_HEADERS)
     if action.payload is not None:
@@ -183,10 +183,10 @@ def outgoing(action: Action, *, headers: Mapping[str, str]) -> Outgoing:
     for own in (headers, action.headers):
         merged.update((name.lower(), (name, value)) for name, value in own.items())
     content = b"" if action.payload is None else action.payload.encode()
-    return Outgoing(action.method, action.url, merged, content, frozenset(map(str.lower, action.secret_names)))
+    return PreparedRequest(action.method, action.url, merged, content, frozenset(map(str.lower, action.secret_names)))
 
 
-def request_of(call: Outgoing) -> httpx.Request:
+def request_of(call: PreparedRequest) -> httpx.Request:
     """The request in httpx's form. aiohttp adds Host and length."""
     headers = [(name.encode(), value.encode()) for name, value in call.headers.values()]
     request = httpx.Request(call.method, SOME_URL, headers=headers, stream=httpx.ByteStream(call.content))
@@ -198,7 +198,7 @@ def request_of(call: Outgoing) -> httpx.Request:
 
 
 async def read(response: httpx.Response) -> dict[str, Any]:
-    """The parts of an `Answer` that a response holds."""
+    """The parts of an `Response` that a response holds."""
     try:
         body, encoding, truncated = await keep(
             cast("httpx.AsyncByteStream", response.stream),

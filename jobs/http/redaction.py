@@ -5,14 +5,14 @@ import json
 from collections.abc import Iterable, Iterator
 
 from db.states import BodyEncoding
-from jobs.http.client import Answer
+from jobs.http.client import Response
 from jobs.security.secret_headers import MASK
 
 SHORTEST = 6
 """A shorter text is no secret, and comes everywhere."""
 
 
-def redacted(answer: Answer, secrets: Iterable[str]) -> Answer:
+def redacted(answer: Response, secrets: Iterable[str]) -> Response:
     """The answer with a mask wherever it has one of the values, or what a value has after its scheme."""
     parts = sorted({part for secret in secrets for part in parts_of(secret)}, key=len, reverse=True)
     return answer._replace(

@@ -27,7 +27,7 @@ class BadRedirect(ValueError):
     """The target sends the call to where none can go."""
 
 
-class Outgoing(NamedTuple):
+class PreparedRequest(NamedTuple):
     """One request of an attempt. `headers` by lower-case name, each with its name as it is sent, and its value.
 
     `secret` are the lower-case names of those that the task keeps as secrets.
@@ -40,7 +40,7 @@ class Outgoing(NamedTuple):
     secret: Collection[str] = ()
 
 
-def redirected(call: Outgoing, *, status: int, location: str) -> Outgoing:
+def redirected(call: PreparedRequest, *, status: int, location: str) -> PreparedRequest:
     """The request that follows, by RFC 9110, 15.4. Raises `BadRedirect`."""
     try:
         source = URL(call.url)
@@ -55,4 +55,4 @@ def redirected(call: Outgoing, *, status: int, location: str) -> Outgoing:
     if (target.scheme, target.raw_host, target.port) != (source.scheme, source.raw_host, source.port):
         kept = KEPT_ACROSS_ORIGINS.difference(call.secret)
         headers = {name: sent for name, sent in headers.items() if name in kept}
-    return Outgoing(method, str(target), headers, content, call.secret)
+    return PreparedRequest(method, str(target), headers, content, call.secret)

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import AWAY, in_one_trip, is_refusal_of_data
+from db.connection import CONNECTION_ERRORS, autocommit, is_refusal_of_data
 from db.engine import claims, finishes, leases, rollups, sweeps
 from db.maintenance import deletion, partitions
 from jobs.clock import Clock
@@ -69,18 +69,18 @@ class Sweeper:
                 await self._remove_deleted()
                 await self._compact_rollups()
                 await self._note()
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 logger.warning("The sweep was cut short. action=sweep_failed error=%s", error)
 
     async def _announce_near(self) -> None:
         now = self._clock.now()
-        async with in_one_trip(self._engine).connect() as connection:
+        async with autocommit(self._engine).connect() as connection:
             near = await claims.near(connection, now=now, until=now + HORIZON)
-        self._executor.announcer.say(due=near)
+        self._executor.notifier.notify(due=near)
 
     async def _release_stranded(self) -> None:
         """For tasks whose policies were changed after the claim of the run that something waits for."""
-        async with in_one_trip(self._engine).connect() as connection:
+        async with autocommit(self._engine).connect() as connection:
             task_ids = await finishes.stranded(connection, limit=RELEASED_AT_ONCE)
         if not task_ids:
             return
@@ -98,21 +98,21 @@ class Sweeper:
                 break
         if total:
             logger.warning("Rescued the attempts of lost workers. action=rescued count=%d", total)
-            self._executor.announcer.say(due=[now], events=True)
-        async with in_one_trip(self._engine).connect() as connection:
+            self._executor.notifier.notify(due=[now], events=True)
+        async with autocommit(self._engine).connect() as connection:
             await leases.forget_lost_workers(connection)
 
     async def _make_partitions(self) -> None:
         today = self._clock.now().date()
         if self._partitions_made_on == today:
             return
-        async with in_one_trip(self._engine).connect() as connection:
+        async with autocommit(self._engine).connect() as connection:
             missing = await partitions.missing(connection, today)
         for day in missing:
             try:
                 async with self._engine.begin() as connection:
                     await partitions.make(connection, day)
-            except AWAY as error:
+            except CONNECTION_ERRORS as error:
                 if not is_refusal_of_data(error):
                     raise
                 logger.warning("Runs of %s stay in the default partition. action=partition_refused", day)
@@ -121,7 +121,7 @@ class Sweeper:
     async def _remove_deleted(self) -> None:
         """Removes what was deleted, runs before their tasks, as far as one sweep may."""
         for _ in range(REMOVALS):
-            async with in_one_trip(self._engine).connect() as connection:
+            async with autocommit(self._engine).connect() as connection:
                 removed = await deletion.remove_runs(connection, limit=REMOVED_AT_ONCE)
                 if removed < REMOVED_AT_ONCE:
                     removed = await deletion.remove_tasks(connection, limit=REMOVED_AT_ONCE)
@@ -129,9 +129,9 @@ class Sweeper:
                 return
 
     async def _compact_rollups(self) -> None:
-        async with in_one_trip(self._engine).connect() as connection:
+        async with autocommit(self._engine).connect() as connection:
             await rollups.compact(connection, before=self._clock.now() - MINUTES_KEPT, limit=COMPACTED_AT_ONCE)
 
     async def _note(self) -> None:
-        async with in_one_trip(self._engine).connect() as connection:
-            await sweeps.note_sweep(connection)
+        async with autocommit(self._engine).connect() as connection:
+            await sweeps.record_sweep(connection)

@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncEngine
 from tzdata import IANA_VERSION  # type: ignore[import-untyped]  # it has no types
 
-from db.connection import in_one_trip
+from db.connection import autocommit
 from db.engine.claims import Move
 from db.maintenance import timezone_update
 from db.states import TaskStatus
@@ -33,14 +33,14 @@ async def apply_zone_rules(engine: AsyncEngine, *, version: str = IANA_VERSION) 
     A few hundred tasks are locked at a time. Workers that start together may both do it, which changes nothing more; a
     worker with older rules than another had leaves everything as it is.
     """
-    async with in_one_trip(engine).connect() as connection:
+    async with autocommit(engine).connect() as connection:
         known = await timezone_update.version(connection)
     changed = 0
     if known is not None and known < version:
         changed = await recompute(engine)
         logger.info("Time zone rules went from %s to %s. action=zone_rules tasks=%d", known, version, changed)
     if known is None or known < version:
-        async with in_one_trip(engine).connect() as connection:
+        async with autocommit(engine).connect() as connection:
             await timezone_update.set_version(connection, version)
     return changed
 

@@ -20,7 +20,7 @@ from jobs.triggers import columns as trigger_columns
 SCOPE = "createTask"
 
 
-class Wanted(NamedTuple):
+class CreateRequest(NamedTuple):
     """A task as it was asked for, perhaps under a key.
 
     `target_problems` is what `Targets` says of its URL, which has to look names up and so is asked before.
@@ -35,7 +35,7 @@ Outcome = Task | InvalidInput | Conflict
 """What came of a task that was asked for."""
 
 
-class Made(NamedTuple):
+class PriorCreation(NamedTuple):
     """The task that a key has made, and of which input."""
 
     task: Task
@@ -54,7 +54,7 @@ async def create_task(
 
     With a key that has made a task already, that task, whatever has become of it. Raises `InvalidInput` and `Conflict`.
     """
-    [outcome] = await create_tasks(work, [Wanted(draft, key, target_problems)], now=now)
+    [outcome] = await create_tasks(work, [CreateRequest(draft, key, target_problems)], now=now)
     if isinstance(outcome, Task):
         return outcome
     if isinstance(outcome, Conflict) and outcome.task is not None:
@@ -63,7 +63,7 @@ async def create_task(
     raise outcome
 
 
-async def create_tasks(work: Transaction, wanted: Sequence[Wanted], *, now: datetime) -> list[Outcome]:
+async def create_tasks(work: Transaction, wanted: Sequence[CreateRequest], *, now: datetime) -> list[Outcome]:
     """Makes tasks as `create_task` does, in as few statements as one, and tells in the same order what came of each.
 
     One that is refused does not hold back the others. Keys are looked up first, since the same input may be wrong by
@@ -87,7 +87,7 @@ async def create_tasks(work: Transaction, wanted: Sequence[Wanted], *, now: date
             outcomes.append(task)
             new.append(task)
             if key:
-                made[key.digest] = Made(task, key.fingerprint)
+                made[key.digest] = PriorCreation(task, key.fingerprint)
                 uses.append(Use(key.digest, task.id, None, key.fingerprint))
         if await insert(work, new, uses=uses):
             break
@@ -97,23 +97,27 @@ async def create_tasks(work: Transaction, wanted: Sequence[Wanted], *, now: date
     return outcomes
 
 
-def creation_key(wanted: Wanted) -> Key | None:
+def creation_key(wanted: CreateRequest) -> Key | None:
     """The key of a creation; none for an input that no task can have been made from."""
     if wanted.key is None or next(json_value.faults(wanted.draft.action.payload), None):
         return None
     return Key.of(wanted.key, scope=SCOPE, fingerprint=fingerprint(wanted.draft))
 
 
-async def tasks_made(work: Transaction, keys: Sequence[Key]) -> dict[str, Made]:
+async def tasks_made(work: Transaction, keys: Sequence[Key]) -> dict[str, PriorCreation]:
     """What the keys have made before. Whoever deletes a task forgets its keys, so none is of a deleted one."""
     if not keys:
         return {}
     used = await idempotency.find(work.session, scope=SCOPE, keys={key.digest for key in keys})
     found = await tasks.find(work.session, ids=[use.task_id for use in used.values()])
-    return {digest: Made(found[use.task_id], use.fingerprint) for digest, use in used.items() if use.task_id in found}
+    return {
+        digest: PriorCreation(found[use.task_id], use.fingerprint)
+        for digest, use in used.items()
+        if use.task_id in found
+    }
 
 
-def made_before(made: Made, key: Key) -> Task | Conflict:
+def made_before(made: PriorCreation, key: Key) -> Task | Conflict:
     """The task that the key has made, if it was of the same input."""
     if made.fingerprint == key.fingerprint:
         return made.task
@@ -121,7 +125,7 @@ def made_before(made: Made, key: Key) -> Task | Conflict:
     return Conflict(message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED, task=made.task)
 
 
-def new_task(wanted: Wanted, *, now: datetime, secrets: SecretKeys) -> Task:
+def new_task(wanted: CreateRequest, *, now: datetime, secrets: SecretKeys) -> Task:
     """The row of a new task. Raises `InvalidInput`."""
     columns = columns_of(wanted.draft, now=now, secrets=secrets, target_problems=wanted.target_problems)
     task = Task(**columns, settled_until=now, created_at=now, updated_at=now)

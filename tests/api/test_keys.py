@@ -16,7 +16,7 @@ from db.connection import open_engine
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope
-from graphql_api.middleware.api_keys import FAILURES, Doorkeeper
+from graphql_api.middleware.api_keys import FAILURES, Authenticator
 from jobs.security.api_keys import Caller
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api
@@ -274,13 +274,13 @@ async def test_while_postgres_is_away_nobody_is_taken_for_a_stranger(jobs_settin
 async def test_while_postgres_is_away_keys_expire() -> None:
     """What is open under a key ends with it: when that is was known before."""
     engine = open_engine(NOWHERE.url(), pool_size=1, application_name="duetime tests")
-    doorkeeper = Doorkeeper(engine, keys_wanted=True)
+    authenticator = Authenticator(engine, keys_wanted=True)
     lasting = Caller(name="lasting", scope=KeyScope.READ, key_id=uuid4())
     brief = replace(lasting, name="brief", key_id=uuid4(), expires_at=utc_now())
     closed: list[str] = []
     ended = asyncio.Event()
-    with doorkeeper.holding(lasting, lambda: closed.append("lasting")), doorkeeper.holding(brief, ended.set):
-        async with doorkeeper.watching():
+    with authenticator.holding(lasting, lambda: closed.append("lasting")), authenticator.holding(brief, ended.set):
+        async with authenticator.watching():
             await asyncio.wait_for(ended.wait(), ENDS_WITHIN)
     assert closed == []
     await engine.dispose()

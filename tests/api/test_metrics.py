@@ -9,7 +9,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, text
 
-from db.connection import in_one_trip
+from db.connection import autocommit
 from db.engine import rollups
 from db.engine.rollups import BUCKETS, LATENESS_BOUNDS_MS
 from db.models import RunRollup, utc_now
@@ -189,7 +189,7 @@ async def test_old_minutes_become_one_sum(api: Api) -> None:
     before = await shown(api)
     sums = (await api.http.get("/metrics", headers={"accept": "text/plain"})).text
     for left in (17, 7, 2, 2):
-        async with in_one_trip(api.engine).connect() as connection:
+        async with autocommit(api.engine).connect() as connection:
             await rollups.compact(connection, before=now - timedelta(days=1), limit=10)
             counted = await connection.execute(text("SELECT count(*) FROM run_rollups"))
             assert counted.scalar_one() == left

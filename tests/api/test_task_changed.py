@@ -9,7 +9,7 @@ from db.settings import DatabaseSettings
 from graphql_api.events.task_changes import KEPT, TaskChanges
 from jobs.settings import JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, save
-from tests.support.graphql import Api, Conversation, Subscription, serving
+from tests.support.graphql import Api, Subscription, WebSocketHandler, serving
 from tests.support.history import HOUR, append_events
 from tests.support.sse import events
 
@@ -37,7 +37,7 @@ async def created(api: Api, name: str) -> str:
     return task_id
 
 
-async def standing(api: Api, socket: Conversation, task_id: str | None = None) -> Subscription:
+async def standing(api: Api, socket: WebSocketHandler, task_id: str | None = None) -> Subscription:
     """A subscription that is known to stand, since it has told of a change already; it may tell of it once more."""
     watched = task_id or await created(api, "to be seen")
     subscription = await socket.subscribe(WATCH, taskId=task_id)

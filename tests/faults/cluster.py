@@ -12,7 +12,7 @@ import httpx
 from sqlalchemy import NullPool, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
-from db.connection import AWAY
+from db.connection import CONNECTION_ERRORS
 from db.models import Run, RunEvent, utc_now
 from duetime.local_stack.stack import free_port
 from tests.faults.checker import Evidence, Findings, check
@@ -90,7 +90,7 @@ class Stage:
             with suppress(httpx.HTTPError):
                 return (await self.http.get("/health")).status_code in {200, 503}
             return False
-        with suppress(*AWAY):
+        with suppress(*CONNECTION_ERRORS):
             async with self.engine.connect() as connection:
                 return part.alive and part.pid in (await connection.execute(HOLDING)).scalars().all()
         return False

@@ -11,7 +11,7 @@ import pytest
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.http.client import KEPT_HEADER_CHARACTERS, Action, Answer, HttpCaller
+from jobs.http.client import KEPT_HEADER_CHARACTERS, Action, HttpCaller, Response
 from jobs.http.response_body import CHARSETS, KEPT_BYTES
 from jobs.http.targets import TargetPolicy, parse_rules
 from jobs.settings import LOOPBACK
@@ -43,7 +43,7 @@ def get(url: str, *, timeout: timedelta = QUICK) -> Action:
     return Action(method="GET", url=url, headers={}, payload=None, timeout=timeout, redirects=0)
 
 
-def is_cut(answer: Answer) -> bool:
+def is_cut(answer: Response) -> bool:
     """64 KiB of it are kept."""
     size = (
         len(base64.b64decode(answer.body or "")) if answer.encoding is BodyEncoding.BASE64 else len(answer.body or "")
@@ -51,22 +51,22 @@ def is_cut(answer: Answer) -> bool:
     return answer.status_code == 200 and answer.truncated and size == KEPT_BYTES
 
 
-def is_nothing(answer: Answer) -> bool:
+def is_nothing(answer: Response) -> bool:
     """Nothing came out, and there was more."""
     return answer.status_code == 200 and answer.truncated and answer.body is None
 
 
-def says(body: str, encoding: BodyEncoding = BodyEncoding.UTF8) -> Callable[[Answer], bool]:
+def says(body: str, encoding: BodyEncoding = BodyEncoding.UTF8) -> Callable[[Response], bool]:
     """The whole body is this."""
     return lambda answer: (answer.body, answer.encoding, answer.truncated) == (body, encoding, False)
 
 
-def fails(reason: str) -> Callable[[Answer], bool]:
+def fails(reason: str) -> Callable[[Response], bool]:
     """There is no answer, for this reason."""
     return lambda answer: answer.status_code is None and reason in (answer.error or "") and not answer.refused
 
 
-EXPECTED: dict[str, Callable[[Answer], bool]] = {
+EXPECTED: dict[str, Callable[[Response], bool]] = {
     "gzip-bomb": is_cut,
     "deflate-bomb": is_cut,
     "raw-deflate-bomb": is_cut,
@@ -124,7 +124,7 @@ async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str
     ways = [way for way in WAYS if way not in ("charset-bz2", "packed-twice")]
     process = psutil.Process()
 
-    async def call(number: int) -> Answer:
+    async def call(number: int) -> Response:
         return await caller.call(get(f"{url}/{ways[number % len(ways)]}", timeout=2 * BRIEF), headers={})
 
     await asyncio.gather(*(call(number) for number in range(len(ways))))

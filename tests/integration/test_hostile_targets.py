@@ -18,7 +18,7 @@ from db.models import Task
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.clock import Clock
-from jobs.http.client import Action, Answer, HttpCaller
+from jobs.http.client import Action, HttpCaller, Response
 from jobs.http.targets import TargetPolicy, parse_rules
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import one_off, opened, runs_of, save, soon, working
@@ -154,7 +154,7 @@ async def get(
     redirects: int = 0,
     headers: dict[str, str] | None = None,
     secret: Sequence[str] = (),
-) -> Answer:
+) -> Response:
     """Calls it as a worker does; `secret` are the names of headers that were sealed."""
     policy = TargetPolicy(allowed=parse_rules(allowed))
     action = Action(

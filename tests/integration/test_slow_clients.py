@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from db.settings import DatabaseSettings
-from duetime.http_protocol import HEAD_WITHIN, ImpatientProtocol
+from duetime.http_protocol import HEAD_WITHIN, TimeoutHttpProtocol
 from graphql_api.middleware.header_limits import MAX_BYTES
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
@@ -20,7 +20,7 @@ SHORT = timedelta(milliseconds=300)
 WITHIN = 10
 
 
-class QuickTempered(ImpatientProtocol):
+class QuickTempered(TimeoutHttpProtocol):
     """Waits less long than in earnest, so that a test need not wait either."""
 
     head_within: ClassVar[timedelta] = SHORT

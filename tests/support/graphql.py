@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
 from duetime.api import configuration, listen
-from duetime.http_protocol import ImpatientProtocol
+from duetime.http_protocol import TimeoutHttpProtocol
 from graphql_api import request_body
 from graphql_api.app import create_app
 from graphql_api.context import Services
@@ -44,7 +44,7 @@ class Server(uvicorn.Server):
 class Subscription:
     """One operation on a websocket."""
 
-    def __init__(self, conversation: "Conversation", name: str) -> None:
+    def __init__(self, conversation: "WebSocketHandler", name: str) -> None:
         self._conversation = conversation
         self._name = name
 
@@ -68,7 +68,7 @@ class Subscription:
         return [await self.next() for _ in range(number)]
 
 
-class Conversation:
+class WebSocketHandler:
     """A websocket."""
 
     def __init__(self, connection: ClientConnection) -> None:
@@ -142,7 +142,7 @@ class Api:
     @asynccontextmanager
     async def socket(
         self, *, begun: bool = True, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Conversation]:
+    ) -> AsyncIterator[WebSocketHandler]:
         """A websocket that speaks graphql-transport-ws, asked for with these headers besides."""
         address = f"{self.url.replace('http', 'ws', 1)}/graphql"
         # With a bounded queue, a client that leaves messages unread would not read the server's goodbye either.
@@ -150,7 +150,7 @@ class Api:
         async with connect(
             address, subprotocols=protocols, max_queue=None, additional_headers=headers, proxy=None
         ) as connection:
-            conversation = Conversation(connection)
+            conversation = WebSocketHandler(connection)
             yield await conversation.begin() if begun else conversation
 
 
@@ -161,7 +161,7 @@ async def serving(
     *,
     lookup: Lookup = no_names,
     settings: ApiSettings | None = None,
-    protocol: type[ImpatientProtocol] = ImpatientProtocol,
+    protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol,
     body_within: timedelta = request_body.WITHIN,
 ) -> AsyncIterator[Api]:
     """The API on a free port until the block ends. `lookup` finds the addresses of targets' names."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.http.redirects import BadRedirect, Outgoing, redirected
+from jobs.http.redirects import BadRedirect, PreparedRequest, redirected
 
 HEADERS = {
     name.lower(): (name, "v")
@@ -11,9 +11,9 @@ HEADERS = {
 SAFE = ["accept", "content-type", "idempotency-key"]
 
 
-def call(method: str = "POST", url: str = "https://a.example/dir/page?q=1") -> Outgoing:
+def call(method: str = "POST", url: str = "https://a.example/dir/page?q=1") -> PreparedRequest:
     """A call with a body and credentials."""
-    return Outgoing(method, url, HEADERS, b"{}")
+    return PreparedRequest(method, url, HEADERS, b"{}")
 
 
 @pytest.mark.parametrize(
