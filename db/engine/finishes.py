@@ -163,7 +163,7 @@ async def lock_tasks(connection: AsyncConnection, *, task_ids: Collection[UUID])
     await connection.execute(LOCK_TASKS, {"task_ids": list(task_ids)})
 
 
-async def release(connection: AsyncConnection, *, task_ids: Collection[UUID], now: datetime) -> int:
+async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[UUID], now: datetime) -> int:
     """Makes due what waited for the end of a run, in those of the tasks in which none is going on; tells how much.
 
     That is a run that was queued behind it, or the next instant to catch up with. The tasks must have been locked by an

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.events import recording
-from db.engine.finishes import release
+from db.engine.finishes import promote_waiting
 from db.engine.rollups import rolled
 
 LEASE = timedelta(seconds=5)
@@ -149,11 +149,11 @@ async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> i
         RESCUE, {"now": now, "lease": LEASE, "task_ids": task_ids, "reason": "the worker was lost during the attempt"}
     )
     count = len(rescued.all())
-    await release(connection, task_ids=task_ids, now=now)
+    await promote_waiting(connection, task_ids=task_ids, now=now)
     return count
 
 
-async def give_back(
+async def release_runs(
     connection: AsyncConnection, *, worker_id: UUID, run_ids_kept: Collection[UUID], now: datetime, reason: str
 ) -> int:
     """Ends the attempts that a living worker holds and does not carry out, all but `run_ids_kept`; tells how many."""
@@ -163,7 +163,7 @@ async def give_back(
         return 0
     given = await connection.execute(GIVE_BACK, held | {"now": now, "reason": reason})
     count = len(given.all())
-    await release(connection, task_ids=task_ids, now=now)
+    await promote_waiting(connection, task_ids=task_ids, now=now)
     return count
 
 

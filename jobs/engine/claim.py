@@ -90,7 +90,7 @@ def policy_of(max_attempts: int, initial_delay_ms: int, factor: float, max_delay
     )
 
 
-def fitting(rows: Sequence[Row[Any]], *, slots: Slots, begun: Counter[str]) -> list[Row[Any]]:
+def within_slots(rows: Sequence[Row[Any]], *, slots: Slots, begun: Counter[str]) -> list[Row[Any]]:
     """Those of the rows whose calls have slots, `begun` being what this claim begins already; counts them there."""
     fit = []
     for row in rows:
@@ -111,7 +111,7 @@ async def claim_tasks(
     async with engine.begin() as connection:
         excluded = slots.saturated_hosts
         due = await claims.lock_due_tasks(connection, now=now, since=since, hosts_excluded=excluded, limit=limit)
-        tasks = fitting(due, slots=slots, begun=begun)
+        tasks = within_slots(due, slots=slots, begun=begun)
         claimed = Claimed(any=bool(tasks), left=bool(excluded) or len(tasks) < len(due) or len(due) >= limit)
         if tasks:
             await start_runs(connection, tasks, worker_id=worker_id, now=now, claimed=claimed)
@@ -127,7 +127,7 @@ async def claim_waiting(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, n
     begun: Counter[str] = Counter()
     async with engine.begin() as connection:
         due = await claims.lock_waiting(connection, now=now, hosts_excluded=excluded, limit=limit)
-        waiting = fitting(due, slots=slots, begun=begun)
+        waiting = within_slots(due, slots=slots, begun=begun)
         claimed = Claimed(any=bool(waiting), left=bool(excluded) or len(waiting) < len(due) or len(due) >= limit)
         if waiting:
             await start_waiting(connection, waiting, worker_id=worker_id, now=now, claimed=claimed)

@@ -350,7 +350,7 @@ class Executor:
     async def _give_back(self, *, kept: Collection[UUID], reason: str) -> None:
         now = self._clock.now()
         async with self._engine.begin() as connection:
-            count = await leases.give_back(
+            count = await leases.release_runs(
                 connection, worker_id=self._lease.worker_id, run_ids_kept=kept, now=now, reason=reason
             )
         if count:

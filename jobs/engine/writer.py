@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connection import CONNECTION_ERRORS, autocommit, is_refusal_of_data
-from db.engine.finishes import Finish, finish, lock_tasks, release
+from db.engine.finishes import Finish, finish, lock_tasks, promote_waiting
 from jobs.clock import Clock
 from jobs.engine.outcome import unwritable
 
@@ -119,6 +119,6 @@ class ResultWriter:
         async with self._engine.begin() as connection:
             await lock_tasks(connection, task_ids=freed | {task for ended in batch if (task := ended.completes)})
             await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
-            released = await release(connection, task_ids=freed, now=now)
+            released = await promote_waiting(connection, task_ids=freed, now=now)
         if released:
             self._on_released()

@@ -86,7 +86,7 @@ class Sweeper:
             return
         async with self._engine.begin() as connection:
             await finishes.lock_tasks(connection, task_ids=task_ids)
-            await finishes.release(connection, task_ids=task_ids, now=self._clock.now())
+            await finishes.promote_waiting(connection, task_ids=task_ids, now=self._clock.now())
 
     async def _rescue(self) -> None:
         now, total = self._clock.now(), 0

@@ -71,7 +71,7 @@ async def update_task(
     if rescheduled:
         reschedule(task, first, now=now)
         work.wake(task.due_at)
-    await touch(work, [task], "updateTask", now=now)
+    await bump_version(work, [task], "updateTask", now=now)
     return task
 
 
@@ -103,7 +103,7 @@ async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datet
         task.status = TaskStatus.PAUSED
         task.resume_from = task.next_run
         task.next_run = task.due_at = task.misfire_once = None
-    await touch(work, wanted, "pauseTask", now=now)
+    await bump_version(work, wanted, "pauseTask", now=now)
     return outcomes(task_ids, {**found, **refusals})
 
 
@@ -126,7 +126,7 @@ async def resume_tasks(
     for task in wanted:
         go_on(task, now=now, missed=missed, is_going_on=task.id in going_on)
         work.wake(task.due_at)
-    await touch(work, wanted, "resumeTask", now=now)
+    await bump_version(work, wanted, "resumeTask", now=now)
     return outcomes(task_ids, {**found, **refusals})
 
 
@@ -160,7 +160,7 @@ async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
     missed = missed_by(wanted, now=now)
     for task in wanted:
         end_schedule(task)
-    await touch(work, wanted, "cancelTask", now=now)
+    await bump_version(work, wanted, "cancelTask", now=now)
     await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
     ids = [task.id for task in wanted]
     if ids and await cancellation.cancel_waiting_runs(work.session, task_ids=ids, now=now):
@@ -176,7 +176,7 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
     task = await locked(work, task_id)
     end_schedule(task)
     task.deleted_at = now
-    await touch(work, [task], "deleteTask", now=now)
+    await bump_version(work, [task], "deleteTask", now=now)
     await idempotency.forget(work.session, task_id=task_id)
     if await cancellation.cancel_unfinished_runs(work.session, task_id=task_id, now=now):
         work.poke()
@@ -283,7 +283,7 @@ def end_schedule(task: Task) -> None:
     task.next_run = task.due_at = task.resume_from = task.misfire_once = None
 
 
-async def touch(work: Transaction, tasks: Iterable[Task], action: str, *, now: datetime) -> None:
+async def bump_version(work: Transaction, tasks: Iterable[Task], action: str, *, now: datetime) -> None:
     """Saves changes of definition or status, by which versions grow, and notes them in the audit log.
 
     Of a task that is deleted the log has all, since nothing else will.

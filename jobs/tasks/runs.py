@@ -116,7 +116,7 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
         raise refused(work, run, f"A run that is {run.state} cannot be cancelled: it has ended")
     work.record("cancelRun", task_id=task.id, run_id=run_id, before={"state": before}, after={"state": run.state})
     work.poke()
-    if await finishes.release(await work.session.connection(), task_ids=[task.id], now=now):
+    if await finishes.promote_waiting(await work.session.connection(), task_ids=[task.id], now=now):
         work.wake(now)
     return run
 

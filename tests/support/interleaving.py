@@ -69,7 +69,7 @@ async def finishing(engine: AsyncEngine, attempt: Attempt) -> AsyncIterator[None
     async with engine.begin() as connection:
         await finishes.lock_tasks(connection, task_ids=[attempt.task_id])
         await finishes.finish(connection, worker_id=WORKER, finishes=[succeeded(attempt)], now=now)
-        await finishes.release(connection, task_ids=[attempt.task_id], now=now)
+        await finishes.promote_waiting(connection, task_ids=[attempt.task_id], now=now)
         yield
 
 
