@@ -1,4 +1,4 @@
-"""The arrows between the states of a run: the database takes those that the README draws, and refuses all others."""
+"""The arrows between the states of a run: the database takes those that the documentation draws, and refuses all others."""
 
 import re
 from collections.abc import AsyncIterator
@@ -18,9 +18,9 @@ from db.states import UNFINISHED, RunState
 from tests.support.engine import one_off, opened, save
 from tests.support.history import run_of
 
-README = Path(__file__).parents[2] / "README.md"
+SCHEDULING = Path(__file__).parents[2] / "docs" / "scheduling.md"
 ARROW = re.compile(r"^ +(\w+) --> (\w+)", re.MULTILINE)
-DRAWN = {(RunState[old], RunState[new]) for old, new in ARROW.findall(README.read_text())}
+DRAWN = {(RunState[old], RunState[new]) for old, new in ARROW.findall(SCHEDULING.read_text())}
 
 
 @pytest.fixture
