@@ -1,4 +1,4 @@
-"""Ends tasks of the loop for certain."""
+"""Cancels tasks of the event loop reliably."""
 
 import asyncio
 from datetime import timedelta
@@ -7,11 +7,11 @@ from typing import Any
 ASK_AGAIN = timedelta(seconds=1)
 
 
-async def end(*tasks: asyncio.Task[Any]) -> None:
-    """Cancels tasks and waits for them. Raises what one of them had failed with.
+async def cancel_and_wait(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks and wait until they have ended. Raises the exception of a task that failed.
 
-    It asks again, since a cancellation can be lost: redis's client swallows one now and then, and arq polls on. A task
-    group would pass on the first one only, so none belongs around what speaks to Redis.
+    It cancels repeatedly, because a cancellation can be lost: redis's client swallows one now and then, and arq goes on
+    polling. A task group cancels only once, so do not use one around code that speaks to Redis.
     """
     while waiting := [task for task in tasks if not task.done()]:
         for task in waiting:

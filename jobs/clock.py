@@ -1,4 +1,4 @@
-"""The time that every worker fires by: Postgres's clock, told between two looks at it by one that nobody can set."""
+"""The time by which every worker fires: Postgres's clock, advanced between readings by the monotonic clock."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Clock:
-    """Tells the present, aware, in UTC. Workers on hosts whose clocks differ agree through `correct`."""
+    """Returns the present as an aware instant in UTC. Workers on hosts whose clocks differ agree through `correct`."""
 
     def __init__(self) -> None:
         self._began_at = datetime.now(UTC)
@@ -15,33 +15,33 @@ class Clock:
 
     @property
     def offset(self) -> timedelta:
-        """How far Postgres's clock is ahead of the uncorrected one, as far as that is known."""
+        """How far Postgres's clock is ahead of the uncorrected one, according to the last reading."""
         return self._offset
 
     def uncorrected(self) -> datetime:
-        """What this host's clock would show if it had gone on evenly since the start: it may have been set."""
+        """Return what this host's clock would show if nobody had set it since the start."""
         return self._began_at + timedelta(seconds=time.monotonic() - self._began)
 
     def now(self) -> datetime:
-        """The present instant."""
+        """Return the present instant."""
         return self.uncorrected() + self._offset
 
     def host_is_behind(self) -> timedelta:
-        """How far this host's own clock, which may have been set, is behind the present."""
+        """Return how far this host's own clock, which may have been set, is behind the present."""
         return self.now() - datetime.now(UTC)
 
     def correct(self, *, asked_at: datetime, answered_at: datetime, theirs: datetime) -> None:
-        """Takes in one reading of Postgres's clock, bracketed by two of the uncorrected one.
+        """Apply one reading of Postgres's clock, between two readings of the uncorrected one.
 
         The reading places the offset within an interval as wide as the round trip. An offset that already lies in it
-        is kept, so on one host, where the true offset is none, jitter of the network never moves the clock. Any other
-        becomes the least that is possible, since what is late by a round trip is better than what is early.
+        stays, so network jitter never moves the clock on a single host, where the true offset is zero. Any other offset
+        becomes the smallest possible one, because a call that is late by a round trip is better than an early one.
         """
         least, most = theirs - answered_at, theirs - asked_at
         if not least <= self._offset <= most:
             self._offset = least
 
     async def wait_until(self, instant: datetime) -> None:
-        """Sleeps until `instant`, and never less: a loop's timer can end half a millisecond early, so look again."""
-        while (left := instant - self.now()) > timedelta():  # noqa: ASYNC110 (there is no event to wait for but time)
+        """Sleep until `instant`, never less: a timer of the loop can end half a millisecond early, so check again."""
+        while (left := instant - self.now()) > timedelta():  # noqa: ASYNC110 (time is the only event to wait for)
             await asyncio.sleep(left.total_seconds())

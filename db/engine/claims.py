@@ -176,7 +176,7 @@ class NewRun(NamedTuple):
     error_message: str | None = None
 
 
-class Move(NamedTuple):
+class Reschedule(NamedTuple):
     """Where a claim leaves a task: its next instant, the moment at which that is due, and the last that is settled."""
 
     task_id: UUID
@@ -200,9 +200,14 @@ async def lock_due_tasks(
 
 
 async def start_runs(
-    connection: AsyncConnection, *, runs: Sequence[NewRun], moves: Sequence[Move], worker_id: UUID, now: datetime
+    connection: AsyncConnection,
+    *,
+    runs: Sequence[NewRun],
+    reschedules: Sequence[Reschedule],
+    worker_id: UUID,
+    now: datetime,
 ) -> dict[UUID, RunState]:
-    """Makes the runs of tasks that this transaction has locked, and moves the tasks on. Returns the new runs' states.
+    """Create the runs of tasks that this transaction has locked, and reschedule the tasks. Return the new runs' states.
 
     An instant that has a run already (after a restore, say) gets no second one.
     """
@@ -222,11 +227,11 @@ async def start_runs(
             "missed_counts": [run.missed_count for run in runs],
             "missed_sinces": [run.missed_since for run in runs],
             "error_messages": [run.error_message for run in runs],
-            "task_ids": [move.task_id for move in moves],
-            "next_runs": [move.next_run for move in moves],
-            "due_ats": [move.due_at for move in moves],
-            "settled_untils": [move.settled_until for move in moves],
-            "statuses": [move.status for move in moves],
+            "task_ids": [each.task_id for each in reschedules],
+            "next_runs": [each.next_run for each in reschedules],
+            "due_ats": [each.due_at for each in reschedules],
+            "settled_untils": [each.settled_until for each in reschedules],
+            "statuses": [each.status for each in reschedules],
         },
     )
     return {row.run_id: RunState(row.state) for row in made}

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.claims import Move
+from db.engine.claims import Reschedule
 
 VERSION = text("SELECT version FROM zone_rules")
 
@@ -56,14 +56,14 @@ async def lock_tasks_with_zone(connection: AsyncConnection, *, after: UUID, limi
     return (await connection.execute(LOCK_TASKS_WITH_ZONE, {"after": after, "limit": limit})).all()
 
 
-async def move(connection: AsyncConnection, moves: Sequence[Move]) -> None:
+async def reschedule(connection: AsyncConnection, reschedules: Sequence[Reschedule]) -> None:
     """Gives tasks another next instant; a paused one, another one to be resumed from."""
     await connection.execute(
         MOVE,
         {
-            "task_ids": [move.task_id for move in moves],
-            "next_runs": [move.next_run for move in moves],
-            "due_ats": [move.due_at for move in moves],
-            "statuses": [move.status for move in moves],
+            "task_ids": [each.task_id for each in reschedules],
+            "next_runs": [each.next_run for each in reschedules],
+            "due_ats": [each.due_at for each in reschedules],
+            "statuses": [each.status for each in reschedules],
         },
     )

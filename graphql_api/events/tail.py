@@ -25,7 +25,7 @@ from db.connection import autocommit
 from db.reads import events
 from db.states import RunEventType
 from graphql_api.events.task_changes import TaskChanges
-from jobs.cancellation import end
+from jobs.cancellation import cancel_and_wait
 from jobs.queue import Queue, Unreachable
 
 logger = logging.getLogger(__name__)
@@ -217,4 +217,4 @@ async def following(engine: AsyncEngine, queue: Queue, *, kept: int = KEPT) -> A
         yield tail
     finally:
         tail.close()
-        await end(*parts)
+        await cancel_and_wait(*parts)

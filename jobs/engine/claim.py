@@ -1,13 +1,12 @@
-"""The claim: takes what is due, makes its runs, and moves each task on to its next instant, in one transaction.
+"""The claim: locks what is due, creates its runs, and reschedules each task, in one transaction.
 
-The claim is the start: what it returns is RUNNING with this worker's name on it, so never claim more than can begin.
+The claim is the start: the runs that it returns are RUNNING on this worker, so never claim more than can start.
 """
 
 import json
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -19,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.connection import autocommit
 from db.engine import claims
 from db.states import RunState
+from jobs.engine.claimed import Attempt, Claimed
 from jobs.engine.misfire import Plan, plan, unplannable
-from jobs.engine.outcome import Attempt
 from jobs.engine.slots import Slots
 from jobs.http.client import Action
 from jobs.retry import RetryPolicy
@@ -29,33 +28,20 @@ from jobs.triggers.columns import trigger_of
 logger = logging.getLogger(__name__)
 
 RECENT = timedelta(minutes=1)
-"""How far back the claims on the hot path look; what is older is left to the sweep."""
-
-
-@dataclass(slots=True)
-class Claimed:
-    """What one claim took."""
-
-    attempts: list[Attempt] = field(default_factory=list)
-    next_due: list[datetime] = field(default_factory=list)
-    """When the claimed tasks are due again."""
-    left: bool = False
-    """Whether something that is due may have been left for want of a slot."""
-    any: bool = False
-    """Whether anything was due."""
+"""How far back claims on the hot path look; the sweep claims what is older."""
 
 
 def plan_or_fail(row: Row[Any], *, now: datetime) -> Plan:
-    """`plan`, such that one broken task (carried over from elsewhere, say) cannot hold up its whole batch."""
+    """Return `plan`, or a failed run where the schedule cannot be computed, so that the rest of the batch runs."""
     try:
         return plan(row, trigger_of(row), now=now)
     except Exception as error:
-        logger.exception("A task's schedule cannot be computed. action=unplannable task=%s", row.id)
+        logger.exception("A task's schedule cannot be computed.", extra={"action": "unplannable", "task": row.id})
         return unplannable(row, error=error)
 
 
 def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number: int, instant: datetime) -> Attempt:
-    """The attempt that a row of a claim describes."""
+    """Return the attempt that a row of a claim describes."""
     return Attempt(
         run_id=run_id,
         task_id=task_id,
@@ -81,7 +67,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
 
 @lru_cache
 def policy_of(max_attempts: int, initial_delay_ms: int, factor: float, max_delay_ms: int) -> RetryPolicy:
-    """The retry policy that a task's columns hold; few differ."""
+    """Return the retry policy in a task's columns. Most tasks share a few policies, so they are cached."""
     return RetryPolicy(
         max_attempts=max_attempts,
         initial_delay=timedelta(milliseconds=initial_delay_ms),
@@ -91,7 +77,7 @@ def policy_of(max_attempts: int, initial_delay_ms: int, factor: float, max_delay
 
 
 def within_slots(rows: Sequence[Row[Any]], *, slots: Slots, begun: Counter[str]) -> list[Row[Any]]:
-    """Those of the rows whose calls have slots, `begun` being what this claim begins already; counts them there."""
+    """Return the rows for which there are slots. `begun` counts by host what this claim starts, and is updated."""
     fit = []
     for row in rows:
         if begun[row.host] < slots.room(row.host) and begun.total() < slots.free:
@@ -103,9 +89,9 @@ def within_slots(rows: Sequence[Row[Any]], *, slots: Slots, begun: Counter[str])
 async def claim_tasks(
     engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, since: datetime, limit: int
 ) -> Claimed:
-    """Takes up to `limit` due tasks, as far as their hosts have slots. The caller takes those slots.
+    """Claim up to `limit` due tasks, as far as their hosts have slots. The caller takes those slots.
 
-    When this raises, the commit may have arrived all the same.
+    When this raises, the commit may have succeeded nevertheless.
     """
     begun: Counter[str] = Counter()
     async with engine.begin() as connection:
@@ -119,7 +105,7 @@ async def claim_tasks(
 
 
 async def claim_waiting(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int) -> Claimed:
-    """Takes up to `limit` waiting runs whose attempt is due, likewise. That there is none is soon told."""
+    """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is quick when there are none."""
     excluded = slots.saturated_hosts
     async with autocommit(engine).connect() as connection:
         if not await claims.waiting_is_due(connection, now=now, hosts_excluded=excluded):
@@ -137,18 +123,18 @@ async def claim_waiting(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, n
 async def start_runs(
     connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
 ) -> None:
-    """Makes the runs of tasks that this transaction has locked, and moves the tasks on."""
+    """Create the runs of tasks that this transaction has locked, and reschedule the tasks."""
     plans = [plan_or_fail(row, now=now) for row in rows]
     states = await claims.start_runs(
         connection,
         runs=[run for planned in plans for run in planned.runs],
-        moves=[planned.move for planned in plans],
+        reschedules=[planned.reschedule for planned in plans],
         worker_id=worker_id,
         now=now,
     )
-    for row, (runs, move) in zip(rows, plans, strict=True):
-        if move.due_at is not None:
-            claimed.next_due.append(move.due_at)
+    for row, (runs, reschedule) in zip(rows, plans, strict=True):
+        if reschedule.due_at is not None:
+            claimed.next_due.append(reschedule.due_at)
         run = runs[-1]
         if states.get(run.id) is RunState.RUNNING:
             claimed.attempts.append(
@@ -159,7 +145,7 @@ async def start_runs(
 async def start_waiting(
     connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
 ) -> None:
-    """Begins an attempt of waiting runs that this transaction has locked."""
+    """Start an attempt of waiting runs that this transaction has locked."""
     await claims.start_waiting(connection, run_ids=[row.run_id for row in rows], worker_id=worker_id, now=now)
     claimed.attempts.extend(
         attempt_of(

@@ -1,7 +1,7 @@
-"""The execution log: a line of JSON for each run that ended, in files that rotate, with the old service's names.
+"""The execution log: a line of JSON for each finished run, in rotating files, with the old service's member names.
 
-A thread of its own writes it, so that no run waits for a disk. What cannot be written, since the disk is full, the
-folder cannot be written to, or the thread is behind, is left out, and the service's own log says so, once a minute.
+A separate thread writes it, so no run waits for a disk. Lines that cannot be written, because the disk is full, the
+folder is not writable, or the thread is behind, are dropped, and the service's own log says so once a minute.
 """
 
 import json
@@ -20,23 +20,23 @@ from typing import Any
 
 from db.engine.finishes import Finish
 from db.states import RunState
-from jobs.engine.outcome import Attempt
+from jobs.engine.claimed import Attempt
 
 logger = logging.getLogger(__name__)
 
 MAX_BYTES = 10 * 1024 * 1024
 FILES = 10
-"""How many a worker keeps, the present one included."""
+"""Number of files that a worker keeps, including the current one."""
 WAITING = 10_000
-"""How many lines may wait for the disk."""
+"""Number of lines that may wait for the disk."""
 LONGEST_LINE = 64 * 1024
-"""More bytes than a line can have, by the bounds of its members."""
-TELL_EVERY = timedelta(minutes=1)
+"""More bytes than a line can have, given the bounds of its members."""
+LOG_EVERY = timedelta(minutes=1)
 NAME = "executions"
 
 
 class ExecutionLog:
-    """Takes runs that ended, without ever waiting or raising."""
+    """Accepts finished runs, and never waits or raises."""
 
     def __init__(self, folder: Path) -> None:
         self._lines: Queue[logging.LogRecord] = Queue(WAITING)
@@ -46,7 +46,7 @@ class ExecutionLog:
     @classmethod
     @contextmanager
     def writing(cls, folder: Path) -> Iterator["ExecutionLog"]:
-        """A log in a folder, which is made if it is not there, until the block ends."""
+        """Open a log in a folder, which is created if necessary, until the block ends."""
         log = cls(folder)
         log._listener.start()
         try:
@@ -56,17 +56,17 @@ class ExecutionLog:
             log._file.close()
 
     def add(self, attempt: Attempt, finish: Finish) -> None:
-        """Takes a run's last attempt and its end; one that is tried again has not ended."""
+        """Log a run's last attempt and its outcome. A run that will be retried is not finished."""
         if finish.state is RunState.RETRYING:
             return
         try:
             self._lines.put_nowait(logging.makeLogRecord({"msg": line(attempt, finish)}))
         except Full:
-            self._file.left_out("the disk is too slow")
+            self._file.dropped("the disk is too slow")
 
 
 def line(attempt: Attempt, finish: Finish) -> dict[str, Any]:
-    """What the log tells of a run. `timestamp` is when its line was made, `execution_time` when its attempt began."""
+    """Return the line of a run. `timestamp` is when the line was created, `execution_time` when the attempt started."""
     return {
         "timestamp": datetime.now(UTC),
         "task_id": attempt.task_id,
@@ -82,25 +82,25 @@ def line(attempt: Attempt, finish: Finish) -> dict[str, Any]:
 
 
 def written(value: Any) -> str:
-    """Instants and ids as text."""
+    """Return an instant or an id as text."""
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 class Files(RotatingFileHandler):
-    """The file that is written to, `executions-<number>.jsonl`, and the older ones.
+    """The current file, `executions-<number>.jsonl`, and the older ones.
 
-    A worker takes the lowest number that no other worker on this host has: two would rotate each other's files. A file
-    that failed is opened anew for the next line.
+    A worker takes the lowest number that no other worker on this host uses, because two would rotate each other's
+    files. After a failure the file is opened again for the next line.
     """
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / NAME, maxBytes=MAX_BYTES, backupCount=FILES - 1, encoding="utf-8", delay=True)
         self._folder = folder
         self._lock: Any = None
-        self._told_at: float | None = None
+        self._logged_at: float | None = None
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """Return the line as JSON."""
         return json.dumps(record.msg, default=written)
 
     def _open(self) -> Any:
@@ -112,30 +112,29 @@ class Files(RotatingFileHandler):
         return super()._open()
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
-        """Leaves the line out, and opens the file anew for the next one."""
+        """Drop the line, and reopen the file for the next one."""
         if self.stream is not None:
             stream, self.stream = self.stream, None
             try:
                 stream.close()
             except OSError:
-                logger.debug("A file could not be closed. action=execution_log_close")
+                logger.debug("A file could not be closed.", extra={"action": "execution_log_close"})
             drop_torn_line(Path(self.baseFilename))
-        self.left_out("it cannot be written", exc_info=True)
+        self.dropped("it cannot be written", exc_info=True)
 
-    def left_out(self, reason: str, *, exc_info: bool = False) -> None:
-        """Tells, now and then, that lines are left out."""
+    def dropped(self, reason: str, *, exc_info: bool = False) -> None:
+        """Log that lines are dropped, at most once a minute."""
         now = time.monotonic()
-        if self._told_at is None or now - self._told_at >= TELL_EVERY.total_seconds():
-            self._told_at = now
+        if self._logged_at is None or now - self._logged_at >= LOG_EVERY.total_seconds():
+            self._logged_at = now
             logger.warning(
-                "Runs are missing in the execution log in %s: %s. action=execution_log_incomplete",
-                self._folder,
-                reason,
+                "Runs are missing from the execution log.",
                 exc_info=exc_info,
+                extra={"action": "execution_log_incomplete", "folder": str(self._folder), "reason": reason},
             )
 
     def close(self) -> None:
-        """Lets go of the file, and of its number."""
+        """Close the file and free its number."""
         super().close()
         if self._lock is not None:
             self._lock.close()
@@ -143,9 +142,9 @@ class Files(RotatingFileHandler):
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cuts off a file's end what is no whole line: what was written before the disk was full, or the worker killed.
+    """Truncate an incomplete last line, which a full disk or a killed worker leaves behind.
 
-    The next line would otherwise continue it, and be lost, too.
+    Otherwise the next line would continue it and be lost as well.
     """
     try:
         with path.open("rb+") as file:
@@ -158,13 +157,13 @@ def drop_torn_line(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        logger.debug("A torn line may stay. action=execution_log_torn error=%s", error)
+        logger.debug("A torn line may remain.", extra={"action": "execution_log_torn", "error": str(error)})
 
 
 def free_number(folder: Path) -> tuple[int, Any]:
-    """The lowest number that nobody holds, and the open file by which it is held until that is closed.
+    """Return the lowest free number, and the open file that reserves it until it is closed.
 
-    Windows has no such locks; there it is the process's number.
+    Windows has no such locks; there the number is the process id.
     """
     if sys.platform == "win32":
         return os.getpid(), (folder / f".{NAME}-{os.getpid()}.lock").open("w")

@@ -1,7 +1,7 @@
-"""A worker's lease: renewed every second, and while it holds, nobody else touches the worker's runs.
+"""A worker's lease. The worker renews it every second; while it is held, no other worker touches its runs.
 
 The database judges by its own clock whether a lease has run out. The worker judges by its monotonic clock, counting
-from before it asked, so it always gives up first.
+from before it sent the renewal, so it always gives up first.
 """
 
 import asyncio
@@ -35,14 +35,15 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether attempts may begin: nobody can have taken this worker's runs yet."""
+        """Whether attempts may start: no other worker can have rescued this worker's runs yet."""
         return self._renewed is not None and monotonic() < self._renewed + leases.LEASE.total_seconds()
 
     @property
     def may_rescue(self) -> bool:
         """Whether the lease was renewed without error for as long as it lasts.
 
-        After an outage of the database all leases have run out; the first worker back must not rob the living.
+        After an outage of the database all leases have run out, and the first worker to return must not rescue the runs
+        of workers that are alive.
         """
         return (
             self.held
@@ -51,7 +52,7 @@ class Lease:
         )
 
     async def renew(self) -> None:
-        """Renews once, and reads the database's clock on the way. Raises what the database raises."""
+        """Renew once, and read the database's clock at the same time. Raises what the database raises."""
         begun = monotonic()
         if not self.held:
             self._unbroken_since = None
@@ -74,20 +75,22 @@ class Lease:
             self._unbroken_since = begun
 
     async def keep(self) -> None:
-        """Renews for ever. While the database is away it goes on trying."""
+        """Renew until cancelled, through outages of the database."""
         while True:
             try:
                 await self.renew()
             except CONNECTION_ERRORS as error:
-                logger.warning("The lease could not be renewed. action=lease_not_renewed error=%s", error)
+                logger.warning(
+                    "The lease could not be renewed.", extra={"action": "lease_not_renewed", "error": str(error)}
+                )
             await asyncio.sleep(RENEW_EVERY.total_seconds())
 
     async def retire(self) -> None:
-        """Ends the lease of a worker that holds no run any more."""
+        """End the lease of a worker that has no runs left."""
         async with self._engine.connect() as connection:
             await leases.retire(connection, worker_id=self.worker_id)
 
 
 def monotonic() -> float:
-    """Seconds by a clock that never jumps."""
+    """Return the seconds of a clock that never jumps."""
     return asyncio.get_running_loop().time()

@@ -1,7 +1,7 @@
-"""What a claim makes of one due task: which of its instants run, which are recorded as missed, and which is next.
+"""The misfire rules: which instants of a due task run, which are recorded as missed, and which is next.
 
-Pure, so `now` is an argument. An instant is missed when at its claim a later one of the task is due too, or when it is
-more than `LATE` late: after downtime, a pause, or a jump of the clock.
+Pure, so `now` is an argument. An instant is missed when a later instant of the task is also due at its claim, or when
+it is more than `LATE` late, after downtime, a pause, or a jump of the clock.
 """
 
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
-from db.engine.claims import Move, NewRun
+from db.engine.claims import NewRun, Reschedule
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
 from jobs.run_ids import scheduled_run_id
 from jobs.triggers import schedule
@@ -17,23 +17,23 @@ from jobs.triggers.schedule import Trigger
 
 LATE = timedelta(seconds=10)
 CAUGHT_UP = 1_000
-"""How many missed instants ALL runs at most, the newest; those before them are counted in the first."""
+"""Number of missed instants that ALL runs, the newest ones; older ones are counted in the first of them."""
 INSTANT_BEFORE = timedelta(microseconds=1)
 
 
 class Plan(NamedTuple):
-    """The runs of a task that are made now, of which the last may begin, and where the task stands after them."""
+    """The runs to create now, of which only the last may start, and the task's next instant after them."""
 
     runs: list[NewRun]
-    move: Move
+    reschedule: Reschedule
 
 
 def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
-    """Settles a due task's instants up to `now` by its policies; `row` is a row of the claim's statement."""
+    """Settle a due task's instants up to `now` by its policies. `row` is a row of the claim's statement."""
     newest = newest_due(row, trigger, now=now)
     late = now - schedule.due_at(trigger, newest, task_id=row.id) > LATE
     if newest == row.next_run and not late:
-        return Plan([run_for(row, trigger, newest)], move_after(row, trigger, newest, now=now))
+        return Plan([run_for(row, trigger, newest)], rescheduled_after(row, trigger, newest, now=now))
     match MisfirePolicy(row.misfire):
         case MisfirePolicy.LATEST:
             runs = [run_for(row, trigger, newest)]
@@ -47,7 +47,7 @@ def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
         case MisfirePolicy.ALL:
             newest = oldest_of_newest(row.next_run, newest, trigger)
             runs = [run_for(row, trigger, newest, overlap=OverlapPolicy.ALLOW)]
-    return Plan(runs, move_after(row, trigger, newest, now=now, one_by_one=row.misfire == MisfirePolicy.ALL))
+    return Plan(runs, rescheduled_after(row, trigger, newest, now=now, one_by_one=row.misfire == MisfirePolicy.ALL))
 
 
 def run_for(
@@ -59,7 +59,7 @@ def run_for(
     standing_for: int | None = None,
     verdict: RunState | None = None,
 ) -> NewRun:
-    """The run of an instant. Unless told `standing_for`, it counts all before it that are not accounted for."""
+    """Return the run of an instant. Without `standing_for` it counts all earlier instants that have no run."""
     missed = schedule.count_between(trigger, row.next_run, instant) if standing_for is None else standing_for
     return NewRun(
         id=scheduled_run_id(row.id, instant),
@@ -75,17 +75,19 @@ def run_for(
     )
 
 
-def move_after(row: Row[Any], trigger: Trigger, settled: datetime, *, now: datetime, one_by_one: bool = False) -> Move:
-    """Where the task stands once `settled` and all before it are.
+def rescheduled_after(
+    row: Row[Any], trigger: Trigger, settled: datetime, *, now: datetime, one_by_one: bool = False
+) -> Reschedule:
+    """Return the task's next instant once `settled` and all earlier instants are settled.
 
-    With `one_by_one` a next instant that is due already waits for the end of the run that is made now.
+    With `one_by_one`, a next instant that is already due waits for the end of the run that is created now.
     """
     following = schedule.next_instant(trigger, settled)
     due_at = None if following is None else schedule.due_at(trigger, following, task_id=row.id)
     waits = one_by_one and due_at is not None and due_at <= now
     # A one-off is completed by the end of its run; any other task once it has no instant left.
     completed = following is None and row.trigger_type != TriggerType.ONE_OFF
-    return Move(
+    return Reschedule(
         task_id=row.id,
         next_run=following,
         due_at=None if waits else due_at,
@@ -95,7 +97,7 @@ def move_after(row: Row[Any], trigger: Trigger, settled: datetime, *, now: datet
 
 
 def newest_due(row: Row[Any], trigger: Trigger, *, now: datetime) -> datetime:
-    """The last instant from the task's next one on that is due at `now`, its jitter included."""
+    """Return the task's latest instant that is due at `now`, its jitter included."""
     oldest: datetime = row.next_run
     following = schedule.next_instant(trigger, oldest)
     if following is None or schedule.due_at(trigger, following, task_id=row.id) > now:
@@ -108,13 +110,13 @@ def newest_due(row: Row[Any], trigger: Trigger, *, now: datetime) -> datetime:
 
 
 def before(trigger: Trigger, instant: datetime) -> datetime:
-    """The instant before another one, of which the trigger has one."""
+    """Return the trigger's instant before `instant`, or `instant` itself if it is the first."""
     found = schedule.latest_at_or_before(trigger, instant - INSTANT_BEFORE, after=schedule.LONG_AGO)
     return instant if found is None else found
 
 
 def oldest_of_newest(oldest: datetime, newest: datetime, trigger: Trigger) -> datetime:
-    """The first of the newest `CAUGHT_UP` instants in [oldest, newest], reached from whichever end is nearer."""
+    """Return the first of the newest `CAUGHT_UP` instants in [oldest, newest], found from the nearer end."""
     surplus = schedule.count_between(trigger, oldest, newest) + 1 - CAUGHT_UP
     if surplus <= 0:
         return oldest
@@ -127,7 +129,7 @@ def oldest_of_newest(oldest: datetime, newest: datetime, trigger: Trigger) -> da
 
 
 def unplannable(row: Row[Any], *, error: Exception) -> Plan:
-    """For a task whose schedule cannot be computed: a FAILED run says so, and the task does not come up again."""
+    """Return a FAILED run for a task whose schedule cannot be computed, and no next instant."""
     run = NewRun(
         id=scheduled_run_id(row.id, row.next_run),
         task_id=row.id,
@@ -139,5 +141,7 @@ def unplannable(row: Row[Any], *, error: Exception) -> Plan:
         verdict=RunState.FAILED,
         error_message=f"the task's schedule cannot be computed: {error}",
     )
-    move = Move(task_id=row.id, next_run=None, due_at=None, settled_until=row.next_run, status=TaskStatus.SCHEDULED)
-    return Plan([run], move)
+    reschedule = Reschedule(
+        task_id=row.id, next_run=None, due_at=None, settled_until=row.next_run, status=TaskStatus.SCHEDULED
+    )
+    return Plan([run], reschedule)

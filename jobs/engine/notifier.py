@@ -1,8 +1,7 @@
-"""Says what a commit brought: wake-ups for what is due soon, and a poke for API processes.
+"""Notifies others of a commit: wake-ups for workers about what is due soon, and a poke for API processes.
 
-It speaks in the background and puts what came together into one. While Redis is away, and where arq would be late since
-it polls by the host's own clock, this process walks the near buckets by itself, so that what Postgres knows fires on
-time all the same.
+It works in the background and combines what arrives together. While Redis is away, and where arq would be late because
+it polls by the host's own clock, this process dispatches the near buckets itself, so tasks still fire on time.
 """
 
 import asyncio
@@ -18,22 +17,22 @@ logger = logging.getLogger(__name__)
 
 
 class Notifier:
-    """One process's voice. `run` belongs to its owner."""
+    """The notifications of one process. `run` belongs to its owner."""
 
-    def __init__(self, *, queue: Queue, clock: Clock, walk: Callable[[int], Awaitable[None]]) -> None:
+    def __init__(self, *, queue: Queue, clock: Clock, dispatch_bucket: Callable[[int], Awaitable[None]]) -> None:
         self._queue = queue
         self._clock = clock
-        self._walk = walk
+        self._dispatch_bucket = dispatch_bucket
         self._due: list[datetime] = []
         self._events = False
         self._others: set[int] = set()
         self._some = asyncio.Event()
-        self._walks: dict[int, asyncio.Task[None]] = {}
+        self._dispatching: dict[int, asyncio.Task[None]] = {}
 
     def notify(self, *, due: Iterable[datetime] = (), events: bool = False, another: int | None = None) -> None:
-        """Takes in what a commit brought: when something is due next, and whether there are new events.
+        """Note what a commit changed: the instants at which something is due next, and whether there are new events.
 
-        `another`: the bucket for which a further worker is wanted, since this one has no slot left.
+        `another` is a bucket for which to wake another worker, because this one has no slot left.
         """
         self._due.extend(due)
         if another is not None:
@@ -42,7 +41,7 @@ class Notifier:
         self._some.set()
 
     async def run(self) -> None:
-        """Announces for ever."""
+        """Send notifications until cancelled."""
         while True:
             await self._some.wait()
             self._some.clear()
@@ -54,23 +53,23 @@ class Notifier:
             for bucket in others:
                 await self._queue.wake_another(bucket)
             if due and (not await self._queue.wake(due, now=self._clock.now()) or self._arq_is_late):
-                self._walk_alone(due)
+                self._dispatch_here(due)
 
     @property
     def _arq_is_late(self) -> bool:
         return self._clock.host_is_behind() > BUCKET
 
-    def _walk_alone(self, due: Iterable[datetime]) -> None:
+    def _dispatch_here(self, due: Iterable[datetime]) -> None:
         now = self._clock.now()
         for bucket in {bucket_of(max(instant, now)) for instant in due if instant - now <= HORIZON}:
-            if bucket not in self._walks:
-                self._walks[bucket] = asyncio.create_task(self._wait_and_walk(bucket))
+            if bucket not in self._dispatching:
+                self._dispatching[bucket] = asyncio.create_task(self._wait_and_dispatch(bucket))
 
-    async def _wait_and_walk(self, bucket: int) -> None:
+    async def _wait_and_dispatch(self, bucket: int) -> None:
         try:
             await self._clock.wait_until(bucket_start(bucket) - BUCKET)
-            await self._walk(bucket)
+            await self._dispatch_bucket(bucket)
         except CONNECTION_ERRORS as error:
-            logger.warning("A bucket is left to the sweep. action=walk_failed error=%s", error)
+            logger.warning("A bucket is left to the sweep.", extra={"action": "walk_failed", "error": str(error)})
         finally:
-            del self._walks[bucket]
+            del self._dispatching[bucket]

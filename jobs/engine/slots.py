@@ -1,4 +1,4 @@
-"""How many attempts a worker has on their way, in all and to each host."""
+"""Slots: how many attempts a worker makes at the same time, in total and to each host."""
 
 from collections import Counter
 
@@ -13,24 +13,24 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """How many more attempts may begin."""
+        """Number of further attempts that may start."""
         return self.total - self._taken.total()
 
     @property
     def saturated_hosts(self) -> list[str]:
-        """The hosts that hold their whole share."""
+        """Hosts whose share is used up."""
         return [host for host, count in self._taken.items() if count >= self.share]
 
     def room(self, host: str) -> int:
-        """How many more attempts to `host` may begin."""
+        """Return the number of further attempts to `host` that may start."""
         return min(self.free, self.share - self._taken[host])
 
     def take(self, host: str) -> None:
-        """Takes a slot for a call to `host`."""
+        """Take a slot for a call to `host`."""
         self._taken[host] += 1
 
     def give(self, host: str) -> None:
-        """Gives a slot back."""
+        """Free a slot."""
         self._taken[host] -= 1
         if not self._taken[host]:
             del self._taken[host]

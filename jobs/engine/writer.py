@@ -1,8 +1,9 @@
-"""Writes how attempts ended, in batches, each in one statement with its events.
+"""Writes the outcomes of attempts in batches, each in one statement with its events.
 
-Only where something may wait for the end of a run it takes a transaction, which makes that due as well.
+A batch needs a transaction only where another run may wait for the end of one of its runs; the transaction then
+promotes the waiting run as well.
 
-A few milliseconds are waited for more to come; while one batch is being written, the next one gathers.
+The writer waits a few milliseconds for more outcomes. While it writes one batch, the next one gathers.
 """
 
 import asyncio
@@ -23,17 +24,16 @@ logger = logging.getLogger(__name__)
 LINGER = timedelta(milliseconds=5)
 LINGERS = 5
 MANY = 5
-"""So many ended attempts within one `LINGER` make it worth to wait for the next, up to `LINGERS` times."""
+"""Number of outcomes within one `LINGER` that make it worth waiting for more, up to `LINGERS` times."""
 BATCH = 100
 PAUSE = timedelta(milliseconds=200)
-"""Between two tries to write the same batch while Postgres is away."""
+"""Pause between two attempts to write the same batch while Postgres is away."""
 
 
 class ResultWriter:
-    """Collects ended attempts and writes them.
+    """Collects outcomes and writes them.
 
-    `on_written` hears of each batch once it is safe in the database, `on_released` when something that waited for the
-    end of a run is due now.
+    It calls `on_written` with each batch that is stored, and `on_promoted` when a run that waited is due now.
     """
 
     def __init__(
@@ -43,23 +43,23 @@ class ResultWriter:
         clock: Clock,
         worker_id: UUID,
         on_written: Callable[[Sequence[Finish]], None],
-        on_released: Callable[[], None],
+        on_promoted: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._worker_id = worker_id
         self._on_written = on_written
-        self._on_released = on_released
+        self._on_promoted = on_promoted
         self._waiting: list[Finish] = []
         self._some = asyncio.Event()
 
     def add(self, finish: Finish) -> None:
-        """Takes an ended attempt; it will be written soon."""
+        """Add an outcome to the next batch."""
         self._waiting.append(finish)
         self._some.set()
 
     async def run(self) -> None:
-        """Writes for ever."""
+        """Write batches until cancelled."""
         while True:
             await self._some.wait()
             await self._gather()
@@ -70,7 +70,7 @@ class ResultWriter:
             self._on_written(batch)
 
     async def _gather(self) -> None:
-        """Waits a moment for more to come, and on for as long as many come."""
+        """Wait a moment for more outcomes, and longer while many arrive."""
         for _ in range(LINGERS):
             before = len(self._waiting)
             if before >= BATCH:
@@ -80,9 +80,9 @@ class ResultWriter:
                 return
 
     async def _write_surely(self, batch: Sequence[Finish]) -> None:
-        """Writes a batch whatever happens to the database meanwhile.
+        """Write a batch, whatever happens to the database meanwhile.
 
-        After a lost connection nobody knows whether the commit arrived, so the batch is written again: the guard on
+        After a lost connection the commit may or may not have succeeded, so the batch is written again. The guard on
         state, worker and epoch makes that harmless.
         """
         while True:
@@ -92,19 +92,22 @@ class ResultWriter:
                 if is_refusal_of_data(error):
                     await self._write_apart(batch, error=error)
                     return
-                logger.warning("Results wait for Postgres. action=results_wait error=%s", error)
+                logger.warning("Outcomes wait for Postgres.", extra={"action": "results_wait", "error": str(error)})
                 await asyncio.sleep(PAUSE.total_seconds())
             else:
                 return
 
     async def _write_apart(self, batch: Sequence[Finish], *, error: Exception) -> None:
-        """Splits a batch that the database will not take, until the one bad result is alone and is kept as FAILED."""
+        """Split a batch that the database refuses, until the bad outcome is alone and is stored as FAILED."""
         if len(batch) > 1:
             middle = len(batch) // 2
             await self._write_surely(batch[:middle])
             await self._write_surely(batch[middle:])
             return
-        logger.error("A result cannot be stored. action=result_unwritable run=%s error=%s", batch[0].run_id, error)
+        logger.error(
+            "An outcome cannot be stored.",
+            extra={"action": "result_unwritable", "run": batch[0].run_id, "error": str(error)},
+        )
         bare = unwritable(batch[0])
         if bare != batch[0]:
             await self._write_surely([bare])
@@ -119,6 +122,6 @@ class ResultWriter:
         async with self._engine.begin() as connection:
             await lock_tasks(connection, task_ids=freed | {task for ended in batch if (task := ended.completes)})
             await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
-            released = await promote_waiting(connection, task_ids=freed, now=now)
-        if released:
-            self._on_released()
+            promoted = await promote_waiting(connection, task_ids=freed, now=now)
+        if promoted:
+            self._on_promoted()

@@ -1,4 +1,4 @@
-"""The rotation of the keys for secrets: what older keys sealed is sealed anew by the first one."""
+"""Rotates the key for secrets: what older keys have sealed is sealed again with the first key."""
 
 import json
 from typing import Any
@@ -20,9 +20,9 @@ BEFORE_ALL = UUID(int=0)
 
 
 async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, list[UUID]]:
-    """Seals anew, a few hundred tasks in a transaction; tells how many were, and the tasks that no key opens.
+    """Seal secrets again, a few hundred tasks per transaction. Return how many, and the tasks that no key opens.
 
-    Those stay as they are. Workers go on meanwhile, and have to hold the old keys and the new one.
+    The latter stay as they are. Workers keep running meanwhile, and need both the old keys and the new one.
     """
     count, unopened = 0, set[UUID]()
     for versions in (False, True):
@@ -34,18 +34,18 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
                 )
                 if not rows:
                     break
-                anew = [changed for row in rows if (changed := sealed_anew(row, keys, unopened)) is not None]
-                if anew:
-                    await sealed_values.write_back(connection, anew, versions=versions)
-            count += len(anew)
+                resealed = [changed for row in rows if (changed := reseal(row, keys, unopened)) is not None]
+                if resealed:
+                    await sealed_values.write_back(connection, resealed, versions=versions)
+            count += len(resealed)
             place = (rows[-1].task_id, rows[-1].version)
     async with AsyncSession(engine) as session, session.begin():
         session.add(AuditEntry(key_name=COMMAND_LINE, action="rotateSecrets", after={"sealed_anew": count}))
     return count, sorted(unopened)
 
 
-def sealed_anew(row: Row[Any], keys: SecretKeys, unopened: set[UUID]) -> dict[str, Any] | None:
-    """What to write back for a row; None when its secrets are the first key's already, or do not open."""
+def reseal(row: Row[Any], keys: SecretKeys, unopened: set[UUID]) -> dict[str, Any] | None:
+    """Return what to write back for a row, or None if the first key already seals its secrets, or no key opens them."""
     headers, signing = row.headers or {}, row.signing_secrets or []
     secret = {name: value for name, value in headers.items() if is_sealed(value)}
     if all(map(keys.is_current, [*(value[SEALED] for value in secret.values()), *signing])):

@@ -1,137 +1,96 @@
-"""The sweep: brings near instants to Redis, claims what was overlooked, and rescues what was left behind.
+"""Recovery, the sweep: finds in Postgres what no worker was woken for, and what lost workers left behind.
 
-It is what makes Redis dispensable. arq's cron calls it each second in one of the workers; each worker also calls it by
-itself when it has not been called for two seconds.
+It makes Redis dispensable. arq's cron calls it each second in one of the workers; each worker also calls it by itself
+when nothing has called it for two seconds.
 """
 
 import asyncio
 import logging
-from datetime import date, timedelta
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import CONNECTION_ERRORS, autocommit, is_refusal_of_data
-from db.engine import claims, finishes, leases, rollups, sweeps
-from db.maintenance import deletion, partitions
+from db.connection import CONNECTION_ERRORS, autocommit
+from db.engine import claims, finishes, leases, sweeps
 from jobs.clock import Clock
-from jobs.engine.executor import Executor
-from jobs.engine.lease import Lease, monotonic
+from jobs.engine.engine import Engine
+from jobs.engine.lease import monotonic
 from jobs.queue import HORIZON
 
 logger = logging.getLogger(__name__)
 
 OVERDUE = timedelta(seconds=2)
-LOOK_EVERY = timedelta(milliseconds=500)
-RESCUED_AT_ONCE = 500
-RELEASED_AT_ONCE = 500
-REMOVED_AT_ONCE = 500
-"""So few that the locks of one removal are held for some milliseconds only."""
-MINUTES_KEPT = timedelta(hours=2)
-"""How long metrics are kept by the minute; what is older is one sum."""
-COMPACTED_AT_ONCE = 500
-REMOVALS = 20
-"""How many times one sweep removes something, so that the next one is not late."""
+CHECK_EVERY = timedelta(milliseconds=500)
+RESCUED_PER_TRANSACTION = 500
+PROMOTED_PER_SWEEP = 500
 
 
-class Sweeper:
-    """One worker's sweep. `run` belongs to its owner."""
+class Recovery:
+    """The sweep of one worker. `run` belongs to its owner."""
 
-    def __init__(self, *, engine: AsyncEngine, executor: Executor, lease: Lease, clock: Clock) -> None:
+    def __init__(self, *, database: AsyncEngine, engine: Engine, clock: Clock) -> None:
+        self._database = database
         self._engine = engine
-        self._executor = executor
-        self._lease = lease
         self._clock = clock
-        self._begun = -OVERDUE.total_seconds()
+        self._started = -OVERDUE.total_seconds()
         self._sweeping = asyncio.Lock()
-        self._partitions_made_on: date | None = None
 
     async def run(self) -> None:
-        """Sweeps whenever nothing else has called for it in time, for ever."""
+        """Sweep whenever nothing else has called for a sweep in time, until cancelled."""
         while True:
-            if monotonic() - self._begun >= OVERDUE.total_seconds():
+            if monotonic() - self._started >= OVERDUE.total_seconds():
                 await self.sweep()
-            await asyncio.sleep(LOOK_EVERY.total_seconds())
+            await asyncio.sleep(CHECK_EVERY.total_seconds())
 
     async def sweep(self) -> None:
-        """Sweeps once, unless a sweep is under way. Never raises for an absent Postgres; the next sweep tries again."""
+        """Sweep once, unless a sweep is under way. While Postgres is away it only logs; the next sweep tries again."""
         if self._sweeping.locked():
             return
         async with self._sweeping:
-            self._begun = monotonic()
+            self._started = monotonic()
             try:
-                await self._announce_near()
-                await self._executor.give_back_orphans()
-                await self._release_stranded()
-                await self._executor.claim_due(everything=True)
-                if self._lease.may_rescue:
+                await self._schedule_wakeups()
+                await self._engine.handover.release_orphans()
+                await self._promote_stranded()
+                await self._engine.dispatcher.claim_due(everything=True)
+                if self._engine.lease.may_rescue:
                     await self._rescue()
-                await self._make_partitions()
-                await self._remove_deleted()
-                await self._compact_rollups()
-                await self._note()
+                await self._record()
             except CONNECTION_ERRORS as error:
-                logger.warning("The sweep was cut short. action=sweep_failed error=%s", error)
+                logger.warning("The sweep was interrupted.", extra={"action": "sweep_failed", "error": str(error)})
 
-    async def _announce_near(self) -> None:
+    async def _schedule_wakeups(self) -> None:
+        """Schedule wake-ups for what is due soon."""
         now = self._clock.now()
-        async with autocommit(self._engine).connect() as connection:
+        async with autocommit(self._database).connect() as connection:
             near = await claims.near(connection, now=now, until=now + HORIZON)
-        self._executor.notifier.notify(due=near)
+        self._engine.notifier.notify(due=near)
 
-    async def _release_stranded(self) -> None:
-        """For tasks whose policies were changed after the claim of the run that something waits for."""
-        async with autocommit(self._engine).connect() as connection:
-            task_ids = await finishes.stranded(connection, limit=RELEASED_AT_ONCE)
+    async def _promote_stranded(self) -> None:
+        """Promote runs that wait for a run which was claimed before its task's policies changed."""
+        async with autocommit(self._database).connect() as connection:
+            task_ids = await finishes.stranded(connection, limit=PROMOTED_PER_SWEEP)
         if not task_ids:
             return
-        async with self._engine.begin() as connection:
+        async with self._database.begin() as connection:
             await finishes.lock_tasks(connection, task_ids=task_ids)
             await finishes.promote_waiting(connection, task_ids=task_ids, now=self._clock.now())
 
     async def _rescue(self) -> None:
+        """Take the attempts of workers whose lease has run out, so that they are made again or end as UNKNOWN."""
         now, total = self._clock.now(), 0
         while True:
-            async with self._engine.begin() as connection:
-                count = await leases.rescue(connection, now=now, limit=RESCUED_AT_ONCE)
+            async with self._database.begin() as connection:
+                count = await leases.rescue(connection, now=now, limit=RESCUED_PER_TRANSACTION)
             total += count
-            if count < RESCUED_AT_ONCE:
+            if count < RESCUED_PER_TRANSACTION:
                 break
         if total:
-            logger.warning("Rescued the attempts of lost workers. action=rescued count=%d", total)
-            self._executor.notifier.notify(due=[now], events=True)
-        async with autocommit(self._engine).connect() as connection:
+            logger.warning("Rescued the attempts of lost workers.", extra={"action": "rescued", "count": total})
+            self._engine.notifier.notify(due=[now], events=True)
+        async with autocommit(self._database).connect() as connection:
             await leases.forget_lost_workers(connection)
 
-    async def _make_partitions(self) -> None:
-        today = self._clock.now().date()
-        if self._partitions_made_on == today:
-            return
-        async with autocommit(self._engine).connect() as connection:
-            missing = await partitions.missing(connection, today)
-        for day in missing:
-            try:
-                async with self._engine.begin() as connection:
-                    await partitions.make(connection, day)
-            except CONNECTION_ERRORS as error:
-                if not is_refusal_of_data(error):
-                    raise
-                logger.warning("Runs of %s stay in the default partition. action=partition_refused", day)
-        self._partitions_made_on = today
-
-    async def _remove_deleted(self) -> None:
-        """Removes what was deleted, runs before their tasks, as far as one sweep may."""
-        for _ in range(REMOVALS):
-            async with autocommit(self._engine).connect() as connection:
-                removed = await deletion.remove_runs(connection, limit=REMOVED_AT_ONCE)
-                if removed < REMOVED_AT_ONCE:
-                    removed = await deletion.remove_tasks(connection, limit=REMOVED_AT_ONCE)
-            if removed < REMOVED_AT_ONCE:
-                return
-
-    async def _compact_rollups(self) -> None:
-        async with autocommit(self._engine).connect() as connection:
-            await rollups.compact(connection, before=self._clock.now() - MINUTES_KEPT, limit=COMPACTED_AT_ONCE)
-
-    async def _note(self) -> None:
-        async with autocommit(self._engine).connect() as connection:
+    async def _record(self) -> None:
+        async with autocommit(self._database).connect() as connection:
             await sweeps.record_sweep(connection)

@@ -1,7 +1,7 @@
-"""When the pinned time zone rules were changed: the instants stored by the old ones are computed anew.
+"""Recomputes stored instants when the pinned time zone rules have changed.
 
-Each worker looks when it starts. What is accounted for stays so; from there on the new rules hold, so an instant that
-they have put into the past is settled by the task's misfire policy, like any that was missed.
+Each worker checks this when it starts. Settled instants stay as they are. The new rules apply from there on, so an
+instant that they move into the past is settled by the task's misfire policy, like any missed instant.
 """
 
 import logging
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tzdata import IANA_VERSION  # type: ignore[import-untyped]  # it has no types
 
 from db.connection import autocommit
-from db.engine.claims import Move
+from db.engine.claims import Reschedule
 from db.maintenance import timezone_update
 from db.states import TaskStatus
 from jobs.triggers import schedule
@@ -28,17 +28,20 @@ INSTANT_BEFORE = timedelta(microseconds=1)
 
 
 async def apply_zone_rules(engine: AsyncEngine, *, version: str = IANA_VERSION) -> int:
-    """Computes stored instants anew if they follow older rules than `version`; tells how many have changed.
+    """Recompute stored instants if they follow rules older than `version`. Return how many tasks changed.
 
-    A few hundred tasks are locked at a time. Workers that start together may both do it, which changes nothing more; a
-    worker with older rules than another had leaves everything as it is.
+    It locks a few hundred tasks at a time. Workers that start together may both do it, without further effect. A worker
+    whose rules are older than the stored instants' leaves everything as it is.
     """
     async with autocommit(engine).connect() as connection:
         known = await timezone_update.version(connection)
     changed = 0
     if known is not None and known < version:
         changed = await recompute(engine)
-        logger.info("Time zone rules went from %s to %s. action=zone_rules tasks=%d", known, version, changed)
+        logger.info(
+            "Applied new time zone rules.",
+            extra={"action": "zone_rules", "from": known, "to": version, "tasks": changed},
+        )
     if known is None or known < version:
         async with autocommit(engine).connect() as connection:
             await timezone_update.set_version(connection, version)
@@ -46,34 +49,34 @@ async def apply_zone_rules(engine: AsyncEngine, *, version: str = IANA_VERSION) 
 
 
 async def recompute(engine: AsyncEngine) -> int:
-    """Computes the next instants of all tasks with a time zone anew; tells how many have changed."""
+    """Recompute the next instant of every task with a time zone. Return how many changed."""
     changed, after = 0, BEFORE_ALL
     while True:
         async with engine.begin() as connection:
             rows = await timezone_update.lock_tasks_with_zone(connection, after=after, limit=BATCH)
             if not rows:
                 return changed
-            moves = [move for row in rows if (move := moved(row)) is not None]
-            await timezone_update.move(connection, moves)
-        changed += len(moves)
+            reschedules = [found for row in rows if (found := rescheduled(row)) is not None]
+            await timezone_update.reschedule(connection, reschedules)
+        changed += len(reschedules)
         after = rows[-1].id
 
 
-def moved(row: Row[Any]) -> Move | None:
-    """Where a task's next instant is now; None when it is where it was."""
+def rescheduled(row: Row[Any]) -> Reschedule | None:
+    """Return the task's new next instant, or None if it has not changed."""
     stored = row.next_run or row.resume_from
     settled = row.settled_until or min(row.updated_at, stored - INSTANT_BEFORE)
     try:
         trigger = trigger_of(row)
         instant = schedule.next_instant(trigger, settled)
     except Exception:
-        # Its claim will say so, in a run.
-        logger.exception("A task's schedule cannot be computed. action=unplannable task=%s", row.id)
+        # The task's next claim records this in a run.
+        logger.exception("A task's schedule cannot be computed.", extra={"action": "unplannable", "task": row.id})
         return None
     if instant == stored:
         return None
     paused = row.status == TaskStatus.PAUSED
-    return Move(
+    return Reschedule(
         task_id=row.id,
         next_run=instant,
         due_at=None

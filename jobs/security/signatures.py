@@ -55,11 +55,6 @@ def sealed(secrets: Sequence[str] | None, *, kept: Sequence[str], keys: SecretKe
     return [before.get(secret) or keys.seal(secret, context=CONTEXT) for secret in secrets] or None
 
 
-def sealed_anew(seals: Sequence[str], *, keys: SecretKeys) -> list[str]:
-    """The same secrets under the first key. Raises `NoSecretKey`."""
-    return [keys.seal(keys.open(seal, context=CONTEXT), context=CONTEXT) for seal in seals]
-
-
 def signature_headers(
     seals: Sequence[str], *, keys: SecretKeys, run_id: UUID, at: datetime, body: str
 ) -> dict[str, str]:

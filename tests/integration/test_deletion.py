@@ -10,7 +10,7 @@ from db.maintenance import deletion
 from db.models import Run, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import OverlapPolicy, RunState
-from jobs.maintenance.recovery import REMOVED_AT_ONCE
+from jobs.maintenance.deletion import REMOVED_PER_STATEMENT
 from jobs.settings import JobsSettings
 from jobs.tasks import changes, runs
 from jobs.tasks.transaction import Transaction
@@ -60,7 +60,7 @@ async def test_history_goes_in_small_transactions_and_its_task_last(
 ) -> None:
     """Nobody waits long for the locks of a removal; other tasks keep everything."""
     gone, kept = every("http://localhost/", HOUR, utc_now() + HOUR), every("http://localhost/", HOUR, utc_now() + HOUR)
-    number = 2 * REMOVED_AT_ONCE + 7
+    number = 2 * REMOVED_PER_STATEMENT + 7
     async with opened(database) as engine:
         async with engine.begin() as connection:
             for statement in NOTE_REMOVALS:
@@ -76,7 +76,7 @@ async def test_history_goes_in_small_transactions_and_its_task_last(
         assert len({row.transaction for row in removed}) == len(removed)
         by_transaction = sorted(removed, key=lambda row: row.transaction)
         assert [row.of for row in by_transaction] == ["task_results"] * 3 + ["tasks"]
-        assert [row.number for row in by_transaction] == [REMOVED_AT_ONCE, REMOVED_AT_ONCE, 7, 1]
+        assert [row.number for row in by_transaction] == [REMOVED_PER_STATEMENT, REMOVED_PER_STATEMENT, 7, 1]
         assert len(await every_run(engine, kept.id)) == 1
 
 

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import LostPolicy, RunState, TaskStatus
-from jobs.cancellation import end
+from jobs.cancellation import cancel_and_wait
 from jobs.clock import Clock
-from jobs.engine.executor import Executor
+from jobs.engine.engine import compose
 from jobs.engine.lease import Lease
 from jobs.http.client import HttpCaller
 from jobs.queue import Queue
@@ -34,6 +34,7 @@ from tests.support.engine import (
     task_of,
     working,
 )
+from tests.support.logs import logged
 from tests.support.proxy import Proxy, running_proxy
 from tests.support.target import Answer, Target
 from tests.support.waiting import wait_until
@@ -407,7 +408,7 @@ async def test_a_claim_fails_after_whoever_asked_for_it_is_gone(
         caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs_settings.targets))
         lease = Lease(engine=engine, clock=clock, slots=1)
         await lease.renew()
-        executor = Executor(
+        worker = compose(
             engine=engine,
             queue=queue,
             caller=caller,
@@ -417,10 +418,10 @@ async def test_a_claim_fails_after_whoever_asked_for_it_is_gone(
             slots=1,
         )
         proxy.stall()
-        asking = asyncio.create_task(executor.claim_due())
+        asking = asyncio.create_task(worker.dispatcher.claim_due())
         await asyncio.sleep(0)
-        await end(asking)
+        await cancel_and_wait(asking)
         proxy.cut()
-        await wait_until(lambda: "action=claim_failed" in caplog.text, what="the failed claim is told")
+        await wait_until(lambda: logged(caplog, "claim_failed"), what="the failed claim is logged")
     gc.collect()
     assert not [message for message in left_over if "never retrieved" in message]

@@ -3,7 +3,7 @@
 import asyncio
 from urllib.parse import urlsplit
 
-from jobs.cancellation import end
+from jobs.cancellation import cancel_and_wait
 from jobs.queue import open_redis
 from tests.support.proxy import running_proxy
 
@@ -25,7 +25,7 @@ async def test_a_pipeline_that_is_broken_off_keeps_no_connection(redis_url: str)
 
         watching = asyncio.create_task(watch())
         await stalled.wait()
-        await end(watching)
+        await cancel_and_wait(watching)
         assert pipeline.connection is None
         proxy.flow()
         assert await redis.ping()

@@ -19,6 +19,7 @@ from jobs.settings import JobsSettings
 from tests.support.dump import dump
 from tests.support.engine import runs_of, working
 from tests.support.graphql import Api, serving
+from tests.support.logs import log_text
 from tests.support.rest import FUTURE, error
 from tests.support.target import Answer, Target
 from tests.support.waiting import wait_until
@@ -141,7 +142,7 @@ async def test_the_target_gets_them_and_nobody_else(
     assert rest["headers"] == dict.fromkeys(SECRETS, "********") | {"X-Plain": "plain"}
     results = (await api.http.get("/api/v1/results")).text
     audit = json.dumps(await api.data("{ auditLog { nodes { before after } } }"))
-    logs = caplog.text + execution_log(tmp_path)
+    logs = log_text(caplog) + execution_log(tmp_path)
     assert made["id"] in logs
     assert made["id"] in kept
     for place in (kept, shown, json.dumps(rest), results, audit, logs):

@@ -1,4 +1,4 @@
-"""The arrows between the states of a run: the database takes those that the documentation draws, and refuses all others."""
+"""The transitions between states of a run: the database allows those that the documentation draws, and no others."""
 
 import re
 from collections.abc import AsyncIterator

@@ -14,8 +14,8 @@ from db.engine.finishes import Finish
 from db.models import Run, utc_now
 from db.states import BodyEncoding, RunState
 from jobs.engine import claim
-from jobs.engine.claim import Claimed, claim_tasks, claim_waiting
-from jobs.engine.outcome import Attempt
+from jobs.engine.claim import claim_tasks, claim_waiting
+from jobs.engine.claimed import Attempt, Claimed
 from jobs.engine.slots import Slots
 from jobs.security.api_keys import ANYBODY
 from jobs.security.encryption import SecretKeys

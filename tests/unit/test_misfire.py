@@ -44,9 +44,9 @@ def planned(trigger: Trigger, misfire: MisfirePolicy, *, now: datetime, next_run
 @pytest.mark.parametrize("misfire", MisfirePolicy)
 def test_an_instant_that_is_claimed_in_time_is_not_missed(misfire: MisfirePolicy) -> None:
     """Up to ten seconds late; it runs, and overlap decides about it."""
-    [run], move = planned(EVERY_MINUTE, misfire, now=START + LATE)
+    [run], reschedule = planned(EVERY_MINUTE, misfire, now=START + LATE)
     assert (run.scheduled_for, run.verdict, run.overlap, run.missed_count) == (START, None, OverlapPolicy.SKIP, 0)
-    assert (move.next_run, move.due_at, move.settled_until) == (START + MINUTE, START + MINUTE, START)
+    assert (reschedule.next_run, reschedule.due_at, reschedule.settled_until) == (START + MINUTE, START + MINUTE, START)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,9 @@ def test_an_instant_that_is_claimed_in_time_is_not_missed(misfire: MisfirePolicy
 )
 def test_later_than_that_it_is_missed(misfire: MisfirePolicy, verdict: RunState | None, overlap: OverlapPolicy) -> None:
     """Although nothing later is due yet."""
-    [run], move = planned(EVERY_MINUTE, misfire, now=START + LATE + MILLISECOND)
+    [run], reschedule = planned(EVERY_MINUTE, misfire, now=START + LATE + MILLISECOND)
     assert (run.scheduled_for, run.verdict, run.overlap, run.missed_count) == (START, verdict, overlap, 0)
-    assert move.due_at == START + MINUTE
+    assert reschedule.due_at == START + MINUTE
 
 
 def test_jitter_is_no_lateness() -> None:
@@ -107,15 +107,15 @@ def test_every_instant_is_accounted_for_once(
         now += wait * SECOND
         if next_run is None or schedule.due_at(trigger, next_run, task_id=TASK_ID) > now:
             continue
-        runs, move = planned(trigger, misfire, now=now, next_run=next_run)
+        runs, reschedule = planned(trigger, misfire, now=now, next_run=next_run)
         for run in runs:
             assert run.due_at <= now
             since = run.missed_since or run.scheduled_for
             covered = [*schedule.instants(trigger, since - MILLISECOND, count=run.missed_count), run.scheduled_for]
             assert schedule.count_between(trigger, since, run.scheduled_for) == run.missed_count
             accounted += covered
-        assert move.settled_until == accounted[-1]
-        next_run = move.next_run
+        assert reschedule.settled_until == accounted[-1]
+        next_run = reschedule.next_run
         if next_run is None:
-            assert move.status == TaskStatus.COMPLETED
+            assert reschedule.status == TaskStatus.COMPLETED
     assert accounted == schedule.instants(trigger, START - SECOND, count=number + 1)

@@ -1,0 +1,49 @@
+"""What a claim returns: the attempts that this worker now has to make, and what it learned on the way."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from jobs.http.client import Action
+from jobs.retry import RetryPolicy
+
+AttemptKey = tuple[UUID, int]
+"""A run and its epoch. After a stall, a process may claim a run of which it is still making an older attempt."""
+
+
+class Attempt(NamedTuple):
+    """One attempt that this worker has claimed: the run it belongs to, the request, and the retry policy.
+
+    `one_off` and `releases` say what else the end of the run affects (see `db.engine.finishes`).
+    """
+
+    run_id: UUID
+    task_id: UUID
+    task_name: str
+    epoch: int
+    number: int
+    scheduled_for: datetime
+    host: str
+    one_off: bool
+    releases: bool
+    action: Action
+    retry: RetryPolicy
+
+    @property
+    def key(self) -> AttemptKey:
+        """Return the run and the claim that this attempt belongs to."""
+        return self.run_id, self.epoch
+
+
+@dataclass(slots=True)
+class Claimed:
+    """The result of one claim."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    next_due: list[datetime] = field(default_factory=list)
+    """The instants at which the claimed tasks are due again."""
+    left: bool = False
+    """Whether the claim may have left due work behind because slots were short."""
+    any: bool = False
+    """Whether anything was due."""

@@ -1,0 +1,173 @@
+"""Claims what is due, as far as there are slots, and registers the attempts.
+
+arq only says when to look (`dispatch_bucket`); everything else comes from Postgres.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connection import CONNECTION_ERRORS, autocommit
+from db.engine import claims
+from jobs.clock import Clock
+from jobs.engine.background import BackgroundTasks
+from jobs.engine.claim import RECENT, claim_tasks, claim_waiting
+from jobs.engine.claimed import Claimed
+from jobs.engine.in_flight import InFlight
+from jobs.engine.lease import Lease
+from jobs.engine.notifier import Notifier
+from jobs.queue import bucket_start
+from jobs.triggers.schedule import LONG_AGO
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+RETRY_LOCKED_AFTER = timedelta(milliseconds=10)
+"""When to claim again while another worker has a due row locked, which it may yet release."""
+
+
+class Dispatcher:
+    """The claim loop of one worker."""
+
+    def __init__(
+        self, *, engine: AsyncEngine, in_flight: InFlight, lease: Lease, clock: Clock, notifier: Notifier
+    ) -> None:
+        self._engine = engine
+        self._in_flight = in_flight
+        self._slots = in_flight.slots
+        self._lease = lease
+        self._clock = clock
+        self._notifier = notifier
+        self._lock = asyncio.Lock()
+        self._claims: set[asyncio.Task[None]] = set()
+        self._resumptions = BackgroundTasks()
+        self._stopping = False
+        self._backlog_since: datetime | None = None
+        self._waiting_runs_first = False
+
+    @property
+    def full(self) -> bool:
+        """Whether no further attempt can start here."""
+        return self._slots.free == 0
+
+    @property
+    def lock(self) -> asyncio.Lock:
+        """The lock that a claim holds from its statement until its attempts are registered."""
+        return self._lock
+
+    async def dispatch_bucket(self, bucket: int) -> None:
+        """Claim what becomes due within a bucket, at its instants, until the bucket has ended.
+
+        It stays until the end, because arq drops a wake-up for a bucket while this one is open. It does not wait for
+        attempts.
+        """
+        end = bucket_start(bucket + 1)
+        while not self._stopping:
+            await self.claim_due(bucket=bucket)
+            now = self._clock.now()
+            if now >= end:
+                return
+            due = None if self.full else await self._next_due(since=now - RECENT, before=end)
+            # What is due by now and was not claimed is locked by another worker, or waits for a slot.
+            look_at = now + RETRY_LOCKED_AFTER if self.full or (due is not None and due <= now) else due or end
+            await self._clock.wait_until(min(look_at, end))
+
+    async def _next_due(self, *, since: datetime, before: datetime) -> datetime | None:
+        async with autocommit(self._engine).connect() as connection:
+            return await claims.next_due(
+                connection, since=since, before=before, hosts_excluded=self._slots.saturated_hosts
+            )
+
+    async def claim_due(self, *, everything: bool = False, bucket: int | None = None) -> None:
+        """Claim until nothing is due or no slot is free; `resume` continues when slots become free.
+
+        With `everything` it looks at all that is overdue, not only at the last minute. `bucket` is the bucket that the
+        caller dispatches: when the slots run out, another worker is woken for it. Raises what the database raises.
+
+        A claim that has started finishes even if the caller is cancelled: its attempts would be lost otherwise.
+        """
+        claiming = asyncio.create_task(self._claim_all(everything=everything, bucket=bucket))
+        self._claims.add(claiming)
+        claiming.add_done_callback(self._claims.discard)
+        try:
+            await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(log_unobserved_failure)
+            raise
+
+    def resume_backlog(self) -> None:
+        """Claim again in the background, if the slots were too few for all that was due."""
+        if self._backlog_since is not None and not self._lock.locked():
+            self.resume()
+
+    def resume(self) -> None:
+        """Claim again in the background."""
+        self._resumptions.start(self._resume())
+
+    async def _resume(self) -> None:
+        try:
+            await self.claim_due()
+        except CONNECTION_ERRORS as error:
+            logger.warning("A claim failed.", extra={"action": "claim_failed", "error": str(error)})
+
+    async def stop(self) -> None:
+        """Start no further claim, and wait for the one that is under way."""
+        self._stopping = True
+        async with self._lock:
+            pass
+
+    def cancel(self) -> None:
+        """Cancel claims that were resumed in the background."""
+        self._resumptions.cancel()
+
+    async def _claim_all(self, *, everything: bool, bucket: int | None) -> None:
+        async with self._lock:
+            since = LONG_AGO if everything or self._backlog_since == LONG_AGO else self._clock.now() - RECENT
+            more = True
+            while more and not self._stopping and self._lease.held:
+                if self.full:
+                    if bucket is not None and self._backlog_since is None:
+                        self._notifier.notify(another=bucket)
+                    self._backlog_since = since
+                    return
+                more = await self._claim_once(since)
+
+    async def _claim_once(self, since: datetime) -> bool:
+        """Claim a batch. Return whether there may be more work for which there are slots."""
+        left = anything = False
+        if self._backlog_since is not None:
+            # When slots are short, due tasks and waiting runs take turns at those that become free.
+            self._waiting_runs_first = not self._waiting_runs_first
+        kinds: list[Callable[..., Awaitable[Claimed]]] = [partial(claim_tasks, since=since), claim_waiting]
+        for kind in reversed(kinds) if self._waiting_runs_first else kinds:
+            limit = min(self._slots.free, BATCH)
+            if not limit:
+                return True
+            try:
+                claimed = await kind(
+                    self._engine,
+                    worker_id=self._lease.worker_id,
+                    slots=self._slots,
+                    now=self._clock.now(),
+                    limit=limit,
+                )
+            except BaseException:
+                # The commit may have succeeded although its acknowledgement was lost.
+                self._in_flight.needs_reconcile = True
+                raise
+            self._in_flight.register(claimed.attempts)
+            self._notifier.notify(due=claimed.next_due, events=claimed.any)
+            left, anything = left or claimed.left, anything or claimed.any
+        self._backlog_since = since if left else None
+        return left and anything
+
+
+def log_unobserved_failure(claiming: asyncio.Task[None]) -> None:
+    """Log how a claim failed whose caller was cancelled and no longer observes it."""
+    if not claiming.cancelled() and (error := claiming.exception()) is not None:
+        bug = None if isinstance(error, CONNECTION_ERRORS) else error
+        logger.warning("A claim failed.", exc_info=bug, extra={"action": "claim_failed", "error": str(error)})

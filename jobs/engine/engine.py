@@ -1,0 +1,139 @@
+"""The engine of one worker process, composed of its parts.
+
+It lives outside arq's worker, which cancels its jobs when it ends::
+
+    due ── Dispatcher ──▶ InFlight ── AttemptRunner ──▶ ResultWriter ──▶ slot free ──▶ Dispatcher, if work was left
+                              ▲
+                          Canceller
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine.finishes import Finish
+from jobs.clock import Clock
+from jobs.engine.attempt import Caller
+from jobs.engine.canceller import Canceller
+from jobs.engine.dispatcher import Dispatcher
+from jobs.engine.execution_log import ExecutionLog
+from jobs.engine.handover import Handover
+from jobs.engine.in_flight import InFlight
+from jobs.engine.lease import Lease
+from jobs.engine.notifier import Notifier
+from jobs.engine.runner import AttemptRunner
+from jobs.engine.slots import Slots
+from jobs.engine.writer import ResultWriter
+from jobs.queue import Queue
+from jobs.security.encryption import SecretKeys
+
+logger = logging.getLogger(__name__)
+
+WRITTEN_WITHIN = timedelta(seconds=5)
+"""How long a stopping worker tries to write the outcomes of attempts that it cancelled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The parts of a worker's engine. Its owner calls `start`, awaits `stop`, and cancels the tasks from `start`."""
+
+    dispatcher: Dispatcher
+    in_flight: InFlight
+    runner: AttemptRunner
+    canceller: Canceller
+    writer: ResultWriter
+    notifier: Notifier
+    lease: Lease
+    handover: Handover
+    queue: Queue
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, and notify others.
+
+        The owner cancels the tasks one by one, because notifying speaks to Redis (see `jobs.cancellation`).
+        """
+        parts = (
+            self.lease.keep(),
+            self.runner.run(),
+            self.canceller.run(),
+            self.writer.run(),
+            self.notifier.run(),
+        )
+        return [asyncio.create_task(part) for part in parts]
+
+    async def stop(self, *, grace: timedelta) -> None:
+        """Stop claiming, let attempts end within `grace`, and release the rest. The started tasks keep running."""
+        await self.dispatcher.stop()
+        if not await self.in_flight.wait_empty(within=grace):
+            logger.warning(
+                "Cancelling attempts.", extra={"action": "attempts_broken_off", "count": len(self.in_flight)}
+            )
+            self.in_flight.abandon_ready()
+            self.runner.cancel()
+            self.dispatcher.cancel()
+            # What is still registered then has ended, and waits to be written.
+            await self.in_flight.wait_empty(within=WRITTEN_WITHIN)
+        await self.handover.release_all()
+        await self.queue.poke()
+
+
+def compose(
+    *,
+    engine: AsyncEngine,
+    queue: Queue,
+    caller: Caller,
+    secrets: SecretKeys,
+    lease: Lease,
+    clock: Clock,
+    slots: int,
+    execution_log: ExecutionLog | None = None,
+) -> Engine:
+    """Wire the parts of an engine together."""
+
+    def outcomes_written(batch: Sequence[Finish]) -> None:
+        for finish in batch:
+            attempt = in_flight.settle((finish.run_id, finish.epoch))
+            if execution_log is not None:
+                execution_log.add(attempt, finish)
+        retries = [finish.next_attempt_at for finish in batch if finish.next_attempt_at is not None]
+        notifier.notify(due=retries, events=True)
+        dispatcher.resume_backlog()
+
+    def waiting_runs_promoted() -> None:
+        if dispatcher.full:
+            notifier.notify(due=[clock.now()])
+        else:
+            dispatcher.resume()
+
+    async def dispatch_bucket(bucket: int) -> None:
+        await dispatcher.dispatch_bucket(bucket)
+
+    in_flight = InFlight(Slots(slots))
+    notifier = Notifier(queue=queue, clock=clock, dispatch_bucket=dispatch_bucket)
+    dispatcher = Dispatcher(engine=engine, in_flight=in_flight, lease=lease, clock=clock, notifier=notifier)
+    writer = ResultWriter(
+        engine=engine,
+        clock=clock,
+        worker_id=lease.worker_id,
+        on_written=outcomes_written,
+        on_promoted=waiting_runs_promoted,
+    )
+    return Engine(
+        dispatcher=dispatcher,
+        in_flight=in_flight,
+        runner=AttemptRunner(
+            in_flight=in_flight, caller=caller, secrets=secrets, lease=lease, clock=clock, writer=writer
+        ),
+        canceller=Canceller(engine=engine, in_flight=in_flight, lease=lease),
+        writer=writer,
+        notifier=notifier,
+        lease=lease,
+        handover=Handover(
+            engine=engine, in_flight=in_flight, dispatcher=dispatcher, lease=lease, clock=clock, notifier=notifier
+        ),
+        queue=queue,
+    )

@@ -1,0 +1,82 @@
+"""Starts the attempts that were claimed, and passes their outcomes to the writer."""
+
+import asyncio
+import logging
+import random
+
+from jobs.clock import Clock
+from jobs.engine.attempt import Caller, make_attempt
+from jobs.engine.background import BackgroundTasks
+from jobs.engine.claimed import Attempt
+from jobs.engine.in_flight import InFlight
+from jobs.engine.lease import Lease
+from jobs.engine.writer import ResultWriter
+from jobs.security.encryption import SecretKeys
+
+logger = logging.getLogger(__name__)
+
+STARTED_PER_TURN = 8
+"""Number of attempts that start before the event loop turns."""
+
+
+class AttemptRunner:
+    """Runs ready attempts, each as a task of the event loop. `run` belongs to its owner."""
+
+    def __init__(
+        self,
+        *,
+        in_flight: InFlight,
+        caller: Caller,
+        secrets: SecretKeys,
+        lease: Lease,
+        clock: Clock,
+        writer: ResultWriter,
+    ) -> None:
+        self._in_flight = in_flight
+        self._caller = caller
+        self._secrets = secrets
+        self._lease = lease
+        self._clock = clock
+        self._writer = writer
+        self._calls = BackgroundTasks()
+        self._random = random.Random()  # noqa: S311 (spreads retries; no secret)
+
+    async def run(self) -> None:
+        """Start ready attempts until cancelled, a few per turn of the loop, which reads responses and Postgres between.
+
+        A hundred attempts started at once would also end at once, and the worker would alternate between nothing but
+        calls to make and nothing but rows to write.
+        """
+        while True:
+            await self._in_flight.wait_ready()
+            for attempt in self._in_flight.take_ready(STARTED_PER_TURN):
+                self._in_flight.running(attempt, self._calls.start(self._make(attempt)))
+            await asyncio.sleep(0)
+
+    def cancel(self) -> None:
+        """Cancel the attempts that are running."""
+        self._calls.cancel()
+
+    async def _make(self, attempt: Attempt) -> None:
+        try:
+            if not self._lease.held:
+                logger.warning(
+                    "The lease ran out before the attempt started.",
+                    extra={"action": "attempt_not_begun", "run": attempt.run_id},
+                )
+                self._in_flight.abandon(attempt)
+                return
+            try:
+                finish = await make_attempt(
+                    attempt,
+                    caller=self._caller,
+                    secrets=self._secrets,
+                    now=self._clock.now(),
+                    randomness=self._random.random(),
+                )
+            except BaseException:
+                self._in_flight.abandon(attempt)
+                raise
+            self._writer.add(finish)
+        finally:
+            self._in_flight.made(attempt)

@@ -1,0 +1,42 @@
+"""Runs maintenance duties, each at its own interval and independently of the others and of recovery."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from db.connection import CONNECTION_ERRORS
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """Something that a worker does at an interval. Several workers may do it at the same time."""
+
+    name: str
+    every: timedelta
+    do: Callable[[], Awaitable[None]]
+
+
+async def keep_doing(duties: Sequence[Duty]) -> None:
+    """Do each duty at its interval until cancelled. A duty that fails or hangs delays no other."""
+    async with asyncio.TaskGroup() as group:
+        for duty in duties:
+            group.create_task(repeat(duty))
+
+
+async def repeat(duty: Duty) -> None:
+    """Do one duty at its interval until cancelled. Failures are logged, and the duty is tried again."""
+    while True:
+        try:
+            await duty.do()
+        except CONNECTION_ERRORS as error:
+            logger.warning(
+                "A maintenance duty failed.",
+                extra={"action": "maintenance_failed", "duty": duty.name, "error": str(error)},
+            )
+        except Exception:
+            logger.exception("A maintenance duty failed.", extra={"action": "maintenance_failed", "duty": duty.name})
+        await asyncio.sleep(duty.every.total_seconds())
