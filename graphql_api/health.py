@@ -1,10 +1,11 @@
-"""Whether the service can work: Postgres and Redis are really asked."""
+"""The health of the service: checks Postgres and Redis for each request."""
 
 import asyncio
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Literal
 
+from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,56 +14,79 @@ from starlette.routing import Route
 from db.reads.health import Standing, standing
 from graphql_api import instants
 from graphql_api.context import Services
-from graphql_api.responses import json_answer
+from graphql_api.responses import InstantText, ResponseBody, json_answer
 from jobs.queue import Unreachable
 
 ANSWER_WITHIN = timedelta(seconds=2)
 
 logger = logging.getLogger(__name__)
 
-HEALTHY = "healthy"
-UNREACHABLE = "unreachable"
+HEALTHY: Literal["healthy"] = "healthy"
+UNREACHABLE: Literal["unreachable"] = "unreachable"
+Reachability = Literal["healthy", "unreachable"]
+
+
+class OverdueTask(ResponseBody):
+    """A task that is due and not claimed."""
+
+    id: Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})] = Field(description="The task's id.")
+    due_at: InstantText = Field(description="When it was due.")
+
+
+class Health(ResponseBody):
+    """Whether the service can work."""
+
+    status: Literal["healthy", "unhealthy"] = Field(description="healthy when both servers can be reached.")
+    postgres: Reachability = Field(description="The result of a check made for this request.")
+    redis: Reachability = Field(description="The result of a check made for this request.")
+    workers: int = Field(default_factory=int, description="Number of workers that are alive.", ge=0)
+    last_sweep_age_ms: int | None = Field(
+        default=None, description="Milliseconds since the last sweep ended; null before the first one.", ge=0
+    )
+    oldest_due_task: OverdueTask | None = Field(
+        default=None, description="The task that has been due and unclaimed for longest; null if there is none."
+    )
+
+
+class Alive(ResponseBody):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
 
 
 async def show(request: Request) -> Response:
-    """200, or 503 when Postgres or Redis cannot be reached, and only then: without workers it is 200, too."""
+    """Return 200, or 503 when Postgres or Redis cannot be reached. Without workers it is still 200."""
     services: Services = request.app.state.services
     found, redis = await asyncio.gather(standing_of(services), redis_state(services))
-    postgres = HEALTHY if found is not None else UNREACHABLE
+    postgres: Reachability = HEALTHY if found is not None else UNREACHABLE
     healthy = postgres == redis == HEALTHY
-    body: dict[str, Any] = {"status": HEALTHY if healthy else "unhealthy", "postgres": postgres, "redis": redis}
+    body = Health(status=HEALTHY if healthy else "unhealthy", postgres=postgres, redis=redis)
     if found is not None:
-        body |= told(found)
-    return json_answer(body, 200 if healthy else 503)
-
-
-def told(found: Standing) -> dict[str, Any]:
-    """How things stand, as it is shown."""
-    oldest = {"id": str(found.task_id), "due_at": instants.write(found.due_at)} if found.due_at else None
-    return {
-        "workers": found.workers,
-        "last_sweep_age_ms": found.since_sweep and found.since_sweep // timedelta(milliseconds=1),
-        "oldest_due_task": oldest,
-    }
+        body.workers = found.workers
+        body.last_sweep_age_ms = None if found.since_sweep is None else found.since_sweep // timedelta(milliseconds=1)
+        body.oldest_due_task = (
+            OverdueTask(id=str(found.task_id), due_at=instants.write(found.due_at)) if found.due_at else None
+        )
+    return json_answer(body.json_object(), 200 if healthy else 503)
 
 
 async def live(_request: Request) -> Response:
-    """200: this process answers, whatever becomes of the others."""
-    return json_answer({"status": "alive"})
+    """Return 200: this process answers, whatever the state of the others."""
+    return json_answer(Alive(status="alive").json_object())
 
 
 async def standing_of(services: Services) -> Standing | None:
-    """How things stand; nothing when Postgres does not answer in time."""
+    """Return the state of the service in Postgres, or None when Postgres does not answer in time."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()), services.engine.connect() as connection:
             return await standing(connection)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        logger.warning("Postgres cannot be asked. action=health_postgres error=%r", error)
+        logger.warning("Postgres cannot be reached.", extra={"action": "health_postgres", "error": repr(error)})
         return None
 
 
-async def redis_state(services: Services) -> str:
-    """Whether Redis answers in time."""
+async def redis_state(services: Services) -> Reachability:
+    """Return whether Redis answers in time."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
             await services.queue.ping()

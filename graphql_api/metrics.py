@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 from prometheus_client import exposition
 from prometheus_client.core import (
@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,7 +24,7 @@ from db.models import utc_now
 from db.reads import metrics
 from db.reads.metrics import Overview
 from graphql_api.context import Services
-from graphql_api.responses import json_answer
+from graphql_api.responses import ResponseBody, json_answer
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -39,7 +40,7 @@ async def show(request: Request) -> Response:
     async with services.engine.connect() as connection:
         overview = await metrics.overview(connection, now=utc_now())
         if chosen == JSON:
-            return varying(json_answer(in_old_names(overview)))
+            return varying(json_answer(Metrics.of(overview).json_object()))
         lateness = await metrics.lateness(connection)
     numbers = RunMetricsCollector(overview, lateness)
     if chosen == OPENMETRICS:
@@ -83,16 +84,29 @@ def fits(pattern: str, media_type: str) -> bool:
     return pattern in {"*/*", media_type, media_type.split("/", maxsplit=1)[0] + "/*"}
 
 
-def in_old_names(overview: Overview) -> dict[str, Any]:
-    """The old service's metrics."""
-    return {
-        "total_tasks_executed": overview.total,
-        "successful_tasks": overview.succeeded,
-        "failed_tasks": overview.failed,
-        "success_rate_percent": round((overview.success_rate or 0) * 100, 2),
-        "average_execution_ms": round(overview.average_duration_ms or 0, 2),
-        "tasks_per_minute": overview.in_last_minute,
-    }
+class Metrics(ResponseBody):
+    """Counts since the first run, by the old service's names."""
+
+    total_tasks_executed: int = Field(description="Runs that have ended after an attempt.", ge=0)
+    successful_tasks: int = Field(description="Runs that succeeded.", ge=0)
+    failed_tasks: int = Field(description="All other runs.", ge=0)
+    success_rate_percent: float = Field(description="Share of runs that succeeded; 0 without any run.", ge=0, le=100)
+    average_execution_ms: float = Field(
+        description="Average duration of last attempts, in milliseconds; 0 without any run.", ge=0
+    )
+    tasks_per_minute: int = Field(description="Runs that ended in the last minute.", ge=0)
+
+    @classmethod
+    def of(cls, overview: Overview) -> Self:
+        """Return the counts as they are shown."""
+        return cls(
+            total_tasks_executed=overview.total,
+            successful_tasks=overview.succeeded,
+            failed_tasks=overview.failed,
+            success_rate_percent=round((overview.success_rate or 0) * 100, 2),
+            average_execution_ms=round(overview.average_duration_ms or 0, 2),
+            tasks_per_minute=overview.in_last_minute,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.connection import autocommit
 from db.reads import events
 from db.states import RunEventType
-from graphql_api.events.task_changes import TaskChanges
+from graphql_api.events.task_changes import TaskChangeFeed
 from jobs.cancellation import cancel_and_wait
 from jobs.queue import Queue, Unreachable
 
@@ -66,7 +66,7 @@ class Tail:
         self._hears_pokes = False
         self._reads = True
         self.closed = False
-        self.changes = TaskChanges()
+        self.changes = TaskChangeFeed()
 
     def close(self) -> None:
         """Ends every subscription."""

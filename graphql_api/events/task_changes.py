@@ -24,7 +24,7 @@ class Change:
     number: int
 
 
-class TaskChanges:
+class TaskChangeFeed:
     """The tasks that changed last."""
 
     def __init__(self) -> None:

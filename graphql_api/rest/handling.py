@@ -1,4 +1,4 @@
-"""What the endpoints of tasks and results share: reading a request, and answering what is refused."""
+"""What the endpoints of tasks and results share: how they read a request, and how they answer errors."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from graphql_api import ids, request_body
 from graphql_api.context import Services
 from graphql_api.responses import refusal
-from graphql_api.rest.requests import BadRequest
+from graphql_api.rest.form import BadRequest
 from jobs import json_value
 from jobs.errors import NotFound
 
@@ -22,7 +22,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def path_id(request: Request) -> UUID:
-    """The id in the path. Raises `BadRequest`."""
+    """Return the id in the path. Raises `BadRequest`."""
     found = ids.read(request.path_params["id"])
     if found is None:
         raise BadRequest(INVALID_ID)
@@ -30,13 +30,13 @@ def path_id(request: Request) -> UUID:
 
 
 async def body_of(request: Request) -> bytes:
-    """The body, whatever its Content-Type. Raises `request_body.Refused`."""
+    """Return the body, whatever its Content-Type. Raises `request_body.Refused`."""
     services: Services = request.app.state.services
     return await request_body.read(request, limit=MAX_BODY_BYTES, within=services.body_within)
 
 
 def parsed(body: bytes) -> Any:
-    """A body as JSON. Raises `BadRequest`."""
+    """Return a body as JSON. Raises `BadRequest`."""
     try:
         return json_value.parse(body)
     except json_value.NotJson as error:
@@ -44,7 +44,7 @@ def parsed(body: bytes) -> Any:
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
-    """The endpoint, its refusals turned into answers."""
+    """Return the endpoint with its errors turned into responses."""
 
     async def answered(request: Request) -> Response:
         try:

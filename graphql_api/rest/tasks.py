@@ -9,40 +9,44 @@ from db.reads import tasks
 from db.reads.tasks import TaskFilter
 from graphql_api.context import Services
 from graphql_api.responses import json_answer
-from graphql_api.rest import listing, requests, shapes
+from graphql_api.rest import query_params
+from graphql_api.rest.form import BadRequest
 from graphql_api.rest.handling import answering, body_of, parsed, path_id
-from graphql_api.rest.requests import BadRequest
+from graphql_api.rest.inputs import task_draft, task_update, url_of
+from graphql_api.rest.outputs import Message, Pagination, Task, TaskList
+from graphql_api.rest.problems import old_words
+from graphql_api.rest.query_params import Page
 from jobs.errors import InvalidInput, NotFound
 from jobs.tasks import changes as use_cases
 from jobs.tasks import creation
 
-CANCELLED = {"message": "Task cancelled successfully"}
+CANCELLED = Message(message="Task cancelled successfully")
 
 
 async def create(request: Request) -> Response:
     """POST /tasks."""
     services: Services = request.app.state.services
-    draft = requests.task_draft(parsed(await body_of(request)))
+    draft = task_draft(parsed(await body_of(request)))
     now = utc_now()
     try:
         async with services.transaction(request.scope["caller"]) as work:
             problems = await services.targets.problems(draft.action.url)
             task = await creation.create_task(work, draft, now=now, target_problems=problems)
     except InvalidInput as error:
-        reason = requests.refused(error, trigger=draft.trigger, headers=draft.action.headers, now=now)
+        reason = old_words(error, trigger=draft.trigger, headers=draft.action.headers, now=now)
         raise BadRequest(reason) from error
-    return json_answer(shapes.task(task), 201)
+    return json_answer(Task.of(task).json_object(), 201)
 
 
 async def listed(request: Request) -> Response:
     """GET /tasks."""
     services: Services = request.app.state.services
-    wanted = TaskFilter(statuses=listing.statuses(request.query_params))
-    number, limit = listing.place(request.query_params)
+    wanted = TaskFilter(statuses=query_params.statuses(request.query_params))
+    page = Page.of(request.query_params)
     async with services.session() as session:
-        found, total = await tasks.page_by_number(session, wanted, page=number, limit=limit)
-    shown = [shapes.task(task) for task in found]
-    return json_answer(shapes.page("tasks", shown, number=number, limit=limit, total=total))
+        found, total = await tasks.page_by_number(session, wanted, page=page.number, limit=page.limit)
+    body = TaskList(tasks=[Task.of(task) for task in found], pagination=Pagination.of(page, total))
+    return json_answer(body.json_object())
 
 
 async def shown(request: Request) -> Response:
@@ -53,7 +57,7 @@ async def shown(request: Request) -> Response:
         task = await tasks.get(session, task_id)
     if task is None:
         raise NotFound("task", task_id)
-    return json_answer(shapes.task(task))
+    return json_answer(Task.of(task).json_object())
 
 
 async def update(request: Request) -> Response:
@@ -64,15 +68,15 @@ async def update(request: Request) -> Response:
     now = utc_now()
     async with services.transaction(request.scope["caller"]) as work:
         # Names are looked up before the task is locked.
-        problems = await services.targets.problems(requests.url_of(body))
+        problems = await services.targets.problems(url_of(body))
         task = await use_cases.locked(work, task_id)
-        wanted = requests.task_changes(parsed(body), of=task)
+        wanted = task_update(parsed(body), of=task)
         try:
             task = await use_cases.update_task(work, task_id, wanted, now=now, revives=False, target_problems=problems)
         except InvalidInput as error:
             headers = wanted.action.get("headers", ())
-            raise BadRequest(requests.refused(error, trigger=wanted.trigger, headers=headers, now=now)) from error
-    return json_answer(shapes.task(task))
+            raise BadRequest(old_words(error, trigger=wanted.trigger, headers=headers, now=now)) from error
+    return json_answer(Task.of(task).json_object())
 
 
 async def cancel(request: Request) -> Response:
@@ -80,7 +84,7 @@ async def cancel(request: Request) -> Response:
     services: Services = request.app.state.services
     async with services.transaction(request.scope["caller"]) as work:
         await use_cases.cancel_task(work, path_id(request), now=utc_now())
-    return json_answer(CANCELLED)
+    return json_answer(CANCELLED.json_object())
 
 
 async def collection(request: Request) -> Response:

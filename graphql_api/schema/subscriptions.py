@@ -17,7 +17,7 @@ from graphql_api.broadcast import SourceEvent
 from graphql_api.context import Context, Info
 from graphql_api.errors import invalid_cursor
 from graphql_api.events.tail import Event, Gap, Tail, UnknownPosition
-from graphql_api.events.task_changes import Change, TaskChanges
+from graphql_api.events.task_changes import Change, TaskChangeFeed
 from graphql_api.types.run_event import RunEvent, RunEventMessage, RunEventsGap
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import DeletedTask, Task
@@ -82,7 +82,7 @@ async def run_happenings(
             yield [gap_happening(told)] if isinstance(told, Gap) else [event_happening(event) for event in told]
 
 
-async def task_happenings(changes: TaskChanges, task_id: UUID | None) -> AsyncGenerator[list[SourceEvent], None]:
+async def task_happenings(changes: TaskChangeFeed, task_id: UUID | None) -> AsyncGenerator[list[SourceEvent], None]:
     """Every task that has changed."""
     async with aclosing(changes.follow(task_id)) as following:
         async for changed in following:

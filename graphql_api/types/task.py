@@ -25,7 +25,7 @@ from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.tasks.changes import upcoming
-from jobs.tasks.draft import RetryDraft, TaskChanges, TaskDraft
+from jobs.tasks.draft import RetryDraft, TaskDraft, TaskUpdate
 
 MAX_UPCOMING = 100
 
@@ -209,9 +209,9 @@ class UpdateTaskInput:
         default=UNSET, description="Refuse the change unless the task has this version."
     )
 
-    def changes(self) -> TaskChanges:
+    def changes(self) -> TaskUpdate:
         """The same, for the use case."""
-        return TaskChanges(
+        return TaskUpdate(
             name=given_or_none(self.name),
             trigger=self.trigger.draft() if self.trigger else None,
             action=self.action.members() if self.action else {},

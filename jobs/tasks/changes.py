@@ -17,7 +17,7 @@ from db.tasks.changes import Missed
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound, Problem
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
-from jobs.tasks.draft import TaskChanges, columns_changed
+from jobs.tasks.draft import TaskUpdate, columns_changed
 from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule
@@ -33,7 +33,7 @@ Outcome = Task | NotFound | Conflict
 async def update_task(
     work: Transaction,
     task_id: UUID,
-    wanted: TaskChanges,
+    wanted: TaskUpdate,
     *,
     now: datetime,
     expected_version: int | None = None,

@@ -48,7 +48,7 @@ class TaskDraft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskChanges:
+class TaskUpdate:
     """What is to change in a task, unchecked; None stays as it is.
 
     `action` and `retry` have only those members of their drafts that change.
@@ -85,7 +85,7 @@ def columns_of(
 
 def columns_changed(
     task: Task,
-    changes: TaskChanges,
+    changes: TaskUpdate,
     *,
     now: datetime,
     secrets: SecretKeys,

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from db.models import utc_now
 from db.settings import DatabaseSettings
-from graphql_api.events.task_changes import KEPT, TaskChanges
+from graphql_api.events.task_changes import KEPT, TaskChangeFeed
 from jobs.settings import JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, save
 from tests.support.graphql import Api, Subscription, WebSocketHandler, serving
@@ -126,7 +126,7 @@ async def test_without_redis_only_firing_is_told(database: DatabaseSettings) -> 
 
 async def test_slow_subscriber_is_told_once_of_each_task() -> None:
     """A task that changes while nobody reads is told as it is at last, and what is kept has a bound."""
-    changes_of_all = TaskChanges()
+    changes_of_all = TaskChangeFeed()
     one, two = uuid4(), uuid4()
     slow, only_two = changes_of_all.follow(), changes_of_all.follow(two)
     waiting = [asyncio.create_task(anext(slow)), asyncio.create_task(anext(only_two))]

@@ -15,7 +15,7 @@ from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from jobs.errors import Conflict, ConflictReason, NotFound
 from jobs.http.request import ActionDraft
 from jobs.tasks import changes, creation, runs
-from jobs.tasks.draft import TaskChanges, TaskDraft
+from jobs.tasks.draft import TaskDraft, TaskUpdate
 from jobs.tasks.transaction import Transaction
 from jobs.triggers.columns import IntervalDraft
 from tests.support.engine import events_of, every, one_off, opened, runs_of, save, task_of
@@ -39,7 +39,7 @@ SECOND = timedelta(seconds=1)
 
 async def update(work: Transaction, task_id: UUID) -> Task:
     """Another URL."""
-    return await changes.update_task(work, task_id, TaskChanges(action={"url": NEW}), now=utc_now())
+    return await changes.update_task(work, task_id, TaskUpdate(action={"url": NEW}), now=utc_now())
 
 
 async def pause(work: Transaction, task_id: UUID) -> Task:
@@ -235,7 +235,7 @@ async def test_updates_that_expect_the_same_version(engine: AsyncEngine) -> None
     task = await due_task(engine)
 
     async def expecting(work: Transaction, task_id: UUID) -> Task:
-        return await changes.update_task(work, task_id, TaskChanges(name="n"), now=utc_now(), expected_version=1)
+        return await changes.update_task(work, task_id, TaskUpdate(name="n"), now=utc_now(), expected_version=1)
 
     @asynccontextmanager
     async def first() -> AsyncIterator[None]:
@@ -347,7 +347,7 @@ async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine
 
     async def reschedule(work: Transaction, task_id: UUID) -> Task:
         draft = IntervalDraft(every_ms=3_600_000, start_at=utc_now() - 3 * HOUR)
-        return await changes.update_task(work, task_id, TaskChanges(trigger=draft), now=utc_now() - 3 * HOUR)
+        return await changes.update_task(work, task_id, TaskUpdate(trigger=draft), now=utc_now() - 3 * HOUR)
 
     await change(engine, reschedule, task.id)
     [catching_up] = await claim_all(engine)

@@ -24,7 +24,7 @@ from jobs.security.api_keys import ANYBODY
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 from jobs.tasks import changes, runs
-from jobs.tasks.draft import TaskChanges
+from jobs.tasks.draft import TaskUpdate
 from jobs.tasks.transaction import transaction
 from jobs.triggers import schedule
 from jobs.triggers.columns import IntervalDraft, trigger_of
@@ -116,14 +116,14 @@ class Client:
         self._numbers += 1
         payload = {"n": self._numbers}
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await changes.update_task(work, known.id, TaskChanges(action={"payload": payload}), now=utc_now())
+            task = await changes.update_task(work, known.id, TaskUpdate(action={"payload": payload}), now=utc_now())
         known.payloads[task.version] = payload
         known.acknowledged.append((utc_now(), task.version))
 
     async def _trigger(self, known: Known) -> None:
         now, draft = utc_now(), IntervalDraft(every_ms=self._random.choice([1_000, 1_300]))
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await changes.update_task(work, known.id, TaskChanges(trigger=draft), now=now)
+            task = await changes.update_task(work, known.id, TaskUpdate(trigger=draft), now=now)
         known.acknowledged.append((utc_now(), task.version))
         if task.status != TaskStatus.CANCELLED:
             known.schedules.append((trigger_of(task), now, utc_now()))

@@ -1,0 +1,153 @@
+"""The building blocks of the REST models: how members are read, and how their errors are worded.
+
+A request says what is wrong in the old service's words, `action.method must be a string`, so each type here carries
+its words. Null counts as absent, and unknown members are ignored.
+"""
+
+import math
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from graphql_api import instants
+
+REQUIRED = "is required"
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class BadRequest(Exception):
+    """The request is malformed; the text says where and why."""
+
+
+class Input(BaseModel):
+    """Part of a request body."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            raise PydanticCustomError("form", "must be an object")
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def must_be(words: str) -> WrapValidator:
+    """Return a validator whose only error is that the member must be what `words` say."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise PydanticCustomError("form", "must be {words}", {"words": words}) from error
+
+    return WrapValidator(check)
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise PydanticCustomError("missing", REQUIRED)
+    return value
+
+
+def _not_empty(value: str) -> str:
+    if not value:
+        raise PydanticCustomError("missing", REQUIRED)
+    return value
+
+
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _finite(value: Any) -> Any:
+    # A float of this size would not be the number that was sent.
+    return math.inf if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**53 else value
+
+
+def _instant(value: Any) -> Any:
+    if value == "":
+        raise PydanticCustomError("missing", REQUIRED)
+    try:
+        return instants.parse(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise PydanticCustomError("instant", "{reason}", {"reason": str(error)}) from error
+
+
+def one_of(choices: type[StrEnum]) -> WrapValidator:
+    """Return a validator of a member that is one of a few words, in any case."""
+
+    def check(value: Any, _handler: ValidatorFunctionWrapHandler) -> StrEnum:
+        for choice in choices:
+            if isinstance(value, str) and choice == value.lower():
+                return choice
+        raise PydanticCustomError("form", "must be one of {choices}", {"choices": ", ".join(choices)})
+
+    return WrapValidator(check)
+
+
+Text = Annotated[str, must_be("a string")]
+RequiredText = Annotated[str, must_be("a string"), AfterValidator(_not_empty)]
+RequiredCron = Annotated[str, must_be("a string"), AfterValidator(_not_blank)]
+Whole = Annotated[int, must_be("a whole number"), BeforeValidator(_integer)]
+Number = Annotated[float, must_be("a number"), BeforeValidator(_finite)]
+Instant = Annotated[
+    datetime,
+    must_be(f"an RFC 3339 instant with an offset, such as {instants.EXAMPLE}"),
+    BeforeValidator(_instant),
+    Field(examples=[instants.EXAMPLE]),
+]
+
+
+def validated(model: type[Model], body: Any, *, sentences: dict[str, str]) -> Model:
+    """Return the body as a model. Raises `BadRequest` with the first error.
+
+    `sentences` has the whole text for members whose absence has words of its own, by their path.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        raise BadRequest(words(error.errors(include_url=False)[0], sentences=sentences)) from error
+
+
+def words(error: ErrorDetails, *, sentences: dict[str, str]) -> str:
+    """Return an error in the old service's words."""
+    path = ".".join(str(step) for step in without_tag(error["loc"]))
+    match error["type"]:
+        case "missing":
+            return sentences.get(path, f"{path} {REQUIRED}")
+        case "instant":
+            return f"{path}: {error['msg']}"
+        case "union_tag_not_found" | "union_tag_invalid":
+            return wrong_tag(f"{path}.type", error["input"].get("type"))
+        case "model_attributes_type":
+            return f"{path} must be an object"
+        case _:
+            return f"{path} {error['msg']}" if path else "The request body must be a JSON object"
+
+
+def without_tag(path: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return the path of a member without the type of its trigger, which pydantic adds."""
+    return (path[0], *path[2:]) if path[:1] == ("trigger",) and len(path) > 2 else path
+
+
+def wrong_tag(path: str, tag: Any) -> str:
+    """Return what is wrong with the type of a trigger."""
+    if tag is None or tag == "":
+        return f"{path} {REQUIRED}"
+    if not isinstance(tag, str):
+        return f"{path} must be a string"
+    return f'invalid trigger type: {tag[:50]!r} is neither "one-off" nor "cron"'

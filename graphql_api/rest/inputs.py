@@ -1,0 +1,260 @@
+"""Request bodies: what clients send to create or change a task, and how it becomes what the use cases take."""
+
+from dataclasses import asdict, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+from typing_extensions import TypeAliasType
+
+from db.models import Task
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
+from graphql_api.rest.form import (
+    BadRequest,
+    Input,
+    Instant,
+    Number,
+    RequiredCron,
+    RequiredText,
+    Text,
+    Whole,
+    must_be,
+    one_of,
+    validated,
+)
+from jobs import json_value
+from jobs.http.request import (
+    MAX_HEADERS,
+    MAX_PAYLOAD_BYTES,
+    MAX_REDIRECTS,
+    MAX_TIMEOUT_MS,
+    MAX_URL_LENGTH,
+    TOKEN,
+    ActionDraft,
+    HeaderDraft,
+    HttpMethod,
+)
+from jobs.legacy import cron_text
+from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_FACTOR
+from jobs.security.secret_headers import MASK
+from jobs.tasks.draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS, RetryDraft, TaskDraft, TaskUpdate
+from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
+from jobs.triggers.schedule import Cron, Interval, OneOff
+
+PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
+SENTENCES = {
+    "trigger.datetime": "datetime is required for one-off triggers",
+    "trigger.cron": "cron expression is required for cron triggers",
+}
+
+
+def described(description: str, *, default: Any = ..., applied: Any = None, **schema: Any) -> Any:
+    """Return a field with a description.
+
+    `applied` is the default that the use cases apply, and `schema` has the bounds that they check: both are for the
+    document alone.
+    """
+    if applied is not None:
+        schema["default"] = applied
+    return Field(default, description=description, json_schema_extra=schema)
+
+
+class OneOffTrigger(Input):
+    """Fires once."""
+
+    type: Literal["one-off"]
+    datetime: Instant = described("An instant in the future, with an offset.")
+
+    def draft(self) -> TriggerDraft:
+        """Return the trigger as the use cases take it."""
+        return OneOffDraft(at=self.datetime)
+
+
+class CronTrigger(Input):
+    """Fires by a cron expression, or at an interval."""
+
+    type: Literal["cron"]
+    cron: RequiredCron = described(
+        "Five fields, or a macro such as @daily. It may begin with `TZ=<zone> ` or `CRON_TZ=<zone> `, and may be "
+        "`@every <duration>`, such as `@every 1h30m`.",
+        format="cron",
+        examples=["0 9 * * *", "@every 10s"],
+    )
+    timezone: Annotated[str, must_be("an IANA time zone")] | None = described(
+        "An IANA time zone; UTC by default.", default=None, format="timezone"
+    )
+
+    def draft(self) -> TriggerDraft:
+        """Return the trigger as the use cases take it. Raises `BadRequest`."""
+        try:
+            draft, zone = cron_text.parse(self.cron.strip())
+        except ValueError as error:
+            raise BadRequest(f"invalid cron expression: {error}") from error
+        if None not in {self.timezone, zone} and self.timezone != zone:
+            raise BadRequest("the time zone is given twice: in trigger.cron and in trigger.timezone")
+        return replace(draft, timezone=self.timezone) if isinstance(draft, CronDraft) and self.timezone else draft
+
+
+TriggerInput = TypeAliasType(
+    "TriggerInput",
+    Annotated[OneOffTrigger | CronTrigger, Field(discriminator="type", description="When the task is due.")],
+)
+
+
+class ActionInput(Input):
+    """The request that the task makes."""
+
+    method: RequiredText = described("An HTTP method, in any case.", enum=[str(method) for method in HttpMethod])
+    url: RequiredText = described(
+        "An http or https URL, to a target that the service may call.", format="uri", maxLength=MAX_URL_LENGTH
+    )
+    headers: Annotated[dict[str, str], must_be("an object of strings")] | None = described(
+        "Each name once, in any case, and none that the connection needs, such as Host.",
+        default=None,
+        propertyNames={"type": "string", "pattern": f"^{TOKEN.pattern}$"},
+        additionalProperties={"type": "string", "pattern": HEADER_VALUE},
+        maxProperties=MAX_HEADERS,
+    )
+    payload: Any = described(
+        f"Any JSON of at most {MAX_PAYLOAD_BYTES:,} bytes and {json_value.MAX_DEPTH} levels; null sends no payload. "
+        "Integers keep every digit.",
+        default=None,
+    )
+    timeout_ms: Whole | None = described(
+        "Timeout of one attempt, in milliseconds.", default=None, minimum=1, maximum=MAX_TIMEOUT_MS, applied=30_000
+    )
+    redirects: Whole | None = described(
+        "Number of redirects to follow.", default=None, minimum=0, maximum=MAX_REDIRECTS, applied=MAX_REDIRECTS
+    )
+
+    def members(self) -> dict[str, Any]:
+        """Return the whole request, and what Duetime adds to it as far as it was given."""
+        return {
+            "method": self.method,
+            "url": self.url,
+            "headers": [
+                HeaderDraft(name, None if value == MASK else value) for name, value in (self.headers or {}).items()
+            ],
+            "payload": self.payload,
+        } | self.model_dump(include={"timeout_ms", "redirects"}, exclude_unset=True)
+
+
+class RetryInput(Input):
+    """How failed attempts are retried: after initial_delay_ms, which grows by factor up to max_delay_ms."""
+
+    max_attempts: Whole | None = described(
+        "Number of attempts, including the first.", default=None, minimum=1, maximum=MAX_ATTEMPTS, applied=3
+    )
+    initial_delay_ms: Whole | None = described(
+        "Delay before the second attempt, in milliseconds.",
+        default=None,
+        minimum=0,
+        maximum=MAX_DELAY_MS,
+        applied=5_000,
+    )
+    factor: Number | None = described(
+        "Multiplier for each further delay.", default=None, minimum=1, maximum=MAX_FACTOR, applied=2
+    )
+    max_delay_ms: Whole | None = described(
+        "Longest delay, in milliseconds.", default=None, minimum=0, maximum=MAX_DELAY_MS, applied=300_000
+    )
+
+    def draft(self) -> RetryDraft:
+        """Return the policy as the use cases take it."""
+        return RetryDraft(**self.model_dump(exclude_unset=True))
+
+
+class Policies(Input):
+    """What Duetime adds to the tasks of the old service."""
+
+    retry: RetryInput | None = None
+    overlap: Annotated[OverlapPolicy, one_of(OverlapPolicy)] | None = described(
+        "What happens when the task is due while an earlier run is unfinished.", default=None, applied="skip"
+    )
+    misfire: Annotated[MisfirePolicy, one_of(MisfirePolicy)] | None = described(
+        "What happens to instants that were missed.", default=None, applied="latest"
+    )
+    on_lost: Annotated[LostPolicy, one_of(LostPolicy)] | None = described(
+        "What happens to an attempt whose worker was lost.", default=None, applied="retry"
+    )
+    tags: Annotated[list[str], must_be("an array of strings")] | None = described(
+        "Labels for filtering.",
+        default=None,
+        items={"type": "string", "pattern": PRINTABLE, "minLength": 1, "maxLength": MAX_TAG_LENGTH},
+        maxItems=MAX_TAGS,
+        uniqueItems=True,
+    )
+
+    def policies(self) -> dict[str, Any]:
+        """Return the policies and tags, as far as they were given."""
+        names = {"overlap", "misfire", "on_lost", "tags"}
+        return {name: getattr(self, name) for name in names & self.model_fields_set}
+
+
+NAME = {"pattern": PRINTABLE_NAME, "minLength": 1, "maxLength": MAX_NAME_LENGTH}
+
+
+class NewTask(Policies):
+    """A task to create."""
+
+    name: RequiredText = described("The task's name, for people.", **NAME)
+    trigger: TriggerInput
+    action: ActionInput
+
+
+class TaskChanges(Policies):
+    """What to change. Null counts as absent. A trigger or an action replaces the old one as a whole."""
+
+    name: Text | None = described("The task's name, for people.", default=None, **NAME)
+    trigger: TriggerInput | None = None
+    action: ActionInput | None = None
+
+
+def task_draft(body: Any) -> TaskDraft:
+    """Return the task that a request wants to create. Raises `BadRequest`."""
+    wanted = validated(NewTask, body, sentences=SENTENCES)
+    return TaskDraft(
+        name=wanted.name,
+        trigger=wanted.trigger.draft(),
+        action=ActionDraft(**{"redirects": MAX_REDIRECTS} | wanted.action.members()),
+        retry=RetryDraft() if wanted.retry is None else wanted.retry.draft(),
+        **wanted.policies(),
+    )
+
+
+def task_update(body: Any, *, of: Task) -> TaskUpdate:
+    """Return what a request wants to change in a task. Raises `BadRequest`.
+
+    Members that the old service did not know keep their values unless the request sets them, so a client that sends
+    back a task as it was shown changes nothing.
+    """
+    wanted = validated(TaskChanges, body, sentences=SENTENCES)
+    trigger = None if wanted.trigger is None else wanted.trigger.draft()
+    return TaskUpdate(
+        name=wanted.name,
+        trigger=None if trigger is None or is_that_of(of, trigger) else trigger,
+        action={} if wanted.action is None else wanted.action.members(),
+        retry={} if wanted.retry is None else asdict(wanted.retry.draft()),
+        **wanted.policies(),
+    )
+
+
+def is_that_of(task: Task, wanted: TriggerDraft) -> bool:
+    """Return whether a task has this trigger, as far as this API shows triggers; also a one-off that has run."""
+    match trigger_of(task):
+        case OneOff(at=at):
+            return wanted == OneOffDraft(at=at)
+        case Cron(expression=expression, timezone=timezone):
+            return wanted == CronDraft(expression=expression, timezone=timezone)
+        case Interval(every=every):
+            return wanted == IntervalDraft(every_ms=every // MILLISECOND)
+
+
+def url_of(body: bytes) -> str | None:
+    """Return the URL in a body, if it is in its place; what else is wrong with the body is found later."""
+    try:
+        url = json_value.parse(body)["action"]["url"]
+    except (json_value.NotJson, LookupError, TypeError):
+        return None
+    return url if isinstance(url, str) else None

@@ -1,0 +1,198 @@
+"""Responses: tasks and results as the service before Duetime showed them. Empty members are left out, never null."""
+
+import base64
+import codecs
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, WithJsonSchema
+
+from db import models
+from db.states import BodyEncoding, TaskStatus
+from graphql_api import instants
+from graphql_api.responses import InstantText, ResponseBody
+from graphql_api.rest.examples import RESULT_EXAMPLE, TASK_EXAMPLE
+from graphql_api.rest.query_params import MAX_LIMIT, Page
+from jobs import json_value
+from jobs.legacy import cron_text
+from jobs.security.secret_headers import MASK, in_order, is_sealed
+from jobs.triggers.columns import trigger_of
+from jobs.triggers.schedule import OneOff
+
+SHOWN_BODY_BYTES = 10_000
+CUT = "... (truncated)"
+
+Status = Literal["scheduled", "completed", "cancelled"]
+SHOWN_STATUS: dict[TaskStatus, Status] = {
+    TaskStatus.SCHEDULED: "scheduled",
+    TaskStatus.PAUSED: "scheduled",
+    TaskStatus.COMPLETED: "completed",
+    TaskStatus.CANCELLED: "cancelled",
+}
+
+Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
+Headers = dict[str, str]
+
+
+class Error(ResponseBody):
+    """Why a request was refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    error: str = Field(description="The reason.")
+
+
+class Message(ResponseBody):
+    """What was done."""
+
+    message: str = Field(description="What was done, in words.")
+
+
+class Task(ResponseBody):
+    """A task. Empty members are left out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [TASK_EXAMPLE]})
+
+    id: Id = Field(description="The task's id.")
+    name: str = Field(description="The task's name, for people.")
+    trigger_type: Literal["one-off", "cron"] = Field(description="An interval has the type cron.")
+    method: str = Field(description="The HTTP method.")
+    url: str = Field(description="The URL that the task calls.")
+    status: Status = Field(description="The status, in the old service's words.")
+    state: TaskStatus = Field(description="The exact state.")
+    created_at: InstantText = Field(description="When the task was created.")
+    updated_at: InstantText = Field(description="When the task was last changed.")
+    trigger_time: InstantText = Field(default_factory=str, description="When a one-off task is due.")
+    cron_expr: str = Field(
+        default_factory=str,
+        description="The cron expression, in a form that can be sent back; `@every <duration>` for an interval.",
+    )
+    headers: Headers = Field(default_factory=dict, description="The headers that the task sends.")
+    payload: str = Field(default_factory=str, description="The payload that the task sends, as JSON text.")
+    next_run: InstantText = Field(default_factory=str, description="When the task is due next.")
+
+    @classmethod
+    def of(cls, row: models.Task) -> Self:
+        """Return a task as it is shown."""
+        cron = shown_cron(row)
+        optional: dict[str, Any] = {
+            "trigger_time": row.trigger_time and instants.write(row.trigger_time),
+            "cron_expr": cron or None,
+            "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
+            "payload": None if row.payload is None else json_value.encode(row.payload),
+            "next_run": row.next_run and instants.write(row.next_run),
+        }
+        return cls(
+            id=str(row.id),
+            name=row.name,
+            trigger_type="one-off" if cron is None else "cron",
+            method=row.method,
+            url=row.url,
+            status=SHOWN_STATUS[row.status],
+            state=row.status,
+            created_at=instants.write(row.created_at),
+            updated_at=instants.write(row.updated_at),
+            **{name: value for name, value in optional.items() if value is not None},
+        )
+
+
+def shown_cron(row: models.Task) -> str | None:
+    """Return the trigger as a cron text of the old service, or None for a one-off."""
+    trigger = trigger_of(row)
+    return None if isinstance(trigger, OneOff) else cron_text.write(trigger)
+
+
+class Result(ResponseBody):
+    """The result of a run that started an attempt, after its last attempt. Empty members are left out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [RESULT_EXAMPLE]})
+
+    id: Id = Field(description="The run's id; its attempts carried it as Idempotency-Key.")
+    task_id: Id = Field(description="The task's id.")
+    run_at: InstantText | None = Field(description="When the first attempt started.")
+    status_code: int | None = Field(description="The status of the response; null when there was none.")
+    success: bool = Field(description="Whether the response to the last attempt was a 2xx.")
+    duration_ms: int | None = Field(
+        description="Duration of the last attempt, in milliseconds; null when its worker was lost."
+    )
+    created_at: InstantText = Field(description="When the run was created.")
+    task: Task
+    response_headers: Headers = Field(default_factory=dict, description="Values of the same name are joined by commas.")
+    response_body: str = Field(
+        default_factory=str, description=f"The first {SHOWN_BODY_BYTES:,} bytes; a longer body ends in `{CUT}`."
+    )
+    error_message: str = Field(default_factory=str, description="Why the run failed.")
+
+    @classmethod
+    def of(cls, row: models.Run, task: Task) -> Self:
+        """Return a finished run as it is shown, with its task."""
+        optional: dict[str, Any] = {
+            "response_headers": joined_headers(row.response_headers) or None,
+            "response_body": shown_body(row) or None,
+            "error_message": row.error_message or None,
+        }
+        return cls(
+            id=str(row.id),
+            task_id=str(row.task_id),
+            run_at=instants.write(row.run_at) if row.run_at else None,
+            status_code=row.status_code,
+            success=bool(row.success),
+            duration_ms=row.duration_ms,
+            created_at=instants.write(row.created_at),
+            task=task,
+            **{name: value for name, value in optional.items() if value is not None},
+        )
+
+
+def joined_headers(stored: Any) -> dict[str, Any]:
+    """Return the headers of a response as an object; values of the same name are joined (RFC 9110, section 5.3).
+
+    Names are spelt as the old service's language did, Content-Type. Headers imported from it are unchanged.
+    """
+    if stored is None or isinstance(stored, dict):
+        return stored or {}
+    joined: dict[str, str] = {}
+    for given, value in stored:
+        name = "-".join(part.capitalize() for part in given.split("-"))
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+def shown_body(row: models.Run) -> str | None:
+    """Return the body of the response as text, truncated where the old service truncated it."""
+    text = row.response_body
+    if text is None:
+        return None
+    whole = base64.b64decode(text) if row.body_encoding == BodyEncoding.BASE64 else text.encode()
+    if len(whole) <= SHOWN_BODY_BYTES:
+        return whole.decode(errors="replace")
+    # A character that the cut splits is left out.
+    return codecs.getincrementaldecoder("utf-8")("replace").decode(whole[:SHOWN_BODY_BYTES]) + CUT
+
+
+class Pagination(ResponseBody):
+    """The place of a page in its list."""
+
+    page: int = Field(description="The page's number.", ge=1)
+    limit: int = Field(description="Number of items on a page.", ge=1, le=MAX_LIMIT)
+    total: int = Field(description="Number of items in the list.", ge=0)
+    total_pages: int = Field(description="Number of pages; 0 for an empty list.", ge=0)
+
+    @classmethod
+    def of(cls, page: Page, total: int) -> Self:
+        """Return the place of a page in a list of `total` items."""
+        return cls(page=page.number, limit=page.limit, total=total, total_pages=-(-total // page.limit))
+
+
+class TaskList(ResponseBody):
+    """A page of tasks."""
+
+    tasks: Sequence[Task]
+    pagination: Pagination
+
+
+class ResultList(ResponseBody):
+    """A page of results."""
+
+    results: Sequence[Result]
+    pagination: Pagination

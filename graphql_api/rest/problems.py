@@ -1,0 +1,48 @@
+"""The domain's refusals in the words that clients of the old service match on."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from jobs.errors import InvalidInput, Problem
+from jobs.http.request import NO_VALUE, HeaderDraft
+from jobs.security.secret_headers import MASK
+from jobs.triggers.columns import OneOffDraft, TriggerDraft
+
+
+def old_words(
+    error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[HeaderDraft], now: datetime
+) -> str:
+    """Return all problems in the old service's words. `trigger` and `headers` are those of the request."""
+    past = isinstance(trigger, OneOffDraft) and trigger.at <= now
+    return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
+
+
+def words(problem: Problem, *, past: bool, headers: Sequence[HeaderDraft]) -> str:
+    """Return one problem, by the names of this API's members."""
+    match problem.path:
+        case ("trigger", "oneOff", "at") if past:
+            return "datetime must be in the future"
+        case ("trigger", "oneOff", "at"):
+            where = "trigger.datetime"
+        case ("trigger", "cron", "expression"):
+            where = "invalid cron expression"
+        case ("trigger", "cron", member):
+            where = f"trigger.{member}"
+        case ("trigger", "interval", *_):
+            where = "invalid cron expression: @every"
+        case ("action", "headers", place, _) if problem.message == NO_VALUE:
+            return (
+                f"action.headers.{headers[int(place)].name[:100]}: {MASK} stands for a stored value, and none is "
+                "stored; send the value itself"
+            )
+        case ("action", "headers", place, _):
+            where = f"action.headers.{headers[int(place)].name[:100]}"
+        case _:
+            where = ".".join(snake(step) for step in problem.path)
+    return f"{where}: {problem.message}"
+
+
+def snake(name: str) -> str:
+    """Return timeoutMs as timeout_ms."""
+    return re.sub(r"(?<=[a-z])([A-Z])", lambda found: f"_{found.group().lower()}", name)
