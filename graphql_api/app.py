@@ -17,6 +17,7 @@ from db.connection import open_engine
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, request_body
 from graphql_api.context import Services
+from graphql_api.document_store import DocumentStore
 from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.middleware.api_keys import Authenticator
@@ -61,13 +62,14 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime api")
-        queue = Queue.open(redis_url)
+        queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
             async with tail.following(engine, queue) as follower, authenticator.watching():
                 app.state.services = Services(
                     engine=engine,
                     queue=queue,
+                    documents=documents,
                     tail=follower,
                     targets=targets,
                     secrets=jobs.secrets,
@@ -77,6 +79,7 @@ def create_app(
                 yield
         finally:
             await schema.result_cache.close()
+            await documents.close()
             await queue.close()
             await engine.dispose()
 

@@ -16,6 +16,7 @@ from db.reads import runs, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.runs import RunFilter
 from db.states import KeyScope
+from graphql_api.document_store import DocumentStore
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.events.tail import Tail
 from graphql_api.middleware.api_keys import Authenticator
@@ -36,6 +37,7 @@ class Services:
 
     engine: AsyncEngine
     queue: Queue
+    documents: DocumentStore
     tail: Tail
     targets: Targets
     secrets: SecretKeys

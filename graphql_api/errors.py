@@ -66,10 +66,9 @@ class MaskInternalErrors(MaskErrors):
         incident = uuid4().hex
         where = ".".join(map(str, error.path or ()))
         logger.error(
-            "A GraphQL operation failed. action=graphql_failed id=%s path=%s",
-            incident,
-            where,
+            "A GraphQL operation failed.",
             exc_info=error.original_error,
+            extra={"action": "graphql_failed", "id": incident, "path": where},
         )
         return GraphQLError(
             f"Internal error; the service's log has it under {incident}",

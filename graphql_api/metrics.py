@@ -23,20 +23,20 @@ from db.engine.rollups import LATENESS_BOUNDS_MS
 from db.models import utc_now
 from db.reads import metrics
 from db.reads.metrics import Overview
+from graphql_api.content_negotiation import JSON, preferred
 from graphql_api.context import Services
 from graphql_api.responses import ResponseBody, json_answer
 
-JSON = "application/json"
 TEXT = "text/plain"
 OPENMETRICS = "application/openmetrics-text"
 OFFERED = (JSON, OPENMETRICS, TEXT)
-"""In the order of our own preference, which decides between what a client likes equally well."""
+"""In the order of preference, which decides between types that a client accepts equally."""
 
 
 async def show(request: Request) -> Response:
     """JSON, unless the client likes one of the others better."""
     services: Services = request.app.state.services
-    chosen = preferred(request.headers.get("accept", "*/*"))
+    chosen = preferred(request.headers.get("accept", "*/*"), OFFERED)
     async with services.engine.connect() as connection:
         overview = await metrics.overview(connection, now=utc_now())
         if chosen == JSON:
@@ -55,33 +55,6 @@ def varying(answer: Response) -> Response:
     """The answer, marked as one of several at this address (RFC 9110, 12.5.5)."""
     answer.headers["vary"] = "Accept"
     return answer
-
-
-def preferred(accept: str) -> str:
-    """Which of what is offered a client likes best (RFC 9110, 12.5.1); JSON when it says nothing that can be read."""
-    liked = list(ranges(accept))
-
-    def quality(media_type: str) -> float:
-        matching = [(len(pattern), q) for pattern, q in liked if fits(pattern, media_type)]
-        return max(matching)[1] if matching else 0.0
-
-    return max(OFFERED, key=quality)
-
-
-def ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """The media ranges that a client names, each with its quality from 0 to 1."""
-    for item in accept.split(","):
-        pattern, *parameters = (part.strip().lower() for part in item.split(";"))
-        weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
-        try:
-            yield pattern, float(weights[0]) if weights else 1.0
-        except ValueError:
-            continue
-
-
-def fits(pattern: str, media_type: str) -> bool:
-    """Whether a media range takes in a media type."""
-    return pattern in {"*/*", media_type, media_type.split("/", maxsplit=1)[0] + "/*"}
 
 
 class Metrics(ResponseBody):

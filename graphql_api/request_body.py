@@ -11,7 +11,7 @@ MAX_DIGITS = 19
 """Of a length that can be meant; 64 bits have no more."""
 
 
-class Refused(Exception):
+class BodyRefused(Exception):
     """The body is not read to its end; `status` says why. With 408 the connection is to be closed, too.
 
     With 413 it is not: a client that still sends would get a reset instead of the answer.
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 
 async def read(request: Request, *, limit: int, within: timedelta) -> bytes:
-    """The body. Raises `Refused` as soon as it has more than `limit` bytes, or takes longer than `within`."""
+    """The body. Raises `BodyRefused` as soon as it has more than `limit` bytes, or takes longer than `within`."""
     declared = request.headers.get("content-length", "0").lstrip("0") or "0"
     if declared.isdecimal() and (len(declared) > MAX_DIGITS or int(declared) > limit):
         raise too_large(limit)
@@ -35,10 +35,10 @@ async def read(request: Request, *, limit: int, within: timedelta) -> bytes:
                 if len(body) > limit:
                     raise too_large(limit)
     except TimeoutError:
-        raise Refused(408, f"The request body did not arrive within {within.total_seconds():g} s") from None
+        raise BodyRefused(408, f"The request body did not arrive within {within.total_seconds():g} s") from None
     return bytes(body)
 
 
-def too_large(limit: int) -> Refused:
+def too_large(limit: int) -> BodyRefused:
     """The refusal of a body that goes on."""
-    return Refused(413, f"The request body has more than {limit:,} bytes")
+    return BodyRefused(413, f"The request body has more than {limit:,} bytes")

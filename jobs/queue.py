@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 QUEUE_NAME = "duetime:dispatch"
 DISPATCH_JOB = "dispatch"
 EVENTS_CHANNEL = "duetime:events"
-DOCUMENT_KEY = "duetime:apq:"
 
 BUCKET = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=3)
@@ -188,23 +187,9 @@ class Queue:
         except REDIS_ERRORS as error:
             raise Unreachable(str(error)) from error
 
-    async def keep_document(self, sha256: str, text: str, *, keep: timedelta) -> None:
-        """Keeps a GraphQL document for whoever sends only its hash. Never raises."""
-        try:
-            await self._redis.set(DOCUMENT_KEY + sha256, text.encode(), ex=keep)
-        except REDIS_ERRORS as error:
-            self._say_away(error)
-
-    async def kept_document(self, sha256: str, *, keep: timedelta) -> str | None:
-        """The document of that hash, kept for as long again; nothing when there is none, or Redis is away."""
-        try:
-            found: bytes | None = await self._redis.getex(DOCUMENT_KEY + sha256, ex=keep)
-        except REDIS_ERRORS as error:
-            self._say_away(error)
-            return None
-        return None if found is None else found.decode(errors="replace")
-
     def _say_away(self, error: BaseException) -> None:
         if not self._away:
-            logger.warning("Redis is away: tasks go on firing from Postgres. action=redis_away error=%s", error)
+            logger.warning(
+                "Redis is away: tasks still fire from Postgres.", extra={"action": "redis_away", "error": str(error)}
+            )
         self._away = True

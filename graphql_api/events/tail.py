@@ -148,7 +148,9 @@ class Tail:
                     self.changes.note(changed)
             except Unreachable as error:
                 if self._hears_pokes:
-                    logger.warning("Events are polled while Redis is away. action=tail_polls error=%s", error)
+                    logger.warning(
+                        "Events are polled while Redis is away.", extra={"action": "tail_polls", "error": str(error)}
+                    )
                 self._hears_pokes = False
                 self._poked.set()
             await asyncio.sleep(LOOK_EVERY_WITHOUT_POKES.total_seconds())
@@ -165,7 +167,7 @@ class Tail:
                         await self._pause(LOOK_EVERY if self._hears_pokes else LOOK_EVERY_WITHOUT_POKES)
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 if self._reads:
-                    logger.warning("Events cannot be read; trying again. action=tail_failed error=%s", error)
+                    logger.warning("Events cannot be read.", extra={"action": "tail_failed", "error": str(error)})
                 self._reads = False
             await self._pause(LOOK_EVERY_WITHOUT_POKES)
 

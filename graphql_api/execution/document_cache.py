@@ -24,10 +24,10 @@ from graphql import (
     specified_rules,
     validate,
 )
-from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from graphql_api.compat import limit_field_comparisons
 from graphql_api.errors import limit_exceeded
 from graphql_api.execution.query_cost import Cost, Measurement, check, sizes_of
 from graphql_api.settings import PREFIX, ApiSettings
@@ -42,7 +42,7 @@ MAX_ERRORS = 5
 MAX_COMPARISONS = 12_500
 """A twentieth of the library's own. Fields that are selected again and again are compared with each other, each pair
 for some 6 µs, and nobody else is served meanwhile."""
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * MAX_COMPARISONS
+limit_field_comparisons(MAX_COMPARISONS)
 
 RULES = (*specified_rules, *recommended_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 

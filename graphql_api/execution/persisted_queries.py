@@ -2,34 +2,28 @@
 
     {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "…"}}}
 
-One that is not kept is answered with PERSISTED_QUERY_NOT_FOUND, upon which clients send hash and document together;
-then it is kept, for a day after its last use. Without Redis that goes on: documents that are sent are executed, and
-hashes alone are not found. One that may hold a secret is executed and not kept, since Redis is to hold none: clients
-that keep their secrets in variables lose nothing by that.
+When a hash is unknown, the error is PERSISTED_QUERY_NOT_FOUND, and clients then send hash and document together. The
+document is stored for a day after its last use. Without Redis, documents are executed and hashes are not found. A
+document that may contain a secret is executed but not stored, because Redis must not hold secrets; clients that put
+secrets into variables lose nothing.
 (https://www.apollographql.com/docs/apollo-server/performance/apq)
 """
 
-import asyncio
-from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from graphql import GraphQLError, Node, ObjectFieldNode, OperationType, StringValueNode, VariableDefinitionNode
 
+from graphql_api.document_store import DocumentStore, hashed
 from graphql_api.errors import persisted_query_not_found
 from graphql_api.execution.document_cache import Documents
-from jobs.queue import Queue
 
 MEMBER = "persistedQuery"
-KEPT_FOR = timedelta(hours=24)
-PATIENCE = timedelta(milliseconds=500)
-"""How long a Redis that hangs may hold up an operation."""
 SECRET_MEMBERS = {"value", "signingSecrets"}
 """What an input says secrets in: of a header, and by which calls are signed."""
 
 
 async def text_of(
-    query: str | None, extensions: dict[str, Any] | None, *, queue: Queue, documents: Documents
+    query: str | None, extensions: dict[str, Any] | None, *, store: DocumentStore, documents: Documents
 ) -> str | None:
     """The document that a request means. Raises `GraphQLError` when its hash is unknown, or not the document's."""
     wanted = (extensions or {}).get(MEMBER)
@@ -37,15 +31,15 @@ async def text_of(
         return query
     digest = digest_of(wanted)
     if not query:
-        found = await recall(queue, digest)
+        found = await store.find(digest)
         if found is None:
             raise persisted_query_not_found()
         return found
     actual = hashed(query)
     if actual != digest:
         raise GraphQLError(f"The sha256Hash of persistedQuery is not that of the query, which is {actual}")
-    if may_be_kept(query, documents):
-        await keep(queue, digest, query)
+    if may_be_stored(query, documents):
+        await store.store(digest, query)
     return query
 
 
@@ -61,12 +55,7 @@ def digest_of(wanted: Any) -> str:
     return digest
 
 
-def hashed(query: str) -> str:
-    """The document's hash."""
-    return sha256(query.encode(errors="surrogatepass")).hexdigest()
-
-
-def may_be_kept(query: str, documents: Documents) -> bool:
+def may_be_stored(query: str, documents: Documents) -> bool:
     """Whether it can be executed, and holds no secret."""
     try:
         document = documents.read(query)
@@ -90,22 +79,3 @@ def holds_secret(document: Node) -> bool:
             children = child if isinstance(child, tuple) else (child,)
             pending += [(each, secret) for each in children if isinstance(each, Node)]
     return False
-
-
-async def recall(queue: Queue, digest: str) -> str | None:
-    """The kept document, if Redis has it in time. What others have written there is believed only if it fits."""
-    try:
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            found = await queue.kept_document(digest, keep=KEPT_FOR)
-    except TimeoutError:
-        return None
-    return found if found is not None and hashed(found) == digest else None
-
-
-async def keep(queue: Queue, digest: str, query: str) -> None:
-    """Keeps the document, if Redis takes it in time."""
-    try:
-        async with asyncio.timeout(PATIENCE.total_seconds()):
-            await queue.keep_document(digest, query, keep=KEPT_FOR)
-    except TimeoutError:
-        return

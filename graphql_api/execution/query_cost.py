@@ -46,13 +46,13 @@ from graphql import (
 )
 
 from graphql_api.errors import limit_exceeded
+from graphql_api.schema.mutations import MAX_INPUTS
 from graphql_api.settings import PREFIX, ApiSettings
-from graphql_api.types.pages import DEFAULT_SIZE, MAX_SIZE
+from graphql_api.types.connections import DEFAULT_SIZE, MAX_SIZE
 
 ASSUMED_LENGTH = 5
 ASSUMED_LENGTHS = {"InvalidInput.problems": 2}
 """Of lists that are shorter. Few inputs have any problem at all, and a thousand may be given at once."""
-MAX_INPUTS = 1_000
 
 Sizes = Mapping[str, int | None]
 """For each variable that gives a size: the size, or nothing where the variable gives none."""

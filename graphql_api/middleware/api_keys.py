@@ -33,7 +33,7 @@ MAX_ADDRESSES = 10_000
 LOOK_EVERY = timedelta(seconds=2)
 
 
-class Refused(Exception):
+class AuthenticationFailed(Exception):
     """Nobody gets in with this; `status` is 401, 429 or, while keys cannot be looked up, 503.
 
     `retry_after` is in seconds.
@@ -78,17 +78,17 @@ class Authenticator:
         self._open: dict[object, tuple[Caller, Callable[[], object]]] = {}
 
     async def admit(self, authorization: str | None, *, address: str) -> Caller:
-        """Whoever shows this Authorization value. Raises `Refused`."""
+        """Whoever shows this Authorization value. Raises `AuthenticationFailed`."""
         if not self.keys_wanted:
             return ANYBODY
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise Refused(401, "A key is needed: send the header Authorization: Bearer <key>")
+            raise AuthenticationFailed(401, "A key is needed: send the header Authorization: Bearer <key>")
         caller = await self._caller(token.strip(), address=address)
         if caller is None:
             self._failures.note(address)
-            logger.warning("A key was refused. action=key_refused address=%s", address)
-            raise Refused(401, "The key is unknown, revoked or expired")
+            logger.warning("A key was refused.", extra={"action": "key_refused", "address": address})
+            raise AuthenticationFailed(401, "The key is unknown, revoked or expired")
         return caller
 
     async def _caller(self, token: str, *, address: str) -> Caller | None:
@@ -99,15 +99,19 @@ class Authenticator:
             return caller
         # Whoever guesses keys must not keep out the good ones from the same address: what a key was once, it may be.
         if digest not in self._known and (wait := self._failures.wait_of(address)) is not None:
-            raise Refused(429, f"Too many keys from {address} were refused; try again in {wait} s", retry_after=wait)
+            raise AuthenticationFailed(
+                429, f"Too many keys from {address} were refused; try again in {wait} s", retry_after=wait
+            )
         try:
             async with AsyncSession(self._engine) as session, session.begin():
                 caller = await caller_of(session, token, now=now)
                 if caller is not None and caller.key_id is not None:
                     await api_keys.note_use(session, key_id=caller.key_id, now=now)
         except CONNECTION_ERRORS as error:
-            logger.warning("A key cannot be looked up. action=key_not_looked_up error=%s", error)
-            raise Refused(503, "The key cannot be looked up: the database is away", retry_after=1) from None
+            logger.warning("A key cannot be looked up.", extra={"action": "key_not_looked_up", "error": str(error)})
+            raise AuthenticationFailed(
+                503, "The key cannot be looked up: the database is away", retry_after=1
+            ) from None
         self._known.pop(digest, None)
         if caller is not None:
             self._known[digest] = (time.monotonic(), caller)
@@ -146,7 +150,7 @@ class Authenticator:
                 async with AsyncSession(self._engine) as session:
                     holding = await api_keys.still_in_force(session, key_ids=wanted, now=now)
             except CONNECTION_ERRORS as error:
-                logger.warning("Keys cannot be looked at. action=keys_unwatched error=%s", error)
+                logger.warning("Keys cannot be checked.", extra={"action": "keys_unwatched", "error": str(error)})
             for caller, close in list(self._open.values()):
                 if caller.key_id is not None and (caller.key_id not in holding or caller.expired(now)):
                     close()

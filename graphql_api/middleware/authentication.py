@@ -16,9 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
 from graphql_api import content_negotiation
-from graphql_api.middleware.api_keys import Authenticator, Refused, address_of, authorization_of
+from graphql_api.middleware.api_keys import AuthenticationFailed, Authenticator, address_of, authorization_of
 from graphql_api.responses import refusal
-from graphql_api.transport import sse
 from jobs.security.api_keys import ANYBODY, Caller
 
 GRAPHQL = "/graphql"
@@ -54,7 +53,7 @@ class AuthenticationMiddleware:
             return
         try:
             caller = await authenticator.admit(authorization, address=address_of(connection))
-        except Refused as refused:
+        except AuthenticationFailed as refused:
             await answer(refused, connection)(scope, receive, send)
             return
         if scope["type"] == "http" and scope["path"] != GRAPHQL and not may(caller, method=scope["method"]):
@@ -63,7 +62,7 @@ class AuthenticationMiddleware:
             )
             return
         scope["caller"] = caller
-        if scope["type"] == "http" and sse.is_wanted(connection):
+        if scope["type"] == "http" and content_negotiation.names(connection, content_negotiation.EVENT_STREAM):
             await self.stream(scope, receive, send, hold=partial(authenticator.holding, caller))
         else:
             await self.app(scope, receive, send)
@@ -96,8 +95,8 @@ def is_open(scope: Scope) -> bool:
         return False
     if path in OPEN | PAGES or path.startswith(ASSETS):
         return True
-    accepted = HTTPConnection(scope).headers.get("accept", "")
-    return path == GRAPHQL and scope["method"] == "GET" and not scope["query_string"] and "text/html" in accepted
+    is_page = path == GRAPHQL and scope["method"] == "GET" and not scope["query_string"]
+    return is_page and content_negotiation.names(HTTPConnection(scope), content_negotiation.HTML)
 
 
 def may(caller: Caller, *, method: str) -> bool:
@@ -105,12 +104,12 @@ def may(caller: Caller, *, method: str) -> bool:
     return caller.may(KeyScope.READ if method in READING else KeyScope.WRITE)
 
 
-def answer(refused: Refused, asked: HTTPConnection) -> Response:
+def answer(refused: AuthenticationFailed, asked: HTTPConnection) -> Response:
     """The refusal, in the shape that clients of this path read."""
     if asked.url.path == GRAPHQL:
         error = {"message": str(refused), "extensions": {"code": CODES[refused.status]}}
         body = json.dumps({"errors": [error]})
-        response = Response(body, status_code=refused.status, media_type=content_negotiation.of_answer(asked))
+        response = Response(body, status_code=refused.status, media_type=content_negotiation.graphql_media_type(asked))
     else:
         response = refusal(refused.status, str(refused))
     if refused.status == 401:

@@ -35,5 +35,7 @@ class InternalErrors:
             if scope["type"] != "http" or answered:
                 raise
             incident = uuid4().hex
-            logger.exception("A request failed. action=request_failed id=%s path=%s", incident, scope["path"])
+            logger.exception(
+                "A request failed.", extra={"action": "request_failed", "id": incident, "path": scope["path"]}
+            )
             await refusal(500, f"Internal error; the service's log has it under {incident}")(scope, receive, send)

@@ -30,7 +30,7 @@ def path_id(request: Request) -> UUID:
 
 
 async def body_of(request: Request) -> bytes:
-    """Return the body, whatever its Content-Type. Raises `request_body.Refused`."""
+    """Return the body, whatever its Content-Type. Raises `request_body.BodyRefused`."""
     services: Services = request.app.state.services
     return await request_body.read(request, limit=MAX_BODY_BYTES, within=services.body_within)
 
@@ -53,7 +53,7 @@ def answering(endpoint: Endpoint) -> Endpoint:
             return refusal(400, str(error))
         except NotFound:
             return refusal(404, TASK_NOT_FOUND)
-        except request_body.Refused as refused:
+        except request_body.BodyRefused as refused:
             answer = refusal(refused.status, str(refused))
             if refused.status == 408:
                 answer.headers["connection"] = "close"

@@ -13,7 +13,6 @@ from db.states import MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded
-from graphql_api.execution.query_cost import MAX_INPUTS
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
@@ -21,6 +20,9 @@ from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTas
 from jobs import errors
 from jobs.tasks import changes, creation, runs
 from jobs.tasks.creation import CreateRequest
+
+MAX_INPUTS = 1_000
+"""Number of items in a bulk mutation."""
 
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,

@@ -11,10 +11,10 @@ from db.reads.tasks import TaskOrder
 from db.states import KeyScope
 from graphql_api import cursors, ids
 from graphql_api.context import Info
-from graphql_api.types import metrics, pages
+from graphql_api.types import connections, metrics
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
+from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
-from graphql_api.types.pages import After, Before, First, Last
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
@@ -52,9 +52,9 @@ class Query:
         order_by: Annotated[
             TaskOrder, strawberry.argument(description="The order of the list.")
         ] = TaskOrder.CREATED_AT_DESC,
-    ) -> pages.Connection[Task]:
+    ) -> connections.Connection[Task]:
         """A page by keyset."""
-        rows = pages.slice_of(order_by, first=first, after=after, last=last, before=before)
+        rows = connections.slice_of(order_by, first=first, after=after, last=last, before=before)
         return await task_page(info, filter_of_tasks(filter), order=order_by, rows=rows)
 
     @strawberry.field(description="A run; null when there is none of that id.")
@@ -79,9 +79,9 @@ class Query:
         filter: Annotated[  # noqa: A002
             RunFilterInput | None, strawberry.argument(description="Which runs; all by default.")
         ] = UNSET,
-    ) -> pages.Connection[Run]:
+    ) -> connections.Connection[Run]:
         """A page by keyset."""
-        rows = pages.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
+        rows = connections.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
         return await run_page(info, filter_of(filter), rows=rows, task_id=None)
 
     @strawberry.field(
@@ -122,10 +122,10 @@ class Query:
         filter: Annotated[  # noqa: A002
             AuditFilterInput | None, strawberry.argument(description="Which entries; all by default.")
         ] = UNSET,
-    ) -> pages.Connection[AuditEntry]:
+    ) -> connections.Connection[AuditEntry]:
         """A page by keyset."""
         info.context.need(KeyScope.ADMIN)
-        rows = pages.slice_of(cursors.AUDIT, first=first, after=after, last=last, before=before)
+        rows = connections.slice_of(cursors.AUDIT, first=first, after=after, last=last, before=before)
         return await audit_page(info, filter_of_entries(filter), rows=rows)
 
     @strawberry.field(description="What has been counted, and how things stand.")

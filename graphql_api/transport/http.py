@@ -51,7 +51,7 @@ class Body(StarletteRequestAdapter):
         services: Services = self._request.app.state.services
         try:
             return await request_body.read(self._request, limit=MAX_BODY_BYTES, within=services.body_within)
-        except request_body.Refused as refused:
+        except request_body.BodyRefused as refused:
             raise HTTPException(refused.status, str(refused)) from None
 
 
@@ -85,7 +85,7 @@ class Endpoint(GraphQL[Context, None]):
             return
         request = Request(scope, receive)
         try:
-            if sse.is_wanted(request):
+            if content_negotiation.names(request, content_negotiation.EVENT_STREAM):
                 stream = await self.stream_events(request)
                 self._streams.add(stream)
                 try:
@@ -113,7 +113,7 @@ class Endpoint(GraphQL[Context, None]):
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         """Carries the answer's type to `create_response`."""
         response = Response()
-        response.media_type = content_negotiation.of_answer(request)
+        response.media_type = content_negotiation.graphql_media_type(request)
         return response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
@@ -184,7 +184,7 @@ class Endpoint(GraphQL[Context, None]):
     async def document_of(self, data: GraphQLRequestData, context: Context) -> str | None:
         """The document that was sent, or that a hash stands for. Raises `GraphQLError`."""
         return await persisted_queries.text_of(
-            data.query, data.extensions, queue=context.services.queue, documents=self.schema.documents
+            data.query, data.extensions, store=context.services.documents, documents=self.schema.documents
         )
 
     async def execute_operation(  # noqa: PLR0917 (Strawberry's signature)
@@ -256,8 +256,9 @@ class Endpoint(GraphQL[Context, None]):
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
         """A person's browser gets a page."""
-        accepted = request.headers.get("accept", "")
-        return request.method == "GET" and "query" not in request.query_params and "text/html" in accepted
+        accepted = content_negotiation.weights(request.headers.get("accept", ""))
+        is_page = request.method == "GET" and "query" not in request.query_params
+        return is_page and accepted.get(content_negotiation.HTML, 0) > 0
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """The playground."""
@@ -277,5 +278,5 @@ def answer(body: dict[str, Any], request: Request, *, status: int) -> Response:
     return Response(
         json.dumps(body),
         status_code=status,
-        headers={"content-type": f"{content_negotiation.of_answer(request)}; charset=utf-8"},
+        headers={"content-type": f"{content_negotiation.graphql_media_type(request)}; charset=utf-8"},
     )

@@ -13,12 +13,8 @@ from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
-from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from graphql_api.content_negotiation import weights
-
-MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = timedelta(seconds=12)
 """How long a stream may be silent; proxies end connections that are silent for longer."""
 
@@ -30,11 +26,6 @@ HEADERS = [
 ]
 COMPLETE = b"event: complete\ndata:\n\n"
 COMMENT = b":\n\n"
-
-
-def is_wanted(request: HTTPConnection) -> bool:
-    """Whether the client takes a stream of events, which may flow for long."""
-    return weights(request.headers.get("accept", "")).get(MEDIA_TYPE, 0) > 0
 
 
 class EventStream:

@@ -16,7 +16,7 @@ from graphql_api.context import Context
 from graphql_api.errors import limit_exceeded
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema
-from graphql_api.middleware.api_keys import Refused
+from graphql_api.middleware.api_keys import AuthenticationFailed
 from jobs.security.api_keys import Caller
 
 FORBIDDEN = 4403
@@ -59,7 +59,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 caller = await self.context.services.authenticator.admit(
                     shown if isinstance(shown, str) else None, address=self.context.address
                 )
-            except Refused as refused:
+            except AuthenticationFailed as refused:
                 code = TRY_AGAIN_LATER if refused.status == 503 else FORBIDDEN
                 await self.websocket.close(code=code, reason=str(refused)[:MAX_REASON])
                 return
@@ -83,7 +83,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 payload["query"] = await persisted_queries.text_of(
                     payload.get("query"),
                     payload.get("extensions"),
-                    queue=self.context.services.queue,
+                    store=self.context.services.documents,
                     documents=self.schema.documents,
                 )
             except GraphQLError as error:

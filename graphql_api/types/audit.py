@@ -13,7 +13,7 @@ from db.reads.audit import AuditFilter
 from db.reads.keyset import Key, Slice
 from graphql_api import cursors, ids
 from graphql_api.context import Info
-from graphql_api.types import pages
+from graphql_api.types import connections
 from graphql_api.types.scalars import given_or_none
 
 
@@ -87,7 +87,7 @@ def key(row: models.AuditEntry) -> Key:
     return row.at, cast("int", row.id)
 
 
-async def audit_page(info: Info, wanted: AuditFilter, *, rows: Slice) -> pages.Connection[AuditEntry]:
+async def audit_page(info: Info, wanted: AuditFilter, *, rows: Slice) -> connections.Connection[AuditEntry]:
     """A page of the log."""
     services = info.context.services
 
@@ -101,7 +101,7 @@ async def audit_page(info: Info, wanted: AuditFilter, *, rows: Slice) -> pages.C
 
     async with services.session() as session:
         found, more = await audit.page(session, wanted, rows=rows)
-    return pages.connection(
+    return connections.connection(
         found,
         listing=cursors.AUDIT,
         key=key,

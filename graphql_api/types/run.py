@@ -16,7 +16,7 @@ from db.reads.runs import RunFilter
 from db.states import BodyEncoding, RunCause, RunState
 from graphql_api import cursors, ids
 from graphql_api.context import Info
-from graphql_api.types import pages
+from graphql_api.types import connections
 from graphql_api.types.action import Header, HttpAction
 from graphql_api.types.scalars import Milliseconds, given_or_none
 from jobs.triggers.columns import MILLISECOND
@@ -204,7 +204,7 @@ def key(row: models.Run) -> Key:
     return row.scheduled_for, row.id
 
 
-async def run_page(info: Info, wanted: RunFilter, *, rows: Slice, task_id: UUID | None) -> pages.Connection[Run]:
+async def run_page(info: Info, wanted: RunFilter, *, rows: Slice, task_id: UUID | None) -> connections.Connection[Run]:
     """A page of all runs, or of a task's, which is then read together with the pages of the list's other tasks."""
     context = info.context
     if task_id is None:
@@ -226,7 +226,7 @@ async def run_page(info: Info, wanted: RunFilter, *, rows: Slice, task_id: UUID 
         async with context.services.session() as session:
             return await runs.count(session, wanted)
 
-    return pages.connection(
+    return connections.connection(
         found,
         listing=cursors.RUNS,
         key=key,

@@ -17,9 +17,9 @@ from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TaskSt
 from graphql_api import cursors
 from graphql_api.context import Info
 from graphql_api.errors import invalid_page
-from graphql_api.types import pages
+from graphql_api.types import connections
 from graphql_api.types.action import HttpAction, HttpActionInput, UpdateHttpActionInput
-from graphql_api.types.pages import After, Before, First, Last
+from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPolicyInput
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
@@ -110,9 +110,9 @@ class Task:
         filter: Annotated[  # noqa: A002 (the argument's name in the contract)
             RunFilterInput | None, strawberry.argument(description="Which runs; all by default.")
         ] = UNSET,
-    ) -> pages.Connection[Run]:
+    ) -> connections.Connection[Run]:
         """Read together with those of the page's other tasks."""
-        rows = pages.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
+        rows = connections.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
         return await run_page(info, filter_of(filter), rows=rows, task_id=self.row.id)
 
 
@@ -256,7 +256,7 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
             return row.created_at, row.id
 
 
-async def task_page(info: Info, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> pages.Connection[Task]:
+async def task_page(info: Info, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """A page of the tasks."""
     services = info.context.services
     async with services.session() as session:
@@ -270,7 +270,7 @@ async def task_page(info: Info, wanted: TaskFilter, *, order: TaskOrder, rows: S
         async with services.session() as session:
             return await tasks.count(session, wanted)
 
-    return pages.connection(
+    return connections.connection(
         found,
         listing=order,
         key=lambda row: key_in(order, row),

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from graphql_api.transport.http import MAX_BODY_BYTES
 from tests.support.graphql import Api
+from tests.support.logs import logged
 
 RESPONSE = "application/graphql-response+json"
 JSON = "application/json"
@@ -172,12 +173,14 @@ async def test_surprises_are_masked_and_logged(api: Api, caplog: pytest.LogCaptu
     assert error["extensions"]["id"] in error["message"]
     assert "elsewhere" not in json.dumps(error)
     assert "UndefinedTable" not in json.dumps(error)
-    [logged] = [record for record in caplog.records if error["extensions"]["id"] in record.getMessage()]
-    assert logged.exc_info is not None
-    assert "tasks" in str(logged.exc_info[1])
+    [record] = logged(caplog, "graphql_failed")
+    assert vars(record)["id"] == error["extensions"]["id"]
+    assert record.exc_info is not None
+    assert "tasks" in str(record.exc_info[1])
     assert rest.status_code == 500
     assert list(rest.json()) == ["error"]
-    assert any(record.getMessage().partition("id=")[2][:32] in rest.text for record in caplog.records)
+    [record] = logged(caplog, "request_failed")
+    assert vars(record)["id"] in rest.text
 
 
 async def test_callers_mistakes_are_not_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:

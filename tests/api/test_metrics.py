@@ -16,7 +16,8 @@ from db.models import RunRollup, utc_now
 from db.reads.metrics import percentile
 from db.settings import DatabaseSettings
 from db.states import RunState, TaskStatus
-from graphql_api.metrics import preferred
+from graphql_api import metrics
+from graphql_api.content_negotiation import preferred
 from jobs.settings import JobsSettings
 from tests.support.engine import every, one_off, save, soon, working
 from tests.support.graphql import Api, serving
@@ -249,7 +250,7 @@ async def test_prometheus(api: Api) -> None:
 )
 def test_what_is_preferred(accept: str, chosen: str) -> None:
     """JSON, unless something else is liked better (RFC 9110, 12.5.1)."""
-    assert preferred(accept) == chosen
+    assert preferred(accept, metrics.OFFERED) == chosen
 
 
 def test_percentiles_are_estimated_within_a_bucket() -> None:

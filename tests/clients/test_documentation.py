@@ -115,7 +115,7 @@ def test_limits_are_those_of_the_settings() -> None:
 
 def test_every_code_is_documented() -> None:
     """What programs match on is on the page."""
-    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "graphql_api").glob("*.py"))
+    sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "graphql_api").rglob("*.py"))
     codes = set(re.findall(r'"code": "([A-Z_]+)"', sources))
     assert codes
     assert {code for code in codes if f"`{code}`" not in PAGE} == set()
