@@ -1,40 +1,25 @@
-"""Why a use case refuses. They know nothing of HTTP or GraphQL; the edges translate them.
+"""Errors of the use cases. They know nothing of HTTP or GraphQL; the edges translate them.
 
 Refusal
-├── InvalidInput   problems: what is wrong, field by field
-├── NotFound       what was asked for is not there
-└── Conflict       legal, but not in the present state
+├── InvalidInput   the input is wrong; `problems` says where and why
+├── NotFound       no task or run has the id
+└── Conflict       the call is legal, but not in the current state
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
 from db.models import Run, Task
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One field at fault: its path from the input's root (GraphQL's names, list indexes as text), and what is wrong."""
-
-    path: tuple[str, ...]
-    message: str
-
-    def under(self, *parents: str) -> "Problem":
-        """The same problem seen from further up."""
-        return Problem((*parents, *self.path), self.message)
-
-    def __str__(self) -> str:
-        return f"{'.'.join(self.path)}: {self.message}" if self.path else self.message
+from jobs.problems import Problem
 
 
 class Refusal(Exception):
-    """What was asked cannot be done."""
+    """A call that cannot be carried out."""
 
 
 class InvalidInput(Refusal):
-    """The input is well-formed but cannot be accepted. All problems are told at once."""
+    """The input is well-formed but not acceptable. It lists all problems at once."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -42,14 +27,14 @@ class InvalidInput(Refusal):
 
 
 class NotFound(Refusal):
-    """What was asked for is not there, or no longer."""
+    """No task or run has the id, or it was deleted."""
 
     def __init__(self, kind: str, sought: UUID) -> None:
         super().__init__(f"There is no {kind} {sought}")
 
 
 class ConflictReason(StrEnum):
-    """What stands in the way of a call that is legal but not in the present state."""
+    """Why a legal call is not possible in the current state."""
 
     STALE_VERSION = "stale_version"
     WRONG_STATE = "wrong_state"
@@ -57,7 +42,7 @@ class ConflictReason(StrEnum):
 
 
 class Conflict(Refusal):
-    """The call is legal, but not in the present state. What stands in its way comes along."""
+    """The call is legal, but not in the current state. It carries the task or run that is in its way."""
 
     def __init__(
         self, message: str, *, reason: ConflictReason, task: Task | None = None, run: Run | None = None

@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from jobs.errors import InvalidInput, Problem
+from jobs.errors import InvalidInput
 from jobs.http.request import NO_VALUE, HeaderDraft
+from jobs.problems import Problem
 from jobs.security.secret_headers import MASK
 from jobs.triggers.columns import OneOffDraft, TriggerDraft
 

@@ -1,5 +1,7 @@
 """/api/v1/tasks."""
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +21,7 @@ from graphql_api.rest.query_params import Page
 from jobs.errors import InvalidInput, NotFound
 from jobs.tasks import changes as use_cases
 from jobs.tasks import creation
+from jobs.tasks.draft import with_target_checked
 
 CANCELLED = Message(message="Task cancelled successfully")
 
@@ -26,12 +29,11 @@ CANCELLED = Message(message="Task cancelled successfully")
 async def create(request: Request) -> Response:
     """POST /tasks."""
     services: Services = request.app.state.services
-    draft = task_draft(parsed(await body_of(request)))
+    draft = await with_target_checked(task_draft(parsed(await body_of(request))), services.targets)
     now = utc_now()
     try:
         async with services.transaction(request.scope["caller"]) as work:
-            problems = await services.targets.problems(draft.action.url)
-            task = await creation.create_task(work, draft, now=now, target_problems=problems)
+            task = await creation.create_task(work, draft, now=now)
     except InvalidInput as error:
         reason = old_words(error, trigger=draft.trigger, headers=draft.action.headers, now=now)
         raise BadRequest(reason) from error
@@ -65,14 +67,13 @@ async def update(request: Request) -> Response:
     task_id = path_id(request)
     services: Services = request.app.state.services
     body = await body_of(request)
+    [problems] = await services.targets.problems_of([url_of(body)])
     now = utc_now()
     async with services.transaction(request.scope["caller"]) as work:
-        # Names are looked up before the task is locked.
-        problems = await services.targets.problems(url_of(body))
         task = await use_cases.locked(work, task_id)
-        wanted = task_update(parsed(body), of=task)
+        wanted = replace(task_update(parsed(body), of=task), target_problems=problems)
         try:
-            task = await use_cases.update_task(work, task_id, wanted, now=now, revives=False, target_problems=problems)
+            task = await use_cases.update_task(work, task_id, wanted, now=now, revives=False)
         except InvalidInput as error:
             headers = wanted.action.get("headers", ())
             raise BadRequest(old_words(error, trigger=wanted.trigger, headers=headers, now=now)) from error

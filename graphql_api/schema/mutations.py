@@ -9,7 +9,7 @@ from strawberry import UNSET
 
 from db import models
 from db.models import utc_now
-from db.states import MisfirePolicy
+from db.states import KeyScope, MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded
@@ -20,6 +20,7 @@ from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTas
 from jobs import errors
 from jobs.tasks import changes, creation, runs
 from jobs.tasks.creation import CreateRequest
+from jobs.tasks.draft import with_target_checked, with_targets_checked
 
 MAX_INPUTS = 1_000
 """Number of items in a bulk mutation."""
@@ -72,10 +73,11 @@ class Mutation:
         input: Annotated[CreateTaskInput, strawberry.argument(description="The task to make.")],  # noqa: A002
     ) -> CreateTaskResult:
         """Refuses with every problem at once."""
+        info.context.need(KeyScope.WRITE)
+        draft = await with_target_checked(input.draft(), info.context.services.targets)
         async with info.context.transaction() as work:
-            draft, key = input.draft(), given_or_none(input.idempotency_key)
-            problems = await info.context.services.targets.problems(draft.action.url)
-            row = await creation.create_task(work, draft, now=utc_now(), key=key, target_problems=problems)
+            key = given_or_none(input.idempotency_key)
+            row = await creation.create_task(work, draft, now=utc_now(), key=key)
         return Task.of(row)
 
     @strawberry.mutation(
@@ -90,14 +92,14 @@ class Mutation:
         ],
     ) -> list[CreateTaskResult]:
         """Many times as fast as one by one."""
+        info.context.need(KeyScope.WRITE)
+        check_number(inputs, "inputs")
+        drafts = await with_targets_checked([each.draft() for each in inputs], info.context.services.targets)
+        wanted = [
+            CreateRequest(draft, given_or_none(each.idempotency_key))
+            for draft, each in zip(drafts, inputs, strict=True)
+        ]
         async with info.context.transaction() as work:
-            check_number(inputs, "inputs")
-            drafts = [each.draft() for each in inputs]
-            found = await info.context.services.targets.problems_of([draft.action.url for draft in drafts])
-            wanted = [
-                CreateRequest(draft, given_or_none(each.idempotency_key), problems)
-                for draft, each, problems in zip(drafts, inputs, found, strict=True)
-            ]
             outcomes = await creation.create_tasks(work, wanted, now=utc_now())
         return [creation_result(outcome) for outcome in outcomes]
 
@@ -112,13 +114,12 @@ class Mutation:
         input: Annotated[UpdateTaskInput, strawberry.argument(description="What is to change.")],  # noqa: A002
     ) -> UpdateTaskResult:
         """Refuses with every problem at once."""
+        info.context.need(KeyScope.WRITE)
+        task_id = ids.parse(id)
+        wanted = await with_target_checked(input.changes(), info.context.services.targets)
         async with info.context.transaction() as work:
-            task_id = ids.parse(id)
-            wanted, expected = input.changes(), given_or_none(input.expected_version)
-            problems = await info.context.services.targets.problems(wanted.action.get("url"))
-            row = await changes.update_task(
-                work, task_id, wanted, now=utc_now(), expected_version=expected, target_problems=problems
-            )
+            expected = given_or_none(input.expected_version)
+            row = await changes.update_task(work, task_id, wanted, now=utc_now(), expected_version=expected)
         return Task.of(row)
 
     @strawberry.mutation(
@@ -247,7 +248,7 @@ def parsed(given: Sequence[strawberry.ID]) -> list[UUID]:
     return [ids.parse(each) for each in given]
 
 
-def creation_result(outcome: creation.Outcome) -> Task | InvalidInput | Conflict:
+def creation_result(outcome: creation.CreationOutcome) -> Task | InvalidInput | Conflict:
     """What came of a task that was asked for, as it is shown."""
     match outcome:
         case models.Task():
@@ -258,7 +259,7 @@ def creation_result(outcome: creation.Outcome) -> Task | InvalidInput | Conflict
             return Conflict.of(outcome)
 
 
-def action_result(outcome: changes.Outcome) -> Task | NotFound | Conflict:
+def action_result(outcome: changes.ChangeOutcome) -> Task | NotFound | Conflict:
     """What came of a task that was to be changed, as it is shown."""
     match outcome:
         case models.Task():

@@ -19,7 +19,8 @@ from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, Trigge
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.trigger import TriggerInput
-from jobs.errors import InvalidInput, Problem
+from jobs.errors import InvalidInput
+from jobs.problems import Problem
 from jobs.tasks import changes
 
 

@@ -12,7 +12,7 @@ from yarl import URL
 
 from db.postgres_text import is_storable
 from jobs import json_value
-from jobs.errors import Problem
+from jobs.problems import Problem
 from jobs.security import signatures
 from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import SEALED, is_secret_name, open_headers, seal

@@ -17,8 +17,8 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from jobs.errors import Problem
 from jobs.http.targets import TargetPolicy, TargetRefused, netloc
+from jobs.problems import Problem
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
 """Finds the numeric addresses of a host for a port. Raises OSError when there are none."""
@@ -113,17 +113,12 @@ class Targets:
         self._policy = policy
         self._lookup = lookup
 
-    async def problems(self, url: str | None) -> list[Problem]:
-        """What speaks against calling a URL, if there is one to call; its form is judged elsewhere.
-
-        A name without addresses is accepted, since it may have some when the task is due. Waits for at most
-        `LOOKS_UP_WITHIN`, so nothing should be locked meanwhile.
-        """
-        [found] = await self.problems_of([url])
-        return found
-
     async def problems_of(self, urls: Sequence[str | None]) -> list[list[Problem]]:
-        """The same for many URLs, in their order; each place is looked up once."""
+        """Return the problems of calling each URL, in their order; whether a URL is well-formed is checked elsewhere.
+
+        A name without addresses is accepted, because it may have some when the task is due. Each name is resolved
+        once. This waits for at most `LOOKS_UP_WITHIN`, so hold no lock meanwhile.
+        """
         places = [place_of(url) for url in urls]
         distinct = list({place for place in places if place})
         found = dict(zip(distinct, await asyncio.gather(*map(self._problem_of, distinct)), strict=True))

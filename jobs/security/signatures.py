@@ -13,7 +13,7 @@ from uuid import UUID
 
 from standardwebhooks import Webhook
 
-from jobs.errors import Problem
+from jobs.problems import Problem
 from jobs.security.encryption import NoSecretKey, SecretKeys
 
 PREFIX = "whsec_"

@@ -14,7 +14,8 @@ from db.models import Task
 from db.states import MisfirePolicy, TaskStatus
 from db.tasks import cancellation, changes, idempotency
 from db.tasks.changes import Missed
-from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound, Problem
+from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
+from jobs.problems import Problem
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
 from jobs.tasks.draft import TaskUpdate, columns_changed
@@ -26,8 +27,8 @@ from jobs.triggers.columns import TriggerDraft
 INSTANT_BEFORE = timedelta(microseconds=1)
 ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
-Outcome = Task | NotFound | Conflict
-"""What came of a task that was to be changed."""
+ChangeOutcome = Task | NotFound | Conflict
+"""The changed task, or why it was not changed."""
 
 
 async def update_task(
@@ -38,7 +39,6 @@ async def update_task(
     now: datetime,
     expected_version: int | None = None,
     revives: bool = True,
-    target_problems: Sequence[Problem] = (),
 ) -> Task:
     """Changes what is asked for; nothing else, and nothing at all when all of that is so already.
 
@@ -49,8 +49,8 @@ async def update_task(
     task = await locked(work, task_id)
     if expected_version is not None and expected_version != task.version:
         message = f"The task has version {task.version}, not {expected_version}: it was changed meanwhile"
-        raise refused(work, task, message, reason=ConflictReason.STALE_VERSION)
-    columns = columns_changed(task, wanted, now=now, secrets=work.secrets, target_problems=target_problems)
+        raise conflict(work, task, message, reason=ConflictReason.STALE_VERSION)
+    columns = columns_changed(task, wanted, now=now, secrets=work.secrets)
     first = columns.pop("next_run", None)
     columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
     completed = task.status == TaskStatus.COMPLETED
@@ -70,7 +70,7 @@ async def update_task(
         setattr(task, name, value)
     if rescheduled:
         reschedule(task, first, now=now)
-        work.wake(task.due_at)
+        work.schedule_wakeup(task.due_at)
     await bump_version(work, [task], "updateTask", now=now)
     return task
 
@@ -94,7 +94,7 @@ async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task
     return only(await pause_tasks(work, [task_id], now=now))
 
 
-async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[Outcome]:
+async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
     """Does so with many tasks, and tells in the order of their ids what came of each."""
     found = await all_locked(work, task_ids)
     refusals = ended(work, found.values(), "paused")
@@ -117,7 +117,7 @@ async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed
 
 async def resume_tasks(
     work: Transaction, task_ids: Sequence[UUID], *, now: datetime, missed: MisfirePolicy | None = None
-) -> list[Outcome]:
+) -> list[ChangeOutcome]:
     """Does so with many tasks, and tells in the order of their ids what came of each."""
     found = await all_locked(work, task_ids)
     refusals = ended(work, found.values(), "resumed")
@@ -125,7 +125,7 @@ async def resume_tasks(
     going_on = await changes.having_scheduled_runs(work.session, task_ids=[task.id for task in wanted])
     for task in wanted:
         go_on(task, now=now, missed=missed, is_going_on=task.id in going_on)
-        work.wake(task.due_at)
+        work.schedule_wakeup(task.due_at)
     await bump_version(work, wanted, "resumeTask", now=now)
     return outcomes(task_ids, {**found, **refusals})
 
@@ -153,7 +153,7 @@ async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Tas
     return only(await cancel_tasks(work, [task_id], now=now))
 
 
-async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[Outcome]:
+async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
     """Does so with many tasks, and tells in the order of their ids what came of each."""
     found = await all_locked(work, task_ids)
     wanted = [task for task in found.values() if task.status != TaskStatus.CANCELLED]
@@ -164,7 +164,7 @@ async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
     await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
     ids = [task.id for task in wanted]
     if ids and await cancellation.cancel_waiting_runs(work.session, task_ids=ids, now=now):
-        work.poke()
+        work.notify_events()
     return outcomes(task_ids, found)
 
 
@@ -179,7 +179,7 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
     await bump_version(work, [task], "deleteTask", now=now)
     await idempotency.forget(work.session, task_id=task_id)
     if await cancellation.cancel_unfinished_runs(work.session, task_id=task_id, now=now):
-        work.poke()
+        work.notify_events()
 
 
 def preview(draft: TriggerDraft, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
@@ -216,12 +216,12 @@ async def all_locked(work: Transaction, task_ids: Sequence[UUID]) -> dict[UUID, 
     return found
 
 
-def outcomes(task_ids: Sequence[UUID], found: Mapping[UUID, Task | Conflict]) -> list[Outcome]:
+def outcomes(task_ids: Sequence[UUID], found: Mapping[UUID, Task | Conflict]) -> list[ChangeOutcome]:
     """What came of each, where an id may come more than once."""
     return [found.get(task_id) or NotFound("task", task_id) for task_id in task_ids]
 
 
-def only(outcomes: Sequence[Outcome]) -> Task:
+def only(outcomes: Sequence[ChangeOutcome]) -> Task:
     """The one task that was asked for. Raises its refusal."""
     [outcome] = outcomes
     if isinstance(outcome, Task):
@@ -232,13 +232,13 @@ def only(outcomes: Sequence[Outcome]) -> Task:
 def ended(work: Transaction, found: Iterable[Task], what: str) -> dict[UUID, Conflict]:
     """The refusals of those tasks whose schedule has ended, since they cannot be paused or resumed."""
     return {
-        task.id: refused(work, task, f"A task that is {task.status} cannot be {what}: its schedule has ended")
+        task.id: conflict(work, task, f"A task that is {task.status} cannot be {what}: its schedule has ended")
         for task in found
         if task.status in ENDED
     }
 
 
-def refused(
+def conflict(
     work: Transaction, task: Task, message: str, *, reason: ConflictReason = ConflictReason.WRONG_STATE
 ) -> Conflict:
     """Why the task's state forbids what was asked; the task comes along, and outlives the rollback."""
@@ -274,7 +274,7 @@ async def settle(work: Transaction, missed: Sequence[Missed], *, now: datetime, 
     """Accounts for the instants that a change leaves behind."""
     if missed:
         await changes.record_missed(work.session, missed, reason=reason, now=now)
-        work.poke()
+        work.notify_events()
 
 
 def end_schedule(task: Task) -> None:
@@ -294,7 +294,7 @@ async def bump_version(work: Transaction, tasks: Iterable[Task], action: str, *,
         deleted = task.deleted_at is not None
         work.record(action, task_id=task.id, before=work.seen[task.id] if deleted else before, after=after)
         task.updated_at = now
-        work.changed(task.id)
+        work.notify_task(task.id)
     await work.session.flush()
 
 

@@ -1,4 +1,4 @@
-"""The use cases that make tasks. They take a session, flush, and leave the commit to whoever opened it."""
+"""The use cases that create tasks. They take a transaction and flush; its owner commits."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +9,7 @@ from db.reads import tasks
 from db.tasks import idempotency
 from db.tasks.idempotency import Use
 from jobs import json_value
-from jobs.errors import Conflict, ConflictReason, InvalidInput, Problem
+from jobs.errors import Conflict, ConflictReason, InvalidInput
 from jobs.security.encryption import SecretKeys
 from jobs.tasks import audit
 from jobs.tasks.draft import TaskDraft, columns_of
@@ -21,63 +21,53 @@ SCOPE = "createTask"
 
 
 class CreateRequest(NamedTuple):
-    """A task as it was asked for, perhaps under a key.
-
-    `target_problems` is what `Targets` says of its URL, which has to look names up and so is asked before.
-    """
+    """A task to create, and the idempotency key of the request, if it has one."""
 
     draft: TaskDraft
     key: str | None = None
-    target_problems: Sequence[Problem] = ()
 
 
-Outcome = Task | InvalidInput | Conflict
-"""What came of a task that was asked for."""
+CreationOutcome = Task | InvalidInput | Conflict
+"""The task that was created, or why it was not."""
 
 
 class PriorCreation(NamedTuple):
-    """The task that a key has made, and of which input."""
+    """The task that an idempotency key has created before, and the fingerprint of its input."""
 
     task: Task
     fingerprint: str
 
 
-async def create_task(
-    work: Transaction,
-    draft: TaskDraft,
-    *,
-    now: datetime,
-    key: str | None = None,
-    target_problems: Sequence[Problem] = (),
-) -> Task:
-    """Makes a task that is due from its trigger's first instant after `now` on.
+async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key: str | None = None) -> Task:
+    """Create a task that is first due at its trigger's first instant after `now`.
 
-    With a key that has made a task already, that task, whatever has become of it. Raises `InvalidInput` and `Conflict`.
+    With a key that has created a task before, return that task in its current state. Raises `InvalidInput` and
+    `Conflict`.
     """
-    [outcome] = await create_tasks(work, [CreateRequest(draft, key, target_problems)], now=now)
+    [outcome] = await create_tasks(work, [CreateRequest(draft, key)], now=now)
     if isinstance(outcome, Task):
         return outcome
     if isinstance(outcome, Conflict) and outcome.task is not None:
-        # It comes along, and outlives the rollback.
+        # The error carries the task, which has to outlive the rollback.
         work.session.expunge(outcome.task)
     raise outcome
 
 
-async def create_tasks(work: Transaction, wanted: Sequence[CreateRequest], *, now: datetime) -> list[Outcome]:
-    """Makes tasks as `create_task` does, in as few statements as one, and tells in the same order what came of each.
+async def create_tasks(work: Transaction, wanted: Sequence[CreateRequest], *, now: datetime) -> list[CreationOutcome]:
+    """Create many tasks as `create_task` does, in as few statements as one task needs.
 
-    One that is refused does not hold back the others. Keys are looked up first, since the same input may be wrong by
-    now (a one-off's instant passes).
+    Return the outcomes in the order of the requests. A refused task does not stop the others. Keys are looked up
+    first, because the same input may have become invalid since (the instant of a one-off passes).
     """
     keys = [creation_key(each) for each in wanted]
     while True:
-        made = await tasks_made(work, [key for key in keys if key])
-        outcomes: list[Outcome] = []
+        made = await prior_creations(work, [key for key in keys if key])
+        outcomes: list[CreationOutcome] = []
         new: list[Task] = []
         uses: list[Use] = []
         for each, key in zip(wanted, keys, strict=True):
             if key and key.digest in made:
-                outcomes.append(made_before(made[key.digest], key))
+                outcomes.append(task_of_key(made[key.digest], key))
                 continue
             try:
                 task = new_task(each, now=now, secrets=work.secrets)
@@ -92,20 +82,20 @@ async def create_tasks(work: Transaction, wanted: Sequence[CreateRequest], *, no
         if await insert(work, new, uses=uses):
             break
     for task in new:
-        work.wake(task.due_at)
-        work.changed(task.id)
+        work.schedule_wakeup(task.due_at)
+        work.notify_task(task.id)
     return outcomes
 
 
 def creation_key(wanted: CreateRequest) -> Key | None:
-    """The key of a creation; none for an input that no task can have been made from."""
+    """Return the key of a request, or None for an input from which no task can have been created."""
     if wanted.key is None or next(json_value.faults(wanted.draft.action.payload), None):
         return None
     return Key.of(wanted.key, scope=SCOPE, fingerprint=fingerprint(wanted.draft))
 
 
-async def tasks_made(work: Transaction, keys: Sequence[Key]) -> dict[str, PriorCreation]:
-    """What the keys have made before. Whoever deletes a task forgets its keys, so none is of a deleted one."""
+async def prior_creations(work: Transaction, keys: Sequence[Key]) -> dict[str, PriorCreation]:
+    """Return what the keys have created before. Deleting a task deletes its keys, so none belongs to a deleted task."""
     if not keys:
         return {}
     used = await idempotency.find(work.session, scope=SCOPE, keys={key.digest for key in keys})
@@ -117,8 +107,8 @@ async def tasks_made(work: Transaction, keys: Sequence[Key]) -> dict[str, PriorC
     }
 
 
-def made_before(made: PriorCreation, key: Key) -> Task | Conflict:
-    """The task that the key has made, if it was of the same input."""
+def task_of_key(made: PriorCreation, key: Key) -> Task | Conflict:
+    """Return the task that a key has created, or a conflict if its input was another one."""
     if made.fingerprint == key.fingerprint:
         return made.task
     message = "The idempotency key was used before, with another input; use a new key for a new input"
@@ -126,17 +116,17 @@ def made_before(made: PriorCreation, key: Key) -> Task | Conflict:
 
 
 def new_task(wanted: CreateRequest, *, now: datetime, secrets: SecretKeys) -> Task:
-    """The row of a new task. Raises `InvalidInput`."""
-    columns = columns_of(wanted.draft, now=now, secrets=secrets, target_problems=wanted.target_problems)
+    """Return the row of a new task. Raises `InvalidInput`."""
+    columns = columns_of(wanted.draft, now=now, secrets=secrets)
     task = Task(**columns, settled_until=now, created_at=now, updated_at=now)
     task.due_at = trigger_columns.due_at(task)
     return task
 
 
 async def insert(work: Transaction, new: Sequence[Task], *, uses: Sequence[Use]) -> bool:
-    """Inserts the tasks and notes their keys; inserts nothing if a key was used meanwhile.
+    """Insert the tasks with their keys, or nothing if a key was used meanwhile. Return whether they were inserted.
 
-    Whoever uses one of the keys at the same time waits here for the other, and then finds what that one made.
+    Concurrent uses of the same key wait for each other here, and the later one then finds what the first one created.
     """
     if not uses:
         await add(work, new)

@@ -2,21 +2,23 @@
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
-from jobs.errors import InvalidInput, Problem
+from jobs import retry
+from jobs.errors import InvalidInput
 from jobs.http import request
 from jobs.http.request import ActionDraft, HeaderDraft
-from jobs.retry import InvalidRetryPolicy, retry_policy
+from jobs.http.resolver import Targets
+from jobs.problems import Problem
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import SEALED, in_order, is_sealed, sealed_values
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule
-from jobs.triggers.columns import MILLISECOND, TriggerDraft
+from jobs.triggers.columns import TriggerDraft
 
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 20
@@ -45,6 +47,8 @@ class TaskDraft:
     misfire: MisfirePolicy = MisfirePolicy.LATEST
     on_lost: LostPolicy = LostPolicy.RETRY
     tags: Sequence[str] = ()
+    target_problems: Sequence[Problem] = field(default=(), compare=False)
+    """What `with_target_checked` has found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,52 +66,65 @@ class TaskUpdate:
     misfire: MisfirePolicy | None = None
     on_lost: LostPolicy | None = None
     tags: Sequence[str] | None = None
+    target_problems: Sequence[Problem] = field(default=(), compare=False)
+    """What `with_target_checked` has found."""
 
 
-def columns_of(
-    draft: TaskDraft, *, now: datetime, secrets: SecretKeys, target_problems: Sequence[Problem] = ()
-) -> dict[str, Any]:
-    """A new task's columns, `next_run` with them. Raises `InvalidInput` with all that is wrong.
+Wanted = TypeVar("Wanted", TaskDraft, TaskUpdate)
 
-    `target_problems` is what `Targets` found, which has to look names up and so was asked before.
+
+async def with_target_checked(draft: Wanted, targets: Targets) -> Wanted:
+    """Return the draft with the problems of its target.
+
+    Call this before the transaction opens: it resolves the target's name, which can take seconds.
     """
+    [checked] = await with_targets_checked([draft], targets)
+    return checked
+
+
+async def with_targets_checked(drafts: Sequence[Wanted], targets: Targets) -> list[Wanted]:
+    """Return many drafts with the problems of their targets. Each name is resolved once."""
+    problems = await targets.problems_of([url_of(draft) for draft in drafts])
+    return [replace(draft, target_problems=found) for draft, found in zip(drafts, problems, strict=True)]
+
+
+def url_of(draft: TaskDraft | TaskUpdate) -> str | None:
+    """Return the URL that a draft sets, if it sets one."""
+    return draft.action.url if isinstance(draft, TaskDraft) else draft.action.get("url")
+
+
+def columns_of(draft: TaskDraft, *, now: datetime, secrets: SecretKeys) -> dict[str, Any]:
+    """Return a new task's columns, including `next_run`. Raises `InvalidInput` with all that is wrong."""
     return checked(
         name=draft.name,
         trigger=draft.trigger,
         action=draft.action,
-        retry=draft.retry,
+        retry_policy=draft.retry,
         tags=draft.tags,
         now=now,
         secrets=secrets,
-        target_problems=target_problems,
+        target_problems=draft.target_problems,
     ) | {"overlap": draft.overlap, "misfire": draft.misfire, "on_lost": draft.on_lost}
 
 
-def columns_changed(
-    task: Task,
-    changes: TaskUpdate,
-    *,
-    now: datetime,
-    secrets: SecretKeys,
-    target_problems: Sequence[Problem] = (),
-) -> dict[str, Any]:
-    """The columns that the changes ask for, with `next_run` if there is a new trigger. Raises `InvalidInput`.
+def columns_changed(task: Task, changes: TaskUpdate, *, now: datetime, secrets: SecretKeys) -> dict[str, Any]:
+    """Return the columns that an update sets, with `next_run` if the trigger is new. Raises `InvalidInput`.
 
-    Nothing of the task that is left alone is checked: a trigger that was right once may have its end behind it, and a
-    target that stays may have been allowed once.
+    It checks only what the update sets: the end of a trigger that stays may have passed since, and a target that stays
+    may no longer be allowed.
     """
     wanted, secret_problems = action_wanted(task, changes.action) if changes.action else (None, [])
     columns = checked(
         name=changes.name,
         trigger=changes.trigger,
         action=wanted,
-        retry=replace(retry_draft(task), **changes.retry) if changes.retry else None,
+        retry_policy=replace(retry_draft(task), **changes.retry) if changes.retry else None,
         tags=changes.tags,
         now=now,
         secrets=secrets,
         target_problems=[
             *secret_problems,
-            *(() if changes.action.get("url") == task.url else target_problems),
+            *(() if url_of(changes) == task.url else changes.target_problems),
         ],
     )
     if columns.get("header_order") == list(in_order(task)):
@@ -177,7 +194,7 @@ def checked(
     name: str | None,
     trigger: TriggerDraft | None,
     action: ActionDraft | None,
-    retry: RetryDraft | None,
+    retry_policy: RetryDraft | None,
     tags: Sequence[str] | None,
     now: datetime,
     secrets: SecretKeys,
@@ -191,7 +208,7 @@ def checked(
         problems += name_problems(name)
     for found, wrong in (
         check_action(action, secrets=secrets) if action else ({}, []),
-        check_retry(retry) if retry else ({}, []),
+        check_retry(retry_policy) if retry_policy else ({}, []),
         check_trigger(trigger, now=now) if trigger else ({}, []),
     ):
         columns |= found
@@ -211,18 +228,15 @@ def check_action(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, 
 
 
 def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
-    """A retry policy's columns, or its problems."""
-    try:
-        policy = retry_policy(draft.max_attempts, draft.initial_delay_ms, draft.factor, draft.max_delay_ms)
-    except InvalidRetryPolicy as error:
-        return {}, [Problem(path, message).under("retry") for path, message in error.problems]
+    """Return a retry policy's columns, or its problems."""
+    problems = [problem.under("retry") for problem in retry.problems_of(**asdict(draft))]
     columns = {
-        "max_attempts": policy.max_attempts,
-        "initial_delay_ms": policy.initial_delay // MILLISECOND,
-        "backoff_factor": policy.factor,
-        "max_delay_ms": policy.max_delay // MILLISECOND,
+        "max_attempts": draft.max_attempts,
+        "initial_delay_ms": draft.initial_delay_ms,
+        "backoff_factor": draft.factor,
+        "max_delay_ms": draft.max_delay_ms,
     }
-    return columns, []
+    return ({}, problems) if problems else (columns, [])
 
 
 def check_trigger(draft: TriggerDraft, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:

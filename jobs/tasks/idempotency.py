@@ -1,4 +1,4 @@
-"""A request with a key makes one thing, however often it is sent: the first makes it, the others are told of it."""
+"""Idempotency keys: a request with a key creates one thing, however often it is sent."""
 
 import dataclasses
 import json
@@ -9,7 +9,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A client's key within a scope: the mutation and what it acts on. Any text will do, so its SHA-256 is kept.
+    """A client's key within a scope, which is the mutation and what it acts on. Stored as a SHA-256: any text is valid.
 
     The fingerprint is that of the input, which has to be the same each time.
     """
@@ -20,12 +20,13 @@ class Key:
 
     @classmethod
     def of(cls, key: str, *, scope: str, fingerprint: str = "") -> Self:
-        """The key that a client sent."""
+        """Return the key that a client sent."""
         digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
         return cls(scope=scope, digest=digest, fingerprint=fingerprint)
 
 
 def fingerprint(draft: Any) -> str:
-    """SHA-256 of a draft as JSON with sorted members: equal drafts, and hardly any others, have it in common."""
-    text = json.dumps(dataclasses.asdict(draft), sort_keys=True, default=str)
-    return sha256(text.encode()).hexdigest()
+    """Return the SHA-256 of a draft as JSON with sorted members, so that equal drafts have the same fingerprint."""
+    compared = {each.name for each in dataclasses.fields(draft) if each.compare}
+    members = {name: value for name, value in dataclasses.asdict(draft).items() if name in compared}
+    return sha256(json.dumps(members, sort_keys=True, default=str).encode()).hexdigest()

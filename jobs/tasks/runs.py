@@ -45,7 +45,7 @@ async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str 
     task = await locked_task_of(work, run_id)
     run = await found(work, run_id)
     if run.finished_at is None:
-        raise refused(work, run, f"A run that is {run.state} cannot be repeated; it has to be finished first")
+        raise conflict(work, run, f"A run that is {run.state} cannot be repeated; it has to be finished first")
     kept = await versions.find(work.session, keys=[(task.id, run.task_version)])
     definition = kept.get((task.id, run.task_version), task)
     return await fire(
@@ -96,9 +96,9 @@ async def fire(
     run = await found(work, run_id)
     retried = None if retry_of is None else {"retry_of": str(retry_of)}
     work.record(action, task_id=task.id, run_id=run_id, after={"state": run.state, **(retried or {})})
-    work.wake(run.next_attempt_at)
+    work.schedule_wakeup(run.next_attempt_at)
     if run.next_attempt_at is None:
-        work.poke()
+        work.notify_events()
     return run
 
 
@@ -113,11 +113,11 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
     cancelled = await cancellation.cancel_run(work.session, run_id=run_id, now=now)
     await work.session.refresh(run)
     if not cancelled:
-        raise refused(work, run, f"A run that is {run.state} cannot be cancelled: it has ended")
+        raise conflict(work, run, f"A run that is {run.state} cannot be cancelled: it has ended")
     work.record("cancelRun", task_id=task.id, run_id=run_id, before={"state": before}, after={"state": run.state})
-    work.poke()
+    work.notify_events()
     if await finishes.promote_waiting(await work.session.connection(), task_ids=[task.id], now=now):
-        work.wake(now)
+        work.schedule_wakeup(now)
     return run
 
 
@@ -138,7 +138,7 @@ async def found(work: Transaction, run_id: UUID) -> Run:
     return run
 
 
-def refused(work: Transaction, run: Run, message: str) -> Conflict:
+def conflict(work: Transaction, run: Run, message: str) -> Conflict:
     """Why the run's state forbids what was asked; the run comes along, and outlives the rollback."""
     work.session.expunge(run)
     return Conflict(message, reason=ConflictReason.WRONG_STATE, run=run)

@@ -35,16 +35,16 @@ class Transaction:
         self._events = False
         self._changed: set[UUID] = set()
 
-    def wake(self, due_at: datetime | None) -> None:
+    def schedule_wakeup(self, due_at: datetime | None) -> None:
         """A worker has to be awake at that instant."""
         if due_at is not None:
             self._due.append(due_at)
 
-    def poke(self) -> None:
+    def notify_events(self) -> None:
         """Events were appended; those who watch ought to look."""
         self._events = True
 
-    def changed(self, task_id: UUID) -> None:
+    def notify_task(self, task_id: UUID) -> None:
         """A task was made, changed or deleted; those who watch tasks ought to look."""
         self._changed.add(task_id)
 
@@ -70,7 +70,7 @@ class Transaction:
             )
         )
 
-    async def tell(self, queue: Queue) -> None:
+    async def publish(self, queue: Queue) -> None:
         """After the commit. What Redis does not take in time is found by the sweep and by polling."""
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE.total_seconds()):
@@ -89,4 +89,4 @@ async def transaction(
         work = Transaction(session, caller=caller, secrets=secrets)
         async with session.begin():
             yield work
-    await work.tell(queue)
+    await work.publish(queue)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.retry import InvalidRetryPolicy, RetryPolicy, parse_retry_after, retry_policy
+from jobs.problems import Problem
+from jobs.retry import RetryPolicy, parse_retry_after, problems_of
 
 NOW = datetime(2026, 7, 15, 9, 0, tzinfo=UTC)
 EVEN = 0.5
@@ -105,29 +106,27 @@ def test_retry_after_is_read_after_the_rfc(value: str, wait: timedelta | None) -
     assert parse_retry_after(value, now=NOW) == wait
 
 
-def test_a_policy_is_made_of_what_the_contract_takes() -> None:
-    """Milliseconds become durations; the defaults are the contract's."""
-    assert retry_policy() == RetryPolicy()
-    assert retry_policy(100, 0, 10, 86_400_000) == RetryPolicy(
-        max_attempts=100, initial_delay=timedelta(), factor=10, max_delay=timedelta(hours=24)
-    )
+VALID = {"max_attempts": 3, "initial_delay_ms": 5_000, "factor": 2.0, "max_delay_ms": 300_000}
 
 
-def test_every_problem_of_a_policy_is_told_at_once() -> None:
-    """Each with its member and what would be right."""
-    with pytest.raises(InvalidRetryPolicy) as refusal:
-        retry_policy(0, -1, 0.99, 86_400_001)
+def test_a_policy_may_use_the_whole_range() -> None:
+    """The bounds are inclusive."""
+    assert not list(problems_of(max_attempts=100, initial_delay_ms=0, factor=10, max_delay_ms=86_400_000))
+    assert not list(problems_of(max_attempts=1, initial_delay_ms=86_400_000, factor=1, max_delay_ms=0))
 
-    assert refusal.value.problems == [
-        (("maxAttempts",), "must be from 1 to 100; 1 means no retry"),
-        (("initialDelayMs",), "must be from 0 to 86400000 (24 hours)"),
-        (("factor",), "must be a number from 1.0 to 10.0"),
-        (("maxDelayMs",), "must be from 0 to 86400000 (24 hours)"),
+
+def test_every_problem_of_a_policy_is_found_at_once() -> None:
+    """Each has its member and what would be right."""
+    assert list(problems_of(max_attempts=0, initial_delay_ms=-1, factor=0.99, max_delay_ms=86_400_001)) == [
+        Problem(("maxAttempts",), "must be from 1 to 100; 1 means no retry"),
+        Problem(("initialDelayMs",), "must be from 0 to 86400000 (24 hours)"),
+        Problem(("factor",), "must be a number from 1.0 to 10.0"),
+        Problem(("maxDelayMs",), "must be from 0 to 86400000 (24 hours)"),
     ]
 
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, -math.inf, 10.01])
 def test_a_factor_is_a_number_in_its_range(factor: float) -> None:
-    """Neither infinity nor NaN slips through."""
-    with pytest.raises(InvalidRetryPolicy, match=r"factor: must be a number from 1\.0 to 10\.0"):
-        retry_policy(factor=factor)
+    """Neither infinity nor NaN is accepted."""
+    [problem] = problems_of(**VALID | {"factor": factor})  # type: ignore[arg-type]  # whole numbers but for the factor
+    assert problem == Problem(("factor",), "must be a number from 1.0 to 10.0")
