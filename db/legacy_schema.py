@@ -8,7 +8,7 @@ from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.rollups import BUCKETS, LONG_AGO, NOBODY
+from db.engine.rollups import BUCKETS, NOBODY, OLD_MINUTES
 
 COLUMNS = {
     "tasks": {
@@ -160,7 +160,7 @@ async def odd_results(connection: AsyncConnection) -> Sequence[Row[Any]]:
 async def carry_results(connection: AsyncConnection) -> int:
     """Makes runs of all results, counts them for the metrics, and removes the old tables; tells how many there were."""
     carried = await connection.execute(CARRY_RESULTS)
-    await connection.execute(COUNT_RESULTS, {"long_ago": LONG_AGO, "nobody": NOBODY, "buckets": BUCKETS})
+    await connection.execute(COUNT_RESULTS, {"long_ago": OLD_MINUTES, "nobody": NOBODY, "buckets": BUCKETS})
     for statement in DROP:
         await connection.execute(text(statement))
     return carried.rowcount

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import recording
+from db.engine.events import after, with_events
 from db.states import OverlapPolicy, RunState, TaskStatus
 
 ACTION = """method, url, headers, payload, signing_secrets, timeout_ms, redirects, max_attempts, initial_delay_ms,
@@ -36,7 +36,7 @@ FOR NO KEY UPDATE SKIP LOCKED
 # before it began. A queued run that has its next attempt before it is about to begin and waits behind nothing, so that
 # another may wait behind it. The run of a one-off that is skipped or missed was its only one, so that the task is
 # completed.
-START_RUNS = recording("""
+START_RUNS = with_events(f"""
 judged AS (
     SELECT r.*, CASE
         WHEN r.verdict IS NOT NULL THEN r.verdict
@@ -56,7 +56,7 @@ judged AS (
     ) AS r (id, task_id, task_version, host, overlap, verdict, scheduled_for, due_at, missed_count, missed_since,
             error_message)
 ),
-moved AS (
+rescheduled AS (
     UPDATE tasks t
     SET next_run = m.next_run, due_at = m.due_at, settled_until = m.settled_until,
         misfire_once = CASE WHEN m.next_run IS NOT NULL AND m.due_at IS NULL THEN t.misfire_once END,
@@ -90,10 +90,10 @@ made AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 ),
-happened AS (
+events AS (
     SELECT CASE state WHEN 'running' THEN 'started' ELSE state END AS type, task_id, id AS run_id, state, attempt,
            CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms
-    FROM made WHERE (SELECT count(*) FROM moved) >= 0
+    FROM made WHERE {after("rescheduled")}
 )
 """)
 
@@ -126,7 +126,7 @@ CROSS JOIN LATERAL (
 ) a
 """)
 
-START_WAITING = recording("""
+START_WAITING = with_events("""
 begun AS (
     UPDATE task_results
     SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
@@ -134,7 +134,7 @@ begun AS (
     WHERE id = ANY(CAST(:run_ids AS uuid[]))
     RETURNING id, task_id, state, attempt
 ),
-happened AS (
+events AS (
     SELECT 'started' AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code,
            CAST(NULL AS text) AS error_message, CAST(NULL AS bigint) AS duration_ms
     FROM begun

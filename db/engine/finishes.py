@@ -8,14 +8,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import recording
-from db.engine.rollups import rolled
+from db.engine.events import after, with_events
+from db.engine.rollups import with_rollup
 from db.states import BodyEncoding, RunState
 
-# Tasks are locked before their runs, and in the order of their ids, as everything does that changes both: no deadlocks.
-# The lock comes first because the update of the runs waits for the count.
-FINISH = recording(
-    """
+# Everything that changes tasks and their runs locks the tasks first, in the order of their ids, so nothing deadlocks.
+FINISH = with_events(f"""
 locked AS (
     SELECT id FROM tasks WHERE id = ANY(CAST(:completing AS uuid[])) ORDER BY id FOR NO KEY UPDATE
 ),
@@ -39,7 +37,7 @@ done AS (
     ) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
             body_encoding, body_truncated, error_message, duration_ms)
     WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
-      AND (SELECT count(*) FROM locked) >= 0
+      AND {after("locked")}
     RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at
 ),
 completed AS (
@@ -49,23 +47,20 @@ completed AS (
       AND t.next_run IS NULL AND t.resume_from IS NULL
     RETURNING t.id
 ),
-"""
-    + rolled("done", which="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")
-    + """,
-happened AS (
+{with_rollup("done", which="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")},
+events AS (
     SELECT CASE state WHEN 'retrying' THEN 'attempt_failed' ELSE state END AS type, task_id, id AS run_id, state,
            attempt, status_code, error_message, duration_ms
-    FROM done WHERE (SELECT count(*) FROM completed) + (SELECT count(*) FROM rolled) >= 0
+    FROM done WHERE {after("completed", "rollup")}
 )
-"""
-)
+""")
 
 
 LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
 
 # A queued run that has its next attempt before it waits behind nothing any more: it is about to begin.
 # To be asked with the tasks locked by an earlier statement, for what a claim has left waiting meanwhile must be seen.
-RELEASE = text("""
+PROMOTE_WAITING = text("""
 WITH promoted AS (
     UPDATE task_results q SET next_attempt_at = :now
     WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND q.finished_at IS NULL AND q.state = 'queued'
@@ -169,8 +164,8 @@ async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[U
     That is a run that was queued behind it, or the next instant to catch up with. The tasks must have been locked by an
     earlier statement of this transaction. The caller wakes a worker after the commit.
     """
-    released: int = (await connection.execute(RELEASE, {"task_ids": list(task_ids), "now": now})).scalar_one()
-    return released
+    promoted: int = (await connection.execute(PROMOTE_WAITING, {"task_ids": list(task_ids), "now": now})).scalar_one()
+    return promoted
 
 
 async def stranded(connection: AsyncConnection, *, limit: int) -> list[UUID]:

@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import recording
+from db.engine.events import after, with_events
 from db.engine.finishes import promote_waiting
-from db.engine.rollups import rolled
+from db.engine.rollups import with_rollup
 
 LEASE = timedelta(seconds=5)
 """A worker that has not renewed for this long has lost its runs."""
@@ -37,7 +37,13 @@ ORDER BY t.id
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
-END_ATTEMPTS = """
+
+def ended_attempts(which: str) -> str:
+    """Return expressions of a WITH that end attempts without a response, those of the runs `r` for which `which` holds.
+
+    By the task's policy a run is retried at once, or ends as UNKNOWN.
+    """
+    return f"""
 held AS (
     SELECT r.id, r.worker_id, r.epoch, COALESCE((
         SELECT v.on_lost FROM task_versions v WHERE v.task_id = t.id AND v.version >= r.task_version
@@ -70,23 +76,20 @@ completed AS (
       AND t.next_run IS NULL AND t.resume_from IS NULL
     RETURNING t.id
 ),
-{rolled},
-happened AS (
+{with_rollup("lost", which="e.state = 'unknown'")},
+events AS (
     SELECT CASE state WHEN 'unknown' THEN 'unknown' ELSE 'attempt_lost' END AS type, task_id, id AS run_id, state,
            attempt, CAST(NULL AS int) AS status_code, error_message, duration_ms
-    FROM lost WHERE (SELECT count(*) FROM completed) + (SELECT count(*) FROM rolled) >= 0
+    FROM lost WHERE {after("completed", "rollup")}
 )
 """
-ROLLED = rolled("lost", which="e.state = 'unknown'")
 
-RESCUE = recording(
-    END_ATTEMPTS.format(
-        which="""
+
+RESCUE = with_events(
+    ended_attempts("""
     r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.worker_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
-    )""",
-        rolled=ROLLED,
-    )
+    )""")
 )
 
 LOCK_TASKS_OF_WORKER = text("""
@@ -99,10 +102,8 @@ ORDER BY t.id
 FOR NO KEY UPDATE
 """)
 
-GIVE_BACK = recording(
-    END_ATTEMPTS.format(
-        which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))", rolled=ROLLED
-    )
+RELEASE_RUNS = with_events(
+    ended_attempts("r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
 )
 
 STILL_HELD = text("""
@@ -161,7 +162,7 @@ async def release_runs(
     task_ids = list((await connection.execute(LOCK_TASKS_OF_WORKER, held)).scalars())
     if not task_ids:
         return 0
-    given = await connection.execute(GIVE_BACK, held | {"now": now, "reason": reason})
+    given = await connection.execute(RELEASE_RUNS, held | {"now": now, "reason": reason})
     count = len(given.all())
     await promote_waiting(connection, task_ids=task_ids, now=now)
     return count

@@ -1,7 +1,7 @@
 """Counts ended runs by the minute, in the statements that end them, so that the counts outlive the history.
 
-A row is one worker's minute, so that no two workers wait for each other; what ends elsewhere than in a worker's hands
-(a rescue, a cancellation) is counted under `NOBODY`. Minutes of long ago become one row, of the minute `LONG_AGO`.
+Each row belongs to one worker and one minute, so no two workers wait for each other. Runs that end outside a worker, by
+a rescue or a cancellation, are counted under `NOBODY`. Old minutes are added up in one row, under `OLD_MINUTES`.
 """
 
 from datetime import UTC, datetime
@@ -11,50 +11,18 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 NOBODY = UUID(int=0)
-LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+OLD_MINUTES = datetime(1970, 1, 1, tzinfo=UTC)
 
 LATENESS_BOUNDS_MS = tuple(round(10 ** (tenth / 10), 3) for tenth in range(71))
-"""From 1 ms to 10,000 s, ten to a decade: what is estimated from them is wrong by a quarter at most."""
+"""From 1 ms to 10,000 s, ten per decade, so estimates from them are off by at most a quarter."""
 
 BUCKETS = len(LATENESS_BOUNDS_MS) + 1
-"""The first bucket is what is below the first bound, the last one what is not below the last."""
+"""The first bucket counts what is below the first bound, the last one what is not below the last."""
 
 LATE_US = "CAST(greatest(extract(epoch FROM e.run_at - e.due_at) * 1000000, 0) AS bigint)"
 SECOND = "CAST(floor(extract(second FROM CAST(:now AS timestamptz))) AS int) + 1"
 
-ROLLED = f"""
-late AS (
-    SELECT e.state, e.duration_ms, {LATE_US} AS us,
-           width_bucket(CAST({LATE_US} / 1000.0 AS float8), CAST(ARRAY{list(LATENESS_BOUNDS_MS)} AS float8[])) AS bucket
-    FROM {{ended}} e
-    WHERE {{which}}
-),
-rolled AS (
-    INSERT INTO run_rollups AS m (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness,
-                                  per_second)
-    SELECT date_trunc('minute', CAST(:now AS timestamptz)), {{worker_id}},
-           count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE state <> 'succeeded'),
-           count(duration_ms), COALESCE(sum(duration_ms), 0), sum(us),
-           ARRAY(
-               SELECT count(l.bucket) FROM generate_series(0, {BUCKETS - 1}) AS b LEFT JOIN late l ON l.bucket = b
-               GROUP BY b ORDER BY b
-           ),
-           ARRAY(
-               SELECT CASE s WHEN {SECOND} THEN (SELECT count(*) FROM late) ELSE 0 END FROM generate_series(1, 60) AS s
-           )
-    FROM late
-    HAVING count(*) > 0
-    ON CONFLICT (minute, worker_id) DO UPDATE SET
-        succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed,
-        timed = m.timed + excluded.timed, duration_ms = m.duration_ms + excluded.duration_ms,
-        lateness_us = m.lateness_us + excluded.lateness_us,
-        lateness = ARRAY(SELECT a + b FROM unnest(m.lateness, excluded.lateness) AS sums (a, b)),
-        per_second[{SECOND}] = m.per_second[{SECOND}] + excluded.per_second[{SECOND}]
-    RETURNING minute
-)
-"""
-
-# Another sweep may be at it; what it has locked is its own.
+# Several workers may compact at the same time, each its own rows.
 COMPACT = text(f"""
 WITH gone AS (
     DELETE FROM run_rollups WHERE (minute, worker_id) IN (
@@ -83,15 +51,45 @@ ON CONFLICT (minute, worker_id) DO UPDATE SET
 """)
 
 
-def rolled(ended: str, *, which: str, worker_id: str = f"'{NOBODY}'") -> str:
-    """Parts of a WITH that count those rows of the part `ended` that are ends of runs, by the condition `which`.
+def with_rollup(ended: str, *, which: str, worker_id: str = f"'{NOBODY}'") -> str:
+    """Return expressions of a WITH that count the rows of the expression `ended` which are ends of runs.
 
-    The part has the columns state, duration_ms, run_at and due_at, as `e`; `:now` is the instant of the ends. Something
-    has to count what the part `rolled` returns. All of these are constants, never input.
+    `ended` has the columns state, duration_ms, run_at and due_at, under the alias `e` in the condition `which`. `:now`
+    is the instant of the ends. Another expression has to read `rollup` (see `db.engine.events.after`). All arguments
+    are constants, never input.
     """
-    return ROLLED.format(ended=ended, which=which, worker_id=worker_id)
+    return f"""
+late AS (
+    SELECT e.state, e.duration_ms, {LATE_US} AS us,
+           width_bucket(CAST({LATE_US} / 1000.0 AS float8), CAST(ARRAY{list(LATENESS_BOUNDS_MS)} AS float8[])) AS bucket
+    FROM {ended} e
+    WHERE {which}
+),
+rollup AS (
+    INSERT INTO run_rollups AS m (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness,
+                                  per_second)
+    SELECT date_trunc('minute', CAST(:now AS timestamptz)), {worker_id},
+           count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE state <> 'succeeded'),
+           count(duration_ms), COALESCE(sum(duration_ms), 0), sum(us),
+           ARRAY(
+               SELECT count(l.bucket) FROM generate_series(0, {BUCKETS - 1}) AS b LEFT JOIN late l ON l.bucket = b
+               GROUP BY b ORDER BY b
+           ),
+           ARRAY(
+               SELECT CASE s WHEN {SECOND} THEN (SELECT count(*) FROM late) ELSE 0 END FROM generate_series(1, 60) AS s
+           )
+    FROM late
+    HAVING count(*) > 0
+    ON CONFLICT (minute, worker_id) DO UPDATE SET
+        succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed,
+        timed = m.timed + excluded.timed, duration_ms = m.duration_ms + excluded.duration_ms,
+        lateness_us = m.lateness_us + excluded.lateness_us,
+        lateness = ARRAY(SELECT a + b FROM unnest(m.lateness, excluded.lateness) AS sums (a, b)),
+        per_second[{SECOND}] = m.per_second[{SECOND}] + excluded.per_second[{SECOND}]
+    RETURNING minute
+)"""
 
 
 async def compact(connection: AsyncConnection, *, before: datetime, limit: int) -> None:
-    """Adds up to `limit` rows of minutes before an instant to the row that stands for all that is long ago."""
-    await connection.execute(COMPACT, {"before": before, "long_ago": LONG_AGO, "limit": limit})
+    """Add up to `limit` rows of minutes before an instant to the row of old minutes."""
+    await connection.execute(COMPACT, {"before": before, "long_ago": OLD_MINUTES, "limit": limit})

@@ -1,4 +1,4 @@
-"""Has connections know the statements of the hot path before the first instant comes."""
+"""Prepares the statements of the hot path on new connections, before the first instant is due."""
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import claims, finishes
 
 NOBODY = UUID(int=0)
-LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+BEFORE_EVERYTHING = datetime(1, 1, 1, tzinfo=UTC)
 STATEMENTS = (
     claims.LOCK_DUE_TASKS,
     claims.START_RUNS,
@@ -25,12 +25,12 @@ STATEMENTS = (
 
 
 def without_effect(statement: TextClause) -> dict[str, Any]:
-    """Parameters with which a statement touches no row: no ids, no limit, an instant before all others."""
+    """Return parameters with which a statement touches no row: no ids, no limit, an instant before all others."""
     scalars: dict[str, Any] = {
-        "now": LONG_AGO,
-        "since": LONG_AGO,
-        "until": LONG_AGO,
-        "before": LONG_AGO,
+        "now": BEFORE_EVERYTHING,
+        "since": BEFORE_EVERYTHING,
+        "until": BEFORE_EVERYTHING,
+        "before": BEFORE_EVERYTHING,
         "limit": 0,
         "worker_id": NOBODY,
     }
@@ -38,7 +38,7 @@ def without_effect(statement: TextClause) -> dict[str, Any]:
 
 
 async def warm_up(engine: AsyncEngine, *, connections: int) -> None:
-    """Opens so many connections and has each prepare the statements, which would make the first claim 100 ms late."""
+    """Open connections and prepare the statements on each; otherwise the first claim would be 100 ms late."""
     async with AsyncExitStack() as stack:
         for _ in range(connections):
             connection = await stack.enter_async_context(engine.connect())

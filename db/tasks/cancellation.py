@@ -7,14 +7,17 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine.events import recording
-from db.engine.rollups import rolled
+from db.engine.events import after, with_events
+from db.engine.rollups import with_rollup
 
 TOOK_MS = "CAST(greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.attempt_started_at) * 1000) AS bigint)"
 
-# A run that is on its way loses its worker, which notices and breaks the call off; the epoch refuses its late result.
-# What the attempt before has left (an answer, an error) would be taken for what came of the attempt broken off.
-CANCEL = f"""
+
+# A running attempt loses its worker, which notices and aborts the call; the epoch refuses its late outcome. The response
+# or error of an earlier attempt is cleared, because it would look like the result of the aborted one.
+def cancelled_runs(which: str) -> str:
+    """Return expressions of a WITH that cancel the unfinished runs `r` for which `which` holds, and count them."""
+    return f"""
 cancelled AS (
     UPDATE task_results r
     SET state = 'cancelled', finished_at = CAST(:now AS timestamptz), next_attempt_at = NULL, worker_id = NULL,
@@ -30,34 +33,35 @@ cancelled AS (
         response_body = CASE WHEN r.state <> 'running' THEN r.response_body END,
         body_encoding = CASE WHEN r.state = 'running' THEN 'utf8' ELSE r.body_encoding END,
         body_truncated = r.state <> 'running' AND r.body_truncated
-    WHERE r.finished_at IS NULL AND {{which}}
+    WHERE r.finished_at IS NULL AND {which}
     RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms,
               r.due_at, r.run_at
 ),
-{{rolled}},
-"""
-ROLLED = rolled("cancelled", which="e.attempt > 0")
-HAPPENED = """
-happened AS (
+{with_rollup("cancelled", which="e.attempt > 0")}"""
+
+
+def cancellation_events(*before: str) -> str:
+    """Return the events of cancelled runs, recorded after the named expressions of the WITH."""
+    return f"""
+events AS (
     SELECT 'cancelled' AS type, task_id, id AS run_id, state, attempt, status_code, error_message, duration_ms
-    FROM cancelled WHERE (SELECT count(*) FROM rolled) {counting}
+    FROM cancelled WHERE {after(*before)}
 )
 """
 
-CANCEL_WAITING_RUNS = recording(
-    CANCEL.format(
-        which="r.task_id = ANY (CAST(:task_ids AS uuid[])) AND r.state IN ('queued', 'retrying')", rolled=ROLLED
-    )
-    + HAPPENED.format(counting=">= 0")
-)
-CANCEL_UNFINISHED_RUNS = recording(
-    CANCEL.format(which="r.task_id = :task_id", rolled=ROLLED) + HAPPENED.format(counting=">= 0")
-)
 
-# A one-off has had its run with this one, however that ended.
-CANCEL_RUN = recording(
-    CANCEL.format(which="r.id = :run_id", rolled=ROLLED)
-    + """
+CANCEL_WAITING_RUNS = with_events(f"""
+{cancelled_runs("r.task_id = ANY (CAST(:task_ids AS uuid[])) AND r.state IN ('queued', 'retrying')")},
+{cancellation_events("rollup")}
+""")
+CANCEL_UNFINISHED_RUNS = with_events(f"""
+{cancelled_runs("r.task_id = :task_id")},
+{cancellation_events("rollup")}
+""")
+
+# A one-off task has had its only run with this one, however the run ended.
+CANCEL_RUN = with_events(f"""
+{cancelled_runs("r.id = :run_id")},
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM cancelled c
@@ -65,9 +69,8 @@ completed AS (
       AND t.status IN ('scheduled', 'paused') AND t.next_run IS NULL AND t.resume_from IS NULL
     RETURNING t.id
 ),
-"""
-    + HAPPENED.format(counting="+ (SELECT count(*) FROM completed) >= 0")
-)
+{cancellation_events("rollup", "completed")}
+""")
 
 TASK_OF_RUN = text("SELECT task_id FROM task_results WHERE id = :run_id")
 

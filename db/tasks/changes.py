@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.engine.events import recording
+from db.engine.events import with_events
 from db.models import Task
 
 DEFINITION = (
@@ -24,7 +24,7 @@ INSERT INTO task_versions (task_id, version, {", ".join(DEFINITION)})
 SELECT id, version, {", ".join(DEFINITION)} FROM tasks WHERE id = :task_id
 """)
 
-RECORD_MISSED = recording("""
+RECORD_MISSED = with_events("""
 made AS (
     INSERT INTO task_results (id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count,
                               missed_since, finished_at, error_message, created_at)
@@ -37,7 +37,7 @@ made AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 ),
-happened AS (
+events AS (
     SELECT 'missed' AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code, error_message,
            CAST(NULL AS bigint) AS duration_ms
     FROM made

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine.events import recording
+from db.engine.events import with_events
 from db.states import OverlapPolicy, RunCause
 
 # A run that may begin at once is due at once and has no event yet: the claim that takes it records its start.
-MAKE_RUN = recording("""
+MAKE_RUN = with_events("""
 judged AS (
     SELECT CASE
         WHEN CAST(:overlap AS text) = 'allow' OR NOT EXISTS (
@@ -37,7 +37,7 @@ made AS (
     FROM judged
     RETURNING id, task_id, state, attempt, next_attempt_at, error_message
 ),
-happened AS (
+events AS (
     SELECT state AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code, error_message,
            CAST(NULL AS bigint) AS duration_ms
     FROM made WHERE next_attempt_at IS NULL
