@@ -1,8 +1,8 @@
 """Records the events of runs in the statement that causes them, numbered in the order of commits.
 
 The numbers come from a one-row counter, which the statement updates last. The lock on that row is held until the
-commit, so whoever has seen number n has seen all lower ones, and there are no gaps; a sequence promises neither. Because
-of the lock, the statement should be the last one of its transaction, or better, the only one.
+commit, so a reader who has seen number n has seen all lower ones, and there are no gaps; a sequence promises neither.
+Because of the lock, the statement should be the last one of its transaction, or better, the only one.
 """
 
 from sqlalchemy import TextClause, text

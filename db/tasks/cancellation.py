@@ -13,10 +13,12 @@ from db.engine.rollups import with_rollup
 TOOK_MS = "CAST(greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.attempt_started_at) * 1000) AS bigint)"
 
 
-# A running attempt loses its worker, which notices and aborts the call; the epoch refuses its late outcome. The response
-# or error of an earlier attempt is cleared, because it would look like the result of the aborted one.
 def cancelled_runs(which: str) -> str:
-    """Return expressions of a WITH that cancel the unfinished runs `r` for which `which` holds, and count them."""
+    """Return expressions of a WITH that cancel the unfinished runs `r` for which `which` holds, and count them.
+
+    A running attempt loses its worker, which notices and aborts the call; the epoch refuses its late outcome. The
+    response or error of an earlier attempt is cleared, because it would look like the result of the aborted one.
+    """
     return f"""
 cancelled AS (
     UPDATE task_results r

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine.events import recording
+from db.engine.events import with_events
 from db.models import Run, Task, utc_now
 from db.states import UNFINISHED, RunState
 from jobs.run_ids import scheduled_run_id
@@ -41,8 +41,8 @@ def ago(hours: float) -> datetime:
     return BEGINNING - hours * HOUR
 
 
-APPEND = recording("""
-happened AS (
+APPEND = with_events("""
+events AS (
     SELECT 'started' AS type, CAST(:task_id AS uuid) AS task_id, CAST(:run_id AS uuid) AS run_id, 'running' AS state,
            place AS attempt, CAST(NULL AS int) AS status_code, CAST(NULL AS text) AS error_message,
            CAST(NULL AS bigint) AS duration_ms
