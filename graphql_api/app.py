@@ -37,7 +37,7 @@ from jobs.settings import JobsSettings
 
 POOL_SIZE = 10
 AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
-"""What the old service had both at the root and under /api/v1."""
+"""Routes that the old service had both at the root and under /api/v1."""
 
 
 def create_app(
@@ -48,9 +48,9 @@ def create_app(
     lookup: Lookup = system_lookup,
     body_within: timedelta = request_body.WITHIN,
 ) -> Starlette:
-    """The app. It opens its connections when it starts and closes them when it ends.
+    """Return the app. It opens its connections when it starts and closes them when it ends.
 
-    `lookup` finds the addresses of targets' names; `body_within` is how long the body of a request may take. Raises
+    `lookup` resolves the names of targets; `body_within` is how long the body of a request may take. Raises
     `ValueError` when the settings name no Redis.
     """
     if jobs.redis_url is None:
@@ -112,7 +112,7 @@ def create_app(
 
 
 def cross_origin(api: ApiSettings) -> list[Middleware]:
-    """Lets pages of the named origins ask and read the answers; of none, when none is named."""
+    """Return the middleware that lets pages of the configured origins use the API, if there are any."""
     if not api.origins:
         return []
     return [
@@ -127,14 +127,14 @@ def cross_origin(api: ApiSettings) -> list[Middleware]:
 
 
 async def greet(request: Request) -> Response:
-    """Where to look."""
+    """Return the addresses of the APIs."""
     paths = {"graphql": "/graphql", "rest": "/api/v1/tasks", "health": "/health"}
     base = str(request.base_url).rstrip("/")
     return json_answer({"service": "Duetime", **{name: base + path for name, path in paths.items()}})
 
 
 async def show_http_exception(request: Request, error: Exception) -> Response:
-    """What routing refused: an unknown path, or a method that a known one does not take."""
+    """Return the error of an unknown path, or of a method that a path does not accept."""
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 404:

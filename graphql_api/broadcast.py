@@ -1,11 +1,11 @@
-"""Executes a subscription's document once for all subscribers who would be told the same.
+"""Executes a subscription's document once for all subscribers who would receive the same result.
 
-    source of each subscriber ──batches of happenings──▶ (document, variables) x happening ──▶ one result, one JSON text
+    source of each subscriber ──batches of source events──▶ (document, variables) x event ──▶ one result, one JSON text
 
-The arguments of the root field only choose what a subscriber is told, not how, so subscribers of different tasks or
-with different cursors share, too. What was rendered is good for a moment only, since a document may ask for the present
-state of a run or a task: whoever is slower has it rendered anew. A batch is begun together, so that its runs are read
-in one statement. Who asks makes no difference: whoever may subscribe may read everything.
+The arguments of the root field choose which events a subscriber receives, not how they look, so subscribers of
+different tasks or with different cursors share results. A result is valid for a moment only, because a document may
+select the current state of a run or a task; for slower subscribers it is executed again. A batch starts together, so
+that its runs are read in one statement. The caller does not matter: whoever may subscribe may read everything.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ KEPT_CHARACTERS = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """What a subscription's source tells: `key` says what it is, and `make` makes the root field's value."""
+    """An event of a subscription's source: `key` identifies it, and `make` creates the value of the root field."""
 
     key: Hashable
     make: Callable[[Context], object | Awaitable[object]]
@@ -46,27 +46,27 @@ class SharedData(dict[str, Any]):
 
 @dataclass(slots=True)
 class Rendering:
-    """A result, or one that is under way."""
+    """A result, or one that is being computed."""
 
     begun_at: float
     result: ExecutionResult | None = None
     task: asyncio.Task[ExecutionResult] | None = None
 
     async def ready(self) -> ExecutionResult:
-        """The result. Others wait for it, too, so whoever gives up waiting ends nothing."""
+        """Return the result. Others may wait for it as well, so cancelling one waiter cancels nothing."""
         if self.task is not None:
             return await asyncio.shield(self.task)
         return self.result or failed(RuntimeError("There is no result"))
 
     @property
     def characters(self) -> int:
-        """Its size."""
+        """Return the size of the result."""
         data = self.result.data if self.result else None
         return len(data.text) if isinstance(data, SharedData) else 0
 
 
 class ResultCache:
-    """The results of the last moment. Whoever makes it closes it."""
+    """The results of the last moment. Its owner closes it."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Hashable, Hashable], Rendering] = OrderedDict()
@@ -74,7 +74,7 @@ class ResultCache:
         self._under_way: set[asyncio.Task[ExecutionResult]] = set()
 
     async def close(self) -> None:
-        """Ends what is under way."""
+        """Cancel what is being computed."""
         for task in self._under_way:
             task.cancel()
         if self._under_way:
@@ -83,7 +83,9 @@ class ResultCache:
     async def tell(
         self, document: Hashable, executor: Executor[Any], happenings: Sequence[SourceEvent]
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """The results of a batch, in its order. `document` is what decides on them besides the happenings."""
+        """Yield the results of a batch, in its order. `document` is the part of the key that does not depend on the
+        events.
+        """
         begun = [self._rendering(document, executor, happening) for happening in happenings]
         for happening, early in zip(happenings, begun, strict=True):
             rendering = early if is_fresh(early) else self._rendering(document, executor, happening)
@@ -132,12 +134,12 @@ class ResultCache:
 
 
 def is_fresh(rendering: Rendering) -> bool:
-    """Whether it may still be shared."""
+    """Return whether the result may still be shared."""
     return monotonic() - rendering.begun_at < SHARED_SECONDS
 
 
 def render(executor: Executor[Any], happening: SourceEvent) -> ExecutionResult | Awaitable[ExecutionResult]:
-    """Executes the document for a happening; at once, if nothing has to be waited for. Never raises."""
+    """Execute the document for an event; return a result at once if nothing has to be awaited. Never raises."""
     try:
         value = happening.make(executor.context_value)
         if not isinstance(value, Awaitable):
@@ -153,7 +155,7 @@ def render(executor: Executor[Any], happening: SourceEvent) -> ExecutionResult |
 async def render_later(
     executor: Executor[Any], *, value: Awaitable[object] | None = None, outcome: Awaitable[Executed] | None = None
 ) -> ExecutionResult:
-    """The same, where something has to be waited for."""
+    """Return the result of an execution that has to be awaited."""
     try:
         if outcome is None:
             found = execute_subscription_event(executor.build_per_event_executor(await value if value else None))
@@ -166,11 +168,11 @@ async def render_later(
 
 
 def shared(executed: Executed) -> ExecutionResult:
-    """A result as all get it."""
+    """Return a result in the form in which it is shared."""
     data = SharedData(executed.data) if executed.data is not None else None
     return ExecutionResult(data=data, errors=masked(executed.errors) if executed.errors else None)
 
 
 def failed(error: Exception) -> ExecutionResult:
-    """The result of a surprise."""
+    """Return the result of an internal error."""
     return ExecutionResult(data=None, errors=masked([GraphQLError(str(error), original_error=error)]))

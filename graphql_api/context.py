@@ -1,4 +1,4 @@
-"""What an operation works with: the process's services, and loaders that gather what several fields ask for at once."""
+"""The context of an operation: the services of the process, and loaders that combine the reads of several fields."""
 
 from collections import defaultdict
 from contextlib import AbstractAsyncContextManager
@@ -33,7 +33,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What the API process owns, opened and closed with the app."""
+    """What the API process owns. The app opens and closes it."""
 
     engine: AsyncEngine
     queue: Queue
@@ -45,18 +45,19 @@ class Services:
     body_within: timedelta
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction for whoever asks, who may change things."""
+        """Return a transaction on behalf of a caller."""
         return transaction(self.engine, self.queue, caller=caller, secrets=self.secrets)
 
     def session(self) -> AsyncSession:
-        """A session for one read."""
+        """Return a session for one read."""
         return AsyncSession(self.engine, expire_on_commit=False)
 
 
 class Context:
-    """One HTTP request's, or one websocket's. Loaders keep nothing, since a websocket's context lives long.
+    """The context of one HTTP request or one WebSocket. Loaders cache nothing, because a WebSocket's context lives
+    long.
 
-    `caller` is None until a websocket has shown who is at its other end.
+    `caller` is None until a WebSocket has sent its key.
     """
 
     def __init__(self, services: Services, *, caller: Caller | None, address: str) -> None:
@@ -70,12 +71,12 @@ class Context:
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """A transaction of the caller's. Raises `GraphQLError` when the caller may not change anything."""
+        """Return a transaction of the caller. Raises `GraphQLError` when the caller's key may not write."""
         caller = self.need(KeyScope.WRITE)
         return self.services.transaction(caller)
 
     def need(self, scope: KeyScope) -> Caller:
-        """The caller, who may do this much. Raises `GraphQLError` otherwise."""
+        """Return the caller, whose key has the scope. Raises `GraphQLError` otherwise."""
         if self.caller is None:
             raise unauthenticated()
         if not self.caller.may(scope):

@@ -1,4 +1,4 @@
-"""Cursors: where a row stands in a list, as text that means nothing to the caller."""
+"""Cursors: the place of a row in a list, as opaque text."""
 
 import base64
 import json
@@ -20,24 +20,24 @@ MAX_SEQ = 2**63 - 1
 
 
 def read_text(value: Any) -> str:
-    """A name as a cursor has it."""
+    """Return a name from a cursor. Raises `ValueError`."""
     if not isinstance(value, str) or not is_storable(value):
         raise ValueError("no name")
     return value
 
 
 def read_instant(value: Any) -> datetime:
-    """An instant as a cursor has it."""
+    """Return an instant from a cursor. Raises `ValueError`."""
     return instants.parse(read_text(value))
 
 
 def read_instant_or_null(value: Any) -> datetime | None:
-    """Likewise, where there may be none."""
+    """Return an instant from a cursor, or None. Raises `ValueError`."""
     return None if value is None else read_instant(value)
 
 
 def read_number(value: Any) -> int:
-    """A row's number as a cursor has it."""
+    """Return the number of a row from a cursor. Raises `ValueError`."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEQ:
         raise ValueError("no number")
     return value
@@ -54,13 +54,13 @@ READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def encode(listing: str, *parts: Any) -> str:
-    """A cursor of one of the lists."""
+    """Return a cursor of one of the lists."""
     text = json.dumps([listing, *parts], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode(cursor: str, listing: str, *, length: int) -> list[Any]:
-    """The parts of a cursor of this list. Raises GraphQL's INVALID_CURSOR."""
+    """Return the parts of a cursor of this list. Raises GraphQL's INVALID_CURSOR."""
     try:
         found = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True))
     except (ValueError, RecursionError):
@@ -73,14 +73,14 @@ def decode(cursor: str, listing: str, *, length: int) -> list[Any]:
 
 
 def of_row(listing: str, key: Key) -> str:
-    """The cursor of a row."""
+    """Return the cursor of a row."""
     value, row_id = key
     written = instants.write(value) if isinstance(value, datetime) else value
     return encode(listing, written, row_id.hex if isinstance(row_id, UUID) else row_id)
 
 
 def key_of(cursor: str, listing: str) -> Key:
-    """The key of the row that the cursor was made for. Raises GraphQL's INVALID_CURSOR."""
+    """Return the key of the row that a cursor belongs to. Raises GraphQL's INVALID_CURSOR."""
     value, row_id = decode(cursor, listing, length=2)
     try:
         return READERS[listing](value), read_number(row_id) if listing == AUDIT else UUID(hex=read_text(row_id))
@@ -89,12 +89,12 @@ def key_of(cursor: str, listing: str) -> Key:
 
 
 def of_event(seq: int) -> str:
-    """The cursor of an event."""
+    """Return the cursor of an event."""
     return encode(EVENTS, seq)
 
 
 def seq_of(cursor: str) -> int:
-    """The number of the event that the cursor was made for. Raises GraphQL's INVALID_CURSOR."""
+    """Return the number of the event that a cursor belongs to. Raises GraphQL's INVALID_CURSOR."""
     [seq] = decode(cursor, EVENTS, length=1)
     try:
         return read_number(seq)

@@ -9,12 +9,12 @@ CANONICAL = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNO
 
 
 def read(text: str) -> UUID | None:
-    """The id, or nothing when the text is none."""
+    """Return the id, or None if the text is not a UUID."""
     return UUID(text) if CANONICAL.fullmatch(text) else None
 
 
 def parse(text: str) -> UUID:
-    """The id. Raises GraphQL's INVALID_ID."""
+    """Return the id. Raises GraphQL's INVALID_ID."""
     found = read(text)
     if found is None:
         raise invalid_id(text)

@@ -8,9 +8,9 @@ EXAMPLE = "2030-01-31T09:00:00Z"
 
 
 def parse(text: str) -> datetime:
-    """The instant, in UTC; what is finer than a microsecond is cut off. Raises `ValueError`, whose text says why.
+    """Return the instant in UTC, truncated to microseconds. Raises `ValueError` with the reason.
 
-    A leap second (`:60`, RFC 3339 section 5.7) is refused, since neither Python nor Postgres has one.
+    A leap second (`:60`, RFC 3339, section 5.7) is refused, because neither Python nor Postgres supports it.
     """
     found = RFC_3339.fullmatch(text)
     if found is None:
@@ -24,5 +24,5 @@ def parse(text: str) -> datetime:
 
 
 def write(instant: datetime) -> str:
-    """The instant in UTC, ending in Z, with microseconds where there are any."""
+    """Return the instant in UTC, ending in Z, with microseconds if it has any."""
     return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

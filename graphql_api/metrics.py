@@ -1,4 +1,4 @@
-"""What has been counted: as JSON in the old service's names, or for Prometheus, by `Accept`."""
+"""Metrics: as JSON with the old service's names, or for Prometheus, by `Accept`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ OFFERED = (JSON, OPENMETRICS, TEXT)
 
 
 async def show(request: Request) -> Response:
-    """JSON, unless the client likes one of the others better."""
+    """Return the metrics as JSON, unless the client prefers another type."""
     services: Services = request.app.state.services
     chosen = preferred(request.headers.get("accept", "*/*"), OFFERED)
     async with services.engine.connect() as connection:
@@ -52,7 +52,7 @@ async def show(request: Request) -> Response:
 
 
 def varying(answer: Response) -> Response:
-    """The answer, marked as one of several at this address (RFC 9110, 12.5.5)."""
+    """Return the response, marked as one of several representations (RFC 9110, section 12.5.5)."""
     answer.headers["vary"] = "Accept"
     return answer
 
@@ -84,13 +84,13 @@ class Metrics(ResponseBody):
 
 @dataclass(frozen=True, slots=True)
 class RunMetricsCollector(Collector):
-    """The same for Prometheus, which computes rates by itself."""
+    """The same counts for Prometheus, which computes rates itself."""
 
     overview: Overview
     lateness: Sequence[int]
 
     def collect(self) -> Iterator[Metric]:
-        """Each with its help text."""
+        """Yield each metric with its help text."""
         overview = self.overview
         runs = CounterMetricFamily("duetime_runs", "Runs that have ended after an attempt.", labels=["outcome"])
         runs.add_metric(["succeeded"], overview.succeeded)
@@ -115,7 +115,7 @@ class RunMetricsCollector(Collector):
             yield GaugeMetricFamily(name, words, value=value)
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Counts up to each bound, as Prometheus has them."""
+        """Return cumulative counts up to each bound, as Prometheus expects them."""
         counts = self.lateness or [0] * (len(LATENESS_BOUNDS_MS) + 1)
         bounds = [*(repr(bound / 1000) for bound in LATENESS_BOUNDS_MS), "+Inf"]
         total, found = 0, []

@@ -1,4 +1,4 @@
-"""Reads request bodies without trusting their length, or their coming at all."""
+"""Reads request bodies with bounds on their size and on the time they take."""
 
 import asyncio
 from datetime import timedelta
@@ -8,13 +8,13 @@ from starlette.requests import Request
 WITHIN = timedelta(seconds=30)
 """How long a client may take for the body of a request."""
 MAX_DIGITS = 19
-"""Of a length that can be meant; 64 bits have no more."""
+"""Digits of a length that can be real; 64 bits have no more."""
 
 
 class BodyRefused(Exception):
-    """The body is not read to its end; `status` says why. With 408 the connection is to be closed, too.
+    """The body was not read completely; `status` says why. With 408 the connection has to be closed as well.
 
-    With 413 it is not: a client that still sends would get a reset instead of the answer.
+    With 413 it stays open: a client that is still sending would get a reset instead of the response.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -23,7 +23,7 @@ class BodyRefused(Exception):
 
 
 async def read(request: Request, *, limit: int, within: timedelta) -> bytes:
-    """The body. Raises `BodyRefused` as soon as it has more than `limit` bytes, or takes longer than `within`."""
+    """Return the body. Raises `BodyRefused` when it exceeds `limit` bytes, or takes longer than `within`."""
     declared = request.headers.get("content-length", "0").lstrip("0") or "0"
     if declared.isdecimal() and (len(declared) > MAX_DIGITS or int(declared) > limit):
         raise too_large(limit)
@@ -40,5 +40,5 @@ async def read(request: Request, *, limit: int, within: timedelta) -> bytes:
 
 
 def too_large(limit: int) -> BodyRefused:
-    """The refusal of a body that goes on."""
+    """Return the error for a body that is too large."""
     return BodyRefused(413, f"The request body has more than {limit:,} bytes")

@@ -1,4 +1,4 @@
-"""Where the API listens, and what it takes on."""
+"""Settings of the API: where it listens, who may use it, and its limits."""
 
 import re
 from ipaddress import ip_address, ip_network
@@ -12,7 +12,7 @@ ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
 
 
 class ApiSettings(BaseSettings):
-    """Read from the environment and from `.env` in the current folder; an empty value counts as unset."""
+    """Settings from the environment and from `.env` in the current folder. An empty value counts as unset."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
@@ -115,17 +115,17 @@ class ApiSettings(BaseSettings):
 
     @property
     def origins(self) -> list[str]:
-        """The origins whose pages may ask, besides our own."""
+        """Origins, besides Duetime's own, whose pages may use the API."""
         return listed(self.cors_origins)
 
     @property
     def keys_wanted(self) -> bool:
-        """Whether nobody gets in without a key."""
+        """Whether requests need a key."""
         return self.auth == "keys" or (self.auth is None and not self.on_loopback)
 
     @property
     def on_loopback(self) -> bool:
-        """Whether the API listens where this machine alone reaches it."""
+        """Whether the API listens on an address that only this machine can reach."""
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -133,5 +133,5 @@ class ApiSettings(BaseSettings):
 
 
 def listed(text: str) -> list[str]:
-    """The parts between commas."""
+    """Return the parts between commas."""
     return [part.strip() for part in text.split(",") if part.strip()]

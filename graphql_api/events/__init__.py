@@ -1,1 +1,1 @@
-"""What has happened, read once a process for all its subscribers."""
+"""The events of runs and the changes of tasks, read once per process for all its subscribers."""

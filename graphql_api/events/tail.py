@@ -1,10 +1,10 @@
 """Follows the events of runs, once for all subscribers of this process.
 
-    Postgres ──read seq > last, on a poke or by the clock──▶ the newest events, a bounded list ──▶ subscribers
-        └───────────────────────replay of what came after a cursor──────────────────────────────────▲
+    Postgres ──read seq > last, when poked or by the clock──▶ the newest events, a bounded list ──▶ subscribers
+        └───────────────────────replay of the events after a cursor─────────────────────────────────▲
 
-A subscriber has a position and no queue: it takes from the list what lies behind its position. One that is so slow that
-the list no longer has what it needs next is told of a gap and goes on with the newest event, so memory stays bounded.
+A subscriber has a position and no queue: it takes from the list what follows its position. When a subscriber is so slow
+that the list no longer has its next event, it receives a gap and continues with the newest event, so memory is bounded.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 KEPT = 10_000
 CHUNK = 500
 BATCH = 100
-"""How many events a subscriber takes at once; those that it has taken and not sent yet are its own memory."""
+"""Number of events that a subscriber takes at once; what it has taken and not sent yet is in its own memory."""
 LOOK_EVERY = timedelta(seconds=1)
 LOOK_EVERY_WITHOUT_POKES = timedelta(milliseconds=250)
 
@@ -42,18 +42,18 @@ Event = Row[Any]
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events that this subscriber will not see; what follows has numbers above `seq`."""
+    """Events that a subscriber will not receive; the events that follow have numbers above `seq`."""
 
     seq: int
     message: str
 
 
 class UnknownPosition(Exception):
-    """The position lies after the newest event, so no event can have had it."""
+    """The position is newer than the newest event, so no event can have had it."""
 
 
 class Tail:
-    """The newest events of this process, and who follows them. Made by `following`."""
+    """The newest events of this process, and its subscribers. Created by `following`."""
 
     def __init__(self, engine: AsyncEngine, *, kept: int = KEPT) -> None:
         self._engine = autocommit(engine)
@@ -69,21 +69,22 @@ class Tail:
         self.changes = TaskChangeFeed()
 
     def close(self) -> None:
-        """Ends every subscription."""
+        """End every subscription."""
         self.closed = True
         self.changes.close()
         self._wake_subscribers()
 
     async def newest(self) -> int:
-        """The number of the newest event."""
+        """Return the number of the newest event."""
         async with self._engine.connect() as connection:
             return await events.newest(connection)
 
     async def position_after(self, seq: int | None) -> tuple[int, Gap | None]:
-        """Where a subscriber begins who has seen everything up to `seq` (or wants nothing old), and what it misses.
+        """Return where a subscriber starts that has seen everything up to `seq` (or wants no old events), and what it
+        misses.
 
-        Raises `UnknownPosition`. Postgres is not asked about what the list has: when a thousand subscribers come back
-        at once, most have been away only briefly.
+        Raises `UnknownPosition`. This does not query Postgres about what the list contains: when a thousand subscribers
+        reconnect at once, most of them have been away only briefly.
         """
         if seq is not None and self._seq is not None and self._floor <= seq <= self._seq:
             return seq, None
@@ -101,7 +102,7 @@ class Tail:
     async def follow(
         self, position: int, *, task_id: UUID | None = None
     ) -> AsyncGenerator[Sequence[Event] | Gap, None]:
-        """Every event (of one task, if asked for) after `position`, in order, in batches, until the tail is closed."""
+        """Yield every event after `position`, of one task if given, in order, in batches, until the tail is closed."""
         while self._seq is None and not self.closed:
             await self._moved.wait()
         while position < self._floor and not self.closed:
@@ -124,19 +125,19 @@ class Tail:
                 yield wanted
 
     async def _replay(self, position: int, task_id: UUID | None) -> tuple[int, Sequence[Event] | Gap]:
-        """The next kept events after `position` that the list does not have, and the position that they reach."""
+        """Return the next stored events after `position` that the list does not have, and the position they reach."""
         async with self._engine.connect() as connection:
             newest = await events.newest(connection)
             batch = await events.after(connection, position, limit=BATCH, task_id=task_id)
-            # Read last: what was still kept now had not been removed when the batch was read.
+            # Read last: what was still stored now had not been removed when the batch was read.
             oldest = await events.oldest_kept(connection)
         if position < newest and (oldest is None or position + 1 < oldest):
             return newest, Gap(newest, "Events were removed before they could be sent; read the present state")
-        # Fewer than asked for: there is none left up to what was the newest when the batch was read.
+        # Fewer than requested: nothing is left up to what was the newest event when the batch was read.
         return batch[-1].seq if len(batch) == BATCH else max(newest, batch[-1].seq if batch else position), batch
 
     def start(self, queue: Queue) -> list[asyncio.Task[None]]:
-        """Begins to read new events, for ever. Survives the absence of Redis and of Postgres."""
+        """Start reading new events. The tasks survive outages of Redis and Postgres."""
         return [asyncio.create_task(self._listen(queue)), asyncio.create_task(self._read_forever())]
 
     async def _listen(self, queue: Queue) -> None:
@@ -158,7 +159,7 @@ class Tail:
     async def _read_forever(self) -> None:
         while True:
             try:
-                # Kept, so that the tail never waits behind its subscribers for a connection.
+                # Kept open, so that the tail never competes with its subscribers for a connection.
                 async with self._engine.connect() as connection:
                     while True:
                         self._poked.clear()
@@ -172,7 +173,7 @@ class Tail:
             await self._pause(LOOK_EVERY_WITHOUT_POKES)
 
     async def _pause(self, longest: timedelta) -> None:
-        # Not wait_for, which before Python 3.12 loses a cancellation that comes together with the poke.
+        # Not wait_for, which before Python 3.12 loses a cancellation that arrives together with the poke.
         with suppress(TimeoutError):
             async with asyncio.timeout(longest.total_seconds()):
                 await self._poked.wait()
@@ -198,21 +199,21 @@ class Tail:
 
 
 def moves_task(event: Event) -> bool:
-    """Whether the event comes with a change of its task: its next instant, its last run, or its status at the end."""
+    """Return whether the event changes its task: the next instant, the last run, or the final status."""
     return event.type not in {RunEventType.ATTEMPT_FAILED, RunEventType.ATTEMPT_LOST} and not (
         event.type == RunEventType.STARTED and event.attempt > 1
     )
 
 
 def seq_of(event: Event) -> int:
-    """An event's number."""
+    """Return the number of an event."""
     seq: int = event.seq
     return seq
 
 
 @asynccontextmanager
 async def following(engine: AsyncEngine, queue: Queue, *, kept: int = KEPT) -> AsyncIterator[Tail]:
-    """A tail that reads as long as the block goes on, and keeps the `kept` newest events for its subscribers."""
+    """Run a tail while the block lasts. It keeps the `kept` newest events for its subscribers."""
     tail = Tail(engine, kept=kept)
     parts = tail.start(queue)
     try:

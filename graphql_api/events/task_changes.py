@@ -1,7 +1,7 @@
-"""Which tasks have changed, for all subscribers of this process.
+"""The tasks that have changed, for all subscribers of this process.
 
-A subscriber has a position and no queue, as in the tail. A task is listed once, with the number of its newest change:
-if it changes faster than a subscriber reads, the subscriber is told once, of the task as it then is.
+A subscriber has a position and no queue, as in the tail. A task is listed once, with the number of its newest change.
+If a task changes faster than a subscriber reads, the subscriber receives it once, in its newest state.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from uuid import UUID
 
 KEPT = 10_000
 GATHER_FOR = timedelta(milliseconds=100)
-"""Changes are told together, so that tasks which fire all the time are read ten times a second at most."""
+"""Changes are delivered together, so that tasks which fire all the time are read at most ten times a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class TaskChangeFeed:
         self._closed = False
 
     def close(self) -> None:
-        """Ends every subscription."""
+        """End every subscription."""
         self._closed = True
         self._tell()
 
     def note(self, task_ids: Iterable[UUID]) -> None:
-        """These tasks have changed."""
+        """Note that tasks have changed."""
         for task_id in task_ids:
             self._newest += 1
             self._numbers[task_id] = self._newest
@@ -61,7 +61,7 @@ class TaskChangeFeed:
         moved.set()
 
     async def follow(self, task_id: UUID | None = None) -> AsyncGenerator[list[Change], None]:
-        """The changes from now on (of one task, if asked for), oldest first."""
+        """Yield the changes from now on, of one task if given, oldest first."""
         position = self._newest
         while not self._closed:
             if position < self._told:

@@ -1,6 +1,6 @@
-"""Documents as they are used again and again: parsed, measured and validated once.
+"""Caches documents: each is parsed, measured and validated once.
 
-What depends on variables, the sizes of pages, is worked out for each combination of sizes; a dashboard has few.
+The cost depends on variables where they set the sizes of pages; it is computed once for each combination of sizes.
 """
 
 import json
@@ -34,24 +34,25 @@ from graphql_api.settings import PREFIX, ApiSettings
 
 KEPT = 256
 KEPT_CHARACTERS = 512 * 1024
-"""Of all kept documents together: a parsed document takes some 200 times its text's memory."""
+"""Characters of all cached documents together. A parsed document takes about 200 times the memory of its text."""
 KEPT_MEASURES = 64
 
 MAX_ERRORS = 5
-"""What validation tells at most of a document; whoever sends many in one learns no more, and takes no more time."""
+"""Largest number of validation errors per document, so that a document with many mistakes takes no more time."""
 MAX_COMPARISONS = 12_500
-"""A twentieth of the library's own. Fields that are selected again and again are compared with each other, each pair
-for some 6 µs, and nobody else is served meanwhile."""
+"""A twentieth of the library's own limit. Validation compares duplicate fields with each other, at about 6 µs per pair,
+and blocks the event loop meanwhile.
+"""
 limit_field_comparisons(MAX_COMPARISONS)
 
 RULES = (*specified_rules, *recommended_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
 class Document:
-    """One document."""
+    """One parsed document."""
 
     def __init__(self, text: str, schema: GraphQLSchema, limits: ApiSettings) -> None:
-        """Raises `GraphQLError` when the text is no document, or too much of one."""
+        """Parse the document. Raises `GraphQLError` when the text is not a document, or exceeds a limit."""
         self.text = text
         self.ast = parsed(text, limits)
         self._schema = schema
@@ -61,7 +62,7 @@ class Document:
 
     @cached_property
     def operations(self) -> dict[str | None, OperationDefinitionNode]:
-        """By name; where there is only one, it comes under no name, too."""
+        """Operations by name. A single operation is also available under None."""
         found = [node for node in self.ast.definitions if isinstance(node, OperationDefinitionNode)]
         operations: dict[str | None, OperationDefinitionNode] = {node.name.value: node for node in found if node.name}
         if len(found) == 1:
@@ -70,26 +71,26 @@ class Document:
 
     @cached_property
     def has_several_operations(self) -> bool:
-        """Whether a request has to say which one it means."""
+        """Whether a request has to name the operation to execute."""
         return sum(isinstance(node, OperationDefinitionNode) for node in self.ast.definitions) > 1
 
     @cached_property
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
-        """By name."""
+        """Fragments by name."""
         return {node.name.value: node for node in self.ast.definitions if isinstance(node, FragmentDefinitionNode)}
 
     @cached_property
     def errors(self) -> list[GraphQLError]:
-        """What validation finds."""
+        """Errors that validation finds."""
         discreet = not self._limits.introspection
         rules = (*RULES, NoSchemaIntrospectionCustomRule) if discreet else RULES
         found = validate(self._schema, self.ast, rules, max_errors=MAX_ERRORS, hide_suggestions=discreet)
         return [too_much_alike() if error.message == "Validation aborted." else error for error in found]
 
     def telling(self, variables: Mapping[str, Any], operation_name: str | None) -> tuple[str, str | None, str]:
-        """What decides on a subscription's results besides what they tell of: the document, and the variables in it.
+        """Return what a subscription's results depend on besides the events: the document and the variables in it.
 
-        Those in the arguments of the root field decide only on what is told.
+        Variables in the arguments of the root field are left out, because they only choose the events.
         """
         names = self._variables.get(operation_name)
         if names is None:
@@ -113,7 +114,7 @@ class Document:
         return frozenset(found)
 
     def beyond(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
-        """The refusal of an operation that goes beyond a limit, is not there, or was not chosen among several."""
+        """Return the error of an operation that exceeds a limit, does not exist, or was not named among several."""
         if operation_name is None and self.has_several_operations:
             return GraphQLError("The document has several operations; say with operationName which is meant")
         operation = self.operations.get(operation_name)
@@ -143,7 +144,7 @@ class Documents:
         self._characters = 0
 
     def read(self, text: str) -> Document:
-        """The document. Raises `GraphQLError` when the text is none, or too much of one."""
+        """Return the parsed document. Raises `GraphQLError` when the text is not a document, or exceeds a limit."""
         document = self._kept.get(text)
         if document is not None:
             self._kept.move_to_end(text)
@@ -157,7 +158,7 @@ class Documents:
 
 
 def parsed(text: str, limits: ApiSettings) -> DocumentNode:
-    """The document's tree. Raises `GraphQLError`."""
+    """Return the document's syntax tree. Raises `GraphQLError`."""
     size = len(text.encode(errors="surrogatepass"))
     if size > limits.max_bytes:
         raise limit_exceeded(
@@ -176,14 +177,14 @@ def parsed(text: str, limits: ApiSettings) -> DocumentNode:
 
 
 def nested_too_deeply(what: str, limits: ApiSettings) -> GraphQLError:
-    """The refusal of what is so deep that its levels are not even counted."""
+    """Return the error for nesting so deep that its levels are not counted."""
     return limit_exceeded(
         f"{what} nested too deeply; at most {limits.max_depth:,} levels of fields are accepted ({PREFIX}MAX_DEPTH)"
     )
 
 
 def too_much_alike() -> GraphQLError:
-    """The refusal of a document whose fields are not compared to the end."""
+    """Return the error for a document with too many duplicate fields."""
     return limit_exceeded(
         f"The document selects the same so often that comparing its fields takes more than the {MAX_COMPARISONS:,} "
         "steps that are taken; select each field once"

@@ -19,13 +19,13 @@ from graphql_api.execution.document_cache import Documents
 
 MEMBER = "persistedQuery"
 SECRET_MEMBERS = {"value", "signingSecrets"}
-"""What an input says secrets in: of a header, and by which calls are signed."""
+"""Members of inputs that contain secrets: the value of a header, and signing secrets."""
 
 
 async def text_of(
     query: str | None, extensions: dict[str, Any] | None, *, store: DocumentStore, documents: Documents
 ) -> str | None:
-    """The document that a request means. Raises `GraphQLError` when its hash is unknown, or not the document's."""
+    """Return the document of a request. Raises `GraphQLError` when its hash is unknown, or is not the document's."""
     wanted = (extensions or {}).get(MEMBER)
     if wanted is None:
         return query
@@ -44,7 +44,7 @@ async def text_of(
 
 
 def digest_of(wanted: Any) -> str:
-    """The hash that a request names. Raises `GraphQLError` when it names none."""
+    """Return the hash in a request. Raises `GraphQLError` when it is malformed."""
     if not isinstance(wanted, dict):
         raise GraphQLError("persistedQuery has to be an object with a version and a sha256Hash")
     if isinstance(version := wanted.get("version"), bool) or version != 1:
@@ -56,7 +56,7 @@ def digest_of(wanted: Any) -> str:
 
 
 def may_be_stored(query: str, documents: Documents) -> bool:
-    """Whether it can be executed, and holds no secret."""
+    """Return whether a document can be executed, and contains no secret."""
     try:
         document = documents.read(query)
     except GraphQLError:
@@ -66,7 +66,7 @@ def may_be_stored(query: str, documents: Documents) -> bool:
 
 
 def holds_secret(document: Node) -> bool:
-    """Whether there may be a secret in a document itself: a text where inputs say secrets, or a variable's default."""
+    """Return whether a document may contain a secret: a literal where inputs have secrets, or a variable's default."""
     pending: list[tuple[Node, bool]] = [(document, False)]
     while pending:
         node, secret = pending.pop()

@@ -1,14 +1,13 @@
-"""Measures an operation before it is executed: how deep it is, how much it repeats, and how large its answer can be.
+"""Measures an operation before it is executed: its depth, its duplicates, and how large its response can be.
 
-The cost is the number of values (fields, and items of lists) that the answer can have at most. What asks for a page
-(`first`, `last`, `count`, or a list of inputs) multiplies what each item of the page costs, and other lists count as
-if they had `ASSUMED_LENGTH` items. What is asked of several types of which a value has one counts as the dearest of
-them:
+The cost is the largest number of values (fields, and items of lists) that the response can contain. A page size
+(`first`, `last`, `count`, or a list of inputs) multiplies the cost of each item; other lists count as if they had
+`ASSUMED_LENGTH` items. Where a value has one of several types, the most expensive selection counts:
 
     { tasks(first: 50) { totalCount nodes { name lastRun { state } } } }      1 + 1 + 1 + 50 * (1 + 1 + 1)
 
-Fragments count wherever they are spread, but each is measured only once, so that a document whose fragments spread
-each other twice, again and again, takes no longer to measure than any other of its length.
+Fragments count wherever they are used, but each is measured only once, so that a document whose fragments use each
+other twice, again and again, takes no longer to measure than any other document of its length.
 """
 
 from collections.abc import Iterable, Mapping
@@ -52,15 +51,15 @@ from graphql_api.types.connections import DEFAULT_SIZE, MAX_SIZE
 
 ASSUMED_LENGTH = 5
 ASSUMED_LENGTHS = {"InvalidInput.problems": 2}
-"""Of lists that are shorter. Few inputs have any problem at all, and a thousand may be given at once."""
+"""Lengths of lists that are shorter. Few inputs have any problem, and one request may contain a thousand inputs."""
 
 Sizes = Mapping[str, int | None]
-"""For each variable that gives a size: the size, or nothing where the variable gives none."""
+"""The size that each variable gives, or None where it gives none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of a selection. Its lists are not in `fixed`: each of their items costs `per_item`."""
+    """The cost of a selection. Its lists are not in `fixed`: each of their items costs `per_item`."""
 
     depth: int = 0
     aliases: int = 0
@@ -70,7 +69,7 @@ class Cost:
     per_item: int = 0
 
     def beside(self, other: Self) -> "Cost":
-        """Of both selections together."""
+        """Return the cost of both selections together."""
         return Cost(
             depth=max(self.depth, other.depth),
             aliases=self.aliases + other.aliases,
@@ -81,7 +80,7 @@ class Cost:
         )
 
     def or_else(self, other: Self) -> "Cost":
-        """Of two selections of which one is carried out."""
+        """Return the cost of two selections of which only one is executed."""
         return Cost(
             depth=max(self.depth, other.depth),
             aliases=self.aliases + other.aliases,
@@ -92,7 +91,7 @@ class Cost:
         )
 
     def cost(self, length: int = ASSUMED_LENGTH) -> int:
-        """With lists of that length."""
+        """Return the cost if the lists have that length."""
         return self.fixed + self.per_item * length
 
 
@@ -106,7 +105,7 @@ class Measurement:
     known: dict[str, Cost] = field(default_factory=dict)
 
     def operation(self, node: OperationDefinitionNode) -> Cost:
-        """The whole operation's."""
+        """Return the cost of the whole operation."""
         directives = len(node.directives or ()) + sum(
             len(variable.directives or ()) for variable in node.variable_definitions or ()
         )
@@ -114,7 +113,7 @@ class Measurement:
         return self.selections(node.selection_set, root).beside(Cost(directives=directives))
 
     def selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None) -> Cost:
-        """Of all that is selected of a type; nothing is known of a type that does not exist."""
+        """Return the cost of all selections on a type. Selections on an unknown type cost nothing."""
         found: dict[str | None, Cost] = {None: Cost()}
         for selection in node.selections if node else ():
             narrowed = self.narrowed(selection, parent)
@@ -129,14 +128,14 @@ class Measurement:
                     continue
             if directives := len(selection.directives or ()):
                 measure = measure.beside(Cost(directives=directives))
-            # A value of a union or an interface is of one of its types only.
+            # A value of a union or an interface has only one of its types.
             its = narrowed.name if is_abstract_type(parent) and is_object_type(narrowed) else None
             found[its] = found.get(its, Cost()).beside(measure)
         always = found.pop(None).beside(Cost(repeats=repeats_in(node)))
         return reduce(Cost.or_else, found.values(), Cost()).beside(always)
 
     def narrowed(self, node: SelectionNode, parent: GraphQLNamedType | None) -> GraphQLNamedType | None:
-        """The type that a selection is of."""
+        """Return the type to which a selection applies."""
         if isinstance(node, FragmentSpreadNode):
             fragment = self.fragments.get(node.name.value)
             condition = fragment.type_condition if fragment else None
@@ -145,7 +144,7 @@ class Measurement:
         return self.schema.get_type(condition.name.value) if condition else parent
 
     def fragment(self, name: str) -> Cost:
-        """Of a fragment's selections, worked out once. One that comes back to itself is refused elsewhere."""
+        """Return the cost of a fragment, computed once. Validation refuses fragments that contain themselves."""
         if name not in self.known and name in self.fragments:
             self.known[name] = Cost()
             node = self.fragments[name]
@@ -154,7 +153,7 @@ class Measurement:
         return self.known.get(name, Cost())
 
     def field(self, node: FieldNode, parent: GraphQLNamedType | None) -> Cost:
-        """Of a field with all that is below it."""
+        """Return the cost of a field with everything below it."""
         definition = field_of(self.schema, parent, node.name.value)
         below = self.selections(node.selection_set, get_named_type(definition.type) if definition else None)
         size = size_of(definition, node, self.sizes) if definition else None
@@ -170,7 +169,7 @@ class Measurement:
         else:
             fixed += below.cost() if size is None else below.cost(size)
         return Cost(
-            # Introspection is deep by nature; graphql-core has a rule of its own against too much of it.
+            # Introspection is deep by nature; graphql-core has a rule of its own against abuse.
             depth=1 if node.name.value.startswith("__") else below.depth + 1,
             aliases=below.aliases + (node.alias is not None),
             directives=below.directives,
@@ -181,18 +180,18 @@ class Measurement:
 
 
 def repeats_in(node: SelectionSetNode | None) -> int:
-    """How many fields are selected again, side by side, to no effect. Fragments may well select the same."""
+    """Return the number of duplicate fields in a selection. Fragments may select the same fields."""
     fields = [each for each in (node.selections if node else ()) if isinstance(each, FieldNode)]
     return len(fields) - len({(each.alias or each.name).value for each in fields})
 
 
 def field_of(schema: GraphQLSchema, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
-    """The field's definition, if the type has the field."""
+    """Return the field's definition, if the type has the field."""
     return schema.get_field(parent, name) if is_composite_type(parent) else None
 
 
 def size_of(definition: GraphQLField, node: FieldNode, sizes: Sizes) -> int | None:
-    """How many items a field asks for by its arguments, if it can. A size out of bounds is refused by the field."""
+    """Return how many items a field's arguments request, if they can. The field itself refuses sizes out of bounds."""
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     if "first" in definition.args:
         found = [number_in(given[name], sizes) for name in ("first", "last") if name in given]
@@ -212,18 +211,18 @@ def size_of(definition: GraphQLField, node: FieldNode, sizes: Sizes) -> int | No
 
 
 def number_in(node: ValueNode, sizes: Sizes) -> int | None:
-    """The size that an argument gives; nothing for null."""
+    """Return the size that an argument gives, or None for null."""
     match node:
         case VariableNode(name=name):
             return sizes.get(name.value)
         case IntValueNode(value=text):
-            # Not int(text), which refuses thousands of digits: a size that long is beyond any page.
+            # Not int(text), which refuses thousands of digits: such a size exceeds any page anyway.
             return bounded(int(text) if len(text) < 20 else MAX_SIZE, MAX_SIZE)
     return None
 
 
 def length_of(node: ValueNode | None, sizes: Sizes) -> int:
-    """The length of a list of inputs."""
+    """Return the length of a list of inputs."""
     match node:
         case None | NullValueNode():
             return 0
@@ -235,12 +234,12 @@ def length_of(node: ValueNode | None, sizes: Sizes) -> int:
 
 
 def bounded(size: float, most: int) -> int:
-    """A size between 0 and what a field takes at most."""
+    """Return a size between 0 and the largest that a field accepts."""
     return int(min(max(size, 0), most))
 
 
 def size_variables(operation: OperationDefinitionNode) -> Iterable[tuple[str, ValueNode | None]]:
-    """The variables that can give a size, whole numbers and lists, with their defaults."""
+    """Yield the variables that can give a size, whole numbers and lists, with their defaults."""
     for definition in operation.variable_definitions or ():
         kind = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
         if isinstance(kind, ListTypeNode) or (isinstance(kind, NamedTypeNode) and kind.name.value == "Int"):
@@ -248,7 +247,7 @@ def size_variables(operation: OperationDefinitionNode) -> Iterable[tuple[str, Va
 
 
 def sizes_of(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -> dict[str, int | None]:
-    """What the given variables, or their defaults, say of sizes. Values that are wrong are refused elsewhere."""
+    """Return the sizes that the variables, or their defaults, give. Wrong values are refused elsewhere."""
     sizes: dict[str, int | None] = {}
     for name, default in size_variables(operation):
         value = variables.get(name, Undefined)
@@ -262,13 +261,13 @@ def sizes_of(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -
             case _ if value is Undefined and default is not None:
                 sizes[name] = length_of(default, {}) if isinstance(default, ListValueNode) else number_in(default, {})
             case _:
-                # A list of one may be given without brackets.
+                # A list of one item may be given without brackets.
                 sizes[name] = None if value is Undefined else 1
     return sizes
 
 
 def check(measure: Cost, limits: ApiSettings) -> GraphQLError | None:
-    """The refusal of an operation that goes beyond a limit."""
+    """Return the error of an operation that exceeds a limit, or None."""
     cost = measure.cost()
     if measure.depth > limits.max_depth:
         return limit_exceeded(
@@ -299,5 +298,5 @@ def check(measure: Cost, limits: ApiSettings) -> GraphQLError | None:
 
 
 def amount(number: int) -> str:
-    """A count in words that stay short, whatever fragments make of it."""
+    """Return a number as text that stays short, however large it is."""
     return f"{number:,}" if number < 10**15 else "more than 10^15"

@@ -26,8 +26,10 @@ from graphql_api.types.scalars import SCALARS
 
 
 class DuetimeSchema(Schema):
-    """Strawberry's schema, which here refuses what goes beyond a limit before it is executed over any transport, and
-    logs nothing: a caller's mistakes are no news, and surprises are logged where they are masked."""
+    """Strawberry's schema. It refuses operations that exceed a limit before it executes them, over any transport.
+
+    It logs nothing: mistakes of callers are not news, and internal errors are logged where they are masked.
+    """
 
     def __init__(self, limits: ApiSettings) -> None:
         super().__init__(
@@ -43,12 +45,12 @@ class DuetimeSchema(Schema):
         self.result_cache = ResultCache()
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Logs nothing."""
+        """Log nothing."""
 
     def refusal(
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
     ) -> PreExecutionError | None:
-        """Why an operation is not even validated: it cannot be read, or goes beyond a limit."""
+        """Return why an operation is not even validated: it cannot be parsed, or exceeds a limit."""
         if not query:
             return None
         try:
@@ -67,7 +69,7 @@ class DuetimeSchema(Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
-        """Executes a query or a mutation."""
+        """Execute a query or a mutation."""
         return self.refusal(query, variable_values, operation_name) or await super().execute(
             query,
             variable_values,
@@ -88,7 +90,7 @@ class DuetimeSchema(Schema):
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> AsyncGenerator[Any, None]:
-        """Executes any operation and yields its results: one, or a subscription's."""
+        """Execute any operation and return its results: one, or those of a subscription."""
         if refused := self.refusal(query, variable_values, operation_name):
             return only(refused)
         if query and self.operation_type(query, operation_name) is OperationType.SUBSCRIPTION:
@@ -106,7 +108,7 @@ class DuetimeSchema(Schema):
         )
 
     def operation_type(self, query: str, operation_name: str | None) -> OperationType | None:
-        """A query, a mutation or a subscription; nothing for what cannot be read."""
+        """Return the type of an operation, or None if the document cannot be parsed."""
         try:
             operation = self.documents.read(query).operations.get(operation_name)
         except GraphQLError:
@@ -116,7 +118,7 @@ class DuetimeSchema(Schema):
     async def _watch(
         self, document: Document, variables: dict[str, Any], context: Any, operation_name: str | None
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """The results of a subscription, made once for all who would get the same."""
+        """Yield the results of a subscription, each computed once for all subscribers who receive the same."""
         executor = self.execution_context_class.build(
             self._schema,
             document.ast,
@@ -143,26 +145,26 @@ class DuetimeSchema(Schema):
 
 
 class NoSuggestions(StrawberryGraphQLCoreExecutionContext):
-    """Suggests no names of the schema when variables are wrong; it may not be asked for, so neither guessed."""
+    """Suggests no names of the schema in errors about variables, for when introspection is off."""
 
     @classmethod
     def build(cls, *arguments: Any, **named: Any) -> Any:
-        """As ever, but for that."""
+        """Build the execution context without suggestions."""
         return super().build(*arguments, **named | {"hide_suggestions": True})
 
 
 class KnownDocuments(SchemaExtension):
-    """Parses and validates no document twice."""
+    """Parses and validates each document only once."""
 
     def on_parse(self) -> Iterator[None]:
-        """Takes the tree that was checked against the limits."""
+        """Use the syntax tree that was checked against the limits."""
         context = self.execution_context
         if isinstance(context.schema, DuetimeSchema) and context.query:
             context.graphql_document = context.schema.documents.read(context.query).ast
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Takes what validation found the first time."""
+        """Use the errors that validation found the first time."""
         context = self.execution_context
         if isinstance(context.schema, DuetimeSchema) and context.query:
             context.pre_execution_errors = context.schema.documents.read(context.query).errors
@@ -170,9 +172,9 @@ class KnownDocuments(SchemaExtension):
 
 
 async def only(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None]:
-    """A stream of one result."""
+    """Yield one result."""
     yield result
 
 
 schema = DuetimeSchema(ApiSettings.model_construct())
-"""The schema to print, with the limits that hold by default."""
+"""The schema to print, with the default limits."""

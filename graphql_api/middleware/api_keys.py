@@ -1,7 +1,7 @@
-"""Who asks: keys are checked before anything else looks at a request.
+"""Authenticates callers by their API keys, before anything else looks at a request.
 
-Where keys are off, everybody may do everything. A websocket may show its key in its first message instead, since
-browsers cannot add headers to one.
+While authentication is off, everyone has full access. A WebSocket may send its key in its first message instead,
+because browsers cannot add headers to a WebSocket.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from jobs.security.api_keys import ANYBODY, Caller, caller_of
 logger = logging.getLogger(__name__)
 
 KNOWN_FOR = timedelta(seconds=2)
-"""How long a key that was found is taken for good without looking again; a revoked one is refused after that."""
+"""How long a valid key is cached. A revoked key is refused after that."""
 MAX_KNOWN = 10_000
 FAILURES = 10
 FAILURES_WITHIN = timedelta(minutes=1)
@@ -34,7 +34,7 @@ LOOK_EVERY = timedelta(seconds=2)
 
 
 class AuthenticationFailed(Exception):
-    """Nobody gets in with this; `status` is 401, 429 or, while keys cannot be looked up, 503.
+    """The caller is not authenticated; `status` is 401, 429 or, while keys cannot be looked up, 503.
 
     `retry_after` is in seconds.
     """
@@ -46,19 +46,19 @@ class AuthenticationFailed(Exception):
 
 
 class Failures:
-    """How often each address showed a key that does not exist, so that guessing is slow. Kept in memory, bounded."""
+    """Counts wrong keys by address, so that guessing is slow. Kept in memory, bounded."""
 
     def __init__(self) -> None:
         self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait_of(self, address: str) -> int | None:
-        """How many seconds an address has to wait; None while it may try."""
+        """Return how many seconds an address has to wait, or None if it may try."""
         begun, count = self._since.get(address, (0.0, 0))
         left = begun + FAILURES_WITHIN.total_seconds() - time.monotonic()
         return int(left) + 1 if count >= FAILURES and left > 0 else None
 
     def note(self, address: str) -> None:
-        """Counts a failure."""
+        """Count a failure."""
         now = time.monotonic()
         begun, count = self._since.pop(address, (now, 0))
         fresh = now - begun < FAILURES_WITHIN.total_seconds()
@@ -68,7 +68,9 @@ class Failures:
 
 
 class Authenticator:
-    """Tells who shows a key, and ends what is open under one that holds no more. `watching` belongs to the app."""
+    """Authenticates callers, and closes what is open under a key that is no longer valid. `watching` belongs to the
+    app.
+    """
 
     def __init__(self, engine: AsyncEngine, *, keys_wanted: bool) -> None:
         self._engine = engine
@@ -78,7 +80,7 @@ class Authenticator:
         self._open: dict[object, tuple[Caller, Callable[[], object]]] = {}
 
     async def admit(self, authorization: str | None, *, address: str) -> Caller:
-        """Whoever shows this Authorization value. Raises `AuthenticationFailed`."""
+        """Return the caller with this Authorization value. Raises `AuthenticationFailed`."""
         if not self.keys_wanted:
             return ANYBODY
         scheme, _, token = (authorization or "").partition(" ")
@@ -97,7 +99,7 @@ class Authenticator:
         now = utc_now()
         if caller is not None and time.monotonic() - seen < KNOWN_FOR.total_seconds() and not caller.expired(now):
             return caller
-        # Whoever guesses keys must not keep out the good ones from the same address: what a key was once, it may be.
+        # Wrong keys from an address must not lock out its valid ones: a key that was valid before is looked up again.
         if digest not in self._known and (wait := self._failures.wait_of(address)) is not None:
             raise AuthenticationFailed(
                 429, f"Too many keys from {address} were refused; try again in {wait} s", retry_after=wait
@@ -121,7 +123,7 @@ class Authenticator:
 
     @contextmanager
     def holding(self, caller: Caller, close: Callable[[], object]) -> Iterator[None]:
-        """While the block lasts, `close` is called as soon as the caller's key holds no more."""
+        """Call `close` as soon as the caller's key becomes invalid while the block lasts."""
         token = object()
         self._open[token] = (caller, close)
         try:
@@ -131,7 +133,7 @@ class Authenticator:
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        """Looks every other second whether the keys hold under which something is open."""
+        """Check every two seconds, while the block lasts, whether the keys of open connections are still valid."""
         watch = asyncio.create_task(self._watch())
         try:
             yield
@@ -157,10 +159,10 @@ class Authenticator:
 
 
 def address_of(connection: HTTPConnection) -> str:
-    """The address that the other side comes from."""
+    """Return the address of the client."""
     return connection.client.host if connection.client is not None else "unknown"
 
 
 def authorization_of(connection: HTTPConnection) -> str | None:
-    """The Authorization header."""
+    """Return the Authorization header."""
     return Headers(scope=connection.scope).get("authorization")

@@ -1,7 +1,7 @@
-"""The gate before everything: a request gets in with a key whose scope reaches far enough, or to what is open to all.
+"""Lets a request through if its key has the scope that it needs, or if it needs no key.
 
-Open are `/health` and the pages, which show nothing without a key: what Swagger UI shows is no part of its page.
-GraphQL looks at the operation before it knows what scope is needed, so there the gate only finds out who asks.
+`/health` and the pages need no key, and show no data without one: what Swagger UI shows is not part of its page.
+GraphQL checks the scope itself, once it knows the operation, so for GraphQL this only authenticates the caller.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ CODES = {401: "UNAUTHENTICATED", 429: "LIMIT_EXCEEDED", 503: "INTERNAL"}
 """GraphQL's codes for refusals, by status."""
 
 Hold = Callable[[Callable[[], object]], AbstractContextManager[None]]
-"""Has a function called when the key holds no more, as long as the block lasts."""
+"""Calls a function when the key becomes invalid while the block lasts."""
 
 
 class AuthenticationMiddleware:
@@ -39,14 +39,14 @@ class AuthenticationMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Lets the request through, with whoever asks in `scope["caller"]`, or answers it."""
+        """Pass the request on with its caller in `scope["caller"]`, or refuse it."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
         authenticator: Authenticator = scope["app"].state.services.authenticator
         authorization = authorization_of(connection)
-        # A websocket's first message may show a key yet.
+        # A WebSocket may still send its key in its first message.
         if is_open(scope) or (scope["type"] == "websocket" and authorization is None):
             scope["caller"] = None if authenticator.keys_wanted else ANYBODY
             await self.app(scope, receive, send)
@@ -75,7 +75,7 @@ class AuthenticationMiddleware:
         *,
         hold: Callable[[Callable[[], object]], AbstractContextManager[None]],
     ) -> None:
-        """Lets a stream of events flow as long as the key holds under which it was opened."""
+        """Pass on a request for a stream of events, and end the stream when its key becomes invalid."""
         flowing = asyncio.ensure_future(self.app(scope, receive, send))
         with hold(flowing.cancel):
             try:
@@ -89,7 +89,7 @@ class AuthenticationMiddleware:
 
 
 def is_open(scope: Scope) -> bool:
-    """Whether the request needs no key: it asks for health, or for a page."""
+    """Return whether the request needs no key, because it asks for health or for a page."""
     path: str = scope["path"]
     if scope["type"] != "http":
         return False
@@ -100,12 +100,12 @@ def is_open(scope: Scope) -> bool:
 
 
 def may(caller: Caller, *, method: str) -> bool:
-    """Whether the caller's scope reaches as far as the method."""
+    """Return whether the caller's scope allows the method."""
     return caller.may(KeyScope.READ if method in READING else KeyScope.WRITE)
 
 
 def answer(refused: AuthenticationFailed, asked: HTTPConnection) -> Response:
-    """The refusal, in the shape that clients of this path read."""
+    """Return the refusal in the form that clients of this path read."""
     if asked.url.path == GRAPHQL:
         error = {"message": str(refused), "extensions": {"code": CODES[refused.status]}}
         body = json.dumps({"errors": [error]})

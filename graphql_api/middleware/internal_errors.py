@@ -1,4 +1,4 @@
-"""Answers 500 to what nothing else caught."""
+"""Answers 500 to exceptions that nothing else has caught."""
 
 import logging
 from uuid import uuid4
@@ -12,13 +12,13 @@ logger = logging.getLogger(__name__)
 
 
 class InternalErrors:
-    """Answers 500 to what nothing else caught. The answer has an id and nothing more; the log has the rest under it."""
+    """ASGI middleware. The response has only an id, under which the log has the details."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on whatever has been answered already."""
+        """Pass the request on, and answer 500 if it fails before a response has started."""
         answered = False
 
         async def watched(message: Message) -> None:
@@ -29,7 +29,7 @@ class InternalErrors:
         try:
             await self.app(scope, receive, watched)
         except ClientDisconnect:
-            # Nobody is there to be answered, and nothing of ours went wrong.
+            # The client has gone, and nothing failed here.
             return
         except Exception:
             if scope["type"] != "http" or answered:

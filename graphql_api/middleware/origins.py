@@ -1,8 +1,8 @@
-"""What browsers must not do on behalf of a page from elsewhere, and what they are told about our own.
+"""Refuses requests that pages of other origins make a browser send, and adds security headers to responses.
 
-A browser sends `Origin` with what a page makes it ask for. Pages of other origins get in only where they are named in
-DUETIME_CORS_ORIGINS. While there are no keys, and so the loopback address is all that keeps others out, the `Host` must
-be that of this machine too: a name of somebody else's, made to lead here, would pass for our own origin.
+A browser sends `Origin` with the requests of a page. Pages of other origins are let in only if DUETIME_CORS_ORIGINS
+names them. While authentication is off, and only the loopback address keeps others out, the `Host` must be this machine
+as well: a foreign name that resolves to this machine would otherwise pass for Duetime's own origin.
 """
 
 from collections.abc import Collection
@@ -23,11 +23,11 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
-"""For every answer that does not say otherwise; pages have a policy of their own."""
+"""Headers of every response that does not set them itself; pages have a policy of their own."""
 
 
 class OriginMiddleware:
-    """ASGI middleware. `origins` may ask from elsewhere; `names_this_machine` wants the Host to be this machine."""
+    """ASGI middleware. Pages of `origins` are let in; with `names_this_machine`, the Host has to be this machine."""
 
     def __init__(self, app: ASGIApp, *, origins: Collection[str], names_this_machine: bool) -> None:
         self.app = app
@@ -35,7 +35,7 @@ class OriginMiddleware:
         self.names_this_machine = names_this_machine
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses what a foreign page asks for, and adds the headers."""
+        """Refuse requests of foreign pages, and add the headers to the response."""
         if scope["type"] not in {"http", "websocket"}:
             await self.app(scope, receive, send)
             return
@@ -52,7 +52,7 @@ class OriginMiddleware:
         await answering(scope, receive, protected)
 
     def problem(self, headers: Headers) -> str | None:
-        """Why the request is refused; None when it is not."""
+        """Return why the request is refused, or None."""
         host = headers.get("host", "")
         if self.names_this_machine and not is_this_machine(host):
             return f"The host {host!r} is not this machine; use localhost, or keys (DUETIME_AUTH=keys)"
@@ -63,7 +63,7 @@ class OriginMiddleware:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether a Host header names an address, to which no name can have led, or `localhost`."""
+    """Return whether a Host header is `localhost` or an address, which no foreign name can have resolved to."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or name.endswith(".localhost") or bool(ip_address(name))

@@ -1,7 +1,7 @@
-"""The playground: GraphiQL for browsers at /graphql, served with everything that it needs by Duetime itself.
+"""The playground: GraphiQL for browsers at /graphql. Duetime serves everything that it needs.
 
-Its sources are in dashboard/; `make install` builds them into static/. The page's policy lets the browser load nothing
-from, and connect to nothing but, the service that the page came from (https://www.w3.org/TR/CSP3/).
+Its sources are in dashboard/; `make install` builds them into static/. The page's policy lets the browser load from,
+and connect to, nothing but the service itself (https://www.w3.org/TR/CSP3/).
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # it names the assets of one build
+    "Cache-Control": "no-cache",  # the page names the assets of one build
     "Vary": "Accept",
 }
 
@@ -48,32 +48,32 @@ There would be a playground here, but its page was not built: run `make install`
 
 
 class Playground:
-    """What a browser gets at /graphql: the page; or text, where the page is turned off or was not built."""
+    """What a browser gets at /graphql: the page, or text if the page is disabled or was not built."""
 
     def __init__(self, *, enabled: bool, built: Path = STATIC) -> None:
         self.enabled = enabled
         self.page = built / "graphql.html"
 
     def show(self, url: URL) -> Response:
-        """The answer to a browser that opens `url`."""
+        """Return the response to a browser that opens `url`."""
         if self.enabled and self.page.is_file():
-            # Read each time, since the assets that it names are gone after another build.
+            # Read each time, because another build replaces the assets that it names.
             return HTMLResponse(self.page.read_bytes(), headers=HEADERS)
         text = GREETING.format(url=url) + (NOT_BUILT if self.enabled else "")
         return PlainTextResponse(text, headers={"Vary": "Accept"})
 
 
 class Assets(StaticFiles):
-    """The pages' scripts, styles and fonts. Their names are made from what is in them: none ever changes."""
+    """Scripts, styles and fonts of the pages. Their names are hashes of their contents, so a file never changes."""
 
     def __init__(self, built: Path = STATIC) -> None:
         super().__init__(directory=built / "assets", check_dir=False)
 
     async def check_config(self) -> None:
-        """Checks nothing: before a build there are no files, and each is a 404."""
+        """Check nothing: before a build there are no files, and each request gets a 404."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Raises 404 where there is none."""
+        """Return a file. Raises 404 if it does not exist."""
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         response.headers["X-Content-Type-Options"] = "nosniff"

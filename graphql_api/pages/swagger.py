@@ -1,4 +1,4 @@
-"""Swagger UI at /swagger/index.html, served with everything that it needs by Duetime itself, as the playground is."""
+"""Swagger UI at /swagger/index.html. Duetime serves everything that it needs."""
 
 from pathlib import Path
 
@@ -18,21 +18,21 @@ The document that it shows is at /swagger/doc.json.
 
 
 def show(_request: Request, *, built: Path = STATIC) -> Response:
-    """The page; or text, where it was not built."""
+    """Return the page, or text if it was not built."""
     page = built / "swagger.html"
     if page.is_file():
-        # Read each time, since the assets that it names are gone after another build.
+        # Read each time, because another build replaces the assets that it names.
         return HTMLResponse(page.read_bytes(), headers=HEADERS)
     return PlainTextResponse(NOT_BUILT, status_code=404)
 
 
 def lead(_request: Request) -> Response:
-    """To the page, from where people look for it; relative, so that it holds behind a proxy with a prefix."""
+    """Redirect to the page; relative, so that it works behind a proxy with a prefix."""
     return RedirectResponse("./index.html", status_code=307)
 
 
 def lead_in(_request: Request) -> Response:
-    """The same from the folder's name alone."""
+    """Redirect to the page from the folder's name without a slash."""
     return RedirectResponse("./swagger/index.html", status_code=307)
 
 
@@ -40,6 +40,6 @@ ROUTES = [
     Route("/swagger", lead_in, methods=["GET"]),
     Route("/swagger/", lead, methods=["GET"]),
     Route(PAGE, show, methods=["GET"]),
-    # The page names its assets from where it lies.
+    # The page names its assets relative to itself.
     Mount("/swagger/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
 ]

@@ -1,8 +1,8 @@
-"""GraphQL over HTTP and websockets: Strawberry's view with what the GraphQL-over-HTTP specification asks beyond it.
+"""GraphQL over HTTP and WebSocket: Strawberry's view, with what the GraphQL-over-HTTP specification requires in
+addition.
 
-The specification (https://graphql.github.io/graphql-over-http/draft/) wants 400 for a request that never came to be
-executed, when the answer is `application/graphql-response+json`; to clients that only know `application/json` it stays
-200.
+The specification (https://graphql.github.io/graphql-over-http/draft/) requires 400 for a request that was not executed,
+if the response is `application/graphql-response+json`. Clients that only know `application/json` still get 200.
 """
 
 import json
@@ -40,14 +40,14 @@ from jobs import json_value
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 FIRST_MESSAGE_WITHIN = timedelta(seconds=10)
-"""How long a websocket may be open before it is known who asks."""
+"""How long a WebSocket may be open before it sends its key."""
 
 
 class Body(StarletteRequestAdapter):
-    """A request whose body is read up to a bound."""
+    """A request whose body is read up to a limit."""
 
     async def get_body(self) -> bytes:
-        """Raises 413 beyond the bound, and 408 when it does not come."""
+        """Return the body. Raises 413 if it is too large, and 408 if it does not arrive in time."""
         services: Services = self._request.app.state.services
         try:
             return await request_body.read(self._request, limit=MAX_BODY_BYTES, within=services.body_within)
@@ -56,7 +56,7 @@ class Body(StarletteRequestAdapter):
 
 
 class Endpoint(GraphQL[Context, None]):
-    """/graphql."""
+    """The endpoint at /graphql."""
 
     request_adapter_class = Body
     graphql_transport_ws_handler_class = WebSocketHandler
@@ -74,12 +74,12 @@ class Endpoint(GraphQL[Context, None]):
         self._streams: set[sse.EventStream] = set()
 
     def end_streams(self) -> None:
-        """Ends all streams of events, whose clients come back, to another process if this one stops."""
+        """End all streams of events. Their clients reconnect, to another process if this one is stopping."""
         for stream in self._streams:
             stream.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers; a request that is none is answered as GraphQL errors are."""
+        """Respond to a request. Malformed requests get an error in GraphQL's form."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
@@ -103,21 +103,21 @@ class Endpoint(GraphQL[Context, None]):
         await response(scope, receive, send)
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
-        """Whatever has come this far was let through by `OriginMiddleware`, which knows the origins."""
+        """Return True: `OriginMiddleware` has checked the origin."""
         return True
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
-        """Loaders and services for one request, or one websocket."""
+        """Return the context of one request or one WebSocket."""
         return Context(request.app.state.services, caller=request.scope["caller"], address=address_of(request))
 
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
-        """Carries the answer's type to `create_response`."""
+        """Return a response that carries the media type to `create_response`."""
         response = Response()
         response.media_type = content_negotiation.graphql_media_type(request)
         return response
 
     async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
-        """The operation. Raises 400 or 415, saying what is wrong."""
+        """Return the operation in a request. Raises 400 or 415 with the reason."""
         if request.method == "GET":
             given: Any = self.parse_query_params(request.query_params)
         else:
@@ -138,21 +138,23 @@ class Endpoint(GraphQL[Context, None]):
         )
 
     def parse_json(self, data: str | bytes) -> Any:
-        """JSON, read strictly. Raises 400."""
+        """Return the parsed JSON. Raises 400."""
         try:
             return json_value.parse(data)
         except json_value.NotJson as error:
             raise HTTPException(400, f"The request is not JSON: {error}") from error
 
     def decode_json(self, data: str | bytes) -> object:
-        """JSON from a websocket. Raises `JSONDecodeError`, which closes it with 4400."""
+        """Return the parsed JSON of a WebSocket message. Raises `JSONDecodeError`, which closes the WebSocket with
+        4400.
+        """
         try:
             return json_value.parse(data)
         except json_value.NotJson as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
 
     async def stream_events(self, request: Request) -> sse.EventStream:
-        """Any operation's results as a stream of events. Raises what `run` raises for a request that is none."""
+        """Return an operation's results as a stream of events. Raises the same as `run` for malformed requests."""
         adapter = self.request_adapter_class(request)
         if not self.is_request_allowed(adapter):
             raise HTTPException(405, "GraphQL takes GET and POST")
@@ -164,7 +166,7 @@ class Endpoint(GraphQL[Context, None]):
     async def stream_operation(
         self, data: GraphQLRequestData, context: Context, *, is_get: bool
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """The results of an operation. Raises 400 for a request without one, and 405 for a mutation by GET."""
+        """Return the results of an operation. Raises 400 for a request without one, and 405 for a mutation by GET."""
         try:
             query = await self.document_of(data, context)
         except GraphQLError as error:
@@ -182,7 +184,7 @@ class Endpoint(GraphQL[Context, None]):
         )
 
     async def document_of(self, data: GraphQLRequestData, context: Context) -> str | None:
-        """The document that was sent, or that a hash stands for. Raises `GraphQLError`."""
+        """Return the document of a request, also if the request has only its hash. Raises `GraphQLError`."""
         return await persisted_queries.text_of(
             data.query, data.extensions, store=context.services.documents, documents=self.schema.documents
         )
@@ -196,7 +198,7 @@ class Endpoint(GraphQL[Context, None]):
         root_value: None,
         sub_response: Response,
     ) -> ExecutionResult:
-        """Executes a query or a mutation. Raises 400 for what is none, and 405 for a mutation by GET."""
+        """Execute a query or a mutation. Raises 400 for other requests, and 405 for a mutation by GET."""
         if isinstance(request_data, list):
             raise HTTPException(400, "Send one operation at a time")
         allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
@@ -224,18 +226,18 @@ class Endpoint(GraphQL[Context, None]):
             raise HTTPException(405, "Mutations need a POST") from error
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
-        """The answer, without `data` when the request's own faults kept it from being executed."""
+        """Return the response body, without `data` if errors of the request prevented its execution."""
         answered = process_result(result)
         if result.data is None and result.errors and all(error.path is None for error in result.errors):
             del answered["data"]
         return answered
 
     def encode_result(self, result: ExecutionResult) -> str:
-        """A result as an event's data."""
+        """Return a result as the data of an event."""
         return str(self.encode_json(process_result(result)))
 
     def encode_json(self, data: object) -> str:
-        """JSON. What many are sent is encoded already, on its own or within a message of a websocket."""
+        """Return JSON. Results that many subscribers share are encoded already, alone or within a WebSocket message."""
         match data:
             case {"data": SharedData(text=text), **others} if not others:
                 return f'{{"data":{text}}}'
@@ -246,7 +248,7 @@ class Endpoint(GraphQL[Context, None]):
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
     ) -> Response:
-        """200, or 400 for a request that was not executed, in the type that the client asked for."""
+        """Return 200, or 400 for a request that was not executed, with the negotiated media type."""
         refused = "data" not in response_data and sub_response.media_type == content_negotiation.GRAPHQL
         return Response(
             self.encode_json(response_data),
@@ -255,18 +257,18 @@ class Endpoint(GraphQL[Context, None]):
         )
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
-        """A person's browser gets a page."""
+        """Return whether a person's browser is asking for the page."""
         accepted = content_negotiation.weights(request.headers.get("accept", ""))
         is_page = request.method == "GET" and "query" not in request.query_params
         return is_page and accepted.get(content_negotiation.HTML, 0) > 0
 
     async def render_graphql_ide(self, request: Request) -> Response:
-        """The playground."""
+        """Return the playground."""
         return self.playground.show(request.url.replace(query=""))
 
 
 def member(given: dict[str, Any], name: str, kind: type[Any], words: str) -> Any:
-    """An optional member of the request. Raises 400 when it is of another kind."""
+    """Return an optional member of the request. Raises 400 if it has another type."""
     value = given.get(name)
     if value is not None and not isinstance(value, kind):
         raise HTTPException(400, f"{name} has to be {words}")
@@ -274,7 +276,7 @@ def member(given: dict[str, Any], name: str, kind: type[Any], words: str) -> Any
 
 
 def answer(body: dict[str, Any], request: Request, *, status: int) -> Response:
-    """An answer that no operation made."""
+    """Return a response that does not come from an operation."""
     return Response(
         json.dumps(body),
         status_code=status,

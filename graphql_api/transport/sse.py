@@ -1,10 +1,10 @@
 """Results as server-sent events, by graphql-sse's "distinct connections mode": one operation, one response.
 
-    event: next            for each result, with it as data
+    event: next            for each result, with the result as data
     event: complete        at the end
 
-Whatever is wrong with the operation itself is a result, too, since browsers do not show the body of a response that is
-no stream. (https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md)
+Errors of the operation itself are sent as a result as well, because browsers do not show the body of a response that is
+not a stream. (https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md)
 """
 
 import asyncio
@@ -16,12 +16,12 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 KEEP_ALIVE = timedelta(seconds=12)
-"""How long a stream may be silent; proxies end connections that are silent for longer."""
+"""How long a stream may be silent. Proxies close connections that are silent for longer."""
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache, no-transform"),
-    # Has nginx pass each event on at once.
+    # Makes nginx pass each event on at once.
     (b"x-accel-buffering", b"no"),
 ]
 COMPLETE = b"event: complete\ndata:\n\n"
@@ -29,7 +29,7 @@ COMMENT = b":\n\n"
 
 
 class EventStream:
-    """The response. It ends with the operation, as soon as the client has gone, or when it is closed."""
+    """The response. It ends with the operation, when the client has gone, or when it is closed."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class EventStream:
         self._closed = asyncio.Event()
 
     def close(self) -> None:
-        """Ends the stream before the operation has ended, so that a client that wants more comes back."""
+        """End the stream before the operation has ended. A client that wants more reconnects."""
         self._closed.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Streams."""
+        """Send the results."""
         await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        # Says at once that the stream stands.
+        # Shows the client at once that the stream is open.
         await self._send(send, COMMENT)
         telling = asyncio.create_task(self._tell(send))
         closed, gone = asyncio.create_task(self._closed.wait()), asyncio.create_task(until_gone(receive))
@@ -88,6 +88,6 @@ class EventStream:
 
 
 async def until_gone(receive: Receive) -> None:
-    """Returns when the client has closed the connection."""
+    """Wait until the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""One websocket that speaks graphql-transport-ws (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)."""
+"""A WebSocket with the protocol graphql-transport-ws (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)."""
 
 import asyncio
 from contextlib import ExitStack
@@ -22,25 +22,25 @@ from jobs.security.api_keys import Caller
 FORBIDDEN = 4403
 TRY_AGAIN_LATER = 1013
 MAX_AT_ONCE = 1_000
-"""Operations on one websocket."""
+"""Largest number of operations on one WebSocket."""
 MAX_REASON = 120
-"""A close frame holds no longer reason than 123 bytes."""
+"""A close frame holds a reason of at most 123 bytes."""
 
 
 class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
-    """One websocket. A message of a wrong shape closes it with 4400, as the protocol wants, whatever is wrong."""
+    """One WebSocket. A malformed message closes it with 4400, as the protocol requires."""
 
     schema: DuetimeSchema
 
     async def handle(self) -> None:
-        """Converses as long as the key holds under which this was opened."""
+        """Handle messages until the WebSocket closes, or its key becomes invalid."""
         with ExitStack() as self.held:
             if self.context.caller is not None:
                 self.hold(self.context.caller)
             await super().handle()
 
     def hold(self, caller: Caller) -> None:
-        """Has the websocket closed when the caller's key holds no more."""
+        """Close the WebSocket when the caller's key becomes invalid."""
         tasks: set[asyncio.Task[None]] = set()
 
         def close() -> None:
@@ -50,7 +50,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         self.held.enter_context(self.context.services.authenticator.holding(caller, close))
 
     async def handle_connection_init(self, message: ConnectionInitMessage) -> None:
-        """Finds out who asks, unless the upgrade request has told."""
+        """Authenticate the caller, unless the upgrade request had a key."""
         payload: Any = message.get("payload")
         if self.context.caller is None and not self.connection_init_received:
             given = payload if isinstance(payload, dict) else {}
@@ -68,14 +68,14 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_connection_init(message)
 
     async def handle_message(self, message: Message) -> None:
-        """Looks at the shape first."""
+        """Check the form of a message, then handle it."""
         if problem := shape_problem(message):
             await self.handle_invalid_message(problem)
         else:
             await super().handle_message(message)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
-        """Counts what goes on here, and finds the document that a hash stands for, first."""
+        """Check the number of operations, find the document of a hash, then start the operation."""
         payload: dict[str, Any] = {**message["payload"]}
         if self.connection_acknowledged and message["id"] not in self.operations:
             try:
@@ -92,18 +92,18 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_subscribe({**message, "payload": payload})  # type: ignore[typeddict-item]
 
     def check_room(self) -> None:
-        """Raises `GraphQLError` when as many operations go on as may."""
+        """Raise `GraphQLError` when the WebSocket already carries the largest number of operations."""
         if len(self.operations) >= MAX_AT_ONCE:
             raise limit_exceeded(f"{MAX_AT_ONCE:,} operations go on here; one websocket carries no more at once")
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        """None: a document that cannot be read costs its own operation, not the others on this websocket."""
+        """Return None: a document that cannot be parsed ends its own operation, not the others on this WebSocket."""
         return None
 
 
 def shape_problem(message: Any) -> str | None:
-    """What is wrong with a message's shape, in terms of the graphql-transport-ws protocol."""
+    """Return what is wrong with the form of a message, in terms of the graphql-transport-ws protocol."""
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return "A message is an object with a type"
     if message["type"] in {"subscribe", "complete"} and not isinstance(message.get("id"), str):
@@ -114,7 +114,7 @@ def shape_problem(message: Any) -> str | None:
 
 
 def payload_problem(payload: Any) -> str | None:
-    """What is wrong with the payload of a subscribe message."""
+    """Return what is wrong with the payload of a subscribe message."""
     if not isinstance(payload, dict):
         return "The payload of a subscribe message is an object with a query, a string"
     if not isinstance(payload.get("extensions"), dict | None):
