@@ -80,26 +80,26 @@ class ResultCache:
         if self._under_way:
             await asyncio.wait(self._under_way)
 
-    async def tell(
-        self, document: Hashable, executor: Executor[Any], happenings: Sequence[SourceEvent]
+    async def results_of(
+        self, document: Hashable, executor: Executor[Any], events: Sequence[SourceEvent]
     ) -> AsyncGenerator[ExecutionResult, None]:
         """Yield the results of a batch, in its order. `document` is the part of the key that does not depend on the
         events.
         """
-        begun = [self._rendering(document, executor, happening) for happening in happenings]
-        for happening, early in zip(happenings, begun, strict=True):
-            rendering = early if is_fresh(early) else self._rendering(document, executor, happening)
+        begun = [self._rendering(document, executor, event) for event in events]
+        for event, early in zip(events, begun, strict=True):
+            rendering = early if is_fresh(early) else self._rendering(document, executor, event)
             yield rendering.result or await rendering.ready()
 
-    def _rendering(self, document: Hashable, executor: Executor[Any], happening: SourceEvent) -> Rendering:
-        key = (document, happening.key)
+    def _rendering(self, document: Hashable, executor: Executor[Any], event: SourceEvent) -> Rendering:
+        key = (document, event.key)
         known = self._kept.get(key)
         if known is not None and is_fresh(known):
             return known
         if known is not None:
             self._forget(key)
         rendering = Rendering(monotonic())
-        outcome = render(executor, happening)
+        outcome = render(executor, event)
         if isinstance(outcome, ExecutionResult):
             rendering.result = outcome
         else:
@@ -138,10 +138,10 @@ def is_fresh(rendering: Rendering) -> bool:
     return monotonic() - rendering.begun_at < SHARED_SECONDS
 
 
-def render(executor: Executor[Any], happening: SourceEvent) -> ExecutionResult | Awaitable[ExecutionResult]:
+def render(executor: Executor[Any], event: SourceEvent) -> ExecutionResult | Awaitable[ExecutionResult]:
     """Execute the document for an event; return a result at once if nothing has to be awaited. Never raises."""
     try:
-        value = happening.make(executor.context_value)
+        value = event.make(executor.context_value)
         if not isinstance(value, Awaitable):
             outcome = execute_subscription_event(executor.build_per_event_executor(value))
             if isinstance(outcome, Executed):

@@ -82,12 +82,12 @@ class Document:
     @cached_property
     def errors(self) -> list[GraphQLError]:
         """Errors that validation finds."""
-        discreet = not self._limits.introspection
-        rules = (*RULES, NoSchemaIntrospectionCustomRule) if discreet else RULES
-        found = validate(self._schema, self.ast, rules, max_errors=MAX_ERRORS, hide_suggestions=discreet)
-        return [too_much_alike() if error.message == "Validation aborted." else error for error in found]
+        hide_names = not self._limits.introspection
+        rules = (*RULES, NoSchemaIntrospectionCustomRule) if hide_names else RULES
+        found = validate(self._schema, self.ast, rules, max_errors=MAX_ERRORS, hide_suggestions=hide_names)
+        return [too_many_duplicates() if error.message == "Validation aborted." else error for error in found]
 
-    def telling(self, variables: Mapping[str, Any], operation_name: str | None) -> tuple[str, str | None, str]:
+    def result_key(self, variables: Mapping[str, Any], operation_name: str | None) -> tuple[str, str | None, str]:
         """Return what a subscription's results depend on besides the events: the document and the variables in it.
 
         Variables in the arguments of the root field are left out, because they only choose the events.
@@ -113,7 +113,7 @@ class Document:
                 pending += [child] if isinstance(child, Node) else child if isinstance(child, tuple) else ()
         return frozenset(found)
 
-    def beyond(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
+    def refusal(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
         """Return the error of an operation that exceeds a limit, does not exist, or was not named among several."""
         if operation_name is None and self.has_several_operations:
             return GraphQLError("The document has several operations; say with operationName which is meant")
@@ -183,7 +183,7 @@ def nested_too_deeply(what: str, limits: ApiSettings) -> GraphQLError:
     )
 
 
-def too_much_alike() -> GraphQLError:
+def too_many_duplicates() -> GraphQLError:
     """Return the error for a document with too many duplicate fields."""
     return limit_exceeded(
         f"The document selects the same so often that comparing its fields takes more than the {MAX_COMPARISONS:,} "

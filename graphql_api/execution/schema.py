@@ -54,7 +54,7 @@ class DuetimeSchema(Schema):
         if not query:
             return None
         try:
-            error = self.documents.read(query).beyond(variables or {}, operation_name)
+            error = self.documents.read(query).refusal(variables or {}, operation_name)
         except GraphQLError as unreadable:
             error = unreadable.with_traceback(None)
         return PreExecutionError(data=None, errors=[error]) if error else None
@@ -136,10 +136,10 @@ class DuetimeSchema(Schema):
         if isinstance(source, GraphQLExecutionResult):
             yield PreExecutionError(data=None, errors=masked(source.errors or ()))
             return
-        telling = document.telling(variables, operation_name)
-        async with aclosing(cast("AsyncGenerator[list[SourceEvent], None]", source)) as told:
-            async for happenings in told:
-                async with aclosing(self.result_cache.tell(telling, executor, happenings)) as results:
+        key = document.result_key(variables, operation_name)
+        async with aclosing(cast("AsyncGenerator[list[SourceEvent], None]", source)) as batches:
+            async for batch in batches:
+                async with aclosing(self.result_cache.results_of(key, executor, batch)) as results:
                     async for result in results:
                         yield result
 

@@ -1,4 +1,4 @@
-"""What can be changed."""
+"""The root type of mutations."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -27,52 +27,54 @@ MAX_INPUTS = 1_000
 
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,
-    strawberry.union("CreateTaskResult", description="The task that was made, or why none was."),
+    strawberry.union("CreateTaskResult", description="The task that was created, or why it was not."),
 ]
 UpdateTaskResult = Annotated[
     Task | InvalidInput | NotFound | Conflict,
-    strawberry.union("UpdateTaskResult", description="The task as it is now, or why nothing was changed."),
+    strawberry.union("UpdateTaskResult", description="The task in its new state, or why it was not changed."),
 ]
 TaskActionResult = Annotated[
     Task | NotFound | Conflict,
-    strawberry.union("TaskActionResult", description="The task as it is now, or why nothing was done."),
+    strawberry.union("TaskActionResult", description="The task in its new state, or why it was not changed."),
 ]
 DeleteTaskResult = Annotated[
     DeletedTask | NotFound,
-    strawberry.union("DeleteTaskResult", description="That the task is deleted, or that there was none."),
+    strawberry.union("DeleteTaskResult", description="The deleted task, or that it was not found."),
 ]
 RunActionResult = Annotated[
     Run | NotFound | Conflict,
-    strawberry.union("RunActionResult", description="The run as it is now, or why nothing was done."),
+    strawberry.union("RunActionResult", description="The run in its new state, or why it was not changed."),
 ]
 
-Id = Annotated[strawberry.ID, strawberry.argument(description="A UUID.")]
+Id = Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")]
 Ids = Annotated[
     list[strawberry.ID],
-    strawberry.argument(description=f"UUIDs, at most {MAX_INPUTS:,}. One that comes twice is answered twice."),
+    strawberry.argument(description=f"UUIDs, at most {MAX_INPUTS:,}. An id that occurs twice has two results."),
 ]
 Missed = Annotated[
-    MisfirePolicy | None, strawberry.argument(description="What becomes of what was missed while paused.")
+    MisfirePolicy | None,
+    strawberry.argument(description="What happens to the instants that were missed while the task was paused."),
 ]
 IdempotencyKey = Annotated[
     str | None,
     strawberry.argument(
-        description="Any text. The same key again returns the run that the first call made; kept as long as the task."
+        description="Any text. Repeating a call with the same key returns the run that the first call created. "
+        "The key is kept as long as the task."
     ),
 ]
 
 
-@strawberry.type(description="What can be changed.")
+@strawberry.type(description="Root mutation type.")
 class Mutation:
-    """The root of mutations. Each commits by itself."""
+    """The root of mutations. Each mutation commits on its own."""
 
-    @strawberry.mutation(description="Makes a task, which fires from its trigger's first instant on.")
+    @strawberry.mutation(description="Creates a task, which first fires at its trigger's first instant.")
     async def create_task(
         self,
         info: Info,
-        input: Annotated[CreateTaskInput, strawberry.argument(description="The task to make.")],  # noqa: A002
+        input: Annotated[CreateTaskInput, strawberry.argument(description="The task to create.")],  # noqa: A002
     ) -> CreateTaskResult:
-        """Refuses with every problem at once."""
+        """Create a task, or return every problem at once."""
         info.context.need(KeyScope.WRITE)
         draft = await with_target_checked(input.draft(), info.context.services.targets)
         async with info.context.transaction() as work:
@@ -81,8 +83,8 @@ class Mutation:
         return Task.of(row)
 
     @strawberry.mutation(
-        description=f"Up to {MAX_INPUTS:,} at once, in one transaction, with a result for each in the same order; one "
-        "that is refused does not hold back the others."
+        description=f"Creates up to {MAX_INPUTS:,} tasks in one transaction, and returns a result for each in the same "
+        "order. A refused task does not stop the others."
     )
     async def create_tasks(
         self,
@@ -91,7 +93,7 @@ class Mutation:
             list[CreateTaskInput], strawberry.argument(description=f"The tasks to make, at most {MAX_INPUTS:,}.")
         ],
     ) -> list[CreateTaskResult]:
-        """Many times as fast as one by one."""
+        """Create many tasks, much faster than one by one."""
         info.context.need(KeyScope.WRITE)
         check_number(inputs, "inputs")
         drafts = await with_targets_checked([each.draft() for each in inputs], info.context.services.targets)
@@ -104,16 +106,16 @@ class Mutation:
         return [creation_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(
-        description="Never changes the status, but for one case: a new trigger on a COMPLETED task schedules it again. "
-        "An input that changes nothing leaves the version as it is."
+        description="Changes a task. The status stays the same, with one exception: a new trigger on a COMPLETED "
+        "task schedules it again. An input that changes nothing leaves the version unchanged."
     )
     async def update_task(
         self,
         info: Info,
         id: Id,  # noqa: A002
-        input: Annotated[UpdateTaskInput, strawberry.argument(description="What is to change.")],  # noqa: A002
+        input: Annotated[UpdateTaskInput, strawberry.argument(description="What to change.")],  # noqa: A002
     ) -> UpdateTaskResult:
-        """Refuses with every problem at once."""
+        """Update a task, or return every problem at once."""
         info.context.need(KeyScope.WRITE)
         task_id = ids.parse(id)
         wanted = await with_target_checked(input.changes(), info.context.services.targets)
@@ -123,19 +125,20 @@ class Mutation:
         return Task.of(row)
 
     @strawberry.mutation(
-        description="Stops the schedule until the task is resumed; runs that have begun or wait go on. A task that is "
-        "paused already is returned unchanged."
+        description="Stops the schedule until the task is resumed. Runs that have started or are waiting "
+        "continue. A task that is already paused is returned unchanged."
     )
     async def pause_task(self, info: Info, id: Id) -> TaskActionResult:  # noqa: A002
-        """Safe to call again."""
+        """Pause a task. Repeating the call has no further effect."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
             row = await changes.pause_task(work, task_id, now=utc_now())
         return Task.of(row)
 
     @strawberry.mutation(
-        description="What was missed while paused is settled by `missed`; the default settles it by the task's own "
-        "misfire policy. A task that is scheduled already is returned unchanged."
+        description="Resumes the schedule. `missed` says what happens to the instants that were missed meanwhile;"
+        " by default, the task's own misfire policy does. A task that is already scheduled is "
+        "returned unchanged."
     )
     async def resume_task(
         self,
@@ -143,58 +146,68 @@ class Mutation:
         id: Id,  # noqa: A002
         missed: Missed = UNSET,
     ) -> TaskActionResult:
-        """Safe to call again."""
+        """Resume a task. Repeating the call has no further effect."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
             row = await changes.resume_task(work, task_id, now=utc_now(), missed=given_or_none(missed))
         return Task.of(row)
 
     @strawberry.mutation(
-        description="Ends the schedule for good; the task and its history stay; a run that is going on ends by itself, "
-        "one that waits is CANCELLED. A task that is cancelled already is returned unchanged."
+        description="Ends the schedule permanently. The task and its history are kept; a run that is in progress "
+        "finishes, and a waiting run is CANCELLED. A task that is already cancelled is returned "
+        "unchanged."
     )
     async def cancel_task(self, info: Info, id: Id) -> TaskActionResult:  # noqa: A002
-        """Safe to call again."""
+        """Cancel a task. Repeating the call has no further effect."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
             row = await changes.cancel_task(work, task_id, now=utc_now())
         return Task.of(row)
 
-    @strawberry.mutation(description="As pauseTask, in one transaction: a result for each in the same order.")
+    @strawberry.mutation(
+        description="Does the same as pauseTask for many tasks in one transaction, and returns a result for each in "
+        "the same order."
+    )
     async def pause_tasks(self, info: Info, ids: Ids) -> list[TaskActionResult]:
-        """One that is refused does not hold back the others."""
+        """Pause many tasks. A refused one does not stop the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
             outcomes = await changes.pause_tasks(work, task_ids, now=utc_now())
         return [action_result(outcome) for outcome in outcomes]
 
-    @strawberry.mutation(description="As resumeTask, in one transaction: a result for each in the same order.")
+    @strawberry.mutation(
+        description="Does the same as resumeTask for many tasks in one transaction, and returns a result for each in "
+        "the same order."
+    )
     async def resume_tasks(self, info: Info, ids: Ids, missed: Missed = UNSET) -> list[TaskActionResult]:
-        """One that is refused does not hold back the others."""
+        """Resume many tasks. A refused one does not stop the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
             outcomes = await changes.resume_tasks(work, task_ids, now=utc_now(), missed=given_or_none(missed))
         return [action_result(outcome) for outcome in outcomes]
 
-    @strawberry.mutation(description="As cancelTask, in one transaction: a result for each in the same order.")
+    @strawberry.mutation(
+        description="Does the same as cancelTask for many tasks in one transaction, and returns a result for each in "
+        "the same order."
+    )
     async def cancel_tasks(self, info: Info, ids: Ids) -> list[TaskActionResult]:
-        """One that is refused does not hold back the others."""
+        """Cancel many tasks. A refused one does not stop the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
             outcomes = await changes.cancel_tasks(work, task_ids, now=utc_now())
         return [action_result(outcome) for outcome in outcomes]
 
-    @strawberry.mutation(description="Removes the task and its history; a call that is under way is broken off.")
+    @strawberry.mutation(description="Deletes the task and its history. A call that is in progress is aborted.")
     async def delete_task(self, info: Info, id: Id) -> DeleteTaskResult:  # noqa: A002
-        """Hidden at once, removed by and by."""
+        """Hide a task at once; maintenance removes its rows."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
             await changes.delete_task(work, task_id, now=utc_now())
         return DeletedTask(id=strawberry.ID(str(task_id)))
 
     @strawberry.mutation(
-        description="Fires now, beside the schedule and whatever the task's status; scheduledFor is the instant of "
-        "this call. Counts for the overlap policy."
+        description="Runs a task now, in addition to its schedule and whatever its status. scheduledFor is the "
+        "instant of this call. The run counts for the overlap policy."
     )
     async def run_task(
         self,
@@ -202,26 +215,26 @@ class Mutation:
         id: Id,  # noqa: A002
         idempotency_key: IdempotencyKey = UNSET,
     ) -> RunActionResult:
-        """The run that was made, which may be a skipped one."""
+        """Request a run and return it; it may be a skipped one."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
             row = await runs.run_task(work, task_id, now=utc_now(), key=given_or_none(idempotency_key))
         return Run.of(row)
 
     @strawberry.mutation(
-        description="Ends a run that waits, and breaks off one that is going on: its connection is closed within about "
-        "a second, and what the target makes of that is not known."
+        description="Cancels a run. A waiting run ends at once; the call of a running one is aborted: its "
+        "connection is closed within about a second, and the effect on the target is unknown."
     )
     async def cancel_run(self, info: Info, id: Id) -> RunActionResult:  # noqa: A002
-        """The run is CANCELLED when this is answered."""
+        """Cancel a run, which is CANCELLED when this returns."""
         async with info.context.transaction() as work:
             run_id = ids.parse(id)
             row = await runs.cancel_run(work, run_id, now=utc_now())
         return Run.of(row)
 
     @strawberry.mutation(
-        description="A new run of the same request as a finished run; `Run.retryOf` names the old one. Counts for the "
-        "overlap policy."
+        description="Repeats a finished run: creates a new run with the same request, whose `retryOf` is the old "
+        "one. The new run counts for the overlap policy."
     )
     async def retry_run(
         self,
@@ -229,7 +242,7 @@ class Mutation:
         id: Id,  # noqa: A002
         idempotency_key: IdempotencyKey = UNSET,
     ) -> RunActionResult:
-        """The run that was made, which may be a skipped one."""
+        """Request a retry of a run and return the new run; it may be a skipped one."""
         async with info.context.transaction() as work:
             run_id = ids.parse(id)
             row = await runs.retry_run(work, run_id, now=utc_now(), key=given_or_none(idempotency_key))
@@ -237,19 +250,19 @@ class Mutation:
 
 
 def check_number(given: Sequence[object], name: str) -> None:
-    """Raises GraphQL's LIMIT_EXCEEDED for more than one call takes."""
+    """Raise GraphQL's LIMIT_EXCEEDED for more items than one call accepts."""
     if len(given) > MAX_INPUTS:
         raise limit_exceeded(f"{name} has {len(given):,} items; at most {MAX_INPUTS:,} are accepted in one call")
 
 
 def parsed(given: Sequence[strawberry.ID]) -> list[UUID]:
-    """The ids. Raises GraphQL's LIMIT_EXCEEDED and INVALID_ID."""
+    """Return the ids. Raises GraphQL's LIMIT_EXCEEDED and INVALID_ID."""
     check_number(given, "ids")
     return [ids.parse(each) for each in given]
 
 
 def creation_result(outcome: creation.CreationOutcome) -> Task | InvalidInput | Conflict:
-    """What came of a task that was asked for, as it is shown."""
+    """Return the outcome of a creation as a member of its union."""
     match outcome:
         case models.Task():
             return Task.of(outcome)
@@ -260,7 +273,7 @@ def creation_result(outcome: creation.CreationOutcome) -> Task | InvalidInput | 
 
 
 def action_result(outcome: changes.ChangeOutcome) -> Task | NotFound | Conflict:
-    """What came of a task that was to be changed, as it is shown."""
+    """Return the outcome of a change as a member of its union."""
     match outcome:
         case models.Task():
             return Task.of(outcome)

@@ -1,4 +1,4 @@
-"""What can be asked."""
+"""The root type of queries."""
 
 from datetime import datetime
 from typing import Annotated
@@ -24,21 +24,21 @@ from jobs.problems import Problem
 from jobs.tasks import changes
 
 
-@strawberry.type(description="What can be asked.")
+@strawberry.type(description="Root query type.")
 class Query:
     """The root of queries."""
 
-    @strawberry.field(description="A task; null when there is none of that id.")
+    @strawberry.field(description="Returns a task, or null if no task has the id.")
     async def task(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="A UUID.")],  # noqa: A002
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
     ) -> Task | None:
-        """Read together with what else the operation asks."""
+        """Return a task, read together with the other tasks of the operation."""
         row = await info.context.tasks.load(ids.parse(id))
         return Task.of(row) if row else None
 
-    @strawberry.field(description="The tasks, in an order.")
+    @strawberry.field(description="Lists tasks.")
     async def tasks(
         self,
         info: Info,
@@ -48,27 +48,27 @@ class Query:
         last: Last = UNSET,
         before: Before = UNSET,
         filter: Annotated[  # noqa: A002
-            TaskFilterInput | None, strawberry.argument(description="Which tasks; all by default.")
+            TaskFilterInput | None, strawberry.argument(description="Selects tasks; by default all.")
         ] = UNSET,
         order_by: Annotated[
             TaskOrder, strawberry.argument(description="The order of the list.")
         ] = TaskOrder.CREATED_AT_DESC,
     ) -> connections.Connection[Task]:
-        """A page by keyset."""
+        """Return a page of tasks."""
         rows = connections.slice_of(order_by, first=first, after=after, last=last, before=before)
         return await task_page(info, filter_of_tasks(filter), order=order_by, rows=rows)
 
-    @strawberry.field(description="A run; null when there is none of that id.")
+    @strawberry.field(description="Returns a run, or null if no run has the id.")
     async def run(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="A UUID.")],  # noqa: A002
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
     ) -> Run | None:
-        """Read together with what else the operation asks."""
+        """Return a run, read together with the other runs of the operation."""
         row = await info.context.runs.load(ids.parse(id))
         return Run.of(row) if row else None
 
-    @strawberry.field(description="Newest scheduledFor first.")
+    @strawberry.field(description="Lists runs, newest scheduledFor first.")
     async def runs(
         self,
         info: Info,
@@ -78,40 +78,40 @@ class Query:
         last: Last = UNSET,
         before: Before = UNSET,
         filter: Annotated[  # noqa: A002
-            RunFilterInput | None, strawberry.argument(description="Which runs; all by default.")
+            RunFilterInput | None, strawberry.argument(description="Selects runs; by default all.")
         ] = UNSET,
     ) -> connections.Connection[Run]:
-        """A page by keyset."""
+        """Return a page of runs."""
         rows = connections.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
         return await run_page(info, filter_of(filter), rows=rows, task_id=None)
 
     @strawberry.field(
-        description="The cursor of the newest event. A client that must miss nothing reads it first, then `runs`, then "
-        "subscribes with `after`."
+        description="Returns the cursor of the newest event. To miss nothing, a client first reads this cursor, "
+        "then `runs`, and then subscribes with the cursor as `after`."
     )
     async def run_events_cursor(self, info: Info) -> str:
-        """As of now, by Postgres."""
+        """Return the newest cursor in Postgres."""
         return cursors.of_event(await info.context.services.tail.newest())
 
     @strawberry.field(
-        description="When a trigger would fire, without creating anything: the next `count` (at most 100) instants "
-        "after `after` (default: now)."
+        description="Returns the next `count` (at most 100) instants of a trigger after `after` (default: now), "
+        "without creating anything."
     )
     async def preview_trigger(
         self,
-        trigger: Annotated[TriggerInput, strawberry.argument(description="The trigger to try.")],
-        count: Annotated[int, strawberry.argument(description="How many instants; 0 to 100.")] = 5,
+        trigger: Annotated[TriggerInput, strawberry.argument(description="The trigger to preview.")],
+        count: Annotated[int, strawberry.argument(description="Number of instants; 0 to 100.")] = 5,
         after: Annotated[
-            datetime | None, strawberry.argument(description="Only instants after this one; by default the present.")
+            datetime | None, strawberry.argument(description="Only instants after this one; by default after now.")
         ] = UNSET,
     ) -> PreviewTriggerResult:
-        """Validated as for a new task."""
+        """Return the next instants of a trigger, validated as for a new task."""
         if not 0 <= count <= MAX_INSTANTS:
             raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
         instants, words = changes.preview(trigger.draft(), count=count, after=after or None, now=utc_now())
         return TriggerPreview(instants=instants, description=words)
 
-    @strawberry.field(description="Who changed what, newest first. For admin keys.")
+    @strawberry.field(description="Lists who changed what, newest first. Needs an admin key.")
     async def audit_log(
         self,
         info: Info,
@@ -121,15 +121,15 @@ class Query:
         last: Last = UNSET,
         before: Before = UNSET,
         filter: Annotated[  # noqa: A002
-            AuditFilterInput | None, strawberry.argument(description="Which entries; all by default.")
+            AuditFilterInput | None, strawberry.argument(description="Selects entries; by default all.")
         ] = UNSET,
     ) -> connections.Connection[AuditEntry]:
-        """A page by keyset."""
+        """Return a page of the audit log."""
         info.context.need(KeyScope.ADMIN)
         rows = connections.slice_of(cursors.AUDIT, first=first, after=after, last=last, before=before)
         return await audit_page(info, filter_of_entries(filter), rows=rows)
 
-    @strawberry.field(description="What has been counted, and how things stand.")
+    @strawberry.field(description="Returns counts of runs and the current state of the service.")
     async def metrics(self, info: Info) -> Metrics:
-        """From rollups, whose cost does not grow with the history."""
+        """Return counts from rollups, whose cost does not grow with the history."""
         return await metrics.read(info)

@@ -1,7 +1,7 @@
-"""What can be watched.
+"""The root type of subscriptions.
 
-To Strawberry a subscription yields what its field shows. Here it yields happenings, in batches, and the schema has that
-made of them by `sharing`, once for all.
+For Strawberry, a subscription yields the value of its field. Here it yields batches of source events, from which the
+schema computes the results by `graphql_api.broadcast`, once for all subscribers.
 """
 
 from collections.abc import AsyncGenerator
@@ -23,29 +23,33 @@ from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import DeletedTask, Task
 
 TaskChange = Annotated[
-    Task | DeletedTask, strawberry.union("TaskChange", description="A task as it is now, or that it was deleted.")
+    Task | DeletedTask, strawberry.union("TaskChange", description="A task in its new state, or that it was deleted.")
 ]
 
 
-@strawberry.type(description="What can be watched.")
+@strawberry.type(description="Root subscription type.")
 class Subscription:
     """The root of subscriptions."""
 
     @strawberry.subscription(
-        description="Changes of runs, live, in the order in which they were committed. With `after`, the cursor of an "
-        "event that the caller has seen, first everything since, so that a reconnecting client misses nothing and sees "
-        "nothing twice. A cursor is valid with or without taskId. If events since `after` are no longer kept, the "
-        "first message is a RunEventsGap, and the caller reads the present state from `runs`."
+        description="Delivers changes of runs live, in the order of commits. With `after`, the cursor of the last"
+        " event that a client has seen, it first delivers everything since, so a reconnecting client "
+        "misses nothing and sees nothing twice. A cursor is valid with and without taskId. If events "
+        "since `after` are no longer kept, the first message is a RunEventsGap, and the client reads "
+        "the current state from `runs`."
     )
     async def run_events(
         self,
         info: Info,
-        task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this task only.")] = UNSET,
+        task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only this task.")] = UNSET,
         after: Annotated[
-            str | None, strawberry.argument(description="The cursor of the last event seen; by default the newest.")
+            str | None,
+            strawberry.argument(
+                description="The cursor of the last event that the client has seen; by default the newest."
+            ),
         ] = UNSET,
     ) -> AsyncGenerator[RunEventMessage, None]:
-        """What is wrong with the arguments is told before anything is sent."""
+        """Check the arguments before anything is sent, and return the events."""
         task = ids.parse(wanted) if (wanted := given_or_none(task_id)) is not None else None
         seen = cursors.seq_of(cursor) if (cursor := given_or_none(after)) is not None else None
         tail = info.context.services.tail
@@ -53,54 +57,54 @@ class Subscription:
             position, gap = await tail.position_after(seen)
         except UnknownPosition:
             raise invalid_cursor("it is newer than every event") from None
-        return cast("AsyncGenerator[RunEventMessage, None]", run_happenings(tail, position, gap, task))
+        return cast("AsyncGenerator[RunEventMessage, None]", run_source_events(tail, position, gap, task))
 
     @strawberry.subscription(
-        description="A task whenever it was changed or its next instant moved, or that it was deleted. Not resumable: "
-        "read again after a reconnection. Changes that follow each other closely are told once; while Redis is away "
-        "only what comes of firing is told."
+        description="Delivers a task whenever it is changed or rescheduled, or that it was deleted. It cannot be "
+        "resumed: read the tasks again after a reconnect. Changes in quick succession are delivered "
+        "once; while Redis is away, only changes by firing are delivered."
     )
     async def task_changed(
         self,
         info: Info,
-        task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Of this task only.")] = UNSET,
+        task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only this task.")] = UNSET,
     ) -> AsyncGenerator[TaskChange, None]:
-        """From the moment of the subscription on."""
+        """Return the changes from the moment of the subscription on."""
         task = ids.parse(wanted) if (wanted := given_or_none(task_id)) is not None else None
         changes = info.context.services.tail.changes
-        return cast("AsyncGenerator[TaskChange, None]", task_happenings(changes, task))
+        return cast("AsyncGenerator[TaskChange, None]", task_source_events(changes, task))
 
 
-async def run_happenings(
+async def run_source_events(
     tail: Tail, position: int, gap: Gap | None, task_id: UUID | None
 ) -> AsyncGenerator[list[SourceEvent], None]:
-    """The gap, if there is one, and then every event."""
+    """Yield the gap, if there is one, and then every event."""
     if gap is not None:
-        yield [gap_happening(gap)]
+        yield [gap_source(gap)]
     async with aclosing(tail.follow(position, task_id=task_id)) as following:
         async for told in following:
-            yield [gap_happening(told)] if isinstance(told, Gap) else [event_happening(event) for event in told]
+            yield [gap_source(told)] if isinstance(told, Gap) else [event_source(event) for event in told]
 
 
-async def task_happenings(changes: TaskChangeFeed, task_id: UUID | None) -> AsyncGenerator[list[SourceEvent], None]:
-    """Every task that has changed."""
+async def task_source_events(changes: TaskChangeFeed, task_id: UUID | None) -> AsyncGenerator[list[SourceEvent], None]:
+    """Yield every task that has changed."""
     async with aclosing(changes.follow(task_id)) as following:
         async for changed in following:
-            yield [change_happening(change) for change in changed]
+            yield [change_source(change) for change in changed]
 
 
-def event_happening(event: Event) -> SourceEvent:
-    """An event."""
+def event_source(event: Event) -> SourceEvent:
+    """Return the source event of a run event."""
     return SourceEvent(("event", event.seq), lambda _: RunEvent.of(event))
 
 
-def gap_happening(gap: Gap) -> SourceEvent:
-    """A gap."""
+def gap_source(gap: Gap) -> SourceEvent:
+    """Return the source event of a gap."""
     return SourceEvent(("gap", gap), lambda _: RunEventsGap.of(gap))
 
 
-def change_happening(change: Change) -> SourceEvent:
-    """A task as it is when this is told, after the change."""
+def change_source(change: Change) -> SourceEvent:
+    """Return the source event of a changed task, which shows the task in its state after the change."""
 
     async def task(context: Context) -> Task | DeletedTask:
         row = await context.tasks.load(change.task_id)

@@ -13,37 +13,32 @@ from jobs.http.request import ActionDraft, HeaderDraft, HttpMethod
 from jobs.security.secret_headers import in_order, is_sealed
 
 
-@strawberry.type(description="A header of a request or of an answer.")
+@strawberry.type(description="A header of a request or of a response.")
 class Header:
-    """A name and its value."""
+    """The name and value of a header."""
 
-    name: str = strawberry.field(description="The name, in the case in which it was given.")
-    value: str | None = strawberry.field(description="The value; null for a secret, which nobody is shown again.")
+    name: str = strawberry.field(description="The name, spelt as it was given.")
+    value: str | None = strawberry.field(description="The value; null for a secret, which is never shown again.")
     secret: bool = strawberry.field(default=False, description="Whether the value is a secret.")
 
 
-@strawberry.type(
-    description="What a task calls. `redirects`: how many may be followed. `signed`: calls carry a Standard Webhooks "
-    "signature."
-)
+@strawberry.type(description="The request that a task makes.")
 class HttpAction:
-    """A request, as it is or was sent."""
+    """The request of a task, or of a run."""
 
-    method: HttpMethod = strawberry.field(description="The method.")
-    url: str = strawberry.field(description="The URL, http or https.")
+    method: HttpMethod = strawberry.field(description="The HTTP method.")
+    url: str = strawberry.field(description="The http or https URL.")
     headers: list[Header] = strawberry.field(
         description="The headers that the task sets, in the order in which they were given."
     )
-    payload: JSON | None = strawberry.field(description="The body, sent as JSON; null for none.")
-    timeout_ms: Milliseconds = strawberry.field(
-        description="How long an attempt may take in all: connection, headers and body."
-    )
-    redirects: int = strawberry.field(description="How many redirects may be followed.")
+    payload: JSON | None = strawberry.field(description="The body, sent as JSON; null if there is none.")
+    timeout_ms: Milliseconds = strawberry.field(description="Timeout of a whole attempt: connection, headers and body.")
+    redirects: int = strawberry.field(description="Largest number of redirects to follow.")
     signed: bool = strawberry.field(description="Whether calls carry a Standard Webhooks signature.")
 
     @staticmethod
     def of(task: models.Task | models.TaskVersion) -> "HttpAction":
-        """The action of a task as it is, or as it was."""
+        """Return the action of a task or of an earlier version."""
         return HttpAction(
             method=HttpMethod(task.method),
             url=task.url,
@@ -60,43 +55,45 @@ class HttpAction:
 
 @strawberry.input(description="A header to send.")
 class HeaderInput:
-    """Its value is required, but for a secret that keeps what it has."""
+    """A header to send. The value is required, except for a secret that keeps its stored value."""
 
-    name: str = strawberry.field(description="The name, a token as in RFC 9110; each once, whatever its case.")
+    name: str = strawberry.field(description="The name, a token by RFC 9110. Each name may occur once, in any case.")
     value: str | None = strawberry.field(
         default=UNSET,
-        description="The value, without line breaks. In an update, a secret header without a value keeps the one that "
-        "it has, unless the URL leads to another origin; anywhere else a value is required.",
+        description="The value, without line breaks. It is required, except in an update, where a secret header "
+        "without a value keeps its stored one unless the URL changes to another origin.",
     )
     secret: bool = strawberry.field(
         default=False,
-        description="Whether the value is kept encrypted and shown to nobody. Authorization, Cookie, "
-        "Proxy-Authorization and X-Api-Key are secret in any case, and what was a secret stays one.",
+        description="Whether the value is encrypted and never shown. Authorization, Cookie, Proxy-Authorization "
+        "and X-Api-Key are always secret, and a secret header stays secret.",
     )
 
     def draft(self) -> HeaderDraft:
-        """The same, for the use case."""
+        """Return the header as the use cases take it."""
         return HeaderDraft(self.name, given_or_none(self.value), secret=self.secret)
 
 
-@strawberry.input(description="What a task is to call.")
+@strawberry.input(description="The request that a task makes.")
 class HttpActionInput:
-    """An action as it is asked for."""
+    """The request to make."""
 
-    method: HttpMethod = strawberry.field(default=HttpMethod.GET, description="The method.")
-    url: str = strawberry.field(description="http or https, with a host, without user name; at most 2,000 characters.")
+    method: HttpMethod = strawberry.field(default=HttpMethod.GET, description="The HTTP method.")
+    url: str = strawberry.field(
+        description="An http or https URL with a host and without a user name; at most 2,000 characters."
+    )
     headers: list[HeaderInput] = strawberry.field(
         default_factory=list,
         description="At most 100, 32 KiB in all; none of those that belong to the connection, Host or Content-Length.",
     )
     payload: JSON | None = strawberry.field(
-        default=UNSET, description="The body, any JSON of at most 256 KiB; null for none."
+        default=UNSET, description="The body, any JSON of at most 256 KiB; null sends none."
     )
     timeout_ms: Milliseconds = strawberry.field(
         default=Milliseconds(30_000),
-        description="How long an attempt may take in all; 1 to 3,600,000.",
+        description="Timeout of a whole attempt; 1 to 3,600,000.",
     )
-    redirects: int = strawberry.field(default=0, description="How many redirects may be followed; 0 to 5.")
+    redirects: int = strawberry.field(default=0, description="Largest number of redirects to follow; 0 to 5.")
     signing_secrets: list[str] | None = strawberry.field(
         default=UNSET,
         description="Secrets by which calls are signed, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in "
@@ -104,7 +101,7 @@ class HttpActionInput:
     )
 
     def draft(self) -> ActionDraft:
-        """The same, for the use case."""
+        """Return the action as the use cases take it."""
         return ActionDraft(
             method=self.method,
             url=self.url,
@@ -117,32 +114,35 @@ class HttpActionInput:
 
 
 @strawberry.input(
-    description="What is to change in an action; what is absent or null stays as it is. `payload: null` given "
-    "explicitly clears it; `signingSecrets: []` ends signing; headers, when given, are the whole list."
+    description="What to change in an action. An absent or null member leaves the old value, except that an "
+    "explicit `payload: null` clears the payload. `signingSecrets: []` ends signing, and headers, if "
+    "given, replace the whole list."
 )
 class UpdateHttpActionInput:
     """Some members of an action."""
 
-    method: HttpMethod | None = strawberry.field(default=UNSET, description="The method.")
+    method: HttpMethod | None = strawberry.field(default=UNSET, description="The HTTP method.")
     url: str | None = strawberry.field(
-        default=UNSET, description="http or https, with a host, without user name; at most 2,000 characters."
+        default=UNSET, description="An http or https URL with a host and without a user name; at most 2,000 characters."
     )
     headers: list[HeaderInput] | None = strawberry.field(
-        default=UNSET, description="All headers from now on; at most 100, 32 KiB in all."
+        default=UNSET, description="The headers that replace the old ones; at most 100, 32 KiB in total."
     )
     payload: JSON | None = strawberry.field(
-        default=UNSET, description="The body, any JSON of at most 256 KiB; null for none."
+        default=UNSET, description="The body, any JSON of at most 256 KiB; null sends none."
     )
     timeout_ms: Milliseconds | None = strawberry.field(
-        default=UNSET, description="How long an attempt may take in all; 1 to 3,600,000."
+        default=UNSET, description="Timeout of a whole attempt; 1 to 3,600,000."
     )
-    redirects: int | None = strawberry.field(default=UNSET, description="How many redirects may be followed; 0 to 5.")
+    redirects: int | None = strawberry.field(
+        default=UNSET, description="Largest number of redirects to follow; 0 to 5."
+    )
     signing_secrets: list[str] | None = strawberry.field(
-        default=UNSET, description="All secrets by which calls are signed from now on; at most 4."
+        default=UNSET, description="The signing secrets that replace the old ones; at most 4."
     )
 
     def members(self) -> dict[str, Any]:
-        """What was given, by the names of the draft."""
+        """Return the members that were given, by the names of the draft."""
         members = given_members(self)
         if self.headers:
             members["headers"] = [header.draft() for header in self.headers]

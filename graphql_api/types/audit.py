@@ -1,4 +1,4 @@
-"""What was changed, by whom: the audit log as it is shown to admin keys."""
+"""The audit log: who changed what, as admin keys see it."""
 
 from datetime import datetime
 from typing import cast
@@ -17,28 +17,30 @@ from graphql_api.types import connections
 from graphql_api.types.scalars import given_or_none
 
 
-@strawberry.type(description="One change. No secret is in it: of each there is a mark that changes with it.")
+@strawberry.type(
+    description="One change. It contains no secrets: each secret is replaced by a mark that changes with the secret."
+)
 class AuditEntry:
-    """An entry of the log, which is only added to."""
+    """An entry of the log. Entries are only added."""
 
-    id: strawberry.ID = strawberry.field(description="Grows with time.")
-    at: datetime = strawberry.field(description="When it was changed.")
+    id: strawberry.ID = strawberry.field(description="Number of the entry; later entries have higher numbers.")
+    at: datetime = strawberry.field(description="When the change was made.")
     key_id: strawberry.ID | None = strawberry.field(
-        description="The key of whoever changed it; null where keys are off, and for the command line."
+        description="The API key that made the change; null if authentication is off, and for the command line."
     )
-    key_name: str = strawberry.field(description="That key's name, `anybody`, or `command line`.")
+    key_name: str = strawberry.field(description="The name of the key, `anybody`, or `command line`.")
     action: str = strawberry.field(
-        description="The mutation that changes one, such as updateTask, also where it came by REST or together with "
-        "others; or createKey, revokeKey, rotateSecrets."
+        description="The mutation that changes one item, such as updateTask, also for changes by REST and in "
+        "bulk; or createKey, revokeKey, rotateSecrets."
     )
-    task_id: strawberry.ID | None = strawberry.field(description="The task that was changed, or whose run was.")
-    run_id: strawberry.ID | None = strawberry.field(description="The run that was made or changed.")
-    before: JSON | None = strawberry.field(description="What differed as it was; null for what is new.")
-    after: JSON | None = strawberry.field(description="What differs as it is.")
+    task_id: strawberry.ID | None = strawberry.field(description="The task that was changed, or whose run was changed.")
+    run_id: strawberry.ID | None = strawberry.field(description="The run that was created or changed.")
+    before: JSON | None = strawberry.field(description="The changed members before the change; null for something new.")
+    after: JSON | None = strawberry.field(description="The changed members after the change.")
 
     @staticmethod
     def of(row: models.AuditEntry) -> "AuditEntry":
-        """An entry from its row."""
+        """Return an entry from its row."""
         key_id, task_id, run_id = (
             None if each is None else strawberry.ID(str(each)) for each in (row.key_id, row.task_id, row.run_id)
         )
@@ -57,20 +59,20 @@ class AuditEntry:
 
 @strawberry.input(
     name="AuditFilter",
-    description="Which entries. An absent or null member says nothing; `after` is inclusive, `before` exclusive.",
+    description="Selects entries. An absent or null member selects all; `after` is inclusive, `before` exclusive.",
 )
 class AuditFilterInput:
-    """A filter as it is asked for."""
+    """A filter of the log."""
 
     task_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Of this task.")
-    key_name: str | None = strawberry.field(default=UNSET, description="By the key of this name.")
-    action: str | None = strawberry.field(default=UNSET, description="Of this action, such as updateTask.")
-    after: datetime | None = strawberry.field(default=UNSET, description="At this instant or after it.")
+    key_name: str | None = strawberry.field(default=UNSET, description="By the key with this name.")
+    action: str | None = strawberry.field(default=UNSET, description="With this action, such as updateTask.")
+    after: datetime | None = strawberry.field(default=UNSET, description="At or after this instant.")
     before: datetime | None = strawberry.field(default=UNSET, description="Before this instant.")
 
 
 def filter_of_entries(given: AuditFilterInput | None) -> AuditFilter:
-    """The filter for the query. Raises GraphQL's INVALID_ID."""
+    """Return the filter for the query. Raises GraphQL's INVALID_ID."""
     if not given:
         return AuditFilter()
     return AuditFilter(
@@ -83,12 +85,12 @@ def filter_of_entries(given: AuditFilterInput | None) -> AuditFilter:
 
 
 def key(row: models.AuditEntry) -> Key:
-    """Where an entry stands in the log."""
+    """Return the place of an entry in the log."""
     return row.at, cast("int", row.id)
 
 
 async def audit_page(info: Info, wanted: AuditFilter, *, rows: Slice) -> connections.Connection[AuditEntry]:
-    """A page of the log."""
+    """Return a page of the log."""
     services = info.context.services
 
     async def has_rows_beyond(key: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001

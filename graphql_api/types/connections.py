@@ -1,4 +1,4 @@
-"""Pages of lists, by keyset cursors in both directions."""
+"""Connections: pages of lists, by keyset cursors in both directions."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -18,17 +18,19 @@ Node = TypeVar("Node")
 Row = TypeVar("Row")
 
 First = Annotated[
-    int | None, strawberry.argument(description=f"How many from the start; 1 to {MAX_SIZE}, by default {DEFAULT_SIZE}.")
+    int | None,
+    strawberry.argument(description=f"Number of items from the start; 1 to {MAX_SIZE}, by default {DEFAULT_SIZE}."),
 ]
-After = Annotated[str | None, strawberry.argument(description="Only what follows this cursor.")]
+After = Annotated[str | None, strawberry.argument(description="Only items after this cursor.")]
 Last = Annotated[
-    int | None, strawberry.argument(description=f"How many from the end; 1 to {MAX_SIZE}. Not together with first.")
+    int | None,
+    strawberry.argument(description=f"Number of items from the end; 1 to {MAX_SIZE}. Not together with first."),
 ]
-Before = Annotated[str | None, strawberry.argument(description="Only what comes before this cursor.")]
+Before = Annotated[str | None, strawberry.argument(description="Only items before this cursor.")]
 
 
 def slice_of(listing: str, *, first: int | None, after: str | None, last: int | None, before: str | None) -> Slice:
-    """The slice that a field's arguments ask for. Raises GraphQL's INVALID_PAGE and INVALID_CURSOR."""
+    """Return the slice that a field's arguments select. Raises GraphQL's INVALID_PAGE and INVALID_CURSOR."""
     first, last = given_or_none(first), given_or_none(last)
     after, before = given_or_none(after), given_or_none(before)
     if first is not None and last is not None:
@@ -45,31 +47,32 @@ def slice_of(listing: str, *, first: int | None, after: str | None, last: int | 
 
 
 HasRowsBeyond = Callable[[Key, bool, bool], Awaitable[bool]]
-"""Whether rows follow (or, if the first flag says backward, come before) a key, which the second flag includes."""
+"""Returns whether rows follow a key, or precede it if the first flag is True; the second flag includes the key itself.
+"""
 
 
 @strawberry.type(description="Where a page lies in its list.")
 class PageInfo:
-    """Knows one direction from reading the page, and looks into the other only when it is asked."""
+    """Knows one direction from reading the page, and queries the other only when it is selected."""
 
-    start_cursor: str | None = strawberry.field(description="The cursor of the page's first item.")
-    end_cursor: str | None = strawberry.field(description="The cursor of the page's last item.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first item.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last item.")
     rows: strawberry.Private[Slice]
     first_key: strawberry.Private[Key | None]
     last_key: strawberry.Private[Key | None]
     more: strawberry.Private[bool]
     has_rows_beyond: strawberry.Private[HasRowsBeyond]
 
-    @strawberry.field(description="Whether the list goes on after this page.")
+    @strawberry.field(description="Whether the list has items after this page.")
     async def has_next_page(self) -> bool:
-        """Known when the page was read forward."""
+        """Return what is known from a page that was read forward, or query it."""
         if self.more and not self.rows.backward:
             return True
         return await self._beyond(self.last_key, self.rows.before, backward=False)
 
     @strawberry.field(description="Whether the list has items before this page.")
     async def has_previous_page(self) -> bool:
-        """Known when the page was read backward."""
+        """Return what is known from a page that was read backward, or query it."""
         if self.more and self.rows.backward:
             return True
         return await self._beyond(self.first_key, self.rows.after, backward=True)
@@ -77,47 +80,47 @@ class PageInfo:
     async def _beyond(self, edge: Key | None, bound: Key | None, *, backward: bool) -> bool:
         if bound is None:
             return False
-        # An empty page has no edge; then the row of the cursor itself counts as lying beyond it.
+        # An empty page has no edges; then the row of the cursor itself counts as lying beyond it.
         return await self.has_rows_beyond(edge or bound, backward, edge is None)
 
 
 @strawberry.type(description="An item of a page.")
 class Edge(Generic[Node]):
-    """An item, and where it stands in its list."""
+    """An item, with its place in the list."""
 
-    cursor: str = strawberry.field(description="Where the item stands in its list; opaque.")
+    cursor: str = strawberry.field(description="The place of the item in its list, as opaque text.")
     node: Node = strawberry.field(description="The item.")
 
 
-@strawberry.type(
-    description="A page of a list. totalCount is exact up to a cap (described there); beyond it the cap itself, with "
-    "totalCountCapped true."
-)
+@strawberry.type(description="A page of a list.")
 class Connection(Generic[Node]):
-    """A page, and the whole list's size, which is counted only when it is asked for."""
+    """A page, and the size of the whole list, which is counted only when it is selected."""
 
-    edges: list[Edge[Node]] = strawberry.field(description="The page's items with their cursors.")
-    page_info: PageInfo = strawberry.field(description="Where the page lies in its list.")
+    edges: list[Edge[Node]] = strawberry.field(description="The items of the page with their cursors.")
+    page_info: PageInfo = strawberry.field(description="The place of the page in its list.")
     count: strawberry.Private[Callable[[], Awaitable[int]]]
 
-    @strawberry.field(description="The page's items.")
+    @strawberry.field(description="The items of the page.")
     def nodes(self) -> list[Node]:
-        """The items without their cursors."""
+        """Return the items without their cursors."""
         return [edge.node for edge in self.edges]
 
-    @strawberry.field(description=f"How many items the whole list has; {COUNT_CAP:,} stands for that or more.")
+    @strawberry.field(
+        description=f"Number of items in the whole list. It is exact up to {COUNT_CAP:,}; for a larger list it is "
+        f"{COUNT_CAP:,}, and totalCountCapped is true."
+    )
     async def total_count(self) -> int:
-        """Counted up to the cap."""
+        """Return the size of the list, up to the cap."""
         return min(await self.count(), COUNT_CAP)
 
-    @strawberry.field(description="Whether there are more items than totalCount tells.")
+    @strawberry.field(description="Whether the list has more items than totalCount says.")
     async def total_count_capped(self) -> bool:
-        """Counted likewise."""
+        """Return whether the list is larger than the cap."""
         return await self.count() > COUNT_CAP
 
 
 def once(count: Callable[[], Coroutine[None, None, int]]) -> Callable[[], Awaitable[int]]:
-    """Counts once, however many fields ask."""
+    """Return a function that counts once, however many fields select the count."""
     asked: list[asyncio.Future[int]] = []
 
     def ask() -> Awaitable[int]:
@@ -139,7 +142,7 @@ def connection(
     has_rows_beyond: HasRowsBeyond,
     count: Callable[[], Coroutine[None, None, int]],
 ) -> "Connection[Node]":
-    """A page from its rows."""
+    """Return a page from its rows."""
     edges = [Edge(cursor=cursors.of_row(listing, key(row)), node=node(row)) for row in rows]
     return Connection(
         edges=edges,

@@ -22,7 +22,7 @@ from jobs.http.request import HttpMethod
 
 
 def describe(enum: type[StrEnum], description: str, **values: str) -> None:
-    """Makes the enum known to GraphQL. Each of its values has to be described."""
+    """Register an enum with GraphQL. Each of its values needs a description."""
     strawberry.enum(enum, description=description)
     definition = cast("StrawberryEnumDefinition", cast("Any", enum).__strawberry_definition__)
     for value in definition.values:
@@ -33,103 +33,101 @@ def describe(enum: type[StrEnum], description: str, **values: str) -> None:
 
 describe(
     TaskStatus,
-    "COMPLETED: a one-off after its run, however that ended; any other once its endAt has passed.",
-    SCHEDULED="Fires at its instants.",
-    PAUSED="Fires no more until it is resumed.",
-    COMPLETED="Its last instant has passed and its run has ended.",
-    CANCELLED="Its schedule was ended for good.",
+    "The status of a task's schedule.",
+    SCHEDULED="The task fires at its instants.",
+    PAUSED="The task does not fire until it is resumed.",
+    COMPLETED="The task has no instant left: a one-off whose run has ended, or any other task after its endAt.",
+    CANCELLED="The schedule was ended permanently.",
 )
 describe(
     OverlapPolicy,
-    "What happens when a task is due while an earlier run of it is unfinished: ALLOW both, SKIP the new one (recorded "
-    "as SKIPPED), or QUEUE it behind (one waits; a further one is SKIPPED).",
-    ALLOW="Both run.",
-    SKIP="The new one is recorded as SKIPPED.",
-    QUEUE="The new one waits for the end of the earlier one; while one waits, a further one is SKIPPED.",
+    "What happens when a task is due while an earlier run of it is unfinished.",
+    ALLOW="Both runs proceed.",
+    SKIP="The new run is recorded as SKIPPED.",
+    QUEUE="The new run waits until the earlier one ends. While one run waits, further ones are SKIPPED.",
 )
 describe(
     MisfirePolicy,
-    "What happens to missed instants (when they could be claimed, a later instant of the task was due too, or they "
-    "were more than 10 s late: downtime, a pause): LATEST runs the last of them once, SKIP records them as MISSED, ALL "
-    "runs every one, one after another (the newest 1,000; older ones are counted in the first). A one-off: LATEST and "
-    "ALL run it.",
-    LATEST="The last of them runs once and counts the others.",
+    "What happens to missed instants. An instant is missed when a later one was also due, or it was "
+    "more than 10 s late, at the time when it could be claimed: after downtime or a pause, for "
+    "instance. A missed one-off runs with LATEST and with ALL.",
+    LATEST="The newest of them runs once and counts the others.",
     SKIP="They are recorded as MISSED.",
-    ALL="Every one runs, one after another.",
+    ALL="Every one runs, one after another: the newest 1,000, with older ones counted in the first.",
 )
 describe(
     LostPolicy,
-    "What happens to an attempt whose worker was lost while it may have been on its way: RETRY sends it again with the "
-    "same Idempotency-Key, FAIL ends the run as UNKNOWN.",
-    RETRY="It is sent again, with the same Idempotency-Key.",
+    "What happens to an attempt whose worker was lost, so that the request may or may not have been sent.",
+    RETRY="Another worker sends the request again, with the same Idempotency-Key.",
     FAIL="The run ends as UNKNOWN.",
 )
 describe(
     RunState,
-    "UNKNOWN: the worker was lost after the request may have been sent, and the task's policy forbids sending it "
-    "again.",
-    QUEUED="Not begun yet: it waits for an earlier run of its task, or was asked for a moment ago.",
-    RUNNING="An attempt is on its way.",
+    "The state of a run.",
+    QUEUED="The run has not started: it waits for an earlier run of its task, or was requested a moment ago.",
+    RUNNING="An attempt is in progress.",
     RETRYING="An attempt failed; the next one is due at its nextAttemptAt.",
-    SUCCEEDED="An attempt was answered with a 2xx status.",
+    SUCCEEDED="The response to an attempt had a 2xx status.",
     FAILED="The last attempt failed.",
-    CANCELLED="Ended by a person before it could end by itself.",
-    SKIPPED="Never attempted: an earlier run was unfinished and the task's overlap policy forbids a second one.",
-    MISSED="Never attempted: it could not be claimed in time and the task's misfire policy skips it.",
-    UNKNOWN="Its worker was lost while the request may have been on its way, and it was not sent again.",
+    CANCELLED="The run was cancelled before it ended by itself.",
+    SKIPPED="The run had no attempt, because an earlier run was unfinished and the task's overlap policy "
+    "forbids a second one.",
+    MISSED="The run had no attempt, because it could not start in time and the task's misfire policy skips it.",
+    UNKNOWN="The worker was lost when the request may have been sent, and the task's policy forbids sending it again.",
 )
 describe(
     RunCause,
-    "Why there is a run.",
+    "Why a run was created.",
     SCHEDULE="The task was due.",
-    MANUAL="A person or program asked for it.",
-    RETRY="A person or program asked for a finished run again.",
+    MANUAL="A person or program requested the run.",
+    RETRY="A person or program requested a retry of a finished run.",
 )
 describe(
     RunEventType,
-    "QUEUED only for a run that has to wait (one that starts at once has none); STARTED for each attempt; "
-    "ATTEMPT_LOST when its worker was lost.",
-    QUEUED="It has to wait for an earlier run.",
-    STARTED="An attempt began.",
-    ATTEMPT_FAILED="An attempt failed and another one will follow.",
-    ATTEMPT_LOST="The worker of an attempt was lost.",
-    SUCCEEDED="The run ended well.",
-    FAILED="The run ended badly.",
-    CANCELLED="The run was ended by a person.",
-    SKIPPED="The run was skipped, since an earlier one was unfinished.",
+    "What happened to a run.",
+    QUEUED="The run has to wait for an earlier one. A run that starts at once has no such event.",
+    STARTED="An attempt started.",
+    ATTEMPT_FAILED="An attempt failed, and the run will be retried.",
+    ATTEMPT_LOST="The worker of an attempt was lost, and the run will be retried.",
+    SUCCEEDED="The run succeeded.",
+    FAILED="The run failed.",
+    CANCELLED="The run was cancelled.",
+    SKIPPED="The run was skipped because an earlier one was unfinished.",
     MISSED="The run was recorded as missed.",
-    UNKNOWN="The run ended, and how is not known.",
+    UNKNOWN="The run ended with an unknown result.",
 )
 describe(
     BodyEncoding,
-    "Text is kept as UTF8, with what is not valid replaced (U+FFFD, and NUL likewise) when the answer calls itself "
-    "text or JSON; anything else that is not valid UTF-8 as BASE64.",
+    "How a body is stored. A response whose media type is text or JSON is stored as UTF8, with "
+    "invalid bytes and NUL replaced by U+FFFD; any other body that is not valid UTF-8 is stored as "
+    "BASE64.",
     UTF8="The text itself.",
-    BASE64="The bytes, in Base64.",
+    BASE64="The bytes in Base64.",
 )
 describe(
     HttpMethod,
-    "A method that a task can call with.",
-    GET="Asks for a resource.",
-    POST="Hands something to a resource.",
+    "An HTTP method that a task can use.",
+    GET="Requests a resource.",
+    POST="Submits data to a resource.",
     PUT="Replaces a resource.",
-    PATCH="Changes a part of a resource.",
+    PATCH="Changes part of a resource.",
     DELETE="Removes a resource.",
-    HEAD="Asks for the headers of a resource alone.",
-    OPTIONS="Asks what can be done with a resource.",
+    HEAD="Requests only the headers of a resource.",
+    OPTIONS="Requests the methods that a resource supports.",
 )
 describe(
     ConflictReason,
-    "WRONG_STATE: running a deleted definition, cancelling a finished run, resuming a cancelled task.",
+    "Why a call conflicts with the current state.",
     STALE_VERSION="The task was changed since the version that the caller expected.",
-    WRONG_STATE="What was asked cannot be done in the present state.",
-    IDEMPOTENCY_KEY_REUSED="The key was used before, with another input.",
+    WRONG_STATE="The call is not possible in the current state: resuming a cancelled task or cancelling a "
+    "finished run, for instance.",
+    IDEMPOTENCY_KEY_REUSED="The idempotency key was used before, with another input.",
 )
 describe(
     TaskOrder,
-    "The orders of a list of tasks. Null nextRunAt sorts last.",
-    CREATED_AT_DESC="The newest first.",
-    CREATED_AT_ASC="The oldest first.",
-    NEXT_RUN_AT_ASC="The soonest first.",
+    "The order of a list of tasks. A null nextRunAt comes last.",
+    CREATED_AT_DESC="Newest first.",
+    CREATED_AT_ASC="Oldest first.",
+    NEXT_RUN_AT_ASC="Soonest first.",
     NAME_ASC="By name, in the order of the database's collation.",
 )

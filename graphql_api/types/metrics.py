@@ -1,4 +1,4 @@
-"""What has been counted, and how things stand."""
+"""Counts of runs, and the current state of the service."""
 
 from datetime import timedelta
 
@@ -14,33 +14,37 @@ MILLISECOND = timedelta(milliseconds=1)
 
 
 @strawberry.type(
-    description="What has been counted ever since the first run, also of runs that are no longer kept. A run counts "
-    "once it has ended after an attempt."
+    description="Counts since the first run, including runs that are no longer kept. A run counts once it has "
+    "ended after an attempt."
 )
 class Metrics:
     """The root of metrics."""
 
-    total_runs: Count = strawberry.field(description="All of them.")
-    succeeded_runs: Count = strawberry.field(description="Those that SUCCEEDED.")
-    failed_runs: Count = strawberry.field(description="All others: FAILED, UNKNOWN, or CANCELLED after an attempt.")
-    success_rate_percent: float | None = strawberry.field(description="Null without any run.")
-    average_duration_ms: Milliseconds | None = strawberry.field(
-        description="How long their last attempts took; null without any."
+    total_runs: Count = strawberry.field(description="Number of all runs.")
+    succeeded_runs: Count = strawberry.field(description="Number of runs that SUCCEEDED.")
+    failed_runs: Count = strawberry.field(
+        description="Number of all other runs: FAILED, UNKNOWN, or CANCELLED after an attempt."
     )
-    runs_per_minute: float = strawberry.field(description="How many ended in the last minute.")
+    success_rate_percent: float | None = strawberry.field(
+        description="Percentage of runs that succeeded; null without any run."
+    )
+    average_duration_ms: Milliseconds | None = strawberry.field(
+        description="Average duration of last attempts; null without any run."
+    )
+    runs_per_minute: float = strawberry.field(description="Number of runs that ended in the last minute.")
     lateness_p50_ms: Milliseconds | None = strawberry.field(
-        description="What half of the runs of the last hour were not later than, estimated to a quarter of itself; "
-        "null without any."
+        description="Median lateness of the runs of the last hour, estimated within a quarter of its value; null "
+        "without any run."
     )
     lateness_p99_ms: Milliseconds | None = strawberry.field(
-        description="What 99 % of the runs of the last hour were not later than; likewise."
+        description="99th percentile of the lateness of the runs of the last hour, estimated in the same way."
     )
-    queue_depth: int = strawberry.field(description="Runs that are due and wait for a worker.")
-    workers: int = strawberry.field(description="Workers that are alive.")
+    queue_depth: int = strawberry.field(description="Number of runs that are due and wait for a worker.")
+    workers: int = strawberry.field(description="Number of workers that are alive.")
 
 
 async def read(info: Info) -> Metrics:
-    """As of now."""
+    """Return the metrics of this moment."""
     now = utc_now()
     async with info.context.services.engine.connect() as connection:
         found = await metrics.overview(connection, now=now)
@@ -62,5 +66,5 @@ async def read(info: Info) -> Metrics:
 
 
 def milliseconds(duration: timedelta | None) -> Milliseconds | None:
-    """A duration at the edge."""
+    """Return a duration in milliseconds."""
     return None if duration is None else Milliseconds(round(duration / MILLISECOND))

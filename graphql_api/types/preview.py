@@ -1,4 +1,4 @@
-"""What a trigger would do."""
+"""The preview of a trigger."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,15 +10,15 @@ from graphql_api.types.refusals import InvalidInput
 MAX_INSTANTS = 100
 
 
-@strawberry.type(description="When a trigger would fire.")
+@strawberry.type(description="The next instants of a trigger.")
 class TriggerPreview:
-    """Instants, and words."""
+    """The next instants of a trigger, and a description."""
 
-    instants: list[datetime] = strawberry.field(description="The next instants, jitter not included.")
-    description: str = strawberry.field(description="The trigger in words.")
+    instants: list[datetime] = strawberry.field(description="The next instants, without jitter.")
+    description: str = strawberry.field(description="A description of the trigger in words.")
 
 
 PreviewTriggerResult = Annotated[
     TriggerPreview | InvalidInput,
-    strawberry.union("PreviewTriggerResult", description="When a trigger would fire, or why it cannot."),
+    strawberry.union("PreviewTriggerResult", description="The next instants of a trigger, or what is wrong with it."),
 ]

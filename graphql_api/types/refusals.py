@@ -1,4 +1,4 @@
-"""Refusals as data: the one place where the domain's errors become members of result unions."""
+"""Errors of the use cases as data: the one place where they become members of result unions."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,62 +15,61 @@ if TYPE_CHECKING:
     from graphql_api.types.task import Task
 
 
-@strawberry.interface(description="Why a call was refused.")
+@strawberry.interface(description="Why a call was refused. Every reason implements this interface.")
 class Error:
-    """What every refusal says."""
+    """What every error has."""
 
     message: str = strawberry.field(description="The reason, for people.")
 
 
-@strawberry.type(description="What is wrong with one field of an input.")
+@strawberry.type(description="A problem with one field of an input.")
 class InputProblem:
-    """One field at fault."""
+    """One field that is wrong."""
 
-    path: list[str] = strawberry.field(description="Where the field is in the input, list indexes as strings.")
-    message: str = strawberry.field(description="What is wrong there, and what would be right.")
+    path: list[str] = strawberry.field(description="The path of the field in the input; list indexes are strings.")
+    message: str = strawberry.field(description="What is wrong with the field, and what would be right.")
 
 
 @strawberry.type(
-    description="The input is well-formed GraphQL but cannot be accepted; one problem per field at fault, its path "
-    "relative to the input, list indexes as strings."
+    description="The input is well-formed GraphQL but not acceptable. It has one problem for each field that is wrong."
 )
 class InvalidInput(Error):
-    """All that is wrong, at once."""
+    """Everything that is wrong with an input."""
 
-    problems: list[InputProblem] = strawberry.field(description="All that is wrong.")
+    problems: list[InputProblem] = strawberry.field(description="Everything that is wrong with the input.")
 
     @staticmethod
     def of(refusal: errors.InvalidInput) -> "InvalidInput":
-        """The problems as they are."""
+        """Return the problems of a refusal."""
         problems = [InputProblem(path=list(problem.path), message=problem.message) for problem in refusal.problems]
         return InvalidInput(message=str(refusal), problems=problems)
 
 
-@strawberry.type(description="What the call is about does not exist, or no longer.")
+@strawberry.type(description="No task or run has the id, or it was deleted.")
 class NotFound(Error):
-    """Nothing has that id."""
+    """No task or run has the id."""
 
     @staticmethod
     def of(refusal: errors.NotFound) -> "NotFound":
-        """The message as it is."""
+        """Return the message of a refusal."""
         return NotFound(message=str(refusal))
 
 
-@strawberry.type(description="The call is legal but not in the present state; what stands in its way comes along.")
+@strawberry.type(description="The call is legal, but not in the current state of the task or run, which is included.")
 class Conflict(Error):
-    """The present state forbids it."""
+    """The current state does not allow the call."""
 
     reason: ConflictReason = strawberry.field(description="The reason, for programs.")
     task: Annotated["Task", strawberry.lazy("graphql_api.types.task")] | None = strawberry.field(
-        default=None, description="The task whose state forbids it, as it is."
+        default=None, description="The task whose state forbids the call, in its current state."
     )
     run: Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None = strawberry.field(
-        default=None, description="The run whose state forbids it, as it is."
+        default=None, description="The run whose state forbids the call, in its current state."
     )
 
     @staticmethod
     def of(refusal: errors.Conflict) -> "Conflict":
-        """The reason as it is."""
+        """Return the reason of a refusal, with the task or run."""
         from graphql_api.types.run import Run  # noqa: PLC0415 (tasks and runs know of refusals)
         from graphql_api.types.task import Task  # noqa: PLC0415
 
@@ -83,26 +82,26 @@ class Conflict(Error):
 
 
 class ShowInvalidInput(strawberry.ExceptionHandler[errors.InvalidInput, InvalidInput]):
-    """Input that the domain refused."""
+    """Shows invalid input as a member of a union."""
 
     def handle(self, exception: errors.InvalidInput, *, field: StrawberryField, info: Info) -> InvalidInput:
-        """As it is shown anywhere."""
+        """Return the refusal as a member of a union."""
         return InvalidInput.of(exception)
 
 
 class ShowNotFound(strawberry.ExceptionHandler[errors.NotFound, NotFound]):
-    """An id that nothing has."""
+    """Shows an unknown id as a member of a union."""
 
     def handle(self, exception: errors.NotFound, *, field: StrawberryField, info: Info) -> NotFound:
-        """As it is shown anywhere."""
+        """Return the refusal as a member of a union."""
         return NotFound.of(exception)
 
 
 class ShowConflict(strawberry.ExceptionHandler[errors.Conflict, Conflict]):
-    """A state that forbids the call."""
+    """Shows a conflict as a member of a union."""
 
     def handle(self, exception: errors.Conflict, *, field: StrawberryField, info: Info) -> Conflict:
-        """As it is shown anywhere."""
+        """Return the refusal as a member of a union."""
         return Conflict.of(exception)
 
 

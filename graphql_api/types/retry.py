@@ -1,4 +1,4 @@
-"""How a failed attempt is followed by another."""
+"""The retry policy."""
 
 from typing import Any
 
@@ -11,20 +11,21 @@ from jobs.tasks.draft import RetryDraft
 
 
 @strawberry.type(
-    description="Attempt n+1 starts min(initialDelayMs × factor^(n-1), maxDelayMs), give or take 20 %, after attempt n "  # noqa: RUF001
-    "ended; or later, as Retry-After asks (up to 24 h, whatever maxDelayMs)."
+    description="How failed attempts are retried. Attempt n+1 starts min(initialDelayMs * factor^(n-1), "
+    "maxDelayMs), varied by 20 %, after attempt n ended; or later, if Retry-After asks for more, up "
+    "to 24 h whatever maxDelayMs is."
 )
 class RetryPolicy:
-    """When the next attempt is due."""
+    """When the next attempt is made."""
 
-    max_attempts: int = strawberry.field(description="How many attempts there are in all.")
-    initial_delay_ms: Milliseconds = strawberry.field(description="The delay before the second attempt.")
-    factor: float = strawberry.field(description="What each further delay is multiplied by.")
-    max_delay_ms: Milliseconds = strawberry.field(description="What no delay exceeds.")
+    max_attempts: int = strawberry.field(description="Number of attempts, including the first.")
+    initial_delay_ms: Milliseconds = strawberry.field(description="Delay before the second attempt.")
+    factor: float = strawberry.field(description="Multiplier for each further delay.")
+    max_delay_ms: Milliseconds = strawberry.field(description="Longest delay.")
 
     @staticmethod
     def of(task: models.Task) -> "RetryPolicy":
-        """The policy of a task."""
+        """Return the policy of a task."""
         return RetryPolicy(
             max_attempts=task.max_attempts,
             initial_delay_ms=Milliseconds(task.initial_delay_ms),
@@ -33,21 +34,21 @@ class RetryPolicy:
         )
 
 
-@strawberry.input(description="How a failed attempt is to be followed by another.")
+@strawberry.input(description="How failed attempts are retried.")
 class RetryPolicyInput:
-    """A retry policy as it is asked for."""
+    """A retry policy to apply."""
 
-    max_attempts: int = strawberry.field(default=3, description="How many attempts there are in all; 1 to 100.")
+    max_attempts: int = strawberry.field(default=3, description="Number of attempts, including the first; 1 to 100.")
     initial_delay_ms: Milliseconds = strawberry.field(
-        default=Milliseconds(5_000), description="The delay before the second attempt; at most 86,400,000."
+        default=Milliseconds(5_000), description="Delay before the second attempt; at most 86,400,000."
     )
-    factor: float = strawberry.field(default=2.0, description="What each further delay is multiplied by; 1.0 to 10.0.")
+    factor: float = strawberry.field(default=2.0, description="Multiplier for each further delay; 1.0 to 10.0.")
     max_delay_ms: Milliseconds = strawberry.field(
-        default=Milliseconds(300_000), description="What no delay exceeds; at most 86,400,000."
+        default=Milliseconds(300_000), description="Longest delay; at most 86,400,000."
     )
 
     def draft(self) -> RetryDraft:
-        """The same, for the use case."""
+        """Return the policy as the use cases take it."""
         return RetryDraft(
             max_attempts=self.max_attempts,
             initial_delay_ms=self.initial_delay_ms,
@@ -56,23 +57,23 @@ class RetryPolicyInput:
         )
 
 
-@strawberry.input(description="What is to change in a retry policy; what is absent or null stays as it is.")
+@strawberry.input(description="What to change in a retry policy. An absent or null member leaves the old value.")
 class UpdateRetryPolicyInput:
     """Some members of a retry policy."""
 
     max_attempts: int | None = strawberry.field(
-        default=UNSET, description="How many attempts there are in all; 1 to 100."
+        default=UNSET, description="Number of attempts, including the first; 1 to 100."
     )
     initial_delay_ms: Milliseconds | None = strawberry.field(
-        default=UNSET, description="The delay before the second attempt; at most 86,400,000."
+        default=UNSET, description="Delay before the second attempt; at most 86,400,000."
     )
     factor: float | None = strawberry.field(
-        default=UNSET, description="What each further delay is multiplied by; 1.0 to 10.0."
+        default=UNSET, description="Multiplier for each further delay; 1.0 to 10.0."
     )
     max_delay_ms: Milliseconds | None = strawberry.field(
-        default=UNSET, description="What no delay exceeds; at most 86,400,000."
+        default=UNSET, description="Longest delay; at most 86,400,000."
     )
 
     def members(self) -> dict[str, Any]:
-        """What was given, by the names of the draft."""
+        """Return the members that were given, by the names of the draft."""
         return given_members(self)

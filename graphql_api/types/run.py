@@ -1,4 +1,4 @@
-"""One firing of a task."""
+"""A run: one firing of a task."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,21 +27,25 @@ if TYPE_CHECKING:
 
 @strawberry.type(description="One HTTP call of a run.")
 class Attempt:
-    """One try."""
+    """One attempt."""
 
-    number: int = strawberry.field(description="1 for the first.")
-    started_at: datetime = strawberry.field(description="When it began.")
-    finished_at: datetime | None = strawberry.field(default=None, description="When it ended; null while on its way.")
-    duration_ms: Milliseconds | None = strawberry.field(default=None, description="How long it took.")
-    status_code: int | None = strawberry.field(default=None, description="The answer's status; null without answer.")
-    error_message: str | None = strawberry.field(default=None, description="Why there was no answer.")
+    number: int = strawberry.field(description="Number of the attempt, from 1.")
+    started_at: datetime = strawberry.field(description="When the attempt started.")
+    finished_at: datetime | None = strawberry.field(
+        default=None, description="When the attempt ended; null while it is running."
+    )
+    duration_ms: Milliseconds | None = strawberry.field(default=None, description="Duration of the attempt.")
+    status_code: int | None = strawberry.field(
+        default=None, description="The status of the response; null if there was none."
+    )
+    error_message: str | None = strawberry.field(default=None, description="Why there was no response.")
     next_attempt_at: datetime | None = strawberry.field(
-        default=None, description="When the next one is due, if this one left that to a further one."
+        default=None, description="When the retry is due, if there will be one."
     )
 
     @staticmethod
     def of(ended: dict[str, Any]) -> "Attempt":
-        """An ended attempt, as its run keeps it."""
+        """Return an ended attempt, as its run stores it."""
         next_attempt_at = ended.get("next_attempt_at")
         return Attempt(
             number=ended["number"],
@@ -55,37 +59,39 @@ class Attempt:
 
 
 @strawberry.type(
-    description="One firing of a task. Every instant at which a task was due has exactly one run or is counted in one "
-    "(see missedCount)."
+    description="One firing of a task. Every instant at which a task was due has exactly one run, or is counted "
+    "in one (see missedCount)."
 )
 class Run:
-    """A run's row; what costs something is worked out when it is asked for."""
+    """A run from its row. Fields that need a query run it only when they are selected."""
 
-    id: strawberry.ID = strawberry.field(description="A UUID; the Idempotency-Key of its calls.")
-    task_version: int = strawberry.field(
-        description="The version of the task that this run carries out, and its request as it is or was sent."
-    )
-    cause: RunCause = strawberry.field(description="Why there is this run.")
-    state: RunState = strawberry.field(description="How far it has come.")
-    scheduled_for: datetime = strawberry.field(description="The instant for which it fires.")
-    started_at: datetime | None = strawberry.field(description="When its first attempt began.")
-    finished_at: datetime | None = strawberry.field(description="When it ended.")
+    id: strawberry.ID = strawberry.field(description="A UUID, which is also the Idempotency-Key of the run's calls.")
+    task_version: int = strawberry.field(description="The version of the task that this run carries out.")
+    cause: RunCause = strawberry.field(description="Why the run was created.")
+    state: RunState = strawberry.field(description="The state of the run.")
+    scheduled_for: datetime = strawberry.field(description="The instant for which the run was scheduled.")
+    started_at: datetime | None = strawberry.field(description="When the first attempt started.")
+    finished_at: datetime | None = strawberry.field(description="When the run ended.")
     success: bool | None = strawberry.field(
-        description="Null until finished, and for runs that never began an attempt."
+        description="Whether the run succeeded; null until it is finished, and for runs without an attempt."
     )
-    status_code: int | None = strawberry.field(description="The status of the last answer.")
-    response_body: str | None = strawberry.field(description="The body of the last answer, or its beginning.")
-    response_body_encoding: BodyEncoding = strawberry.field(description="How responseBody is to be read.")
-    response_truncated: bool = strawberry.field(description="Whether responseBody is only the beginning.")
-    error_message: str | None = strawberry.field(description="Why the last attempt had no answer, or the run failed.")
-    duration_ms: Milliseconds | None = strawberry.field(description="Of the last attempt.")
-    missed_count: int = strawberry.field(description="How many earlier instants this run stands for (misfire).")
-    missed_since: datetime | None = strawberry.field(description="The first of the instants it stands for.")
+    status_code: int | None = strawberry.field(description="The status of the last response.")
+    response_body: str | None = strawberry.field(description="The body of the last response, or its beginning.")
+    response_body_encoding: BodyEncoding = strawberry.field(description="The encoding of responseBody.")
+    response_truncated: bool = strawberry.field(description="Whether responseBody is only the beginning of the body.")
+    error_message: str | None = strawberry.field(
+        description="Why the last attempt had no response, or why the run failed."
+    )
+    duration_ms: Milliseconds | None = strawberry.field(description="Duration of the last attempt.")
+    missed_count: int = strawberry.field(description="Number of earlier, missed instants for which this run stands.")
+    missed_since: datetime | None = strawberry.field(
+        description="The first of the missed instants for which this run stands."
+    )
     row: strawberry.Private[models.Run]
 
     @staticmethod
     def of(row: models.Run) -> "Run":
-        """A run from its row."""
+        """Return a run from its row."""
         return Run(
             id=strawberry.ID(str(row.id)),
             task_version=row.task_version,
@@ -106,50 +112,52 @@ class Run:
             row=row,
         )
 
-    @strawberry.field(description="The task that fired.")
+    @strawberry.field(description="The task of the run.")
     async def task(self, info: Info) -> Annotated["Task", strawberry.lazy("graphql_api.types.task")]:
-        """Read together with the tasks of the page's other runs."""
+        """Return the task, read together with the tasks of the other runs."""
         from graphql_api.types.task import Task  # noqa: PLC0415 (tasks know of runs, too)
 
         return Task.of(await task_of(self.row, info))
 
-    @strawberry.field(description="The request that its attempts send.")
+    @strawberry.field(description="The request that the run's attempts send.")
     async def action(self, info: Info) -> HttpAction:
-        """That of the version which the run carries out.
+        """Return the request of the version that the run carries out.
 
-        The task is read first: if it is changed thereafter, the version that it had is kept, and is found then.
+        The task is read first: if it is changed afterwards, its earlier version is stored, and found then.
         """
         task = await task_of(self.row, info)
         if task.version == self.row.task_version:
             return HttpAction.of(task)
         return HttpAction.of(await info.context.versions.load((task.id, self.row.task_version)) or task)
 
-    @strawberry.field(description="The finished run that this one repeats; null for others, and once that is gone.")
+    @strawberry.field(
+        description="The finished run that this one repeats; null for other runs, and once that run is deleted."
+    )
     async def retry_of(self, info: Info) -> Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None:
-        """Read together with those of the page's other runs."""
+        """Return the run that this one retries, read together with those of the other runs."""
         if self.row.retry_of is None:
             return None
         row = await info.context.runs.load(self.row.retry_of)
         return Run.of(row) if row else None
 
-    @strawberry.field(description="From scheduledFor (plus jitter) to the start of the first attempt.")
+    @strawberry.field(description="Time from scheduledFor (plus jitter) to the start of the first attempt.")
     def lateness_ms(self) -> Milliseconds | None:
-        """Whole milliseconds; nothing fires early."""
+        """Return the lateness in whole milliseconds. No run starts early."""
         if self.row.run_at is None:
             return None
         return Milliseconds(max(self.row.run_at - self.row.due_at, timedelta()) // MILLISECOND)
 
-    @strawberry.field(description="Its attempts, oldest first, with the one that is on its way.")
+    @strawberry.field(description="The attempts, oldest first, including one that is in progress.")
     def attempts(self) -> list[Attempt]:
-        """The ended ones, and the one going on."""
+        """Return the attempts that have ended, and the one in progress."""
         found = [Attempt.of(ended) for ended in self.row.attempts]
         if self.row.state == RunState.RUNNING and self.row.attempt_started_at is not None:
             found.append(Attempt(number=self.row.attempt, started_at=self.row.attempt_started_at))
         return found
 
-    @strawberry.field(description="The headers of the last answer, in its order; a name may come more than once.")
+    @strawberry.field(description="The headers of the last response, in its order; a name may occur more than once.")
     def response_headers(self) -> list[Header] | None:
-        """Pairs; rows from elsewhere have an object, whose values may be lists."""
+        """Return the headers as pairs. Imported rows have an object, whose values may be lists."""
         kept = self.row.response_headers
         if kept is None:
             return None
@@ -162,7 +170,7 @@ class Run:
 
 
 async def task_of(row: models.Run, info: Info) -> models.Task:
-    """The run's task, which cannot be gone while the run is there, but for a deletion between two reads."""
+    """Return the run's task, which exists as long as the run does, except when it is deleted between two reads."""
     task = await info.context.tasks.load(row.task_id)
     if task is None:
         raise LookupError(f"The task {row.task_id} was deleted while its run was read")
@@ -171,22 +179,24 @@ async def task_of(row: models.Run, info: Info) -> models.Task:
 
 @strawberry.input(
     name="RunFilter",
-    description="Which runs. An absent or null member and an empty list say nothing; …After is inclusive, …Before "
-    "exclusive.",
+    description="Selects runs. An absent or null member, or an empty list, selects all. …After is inclusive, "
+    "…Before exclusive.",
 )
 class RunFilterInput:
-    """A filter as it is asked for."""
+    """A filter of runs."""
 
     task_id: strawberry.ID | None = strawberry.field(default=UNSET, description="Of this task.")
     states: list[RunState] | None = strawberry.field(default=UNSET, description="In one of these states.")
-    causes: list[RunCause] | None = strawberry.field(default=UNSET, description="For one of these causes.")
-    success: bool | None = strawberry.field(default=UNSET, description="That succeeded, or did not.")
-    scheduled_after: datetime | None = strawberry.field(default=UNSET, description="Scheduled at or after this.")
-    scheduled_before: datetime | None = strawberry.field(default=UNSET, description="Scheduled before this.")
+    causes: list[RunCause] | None = strawberry.field(default=UNSET, description="With one of these causes.")
+    success: bool | None = strawberry.field(default=UNSET, description="That succeeded, or that did not.")
+    scheduled_after: datetime | None = strawberry.field(
+        default=UNSET, description="Scheduled at or after this instant."
+    )
+    scheduled_before: datetime | None = strawberry.field(default=UNSET, description="Scheduled before this instant.")
 
 
 def filter_of(given: RunFilterInput | None) -> RunFilter:
-    """The filter for the query. Raises GraphQL's INVALID_ID."""
+    """Return the filter for the query. Raises GraphQL's INVALID_ID."""
     if not given:
         return RunFilter()
     return RunFilter(
@@ -200,12 +210,12 @@ def filter_of(given: RunFilterInput | None) -> RunFilter:
 
 
 def key(row: models.Run) -> Key:
-    """Where a run stands among runs."""
+    """Return the place of a run in a list."""
     return row.scheduled_for, row.id
 
 
 async def run_page(info: Info, wanted: RunFilter, *, rows: Slice, task_id: UUID | None) -> connections.Connection[Run]:
-    """A page of all runs, or of a task's, which is then read together with the pages of the list's other tasks."""
+    """Return a page of all runs, or of one task's, which is read together with the pages of the other tasks."""
     context = info.context
     if task_id is None:
         async with context.services.session() as session:
@@ -215,7 +225,7 @@ async def run_page(info: Info, wanted: RunFilter, *, rows: Slice, task_id: UUID 
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         if task_id is not None and wanted.task_id not in {None, task_id}:
-            return False  # no run is of two tasks
+            return False  # no run belongs to two tasks
         its = wanted if task_id is None else replace(wanted, task_id=task_id)
         async with context.services.session() as session:
             return await runs.has_more(session, its, key=at, backward=backward, inclusive=inclusive)

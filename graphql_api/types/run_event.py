@@ -1,4 +1,4 @@
-"""What subscribers are told of runs."""
+"""The events that subscribers receive."""
 
 from datetime import datetime
 from typing import Annotated
@@ -14,28 +14,27 @@ from graphql_api.types.run import Run
 from graphql_api.types.scalars import Milliseconds
 
 
-@strawberry.type(
-    description="A change of a run. `run` is the run as it is when this is sent, never older than the event; null once "
-    "deleted."
-)
+@strawberry.type(description="A change of a run.")
 class RunEvent:
-    """One transition."""
+    """One transition of a run."""
 
-    cursor: str = strawberry.field(description="Where the event stands among all; for `after`.")
+    cursor: str = strawberry.field(description="The cursor of the event, for `after`.")
     type: RunEventType = strawberry.field(description="What happened.")
     at: datetime = strawberry.field(description="When it happened.")
     task_id: strawberry.ID = strawberry.field(description="The task of the run.")
     run_id: strawberry.ID = strawberry.field(description="The run.")
-    state: RunState = strawberry.field(description="The run's state after it.")
-    attempt: int = strawberry.field(description="The number of the attempt that it concerns; 0 before the first.")
-    status_code: int | None = strawberry.field(description="The status of the attempt's answer.")
-    error_message: str | None = strawberry.field(description="Why the attempt had no answer.")
-    duration_ms: Milliseconds | None = strawberry.field(description="How long the attempt took.")
+    state: RunState = strawberry.field(description="The state of the run after the event.")
+    attempt: int = strawberry.field(
+        description="Number of the attempt that the event concerns; 0 before the first attempt."
+    )
+    status_code: int | None = strawberry.field(description="The status of the attempt's response.")
+    error_message: str | None = strawberry.field(description="Why the attempt had no response.")
+    duration_ms: Milliseconds | None = strawberry.field(description="Duration of the attempt.")
     of_run: strawberry.Private[UUID]
 
     @staticmethod
     def of(row: Event) -> "RunEvent":
-        """An event from its row."""
+        """Return an event from its row."""
         return RunEvent(
             cursor=cursors.of_event(row.seq),
             type=RunEventType(row.type),
@@ -50,30 +49,32 @@ class RunEvent:
             of_run=row.run_id,
         )
 
-    @strawberry.field(description="The run as it is when this is sent.")
+    @strawberry.field(
+        description="The run in its state when the event is sent, never older than the event; null if it was deleted."
+    )
     async def run(self, info: Info) -> Run | None:
-        """Read after the event was committed."""
+        """Return the run as it is after the event was committed."""
         row = await info.context.runs.load(self.of_run)
         return Run.of(row) if row else None
 
 
 @strawberry.type(
-    description="Events were left out, since they are no longer kept or the subscriber was too slow. Read the present "
-    "state from `runs`; what follows is newer than this cursor."
+    description="Events are missing here, because they are no longer kept or because the subscriber was too slow."
+    " Read the current state from `runs`; the events that follow are newer than this cursor."
 )
 class RunEventsGap:
-    """Events that were not sent."""
+    """Events that were not delivered."""
 
-    cursor: str = strawberry.field(description="Where the stream goes on; for `after`.")
+    cursor: str = strawberry.field(description="The cursor at which the stream continues, for `after`.")
     message: str = strawberry.field(description="Why there is a gap.")
 
     @staticmethod
     def of(gap: Gap) -> "RunEventsGap":
-        """A gap as the tail tells it."""
+        """Return a gap of the tail."""
         return RunEventsGap(cursor=cursors.of_event(gap.seq), message=gap.message)
 
 
 RunEventMessage = Annotated[
     RunEvent | RunEventsGap,
-    strawberry.union("RunEventMessage", description="A change of a run, or that some were left out."),
+    strawberry.union("RunEventMessage", description="A change of a run, or a gap."),
 ]

@@ -21,17 +21,17 @@ Count = NewType("Count", int)
 
 
 def given_or_none(value: Given | None) -> Given | None:
-    """What an optional argument was given; leaving it out means the same as null."""
+    """Return the value of an optional argument, or None if it is absent or null."""
     return None if value is UNSET else value
 
 
 def given_members(input_: Any) -> dict[str, Any]:
-    """The members of an input that were given and are not null, by their Python names."""
+    """Return the members of an input that are present and not null, by their Python names."""
     return {name: value for name, value in vars(input_).items() if given_or_none(value) is not None}
 
 
 def parse_instant(value: Any) -> datetime:
-    """Reads a DateTime."""
+    """Parse a DateTime."""
     if not isinstance(value, str):
         raise GraphQLError(f"A DateTime is a string such as {instants.EXAMPLE!r}")
     try:
@@ -41,7 +41,7 @@ def parse_instant(value: Any) -> datetime:
 
 
 def parse_milliseconds(value: Any) -> int:
-    """Reads Milliseconds; as with Int, a number such as 5.0 is whole."""
+    """Parse Milliseconds. As with Int, a number such as 5.0 is whole."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
         raise GraphQLError("Milliseconds are a whole number")
     if not 0 <= value <= MAX_SAFE:
@@ -50,7 +50,7 @@ def parse_milliseconds(value: Any) -> int:
 
 
 def in_document(parse: Callable[[Any], Any]) -> Callable[..., Any]:
-    """Reads such a value where it stands in a document itself, so that an error tells the place."""
+    """Return a parser for values in a document, whose errors have the place."""
 
     def parse_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
         try:
@@ -62,7 +62,7 @@ def in_document(parse: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 def parse_count(value: Any) -> int:
-    """Reads a Count; no input has one."""
+    """Parse a Count. No input has one."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SAFE:
         raise GraphQLError(f"A Count is a whole number from 0 to {MAX_SAFE:,}")
     return value
@@ -72,8 +72,7 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description=(
-            "An instant, RFC 3339. Always with an offset in input; always UTC, ending in 'Z', in output. "
-            "Microseconds are kept."
+            "An instant by RFC 3339, with microseconds. Input needs an offset; output is in UTC and ends in 'Z'."
         ),
         specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
         serialize=instants.write,
@@ -89,14 +88,14 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     Milliseconds: strawberry.scalar(
         name="Milliseconds",
-        description="Whole milliseconds, 0 to 2^53-1, as a JSON number.",
+        description="A duration in whole milliseconds, from 0 to 2^53-1, as a JSON number.",
         serialize=int,
         parse_value=parse_milliseconds,
         parse_literal=in_document(parse_milliseconds),
     ),
     Count: strawberry.scalar(
         name="Count",
-        description="A whole number, 0 to 2^53-1, as a JSON number.",
+        description="A whole number from 0 to 2^53-1, as a JSON number.",
         serialize=int,
         parse_value=parse_count,
         parse_literal=in_document(parse_count),

@@ -32,33 +32,35 @@ MAX_UPCOMING = 100
 NEWEST = Slice(limit=1)
 
 
-@strawberry.type(description="A definition: when to call what, and with which policies.")
+@strawberry.type(description="A definition: what to call, when, and with which policies.")
 class Task:
-    """A task's row; what costs something is worked out when it is asked for."""
+    """A task from its row. Fields that need a query run it only when they are selected."""
 
-    id: strawberry.ID = strawberry.field(description="A UUID.")
-    name: str = strawberry.field(description="What people call it.")
-    status: TaskStatus = strawberry.field(description="Whether it still fires.")
-    action: HttpAction = strawberry.field(description="What it calls.")
-    retry: RetryPolicy = strawberry.field(description="How failed attempts are repeated.")
-    overlap: OverlapPolicy = strawberry.field(description="What it does while an earlier run is unfinished.")
-    misfire: MisfirePolicy = strawberry.field(description="What becomes of instants that it missed.")
-    on_lost: LostPolicy = strawberry.field(description="What becomes of an attempt whose worker was lost.")
-    tags: list[str] = strawberry.field(description="Words to find it by.")
+    id: strawberry.ID = strawberry.field(description="The id, a UUID.")
+    name: str = strawberry.field(description="The task's name, for people.")
+    status: TaskStatus = strawberry.field(description="The status of the schedule.")
+    action: HttpAction = strawberry.field(description="The request that the task makes.")
+    retry: RetryPolicy = strawberry.field(description="How failed attempts are retried.")
+    overlap: OverlapPolicy = strawberry.field(
+        description="What happens when the task is due while an earlier run is unfinished."
+    )
+    misfire: MisfirePolicy = strawberry.field(description="What happens to missed instants.")
+    on_lost: LostPolicy = strawberry.field(description="What happens to an attempt whose worker was lost.")
+    tags: list[str] = strawberry.field(description="Labels for filtering.")
     next_run_at: datetime | None = strawberry.field(
-        description="The next instant, jitter not included (jitter delays the call, it does not move the instant). "
-        "Null while paused and once ended."
+        description="The next instant, without jitter, which delays the call and does not move the instant. Null "
+        "while the task is paused and after the last instant."
     )
     version: int = strawberry.field(
-        description="Grows with each change of definition or status, never by firing; so does updatedAt."
+        description="Increases with each change of the definition or status, but not when the task fires."
     )
-    created_at: datetime = strawberry.field(description="When it was made.")
-    updated_at: datetime = strawberry.field(description="When its definition or status was last changed.")
+    created_at: datetime = strawberry.field(description="When the task was created.")
+    updated_at: datetime = strawberry.field(description="When the definition or status was last changed.")
     row: strawberry.Private[models.Task]
 
     @staticmethod
     def of(row: models.Task) -> "Task":
-        """A task from its row."""
+        """Return a task from its row."""
         return Task(
             id=strawberry.ID(str(row.id)),
             name=row.name,
@@ -76,29 +78,29 @@ class Task:
             row=row,
         )
 
-    @strawberry.field(description="When it is due.")
+    @strawberry.field(description="When the task is due.")
     def trigger(self) -> Trigger:
-        """One of three kinds."""
+        """Return the trigger, which is of one of three kinds."""
         return trigger_type_of(self.row)
 
     @strawberry.field(
-        description="The next `count` (at most 100) instants, likewise; while paused, what they would be."
+        description="The next `count` (at most 100) instants, without jitter; for a paused task, what they would be."
     )
     def upcoming(
-        self, count: Annotated[int, strawberry.argument(description="How many; 0 to 100.")] = 5
+        self, count: Annotated[int, strawberry.argument(description="Number of instants; 0 to 100.")] = 5
     ) -> list[datetime]:
-        """Worked out from the trigger."""
+        """Return the next instants, computed from the trigger."""
         if not 0 <= count <= MAX_UPCOMING:
             raise invalid_page(f"count must be from 0 to {MAX_UPCOMING}, not {count}")
         return upcoming(self.row, count=count, now=utc_now())
 
     @strawberry.field(description="The run with the newest scheduledFor.")
     async def last_run(self, info: Info) -> Run | None:
-        """Read together with those of the page's other tasks."""
+        """Return the last run, read together with those of the other tasks."""
         rows, _ = await info.context.run_pages.load((self.row.id, RunFilter(), NEWEST))
         return Run.of(rows[0]) if rows else None
 
-    @strawberry.field(description="Its runs, newest scheduledFor first.")
+    @strawberry.field(description="The task's runs, newest scheduledFor first.")
     async def runs(
         self,
         info: Info,
@@ -108,64 +110,64 @@ class Task:
         last: Last = UNSET,
         before: Before = UNSET,
         filter: Annotated[  # noqa: A002 (the argument's name in the contract)
-            RunFilterInput | None, strawberry.argument(description="Which runs; all by default.")
+            RunFilterInput | None, strawberry.argument(description="Selects runs; by default all.")
         ] = UNSET,
     ) -> connections.Connection[Run]:
-        """Read together with those of the page's other tasks."""
+        """Return a page of runs, read together with those of the other tasks."""
         rows = connections.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
         return await run_page(info, filter_of(filter), rows=rows, task_id=self.row.id)
 
 
 @strawberry.input(
     name="TaskFilter",
-    description="Which tasks. An absent or null member and an empty list say nothing; …After is inclusive, …Before "
-    "exclusive, tags means all of them, …Contains ignores case.",
+    description="Selects tasks. An absent or null member, or an empty list, selects all. …After is inclusive, "
+    "…Before exclusive, …Contains ignores case.",
 )
 class TaskFilterInput:
-    """A filter as it is asked for."""
+    """A filter of tasks."""
 
     statuses: list[TaskStatus] | None = strawberry.field(default=UNSET, description="In one of these statuses.")
-    name_contains: str | None = strawberry.field(default=UNSET, description="Whose name contains this.")
+    name_contains: str | None = strawberry.field(default=UNSET, description="Whose name contains this text.")
     tags: list[str] | None = strawberry.field(default=UNSET, description="With all of these tags.")
-    url_contains: str | None = strawberry.field(default=UNSET, description="Whose URL contains this.")
-    next_run_after: datetime | None = strawberry.field(default=UNSET, description="Due at or after this.")
-    next_run_before: datetime | None = strawberry.field(default=UNSET, description="Due before this.")
+    url_contains: str | None = strawberry.field(default=UNSET, description="Whose URL contains this text.")
+    next_run_after: datetime | None = strawberry.field(default=UNSET, description="Due at or after this instant.")
+    next_run_before: datetime | None = strawberry.field(default=UNSET, description="Due before this instant.")
     last_run_states: list[RunState] | None = strawberry.field(
         default=UNSET, description="Whose run with the newest scheduledFor is in one of these states."
     )
 
 
-@strawberry.input(description="A task to make.")
+@strawberry.input(description="A task to create.")
 class CreateTaskInput:
-    """A task as it is asked for."""
+    """A task to create."""
 
-    name: str = strawberry.field(description="What people call it; 1 to 255 characters.")
-    trigger: TriggerInput = strawberry.field(description="When it is to be due.")
-    action: HttpActionInput = strawberry.field(description="What it is to call.")
+    name: str = strawberry.field(description="The task's name, for people; 1 to 255 characters.")
+    trigger: TriggerInput = strawberry.field(description="When the task is due.")
+    action: HttpActionInput = strawberry.field(description="The request that the task makes.")
     retry: RetryPolicyInput | None = strawberry.field(
-        default=UNSET, description="How failed attempts are repeated; by default up to three attempts."
+        default=UNSET, description="How failed attempts are retried; by default there are up to three attempts."
     )
     overlap: OverlapPolicy = strawberry.field(
-        default=OverlapPolicy.SKIP, description="What it is to do while an earlier run is unfinished."
+        default=OverlapPolicy.SKIP, description="What happens when the task is due while an earlier run is unfinished."
     )
     misfire: MisfirePolicy = strawberry.field(
-        default=MisfirePolicy.LATEST, description="What is to become of instants that it missed."
+        default=MisfirePolicy.LATEST, description="What happens to missed instants."
     )
     on_lost: LostPolicy = strawberry.field(
-        default=LostPolicy.RETRY, description="What is to become of an attempt whose worker was lost."
+        default=LostPolicy.RETRY, description="What happens to an attempt whose worker was lost."
     )
     tags: list[str] = strawberry.field(
-        default_factory=list, description="Words to find it by; at most 20, each of 1 to 64 characters."
+        default_factory=list, description="Labels for filtering; at most 20, each of 1 to 64 characters."
     )
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
-        description="Any text. Sending the same key and input again returns the task that the first call made, "
-        "whatever has happened since (the key is looked up before anything is validated against the clock); kept as "
-        "long as the task.",
+        description="Any text. Repeating a call with the same key and input returns the task that the first call "
+        "created, in its current state. The key is looked up before anything is validated against the"
+        " clock, and is kept as long as the task.",
     )
 
     def draft(self) -> TaskDraft:
-        """The same, for the use case."""
+        """Return the task as the use cases take it."""
         return TaskDraft(
             name=self.name,
             trigger=self.trigger.draft(),
@@ -179,38 +181,39 @@ class CreateTaskInput:
 
 
 @strawberry.input(
-    description="What is absent or null stays as it is. A trigger is replaced whole; of an action or a retry policy "
-    "only the members given change."
+    description="What to change in a task. An absent or null member leaves the old value. A trigger replaces the "
+    "old one as a whole; of an action or a retry policy, only the given members change."
 )
 class UpdateTaskInput:
-    """What is to change in a task."""
+    """What to change in a task."""
 
-    name: str | None = strawberry.field(default=UNSET, description="What people call it; 1 to 255 characters.")
+    name: str | None = strawberry.field(default=UNSET, description="The task's name, for people; 1 to 255 characters.")
     trigger: TriggerInput | None = strawberry.field(
-        default=UNSET, description="When it is to be due from now on; instants up to now are the old trigger's."
+        default=UNSET,
+        description="The new trigger, which applies from now on; instants up to now belong to the old one.",
     )
-    action: UpdateHttpActionInput | None = strawberry.field(default=UNSET, description="What it is to call.")
+    action: UpdateHttpActionInput | None = strawberry.field(
+        default=UNSET, description="The request that the task makes."
+    )
     retry: UpdateRetryPolicyInput | None = strawberry.field(
-        default=UNSET, description="How failed attempts are to be repeated."
+        default=UNSET, description="How failed attempts are retried."
     )
     overlap: OverlapPolicy | None = strawberry.field(
-        default=UNSET, description="What it is to do while an earlier run is unfinished."
+        default=UNSET, description="What happens when the task is due while an earlier run is unfinished."
     )
-    misfire: MisfirePolicy | None = strawberry.field(
-        default=UNSET, description="What is to become of instants that it missed."
-    )
+    misfire: MisfirePolicy | None = strawberry.field(default=UNSET, description="What happens to missed instants.")
     on_lost: LostPolicy | None = strawberry.field(
-        default=UNSET, description="What is to become of an attempt whose worker was lost."
+        default=UNSET, description="What happens to an attempt whose worker was lost."
     )
     tags: list[str] | None = strawberry.field(
-        default=UNSET, description="All words to find it by; at most 20, each of 1 to 64 characters."
+        default=UNSET, description="The labels that replace the old ones; at most 20, each of 1 to 64 characters."
     )
     expected_version: int | None = strawberry.field(
-        default=UNSET, description="Refuse the change unless the task has this version."
+        default=UNSET, description="Refuses the change unless the task has this version."
     )
 
     def changes(self) -> TaskUpdate:
-        """The same, for the use case."""
+        """Return the update as the use cases take it."""
         return TaskUpdate(
             name=given_or_none(self.name),
             trigger=self.trigger.draft() if self.trigger else None,
@@ -223,15 +226,15 @@ class UpdateTaskInput:
         )
 
 
-@strawberry.type(description="A task that was deleted.")
+@strawberry.type(description="A deleted task.")
 class DeletedTask:
-    """What is left of it."""
+    """A task that was deleted."""
 
-    id: strawberry.ID = strawberry.field(description="The id that it had.")
+    id: strawberry.ID = strawberry.field(description="The id of the task.")
 
 
 def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:
-    """The filter for the query."""
+    """Return the filter for the query."""
     if not given:
         return TaskFilter()
     return TaskFilter(
@@ -246,7 +249,7 @@ def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:
 
 
 def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, UUID]:
-    """Where a task stands in an order."""
+    """Return the place of a task in an order."""
     match order:
         case TaskOrder.NAME_ASC:
             return row.name, row.id
@@ -257,7 +260,7 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
 
 
 async def task_page(info: Info, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
-    """A page of the tasks."""
+    """Return a page of tasks."""
     services = info.context.services
     async with services.session() as session:
         found, more = await tasks.page(session, wanted, order=order, rows=rows)

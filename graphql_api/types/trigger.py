@@ -13,44 +13,44 @@ from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffD
 from jobs.triggers.schedule import Cron, Interval, OneOff
 
 
-@strawberry.type(description="Due once.")
+@strawberry.type(description="Fires once.")
 class OneOffTrigger:
     """One instant."""
 
     at: datetime = strawberry.field(description="The instant.")
 
 
-@strawberry.type(description="Due at the minutes that a cron expression names, in a time zone.")
+@strawberry.type(description="Fires at the minutes that a cron expression selects, in a time zone.")
 class CronTrigger:
     """A cron expression."""
 
     expression: str = strawberry.field(description="Five fields, or a macro such as @daily.")
-    timezone: str = strawberry.field(description="The IANA time zone by whose wall clock the expression is read.")
-    start_at: datetime | None = strawberry.field(description="No instant before this one; inclusive.")
-    end_at: datetime | None = strawberry.field(description="No instant after this one; inclusive.")
+    timezone: str = strawberry.field(description="The IANA time zone whose wall clock the expression refers to.")
+    start_at: datetime | None = strawberry.field(description="The trigger has no instant before this one; inclusive.")
+    end_at: datetime | None = strawberry.field(description="The trigger has no instant after this one; inclusive.")
     jitter_ms: Milliseconds = strawberry.field(
-        description="Each call is delayed by up to this much, the same for the same instant."
+        description="Each call is delayed by up to this much; the delay is always the same for the same instant."
     )
     trigger: strawberry.Private[Cron]
 
-    @strawberry.field(description="The trigger in words.")
+    @strawberry.field(description="A description of the trigger in words.")
     def description(self) -> str:
-        """Put into words only when it is asked for."""
+        """Describe the trigger, only when the field is selected."""
         return schedule.describe(self.trigger)
 
 
 @strawberry.type(
-    description="Instants are startAt + n × everyMs, n = 0, 1, …; a startAt not given becomes creation + everyMs. "  # noqa: RUF001
-    "startAt and endAt are inclusive."
+    description="Fires at an interval: the instants are startAt + n * everyMs, for n = 0, 1, … An absent startAt "
+    "becomes the creation of the task + everyMs. startAt and endAt are inclusive."
 )
 class IntervalTrigger:
     """Every so often."""
 
-    every_ms: Milliseconds = strawberry.field(description="From one instant to the next.")
+    every_ms: Milliseconds = strawberry.field(description="The time from one instant to the next.")
     start_at: datetime = strawberry.field(description="The first instant.")
-    end_at: datetime | None = strawberry.field(description="No instant after this one; inclusive.")
+    end_at: datetime | None = strawberry.field(description="The trigger has no instant after this one; inclusive.")
     jitter_ms: Milliseconds = strawberry.field(
-        description="Each call is delayed by up to this much, the same for the same instant."
+        description="Each call is delayed by up to this much; the delay is always the same for the same instant."
     )
 
 
@@ -84,42 +84,48 @@ def trigger_type_of(task: models.Task) -> OneOffTrigger | CronTrigger | Interval
             )
 
 
-@strawberry.input(description="Due once.")
+@strawberry.input(description="Fires once.")
 class OneOffTriggerInput:
     """One instant."""
 
-    at: datetime = strawberry.field(description="The instant; in the future.")
+    at: datetime = strawberry.field(description="The instant, which has to be in the future.")
 
 
-@strawberry.input(description="Due at the minutes that a cron expression names, in a time zone.")
+@strawberry.input(description="Fires at the minutes that a cron expression selects, in a time zone.")
 class CronTriggerInput:
     """A cron expression."""
 
     expression: str = strawberry.field(description="Five fields, or a macro such as @daily; at most 256 characters.")
     timezone: str = strawberry.field(default="UTC", description="An IANA time zone, such as Europe/Berlin.")
-    start_at: datetime | None = strawberry.field(default=UNSET, description="No instant before this one; inclusive.")
-    end_at: datetime | None = strawberry.field(default=UNSET, description="No instant after this one; inclusive.")
+    start_at: datetime | None = strawberry.field(
+        default=UNSET, description="The trigger has no instant before this one; inclusive."
+    )
+    end_at: datetime | None = strawberry.field(
+        default=UNSET, description="The trigger has no instant after this one; inclusive."
+    )
     jitter_ms: Milliseconds = strawberry.field(
         default=Milliseconds(0),
-        description="Delays each call by up to this much; not longer than the shortest gap between two instants.",
+        description="Delays each call by up to this much; at most the shortest gap between two instants.",
     )
 
 
-@strawberry.input(description="everyMs: 1,000 at least.")
+@strawberry.input(description="Fires at an interval.")
 class IntervalTriggerInput:
     """Every so often."""
 
-    every_ms: Milliseconds = strawberry.field(description="From one instant to the next; 1,000 at least.")
+    every_ms: Milliseconds = strawberry.field(description="The time from one instant to the next; at least 1,000.")
     start_at: datetime | None = strawberry.field(
-        default=UNSET, description="The first instant; by default everyMs after the creation."
+        default=UNSET, description="The first instant; by default everyMs after the task is created."
     )
-    end_at: datetime | None = strawberry.field(default=UNSET, description="No instant after this one; inclusive.")
+    end_at: datetime | None = strawberry.field(
+        default=UNSET, description="The trigger has no instant after this one; inclusive."
+    )
     jitter_ms: Milliseconds = strawberry.field(
         default=Milliseconds(0), description="Delays each call by up to this much; at most everyMs."
     )
 
 
-@strawberry.input(one_of=True, description="When a task is to be due: exactly one of these.")
+@strawberry.input(one_of=True, description="When a task is due: exactly one of these.")
 class TriggerInput:
     """Exactly one kind of trigger."""
 

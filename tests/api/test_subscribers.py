@@ -121,7 +121,7 @@ def test_what_is_shared_depends_on_what_is_shown(query: str, used: set[str]) -> 
     """Variables that only choose what is told make no difference; all others do."""
     document = Document(query, schema._schema, ApiSettings.model_construct())
     variables = {name: name for name in "tasn"}
-    told, operation_name, rest = document.telling(variables, None)
+    told, operation_name, rest = document.result_key(variables, None)
     assert (told, operation_name) == (query, None)
     assert json.loads(rest).keys() == used
 
