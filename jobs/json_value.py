@@ -1,4 +1,4 @@
-"""What JSON Duetime can keep: Postgres's `jsonb`, read back by Python, digit for digit."""
+"""JSON that Duetime can store: Postgres's `jsonb`, read back by Python, digit for digit."""
 
 import json
 import math
@@ -9,17 +9,17 @@ from db.postgres_text import is_storable
 
 MAX_DEPTH = 128
 MAX_DIGITS = 4_300
-"""Python's own bound: the text of a longer integer takes quadratic time to read (CVE-2020-10735)."""
+"""Python's own limit: reading a longer integer takes quadratic time (CVE-2020-10735)."""
 
 DIGITS_BOUND = 10**MAX_DIGITS
 
 
 class NotJson(ValueError):
-    """The text is not JSON that can be accepted; the message says where and why."""
+    """The text is not acceptable JSON; the message says where and why."""
 
 
 def without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object's members. RFC 8259 leaves the meaning of a name given twice open, so it is refused."""
+    """Return an object's members. Duplicate names are refused, because RFC 8259 does not define their meaning."""
     found = dict(members)
     if len(found) < len(members):
         names = [name for name, _ in members]
@@ -29,12 +29,12 @@ def without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse_constant(name: str) -> Any:
-    """NaN and the infinities, which Python's parser would take, are no JSON (RFC 8259, section 6)."""
+    """Refuse NaN and infinities, which Python's parser accepts and RFC 8259, section 6, does not."""
     raise NotJson(f"{name} is not JSON")
 
 
 def parse(text: bytes | str) -> Any:
-    """Reads JSON strictly. Raises `NotJson`, whatever is wrong with it."""
+    """Return the value of a JSON text, read strictly. Raises `NotJson`."""
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
         return json.loads(decoded, object_pairs_hook=without_duplicates, parse_constant=refuse_constant)
@@ -51,7 +51,7 @@ def parse(text: bytes | str) -> Any:
 
 
 def faults(value: Any) -> Iterator[str]:
-    """Why the value cannot be kept; nothing when it can."""
+    """Yield the reasons why a value cannot be stored."""
     waiting = [(value, 1)]
     while waiting:
         item, depth = waiting.pop()
@@ -76,16 +76,16 @@ def faults(value: Any) -> Iterator[str]:
                     yield from text_faults(name)
                 waiting += [(member, depth + 1) for member in item.values()]
             case _:
-                # graphql-core leaves its Undefined where a literal names a variable that was not given.
+                # graphql-core puts its Undefined where a literal uses a variable that was not given.
                 yield "holds a variable without a value"
 
 
 def text_faults(text: str) -> Iterator[str]:
-    """Why a string inside the value cannot be kept."""
+    """Yield the reasons why a string in the value cannot be stored."""
     if not is_storable(text):
         yield "holds a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot keep"
 
 
 def encode(value: Any) -> str:
-    """The value as JSON text, spaced as Postgres writes it. Every character stays itself."""
+    """Return the value as JSON text, spaced as Postgres writes it, without escaping."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,6 +1,7 @@
 """What goes through Redis: wake-ups for workers (arq jobs) and pokes for API processes. All of it can be lost.
 
-Nothing here decides what is due; Postgres does. A lost wake-up costs lateness until the next sweep, never a run.
+Nothing here decides what is due; Postgres does. A lost wake-up makes a run late until the next sweep, and never loses
+it.
 """
 
 import json
@@ -24,11 +25,12 @@ EVENTS_CHANNEL = "duetime:events"
 
 BUCKET = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=3)
-"""Only instants this near are put into Redis; the sweep brings the others when they come nearer."""
+"""Only instants this near are put into Redis; the sweep adds the others when they come nearer."""
 
 NEAR = 2 * BUCKET + timedelta(milliseconds=50)
-"""A dispatch job is open from one bucket before its own until its end, and a job that is open swallows another of its
-id. What is due sooner than this gets a job of its own."""
+"""A dispatch job is open from one bucket before its own until its end, and arq drops jobs with the id of an open one.
+What is due sooner than this gets a job with an id of its own.
+"""
 
 CONNECT_TIMEOUT = timedelta(seconds=1)
 ANSWER_TIMEOUT = timedelta(seconds=2)
@@ -40,56 +42,56 @@ class Unreachable(Exception):
 
 
 def ids_in(data: bytes | int) -> list[UUID]:
-    """The tasks that a poke names; Redis's own answer to listening is a number. What is no poke of ours names none."""
+    """Return the tasks that a poke names. Other messages name none: Redis's own reply to a subscription is a number."""
     if not isinstance(data, bytes) or len(data) % 16:
         return []
     return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
 
 
 def bucket_of(instant: datetime) -> int:
-    """The number of the 100 ms since the Unix epoch that `instant` lies in."""
+    """Return the number of 100 ms intervals since the Unix epoch at `instant`."""
     return (instant - datetime.fromtimestamp(0, UTC)) // BUCKET
 
 
 def bucket_start(bucket: int) -> datetime:
-    """When a bucket begins; it ends where the next one begins."""
+    """Return the start of a bucket; it ends where the next one starts."""
     return datetime.fromtimestamp(0, UTC) + bucket * BUCKET
 
 
 def encode(job: dict[str, Any]) -> bytes:
-    """Jobs are kept as JSON: arq's default, pickle, would let whoever writes to Redis run code here."""
+    """Return a job as JSON. With pickle, arq's default, anyone who writes to Redis could run code here."""
     return json.dumps(job, default=str).encode()
 
 
 class WorkerPipeline(Pipeline):
-    """Gives its connection back although it is cancelled while it ends, as arq's are when a worker stops."""
+    """Releases its connection even if it is cancelled while it ends, as arq's pipelines are when a worker stops."""
 
     async def reset(self) -> None:
-        """Ends what the pipeline was about."""
+        """End the pipeline."""
         try:
             await super().reset()  # type: ignore[no-untyped-call]
         finally:
             if self.connection is not None:
-                # An answer may still be on its way to it.
+                # A reply may still be in transit to it.
                 await self.connection.disconnect(nowait=True)
                 await self.connection_pool.release(self.connection)
                 self.connection = None
 
 
 class WorkerRedis(ArqRedis):
-    """arq's, but for how it ends: arq ends it by `close`, which redis has renamed and warns of."""
+    """arq's client, with the old name of `aclose`, which arq still calls and redis warns about."""
 
     def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002 (redis's signature)
-        """A new pipeline."""
+        """Return a new pipeline."""
         return WorkerPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
 
     async def close(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 (redis's signature)
-        """Closes all connections."""
+        """Close all connections."""
         await self.aclose(close_connection_pool)
 
 
 def open_redis(redis_url: str) -> ArqRedis:
-    """A pool that connects when first used. A Redis that hangs is given up after a second or two."""
+    """Return a pool that connects when it is first used. It gives up on a Redis that hangs after a second or two."""
     pool = ConnectionPool.from_url(
         redis_url,
         socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
@@ -102,7 +104,7 @@ def open_redis(redis_url: str) -> ArqRedis:
 
 
 class Queue:
-    """One process's way to Redis. Whoever opens it closes it."""
+    """One process's access to Redis. Its owner closes it."""
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
@@ -110,24 +112,25 @@ class Queue:
 
     @classmethod
     def open(cls, redis_url: str) -> Self:
-        """Connects lazily, so that a process starts while Redis is away."""
+        """Return a queue that connects when it is first used, so that a process starts while Redis is away."""
         return cls(open_redis(redis_url))
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         await self._redis.aclose()
 
     async def ping(self) -> None:
-        """Returns once Redis has answered. Raises `Unreachable`."""
+        """Return once Redis has replied. Raises `Unreachable`."""
         try:
             await self._redis.ping()
         except REDIS_ERRORS as error:
             raise Unreachable(str(error)) from error
 
     async def wake(self, due: Iterable[datetime], *, now: datetime) -> bool:
-        """Has a worker awake at each of the instants that lie within the horizon. To be called after the commit.
+        """Schedule wake-ups for the instants that lie within the horizon. Call this after the commit.
 
-        Returns whether Redis took them. It never raises for an absent Redis, since the sweep finds the rows anyway.
+        Return whether Redis accepted them. It never raises while Redis is away, because the sweep finds the rows
+        anyway.
         """
         soonest: dict[int, datetime] = {}
         for instant in due:
@@ -143,14 +146,14 @@ class Queue:
         return True
 
     async def wake_another(self, bucket: int) -> None:
-        """Has a further worker look at this bucket at once. Never raises."""
+        """Wake another worker for this bucket at once. Never raises."""
         try:
             await self._enqueue(bucket, at_once=True)
         except REDIS_ERRORS as error:
             self._say_away(error)
 
     async def _enqueue(self, bucket: int, *, at_once: bool) -> None:
-        # None as the answer is no proof of a wake-up (the job may just be ending), and nothing relies on it.
+        # arq returns None also when a job is just ending, so the result proves nothing, and nothing relies on it.
         if at_once:
             await self._redis.enqueue_job(DISPATCH_JOB, bucket, _job_id=f"{DISPATCH_JOB}:{bucket}:{uuid4().hex}")
         else:
@@ -163,9 +166,9 @@ class Queue:
         self._away = False
 
     async def poke(self, *, changed: Collection[UUID] = ()) -> None:
-        """Tells API processes that events were committed, and which tasks were changed.
+        """Notify API processes that events were committed, and which tasks were changed.
 
-        Never raises. Events they also find by themselves; of changed tasks nothing is promised.
+        Never raises. API processes find missed events by polling; missed changes of tasks are not delivered.
         """
         try:
             await self._redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in changed))
@@ -173,7 +176,7 @@ class Queue:
             self._say_away(error)
 
     async def pokes(self) -> AsyncIterator[list[UUID]]:
-        """Yields once when listening and then on each poke the tasks that it says were changed.
+        """Yield once when the subscription is open, and then the changed tasks of each poke.
 
         Raises `Unreachable` when Redis is away.
         """

@@ -1,4 +1,4 @@
-"""Where Redis is, what tasks may call, and how much one worker does at once."""
+"""Settings of the engine: Redis, what tasks may call, and how much one worker does at the same time."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ SHAPE = "redis://user:password@host:port/number, or rediss:// for TLS"
 
 
 def check_redis_url(text: str) -> None:
-    """ValueError when `text` is no Redis URL; it says what is wrong without repeating the password."""
+    """Raise `ValueError` when `text` is not a Redis URL. The message does not repeat the password."""
     try:
         url = urlsplit(text)
         port = url.port
@@ -39,7 +39,7 @@ def check_redis_url(text: str) -> None:
 
 
 class JobsSettings(BaseSettings):
-    """Read from the environment and from `.env` in the current folder; an empty value counts as unset."""
+    """Settings from the environment and from `.env` in the current folder. An empty value counts as unset."""
 
     model_config = SettingsConfigDict(
         env_prefix="DUETIME_",
@@ -92,14 +92,14 @@ class JobsSettings(BaseSettings):
 
     @property
     def redis(self) -> str:
-        """REDIS_URL, for a process that cannot do without. Raises ValueError when it is not set."""
+        """REDIS_URL, for a process that needs it. Raises `ValueError` when it is not set."""
         if self.redis_url is None:
             raise ValueError(f"REDIS_URL is not set; write {SHAPE}")
         return self.redis_url
 
     @property
     def secrets(self) -> SecretKeys:
-        """The keys under which secrets are kept; none where none is set."""
+        """The keys for secrets; none if DUETIME_SECRET_KEY is not set."""
         return parse_keys(self.secret_key) if self.secret_key else SecretKeys()
 
     @property
@@ -108,10 +108,10 @@ class JobsSettings(BaseSettings):
         return TargetPolicy(allowed=parse_rules(self.targets_allowed), denied=parse_rules(self.targets_denied))
 
     def with_loopback(self) -> Self:
-        """The same settings, with targets on this machine allowed too."""
+        """Return the same settings, with targets on this machine allowed as well."""
         return self.model_copy(update={"targets_allowed": f"{self.targets_allowed},{LOOPBACK}".lstrip(",")})
 
     @property
     def grace(self) -> timedelta:
-        """How long a stopping worker lets its attempts end."""
+        """How long a stopping worker waits for its attempts."""
         return timedelta(seconds=self.grace_seconds)

@@ -1,1 +1,1 @@
-"""What is secret, and who may call: encryption at rest, secret headers, signatures of calls, API keys."""
+"""Secrets and access: encryption at rest, secret headers, signatures of calls, API keys."""

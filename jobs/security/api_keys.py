@@ -1,6 +1,6 @@
-"""The keys that let people and programs in. A key is shown once; what is kept of it is its hash.
+"""API keys. A key is shown once, and only its hash is stored.
 
-A key has 256 random bits, so nothing slower than SHA-256 is needed to keep a stolen hash from being turned back.
+A key has 256 random bits, so SHA-256 is enough to keep a stolen hash from being reversed.
 """
 
 import re
@@ -22,12 +22,12 @@ NAME = re.compile(r"[\w.@-][\w .@-]{0,62}[\w.@-]|[\w.@-]")
 
 
 class InvalidKeyRequest(ValueError):
-    """What was asked of keys cannot be done; the message says why, and what would be right."""
+    """A request about keys that cannot be carried out; the message says why, and what would be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whoever asks: the bearer of a key, or anybody at all where keys are off (then `key_id` is None)."""
+    """The caller of the API: the holder of a key, or anybody while authentication is off (then `key_id` is None)."""
 
     name: str
     scope: KeyScope
@@ -35,25 +35,25 @@ class Caller:
     expires_at: datetime | None = None
 
     def may(self, scope: KeyScope) -> bool:
-        """Whether the caller's scope reaches as far as this one: each holds those before it."""
+        """Return whether the caller's scope includes this one. Each scope includes those before it."""
         order = list(KeyScope)
         return order.index(self.scope) >= order.index(scope)
 
     def expired(self, now: datetime) -> bool:
-        """Whether the caller's key has expired at `now`."""
+        """Return whether the caller's key has expired at `now`."""
         return self.expires_at is not None and self.expires_at <= now
 
 
 ANYBODY = Caller(name="anybody", scope=KeyScope.ADMIN)
-"""Who asks where keys are off."""
+"""The caller while authentication is off."""
 COMMAND_LINE = "command line"
-"""What the audit log calls whoever runs a command. No key has that name."""
+"""The name of the command line in the audit log. No key has that name."""
 
 
 async def create_key(
     session: AsyncSession, *, name: str, scope: KeyScope, now: datetime, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
-    """Makes a key and returns it with its token, which is known here and never again. Raises `InvalidKeyRequest`."""
+    """Create a key and return it with its token, which is not stored. Raises `InvalidKeyRequest`."""
     if not NAME.fullmatch(name):
         raise InvalidKeyRequest(
             f"the name {name!r} must have 1 to 64 letters, digits, or . _ @ -, with spaces in between only"
@@ -73,7 +73,7 @@ async def create_key(
 
 
 async def revoke_key(session: AsyncSession, name_or_id: str, *, now: datetime) -> ApiKey:
-    """Ends a key, by its id or by the name of a key in force. Raises `InvalidKeyRequest` when there is none."""
+    """Revoke a key, by its id or by the name of a valid key. Raises `InvalidKeyRequest` if there is none."""
     key = await api_keys.revoke(session, name_or_id=name_or_id, now=now)
     if key is None:
         raise InvalidKeyRequest(f"there is no key in force with the name or id {name_or_id!r}; see `duetime keys list`")
@@ -83,12 +83,12 @@ async def revoke_key(session: AsyncSession, name_or_id: str, *, now: datetime) -
 
 
 def shown(key: ApiKey) -> dict[str, Any]:
-    """A key as the audit log shows it."""
+    """Return a key as the audit log shows it."""
     return key.model_dump(mode="json", include={"id", "name", "scope", "expires_at"}, exclude_none=True)
 
 
 async def caller_of(session: AsyncSession, token: str, *, now: datetime) -> Caller | None:
-    """Whose token this is; None when it is unknown, revoked or expired."""
+    """Return the owner of a token, or None if it is unknown, revoked or expired."""
     key = await api_keys.find(session, token_sha256=digest(token), now=now)
     if key is None:
         return None
@@ -96,5 +96,5 @@ async def caller_of(session: AsyncSession, token: str, *, now: datetime) -> Call
 
 
 def digest(token: str) -> bytes:
-    """What is kept of a token."""
+    """Return the hash of a token."""
     return sha256(token.encode("utf-8", "surrogatepass")).digest()

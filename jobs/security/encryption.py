@@ -1,8 +1,8 @@
-"""Secrets at rest: AES-256-GCM, with keys from DUETIME_SECRET_KEY.
+"""Encryption of secrets at rest: AES-256-GCM, with keys from DUETIME_SECRET_KEY.
 
-A sealed text is `v1.<key>.<base64 of nonce and ciphertext>`. `<key>` names the key that sealed it by the start of its
-SHA-256, so that during a rotation each text finds its own. What a text belongs to (`context`) is authenticated with
-it: sealed for one task, it opens for no other.
+A sealed text is `v1.<key>.<base64 of nonce and ciphertext>`. `<key>` names the key that sealed it by the start of the
+key's SHA-256, so that each text finds its key during a rotation. The `context` to which a text belongs is authenticated
+with it: a text sealed for one context does not open for another.
 """
 
 import base64
@@ -25,25 +25,25 @@ class NoSecretKey(LookupError):
 
 
 class SecretKeys:
-    """The keys, in order: the first seals, all open."""
+    """The keys, in order: the first one seals, and all of them open."""
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._ciphers = {name_of(key): AESGCM(key) for key in keys}
 
     @property
     def present(self) -> bool:
-        """Whether anything can be sealed."""
+        """Whether there is a key to seal with."""
         return bool(self._ciphers)
 
     def seal(self, text: str, *, context: bytes) -> str:
-        """The text, sealed for a context. Raises `NoSecretKey`."""
+        """Return the text sealed for a context. Raises `NoSecretKey`."""
         name = self._first()
         nonce = os.urandom(NONCE_BYTES)
         sealed = self._ciphers[name].encrypt(nonce, text.encode(), context)
         return f"{VERSION}.{name}.{base64.b64encode(nonce + sealed).decode()}"
 
     def open(self, sealed: str, *, context: bytes) -> str:
-        """The text again. Raises `NoSecretKey` when its key is gone, or the text was sealed for another context."""
+        """Return the text of a seal. Raises `NoSecretKey` when its key is missing, or its context is another one."""
         _, name, body = sealed.split(".")
         cipher = self._ciphers.get(name)
         if cipher is None:
@@ -55,7 +55,7 @@ class SecretKeys:
             raise NoSecretKey("a secret does not open: it was changed, or belongs to something else") from None
 
     def is_current(self, sealed: str) -> bool:
-        """Whether the text was sealed with the key that seals now."""
+        """Return whether the current key has sealed the text."""
         return sealed.split(".")[1] == self._first()
 
     def _first(self) -> str:
@@ -66,7 +66,7 @@ class SecretKeys:
 
 
 def parse_keys(text: str) -> SecretKeys:
-    """The keys of DUETIME_SECRET_KEY. ValueError says which one is wrong, without repeating it."""
+    """Return the keys in DUETIME_SECRET_KEY. `ValueError` says which one is wrong, without repeating it."""
     keys = []
     for place, part in enumerate(text.split(","), start=1):
         try:
@@ -80,5 +80,5 @@ def parse_keys(text: str) -> SecretKeys:
 
 
 def name_of(key: bytes) -> str:
-    """What a key is called in the texts that it sealed; nothing of it can be told from that."""
+    """Return the name of a key in the texts that it has sealed; it reveals nothing about the key."""
     return sha256(b"duetime secret key" + key).hexdigest()[:8]

@@ -1,7 +1,7 @@
-"""Headers whose values are secrets: sealed when a task is saved, opened when it calls, and shown to nobody.
+"""Secret headers: sealed when a task is saved, opened for its calls, and never shown.
 
-A task's headers are kept as JSON, a plain value as text and a secret one as `{"sealed": …}`. What is sealed belongs to
-the header's name and the URL's origin: copied to a task that calls somebody else, it does not open.
+A task's headers are stored as JSON, a plain value as text and a secret one as `{"sealed": …}`. A seal belongs to the
+header's name and the URL's origin: copied to a task that calls another origin, it does not open.
 """
 
 from collections.abc import Mapping
@@ -11,43 +11,43 @@ from db.models import Task, TaskVersion
 from jobs.security.encryption import SecretKeys
 
 SECRET_NAMES = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
-"""Headers that are secret whether or not anybody says so."""
+"""Headers that are always secret."""
 SEALED = "sealed"
 MASK = "********"
-"""What stands for a secret where it cannot be left out; in REST, sent back, it keeps the secret that is stored."""
+"""The text shown in place of a secret. When REST sends it back, the stored secret stays."""
 
 Headers = Mapping[str, Any]
-"""The headers of a task as they are kept: by name, text or `{"sealed": text}`."""
+"""The headers of a task as they are stored: by name, text or `{"sealed": text}`."""
 
 
 def in_order(task: Task | TaskVersion) -> Headers:
-    """The headers of a task in the order in which they were given; those of the old service in no certain one."""
+    """Return the headers of a task in the order in which they were given; imported ones have no defined order."""
     kept = task.headers or {}
     return {name: kept[name] for name in task.header_order or () if name in kept} | kept
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a header of this name is a secret by itself."""
+    """Return whether a header with this name is always secret."""
     return name.lower() in SECRET_NAMES
 
 
 def is_sealed(value: Any) -> bool:
-    """Whether a kept value is a secret."""
+    """Return whether a stored value is a secret."""
     return isinstance(value, dict)
 
 
 def sealed_values(headers: Headers | None) -> dict[str, str]:
-    """The sealed texts of a task's secret headers, by name in lower case."""
+    """Return the seals of a task's secret headers, by name in lower case."""
     return {name.lower(): value[SEALED] for name, value in (headers or {}).items() if is_sealed(value)}
 
 
 def seal(value: str, *, name: str, origin: str, keys: SecretKeys) -> dict[str, str]:
-    """A secret value as it is kept. Raises `NoSecretKey`."""
+    """Return a secret value in its stored form. Raises `NoSecretKey`."""
     return {SEALED: keys.seal(value, context=context(name, origin))}
 
 
 def open_headers(headers: Headers, *, origin: str, keys: SecretKeys) -> dict[str, str]:
-    """The headers with their secrets, for a call to that origin. Raises `NoSecretKey`."""
+    """Return the headers with their secrets open, for a call to that origin. Raises `NoSecretKey`."""
     return {
         name: keys.open(value[SEALED], context=context(name, origin)) if is_sealed(value) else value
         for name, value in headers.items()
@@ -55,5 +55,5 @@ def open_headers(headers: Headers, *, origin: str, keys: SecretKeys) -> dict[str
 
 
 def context(name: str, origin: str) -> bytes:
-    """What a sealed value belongs to."""
+    """Return the context to which a seal belongs."""
     return f"header {name.lower()} to {origin}".encode()

@@ -1,6 +1,6 @@
-"""Signed calls, by Standard Webhooks: a target that has the secret can tell that a call is ours, whole and recent.
+"""Signatures of calls, by Standard Webhooks: a target with the secret can verify that a call is genuine and recent.
 
-Each of a task's secrets signs, so that it can be changed without a moment in which the target knows none of them:
+Each of a task's secrets signs, so that a secret can be replaced while the target always knows one of them:
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
@@ -25,7 +25,7 @@ CONTEXT = b"signing secret"
 
 
 def problems_of(secrets: Sequence[str]) -> Iterator[Problem]:
-    """What is wrong with a task's secrets; none is repeated."""
+    """Yield what is wrong with a task's secrets, without repeating one."""
     if len(secrets) > MAX_SECRETS:
         yield Problem(("signingSecrets",), f"has {len(secrets):,} secrets; at most {MAX_SECRETS} are accepted")
     for place, secret in enumerate(secrets):
@@ -42,9 +42,9 @@ def problems_of(secrets: Sequence[str]) -> Iterator[Problem]:
 
 
 def sealed(secrets: Sequence[str] | None, *, kept: Sequence[str], keys: SecretKeys) -> list[str] | None:
-    """Secrets that were checked, as they are kept; None were not given, so that those stay that were `kept` until now.
+    """Return valid secrets in their stored form. With None, the `kept` ones stay.
 
-    One that was kept already keeps its seal. Raises `NoSecretKey`.
+    A secret that is stored already keeps its seal. Raises `NoSecretKey`.
     """
     if secrets is None:
         return list(kept) or None
@@ -58,7 +58,7 @@ def sealed(secrets: Sequence[str] | None, *, kept: Sequence[str], keys: SecretKe
 def signature_headers(
     seals: Sequence[str], *, keys: SecretKeys, run_id: UUID, at: datetime, body: str
 ) -> dict[str, str]:
-    """The headers that sign a call made `at` that instant; a retry has the same id. Raises `NoSecretKey`."""
+    """Return the headers that sign a call at an instant. Retries have the same id. Raises `NoSecretKey`."""
     webhooks = [Webhook(keys.open(seal, context=CONTEXT)) for seal in seals]
     signatures = [webhook.sign(str(run_id), at, body) for webhook in webhooks]
     return dict(zip(HEADERS, (str(run_id), str(int(at.timestamp())), " ".join(signatures)), strict=True))

@@ -1,4 +1,4 @@
-"""What the audit log keeps of a change: a task as it was, and as it is. No secret is in it."""
+"""What the audit log stores of a change: the task before and after it, without secrets."""
 
 from hashlib import sha256
 from typing import Any
@@ -10,13 +10,13 @@ LEFT_OUT = {
     "id", "host", "header_order", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at",
     "updated_at",
 }  # fmt: skip
-"""Columns that follow from the others or from the time, or that change nothing of what is sent."""
+"""Columns that follow from other columns or from the time, or that do not change the request."""
 
 Columns = dict[str, Any]
 
 
 def definition(task: Task) -> Columns:
-    """A task as somebody defined it; what is unset is left out."""
+    """Return a task's definition; unset members are left out."""
     columns = task.model_dump(mode="json", exclude=LEFT_OUT, exclude_none=True)
     if task.headers:
         columns["headers"] = {
@@ -28,12 +28,12 @@ def definition(task: Task) -> Columns:
 
 
 def mark(seal: str) -> str:
-    """Something that changes with a secret, and tells nothing else of it."""
+    """Return a mark that changes with a secret and reveals nothing else about it."""
     return sha256(seal.encode()).hexdigest()[:8]
 
 
 def difference(before: Columns, after: Columns) -> tuple[Columns, Columns]:
-    """What differs between two definitions: as it was, and as it is."""
+    """Return the members in which two definitions differ, before and after."""
     differing = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     return (
         {name: value for name, value in before.items() if name in differing},

@@ -1,7 +1,7 @@
-"""The use cases of tasks. They take a session, flush, and leave the commit to whoever opened it.
+"""The use cases that change tasks. They take a transaction and flush; its owner commits.
 
-A change waits for the claim that has the task locked, and whoever claims after it was committed sees what it left: no
-run that is claimed after a change was acknowledged has the old definition. One that was claimed before keeps it.
+A change waits for a claim that has the task locked, and later claims see the change. So no run that is claimed after a
+change was acknowledged has the old definition; a run that was claimed before keeps it.
 """
 
 import json
@@ -40,11 +40,11 @@ async def update_task(
     expected_version: int | None = None,
     revives: bool = True,
 ) -> Task:
-    """Changes what is asked for; nothing else, and nothing at all when all of that is so already.
+    """Apply an update, and nothing at all if it changes nothing.
 
-    A new trigger starts after `now`; what was due under the old one and could not be claimed is recorded as missed. It
-    leaves the status alone, but for a completed task, which it schedules again if it `revives`. `target_problems`,
-    what `Targets` says of the URL, counts when that is a new one. Raises `NotFound`, `Conflict` and `InvalidInput`.
+    A new trigger starts after `now`; what was due under the old one and could not be claimed is recorded as missed. The
+    status stays the same, except that a new trigger schedules a completed task again if `revives` is set. The problems
+    of the target count only if the URL is new. Raises `NotFound`, `Conflict` and `InvalidInput`.
     """
     task = await locked(work, task_id)
     if expected_version is not None and expected_version != task.version:
@@ -76,7 +76,7 @@ async def update_task(
 
 
 def reschedule(task: Task, first: datetime | None, *, now: datetime) -> None:
-    """Has the task begin at the first instant of its new trigger, as far as its status lets it."""
+    """Schedule a task for the first instant of its new trigger, if its status allows that."""
     task.misfire_once, task.settled_until = None, now
     if task.status == TaskStatus.PAUSED:
         task.resume_from = first
@@ -87,7 +87,7 @@ def reschedule(task: Task, first: datetime | None, *, now: datetime) -> None:
 
 
 async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
-    """Stops the schedule until it is resumed; runs that were claimed go on, and so do their retries.
+    """Stop the schedule until it is resumed. Runs that were claimed continue, and so do their retries.
 
     Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
     """
@@ -95,7 +95,7 @@ async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task
 
 
 async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
-    """Does so with many tasks, and tells in the order of their ids what came of each."""
+    """Pause many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
     refusals = ended(work, found.values(), "paused")
     wanted = [task for task in found.values() if task.id not in refusals and task.status != TaskStatus.PAUSED]
@@ -108,7 +108,7 @@ async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datet
 
 
 async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed: MisfirePolicy | None = None) -> Task:
-    """Goes on with the schedule. The next claim settles what was missed, by `missed` or else by the task's own policy.
+    """Resume the schedule. The next claim settles what was missed, by `missed` or else by the task's own policy.
 
     Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
     """
@@ -118,7 +118,7 @@ async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed
 async def resume_tasks(
     work: Transaction, task_ids: Sequence[UUID], *, now: datetime, missed: MisfirePolicy | None = None
 ) -> list[ChangeOutcome]:
-    """Does so with many tasks, and tells in the order of their ids what came of each."""
+    """Resume many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
     refusals = ended(work, found.values(), "resumed")
     wanted = [task for task in found.values() if task.status == TaskStatus.PAUSED]
@@ -131,30 +131,30 @@ async def resume_tasks(
 
 
 def go_on(task: Task, *, now: datetime, missed: MisfirePolicy | None, is_going_on: bool) -> None:
-    """Puts a paused task back into its schedule; `is_going_on` if a run that the schedule made is unfinished."""
+    """Put a paused task back into its schedule. `is_going_on` says whether a scheduled run of it is unfinished."""
     task.status, task.next_run, task.resume_from = TaskStatus.SCHEDULED, task.resume_from, None
     task.due_at = trigger_columns.due_at(task)
     if task.due_at is not None and task.due_at <= now:
         task.misfire_once = missed
-        # ALL runs one after another, so that the end of the run that is going on makes the next instant due.
+        # ALL runs one after another, so the end of the unfinished run makes the next instant due.
         if is_going_on and (missed or task.misfire) == MisfirePolicy.ALL:
             task.due_at = None
-    # A one-off that was paused after its instant is only completed once its run has ended.
+    # A one-off that was paused after its instant is completed only when its run has ended.
     if task.next_run is None and not is_going_on:
         task.status = TaskStatus.COMPLETED
 
 
 async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
-    """Ends the schedule for good; the task and its history stay. Raises `NotFound`.
+    """End the schedule permanently; the task and its history are kept. Raises `NotFound`.
 
-    A run that is going on ends by itself, one that waits is cancelled. A completed task can be cancelled too, after
-    which nothing schedules it again; one that is cancelled already stays as it is.
+    A run in progress finishes, and a waiting run is cancelled. A completed task can be cancelled as well, and then
+    nothing schedules it again. A task that is already cancelled stays unchanged.
     """
     return only(await cancel_tasks(work, [task_id], now=now))
 
 
 async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
-    """Does so with many tasks, and tells in the order of their ids what came of each."""
+    """Cancel many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
     wanted = [task for task in found.values() if task.status != TaskStatus.CANCELLED]
     missed = missed_by(wanted, now=now)
@@ -169,9 +169,9 @@ async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
 
 
 async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> None:
-    """Hides the task and its history from now on, and breaks off its runs. Raises `NotFound`.
+    """Hide the task and its history, and abort its runs. Raises `NotFound`.
 
-    The rows are removed later, by the sweep. The keys that made the task and its runs can be used again.
+    Maintenance removes the rows later. The keys that created the task and its runs can be used again.
     """
     task = await locked(work, task_id)
     end_schedule(task)
@@ -193,7 +193,7 @@ def preview(draft: TriggerDraft, *, count: int, after: datetime | None, now: dat
 
 
 def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
-    """The next instants of a task; of a paused one, what they would be; none once its schedule has ended."""
+    """Return the next instants of a task: for a paused one what they would be, and none once its schedule has ended."""
     if task.status == TaskStatus.PAUSED:
         return schedule.instants(trigger_columns.trigger_of(task), now, count=count)
     if task.next_run is None or count == 0:
@@ -202,7 +202,7 @@ def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
 
 
 async def locked(work: Transaction, task_id: UUID) -> Task:
-    """The task, and nobody else changes or claims it until the transaction ends. Raises `NotFound`."""
+    """Return the task, locked against changes and claims until the transaction ends. Raises `NotFound`."""
     found = await all_locked(work, [task_id])
     if task_id not in found:
         raise NotFound("task", task_id)
@@ -210,19 +210,19 @@ async def locked(work: Transaction, task_id: UUID) -> Task:
 
 
 async def all_locked(work: Transaction, task_ids: Sequence[UUID]) -> dict[UUID, Task]:
-    """Those of the tasks that there are, likewise."""
+    """Return the tasks that exist, locked in the same way."""
     found = await changes.lock_tasks(work.session, task_ids=set(task_ids))
     work.seen |= {task.id: audit.definition(task) for task in found.values()}
     return found
 
 
 def outcomes(task_ids: Sequence[UUID], found: Mapping[UUID, Task | Conflict]) -> list[ChangeOutcome]:
-    """What came of each, where an id may come more than once."""
+    """Return the outcome for each id; an id may occur more than once."""
     return [found.get(task_id) or NotFound("task", task_id) for task_id in task_ids]
 
 
 def only(outcomes: Sequence[ChangeOutcome]) -> Task:
-    """The one task that was asked for. Raises its refusal."""
+    """Return the only outcome. Raises it if it is a refusal."""
     [outcome] = outcomes
     if isinstance(outcome, Task):
         return outcome
@@ -230,7 +230,7 @@ def only(outcomes: Sequence[ChangeOutcome]) -> Task:
 
 
 def ended(work: Transaction, found: Iterable[Task], what: str) -> dict[UUID, Conflict]:
-    """The refusals of those tasks whose schedule has ended, since they cannot be paused or resumed."""
+    """Return conflicts for the tasks whose schedule has ended, which cannot be paused or resumed."""
     return {
         task.id: conflict(work, task, f"A task that is {task.status} cannot be {what}: its schedule has ended")
         for task in found
@@ -241,18 +241,18 @@ def ended(work: Transaction, found: Iterable[Task], what: str) -> dict[UUID, Con
 def conflict(
     work: Transaction, task: Task, message: str, *, reason: ConflictReason = ConflictReason.WRONG_STATE
 ) -> Conflict:
-    """Why the task's state forbids what was asked; the task comes along, and outlives the rollback."""
+    """Return a conflict with the state of a task. The conflict carries the task, which has to outlive the rollback."""
     work.session.expunge(task)
     return Conflict(message, reason=reason, task=task)
 
 
 def missed_by(tasks: Iterable[Task], *, now: datetime) -> list[Missed]:
-    """What a change of the tasks at `now` leaves behind unclaimed."""
+    """Return the instants that a change of the tasks at `now` leaves unclaimed."""
     return [missed for task in tasks if (missed := missed_instants(task, now=now))]
 
 
 def missed_instants(task: Task, *, now: datetime) -> Missed | None:
-    """The task's instants up to `now` that were not claimed, as one run that is missed."""
+    """Return the task's unclaimed instants up to `now` as one missed run, if there are any."""
     oldest = task.next_run or task.resume_from
     if oldest is None or oldest > now:
         return None
@@ -271,22 +271,22 @@ def missed_instants(task: Task, *, now: datetime) -> Missed | None:
 
 
 async def settle(work: Transaction, missed: Sequence[Missed], *, now: datetime, reason: str) -> None:
-    """Accounts for the instants that a change leaves behind."""
+    """Record the instants that a change leaves unclaimed."""
     if missed:
         await changes.record_missed(work.session, missed, reason=reason, now=now)
         work.notify_events()
 
 
 def end_schedule(task: Task) -> None:
-    """Has the task fire no more."""
+    """Clear everything that makes the task fire."""
     task.status = TaskStatus.CANCELLED
     task.next_run = task.due_at = task.resume_from = task.misfire_once = None
 
 
 async def bump_version(work: Transaction, tasks: Iterable[Task], action: str, *, now: datetime) -> None:
-    """Saves changes of definition or status, by which versions grow, and notes them in the audit log.
+    """Save changes of definition or status, increase the versions, and record the changes in the audit log.
 
-    Of a task that is deleted the log has all, since nothing else will.
+    For a deleted task the log contains the whole definition, because nothing else will.
     """
     for task in tasks:
         task.version += 1
@@ -299,5 +299,5 @@ async def bump_version(work: Transaction, tasks: Iterable[Task], action: str, *,
 
 
 def same(mine: Any, theirs: Any) -> bool:
-    """Whether two values are kept alike; to Python, 1 and 1.0 and True are equal, and in JSON they are not."""
+    """Return whether two values are stored alike. To Python, 1, 1.0 and True are equal; in JSON they are not."""
     return json.dumps(mine, sort_keys=True, default=str) == json.dumps(theirs, sort_keys=True, default=str)

@@ -140,7 +140,7 @@ async def insert(work: Transaction, new: Sequence[Task], *, uses: Sequence[Use])
 
 
 async def add(work: Transaction, new: Sequence[Task]) -> None:
-    """Inserts the tasks, and notes each in the audit log."""
+    """Insert the tasks, and record each in the audit log."""
     work.session.add_all(new)
     for task in new:
         work.record(SCOPE, task_id=task.id, after=audit.definition(task))

@@ -1,4 +1,4 @@
-"""A task as it is asked for, new or changed, and the one check that both go through."""
+"""Drafts: tasks as requested, new or changed, and the one validation that both pass."""
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ MAX_TAG_LENGTH = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDraft:
-    """A retry policy as it was asked for, unchecked."""
+    """A retry policy as requested, not validated yet."""
 
     max_attempts: int = 3
     initial_delay_ms: int = 5_000
@@ -37,7 +37,7 @@ class RetryDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDraft:
-    """A task as it was asked for, by whichever API, unchecked."""
+    """A task as requested by either API, not validated yet."""
 
     name: str
     trigger: TriggerDraft
@@ -53,7 +53,7 @@ class TaskDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskUpdate:
-    """What is to change in a task, unchecked; None stays as it is.
+    """What to change in a task, not validated yet; None leaves the old value.
 
     `action` and `retry` have only those members of their drafts that change.
     """
@@ -128,16 +128,16 @@ def columns_changed(task: Task, changes: TaskUpdate, *, now: datetime, secrets: 
         ],
     )
     if columns.get("header_order") == list(in_order(task)):
-        # So it is already, though it was noted nowhere for a row of the old service.
+        # The order is the same; a row imported from the old service has none stored.
         del columns["header_order"]
     policies = {"overlap": changes.overlap, "misfire": changes.misfire, "on_lost": changes.on_lost}
     return columns | {name: policy for name, policy in policies.items() if policy is not None}
 
 
 def action_wanted(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, list[Problem]]:
-    """The task's action with some members changed, and which of its secrets would get lost or astray with that.
+    """Return the task's action with some members changed, and the problems of its secrets.
 
-    A secret header whose value is not given keeps the one that it has, but no secret follows to another origin.
+    A secret header without a value keeps its stored one, but no secret follows to another origin.
     """
     wanted = replace(action_draft(task), **members)
     stored = sealed_values(task.headers)
@@ -156,7 +156,7 @@ def action_wanted(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, 
 
 
 def same_origin(mine: str, theirs: str) -> bool:
-    """Whether requests to both URLs go to the same server; one that cannot be read is found elsewhere."""
+    """Return whether requests to both URLs go to the same server; unreadable URLs are reported elsewhere."""
     try:
         return request.origin_of(mine) == request.origin_of(theirs)
     except ValueError:
@@ -164,7 +164,7 @@ def same_origin(mine: str, theirs: str) -> bool:
 
 
 def action_draft(task: Task) -> ActionDraft:
-    """What the task calls, as it would be asked for."""
+    """Return the task's action as a draft."""
     return ActionDraft(
         method=task.method,
         url=task.url,
@@ -180,7 +180,7 @@ def action_draft(task: Task) -> ActionDraft:
 
 
 def retry_draft(task: Task) -> RetryDraft:
-    """How the task's failed attempts are repeated, as it would be asked for."""
+    """Return the task's retry policy as a draft."""
     return RetryDraft(
         max_attempts=task.max_attempts,
         initial_delay_ms=task.initial_delay_ms,
@@ -200,7 +200,7 @@ def checked(
     secrets: SecretKeys,
     target_problems: Sequence[Problem],
 ) -> dict[str, Any]:
-    """The columns for what is given. Raises `InvalidInput` with all that is wrong with it."""
+    """Return the columns of the given members. Raises `InvalidInput` with all that is wrong."""
     columns: dict[str, Any] = {}
     problems = [*target_problems]
     if name is not None:
@@ -222,7 +222,7 @@ def checked(
 
 
 def check_action(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
-    """An action's columns, and its problems by their path from the input's root."""
+    """Return an action's columns, or its problems, with paths from the root of the input."""
     columns, problems = request.check(draft, secrets=secrets)
     return columns, [problem.under("action") for problem in problems]
 
@@ -252,7 +252,7 @@ def check_trigger(draft: TriggerDraft, *, now: datetime) -> tuple[dict[str, Any]
 
 
 def name_problems(name: str) -> Iterator[Problem]:
-    """1 to 255 characters, none of them invisible."""
+    """Yield what is wrong with a name: its length, or a control character."""
     if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH:
         yield Problem(("name",), f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(name.strip()):,}")
     if not is_printable(name):
@@ -260,7 +260,7 @@ def name_problems(name: str) -> Iterator[Problem]:
 
 
 def tag_problems(tags: Sequence[str]) -> Iterator[Problem]:
-    """Few, short, and each once."""
+    """Yield what is wrong with tags: their number, a length, a control character, or a duplicate."""
     if len(tags) > MAX_TAGS:
         yield Problem(("tags",), f"has {len(tags):,} tags; at most {MAX_TAGS} are accepted")
     for place, tag in enumerate(tags):
@@ -273,5 +273,5 @@ def tag_problems(tags: Sequence[str]) -> Iterator[Problem]:
 
 
 def is_printable(text: str) -> bool:
-    """Whether the text has no control characters, and none that Postgres cannot keep."""
+    """Return whether a text has no control characters, and none that Postgres cannot store."""
     return not any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)

@@ -1,4 +1,4 @@
-"""The use cases of runs. They take a session and leave the commit to whoever opened it."""
+"""The use cases of runs. They take a transaction and flush; its owner commits."""
 
 import secrets
 from datetime import datetime
@@ -19,10 +19,10 @@ from jobs.tasks.transaction import Transaction
 
 
 async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str | None = None) -> Run:
-    """Fires now, beside the schedule and whatever the task's status, as the task is now.
+    """Run a task now, in addition to its schedule and whatever its status, with its current definition.
 
-    The overlap policy may leave the run queued or skipped. With a key that has made a run already, that run. Raises
-    `NotFound`.
+    The overlap policy may leave the run queued or skipped. With a key that has created a run before, return that run.
+    Raises `NotFound`.
     """
     task = await locked(work, task_id)
     return await fire(
@@ -38,9 +38,9 @@ async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str 
 
 
 async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str | None = None) -> Run:
-    """Makes a new run of a finished one's request, as that was, even if the task was changed since.
+    """Create a new run with the request of a finished one, as it was, even if the task was changed since.
 
-    Overlap and key as in `run_task`. Raises `NotFound`, and `Conflict` for a run that is unfinished.
+    Overlap and key work as in `run_task`. Raises `NotFound`, and `Conflict` for a run that is unfinished.
     """
     task = await locked_task_of(work, run_id)
     run = await found(work, run_id)
@@ -73,8 +73,8 @@ async def fire(
     once: Key | None,
     retry_of: UUID | None = None,
 ) -> Run:
-    """Makes the run that was asked for, of a task that this transaction has locked."""
-    # The task's lock is a key's, too: whoever had it before has committed what the key made.
+    """Create a requested run of a task that this transaction has locked."""
+    # The task's lock protects the key as well: an earlier holder of the lock has committed what the key created.
     made = await idempotency.find(work.session, scope=once.scope, keys=[once.digest]) if once else {}
     for use in made.values():
         if use.run_id is not None:
@@ -103,9 +103,9 @@ async def fire(
 
 
 async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
-    """Ends a run that waits, or breaks off the one that is on its way, within about a second.
+    """Cancel a waiting run, or abort a running one within about a second.
 
-    What waited for its end is due then. Raises `NotFound`, and `Conflict` for a run that is finished.
+    Whatever waited for its end becomes due. Raises `NotFound`, and `Conflict` for a run that is finished.
     """
     task = await locked_task_of(work, run_id)
     run = await found(work, run_id)
@@ -122,7 +122,7 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
 
 
 async def locked_task_of(work: Transaction, run_id: UUID) -> Task:
-    """The run's task, locked, as it has to be before the run is changed. Raises `NotFound` for the run."""
+    """Return the run's task, which has to be locked before the run is changed. Raises `NotFound` for the run."""
     task_id = await cancellation.task_of_run(work.session, run_id=run_id)
     task = None if task_id is None else await changes.lock_task(work.session, task_id=task_id)
     if task is None:
@@ -131,7 +131,7 @@ async def locked_task_of(work: Transaction, run_id: UUID) -> Task:
 
 
 async def found(work: Transaction, run_id: UUID) -> Run:
-    """The run as it is now. Raises `NotFound`."""
+    """Return the run in its current state. Raises `NotFound`."""
     run = await work.session.get(Run, run_id)
     if run is None:
         raise NotFound("run", run_id)
@@ -139,6 +139,6 @@ async def found(work: Transaction, run_id: UUID) -> Run:
 
 
 def conflict(work: Transaction, run: Run, message: str) -> Conflict:
-    """Why the run's state forbids what was asked; the run comes along, and outlives the rollback."""
+    """Return a conflict with the state of a run. The conflict carries the run, which has to outlive the rollback."""
     work.session.expunge(run)
     return Conflict(message, reason=ConflictReason.WRONG_STATE, run=run)

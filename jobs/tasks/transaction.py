@@ -1,4 +1,4 @@
-"""One transaction at the edge: what it did is committed first, and only then told to Redis."""
+"""One transaction at the edge. It commits first, and then publishes what it did to Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,37 +15,38 @@ from jobs.security.encryption import SecretKeys
 from jobs.tasks.audit import Columns
 
 PATIENCE = timedelta(milliseconds=500)
-"""How long whoever asked for a change waits for a Redis that takes connections and does not answer. The pool makes new
-connections one after another, so that callers would otherwise also wait for each other."""
+"""How long a caller waits for a Redis that accepts connections and does not answer. The pool opens connections one
+after another, so callers would otherwise wait for each other as well.
+"""
 
 
 class Transaction:
-    """A session, who asked for it, the keys for secrets, and what is to be told to Redis once it has been committed.
+    """A session with its caller, the keys for secrets, and what to publish to Redis after the commit.
 
-    All of that is dropped with the session on a rollback.
+    A rollback drops all of that together with the session.
     """
 
     def __init__(self, session: AsyncSession, *, caller: Caller, secrets: SecretKeys) -> None:
         self.session = session
         self.secrets = secrets
         self.seen: dict[UUID, Columns] = {}
-        """Tasks that were locked, as they were then, for the audit log."""
+        """Tasks that were locked, in their state at that time, for the audit log."""
         self._caller = caller
         self._due: list[datetime] = []
         self._events = False
         self._changed: set[UUID] = set()
 
     def schedule_wakeup(self, due_at: datetime | None) -> None:
-        """A worker has to be awake at that instant."""
+        """Schedule a wake-up of a worker for that instant."""
         if due_at is not None:
             self._due.append(due_at)
 
     def notify_events(self) -> None:
-        """Events were appended; those who watch ought to look."""
+        """Note that events were appended, so that subscribers read them."""
         self._events = True
 
     def notify_task(self, task_id: UUID) -> None:
-        """A task was made, changed or deleted; those who watch tasks ought to look."""
+        """Note that a task was created, changed or deleted, so that subscribers read it."""
         self._changed.add(task_id)
 
     def record(
@@ -57,7 +58,7 @@ class Transaction:
         before: Columns | None = None,
         after: Columns | None = None,
     ) -> None:
-        """Adds to the audit log what the caller did: the mutation's name, and what it acted on as it was and is."""
+        """Add an entry to the audit log: the mutation's name, and what it acted on before and after."""
         self.session.add(
             AuditEntry(
                 key_id=self._caller.key_id,
@@ -71,7 +72,7 @@ class Transaction:
         )
 
     async def publish(self, queue: Queue) -> None:
-        """After the commit. What Redis does not take in time is found by the sweep and by polling."""
+        """Publish to Redis, after the commit. The sweep and polling find what Redis does not accept in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE.total_seconds()):
                 if self._due:
@@ -84,7 +85,7 @@ class Transaction:
 async def transaction(
     engine: AsyncEngine, queue: Queue, *, caller: Caller, secrets: SecretKeys
 ) -> AsyncIterator[Transaction]:
-    """Commits what the block did, or rolls it back when the block raises."""
+    """Commit what the block did, or roll it back when the block raises."""
     async with AsyncSession(engine, expire_on_commit=False) as session:
         work = Transaction(session, caller=caller, secrets=secrets)
         async with session.begin():
