@@ -1,4 +1,4 @@
-"""Statements that carry a database of the service before Duetime over: its two tables, with every row and its id."""
+"""The SQL that imports a database of the service before Duetime: its two tables, with every row and its id."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +26,7 @@ SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name IN ('tasks', 'task_results', 'alembic_version')
 """)
 
-# In a schema of their own, their names, and those of their indexes and constraints, are out of the way.
+# In a schema of their own, the names of the tables, indexes and constraints do not collide with Duetime's.
 SET_ASIDE = (
     "CREATE SCHEMA duetime_old_service",
     "ALTER TABLE task_results SET SCHEMA duetime_old_service",
@@ -39,16 +39,16 @@ DROP = (
 )
 
 FIRST, LAST = "timestamptz '0001-01-01 00:00:01Z'", "timestamptz '9999-12-31 23:59:59Z'"
-"""Postgres knows instants beyond these, which Python does not, or takes for infinite ones."""
+"""Postgres has instants beyond these, which Python cannot represent or reads as infinities."""
 
 
 def shown(column: str) -> str:
-    """An instant, brought to where it can be shown."""
+    """Return an expression for an instant, moved into the range that Python can represent."""
     return f"CASE WHEN {column} IS NOT NULL THEN least(greatest({column}, {FIRST}), {LAST}) END"
 
 
 def cannot_be_shown(*columns: str) -> str:
-    """Whether any of these instants is beyond what can be shown."""
+    """Return a condition for rows with an instant beyond that range."""
     return " OR ".join(f"COALESCE({column} NOT BETWEEN {FIRST} AND {LAST}, false)" for column in columns)
 
 
@@ -72,7 +72,7 @@ WHERE {cannot_be_shown(*RESULT_INSTANTS)} OR jsonb_typeof(response_headers) NOT 
 ORDER BY id
 """)
 
-# The payload stays in the database, where each of its digits is safe.
+# The payload stays in the database, which keeps each of its digits.
 CARRY_TASK = text("""
 INSERT INTO tasks (id, name, trigger_type, trigger_time, cron_expr, timezone, every_ms, start_at, method, url, host,
                    headers, payload, status, next_run, due_at, created_at, updated_at)
@@ -104,7 +104,7 @@ CROSS JOIN LATERAL (
 ) AS e
 """)
 
-# How late they were is not known, so they are in no bucket.
+# Their lateness is unknown, so they count in no bucket.
 COUNT_RESULTS = text("""
 INSERT INTO run_rollups (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness, per_second)
 SELECT :long_ago, :nobody, count(*) FILTER (WHERE success), count(*) FILTER (WHERE success IS NOT TRUE),
@@ -115,11 +115,11 @@ HAVING count(*) > 0
 
 
 class Unknown(ValueError):
-    """The database has tables of the same names that are neither ours nor the old service's."""
+    """The database has tables of the same names that are neither Duetime's nor the old service's."""
 
 
 async def is_there(connection: AsyncConnection) -> bool:
-    """Whether the database is the old service's and has not been carried over yet. Raises `Unknown`."""
+    """Return whether the database is the old service's and was not imported yet. Raises `Unknown`."""
     found: dict[str, set[str]] = {}
     for table, column in await connection.execute(PRESENT):
         found.setdefault(table, set()).add(column)
@@ -134,31 +134,31 @@ async def is_there(connection: AsyncConnection) -> bool:
 
 
 async def set_aside(connection: AsyncConnection) -> None:
-    """Makes room for Duetime's own tables."""
+    """Move the old tables out of the way of Duetime's own."""
     for statement in SET_ASIDE:
         await connection.execute(text(statement))
 
 
 async def tasks(connection: AsyncConnection, *, after: UUID | None, limit: int) -> Sequence[Row[Any]]:
-    """The next of the old tasks, or the first, in the order of their ids; `beyond`: not all instants can be shown.
+    """Return the next old tasks in the order of their ids. `beyond` marks instants out of range.
 
-    `doubtful_payload` is a payload that may hold an integer of more digits than can be read.
+    `doubtful_payload` is a payload that may contain an integer with more digits than can be read.
     """
     return (await connection.execute(TASKS, {"after": after, "limit": limit})).all()
 
 
 async def carry_tasks(connection: AsyncConnection, columns: Sequence[Mapping[str, Any]]) -> None:
-    """Makes tasks of old ones; their names and payloads stay as they are."""
+    """Create tasks from old ones; their names and payloads stay unchanged."""
     await connection.execute(CARRY_TASK, list(columns))
 
 
 async def odd_results(connection: AsyncConnection) -> Sequence[Row[Any]]:
-    """The ids of old results that cannot be shown as they are; `beyond`: because of an instant, else of headers."""
+    """Return the ids of old results that cannot be shown unchanged; `beyond`: because of an instant, not of headers."""
     return (await connection.execute(ODD_RESULTS)).all()
 
 
 async def carry_results(connection: AsyncConnection) -> int:
-    """Makes runs of all results, counts them for the metrics, and removes the old tables; tells how many there were."""
+    """Create runs from all results, count them for the metrics, and drop the old tables. Return their number."""
     carried = await connection.execute(CARRY_RESULTS)
     await connection.execute(COUNT_RESULTS, {"long_ago": OLD_MINUTES, "nobody": NOBODY, "buckets": BUCKETS})
     for statement in DROP:

@@ -1,4 +1,4 @@
-"""Brings a database to the present schema, and tells whether the models have moved on without a migration."""
+"""Migrates a database to the current schema, and checks that models and migrations agree."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,17 +17,17 @@ from db.maintenance import partitions
 from db.models import metadata, utc_now
 
 SCRIPTS = Path(__file__).parent.parent / "alembic"
-# Two migrations at once wait for each other. Any number will do, as long as every version takes the same.
+# Makes two migrations at the same time wait for each other. The number must be the same in every version.
 ADVISORY_LOCK = 0x44_75_65_74_69_6D_65
 
 
 def is_ours(_object: Any, name: str | None, kind: str, _reflected: bool, _counterpart: Any) -> bool:  # noqa: FBT001 (alembic's signature)
-    """Partitions come and go by the day and are in no model."""
+    """Return whether Alembic should compare an object. Partitions are created every day and are in no model."""
     return not (kind == "table" and name is not None and name.startswith("task_results_"))
 
 
 def config_for(connection: Connection) -> Config:
-    """Alembic's configuration, made here and not read from a file."""
+    """Return Alembic's configuration, built here instead of read from a file."""
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
     config.attributes["connection"] = connection
@@ -35,17 +35,17 @@ def config_for(connection: Connection) -> Config:
 
 
 def upgrade(connection: Connection) -> None:
-    """Runs what is missing, in the connection's transaction."""
+    """Run the missing migrations in the connection's transaction."""
     command.upgrade(config_for(connection), "head")
 
 
 async def migrate(
     engine: AsyncEngine, *, carry_over: Callable[[AsyncConnection], Awaitable[None]] | None = None
 ) -> None:
-    """Brings the database to the present schema in one transaction: all of it, or nothing.
+    """Migrate the database to the current schema in one transaction: completely, or not at all.
 
-    `carry_over` fills the tables from those of the service before Duetime, where the database is that service's. Raises
-    `legacy_schema.Unknown` where it is neither's, and what `carry_over` raises.
+    `carry_over` imports the tables of the service before Duetime, if the database is that service's. Raises
+    `legacy_schema.Unknown` if the database is neither's, and what `carry_over` raises.
     """
     async with engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
@@ -62,7 +62,7 @@ async def migrate(
 
 
 def differences(connection: Connection) -> list[Any]:
-    """What a migration would have to change to make the database equal the models; empty when they agree."""
+    """Return what a migration would have to change to make the database equal to the models."""
     context = MigrationContext.configure(
         connection, opts={"include_object": is_ours, "compare_type": True, "compare_server_default": True}
     )
@@ -71,10 +71,10 @@ def differences(connection: Connection) -> list[Any]:
 
 
 def revision(connection: Connection) -> str | None:
-    """The revision of the database's schema; None when it has none of our tables."""
+    """Return the revision of the database's schema, or None if it has no tables of Duetime."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the database has the schema that this version of the code was written for."""
+    """Return whether the database has the schema for which this version of the code was written."""
     return revision(connection) == ScriptDirectory.from_config(config_for(connection)).get_current_head()

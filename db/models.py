@@ -1,6 +1,6 @@
 """The tables. `tasks` and `task_results` keep every column of the service that Duetime replaces, and add their own.
 
-Instants are `timestamptz` and come back aware, in UTC. Durations are whole milliseconds and end in `_ms`.
+Instants are `timestamptz` and come back aware, in UTC. Durations are whole milliseconds, in columns that end in `_ms`.
 """
 
 from datetime import UTC, datetime
@@ -47,23 +47,23 @@ NOW: dict[str, Any] = {"server_default": text("now()")}
 
 
 def utc_now() -> datetime:
-    """The present by this host's clock, aware, in UTC."""
+    """Return the present by this host's clock, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    """A CHECK that `column` holds one of an enum's values."""
+    """Return a CHECK that `column` holds one of an enum's values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
 def stored(values: type[StrEnum]) -> Any:
-    """A text column that Python reads as members of an enum."""
+    """Return a text column whose values Python reads as members of an enum."""
     return Enum(values, native_enum=False, length=20, values_callable=lambda members: [m.value for m in members])
 
 
 def default(value: str | int) -> dict[str, Any]:
-    """The same default in the database as in Python, so that rows written by other hands are whole."""
+    """Return the same default for the database as for Python, so that rows inserted by other programs are complete."""
     return {"server_default": text(f"'{value}'" if isinstance(value, str) else str(value))}
 
 
@@ -170,9 +170,9 @@ class Task(SQLModel, table=True):
 
 
 class Run(SQLModel, table=True):
-    """One firing of a task for one instant: what was due, how far it came, and what came back.
+    """One firing of a task for one instant: when it was due, its state, and the response.
 
-    The table is partitioned by id, which for every run that Duetime makes begins with the instant's milliseconds.
+    The table is partitioned by id, which for every run that Duetime creates starts with the instant's milliseconds.
     """
 
     __tablename__ = "task_results"
@@ -197,7 +197,7 @@ class Run(SQLModel, table=True):
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND run_at IS NOT NULL"),
         ),
-        # What people look for among a million runs that went well.
+        # Users look for unsuccessful runs among millions of successful ones.
         Index(
             "task_results_unsuccessful",
             "state",
@@ -258,9 +258,9 @@ class Run(SQLModel, table=True):
 
 
 class TaskVersion(SQLModel, table=True):
-    """What a task's calls were up to a version, kept when they are changed, for the runs that were claimed before.
+    """The request of a task up to a version, kept when it is changed, for the runs that were claimed before.
 
-    A run of version n carries out the row with the least version that is not below n; without one, the task itself.
+    A run of version n uses the row with the smallest version that is at least n; without such a row, the task itself.
     """
 
     __tablename__ = "task_versions"
@@ -290,7 +290,7 @@ class TaskVersion(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """What a request with a key has made already, so that the same request again makes nothing more."""
+    """What a request with an idempotency key has created, so that repeating the request creates nothing more."""
 
     __tablename__ = "idempotency_keys"
 
@@ -303,7 +303,7 @@ class IdempotencyKey(SQLModel, table=True):
 
 
 class ZoneRules(SQLModel, table=True):
-    """The one row that names the time zone rules by which next instants were computed."""
+    """The only row: the version of the time zone rules by which next instants were computed."""
 
     __tablename__ = "zone_rules"
     __table_args__ = (CheckConstraint("one", name="only_one"),)
@@ -331,7 +331,7 @@ class RunEvent(SQLModel, table=True):
 
 
 class RunEventCounter(SQLModel, table=True):
-    """The one row that numbers events. Whoever holds its lock commits next, so the numbers follow the commits."""
+    """The only row: the number of the newest event. Its lock is held until the commit, so numbers follow commits."""
 
     __tablename__ = "run_event_counter"
     __table_args__ = (CheckConstraint("one", name="only_one"),)
@@ -341,7 +341,7 @@ class RunEventCounter(SQLModel, table=True):
 
 
 class RunRollup(SQLModel, table=True):
-    """What ended in one minute in one worker's hands: all that metrics are computed from. It outlives the runs."""
+    """Counts of the runs that ended in one minute on one worker. Metrics come from these, and they outlive the runs."""
 
     __tablename__ = "run_rollups"
 
@@ -357,7 +357,7 @@ class RunRollup(SQLModel, table=True):
 
 
 class LastSweep(SQLModel, table=True):
-    """The one row that tells when a sweep came to its end, whichever worker's it was."""
+    """The only row: when the last sweep of any worker ended."""
 
     __tablename__ = "last_sweep"
     __table_args__ = (CheckConstraint("one", name="only_one"),)
@@ -380,7 +380,7 @@ class Worker(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """Who may come in, and how far. The key itself is nowhere, only its hash."""
+    """An API key with its scope. The key itself is not stored, only its hash."""
 
     __tablename__ = "api_keys"
     __table_args__ = (one_of("scope", KeyScope),)
@@ -396,7 +396,7 @@ class ApiKey(SQLModel, table=True):
 
 
 class AuditEntry(SQLModel, table=True):
-    """Who changed what, written in the change's own transaction. The database refuses to change or remove one."""
+    """Who changed what, written in the transaction of the change. The database refuses to change or remove an entry."""
 
     __tablename__ = "audit_log"
     __table_args__ = (

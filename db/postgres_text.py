@@ -1,4 +1,4 @@
-"""What text Postgres can hold."""
+"""The text that Postgres can store."""
 
 import re
 
@@ -6,5 +6,5 @@ UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def is_storable(text: str) -> bool:
-    """Whether Postgres can hold the text: it has no NUL and no half of a surrogate pair."""
+    """Return whether Postgres can store the text: it has no NUL and no half of a surrogate pair."""
     return UNSTORABLE.search(text) is None

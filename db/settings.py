@@ -1,4 +1,6 @@
-"""Where Postgres is. `DATABASE_URL` wins over the `DB_*` variables (the names of the service that Duetime replaces)."""
+"""Settings of the database. `DATABASE_URL` takes precedence over `DB_*`, the names of the service that Duetime
+replaces.
+"""
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,14 +15,14 @@ NOT_ESCAPED = f"cannot be read; write {SHAPE}, with special characters in the pa
 
 
 def known_sslmode(mode: str) -> str:
-    """The mode itself, or ValueError with those that there are (libpq's `sslmode`)."""
+    """Return the mode. Raises `ValueError` with libpq's values of `sslmode` for an unknown one."""
     if mode not in SSLMODES:
         raise ValueError(f"sslmode must be one of {', '.join(SSLMODES)}")
     return mode
 
 
 def parse_database_url(text: str) -> URL:
-    """A libpq-like URL as one for asyncpg. ValueError says what is wrong without repeating the password."""
+    """Return a libpq-like URL as one for asyncpg. `ValueError` says what is wrong without repeating the password."""
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):
@@ -46,7 +48,7 @@ def parse_database_url(text: str) -> URL:
 
 
 class DatabaseSettings(BaseSettings):
-    """Read from the environment and from `.env` in the current folder; an empty value counts as unset."""
+    """Settings from the environment and from `.env` in the current folder. An empty value counts as unset."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
@@ -72,11 +74,11 @@ class DatabaseSettings(BaseSettings):
 
     @property
     def is_named(self) -> bool:
-        """Whether a server is named at all; without one, `duetime up` brings its own."""
+        """Whether the settings name a server. Without one, `duetime up` starts its own."""
         return bool(self.database_url or self.db_host)
 
     def url(self) -> URL:
-        """The address for SQLAlchemy's asyncpg dialect. ValueError when no server is named."""
+        """Return the URL for SQLAlchemy's asyncpg dialect. Raises `ValueError` when no server is named."""
         if self.database_url:
             return parse_database_url(self.database_url)
         if not self.db_host:

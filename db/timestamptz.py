@@ -1,7 +1,7 @@
-"""How instants travel to Postgres and back: each of them that Python has, as it is.
+"""Exchanges instants with Postgres without loss, over the whole range of Python's datetime.
 
-asyncpg's own codec takes the first and the last instant of Python's calendar for infinities, and brings them back
-without an offset, so that nothing can be reckoned with them; yet a task may well end at 9999-12-31T23:59:59.999999Z.
+asyncpg's own codec turns the first and the last instant of Python's calendar into infinities, and returns them without
+an offset, so that they cannot be compared; yet a task may end at 9999-12-31T23:59:59.999999Z.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,17 +15,19 @@ LAST = datetime.max.replace(tzinfo=UTC)
 
 
 async def register_timestamptz_codec(connection: asyncpg.Connection) -> None:
-    """Has a connection read and write `timestamptz` so; this asks the server nothing."""
+    """Make a connection read and write `timestamptz` without loss. This sends nothing to the server."""
     await connection.set_type_codec("timestamptz", schema="pg_catalog", format="tuple", encoder=written, decoder=read)
 
 
 def written(instant: datetime) -> tuple[int]:
-    """The instant as Postgres counts: in microseconds. Raises TypeError for one without an offset."""
+    """Return the instant in microseconds since Postgres's epoch. Raises TypeError for one without an offset."""
     return ((instant - POSTGRES_EPOCH) // MICROSECOND,)
 
 
 def read(counted: tuple[int]) -> datetime:
-    """The instant; of what lies beyond Python's calendar, as Postgres's infinities do, the calendar's nearer end."""
+    """Return the instant; for one beyond Python's calendar, such as Postgres's infinities, the nearest end of the
+    calendar.
+    """
     try:
         return POSTGRES_EPOCH + timedelta(microseconds=counted[0])
     except OverflowError:

@@ -1,4 +1,4 @@
-"""One attempt: an HTTP call within a deadline, and what came back. The only module that knows httpx.
+"""The exchange of one attempt: an HTTP call within a deadline, and its response. The only module that knows httpx.
 
 An `httpx.Request` goes straight to the transport. `httpx.AsyncClient` in between adds cookies, authentication, and
 redirects that would not be checked, and nearly doubles the CPU of a call.
@@ -23,11 +23,12 @@ from jobs.http.response_body import NUL, REPLACEMENT, BadBody, keep
 from jobs.http.targets import TargetPolicy, TargetRefused
 
 KEEP_ALIVE = timedelta(seconds=4)
-"""Below the 5 s after which many servers close an idle connection: a call must not race with that."""
+"""Less than the 5 s after which many servers close an idle connection, so that a call does not race with the close."""
 BUFFER_BYTES = 16 * 1024
-"""Of each connection. aiohttp stops reading from one at twice as much, so that a hundred great answers take little."""
+"""Buffer of each connection. aiohttp stops reading at twice as much, so a hundred large responses take little memory.
+"""
 KEPT_HEADER_CHARACTERS = 32 * 1024
-"""How much of an answer's headers is kept. aiohttp takes no more than 128, of 8 KiB each."""
+"""Characters of a response's headers that are kept. aiohttp accepts at most 128 headers of 8 KiB each."""
 KEPT_REASON_CHARACTERS = 500
 DEFAULT_HEADERS = {
     "user-agent": ("User-Agent", "TaskScheduler/1.0"),
@@ -37,9 +38,9 @@ DEFAULT_HEADERS = {
 
 
 class Action(NamedTuple):
-    """The request of a task. `headers` may be sealed until the call, `signing_secrets` are; `payload` is JSON text.
+    """The request of a task. `payload` is JSON text; secret headers and `signing_secrets` are sealed until the call.
 
-    `secret_names` are those of the headers that were sealed.
+    `secret_names` are the names of the headers that were sealed.
     """
 
     method: str
@@ -53,9 +54,9 @@ class Action(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What came back. Without an answer `status_code` is None and `error` says why.
+    """The response to a call. Without one, `status_code` is None and `error` says why.
 
-    `refused`: the call may not be made at all, now or later.
+    `refused` means that the call may not be made at all, now or later.
     """
 
     started_at: datetime
@@ -69,27 +70,27 @@ class Response(NamedTuple):
     refused: bool = False
 
     def header(self, name: str) -> str | None:
-        """The first header of that name, in any case."""
+        """Return the first header with that name, in any case."""
         return next((value for key, value in self.headers or () if key.lower() == name), None)
 
 
 class NoReason(aiohttp.ClientResponse):
-    """An answer without the text beside its status, which nobody reads and whose encoding nobody has agreed on.
+    """A response without its reason phrase, which nobody reads and whose encoding is not defined.
 
-    The transport would fail over one in Latin-1.
+    The transport would fail over a reason phrase in Latin-1.
     """
 
     async def start(self, connection: Connection) -> Self:
-        """Reads the head of the answer."""
+        """Read the status line and headers of the response."""
         await super().start(connection)
         self.reason = None
         return self
 
 
 def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
-    """aiohttp's side of the connections, which sends every request once, and connects to checked addresses only.
+    """Return aiohttp's session, which sends every request once, and connects only to addresses that were checked.
 
-    Its cache of names holds what was checked. It knows no proxies: `trust_env` is off by default.
+    Its cache of names contains only checked addresses. It uses no proxies: `trust_env` is off by default.
     """
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -101,22 +102,22 @@ def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=NoReason,
         read_bufsize=BUFFER_BYTES,
-        # aiohttp would call a POST without a body an octet-stream, and put its own in the place of a secret header that
-        # does not go along to another origin.
+        # aiohttp would label a POST without a body as an octet-stream, and replace a secret header
+        # that does not go to another origin by its own.
         skip_auto_headers=["Accept", "Accept-Encoding", "Content-Type", "User-Agent"],
     )
-    # aiohttp would send an idempotent request again, unseen, when a kept connection breaks; that is our retry's to do,
-    # under a number of its own. There is no public name for this switch.
+    # aiohttp would silently resend an idempotent request when a kept connection breaks. Only a retry may do that,
+    # with a number of its own. There is no public name for this switch.
     session._retry_connection = False  # noqa: SLF001
     return session
 
 
 class HttpCaller:
-    """The connections that all attempts of a worker share. Whoever opens it closes it."""
+    """The connections that all attempts of a worker share. Its owner closes it."""
 
     def __init__(self, *, clock: Clock, policy: TargetPolicy, lookup: Lookup = system_lookup) -> None:
         self._clock = clock
-        # Slots bound the number of calls, so the pool need not. Cookies of one task are no business of another.
+        # Slots limit the number of calls, so the pool need not. Tasks must not see each other's cookies.
         self._transport = AiohttpTransport(client=partial(open_session, policy, lookup))
 
     async def __aenter__(self) -> Self:
@@ -126,9 +127,9 @@ class HttpCaller:
         await self._transport.aclose()
 
     async def call(self, action: Action, *, headers: Mapping[str, str]) -> Response:
-        """Makes the call and reads the answer, all within the action's timeout. Never raises but for cancellation.
+        """Make the call and read the response within the action's timeout. Raises nothing but cancellation.
 
-        `headers` are Duetime's own; a header that the task sets wins.
+        `headers` are Duetime's own; a header that the task sets takes precedence.
         """
         loop = asyncio.get_running_loop()
         started_at, start = self._clock.now(), loop.time()
@@ -140,9 +141,9 @@ class HttpCaller:
             found = {"error": f"no complete answer within {action.timeout.total_seconds():g} s"}
         except (TargetRefused, BadRedirect) as error:
             found = {"error": str(error), "refused": True}
-        except httpx.UnsupportedProtocol as error:  # aiohttp's word for a URL that it cannot read
+        except httpx.UnsupportedProtocol as error:  # aiohttp's error for a URL that it cannot read
             found = {"error": f"the URL cannot be called: {error}", "refused": True}
-        except Exception as error:  # whatever a target provokes is the run's failure, not the worker's
+        except Exception as error:  # whatever a target causes is the run's failure, not the worker's
             found = {"error": reason(error)}
         return Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
 
@@ -164,7 +165,7 @@ SOME_URL = httpx.URL("http://target/")
 class SavedUrl(httpx.URL):
     """A URL that was checked already.
 
-    The transport asks only for its text, and aiohttp parses that; httpx's own parsing would take a fifth of a call.
+    The transport uses only its text, and aiohttp parses that; parsing it in httpx as well would take a fifth of a call.
     """
 
     def __init__(self, url: str) -> None:
@@ -176,7 +177,7 @@ class SavedUrl(httpx.URL):
 
 
 def outgoing(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
-    """The first request, with defaults, Duetime's headers, and the task's own over both."""
+    """Return the first request, with defaults, Duetime's headers, and the task's own headers over both."""
     merged = dict(DEFAULT_HEADERS)
     if action.payload is not None:
         merged["content-type"] = ("Content-Type", "application/json")
@@ -187,10 +188,10 @@ def outgoing(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
 
 
 def request_of(call: PreparedRequest) -> httpx.Request:
-    """The request in httpx's form. aiohttp adds Host and length."""
+    """Return the request in httpx's form. aiohttp adds Host and the length."""
     headers = [(name.encode(), value.encode()) for name, value in call.headers.values()]
     request = httpx.Request(call.method, SOME_URL, headers=headers, stream=httpx.ByteStream(call.content))
-    # Said, since httpx would find it out anew for each request, by trying.
+    # Otherwise httpx would detect the encoding for each request, by trying.
     request.headers.encoding = "utf-8"
     request.url = SavedUrl(call.url)
     request.read()
@@ -198,7 +199,7 @@ def request_of(call: PreparedRequest) -> httpx.Request:
 
 
 async def read(response: httpx.Response) -> dict[str, Any]:
-    """The parts of an `Response` that a response holds."""
+    """Return the members of a `Response` that come from the exchange."""
     try:
         body, encoding, truncated = await keep(
             cast("httpx.AsyncByteStream", response.stream),
@@ -217,7 +218,7 @@ async def read(response: httpx.Response) -> dict[str, Any]:
 
 
 def kept_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
-    """The headers of an answer, up to a limit."""
+    """Return the headers of a response, up to a limit."""
     kept, room = [], KEPT_HEADER_CHARACTERS
     for name, value in headers.multi_items():
         room -= len(name) + len(value)
@@ -228,7 +229,7 @@ def kept_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
 
 
 def reason(error: Exception) -> str:
-    """Why a call failed, in words for the person who reads the run."""
+    """Return why a call failed, in words for the reader of the run."""
     if isinstance(error.__cause__, aiohttp.ClientConnectorError):
         text = f"could not connect: {error.__cause__}"
     elif isinstance(error, BadBody):

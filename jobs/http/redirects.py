@@ -1,4 +1,4 @@
-"""What is asked for next when a target sends a call elsewhere. Pure: whoever makes the call checks where it goes."""
+"""The next request after a redirect. Pure: the caller checks the new target."""
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
@@ -20,17 +20,17 @@ KEPT_ACROSS_ORIGINS = BODY_HEADERS | {
     "x-duetime-attempt",
     "x-duetime-scheduled-for",
 }
-"""Everything else may be a credential, whatever it is called, and is for the task's own origin alone."""
+"""Any other header may be a credential, whatever its name, and is only for the task's own origin."""
 
 
 class BadRedirect(ValueError):
-    """The target sends the call to where none can go."""
+    """The redirect leads to a URL that cannot be called."""
 
 
 class PreparedRequest(NamedTuple):
-    """One request of an attempt. `headers` by lower-case name, each with its name as it is sent, and its value.
+    """One request of an attempt. `headers` maps lower-case names to the name as it is sent, and the value.
 
-    `secret` are the lower-case names of those that the task keeps as secrets.
+    `secret` has the lower-case names of the secret headers.
     """
 
     method: str
@@ -41,7 +41,7 @@ class PreparedRequest(NamedTuple):
 
 
 def redirected(call: PreparedRequest, *, status: int, location: str) -> PreparedRequest:
-    """The request that follows, by RFC 9110, 15.4. Raises `BadRedirect`."""
+    """Return the request that follows, by RFC 9110, section 15.4. Raises `BadRedirect`."""
     try:
         source = URL(call.url)
         target = source.join(URL(location)).with_fragment(None)

@@ -1,4 +1,4 @@
-"""What a task calls: the HTTP request, checked when the task is made so that its form cannot fail it once it is due."""
+"""The HTTP request of a task, validated when the task is saved, so that its form cannot make a run fail."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -26,13 +26,13 @@ MAX_REDIRECTS = 5
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-"""A field name, RFC 9110 section 5.6.2."""
+"""A field name by RFC 9110, section 5.6.2."""
 
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-"""What a field value cannot hold, RFC 9110 section 5.5. A tab can stay."""
+"""What a field value cannot contain by RFC 9110, section 5.5. A tab is allowed."""
 
 NO_URL_CHARACTER = re.compile(r'[\x00-\x20\x7f-\xa0<>"{}|\\^`\u2028\u2029\ud800-\udfff]')
-"""RFC 3986 has none of these; other characters beyond ASCII are sent percent-encoded."""
+"""Characters that RFC 3986 does not allow; other characters beyond ASCII are sent percent-encoded."""
 
 NO_HOST_CHARACTER = re.compile(r"[%!$&'()*+,;=~]")
 
@@ -52,7 +52,7 @@ HOW_TO_KEEP_SECRETS = "set DUETIME_SECRET_KEY, to what `openssl rand -base64 32`
 
 
 class HttpMethod(StrEnum):
-    """The methods that a task may call with."""
+    """The methods that a task may use."""
 
     GET = "GET"
     POST = "POST"
@@ -64,7 +64,7 @@ class HttpMethod(StrEnum):
 
 
 class HeaderDraft(NamedTuple):
-    """A header as it was asked for. A value of None was not given; then `kept`, a stored secret's seal, is kept."""
+    """A header as requested. A value of None was not given; then `kept`, the seal of the stored secret, stays."""
 
     name: str
     value: str | None
@@ -73,13 +73,13 @@ class HeaderDraft(NamedTuple):
 
     @property
     def is_secret(self) -> bool:
-        """Whether nobody may see its value: it was said, or the name says it, or it was a secret until now."""
+        """Whether the value is secret: because the request or the name says so, or because it was secret before."""
         return self.secret or is_secret_name(self.name) or self.kept is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActionDraft:
-    """An action as it was asked for, unchecked. Without `signing_secrets` the stored ones are kept, as seals."""
+    """An action as requested, not validated yet. Without `signing_secrets`, the stored ones stay."""
 
     url: str
     method: str = HttpMethod.GET
@@ -92,9 +92,9 @@ class ActionDraft:
 
 
 def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
-    """The task's columns for this action, secrets sealed, and every problem with it.
+    """Return the task's columns for this action, with secrets sealed, and every problem with it.
 
-    The columns are empty when there is a problem.
+    The columns are empty if there is a problem.
     """
     problems = [
         *method_problems(draft.method),
@@ -123,7 +123,7 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
 
 
 def kept_value(header: HeaderDraft, *, origin: str, secrets: SecretKeys) -> str | dict[str, str]:
-    """What is kept of a header that was checked. A secret that is what it was keeps its seal."""
+    """Return a valid header in its stored form. An unchanged secret keeps its seal."""
     value = None if header.value is None else header.value.strip(" \t")
     if not header.is_secret:
         return value or ""
@@ -136,7 +136,7 @@ def kept_value(header: HeaderDraft, *, origin: str, secrets: SecretKeys) -> str 
 
 
 def url_problems(url: str) -> Iterator[Problem]:
-    """What `read_url` finds."""
+    """Yield what is wrong with a URL."""
     try:
         read_url(url)
     except ValueError as error:
@@ -144,13 +144,13 @@ def url_problems(url: str) -> Iterator[Problem]:
 
 
 def method_problems(method: str) -> Iterator[Problem]:
-    """GraphQL's enum leaves nothing to find here; REST takes any text."""
+    """Yield what is wrong with a method. GraphQL's enum leaves nothing to find here; REST accepts any text."""
     if method.upper() not in list(HttpMethod):
         yield Problem(("method",), f"{method[:20]!r} is not one of {', '.join(HttpMethod)}")
 
 
 def read_url(url: str) -> SplitResult:
-    """The URL in its parts. Raises `ValueError`, whose text says what is wrong."""
+    """Return the parts of a URL. Raises `ValueError`, whose text says what is wrong."""
     if len(url) > MAX_URL_LENGTH:
         raise ValueError(f"has {len(url):,} characters; at most {MAX_URL_LENGTH:,} are accepted")
     if found := NO_URL_CHARACTER.search(url):
@@ -158,7 +158,7 @@ def read_url(url: str) -> SplitResult:
     try:
         split = urlsplit(url)
         port = split.port
-        # As whoever makes the call reads it.
+        # Read the URL as the HTTP client does.
         URL(url)
     except ValueError as error:
         raise ValueError(f"cannot be read as a URL: {error}") from error
@@ -184,20 +184,20 @@ def read_url(url: str) -> SplitResult:
 
 
 def host_of(split: SplitResult) -> str:
-    """`host:port`, the key by which a worker's slots are shared: the same for every spelling of a name."""
+    """Return `host:port`, by which a worker shares its slots. It is the same for every spelling of a name."""
     hostname = URL(split.geturl()).raw_host or ""
     bracketed = f"[{hostname}]" if ":" in hostname else hostname
     return f"{bracketed}:{split.port or DEFAULT_PORTS[split.scheme]}"
 
 
 def origin_of(url: str) -> str:
-    """`scheme://host:port` of a URL that `read_url` takes: to whom the request goes."""
+    """Return `scheme://host:port` of a valid URL."""
     split = read_url(url)
     return f"{split.scheme}://{host_of(split)}"
 
 
 def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> Iterator[Problem]:
-    """Names by RFC 9110, each once whatever its case, and nothing that the connection itself needs."""
+    """Yield what is wrong with headers: a name, a duplicate in any case, or a header that the connection needs."""
     if len(headers) > MAX_HEADERS:
         yield Problem(("headers",), f"has {len(headers):,} headers; at most {MAX_HEADERS} are accepted")
     size = sum(len((header.name + (header.value or "")).encode("utf-8", "surrogatepass")) for header in headers)
@@ -228,7 +228,7 @@ def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> I
 
 
 def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Problem]:
-    """Secrets of the right form, a key to keep them under, and no header that a signature needs."""
+    """Yield what is wrong with signing: a secret's form, a missing key, or a header that a signature needs."""
     if draft.signing_secrets is not None:
         yield from signatures.problems_of(draft.signing_secrets)
     if draft.signing_secrets and not secrets.present:
@@ -243,7 +243,7 @@ def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Pro
 
 
 def payload_problems(payload: Any) -> Iterator[Problem]:
-    """Any JSON that can be kept and sent digit for digit."""
+    """Yield what is wrong with a payload, which can be any JSON that is stored and sent digit for digit."""
     reason = next(json_value.faults(payload), None)
     if reason is not None:
         yield Problem(("payload",), reason)
@@ -252,7 +252,7 @@ def payload_problems(payload: Any) -> Iterator[Problem]:
 
 
 def bound_problems(draft: ActionDraft) -> Iterator[Problem]:
-    """Whole numbers within their bounds."""
+    """Yield which numbers are out of bounds."""
     if not 1 <= draft.timeout_ms <= MAX_TIMEOUT_MS:
         yield Problem(("timeoutMs",), f"must be from 1 to {MAX_TIMEOUT_MS:,}, not {draft.timeout_ms:,}")
     if not 0 <= draft.redirects <= MAX_REDIRECTS:

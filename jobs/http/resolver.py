@@ -1,8 +1,7 @@
-"""The check of targets at both ends: when a task is saved, and at every connection.
+"""Checks targets both when a task is saved and for every connection.
 
-A name is looked up anew for each, since what it leads to may change in between. At a connection, all addresses that a
-name leads to are checked, and the connection goes to one of those: nothing asks a second time. TLS goes on knowing the
-original name.
+A name is resolved each time, because its addresses may change. For a connection, all addresses of a name are checked,
+and the connection goes to one of those, without resolving the name again. TLS still verifies the original name.
 """
 
 import asyncio
@@ -21,25 +20,25 @@ from jobs.http.targets import TargetPolicy, TargetRefused, netloc
 from jobs.problems import Problem
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Finds the numeric addresses of a host for a port. Raises OSError when there are none."""
+"""Resolves a host for a port to numeric addresses. Raises OSError if there are none."""
 
 LOOKS_UP_WITHIN = timedelta(seconds=2)
-"""How long saving a task waits for a name's addresses."""
+"""How long saving a task waits for the addresses of a name."""
 LOOKUPS_AT_ONCE = 32
 RECEIVED_BYTES = 32 * 1024
-"""How much the kernel keeps of an answer until it is read, and so how much is parsed in one turn of the loop."""
+"""How much of a response the kernel buffers, and so how much is parsed in one turn of the event loop."""
 ENDS_IN_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
-"""No name ends so (WHATWG URL, 3.5)."""
+"""No name ends like this (WHATWG URL, section 3.5)."""
 
 threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
-"""Of their own, so that names whose servers do not answer hold up nothing else."""
+"""A pool of its own, so that names whose servers do not answer delay nothing else."""
 
 calling: ContextVar[str] = ContextVar("calling")
-"""The URL that the current call goes to."""
+"""The URL of the current call."""
 
 
 async def system_lookup(host: str, port: int) -> Sequence[str]:
-    """As every other program on this machine looks names up."""
+    """Resolve a name as every other program on this machine does."""
     loop = asyncio.get_running_loop()
     found = await loop.run_in_executor(
         threads,
@@ -49,12 +48,12 @@ async def system_lookup(host: str, port: int) -> Sequence[str]:
 
 
 async def addresses_of(host: str, port: int, lookup: Lookup) -> Sequence[str]:
-    """The numeric addresses of a URL's host. Numbers in any spelling (`127.1`, `0x7f000001`) are not looked up."""
+    """Return the numeric addresses of a URL's host. Numbers in any spelling (`127.1`, `0x7f000001`) need no look-up."""
     return numeric(host, port) or await lookup(host, port)
 
 
 def numeric(host: str, port: int) -> list[str]:
-    """The address that a host spells out; none for a name."""
+    """Return the address that a host spells, or none for a name."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except (OSError, UnicodeError):
@@ -63,7 +62,7 @@ def numeric(host: str, port: int) -> list[str]:
 
 
 class CheckedResolver(AbstractResolver):
-    """What aiohttp's connector asks for the addresses of names. It never asks about numeric addresses."""
+    """Resolves names for aiohttp's connector, which does not use it for numeric addresses."""
 
     def __init__(self, policy: TargetPolicy, lookup: Lookup) -> None:
         self._policy = policy
@@ -72,7 +71,7 @@ class CheckedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """All addresses of the name. Raises `TargetRefused` when a call may not go to one of them, and OSError."""
+        """Return all addresses of a name. Raises `TargetRefused` if one of them is not allowed, and OSError."""
         addresses = await addresses_of(host, port, self._lookup)
         if not all(self._policy.permits(address, host=host, port=port) for address in addresses):
             raise TargetRefused(host, port)
@@ -89,11 +88,11 @@ class CheckedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Close nothing."""
 
 
 def checked_socket(policy: TargetPolicy, address_info: tuple[Any, ...]) -> socket.socket:
-    """What aiohttp's connector makes its sockets with: the last word, for names and for numeric addresses.
+    """Create a socket for aiohttp's connector, after the last check of its address.
 
     Raises `TargetRefused`.
     """
@@ -107,7 +106,7 @@ def checked_socket(policy: TargetPolicy, address_info: tuple[Any, ...]) -> socke
 
 
 class Targets:
-    """The check when a task is saved."""
+    """Checks targets when a task is saved."""
 
     def __init__(self, policy: TargetPolicy, *, lookup: Lookup = system_lookup) -> None:
         self._policy = policy
@@ -146,7 +145,7 @@ class Targets:
 
 
 def place_of(url: str | None) -> tuple[str, int] | None:
-    """Where a call of the URL would go, if it can be read."""
+    """Return the host and port that a URL leads to, or None if the URL is unreadable."""
     try:
         read = URL(url or "")
         host, port = read.raw_host, read.port

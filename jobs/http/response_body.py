@@ -1,7 +1,7 @@
-"""What is kept of the body of an answer, which may be endless, a bomb, or no text.
+"""The part of a response's body that is kept. The body may be endless, a decompression bomb, or binary.
 
-Bodies are decompressed here and not by the HTTP client, so that no more comes out than is kept: of 16 KiB that arrive,
-gzip can make 16 MiB.
+Bodies are decompressed here and not by the HTTP client, so that no more is decompressed than is kept: gzip can turn 16
+KiB into 16 MiB.
 """
 
 import base64
@@ -13,11 +13,11 @@ from typing import NamedTuple
 from db.states import BodyEncoding
 
 KEPT_BYTES = 64 * 1024
-"""How much of a body is kept, after decompression."""
+"""Bytes of a body that are kept, after decompression."""
 READ_BYTES = 1024 * 1024
-"""How much of a body is read at most, so that the connection can be used again, before it is dropped."""
+"""Bytes of a body that are read before the connection is dropped, so that smaller bodies leave it usable."""
 MAX_MEMBERS = 100
-"""Of a gzip body. Each may be empty and costs as much as a small body of its own."""
+"""Members of a gzip body. Each may be empty, and costs as much as a small body."""
 
 GZIP = zlib.MAX_WBITS | 16
 WINDOW_BITS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": zlib.MAX_WBITS}
@@ -33,11 +33,12 @@ CHARSETS = frozenset(
         *(f"windows-{number}" for number in range(1250, 1259)),
     ]
 )
-"""What a target may name. Python knows more, some of which unpack (`bz2`) or take for ever (`punycode`)."""
+"""Charsets that a target may name. Python knows more, some of which decompress (`bz2`) or are very slow (`punycode`).
+"""
 
 
 class KeptBody(NamedTuple):
-    """The body as it is stored. `truncated`: there was more."""
+    """The body as it is stored. `truncated` means that there was more."""
 
     body: str | None
     encoding: BodyEncoding
@@ -45,23 +46,23 @@ class KeptBody(NamedTuple):
 
 
 class BadBody(ValueError):
-    """The body is not compressed as the answer says."""
+    """The body is not compressed as the response says."""
 
 
 class Identity:
-    """What comes is what is kept."""
+    """Passes a body on unchanged."""
 
     gave_up = False
 
     def feed(self, data: bytes, *, limit: int) -> bytes:
-        """No more than `limit` bytes of it."""
+        """Return at most `limit` bytes of the piece."""
         return data[:limit]
 
 
 class Inflater:
-    """Undoes gzip, of one or more members (RFC 1952, 2.2), and deflate, with or without zlib's wrapper.
+    """Decompresses gzip, of one or more members (RFC 1952, section 2.2), and deflate, with or without zlib's header.
 
-    `gave_up`: there are more members than anyone needs, and the others are left.
+    `gave_up` means that there are too many members, and the others are dropped.
     """
 
     def __init__(self, coding: str) -> None:
@@ -73,7 +74,7 @@ class Inflater:
         self.gave_up = False
 
     def feed(self, data: bytes, *, limit: int) -> bytes:
-        """What comes out of the next piece, but no more than `limit` bytes. Raises `BadBody`."""
+        """Return the decompressed piece, at most `limit` bytes. Raises `BadBody`."""
         out = bytearray()
         while data and len(out) < limit and not self._ended:
             out += self._inflate(data, limit - len(out))
@@ -87,12 +88,12 @@ class Inflater:
             out = self._stream.decompress(data, limit)
         except zlib.error as error:
             if self._begun and self._members > 1:
-                # After a whole member, some send padding.
+                # Some servers send padding after a complete member.
                 self._ended = True
                 return b""
             if self._begun or self._bits != zlib.MAX_WBITS:
                 raise BadBody(str(error)) from error
-            # Many send "deflate" without its wrapper.
+            # Many servers send "deflate" without zlib's header.
             self._bits = -zlib.MAX_WBITS
             self._stream = zlib.decompressobj(self._bits)
             return self._inflate(data, limit)
@@ -107,7 +108,7 @@ class Inflater:
 
 
 async def keep(stream: AsyncIterable[bytes], *, content_type: str, content_encoding: str) -> KeptBody:
-    """Reads a body until its end or the limits. Raises `BadBody`, and what the stream raises."""
+    """Read a body until its end or the limits. Raises `BadBody`, and what the stream raises."""
     codings = [name for text in content_encoding.lower().split(",") if (name := text.strip()) not in ("", "identity")]
     readable = not codings or (len(codings) == 1 and codings[0] in WINDOW_BITS)
     decoder = Inflater(codings[0]) if codings and readable else Identity()
@@ -121,20 +122,20 @@ async def keep(stream: AsyncIterable[bytes], *, content_type: str, content_encod
             break
     truncated = len(kept) > KEPT_BYTES or length > READ_BYTES or decoder.gave_up
     body = bytes(kept[:KEPT_BYTES])
-    # What a target packs in a way that it was not offered is kept as it came.
+    # A content coding that was not offered is kept as it came.
     text, encoding = as_text(body, content_type=content_type, truncated=truncated) if readable else as_base64(body)
     return KeptBody(text, encoding, truncated)
 
 
 def as_text(body: bytes, *, content_type: str, truncated: bool) -> tuple[str | None, BodyEncoding]:
-    """The body as text, with what is not valid replaced; or as Base64 when it is not text and does not say it is."""
+    """Return the body as text, with invalid bytes replaced; or as Base64 if neither its type nor its bytes are text."""
     if not body:
         return None, BodyEncoding.UTF8
     kind, _, parameters = content_type.lower().partition(";")
     kind = kind.strip()
     says_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript", "x-www-form-urlencoded"))
     charset = charset_of(parameters) if says_text else "utf-8"
-    # A body that was cut may end within a character, which is no fault of its encoding.
+    # A truncated body may end within a character, which is no fault of its encoding.
     try:
         text = codecs.getincrementaldecoder(charset)().decode(body, final=not truncated)
     except UnicodeDecodeError:
@@ -145,12 +146,12 @@ def as_text(body: bytes, *, content_type: str, truncated: bool) -> tuple[str | N
 
 
 def as_base64(body: bytes) -> tuple[str | None, BodyEncoding]:
-    """The body's bytes."""
+    """Return the bytes of the body in Base64."""
     return (base64.b64encode(body).decode(), BodyEncoding.BASE64) if body else (None, BodyEncoding.UTF8)
 
 
 def charset_of(parameters: str) -> str:
-    """The charset among a Content-Type's parameters, if it is a known one; else UTF-8."""
+    """Return the charset in the parameters of a Content-Type if it is a known one, else UTF-8."""
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
         charset = value.strip().strip("\"'").replace("_", "-")

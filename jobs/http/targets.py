@@ -1,8 +1,8 @@
-"""Which addresses tasks may call: public ones and what DUETIME_TARGETS_ALLOWED names, but not what
-DUETIME_TARGETS_DENIED does.
+"""The addresses that tasks may call: public ones and those that DUETIME_TARGETS_ALLOWED names, except those that
+DUETIME_TARGETS_DENIED names.
 
-Judged is the address that a connection goes to, however the URL spells it, together with the name and port that led
-there. `ipaddress.is_global` is not enough: it calls multicast, 6to4 and site-local addresses global.
+The check applies to the address of a connection, however the URL spells it, together with the name and port that led to
+it. `ipaddress.is_global` is not enough: it counts multicast, 6to4 and site-local addresses as global.
 
 Sources: the IANA registries of special-purpose addresses for IPv4 and IPv6 (RFC 6890).
 """
@@ -27,7 +27,7 @@ NOT_PUBLIC = [
         "10.0.0.0/8",  # private
         "100.64.0.0/10",  # carrier-grade NAT, and a metadata service
         "127.0.0.0/8",  # loopback
-        "168.63.129.16/32",  # Azure's own service to its machines, public in form only
+        "168.63.129.16/32",  # Azure's own service for its machines, public only in form
         "169.254.0.0/16",  # link-local, and most metadata services
         "172.16.0.0/12",  # private
         "192.0.0.0/24",  # protocol assignments, and a metadata service
@@ -42,7 +42,8 @@ NOT_PUBLIC = [
     )
 ]
 PUBLIC_IPV6 = IPv6Network("2000::/3")
-"""All that is given out. Loopback, IPv4-compatible, unique local, link-local, site-local, multicast lie elsewhere."""
+"""The assigned part of IPv6. Loopback, IPv4-compatible, unique local, link-local, site-local and multicast lie outside.
+"""
 NOT_PUBLIC_IPV6 = [
     IPv6Network(network)
     for network in (
@@ -53,18 +54,18 @@ NOT_PUBLIC_IPV6 = [
     )
 ]
 NAT64 = IPv6Network("64:ff9b::/96")
-"""What a DNS64 makes of public names, so it is judged by the IPv4 address within. That of local use is not public."""
+"""DNS64 creates these from public names, so the IPv4 address inside counts. The range for local use is not public."""
 ISATAP = {0x00005EFE, 0x02005EFE}
-"""The third quarter of an address that holds an IPv4 address in its last."""
+"""Third quarters of addresses that contain an IPv4 address in their last quarter."""
 
 MAPPED_BITS = 96
-"""How many bits come before an IPv4 address that IPv6 wraps (`::ffff:0:0/96`)."""
+"""Bits before an IPv4 address inside an IPv6 address (`::ffff:0:0/96`)."""
 
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 class TargetRefused(Exception):
-    """A call may not go there. It says neither what a name leads to nor what listens there."""
+    """A call to this target is not allowed. The error reveals neither addresses of a name nor what listens there."""
 
     def __init__(self, host: str, port: int) -> None:
         super().__init__(f"the target is not allowed: calls to {netloc(host, port)} are blocked here")
@@ -72,14 +73,14 @@ class TargetRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One entry of a list: a network or a name, on a port or on all. `*.` stands for every name below."""
+    """One entry of a list: a network or a name, on one port or on all. `*.` stands for every name below."""
 
     network: Network | None
     name: str | None
     port: int | None
 
     def matches(self, address: Address, *, host: str, port: int) -> bool:
-        """Whether the entry means this address, or the name that led to it."""
+        """Return whether the entry matches an address, or the name that led to it."""
         if self.port not in (None, port):
             return False
         if self.network is not None:
@@ -89,14 +90,14 @@ class Rule:
 
 
 class TargetPolicy:
-    """The two lists. By default neither has an entry, and public addresses alone can be called."""
+    """The lists of allowed and denied targets. Without entries, only public addresses can be called."""
 
     def __init__(self, *, allowed: Sequence[Rule] = (), denied: Sequence[Rule] = ()) -> None:
         self._allowed = tuple(allowed)
         self._denied = tuple(denied)
 
     def permits(self, address: str, *, host: str, port: int) -> bool:
-        """Whether a connection may be made to an address that a URL's host led to. `address` is numeric."""
+        """Return whether a connection to an address is allowed. `host` led to it, and `address` is numeric."""
         host = host.lower().removesuffix(".")
         reached = address_of(address)
         meant = [reached, *embedded(reached)]
@@ -109,7 +110,7 @@ class TargetPolicy:
 
 @lru_cache(maxsize=4096)
 def address_of(text: str) -> Address:
-    """The address itself: without a zone, and an IPv4 address as one although IPv6 wraps it (`::ffff:10.0.0.1`)."""
+    """Return the address without a zone, and an IPv4 address inside IPv6 (`::ffff:10.0.0.1`) as IPv4."""
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
@@ -117,7 +118,7 @@ def address_of(text: str) -> Address:
 
 
 def embedded(address: Address) -> Iterator[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address carries, and to which something on the way may take it."""
+    """Yield the IPv4 addresses inside an IPv6 address, to which a gateway may forward the connection."""
     if isinstance(address, IPv4Address):
         return
     packed = int(address)
@@ -130,7 +131,7 @@ def embedded(address: Address) -> Iterator[IPv4Address]:
 
 
 def is_public(address: Address) -> bool:
-    """Whether anyone on the internet could call it."""
+    """Return whether anyone on the internet could call the address."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in NOT_PUBLIC)
     if address in NAT64:
@@ -139,12 +140,12 @@ def is_public(address: Address) -> bool:
 
 
 def parse_rules(text: str) -> list[Rule]:
-    """The entries of a list. ValueError names the one that is wrong."""
+    """Return the entries of a list. `ValueError` names the entry that is wrong."""
     return [parse_rule(entry.strip()) for entry in text.split(",") if entry.strip()]
 
 
 def parse_rule(entry: str) -> Rule:
-    """One entry. ValueError says what is wrong with it."""
+    """Return one entry. `ValueError` says what is wrong with it."""
     if "/" in entry:
         return Rule(parse_network(entry), None, None)
     host, port = split_port(entry)
@@ -154,19 +155,19 @@ def parse_rule(entry: str) -> Rule:
         pass
     wildcard, name = "*." if host.startswith("*.") else "", host.lower().removeprefix("*.").removesuffix(".")
     try:
-        # As the host of a URL is read: IDNA has had two ways to write some letters (straße) since 2010.
+        # Read the name as the host of a URL is read: since 2010, IDNA has had two ways to write some letters (straße).
         name = name if name.isascii() else URL.build(scheme="http", host=name).raw_host or ""
     except ValueError:
         raise ValueError(f"{entry!r} is neither a network nor a host; write {SHAPE}") from None
     labels = name.split(".")
-    # A last label of digits would be an address that is wrong or oddly spelled.
+    # A name that ends in digits would be a wrong or oddly spelled address.
     if not all(LABEL.fullmatch(label) for label in labels) or re.fullmatch(r"\d+|0x[0-9a-f]*", labels[-1]):
         raise ValueError(f"{entry!r} is neither a network nor a host; write {SHAPE}")
     return Rule(None, wildcard + name, port)
 
 
 def parse_network(entry: str) -> Network:
-    """A network, of IPv4 although IPv6 wraps it. ValueError says what is wrong with it."""
+    """Return a network; an IPv4 network inside IPv6 as IPv4. `ValueError` says what is wrong with it."""
     try:
         return unwrapped(ip_network(entry))
     except ValueError:
@@ -179,7 +180,7 @@ def parse_network(entry: str) -> Network:
 
 
 def unwrapped(network: Network) -> Network:
-    """The network itself, as `address_of` has it for an address."""
+    """Return the network in the form in which `address_of` returns addresses."""
     first = network.network_address
     if isinstance(first, IPv6Address) and first.ipv4_mapped is not None and network.prefixlen >= MAPPED_BITS:
         return IPv4Network((first.ipv4_mapped, network.prefixlen - MAPPED_BITS))
@@ -187,7 +188,7 @@ def unwrapped(network: Network) -> Network:
 
 
 def split_port(entry: str) -> tuple[str, int | None]:
-    """An entry's host and its port, if it has one; an IPv6 address with a port is in brackets."""
+    """Return an entry's host and port, if it has one. An IPv6 address with a port is in brackets."""
     if entry.startswith("["):
         host, bracket, rest = entry[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
@@ -205,5 +206,5 @@ def split_port(entry: str) -> tuple[str, int | None]:
 
 
 def netloc(host: str, port: int) -> str:
-    """A host and a port as a URL writes them."""
+    """Return a host and a port as a URL writes them."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
