@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db.reads.health import Standing, standing
+from db.reads.health import ServiceState, service_state
 from graphql_api import instants
 from graphql_api.context import Services
 from graphql_api.responses import InstantText, ResponseBody, json_answer
@@ -57,7 +57,7 @@ class Alive(ResponseBody):
 async def show(request: Request) -> Response:
     """Return 200, or 503 when Postgres or Redis cannot be reached. Without workers it is still 200."""
     services: Services = request.app.state.services
-    found, redis = await asyncio.gather(standing_of(services), redis_state(services))
+    found, redis = await asyncio.gather(service_state_of(services), redis_state(services))
     postgres: Reachability = HEALTHY if found is not None else UNREACHABLE
     healthy = postgres == redis == HEALTHY
     body = Health(status=HEALTHY if healthy else "unhealthy", postgres=postgres, redis=redis)
@@ -75,11 +75,11 @@ async def live(_request: Request) -> Response:
     return json_answer(Alive(status="alive").json_object())
 
 
-async def standing_of(services: Services) -> Standing | None:
+async def service_state_of(services: Services) -> ServiceState | None:
     """Return the state of the service in Postgres, or None when Postgres does not answer in time."""
     try:
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()), services.engine.connect() as connection:
-            return await standing(connection)
+            return await service_state(connection)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         logger.warning("Postgres cannot be reached.", extra={"action": "health_postgres", "error": repr(error)})
         return None

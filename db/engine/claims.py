@@ -1,4 +1,4 @@
-"""Statements by which a worker takes what is due. All rows of a batch go through each statement at once."""
+"""The statements of the claim. All rows of a batch go through each statement together."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -17,10 +17,10 @@ AS_TEXT = """
     a.method, a.url, CAST(a.headers AS text) AS headers, CAST(a.payload AS text) AS payload,
     a.signing_secrets, a.timeout_ms, a.redirects, a.max_attempts, a.initial_delay_ms, a.backoff_factor, a.max_delay_ms
 """
-# Whether something may wait for the end of a run: one queued behind it, or the next instant to catch up with.
+# Whether something may wait for the end of a run: a run queued behind it, or the next instant to catch up with.
 RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all') IS TRUE AS releases"
 
-# NO KEY: a plain FOR UPDATE would skip a task merely because a row that refers to it is being inserted.
+# NO KEY: a plain FOR UPDATE would skip a task just because a row that refers to it is being inserted.
 LOCK_DUE_TASKS = text(f"""
 SELECT t.id, t.name, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at,
        t.end_at, t.jitter_ms, t.next_run, t.due_at, t.overlap, t.host, COALESCE(t.misfire_once, t.misfire) AS misfire,
@@ -32,9 +32,9 @@ LIMIT :limit
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
-# Whether an earlier run is unfinished is asked here, with the tasks locked, since a statement sees what was committed
-# before it began. A queued run that has its next attempt before it is about to begin and waits behind nothing, so that
-# another may wait behind it. The run of a one-off that is skipped or missed was its only one, so that the task is
+# This statement checks for unfinished earlier runs after an earlier one has locked the tasks, because a statement sees
+# only what was committed before it started. A queued run with a next attempt is about to start and waits for nothing,
+# so another run may wait behind it. A skipped or missed run of a one-off was its only run, so the task is
 # completed.
 START_RUNS = with_events(f"""
 judged AS (
@@ -103,8 +103,8 @@ SELECT EXISTS (
 )
 """)
 
-# The runs are chosen before their tasks are joined: left the choice, the planner once began with every task there is.
-# Each carries out the version of its task that it was claimed with.
+# The runs are selected before their tasks are joined: given the choice, the planner once started with all tasks.
+# Each run uses the version of its task with which it was claimed.
 LOCK_WAITING = text(f"""
 WITH due AS MATERIALIZED (
     SELECT id AS run_id, task_id, task_version, cause, epoch, attempt, scheduled_for, host FROM task_results
@@ -161,7 +161,7 @@ GROUP BY floor(extract(epoch FROM due_at) * 10)
 
 
 class NewRun(NamedTuple):
-    """A run for one instant. `verdict` is what became of it without an attempt; without one, `overlap` decides."""
+    """A run for one instant. `verdict` is its final state without an attempt; without a verdict, `overlap` decides."""
 
     id: UUID
     task_id: UUID
@@ -177,7 +177,7 @@ class NewRun(NamedTuple):
 
 
 class Reschedule(NamedTuple):
-    """Where a claim leaves a task: its next instant, the moment at which that is due, and the last that is settled."""
+    """The state in which a claim leaves a task: the next instant, when that is due, and the last settled instant."""
 
     task_id: UUID
     next_run: datetime | None
@@ -189,9 +189,9 @@ class Reschedule(NamedTuple):
 async def lock_due_tasks(
     connection: AsyncConnection, *, now: datetime, since: datetime, hosts_excluded: Collection[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Locks up to `limit` tasks that became due after `since`, leaving out what other workers hold.
+    """Lock up to `limit` tasks that became due after `since`, and skip those that other workers have locked.
 
-    `since` spares a claim that runs all the time the dead index entries of everything claimed before.
+    With `since`, a frequent claim need not read the dead index entries of everything that was claimed before.
     """
     found = await connection.execute(
         LOCK_DUE_TASKS, {"now": now, "since": since, "hosts_excluded": list(hosts_excluded), "limit": limit}
@@ -209,7 +209,7 @@ async def start_runs(
 ) -> dict[UUID, RunState]:
     """Create the runs of tasks that this transaction has locked, and reschedule the tasks. Return the new runs' states.
 
-    An instant that has a run already (after a restore, say) gets no second one.
+    An instant that already has a run, after a restore for instance, gets no second one.
     """
     made = await connection.execute(
         START_RUNS,
@@ -238,7 +238,7 @@ async def start_runs(
 
 
 async def waiting_is_due(connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str]) -> bool:
-    """Whether an attempt of a waiting run is due."""
+    """Return whether an attempt of a waiting run is due."""
     found = await connection.execute(WAITING_IS_DUE, {"now": now, "hosts_excluded": list(hosts_excluded)})
     is_due: bool = found.scalar_one()
     return is_due
@@ -247,7 +247,7 @@ async def waiting_is_due(connection: AsyncConnection, *, now: datetime, hosts_ex
 async def lock_waiting(
     connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Locks up to `limit` waiting runs whose attempt is due, leaving out what other workers hold."""
+    """Lock up to `limit` waiting runs whose attempt is due, and skip those that other workers have locked."""
     found = await connection.execute(LOCK_WAITING, {"now": now, "hosts_excluded": list(hosts_excluded), "limit": limit})
     return found.all()
 
@@ -255,14 +255,14 @@ async def lock_waiting(
 async def start_waiting(
     connection: AsyncConnection, *, run_ids: Sequence[UUID], worker_id: UUID, now: datetime
 ) -> None:
-    """Begins an attempt of runs that this transaction has locked; epoch and attempt each grow by one."""
+    """Start an attempt of runs that this transaction has locked; epoch and attempt each increase by one."""
     await connection.execute(START_WAITING, {"run_ids": list(run_ids), "worker_id": worker_id, "now": now})
 
 
 async def next_due(
     connection: AsyncConnection, *, since: datetime, before: datetime, hosts_excluded: Collection[str]
 ) -> datetime | None:
-    """The first moment before `before` at which anything is due, whether or not another worker has it locked."""
+    """Return the first moment before `before` at which anything is due, also if another worker has it locked."""
     found = await connection.execute(
         NEXT_DUE, {"since": since, "before": before, "hosts_excluded": list(hosts_excluded)}
     )
@@ -271,6 +271,6 @@ async def next_due(
 
 
 async def near(connection: AsyncConnection, *, now: datetime, until: datetime) -> list[datetime]:
-    """The first due moment in each 100 ms between `now` and `until` in which anything is due."""
+    """Return the first due moment in each 100 ms between `now` and `until` in which anything is due."""
     found = await connection.execute(NEAR, {"now": now, "until": until})
     return list(found.scalars())

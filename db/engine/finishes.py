@@ -1,4 +1,4 @@
-"""The statement that writes how attempts ended, a batch at a time."""
+"""The statement that writes the outcomes of attempts, a batch at a time."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -58,8 +58,8 @@ events AS (
 
 LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
 
-# A queued run that has its next attempt before it waits behind nothing any more: it is about to begin.
-# To be asked with the tasks locked by an earlier statement, for what a claim has left waiting meanwhile must be seen.
+# A queued run with a next attempt no longer waits for another run: it is about to start.
+# Run this after an earlier statement has locked the tasks, so that it sees the runs that a claim has queued meanwhile.
 PROMOTE_WAITING = text("""
 WITH promoted AS (
     UPDATE task_results q SET next_attempt_at = :now
@@ -98,7 +98,7 @@ LIMIT :limit
 
 
 class Finish(NamedTuple):
-    """How one attempt ended, and what that makes of its run. `response_headers` is JSON text."""
+    """How one attempt ended, and the new state of its run. `response_headers` is JSON text."""
 
     run_id: UUID
     task_id: UUID
@@ -119,17 +119,17 @@ class Finish(NamedTuple):
 
     @property
     def completes(self) -> UUID | None:
-        """The one-off task that this ends, if it ends one."""
+        """The one-off task that this outcome completes, if it completes one."""
         return self.task_id if self.one_off and self.state is not RunState.RETRYING else None
 
     @property
     def frees(self) -> UUID | None:
-        """The task in which something may wait for the end of this run, if it is the end."""
+        """The task in which something may wait for the end of this run, if the run has ended."""
         return self.task_id if self.releases and self.state is not RunState.RETRYING else None
 
 
 async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish], now: datetime) -> None:
-    """Writes how attempts ended. A run that this worker has lost meanwhile stays as it is."""
+    """Write the outcomes of attempts. A run that this worker has lost meanwhile stays unchanged."""
     await connection.execute(
         FINISH,
         {
@@ -154,21 +154,23 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
 
 
 async def lock_tasks(connection: AsyncConnection, *, task_ids: Collection[UUID]) -> None:
-    """Locks tasks, in the order of their ids."""
+    """Lock tasks in the order of their ids."""
     await connection.execute(LOCK_TASKS, {"task_ids": list(task_ids)})
 
 
 async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[UUID], now: datetime) -> int:
-    """Makes due what waited for the end of a run, in those of the tasks in which none is going on; tells how much.
+    """Make due what waited for the end of a run, in those of the tasks that have no run in progress. Return the number.
 
-    That is a run that was queued behind it, or the next instant to catch up with. The tasks must have been locked by an
-    earlier statement of this transaction. The caller wakes a worker after the commit.
+    That is a run that was queued, or the next instant to catch up with. An earlier statement of this transaction has to
+    have locked the tasks. The caller wakes a worker after the commit.
     """
     promoted: int = (await connection.execute(PROMOTE_WAITING, {"task_ids": list(task_ids), "now": now})).scalar_one()
     return promoted
 
 
 async def stranded(connection: AsyncConnection, *, limit: int) -> list[UUID]:
-    """Tasks in which something waits for the end of a run that is none any more: their policies were changed, say."""
+    """Return tasks in which something waits for a run that no longer exists, because a policy was changed, for
+    instance.
+    """
     found = await connection.execute(STRANDED, {"limit": limit})
     return list(found.scalars())

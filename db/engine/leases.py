@@ -1,6 +1,6 @@
-"""Statements about workers' leases, and about the runs of workers that lost theirs.
+"""The statements of workers' leases, and of the runs of workers that lost theirs.
 
-A lease is one row per worker, judged by the database's clock alone.
+A lease is one row per worker, judged only by the database's clock.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from db.engine.finishes import promote_waiting
 from db.engine.rollups import with_rollup
 
 LEASE = timedelta(seconds=5)
-"""A worker that has not renewed for this long has lost its runs."""
+"""A worker that has not renewed its lease for this long loses its runs."""
 
 RENEW = text("""
 INSERT INTO workers (id, host, pid, slots) VALUES (:id, :host, :pid, :slots)
@@ -128,20 +128,20 @@ WHERE w.renewed_at < clock_timestamp() - interval '1 minute'
 
 
 async def renew(connection: AsyncConnection, *, worker_id: UUID, host: str, pid: int, slots: int) -> datetime:
-    """Renews the lease, or takes it for the first time, and returns the database's clock."""
+    """Renew the lease, or take it for the first time. Return the database's clock."""
     renewed = await connection.execute(RENEW, {"id": worker_id, "host": host, "pid": pid, "slots": slots})
     moment: datetime = renewed.scalar_one()
     return moment
 
 
 async def holds(connection: AsyncConnection, *, host: str, pid: int | None = None) -> bool:
-    """Whether a worker of a host, or the one with this process number there, holds its lease."""
+    """Return whether a worker on a host, or the one with this process id there, holds its lease."""
     found: bool = (await connection.execute(HOLDS, {"host": host, "pid": pid, "lease": LEASE})).scalar_one()
     return found
 
 
 async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """Ends the attempts of workers whose lease has run out, of up to `limit` tasks, and returns how many."""
+    """End the attempts of workers whose lease has run out, of up to `limit` tasks. Return the number of attempts."""
     lost = await connection.execute(LOCK_LOST_TASKS, {"lease": LEASE, "limit": limit})
     task_ids = list(lost.scalars())
     if not task_ids:
@@ -157,7 +157,7 @@ async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> i
 async def release_runs(
     connection: AsyncConnection, *, worker_id: UUID, run_ids_kept: Collection[UUID], now: datetime, reason: str
 ) -> int:
-    """Ends the attempts that a living worker holds and does not carry out, all but `run_ids_kept`; tells how many."""
+    """End the attempts of a living worker that it will not make, all but `run_ids_kept`. Return their number."""
     held = {"worker_id": worker_id, "run_ids_kept": list(run_ids_kept)}
     task_ids = list((await connection.execute(LOCK_TASKS_OF_WORKER, held)).scalars())
     if not task_ids:
@@ -171,16 +171,16 @@ async def release_runs(
 async def still_held(
     connection: AsyncConnection, *, worker_id: UUID, run_ids: Collection[UUID]
 ) -> set[tuple[UUID, int]]:
-    """Those of the runs, each with its epoch, that are this worker's to carry out."""
+    """Return those of the runs, each with its epoch, that still belong to this worker."""
     found = await connection.execute(STILL_HELD, {"worker_id": worker_id, "run_ids": list(run_ids)})
     return {(row.id, row.epoch) for row in found}
 
 
 async def retire(connection: AsyncConnection, *, worker_id: UUID) -> None:
-    """Ends the lease of a worker that has given everything back."""
+    """End the lease of a worker that has released all its runs."""
     await connection.execute(RETIRE, {"id": worker_id})
 
 
 async def forget_lost_workers(connection: AsyncConnection) -> None:
-    """Removes workers that are long gone and have nothing left to rescue."""
+    """Remove workers that have long been gone and have no runs left to rescue."""
     await connection.execute(FORGET)

@@ -1,4 +1,4 @@
-"""The statement that notes that a sweep came to its end."""
+"""The statement that records the end of a sweep."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,5 +7,5 @@ NOTE = text("UPDATE last_sweep SET at = clock_timestamp()")
 
 
 async def record_sweep(connection: AsyncConnection) -> None:
-    """Notes that a sweep came to its end now, by the database's clock."""
+    """Record that a sweep ended now, by the database's clock."""
     await connection.execute(NOTE)

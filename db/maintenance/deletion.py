@@ -1,4 +1,4 @@
-"""The statements that remove what was deleted, a little at a time, so that no lock is held for long."""
+"""The statements that remove what was deleted, in chunks, so that no lock is held for long."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,10 +23,10 @@ DELETE FROM tasks WHERE id = ANY(ARRAY(
 
 
 async def remove_runs(connection: AsyncConnection, *, limit: int) -> int:
-    """Removes up to `limit` runs of deleted tasks, and tells how many."""
+    """Remove up to `limit` runs of deleted tasks. Return their number."""
     return (await connection.execute(REMOVE_RUNS, {"limit": limit})).rowcount
 
 
 async def remove_tasks(connection: AsyncConnection, *, limit: int) -> int:
-    """Removes up to `limit` deleted tasks that have no run left, with their versions; tells how many."""
+    """Remove up to `limit` deleted tasks without runs, with their versions. Return their number."""
     return (await connection.execute(REMOVE_TASKS, {"limit": limit})).rowcount

@@ -1,4 +1,4 @@
-"""Daily partitions of `task_results`, made ahead so that a day can later be dropped whole."""
+"""The daily partitions of `task_results`, created ahead of time so that a day can later be dropped as a whole."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -10,13 +10,13 @@ DAYS_AHEAD = 3
 
 
 def lower_bound(day: date) -> UUID:
-    """The smallest id that a run of `day` (UTC) can have: its first 48 bits are the instant's Unix milliseconds."""
+    """Return the smallest id of a run of `day` (UTC): its first 48 bits are the instant's Unix milliseconds."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
     return UUID(int=int(midnight.timestamp() * 1000) << 80)
 
 
 async def missing(connection: AsyncConnection, today: date) -> list[date]:
-    """The days from `today` on that ought to have a partition and have none."""
+    """Return the days from `today` on that need a partition and have none."""
     days = {f"task_results_{day:%Y%m%d}": day for day in (today + timedelta(n) for n in range(DAYS_AHEAD + 1))}
     found = await connection.execute(
         text("SELECT relname FROM pg_class WHERE relname = ANY(:names) AND relispartition"), {"names": list(days)}
@@ -26,10 +26,10 @@ async def missing(connection: AsyncConnection, today: date) -> list[date]:
 
 
 async def make(connection: AsyncConnection, day: date) -> None:
-    """Makes the partition of `day`. It is attached, since that does not lock the whole table against claims.
+    """Create the partition of `day`. Attaching it does not lock the whole table against claims.
 
-    Gives up after 200 ms of waiting for a lock (`LockNotAvailable`), so that a long query cannot make tasks late.
-    Raises a check violation when runs of that day already lie in the default partition; they then stay there.
+    Raises `LockNotAvailable` after waiting 200 ms for a lock, so that a long query cannot make tasks late. Raises a
+    check violation if the default partition already has runs of that day; they stay there.
     """
     name = f"task_results_{day:%Y%m%d}"
     first, end = lower_bound(day), lower_bound(day + timedelta(days=1))

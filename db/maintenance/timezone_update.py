@@ -1,4 +1,4 @@
-"""Statements for when the time zone rules have changed under stored instants."""
+"""The statements that reschedule tasks when the time zone rules have changed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ INSERT INTO zone_rules (version) VALUES (:version)
 ON CONFLICT (one) DO UPDATE SET version = greatest(zone_rules.version, excluded.version)
 """)
 
-# A task that is locked is being claimed or changed; it is waited for.
+# A locked task is being claimed or changed; this waits for it.
 LOCK_TASKS_WITH_ZONE = text("""
 SELECT id, trigger_type, trigger_time, cron_expr, timezone, every_ms, start_at, end_at, jitter_ms,
        next_run, due_at, resume_from, updated_at, settled_until, status
@@ -41,23 +41,23 @@ WHERE t.id = m.id
 
 
 async def version(connection: AsyncConnection) -> str | None:
-    """The rules by which stored instants were computed; None when nobody has said."""
+    """Return the version of the rules by which stored instants were computed, or None if it was never stored."""
     known: str | None = (await connection.execute(VERSION)).scalar_one_or_none()
     return known
 
 
 async def set_version(connection: AsyncConnection, version: str) -> None:
-    """Notes that stored instants follow these rules, or newer ones."""
+    """Store that instants follow these rules, or newer ones."""
     await connection.execute(SET_VERSION, {"version": version})
 
 
 async def lock_tasks_with_zone(connection: AsyncConnection, *, after: UUID, limit: int) -> Sequence[Row[Any]]:
-    """The next tasks, in the order of their ids, whose instants depend on rules of a time zone; locked."""
+    """Return the next tasks, locked, in the order of their ids, whose instants depend on a time zone."""
     return (await connection.execute(LOCK_TASKS_WITH_ZONE, {"after": after, "limit": limit})).all()
 
 
 async def reschedule(connection: AsyncConnection, reschedules: Sequence[Reschedule]) -> None:
-    """Gives tasks another next instant; a paused one, another one to be resumed from."""
+    """Set the next instants of tasks; for a paused task, the instant from which it resumes."""
     await connection.execute(
         MOVE,
         {

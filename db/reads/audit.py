@@ -18,7 +18,7 @@ NEWEST_FIRST = Order(value=col(AuditEntry.at), id=col(AuditEntry.id), descending
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which entries. What is None says nothing; `after` is inclusive, `before` exclusive."""
+    """Selects entries. None selects all; `after` is inclusive, `before` exclusive."""
 
     task_id: UUID | None = None
     key_name: str | None = None
@@ -28,7 +28,7 @@ class AuditFilter:
 
 
 def conditions(wanted: AuditFilter) -> list[Condition]:
-    """The filter as SQL."""
+    """Return the filter as SQL."""
     found: list[Condition] = []
     if wanted.task_id is not None:
         found.append(col(AuditEntry.task_id) == wanted.task_id)
@@ -43,14 +43,14 @@ def conditions(wanted: AuditFilter) -> list[Condition]:
 
 
 async def page(session: AsyncSession, wanted: AuditFilter, *, rows: Slice) -> tuple[list[AuditEntry], bool]:
-    """A slice of the log, newest first, and whether there is more in its direction."""
+    """Return a slice of the log, newest first, and whether there are more entries in its direction."""
     return await keyset.fetch(session, select(AuditEntry).where(*conditions(wanted)), order=NEWEST_FIRST, wanted=rows)
 
 
 async def has_more(
     session: AsyncSession, wanted: AuditFilter, *, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
-    """Whether any entry follows (or, `backward`, comes before) the key."""
+    """Return whether any entry follows (or, `backward`, precedes) the key."""
     statement = select(AuditEntry).where(*conditions(wanted))
     return await keyset.has_rows_beyond(
         session, statement, order=NEWEST_FIRST, key=key, backward=backward, inclusive=inclusive
@@ -58,5 +58,5 @@ async def has_more(
 
 
 async def count(session: AsyncSession, wanted: AuditFilter) -> int:
-    """How many entries there are, counted no further than one beyond `keyset.COUNT_CAP`."""
+    """Return the number of entries, counted at most to one beyond `keyset.COUNT_CAP`."""
     return await keyset.count(session, conditions(wanted), of=col(AuditEntry.id))

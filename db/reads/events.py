@@ -1,4 +1,4 @@
-"""Reads the events of runs, in the order in which they were committed."""
+"""Reads the events of runs in the order of commits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,18 +20,18 @@ OLDEST = text("SELECT min(seq) FROM run_events")
 async def after(
     connection: AsyncConnection, seq: int, *, limit: int, task_id: UUID | None = None
 ) -> Sequence[Row[Any]]:
-    """The oldest events (of one task, if asked for) with a number above `seq`."""
+    """Return the oldest events with a number above `seq`, of one task if given."""
     found = await connection.execute(AFTER, {"seq": seq, "limit": limit, "task_id": task_id})
     return found.all()
 
 
 async def newest(connection: AsyncConnection) -> int:
-    """The number of the newest event; 0 when there has never been one."""
+    """Return the number of the newest event; 0 if there never was one."""
     seq: int = (await connection.execute(NEWEST)).scalar_one()
     return seq
 
 
 async def oldest_kept(connection: AsyncConnection) -> int | None:
-    """The number of the oldest event that is still kept."""
+    """Return the number of the oldest event that is still stored."""
     seq: int | None = (await connection.execute(OLDEST)).scalar_one()
     return seq

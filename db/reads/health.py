@@ -1,4 +1,4 @@
-"""Reads how the service is."""
+"""Reads the state of the service."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -8,9 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 LATE_AFTER = timedelta(seconds=5)
-"""A worker renews its lease every second; one that has not for this long is not counted as alive."""
+"""A worker renews its lease every second; one that has not for this long does not count as alive."""
 
-STANDING = text("""
+SERVICE_STATE = text("""
 SELECT (SELECT count(*) FROM workers WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval)) AS workers,
        (SELECT clock_timestamp() - at FROM last_sweep) AS since_sweep, oldest.id AS task_id, oldest.due_at
 FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
@@ -19,11 +19,12 @@ FROM (VALUES (1)) AS one LEFT JOIN LATERAL (
 """)
 
 
-class Standing(NamedTuple):
-    """How things stand, by the database's clock.
+class ServiceState(NamedTuple):
+    """The state of the service, by the database's clock.
 
-    `workers` renewed their lease just now. `since_sweep` has passed since a sweep came to its end; None when none ever
-    did. `task_id` and `due_at` are of the task that has been due for longest and was not claimed; None without one.
+    `workers` have renewed their lease just now. `since_sweep` is the time since the last sweep ended, or None before
+    the first one. `task_id` and `due_at` belong to the task that has been due and unclaimed for longest, if there is
+    one.
     """
 
     workers: int
@@ -32,7 +33,7 @@ class Standing(NamedTuple):
     due_at: datetime | None
 
 
-async def standing(connection: AsyncConnection) -> Standing:
-    """How things stand."""
-    row = (await connection.execute(STANDING, {"late_after": LATE_AFTER})).one()
-    return Standing(workers=row.workers, since_sweep=row.since_sweep, task_id=row.task_id, due_at=row.due_at)
+async def service_state(connection: AsyncConnection) -> ServiceState:
+    """Return the state of the service."""
+    row = (await connection.execute(SERVICE_STATE, {"late_after": LATE_AFTER})).one()
+    return ServiceState(workers=row.workers, since_sweep=row.since_sweep, task_id=row.task_id, due_at=row.due_at)

@@ -1,7 +1,7 @@
-"""Pages by keyset: a page begins where a row's key says, so its cost does not grow with its distance from the start.
+"""Pages by keyset: a page starts at a row's key, so its cost does not grow with its distance from the start.
 
-A key is a row's sort value and its id, which makes it unique. In an order whose values can be null, nulls come last;
-SQL compares nothing with null, so such an order is read in two zones, each of which an index can serve.
+A key is a row's sort value and its id, which makes it unique. In an order whose values can be null, nulls come last.
+SQL compares nothing with null, so such an order is read in two zones, each of which can use an index.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from db.postgres_text import is_storable
 MAX_OFFSET = 2**63 - 1
 
 COUNT_CAP = 10_000
-"""Counting further would cost more than the answer is worth: 330 ms over 10 million rows."""
+"""Counting further would cost more than the number is worth: 330 ms for 10 million rows."""
 
 Row = TypeVar("Row")
 Key = tuple[Any, UUID | int]
@@ -30,7 +30,7 @@ Condition = ColumnElement[bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """Which rows of a list: the first (or, `backward`, the last) `limit` between two keys, both exclusive."""
+    """The rows to read from a list: the first (or, `backward`, the last) `limit` between two keys, both exclusive."""
 
     limit: int
     backward: bool = False
@@ -40,7 +40,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A list's order: by a value, then by id, both ascending or both descending."""
+    """The order of a list: by a value, then by id, both ascending or both descending."""
 
     value: SQLColumnExpression[Any]
     id: SQLColumnExpression[Any]
@@ -48,13 +48,15 @@ class Order:
     nulls_last: bool = False
 
     def sorting(self, *, backward: bool) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-        """The ORDER BY, or its reverse."""
+        """Return the ORDER BY, or its reverse."""
         if self.descending != backward:
             return self.value.desc(), self.id.desc()
         return self.value.asc(), self.id.asc()
 
     def beyond(self, key: Key | None, *, backward: bool, inclusive: bool = False) -> list[Condition]:
-        """The rows that follow (or, `backward`, come before) the key, zone by zone; without a key, all rows."""
+        """Return the conditions for rows that follow (or, `backward`, precede) the key, by zone; without a key, for all
+        rows.
+        """
         if not self.nulls_last:
             return [literal(value=True)] if key is None else [self._compared(key, backward, inclusive)]
         null, given = self.value.is_(None), self.value.is_not(None)
@@ -76,7 +78,7 @@ class Order:
 
 
 def within(order: Order, wanted: Slice) -> list[Condition]:
-    """The conditions of a slice, zone by zone, in the direction in which it is read."""
+    """Return the conditions of a slice, by zone, in the direction in which it is read."""
     start, end = (wanted.before, wanted.after) if wanted.backward else (wanted.after, wanted.before)
     zones = order.beyond(start, backward=wanted.backward)
     if end is None:
@@ -88,7 +90,7 @@ def within(order: Order, wanted: Slice) -> list[Condition]:
 async def fetch(
     session: AsyncSession, statement: Select[Row], *, order: Order, wanted: Slice
 ) -> tuple[list[Row], bool]:
-    """The slice's rows in the list's order, and whether there are more in the direction in which it was read."""
+    """Return the rows of a slice in the list's order, and whether there are more in the direction of reading."""
     rows: list[Row] = []
     for zone in within(order, wanted):
         left = wanted.limit + 1 - len(rows)
@@ -102,7 +104,7 @@ async def fetch(
 
 
 def trimmed(rows: list[Row], *, wanted: Slice) -> tuple[list[Row], bool]:
-    """Rows read one beyond the limit, put into the list's order, and whether that one was there."""
+    """Return rows that were read to one beyond the limit, in the list's order, and whether there was one beyond."""
     kept = rows[: wanted.limit]
     if wanted.backward:
         kept.reverse()
@@ -112,7 +114,7 @@ def trimmed(rows: list[Row], *, wanted: Slice) -> tuple[list[Row], bool]:
 async def has_rows_beyond(
     session: AsyncSession, statement: Select[Any], *, order: Order, key: Key, backward: bool, inclusive: bool
 ) -> bool:
-    """Whether any row follows (or, `backward`, comes before) the key."""
+    """Return whether any row follows (or, `backward`, precedes) the key."""
     for zone in order.beyond(key, backward=backward, inclusive=inclusive):
         if (await session.execute(statement.with_only_columns(order.id).where(zone).limit(1))).first() is not None:
             return True
@@ -120,13 +122,13 @@ async def has_rows_beyond(
 
 
 async def count(session: AsyncSession, conditions: Sequence[Condition], *, of: SQLColumnExpression[Any]) -> int:
-    """How many rows there are, counted no further than one beyond the cap."""
+    """Return the number of rows, counted at most to one beyond the cap."""
     counted = select(of).where(*conditions).limit(COUNT_CAP + 1).subquery()
     return await session.scalar(select(func.count()).select_from(counted)) or 0
 
 
 class LowerCase(FunctionElement[str]):
-    """A text in lower case, whatever its alphabet."""
+    """A text in lower case, in any alphabet."""
 
     type = Text()
     inherit_cache = True
@@ -134,19 +136,19 @@ class LowerCase(FunctionElement[str]):
 
 @compiles(LowerCase)
 def lower_case(element: LowerCase, compiler: SQLCompiler, **options: Any) -> str:
-    """By Unicode from Postgres 17 on; before, the database's locale decides, and C knows of A to Z alone."""
+    """Compile by Unicode from Postgres 17 on; before that the database's locale decides, and C knows only A to Z."""
     text = compiler.process(element.clauses, **options)
     version = compiler.dialect.server_version_info
     return f'lower({text} COLLATE "pg_c_utf8")' if version and version >= (17,) else f"lower({text})"
 
 
 def containing(column: SQLColumnExpression[str], text: str | None) -> list[Condition]:
-    """That the column contains the text, whatever its case; nothing when no text is asked for."""
+    """Return the condition that the column contains the text, in any case, or none without a text."""
     if text is None:
         return []
     return [func.strpos(LowerCase(column), LowerCase(text)) > 0] if is_storable(text) else [false()]
 
 
 def offset(page: int, limit: int) -> int:
-    """How many rows come before a page counted from 1; what a bigint cannot hold is beyond every list anyway."""
+    """Return the number of rows before a page counted from 1. What exceeds a bigint is beyond every list."""
     return min((page - 1) * limit, MAX_OFFSET)

@@ -1,4 +1,4 @@
-"""Reads what has been counted: from rollups, never from the history, so the cost does not grow with it."""
+"""Reads metrics, from rollups and never from the history, so the cost does not grow with it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -33,10 +33,10 @@ GROUP BY late.bucket ORDER BY late.bucket
 
 
 class Overview(NamedTuple):
-    """What has ended ever since, and how things stand.
+    """Counts since the first run, and the current state.
 
-    `timed` is the number of runs whose durations `duration_ms` sums up; `lateness_us` is the sum of all.
-    `queue_depth` is what is due and waits for a worker.
+    `duration_ms` is the sum of the durations of `timed` runs; `lateness_us` is the sum over all runs. `queue_depth` is
+    the number of runs that are due and wait for a worker.
     """
 
     succeeded: int
@@ -50,34 +50,34 @@ class Overview(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All runs that began an attempt and have ended."""
+        """Return the number of runs that started an attempt and have ended."""
         return self.succeeded + self.failed
 
     @property
     def success_rate(self) -> float | None:
-        """Which part of them succeeded; nothing when there are none."""
+        """Return the share of runs that succeeded, or None without any run."""
         return self.succeeded / self.total if self.total else None
 
     @property
     def average_duration_ms(self) -> float | None:
-        """How long the last attempts took; nothing when there are none."""
+        """Return the average duration of last attempts, or None without any."""
         return self.duration_ms / self.timed if self.timed else None
 
 
 async def overview(connection: AsyncConnection, *, now: datetime) -> Overview:
-    """All as of one moment."""
+    """Return all counts at one moment."""
     row = (await connection.execute(OVERVIEW, {"now": now, "late_after": LATE_AFTER})).one()
     return Overview(**{name: int(getattr(row, name)) for name in Overview._fields})
 
 
 async def lateness(connection: AsyncConnection, *, since: datetime | None = None) -> list[int]:
-    """How many runs were how late, bucket by bucket as in `db.engine.rollups`; empty when none has ended."""
+    """Return how many runs were how late, by the buckets of `db.engine.rollups`; empty without any run."""
     found = await connection.execute(LATENESS, {"since": since})
     return [int(number) for number in found.scalars()]
 
 
 def percentile(counts: Sequence[int], part: float) -> timedelta | None:
-    """What so large a part of the runs were not later than, estimated within a bucket; nothing when there are none."""
+    """Return the lateness that a share of the runs did not exceed, estimated within a bucket; None without any run."""
     wanted = sum(counts) * part
     below = 0
     for bucket, number in enumerate(counts):

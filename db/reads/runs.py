@@ -21,7 +21,7 @@ NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=Tr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Which runs. What is empty says nothing; `scheduled_after` is inclusive, `scheduled_before` exclusive."""
+    """Selects runs. Empty members select all; `scheduled_after` is inclusive, `scheduled_before` exclusive."""
 
     task_id: UUID | None = None
     states: Collection[RunState] = ()
@@ -32,21 +32,21 @@ class RunFilter:
 
 
 def conditions(wanted: RunFilter) -> list[Condition]:
-    """The filter as SQL."""
+    """Return the filter as SQL."""
     found = [not_deleted()]
     if wanted.task_id is not None:
         found.append(col(Run.task_id) == wanted.task_id)
     if wanted.states:
         found.append(col(Run.state).in_(wanted.states))
         if {*UNFINISHED}.issuperset(wanted.states):
-            # The same again, in the words of the index of the unfinished.
+            # Repeats the condition in the words of the index on unfinished runs.
             found.append(col(Run.finished_at).is_(None))
     if wanted.causes:
         found.append(col(Run.cause).in_(wanted.causes))
     if wanted.success is not None:
         found.append(col(Run.success).is_(wanted.success))
         if not wanted.success:
-            # Likewise, for the index of the unsuccessful.
+            # Repeats the condition in the words of the index on unsuccessful runs.
             found.append(col(Run.state).in_(UNSUCCESSFUL))
     if wanted.scheduled_after is not None:
         found.append(col(Run.scheduled_for) >= wanted.scheduled_after)
@@ -56,35 +56,35 @@ def conditions(wanted: RunFilter) -> list[Condition]:
 
 
 def not_deleted() -> Condition:
-    """That the run's task was not deleted. Those that were are few, and have an index of their own.
+    """Return the condition that the run's task was not deleted. Deleted tasks are few, and have an index of their own.
 
-    They are read once and hashed. A NOT EXISTS becomes a join, after whose estimate of one row Postgres reads and sorts
+    They are read once and hashed. A NOT EXISTS becomes a join; with its estimate of one row, Postgres reads and sorts
     all runs of a task to find the newest.
     """
     return col(Run.task_id).not_in(select(col(Task.id)).where(col(Task.deleted_at).is_not(None)))
 
 
 def each(task_ids: Sequence[UUID]) -> TableValuedAlias:
-    """The tasks as a table of ids, to be joined laterally: an index look-up for each, all in one statement."""
+    """Return the tasks as a table of ids for a lateral join: an index look-up for each, all in one statement."""
     ids = func.unnest(literal(list(task_ids), ARRAY(Uuid)))
     return ids.table_valued(column("id", Uuid), name="asked").render_derived()
 
 
 async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Run]:
-    """Those of the runs that there are."""
+    """Return those of the runs that exist."""
     found = await session.scalars(select(Run).where(col(Run.id).in_(ids), not_deleted()))
     return {run.id: run for run in found}
 
 
 async def page(session: AsyncSession, wanted: RunFilter, *, rows: Slice) -> tuple[list[Run], bool]:
-    """A slice of the runs, newest first, and whether there are more in its direction."""
+    """Return a slice of the runs, newest first, and whether there are more in its direction."""
     return await keyset.fetch(session, select(Run).where(*conditions(wanted)), order=NEWEST_FIRST, wanted=rows)
 
 
 async def pages(
     session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID], rows: Slice
 ) -> dict[UUID, tuple[list[Run], bool]]:
-    """The same slice of the runs of each of several tasks, in one statement."""
+    """Return the same slice of the runs of each of several tasks, in one statement."""
     tasks = each(task_ids)
     sorting = NEWEST_FIRST.sorting(backward=rows.backward)
     [bound] = keyset.within(NEWEST_FIRST, rows)
@@ -107,7 +107,7 @@ async def pages(
 async def has_more(
     session: AsyncSession, wanted: RunFilter, *, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
-    """Whether any of the runs follows (or, `backward`, comes before) the key."""
+    """Return whether any of the runs follows (or, `backward`, precedes) the key."""
     statement = select(Run).where(*conditions(wanted))
     return await keyset.has_rows_beyond(
         session, statement, order=NEWEST_FIRST, key=key, backward=backward, inclusive=inclusive
@@ -115,12 +115,12 @@ async def has_more(
 
 
 async def count(session: AsyncSession, wanted: RunFilter) -> int:
-    """How many runs there are, counted no further than one beyond `keyset.COUNT_CAP`."""
+    """Return the number of runs, counted at most to one beyond `keyset.COUNT_CAP`."""
     return await keyset.count(session, conditions(wanted), of=col(Run.id))
 
 
 async def counts(session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID]) -> dict[UUID, int]:
-    """How many runs each of several tasks has, likewise capped, in one statement."""
+    """Return the number of runs of each of several tasks, capped in the same way, in one statement."""
     tasks = each(task_ids)
     its = (
         select(col(Run.id))
@@ -136,7 +136,7 @@ async def counts(session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence
 async def results_by_number(
     session: AsyncSession, *, task_id: UUID | None = None, success: bool | None = None, page: int, limit: int
 ) -> tuple[list[Run], int]:
-    """A page counted from 1 of the finished runs that began an attempt, newest start first, and how many there are."""
+    """Return a page, counted from 1, of the finished runs with an attempt, newest start first, and their number."""
     wanted = conditions(RunFilter(task_id=task_id, success=success))
     those = (*wanted, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
     newest_first = select(Run).where(*those).order_by(col(Run.run_at).desc(), col(Run.id).desc())

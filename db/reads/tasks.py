@@ -18,7 +18,7 @@ from db.states import RunState, TaskStatus
 
 
 class TaskOrder(StrEnum):
-    """The orders that tasks can be listed in. An instant that is null sorts last."""
+    """The orders in which tasks can be listed. A null instant comes last."""
 
     CREATED_AT_DESC = "created_at_desc"
     CREATED_AT_ASC = "created_at_asc"
@@ -36,7 +36,7 @@ ORDERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks. What is empty says nothing; `tags` means all of them; `…_contains` ignores case.
+    """Selects tasks. Empty members select all; `tags` requires all of them; `…_contains` ignores case.
 
     `next_run_after` is inclusive, `next_run_before` exclusive.
     """
@@ -51,7 +51,7 @@ class TaskFilter:
 
 
 def conditions(wanted: TaskFilter) -> list[Condition]:
-    """The filter as SQL. What was deleted is in no list."""
+    """Return the filter as SQL. No list contains deleted tasks."""
     found: list[Condition] = [
         col(Task.deleted_at).is_(None),
         *keyset.containing(col(Task.name), wanted.name_contains),
@@ -79,18 +79,18 @@ def conditions(wanted: TaskFilter) -> list[Condition]:
 
 
 async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Task]:
-    """Those of the tasks that there are."""
+    """Return those of the tasks that exist."""
     found = await session.scalars(select(Task).where(col(Task.id).in_(ids), col(Task.deleted_at).is_(None)))
     return {task.id: task for task in found}
 
 
 async def get(session: AsyncSession, task_id: UUID) -> Task | None:
-    """One task."""
+    """Return one task."""
     return (await find(session, ids=[task_id])).get(task_id)
 
 
 async def page(session: AsyncSession, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
-    """A slice of the tasks, and whether there are more in its direction."""
+    """Return a slice of the tasks, and whether there are more in its direction."""
     statement = select(Task).where(*conditions(wanted))
     return await keyset.fetch(session, statement, order=ORDERS[order], wanted=rows)
 
@@ -98,7 +98,7 @@ async def page(session: AsyncSession, wanted: TaskFilter, *, order: TaskOrder, r
 async def has_more(
     session: AsyncSession, wanted: TaskFilter, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
-    """Whether any of the tasks follows (or, `backward`, comes before) the key."""
+    """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
     statement = select(Task).where(*conditions(wanted))
     return await keyset.has_rows_beyond(
         session, statement, order=ORDERS[order], key=key, backward=backward, inclusive=inclusive
@@ -106,12 +106,12 @@ async def has_more(
 
 
 async def count(session: AsyncSession, wanted: TaskFilter) -> int:
-    """How many tasks there are, counted no further than one beyond `keyset.COUNT_CAP`."""
+    """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
     return await keyset.count(session, conditions(wanted), of=col(Task.id))
 
 
 async def page_by_number(session: AsyncSession, wanted: TaskFilter, *, page: int, limit: int) -> tuple[list[Task], int]:
-    """A page counted from 1, newest first, and how many tasks there are in all; both as of one moment."""
+    """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
     order = ORDERS[TaskOrder.CREATED_AT_DESC]
     statement = select(Task).where(*conditions(wanted)).order_by(*order.sorting(backward=False))
     found = await session.scalars(statement.offset(keyset.offset(page, limit)).limit(limit))

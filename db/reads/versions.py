@@ -1,4 +1,4 @@
-"""Reads what tasks called before they were changed."""
+"""Reads the requests of tasks before they were changed."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,9 +15,10 @@ Key = tuple[UUID, int]
 
 
 async def find(session: AsyncSession, *, keys: Sequence[Key]) -> dict[Key, TaskVersion]:
-    """What each of several versions of tasks called, as far as it was changed since; else the task itself has it.
+    """Return the request of each of several versions of tasks, as far as it was changed since; else the task has it.
 
-    A definition is kept under the last version that had it, so it is the one of the least version that is not below.
+    A request is stored under the last version that had it, so it is in the row with the least version that is not
+    below.
     """
     asked = (
         func.unnest(

@@ -1,4 +1,4 @@
-"""Statements about API keys."""
+"""The statements of API keys."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -11,48 +11,48 @@ from sqlmodel import col
 from db.models import ApiKey
 
 USE_NOTED_EVERY = timedelta(minutes=1)
-"""How exact `last_used_at` is: noting each use would make each read a write."""
+"""Resolution of `last_used_at`: recording each use would make each read a write."""
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Neither revoked nor expired."""
+    """Return the condition that a key is neither revoked nor expired."""
     return and_(col(ApiKey.revoked_at).is_(None), or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now))
 
 
 async def find(session: AsyncSession, *, token_sha256: bytes, now: datetime) -> ApiKey | None:
-    """The key in force with this hash."""
+    """Return the valid key with this hash."""
     return await session.scalar(select(ApiKey).where(col(ApiKey.token_sha256) == token_sha256, in_force(now)))
 
 
 async def note_use(session: AsyncSession, *, key_id: UUID, now: datetime) -> None:
-    """Notes that the key was used, to the minute."""
+    """Record that the key was used, with a resolution of a minute."""
     long_ago = or_(col(ApiKey.last_used_at).is_(None), col(ApiKey.last_used_at) < now - USE_NOTED_EVERY)
     await session.execute(update(ApiKey).where(col(ApiKey.id) == key_id, long_ago).values(last_used_at=now))
 
 
 async def still_in_force(session: AsyncSession, *, key_ids: Collection[UUID], now: datetime) -> set[UUID]:
-    """Those of the keys that are in force."""
+    """Return those of the keys that are valid."""
     found = await session.scalars(select(col(ApiKey.id)).where(col(ApiKey.id).in_(key_ids), in_force(now)))
     return set(found)
 
 
 async def active_named(session: AsyncSession, *, name: str, now: datetime) -> bool:
-    """Whether a key of this name is in force."""
+    """Return whether a key with this name is valid."""
     wanted = select(func.count()).select_from(ApiKey).where(col(ApiKey.name) == name, in_force(now))
     return bool(await session.scalar(wanted))
 
 
 async def any_in_force(session: AsyncSession, *, now: datetime) -> bool:
-    """Whether anybody can get in."""
+    """Return whether any key is valid."""
     return bool(await session.scalar(select(func.count()).select_from(ApiKey).where(in_force(now))))
 
 
 async def everything(session: AsyncSession) -> Sequence[ApiKey]:
-    """All keys, those no longer in force too, oldest first."""
+    """Return all keys, including those that are no longer valid, oldest first."""
     return (await session.scalars(select(ApiKey).order_by(col(ApiKey.created_at), col(ApiKey.id)))).all()
 
 
 async def revoke(session: AsyncSession, *, name_or_id: str, now: datetime) -> ApiKey | None:
-    """Revokes the key in force with this name or id, and returns it."""
+    """Revoke the valid key with this name or id, and return it."""
     named = or_(col(ApiKey.name) == name_or_id, cast(col(ApiKey.id), Text) == name_or_id.lower())
     return await session.scalar(update(ApiKey).where(named, in_force(now)).values(revoked_at=now).returning(ApiKey))

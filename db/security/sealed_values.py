@@ -1,4 +1,4 @@
-"""Statements that seal what is sealed anew, when the keys for secrets are rotated."""
+"""The statements that seal values again when the key for secrets is rotated."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-# Versions sort after the task itself, whose version stands for none here.
+# Versions sort after the task itself, which has no version here.
 LOCK_SEALED = text("""
 SELECT id AS task_id, 0 AS version, url, headers, signing_secrets FROM tasks
 WHERE (CAST(headers AS text) LIKE '%"sealed":%' OR signing_secrets IS NOT NULL) AND (id, 0) > (:task_id, :version)
@@ -36,11 +36,11 @@ WHERE task_id = :task_id AND version = :version
 async def lock(
     connection: AsyncConnection, *, versions: bool, task_id: UUID, version: int, limit: int
 ) -> Sequence[Row[Any]]:
-    """The next tasks, or earlier versions of tasks, that hold something sealed; locked."""
+    """Return the next tasks, or earlier versions of tasks, that contain sealed values; locked."""
     statement = LOCK_SEALED_VERSIONS if versions else LOCK_SEALED
     return (await connection.execute(statement, {"task_id": task_id, "version": version, "limit": limit})).all()
 
 
 async def write_back(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], *, versions: bool) -> None:
-    """Writes headers, as JSON text, and signing secrets back to the tasks or versions that `lock` found."""
+    """Write headers, as JSON text, and signing secrets back to the tasks or versions that `lock` returned."""
     await connection.execute(SET_SEALED_OF_VERSION if versions else SET_SEALED, list(rows))

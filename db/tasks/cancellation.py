@@ -1,4 +1,4 @@
-"""The statements that end runs before they end by themselves."""
+"""The statements that cancel runs."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -78,26 +78,26 @@ TASK_OF_RUN = text("SELECT task_id FROM task_results WHERE id = :run_id")
 
 
 async def cancel_waiting_runs(session: AsyncSession, *, task_ids: Collection[UUID], now: datetime) -> int:
-    """Cancels the tasks' runs that wait for a slot, for an earlier run or for a retry, and tells how many.
+    """Cancel the tasks' runs that wait for a slot, for an earlier run or for a retry. Return their number.
 
-    One that is on its way ends by itself. `success` is null for a run that never began an attempt.
+    A running one finishes. `success` is null for a run without an attempt.
     """
     cancelled = await session.execute(CANCEL_WAITING_RUNS, {"task_ids": list(task_ids), "now": now})
     return len(cancelled.all())
 
 
 async def cancel_unfinished_runs(session: AsyncSession, *, task_id: UUID, now: datetime) -> int:
-    """Cancels the task's runs that are not finished, also those on their way, and tells how many."""
+    """Cancel the task's unfinished runs, including those in progress. Return their number."""
     cancelled = await session.execute(CANCEL_UNFINISHED_RUNS, {"task_id": task_id, "now": now})
     return len(cancelled.all())
 
 
 async def cancel_run(session: AsyncSession, *, run_id: UUID, now: datetime) -> bool:
-    """Cancels one run unless it is finished; false when it was. Its task must have been locked before."""
+    """Cancel one run. Return False if it was finished. Its task has to be locked before."""
     cancelled = await session.execute(CANCEL_RUN, {"run_id": run_id, "now": now})
     return bool(cancelled.all())
 
 
 async def task_of_run(session: AsyncSession, *, run_id: UUID) -> UUID | None:
-    """The task that has to be locked before the run is changed; none when there is no such run."""
+    """Return the task that has to be locked before the run is changed, or None if no run has the id."""
     return (await session.execute(TASK_OF_RUN, {"run_id": run_id})).scalar_one_or_none()

@@ -1,4 +1,4 @@
-"""The statements about what a request with a key has made already."""
+"""The statements of idempotency keys."""
 
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
@@ -12,8 +12,8 @@ SELECT key, task_id, run_id, fingerprint FROM idempotency_keys
 WHERE scope = :scope AND key = ANY (CAST(:keys AS text[]))
 """)
 
-# Whoever writes a key that another transaction is writing waits for it. All write them in one order, so that no two
-# wait for each other.
+# A transaction that writes a key waits for another one that is writing it. All write their keys in the same order, so
+# no two of them wait for each other.
 REMEMBER = text("""
 INSERT INTO idempotency_keys (scope, key, task_id, run_id, fingerprint)
 SELECT CAST(:scope AS text), u.key, u.task_id, u.run_id, u.fingerprint
@@ -28,7 +28,7 @@ FORGET = text("DELETE FROM idempotency_keys WHERE task_id = :task_id")
 
 
 class Use(NamedTuple):
-    """What a key has made, and of which input."""
+    """What a key has created, and the fingerprint of its input."""
 
     key: str
     task_id: UUID
@@ -37,13 +37,13 @@ class Use(NamedTuple):
 
 
 async def find(session: AsyncSession, *, scope: str, keys: Collection[str]) -> dict[str, Use]:
-    """What the keys have made, as far as that is committed or this transaction's own."""
+    """Return what the keys have created, as far as that is committed or done by this transaction."""
     found = await session.execute(FIND, {"scope": scope, "keys": list(keys)})
     return {row.key: Use(*row) for row in found}
 
 
 async def remember(session: AsyncSession, *, scope: str, uses: Sequence[Use]) -> int:
-    """Notes what the keys have made, and tells how many of them were new; what the others made stays."""
+    """Store what the keys have created. Return how many of them were new; existing ones stay unchanged."""
     keys, task_ids, run_ids, fingerprints = zip(*uses, strict=True)
     values = {"keys": keys, "task_ids": task_ids, "run_ids": run_ids, "fingerprints": fingerprints}
     written = await session.execute(REMEMBER, {"scope": scope} | {name: list(each) for name, each in values.items()})
@@ -51,5 +51,5 @@ async def remember(session: AsyncSession, *, scope: str, uses: Sequence[Use]) ->
 
 
 async def forget(session: AsyncSession, *, task_id: UUID) -> None:
-    """Frees the keys that a task has used, since keys are kept as long as their task."""
+    """Delete the keys that a task has used, because keys live as long as their task."""
     await session.execute(FORGET, {"task_id": task_id})

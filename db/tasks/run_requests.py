@@ -1,4 +1,4 @@
-"""The statements that make a run because it was asked for, beside its task's schedule."""
+"""The statement that creates a run on request, in addition to its task's schedule."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from db.engine.events import with_events
 from db.states import OverlapPolicy, RunCause
 
-# A run that may begin at once is due at once and has no event yet: the claim that takes it records its start.
+# A run that may start at once is due at once and has no event yet: the claim records its start.
 MAKE_RUN = with_events("""
 judged AS (
     SELECT CASE
@@ -46,7 +46,7 @@ events AS (
 
 
 class RunRequest(NamedTuple):
-    """A run that was asked for. `host` is that of the version's request; `overlap` is the task's policy."""
+    """A run to create on request. `host` is that of the version's request; `overlap` is the task's policy."""
 
     run_id: UUID
     task_id: UUID
@@ -58,8 +58,8 @@ class RunRequest(NamedTuple):
 
 
 async def make_run(session: AsyncSession, request: RunRequest, *, now: datetime) -> None:
-    """Makes the run that was asked for: due now, queued behind an unfinished one, or SKIPPED, as the policy says.
+    """Create the requested run: due now, queued behind an unfinished one, or SKIPPED, by the overlap policy.
 
-    Its task must have been locked by an earlier statement of this transaction.
+    An earlier statement of this transaction has to have locked the task.
     """
     await session.execute(MAKE_RUN, request._asdict() | {"now": now})
