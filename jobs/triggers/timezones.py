@@ -21,7 +21,8 @@ from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from jobs.triggers.cron import EPOCH_ORDINAL, Expression
+from jobs.triggers.cron import Expression
+from jobs.triggers.day_steps import EPOCH_ORDINAL
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400

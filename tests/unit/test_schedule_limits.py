@@ -8,7 +8,7 @@ from time import thread_time
 import pytest
 
 from jobs.triggers import cron as cron_module
-from jobs.triggers import timezones
+from jobs.triggers import day_steps, timezones
 from jobs.triggers.schedule import (
     Cron,
     InvalidTrigger,
@@ -19,6 +19,7 @@ from jobs.triggers.schedule import (
     latest_at_or_before,
     next_instant,
 )
+from tests.support.caches import clear_caches
 
 NOW = datetime(2026, 7, 15, 9, 0, tzinfo=UTC)
 DECADE = timedelta(days=3_653)
@@ -32,14 +33,7 @@ def seconds_taken(what: Callable[[], object]) -> float:
     """CPU time, the best of several runs, each from cold caches: neither other load nor earlier tests have a say."""
 
     def run() -> float:
-        for cached in (
-            cron_module.parse,
-            cron_module.describe,
-            timezones.stretches,
-            timezones.zone,
-            timezones.zone_names,
-        ):
-            cached.cache_clear()
+        clear_caches(cron_module, day_steps, timezones)
         begin = thread_time()
         with refusals_are_answers():
             what()
