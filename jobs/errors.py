@@ -7,26 +7,13 @@ Refusal
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
 from db.models import Run, Task
+from jobs.problems import Problem
 
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One field at fault: its path from the input's root (GraphQL's names, list indexes as text), and what is wrong."""
-
-    path: tuple[str, ...]
-    message: str
-
-    def under(self, *parents: str) -> "Problem":
-        """The same problem seen from further up."""
-        return Problem((*parents, *self.path), self.message)
-
-    def __str__(self) -> str:
-        return f"{'.'.join(self.path)}: {self.message}" if self.path else self.message
+__all__ = ["Conflict", "ConflictReason", "InvalidInput", "NotFound", "Problem", "Refusal"]
 
 
 class Refusal(Exception):

@@ -17,8 +17,8 @@ from jobs.http.request import MAX_REDIRECTS, NO_VALUE, ActionDraft, HeaderDraft
 from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK
 from jobs.tasks.draft import RetryDraft, TaskChanges, TaskDraft
-from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
-from jobs.triggers.schedule import Cron, Interval, OneOff
+from jobs.triggers.columns import trigger_of
+from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 
 Kind = TypeVar("Kind")
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -106,7 +106,7 @@ def task_draft(body: Any) -> TaskDraft:
     retry = members.object("retry")
     return TaskDraft(
         name=name,
-        trigger=trigger_draft(trigger),
+        trigger=requested_trigger(trigger),
         action=ActionDraft(**{"redirects": MAX_REDIRECTS} | action_members(action)),
         retry=RetryDraft() if retry is None else retry_draft(retry),
         **policies(members),
@@ -121,7 +121,7 @@ def task_changes(body: Any, *, of: Task) -> TaskChanges:
     """
     members = members_of(body)
     trigger, action, retry = members.object("trigger"), members.object("action"), members.object("retry")
-    wanted = None if trigger is None else trigger_draft(trigger)
+    wanted = None if trigger is None else requested_trigger(trigger)
     return TaskChanges(
         name=members.take("name", str, "a string"),
         trigger=None if wanted is None or is_that_of(of, wanted) else wanted,
@@ -161,43 +161,43 @@ def policies(members: Members) -> dict[str, Any]:
     return given_of(chosen)
 
 
-def is_that_of(task: Task, wanted: TriggerDraft) -> bool:
+def is_that_of(task: Task, wanted: Trigger) -> bool:
     """Whether a task has this trigger, as far as this API shows triggers; also that of a one-off that has run."""
     match trigger_of(task):
         case OneOff(at=at):
-            return wanted == OneOffDraft(at=at)
+            return wanted == OneOff(at=at)
         case Cron(expression=expression, timezone=timezone):
-            return wanted == CronDraft(expression=expression, timezone=timezone)
-        case Interval(every=every):
-            return wanted == IntervalDraft(every_ms=every // MILLISECOND)
+            return wanted == Cron(expression=expression, timezone=timezone)
+        case Interval(every_ms=every_ms):
+            return wanted == Interval(every_ms=every_ms)
 
 
-def trigger_draft(members: Members) -> TriggerDraft:
+def requested_trigger(members: Members) -> Trigger:
     """One of the old service's two triggers, with Duetime's additional `timezone`."""
     match members.required("type", str, "a string"):
         case "one-off":
             at = members.instant("datetime")
             if at is None:
                 raise BadRequest("datetime is required for one-off triggers")
-            return OneOffDraft(at=at)
+            return OneOff(at=at)
         case "cron":
             cron = members.take("cron", str, "a string")
             if not cron or not cron.strip():
                 raise BadRequest("cron expression is required for cron triggers")
-            return cron_draft(cron.strip(), timezone=members.take("timezone", str, "an IANA time zone"))
+            return cron_trigger(cron.strip(), timezone=members.take("timezone", str, "an IANA time zone"))
         case other:
             raise BadRequest(f'invalid trigger type: {other[:50]!r} is neither "one-off" nor "cron"')
 
 
-def cron_draft(text: str, *, timezone: str | None) -> TriggerDraft:
+def cron_trigger(text: str, *, timezone: str | None) -> Trigger:
     """A cron text as the old service took it. Raises `BadRequest`."""
     try:
-        draft, zone = cron_text.parse(text)
+        trigger, zone = cron_text.parse(text)
     except ValueError as error:
         raise BadRequest(f"invalid cron expression: {error}") from error
     if None not in {timezone, zone} and timezone != zone:
         raise BadRequest("the time zone is given twice: in trigger.cron and in trigger.timezone")
-    return replace(draft, timezone=timezone) if isinstance(draft, CronDraft) and timezone else draft
+    return replace(trigger, timezone=timezone) if isinstance(trigger, Cron) and timezone else trigger
 
 
 def action_members(members: Members) -> dict[str, Any]:
@@ -233,9 +233,9 @@ def given_of(chosen: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in chosen.items() if value is not None}
 
 
-def refused(error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[HeaderDraft], now: datetime) -> str:
+def refused(error: InvalidInput, *, trigger: Trigger | None, headers: Sequence[HeaderDraft], now: datetime) -> str:
     """The domain's problems in the words that clients match on; `trigger` and `headers` are what was asked for."""
-    past = isinstance(trigger, OneOffDraft) and trigger.at <= now
+    past = isinstance(trigger, OneOff) and trigger.at <= now
     return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
 
 

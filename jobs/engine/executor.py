@@ -22,6 +22,7 @@ from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import claims, leases
 from db.engine.finishes import Finish
 from jobs.clock import Clock
+from jobs.datetimes import FIRST_INSTANT
 from jobs.engine.claim import RECENT, Claimed, claim_tasks, claim_waiting
 from jobs.engine.execution_log import ExecutionLog
 from jobs.engine.lease import Lease
@@ -36,7 +37,6 @@ from jobs.queue import Queue, bucket_start
 from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import is_sealed, open_headers
 from jobs.security.signatures import signature_headers
-from jobs.triggers.schedule import LONG_AGO
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ class Executor:
 
     async def _claim_all(self, *, everything: bool, bucket: int | None) -> None:
         async with self._claiming:
-            since = LONG_AGO if everything or self._behind_since == LONG_AGO else self._clock.now() - RECENT
+            since = FIRST_INSTANT if everything or self._behind_since == FIRST_INSTANT else self._clock.now() - RECENT
             more = True
             while more and not self._stopping and self._lease.held:
                 if self.full:

@@ -11,6 +11,7 @@ from sqlalchemy import Row
 
 from db.engine.claims import Move, NewRun
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
+from jobs.datetimes import FIRST_INSTANT
 from jobs.run_ids import scheduled_run_id
 from jobs.triggers import schedule
 from jobs.triggers.schedule import Trigger
@@ -109,7 +110,7 @@ def newest_due(row: Row[Any], trigger: Trigger, *, now: datetime) -> datetime:
 
 def before(trigger: Trigger, instant: datetime) -> datetime:
     """The instant before another one, of which the trigger has one."""
-    found = schedule.latest_at_or_before(trigger, instant - INSTANT_BEFORE, after=schedule.LONG_AGO)
+    found = schedule.latest_at_or_before(trigger, instant - INSTANT_BEFORE, after=FIRST_INSTANT)
     return instant if found is None else found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
+from jobs.datetimes import MILLISECOND
 from jobs.errors import InvalidInput, Problem
 from jobs.http import request
 from jobs.http.request import ActionDraft, HeaderDraft
@@ -15,8 +16,8 @@ from jobs.retry import InvalidRetryPolicy, retry_policy
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import SEALED, in_order, is_sealed, sealed_values
 from jobs.triggers import columns as trigger_columns
-from jobs.triggers import schedule
-from jobs.triggers.columns import MILLISECOND, TriggerDraft
+from jobs.triggers import schedule, validation
+from jobs.triggers.schedule import Trigger
 
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 20
@@ -38,7 +39,7 @@ class TaskDraft:
     """A task as it was asked for, by whichever API, unchecked."""
 
     name: str
-    trigger: TriggerDraft
+    trigger: Trigger
     action: ActionDraft
     retry: RetryDraft = field(default_factory=RetryDraft)
     overlap: OverlapPolicy = OverlapPolicy.SKIP
@@ -55,7 +56,7 @@ class TaskChanges:
     """
 
     name: str | None = None
-    trigger: TriggerDraft | None = None
+    trigger: Trigger | None = None
     action: Mapping[str, Any] = field(default_factory=dict)
     retry: Mapping[str, Any] = field(default_factory=dict)
     overlap: OverlapPolicy | None = None
@@ -175,7 +176,7 @@ def retry_draft(task: Task) -> RetryDraft:
 def checked(
     *,
     name: str | None,
-    trigger: TriggerDraft | None,
+    trigger: Trigger | None,
     action: ActionDraft | None,
     retry: RetryDraft | None,
     tags: Sequence[str] | None,
@@ -225,13 +226,12 @@ def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
     return columns, []
 
 
-def check_trigger(draft: TriggerDraft, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
-    """A trigger's columns with `next_run`, its first instant after `now`; or its problems."""
-    try:
-        accepted = trigger_columns.accept(draft, now=now)
-        first = schedule.next_instant(accepted, now)
-    except schedule.InvalidTrigger as error:
-        return {}, [Problem(path, message).under("trigger") for path, message in error.problems]
+def check_trigger(trigger: Trigger, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
+    """Return a trigger's columns with `next_run`, its first instant after `now`; or its problems."""
+    accepted, problems = validation.check(trigger, now=now)
+    if problems:
+        return {}, [problem.under("trigger") for problem in problems]
+    first = schedule.next_instant(accepted, now)
     if first is None:
         return {}, [Problem(("trigger",), "has no instant after the present one")]
     return trigger_columns.columns_of(accepted) | {"next_run": first}, []

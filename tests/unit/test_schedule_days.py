@@ -39,11 +39,12 @@ DAYS = st.one_of(
 @example(days=(30, 31), months=(2, 3), weekdays=EVERY_WEEKDAY, either_day=False, day=date(2026, 3, 29))
 @settings(max_examples=300, deadline=None)
 def test_steps_are_those_of_a_scan(
+    *,
     days: tuple[int, ...],
     months: tuple[int, ...],
     weekdays: tuple[int, ...],
     either_day: bool,
-    day: date,  # noqa: FBT001
+    day: date,
 ) -> None:
     """The next and the last matching day are the nearest ones that a look at each day of a year finds."""
 
