@@ -22,7 +22,7 @@ from db.security import api_keys
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
-from jobs.legacy.import_database import NeedsSecretKey, carry_over
+from jobs.legacy.import_database import NeedsSecretKey, import_database
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 
@@ -121,7 +121,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                     raise CannotStart(unreachable(url, error)) from None
                 await asyncio.sleep(0.2)
         try:
-            await migrate(engine, carry_over=partial(carry_over, now=utc_now(), secrets=secrets))
+            await migrate(engine, carry_over=partial(import_database, now=utc_now(), secrets=secrets))
         except Unknown as error:
             raise CannotStart(f"the database {place(url)} is none of Duetime's: {error}; name another") from None
         except NeedsSecretKey:

@@ -37,8 +37,8 @@ from jobs.legacy import cron_text
 from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_FACTOR
 from jobs.security.secret_headers import MASK
 from jobs.tasks.draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS, RetryDraft, TaskDraft, TaskUpdate
-from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
-from jobs.triggers.schedule import Cron, Interval, OneOff
+from jobs.triggers.columns import trigger_of
+from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
@@ -66,9 +66,9 @@ class OneOffTrigger(Input):
     type: Literal["one-off"]
     datetime: Instant = described("An instant in the future, with an offset.")
 
-    def draft(self) -> TriggerDraft:
+    def trigger(self) -> Trigger:
         """Return the trigger as the use cases take it."""
-        return OneOffDraft(at=self.datetime)
+        return OneOff(at=self.datetime)
 
 
 class CronTrigger(Input):
@@ -85,15 +85,15 @@ class CronTrigger(Input):
         "An IANA time zone; UTC by default.", default=None, format="timezone"
     )
 
-    def draft(self) -> TriggerDraft:
+    def trigger(self) -> Trigger:
         """Return the trigger as the use cases take it. Raises `BadRequest`."""
         try:
-            draft, zone = cron_text.parse(self.cron.strip())
+            found, zone = cron_text.parse(self.cron.strip())
         except ValueError as error:
             raise BadRequest(f"invalid cron expression: {error}") from error
         if None not in {self.timezone, zone} and self.timezone != zone:
             raise BadRequest("the time zone is given twice: in trigger.cron and in trigger.timezone")
-        return replace(draft, timezone=self.timezone) if isinstance(draft, CronDraft) and self.timezone else draft
+        return replace(found, timezone=self.timezone) if isinstance(found, Cron) and self.timezone else found
 
 
 TriggerInput = TypeAliasType(
@@ -216,7 +216,7 @@ def task_draft(body: Any) -> TaskDraft:
     wanted = validated(NewTask, body, sentences=SENTENCES)
     return TaskDraft(
         name=wanted.name,
-        trigger=wanted.trigger.draft(),
+        trigger=wanted.trigger.trigger(),
         action=ActionDraft(**{"redirects": MAX_REDIRECTS} | wanted.action.members()),
         retry=RetryDraft() if wanted.retry is None else wanted.retry.draft(),
         **wanted.policies(),
@@ -230,7 +230,7 @@ def task_update(body: Any, *, of: Task) -> TaskUpdate:
     back a task as it was shown changes nothing.
     """
     wanted = validated(TaskChanges, body, sentences=SENTENCES)
-    trigger = None if wanted.trigger is None else wanted.trigger.draft()
+    trigger = None if wanted.trigger is None else wanted.trigger.trigger()
     return TaskUpdate(
         name=wanted.name,
         trigger=None if trigger is None or is_that_of(of, trigger) else trigger,
@@ -240,15 +240,15 @@ def task_update(body: Any, *, of: Task) -> TaskUpdate:
     )
 
 
-def is_that_of(task: Task, wanted: TriggerDraft) -> bool:
+def is_that_of(task: Task, wanted: Trigger) -> bool:
     """Return whether a task has this trigger, as far as this API shows triggers; also a one-off that has run."""
     match trigger_of(task):
         case OneOff(at=at):
-            return wanted == OneOffDraft(at=at)
+            return wanted == OneOff(at=at)
         case Cron(expression=expression, timezone=timezone):
-            return wanted == CronDraft(expression=expression, timezone=timezone)
-        case Interval(every=every):
-            return wanted == IntervalDraft(every_ms=every // MILLISECOND)
+            return wanted == Cron(expression=expression, timezone=timezone)
+        case Interval(every_ms=every_ms):
+            return wanted == Interval(every_ms=every_ms)
 
 
 def url_of(body: bytes) -> str | None:

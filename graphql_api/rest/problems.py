@@ -8,14 +8,12 @@ from jobs.errors import InvalidInput
 from jobs.http.request import NO_VALUE, HeaderDraft
 from jobs.problems import Problem
 from jobs.security.secret_headers import MASK
-from jobs.triggers.columns import OneOffDraft, TriggerDraft
+from jobs.triggers.schedule import OneOff, Trigger
 
 
-def old_words(
-    error: InvalidInput, *, trigger: TriggerDraft | None, headers: Sequence[HeaderDraft], now: datetime
-) -> str:
+def old_words(error: InvalidInput, *, trigger: Trigger | None, headers: Sequence[HeaderDraft], now: datetime) -> str:
     """Return all problems in the old service's words. `trigger` and `headers` are those of the request."""
-    past = isinstance(trigger, OneOffDraft) and trigger.at <= now
+    past = isinstance(trigger, OneOff) and trigger.at <= now
     return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
 
 

@@ -19,7 +19,7 @@ from graphql_api.context import Info
 from graphql_api.types import connections
 from graphql_api.types.action import Header, HttpAction
 from graphql_api.types.scalars import Milliseconds, given_or_none
-from jobs.triggers.columns import MILLISECOND
+from jobs.datetimes import MILLISECOND
 
 if TYPE_CHECKING:
     from graphql_api.types.task import Task

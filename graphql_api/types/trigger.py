@@ -9,7 +9,7 @@ from strawberry import UNSET
 from db import models
 from graphql_api.types.scalars import Milliseconds, given_or_none
 from jobs.triggers import schedule
-from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft, OneOffDraft, TriggerDraft, trigger_of
+from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import Cron, Interval, OneOff
 
 
@@ -72,15 +72,15 @@ def trigger_type_of(task: models.Task) -> OneOffTrigger | CronTrigger | Interval
                 timezone=trigger.timezone,
                 start_at=trigger.start_at,
                 end_at=trigger.end_at,
-                jitter_ms=Milliseconds(trigger.jitter // MILLISECOND),
+                jitter_ms=Milliseconds(trigger.jitter_ms),
                 trigger=trigger,
             )
         case Interval():
             return IntervalTrigger(
-                every_ms=Milliseconds(trigger.every // MILLISECOND),
-                start_at=trigger.start_at,
+                every_ms=Milliseconds(trigger.every_ms),
+                start_at=trigger.first_instant,
                 end_at=trigger.end_at,
-                jitter_ms=Milliseconds(trigger.jitter // MILLISECOND),
+                jitter_ms=Milliseconds(trigger.jitter_ms),
             )
 
 
@@ -133,12 +133,12 @@ class TriggerInput:
     cron: CronTriggerInput | None = strawberry.field(default=UNSET, description="By a cron expression.")
     interval: IntervalTriggerInput | None = strawberry.field(default=UNSET, description="At an interval.")
 
-    def draft(self) -> TriggerDraft:
-        """The same, for the use case."""
+    def draft(self) -> schedule.Trigger:
+        """Return the requested trigger, unchecked."""
         if self.one_off:
-            return OneOffDraft(at=self.one_off.at)
+            return OneOff(at=self.one_off.at)
         if self.cron:
-            return CronDraft(
+            return Cron(
                 expression=self.cron.expression,
                 timezone=self.cron.timezone,
                 start_at=given_or_none(self.cron.start_at),
@@ -146,7 +146,7 @@ class TriggerInput:
                 jitter_ms=self.cron.jitter_ms,
             )
         if self.interval:
-            return IntervalDraft(
+            return Interval(
                 every_ms=self.interval.every_ms,
                 start_at=given_or_none(self.interval.start_at),
                 end_at=given_or_none(self.interval.end_at),

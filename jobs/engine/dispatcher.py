@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import claims
 from jobs.clock import Clock
+from jobs.datetimes import FIRST_INSTANT
 from jobs.engine.background import BackgroundTasks
 from jobs.engine.claim import RECENT, claim_tasks, claim_waiting
 from jobs.engine.claimed import Claimed
@@ -21,7 +22,6 @@ from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
 from jobs.engine.notifier import Notifier
 from jobs.queue import bucket_start
-from jobs.triggers.schedule import LONG_AGO
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Dispatcher:
 
     async def _claim_all(self, *, everything: bool, bucket: int | None) -> None:
         async with self._lock:
-            since = LONG_AGO if everything or self._backlog_since == LONG_AGO else self._clock.now() - RECENT
+            since = FIRST_INSTANT if everything or self._backlog_since == FIRST_INSTANT else self._clock.now() - RECENT
             more = True
             while more and not self._stopping and self._lease.held:
                 if self.full:

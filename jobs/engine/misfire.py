@@ -11,6 +11,7 @@ from sqlalchemy import Row
 
 from db.engine.claims import NewRun, Reschedule
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
+from jobs.datetimes import FIRST_INSTANT
 from jobs.run_ids import scheduled_run_id
 from jobs.triggers import schedule
 from jobs.triggers.schedule import Trigger
@@ -111,7 +112,7 @@ def newest_due(row: Row[Any], trigger: Trigger, *, now: datetime) -> datetime:
 
 def before(trigger: Trigger, instant: datetime) -> datetime:
     """Return the trigger's instant before `instant`, or `instant` itself if it is the first."""
-    found = schedule.latest_at_or_before(trigger, instant - INSTANT_BEFORE, after=schedule.LONG_AGO)
+    found = schedule.latest_at_or_before(trigger, instant - INSTANT_BEFORE, after=FIRST_INSTANT)
     return instant if found is None else found
 
 

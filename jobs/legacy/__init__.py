@@ -1,1 +1,1 @@
-"""What only clients and data of the scheduler before Duetime need."""
+"""What only clients and data of the service before Duetime need."""

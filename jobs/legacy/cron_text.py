@@ -1,11 +1,15 @@
-"""Cron texts as the service before Duetime took them: one may begin with its time zone, and may be an interval."""
+"""Cron texts of the service before Duetime, which may begin with a time zone and may stand for an interval.
+
+TZ=Europe/Berlin 0 9 * * *
+@every 1h30m
+"""
 
 import re
 from datetime import timedelta
 
+from jobs.datetimes import MILLISECOND
 from jobs.legacy import durations
 from jobs.triggers import timezones
-from jobs.triggers.columns import MILLISECOND, CronDraft, IntervalDraft
 from jobs.triggers.schedule import Cron, Interval
 
 ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
@@ -14,21 +18,24 @@ SHORTEST = timedelta(seconds=1)
 """The old service's library rounded shorter intervals up."""
 
 
-def parse(text: str) -> tuple[CronDraft | IntervalDraft, str | None]:
-    """The trigger, its expression unchecked, and the time zone that the text names, if it does. Raises `ValueError`."""
+def parse(text: str) -> tuple[Cron | Interval, str | None]:
+    """Return the trigger, its expression unchecked, and the time zone that the text names, or None.
+
+    Raises `ValueError` for an unknown time zone and for an interval that cannot be read or is not positive.
+    """
     zone, expression = found.groups() if (found := ZONE.fullmatch(text)) else (None, text)
     if zone:
         timezones.zone(zone)
     if (found := EVERY.fullmatch(expression)) is None:
-        return CronDraft(expression=expression, timezone=zone or "UTC"), zone
+        return Cron(expression=expression, timezone=zone or "UTC"), zone
     every = durations.parse((found[1] or "").strip())
     if every <= timedelta():
-        raise ValueError("the duration of @every must be longer than nothing")
-    return IntervalDraft(every_ms=max(every, SHORTEST) // MILLISECOND), zone
+        raise ValueError("the duration of @every must be longer than zero")
+    return Interval(every_ms=max(every, SHORTEST) // MILLISECOND), zone
 
 
 def write(trigger: Cron | Interval) -> str:
-    """The trigger in a form that `parse` takes."""
+    """Return the trigger as a text that `parse` reads."""
     match trigger:
         case Interval():
             return f"@every {durations.write(trigger.every)}"

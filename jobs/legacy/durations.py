@@ -19,7 +19,7 @@ MAX_LENGTH = 100
 
 
 def parse(text: str) -> timedelta:
-    """The duration, to the microsecond. Raises `ValueError`."""
+    """Return the duration, to the microsecond. Raises `ValueError`."""
     parts = PART.findall(text)
     if not parts or len(text) > MAX_LENGTH or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f"{text[:50]!r} is not a duration such as 1h30m or 10s")
@@ -27,11 +27,11 @@ def parse(text: str) -> timedelta:
     try:
         return timedelta(microseconds=int(microseconds))
     except OverflowError:
-        raise ValueError(f"{text[:50]!r} is too long a duration") from None
+        raise ValueError(f"{text[:50]!r} is a longer duration than can be kept") from None
 
 
 def write(duration: timedelta) -> str:
-    """The duration of a second or more, such as 1h30m: of hours, minutes and seconds those that count."""
+    """Return a duration of a second or more as text, such as 1h30m, without the units that are zero."""
     minutes, seconds = divmod(duration, timedelta(minutes=1))
     hours, minutes = divmod(minutes, 60)
     text = f"{hours}h" if hours else ""

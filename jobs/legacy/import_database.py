@@ -1,10 +1,11 @@
-"""Carries the tasks and results of the service before Duetime over, when its database is migrated.
+"""Imports the tasks and results of the service before Duetime, when its database is migrated.
 
-Nothing is caught up but one-off tasks that have not run yet. What is odd is told by the task's id, and no row is left
-out.
+Of what was missed, only one-off tasks that have not run yet are caught up. No row is left out; a row that cannot be
+kept as it was is logged by its id, with the reason.
 """
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -20,22 +21,22 @@ from jobs.legacy import cron_text
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import is_secret_name, seal
 from jobs.triggers import columns as trigger_columns
-from jobs.triggers import schedule
-from jobs.triggers.columns import IntervalDraft
+from jobs.triggers import schedule, validation
+from jobs.triggers.schedule import Interval
 
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-BEYOND = "an instant before the year 1 or after 9999, which is brought to there"
+CLAMPED = "has an instant before the year 1 or after 9999, which is replaced by the nearest one within them"
 KNOWN = {TaskStatus.SCHEDULED, TaskStatus.COMPLETED, TaskStatus.CANCELLED}
 
 
 class NeedsSecretKey(Exception):
-    """Tasks have secrets, and there is no key to keep them under."""
+    """Tasks have secret headers, and there is no key to encrypt them with."""
 
 
-async def carry_over(connection: AsyncConnection, *, now: datetime, secrets: SecretKeys) -> None:
-    """Carries all of it over, in the connection's transaction. Raises `NeedsSecretKey`."""
+async def import_database(connection: AsyncConnection, *, now: datetime, secrets: SecretKeys) -> None:
+    """Import all tasks and results, in the connection's transaction. Raises `NeedsSecretKey`."""
     count, after = 0, None
     while rows := await legacy_schema.tasks(connection, after=after, limit=BATCH):
         columns = []
@@ -43,59 +44,78 @@ async def carry_over(connection: AsyncConnection, *, now: datetime, secrets: Sec
             found, remarks = task_columns(row, now=now, secrets=secrets)
             columns.append(found)
             for remark in remarks:
-                logger.warning("Task %s: %s. action=carried_over_oddly task=%s", row.id, remark, row.id)
+                logger.warning(
+                    "A task could not be imported as it was.",
+                    extra={"action": "carried_over_oddly", "task": row.id, "reason": remark},
+                )
         await legacy_schema.carry_tasks(connection, columns)
         count, after = count + len(rows), rows[-1].id
     for row in await legacy_schema.odd_results(connection):
-        remark = f"has {BEYOND}" if row.beyond else "has response headers that are no object, which are left out"
-        logger.warning("Result %s: %s. action=carried_over_oddly result=%s", row.id, remark, row.id)
+        remark = CLAMPED if row.beyond else "has response headers that are not an object, which are left out"
+        logger.warning(
+            "A result could not be imported as it was.",
+            extra={"action": "carried_over_oddly", "result": row.id, "reason": remark},
+        )
     results = await legacy_schema.carry_results(connection)
-    logger.info("Carried over %d tasks and %d results. action=carried_over", count, results)
+    logger.info(
+        "Imported the database of the old service.",
+        extra={"action": "carried_over", "tasks": count, "results": results},
+    )
 
 
 def task_columns(row: Row[Any], *, now: datetime, secrets: SecretKeys) -> tuple[dict[str, Any], list[str]]:
-    """A task's columns, and what is odd about it. What cannot work is cancelled. Raises `NeedsSecretKey`."""
-    action, unusable = action_columns(row, secrets=secrets)
-    timing, never = imported_trigger(row, now=now)
-    unreadable = payload_problem(row)
-    remarks = [f"{reason}, so it is cancelled" for reason in (*unusable, *never, *unreadable)]
+    """Return a task's columns, and what could not be kept. A task that cannot work is cancelled.
+
+    Raises `NeedsSecretKey`.
+    """
+    action, action_faults = action_columns(row, secrets=secrets)
+    trigger, trigger_faults = imported_trigger(row, now=now)
+    payload_faults = unreadable_payload(row)
+    remarks = [f"{fault}, so it is cancelled" for fault in (*action_faults, *trigger_faults, *payload_faults)]
     status = row.status.lower()
     if status not in KNOWN:
         remarks.append(f"has the unknown status {row.status!r}, so it is cancelled")
     if remarks and status != TaskStatus.COMPLETED:
         status = TaskStatus.CANCELLED
     if status != TaskStatus.SCHEDULED:
-        timing["next_run"] = None
+        trigger["next_run"] = None
     created_at = row.created_at or row.updated_at or now
     if row.beyond:
-        remarks.append(f"has {BEYOND}")
+        remarks.append(CLAMPED)
     stamps = {"created_at": created_at, "updated_at": row.updated_at or created_at}
-    return {"id": row.id, "status": str(status), "has_payload": not unreadable} | action | timing | stamps, remarks
+    columns = {"id": row.id, "status": str(status), "has_payload": not payload_faults} | action | trigger | stamps
+    return columns, remarks
 
 
 def action_columns(row: Row[Any], *, secrets: SecretKeys) -> tuple[dict[str, Any], list[str]]:
-    """What the task calls, and why that cannot be called, if so. Raises `NeedsSecretKey`."""
-    kept = row.headers if isinstance(row.headers, dict) else {}
-    # The old service left to its HTTP library what is the library's to say.
-    given = {name: header_text(value) for name, value in kept.items() if name.lower() not in REFUSED_HEADERS}
-    if not secrets.present and any(is_secret_name(name) for name in given):
+    """Return the columns of a task's action, and why it cannot be called. Raises `NeedsSecretKey`."""
+    stored = row.headers if isinstance(row.headers, dict) else {}
+    # The old service's HTTP library set these headers itself, whatever the task said.
+    headers = {name: header_text(value) for name, value in stored.items() if name.lower() not in REFUSED_HEADERS}
+    if not secrets.present and any(is_secret_name(name) for name in headers):
         raise NeedsSecretKey
-    headers = [HeaderDraft(name, value) for name, value in given.items()]
-    draft = ActionDraft(url=row.url, method=row.method, headers=headers, redirects=MAX_REDIRECTS)
+    draft = ActionDraft(
+        url=row.url,
+        method=row.method,
+        headers=[HeaderDraft(name, value) for name, value in headers.items()],
+        redirects=MAX_REDIRECTS,
+    )
     columns, problems = check_action(draft, secrets=secrets)
-    remarks = [f"has an action that cannot be called ({problem})" for problem in problems]
-    if kept is not row.headers and row.headers is not None:
-        remarks.append("has headers that are no object")
+    faults = [f"has an action that cannot be called ({problem})" for problem in problems]
+    if stored is not row.headers and row.headers is not None:
+        faults.append("has headers that are not an object")
     if problems:
-        # A secret is sealed all the same; there is no origin to which it could be sent.
-        sealed = {name: seal(value, name=name, origin="", keys=secrets) for name, value in secret_part(given).items()}
+        # The secrets are encrypted all the same; without an origin they can be sent nowhere.
+        sealed = {
+            name: seal(value, name=name, origin="", keys=secrets) for name, value in secret_headers(headers).items()
+        }
         method = row.method.upper() if row.method.upper() in list(HttpMethod) else HttpMethod.GET
-        columns = {"method": str(method), "url": row.url, "host": "", "headers": (given | sealed) or None}
-    return {name: columns[name] for name in ("method", "url", "host", "headers")}, remarks
+        columns = {"method": str(method), "url": row.url, "host": "", "headers": (headers | sealed) or None}
+    return {name: columns[name] for name in ("method", "url", "host", "headers")}, faults
 
 
-def payload_problem(row: Row[Any]) -> list[str]:
-    """Why the payload cannot be kept, if so."""
+def unreadable_payload(row: Row[Any]) -> list[str]:
+    """Return why the payload cannot be kept; nothing when it can."""
     if row.doubtful_payload is not None:
         try:
             json_value.parse(row.doubtful_payload)
@@ -105,42 +125,45 @@ def payload_problem(row: Row[Any]) -> list[str]:
 
 
 def header_text(value: Any) -> str:
-    """A header's value; the old service sent text, so what is none is told as JSON."""
+    """Return a header's value as text: the old service stored any JSON, of which all but strings is kept as JSON."""
     return value if isinstance(value, str) else json_value.encode(value)
 
 
-def secret_part(headers: dict[str, str]) -> dict[str, str]:
-    """Those headers that are secrets by their names."""
+def secret_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers whose names mark them as secrets."""
     return {name: value for name, value in headers.items() if is_secret_name(name)}
 
 
 def imported_trigger(row: Row[Any], *, now: datetime) -> tuple[dict[str, Any], list[str]]:
-    """When the task is due, its next instant with it; and why it never is, if so."""
+    """Return the columns of a task's trigger with `next_run`, and why it never fires."""
     if row.trigger_type == TriggerType.ONE_OFF:
         at = row.trigger_time or row.next_run
-        columns = trigger_columns.UNUSED | {"trigger_type": str(TriggerType.ONE_OFF), "next_run": at}
-        # Of one that never had an instant, that of its creation is as good as any.
-        columns["trigger_time"] = at or row.created_at or now
-        return wanted(columns), [] if at or row.status == TaskStatus.CANCELLED else ["has no instant"]
-    written = (row.cron_expr or "").strip()
+        # The column must not be null, so a task that never had an instant gets that of its creation.
+        return imported_columns(
+            {"trigger_type": TriggerType.ONE_OFF, "trigger_time": at or row.created_at or now, "next_run": at}
+        ), [] if at or row.status == TaskStatus.CANCELLED else ["has no instant"]
+    expression = (row.cron_expr or "").strip()
     try:
-        # The old service's library took ? for *.
-        draft, _ = cron_text.parse(written.replace("?", "*"))
-        if isinstance(draft, IntervalDraft) and row.next_run is not None and row.next_run > now:
-            draft = IntervalDraft(every_ms=draft.every_ms, start_at=row.next_run)
-        accepted = trigger_columns.accept(draft, now=now)
+        # The old service's library read ? as *.
+        trigger, _ = cron_text.parse(expression.replace("?", "*"))
     except ValueError as error:
-        columns = trigger_columns.UNUSED | {
-            "trigger_type": str(TriggerType.CRON),
-            "cron_expr": written,
-            "next_run": None,
-        }
-        return wanted(columns), [f"has a cron expression that cannot be used ({error})"]
-    columns = trigger_columns.columns_of(accepted)
-    columns["trigger_type"] = str(columns["trigger_type"])
-    return wanted(columns | {"next_run": schedule.next_instant(accepted, now)}), []
+        return unusable_cron(expression, reason=str(error))
+    if isinstance(trigger, Interval) and row.next_run is not None and row.next_run > now:
+        trigger = Interval(every_ms=trigger.every_ms, start_at=row.next_run)
+    accepted, problems = validation.check(trigger, now=now)
+    if problems:
+        return unusable_cron(expression, reason="; ".join(map(str, problems)))
+    next_run = schedule.next_instant(accepted, now)
+    return imported_columns(trigger_columns.columns_of(accepted) | {"next_run": next_run}), []
 
 
-def wanted(columns: dict[str, Any]) -> dict[str, Any]:
-    """Those that the old service can have filled."""
-    return {name: value for name, value in columns.items() if name not in {"end_at", "jitter_ms"}}
+def unusable_cron(expression: str, *, reason: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the columns of a cron trigger that never fires, and why."""
+    columns = {"trigger_type": TriggerType.CRON, "cron_expr": expression, "next_run": None}
+    return imported_columns(columns), [f"has a cron expression that cannot be used ({reason})"]
+
+
+def imported_columns(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all trigger columns but those that the old service did not have, with their type as text."""
+    found = {**trigger_columns.UNUSED, **columns, "trigger_type": str(columns["trigger_type"])}
+    return {name: value for name, value in found.items() if name not in {"end_at", "jitter_ms"}}

@@ -15,14 +15,13 @@ from db.states import MisfirePolicy, TaskStatus
 from db.tasks import cancellation, changes, idempotency
 from db.tasks.changes import Missed
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
-from jobs.problems import Problem
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
 from jobs.tasks.draft import TaskUpdate, columns_changed
 from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
-from jobs.triggers import schedule
-from jobs.triggers.columns import TriggerDraft
+from jobs.triggers import schedule, validation
+from jobs.triggers.schedule import Trigger
 
 INSTANT_BEFORE = timedelta(microseconds=1)
 ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
@@ -182,13 +181,11 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
         work.notify_events()
 
 
-def preview(draft: TriggerDraft, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
+def preview(trigger: Trigger, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
     """The next instants that the trigger would have, and the trigger in words. Raises `InvalidInput`."""
-    try:
-        accepted = trigger_columns.accept(draft, now=now)
-    except schedule.InvalidTrigger as error:
-        problems = [Problem(path, message).under("trigger") for path, message in error.problems]
-        raise InvalidInput(problems) from error
+    accepted, problems = validation.check(trigger, now=now)
+    if problems:
+        raise InvalidInput([problem.under("trigger") for problem in problems])
     return schedule.instants(accepted, after or now, count=count), schedule.describe(accepted)
 
 

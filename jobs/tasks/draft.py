@@ -17,8 +17,8 @@ from jobs.problems import Problem
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import SEALED, in_order, is_sealed, sealed_values
 from jobs.triggers import columns as trigger_columns
-from jobs.triggers import schedule
-from jobs.triggers.columns import TriggerDraft
+from jobs.triggers import schedule, validation
+from jobs.triggers.schedule import Trigger
 
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 20
@@ -40,7 +40,7 @@ class TaskDraft:
     """A task as requested by either API, not validated yet."""
 
     name: str
-    trigger: TriggerDraft
+    trigger: Trigger
     action: ActionDraft
     retry: RetryDraft = field(default_factory=RetryDraft)
     overlap: OverlapPolicy = OverlapPolicy.SKIP
@@ -59,7 +59,7 @@ class TaskUpdate:
     """
 
     name: str | None = None
-    trigger: TriggerDraft | None = None
+    trigger: Trigger | None = None
     action: Mapping[str, Any] = field(default_factory=dict)
     retry: Mapping[str, Any] = field(default_factory=dict)
     overlap: OverlapPolicy | None = None
@@ -192,7 +192,7 @@ def retry_draft(task: Task) -> RetryDraft:
 def checked(
     *,
     name: str | None,
-    trigger: TriggerDraft | None,
+    trigger: Trigger | None,
     action: ActionDraft | None,
     retry_policy: RetryDraft | None,
     tags: Sequence[str] | None,
@@ -239,13 +239,12 @@ def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
     return ({}, problems) if problems else (columns, [])
 
 
-def check_trigger(draft: TriggerDraft, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
-    """A trigger's columns with `next_run`, its first instant after `now`; or its problems."""
-    try:
-        accepted = trigger_columns.accept(draft, now=now)
-        first = schedule.next_instant(accepted, now)
-    except schedule.InvalidTrigger as error:
-        return {}, [Problem(path, message).under("trigger") for path, message in error.problems]
+def check_trigger(trigger: Trigger, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
+    """Return a trigger's columns with `next_run`, its first instant after `now`; or its problems."""
+    accepted, problems = validation.check(trigger, now=now)
+    if problems:
+        return {}, [problem.under("trigger") for problem in problems]
+    first = schedule.next_instant(accepted, now)
     if first is None:
         return {}, [Problem(("trigger",), "has no instant after the present one")]
     return trigger_columns.columns_of(accepted) | {"next_run": first}, []

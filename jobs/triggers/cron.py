@@ -1,32 +1,27 @@
-"""Cron expressions: read strictly, then walked on a wall clock that knows no zone.
+"""Cron expressions: parsed strictly, then stepped on a wall clock that knows no time zone.
 
 Five fields or a macro, after crontab(5). A wall-clock moment is a whole number of minutes since 1970-01-01 00:00 on
-that clock, so nothing here can overflow a datetime. How wall clocks map to real instants stands in `wall_clock`.
+that clock, so no sum of moments overflows. `timezones` maps the wall clock to real instants.
 
-croniter would do this walk too, but a step costs it 28 to 110 µs where the bit masks below take about one, and it
-cannot count without stepping; the tests hold the two against each other.
+The parser is our own: croniter accepts more than cron does, and reads some of it differently. croniter steps from one
+matching day to the next (`matching_days`); the times of such a day are a list.
 """
 
 import re
 from bisect import bisect_left, bisect_right
-from calendar import isleap
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import pairwise
 
 from cron_descriptor import ExpressionDescriptor, Options  # type: ignore[import-untyped]
 
+from jobs.triggers.day_steps import EPOCH_ORDINAL, LAST_ORDINAL
+from jobs.triggers.matching_days import MatchingDays
+
 MAX_LENGTH = 256
 MINUTES_PER_DAY = 1_440
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-LAST_ORDINAL = date.max.toordinal()
 CALENDAR_BEGIN = (1 - EPOCH_ORDINAL) * MINUTES_PER_DAY
 CALENDAR_END = (LAST_ORDINAL + 1 - EPOCH_ORDINAL) * MINUTES_PER_DAY
-
-# The Gregorian calendar repeats after 400 years, weekdays included: a day not found in that time never comes.
-CALENDAR_CYCLE_MONTHS = 400 * 12 + 1
 
 MACROS = {
     "@yearly": "0 0 1 1 *",
@@ -38,7 +33,6 @@ MACROS = {
     "@hourly": "0 * * * *",
 }
 
-_MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
 _WEEKDAYS = "sun mon tue wed thu fri sat"
 _ITEM = re.compile(r"(?P<first>\*|[0-9]+|[a-z]+)(?:(?<!\*)-(?P<last>[0-9]+|[a-z]+))?(?:/(?P<step>[0-9]+))?", re.I)
@@ -86,30 +80,28 @@ class Expression:
     fixed_time: bool
     either_day: bool
     minutes: tuple[int, ...]
-    months: int
-    days: int
-    weekdays: tuple[int, ...]
+    days: MatchingDays
 
     def first_at_or_after(self, moment: int) -> int | None:
         """The first matching minute at `moment` or later; None when there is none before the year 10000."""
         day, minute = _day_and_minute(max(moment, CALENDAR_BEGIN))
-        found = self._first_day(day)
+        found = self.days.first_from(day)
         if found == day:
             index = bisect_left(self.minutes, minute)
             if index < len(self.minutes):
                 return _moment(day, self.minutes[index])
-            found = self._first_day(day + 1)
+            found = self.days.first_from(day + 1)
         return None if found is None else _moment(found, self.minutes[0])
 
     def last_at_or_before(self, moment: int) -> int | None:
         """The last matching minute at `moment` or earlier; None when there is none since the year 1."""
         day, minute = _day_and_minute(min(moment, CALENDAR_END - 1))
-        found = self._last_day(day)
+        found = self.days.last_until(day)
         if found == day:
             index = bisect_right(self.minutes, minute)
             if index:
                 return _moment(day, self.minutes[index - 1])
-            found = self._last_day(day - 1)
+            found = self.days.last_until(day - 1)
         return None if found is None else _moment(found, self.minutes[-1])
 
     def count(self, first: int, before: int) -> int:
@@ -119,10 +111,10 @@ class Expression:
             return 0
         first_day, first_minute = _day_and_minute(first)
         last_day, last_minute = _day_and_minute(before)
-        total = self._count_days(first_day, last_day) * len(self.minutes)
-        if self._count_days(first_day, first_day + 1):
+        total = self.days.count(first_day, last_day) * len(self.minutes)
+        if self.days.count(first_day, first_day + 1):
             total -= bisect_left(self.minutes, first_minute)
-        if self._count_days(last_day, last_day + 1):
+        if self.days.count(last_day, last_day + 1):
             total += bisect_left(self.minutes, last_minute)
         return total
 
@@ -132,69 +124,11 @@ class Expression:
         over_midnight = MINUTES_PER_DAY - self.minutes[-1] + self.minutes[0]
         if within_a_day is not None and within_a_day <= over_midnight:
             return within_a_day
-        days = self._shortest_gap_of_days()
+        days = self.days.shortest_gap()
         if days is None:
             return within_a_day
         between_days = (days - 1) * MINUTES_PER_DAY + over_midnight
         return between_days if within_a_day is None else min(within_a_day, between_days)
-
-    def _shortest_gap_of_days(self) -> int | None:
-        shortest: int | None = None
-        previous: int | None = None
-        for first, month, length in islice(_months_from(EPOCH_ORDINAL), CALENDAR_CYCLE_MONTHS):
-            days = self._days_of_month(first, month, length)
-            while days:
-                day = first + _lowest_bit(days)
-                days &= days - 1
-                if previous is not None and (shortest is None or day - previous < shortest):
-                    shortest = day - previous
-                    if shortest == 1:
-                        return 1
-                previous = day
-        return shortest
-
-    def _days_of_month(self, first: int, month: int, length: int) -> int:
-        """The matching days of the month that begins on the day with the ordinal `first`; bit 0 is that day."""
-        if not self.months >> month & 1:
-            return 0
-        weekdays = self.weekdays[first % 7]
-        days = self.days | weekdays if self.either_day else self.days & weekdays
-        return days & ((1 << length) - 1)
-
-    def _first_day(self, day: int) -> int | None:
-        if day > LAST_ORDINAL:
-            return None
-        passed = date.fromordinal(day).day - 1
-        for first, month, length in islice(_months_from(day - passed), CALENDAR_CYCLE_MONTHS):
-            days = self._days_of_month(first, month, length) >> passed << passed
-            if days:
-                return first + _lowest_bit(days)
-            passed = 0
-        return None
-
-    def _last_day(self, day: int) -> int | None:
-        if day < 1:
-            return None
-        kept = date.fromordinal(day).day
-        for first, month, length in islice(_months_back_from(day - kept + 1), CALENDAR_CYCLE_MONTHS):
-            days = self._days_of_month(first, month, min(length, kept))
-            if days:
-                return first + days.bit_length() - 1
-            kept = 31
-        return None
-
-    def _count_days(self, first_day: int, before: int) -> int:
-        if first_day > LAST_ORDINAL:
-            return 0
-        total = 0
-        passed = date.fromordinal(first_day).day - 1
-        for first, month, length in _months_from(first_day - passed):
-            if first >= before:
-                break
-            days = self._days_of_month(first, month, min(length, before - first))
-            total += (days >> passed).bit_count()
-            passed = 0
-        return total
 
 
 @lru_cache(maxsize=4_096)
@@ -211,14 +145,13 @@ def parse(text: str) -> Expression:
     if problems:
         raise InvalidExpression("; ".join(problems))
     minutes, hours, days, months, weekdays = values
+    either_day = not (fields[2].startswith("*") or fields[4].startswith("*"))
     return Expression(
         values=tuple(values),
         fixed_time=not (fields[0].startswith("*") or fields[1].startswith("*")),
-        either_day=not (fields[2].startswith("*") or fields[4].startswith("*")),
+        either_day=either_day,
         minutes=tuple(hour * 60 + minute for hour in hours for minute in minutes),
-        months=_mask(months),
-        days=_mask(days) >> 1,
-        weekdays=tuple(_mask(day for day in range(31) if (first + day) % 7 in weekdays) for first in range(7)),
+        days=MatchingDays(days=days, months=months, weekdays=weekdays, either_day=either_day),
     )
 
 
@@ -341,36 +274,3 @@ def _day_and_minute(moment: int) -> tuple[int, int]:
 
 def _moment(day: int, minute: int) -> int:
     return (day - EPOCH_ORDINAL) * MINUTES_PER_DAY + minute
-
-
-def _mask(bits: Iterable[int]) -> int:
-    return sum(1 << bit for bit in bits)
-
-
-def _lowest_bit(mask: int) -> int:
-    return (mask & -mask).bit_length() - 1
-
-
-def _month_length(year: int, month: int) -> int:
-    return 29 if month == 2 and isleap(year) else _MONTH_LENGTHS[month - 1]
-
-
-def _months_from(first: int) -> Iterator[tuple[int, int, int]]:
-    """Months as (ordinal of the first day, month, length), from the one beginning on `first` to the calendar's end."""
-    begin = date.fromordinal(first)
-    year, month = begin.year, begin.month
-    while year <= date.max.year:
-        length = _month_length(year, month)
-        yield first, month, length
-        first += length
-        year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-
-
-def _months_back_from(first: int) -> Iterator[tuple[int, int, int]]:
-    """The same backwards, from the month that begins on `first` to the calendar's beginning."""
-    begin = date.fromordinal(first)
-    year, month = begin.year, begin.month
-    while year >= date.min.year:
-        yield first, month, _month_length(year, month)
-        year, month = (year - 1, 12) if month == 1 else (year, month - 1)
-        first -= _month_length(year, month)

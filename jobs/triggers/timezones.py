@@ -15,15 +15,16 @@ Instants are whole seconds since 1970-01-01T00:00:00Z, in which nothing can over
 
 from calendar import isleap
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
-from jobs.triggers.cron import EPOCH_ORDINAL, Expression
+from jobs.datetimes import UNIX_EPOCH
+from jobs.triggers.cron import Expression
+from jobs.triggers.day_steps import EPOCH_ORDINAL
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DAY = 86_400
 
 # No zone has set its clock twice within six days, so equal offsets at both ends of a probe mean none between them.
@@ -264,7 +265,7 @@ def _next_change(rules: ZoneInfo, start: int, offset: int, end: int) -> int:
 
 
 def _offset(rules: ZoneInfo, second: int) -> int:
-    ahead = (EPOCH + timedelta(seconds=second)).astimezone(rules).utcoffset() or timedelta()
+    ahead = (UNIX_EPOCH + timedelta(seconds=second)).astimezone(rules).utcoffset() or timedelta()
     return ahead.days * DAY + ahead.seconds
 
 
@@ -291,4 +292,4 @@ def _year_begin(year: int) -> int:
 
 def year_of(second: int) -> int:
     """The UTC year of an instant, from 1 to 9999."""
-    return (EPOCH + timedelta(seconds=min(max(second, _year_begin(1)), _year_begin(10_000) - 1))).year
+    return (UNIX_EPOCH + timedelta(seconds=min(max(second, _year_begin(1)), _year_begin(10_000) - 1))).year

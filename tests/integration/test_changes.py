@@ -17,7 +17,7 @@ from jobs.http.request import ActionDraft
 from jobs.tasks import changes, creation, runs
 from jobs.tasks.draft import TaskDraft, TaskUpdate
 from jobs.tasks.transaction import Transaction
-from jobs.triggers.columns import IntervalDraft
+from jobs.triggers.schedule import Interval
 from tests.support.engine import events_of, every, one_off, opened, runs_of, save, task_of
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import (
@@ -267,7 +267,7 @@ async def test_change_of_a_task_that_is_being_deleted(engine: AsyncEngine) -> No
 
 async def test_same_key_at_the_same_time(engine: AsyncEngine) -> None:
     """One task and one run are made, and both callers are told of them."""
-    draft = TaskDraft(name="n", trigger=IntervalDraft(every_ms=60_000), action=ActionDraft(url=OLD))
+    draft = TaskDraft(name="n", trigger=Interval(every_ms=60_000), action=ActionDraft(url=OLD))
 
     async def create(work: Transaction, _: UUID) -> Task:
         return await creation.create_task(work, draft, now=utc_now(), key="k")
@@ -346,7 +346,7 @@ async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine
     [attempt] = await claim_all(engine)
 
     async def reschedule(work: Transaction, task_id: UUID) -> Task:
-        draft = IntervalDraft(every_ms=3_600_000, start_at=utc_now() - 3 * HOUR)
+        draft = Interval(every_ms=3_600_000, start_at=utc_now() - 3 * HOUR)
         return await changes.update_task(work, task_id, TaskUpdate(trigger=draft), now=utc_now() - 3 * HOUR)
 
     await change(engine, reschedule, task.id)

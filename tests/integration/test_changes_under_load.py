@@ -27,8 +27,8 @@ from jobs.tasks import changes, runs
 from jobs.tasks.draft import TaskUpdate
 from jobs.tasks.transaction import transaction
 from jobs.triggers import schedule
-from jobs.triggers.columns import IntervalDraft, trigger_of
-from jobs.triggers.schedule import Trigger
+from jobs.triggers.columns import trigger_of
+from jobs.triggers.schedule import Interval, Trigger
 from tests.support.engine import every, opened, runs_of, save, working
 from tests.support.interleaving import every_run
 from tests.support.target import Answer, Target
@@ -121,9 +121,9 @@ class Client:
         known.acknowledged.append((utc_now(), task.version))
 
     async def _trigger(self, known: Known) -> None:
-        now, draft = utc_now(), IntervalDraft(every_ms=self._random.choice([1_000, 1_300]))
+        now, trigger = utc_now(), Interval(every_ms=self._random.choice([1_000, 1_300]))
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await changes.update_task(work, known.id, TaskUpdate(trigger=draft), now=now)
+            task = await changes.update_task(work, known.id, TaskUpdate(trigger=trigger), now=now)
         known.acknowledged.append((utc_now(), task.version))
         if task.status != TaskStatus.CANCELLED:
             known.schedules.append((trigger_of(task), now, utc_now()))

@@ -146,11 +146,11 @@ async def test_what_is_odd_is_told_by_id_and_kept(
         (10, "has the unknown status 'lost', so it is cancelled"),
         (10, "method: 'BREW' is not one of"),
         (10, "url: must begin with http:// or https://"),
-        (10, "has headers that are no object"),
+        (10, "has headers that are not an object"),
     ):
         assert any(task_id(number) in line and reason in line for line in said.splitlines()), (reason, said)
     assert task_id(1) not in said
-    assert "Carried over 10 tasks and 3 results" in said
+    assert "action=carried_over tasks=10 results=3" in said
     async with serving(old, jobs_settings) as api:
         for number in (8, 9, 10):
             task = await shown(api, number)
@@ -179,12 +179,12 @@ async def test_no_row_is_left_out_or_spoils_a_list(
         """,
     )
     said = migrate(old, tmp_path)
-    assert "Carried over 12 tasks and 4 results" in said
+    assert "action=carried_over tasks=12 results=4" in said
     for text in (
-        "Task 00000000-0000-0000-0000-000000000000: has an instant before the year 1",
-        f"Task {task_id(32)}: has an instant before the year 1",
-        f"Task {task_id(32)}: has a payload that cannot be read (an integer has more than 4,300 digits)",
-        "Result 00000000-0000-0000-0000-000000000000: has an instant before the year 1",
+        'task=00000000-0000-0000-0000-000000000000 reason="has an instant before the year 1',
+        f'task={task_id(32)} reason="has an instant before the year 1',
+        f'task={task_id(32)} reason="has a payload that cannot be read (an integer has more than 4,300 digits)',
+        'result=00000000-0000-0000-0000-000000000000 reason="has an instant before the year 1',
     ):
         assert text in said
     async with serving(old, jobs_settings) as api:
@@ -238,7 +238,7 @@ async def test_secrets_need_a_key(old: DatabaseSettings, jobs_settings: JobsSett
 async def test_carried_over_once(old: DatabaseSettings, tmp_path: Path) -> None:
     """A second migration has nothing to do; of the old tables nothing is left."""
     migrate(old, tmp_path)
-    assert "Carried over" not in migrate(old, tmp_path)
+    assert "action=carried_over" not in migrate(old, tmp_path)
     assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
     assert await scalar(old, "SELECT count(*) FROM tasks") == 10
 

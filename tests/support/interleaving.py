@@ -13,6 +13,7 @@ from db.engine import claims, finishes
 from db.engine.finishes import Finish
 from db.models import Run, utc_now
 from db.states import BodyEncoding, RunState
+from jobs.datetimes import FIRST_INSTANT
 from jobs.engine import claim
 from jobs.engine.claim import claim_tasks, claim_waiting
 from jobs.engine.claimed import Attempt, Claimed
@@ -20,7 +21,6 @@ from jobs.engine.slots import Slots
 from jobs.security.api_keys import ANYBODY
 from jobs.security.encryption import SecretKeys
 from jobs.tasks.transaction import Transaction
-from jobs.triggers.schedule import LONG_AGO
 from tests.support.waiting import wait_until
 
 WORKER = uuid4()
@@ -47,7 +47,7 @@ async def claiming(engine: AsyncEngine) -> AsyncIterator[Claimed]:
     """A claim of all due tasks that is committed when the block ends."""
     claimed, now = Claimed(), utc_now()
     async with engine.begin() as connection:
-        rows = await claims.lock_due_tasks(connection, now=now, since=LONG_AGO, hosts_excluded=(), limit=10)
+        rows = await claims.lock_due_tasks(connection, now=now, since=FIRST_INSTANT, hosts_excluded=(), limit=10)
         await claim.start_runs(connection, rows, worker_id=WORKER, now=now, claimed=claimed)
         yield claimed
 
@@ -87,7 +87,7 @@ def succeeded(attempt: Attempt) -> Finish:
 async def claim_all(engine: AsyncEngine) -> list[Attempt]:
     """What a worker would begin now, tasks and waiting runs."""
     found, now = Slots(20), utc_now()
-    due = await claim_tasks(engine, worker_id=WORKER, slots=found, now=now, since=LONG_AGO, limit=10)
+    due = await claim_tasks(engine, worker_id=WORKER, slots=found, now=now, since=FIRST_INSTANT, limit=10)
     waiting = await claim_waiting(engine, worker_id=WORKER, slots=found, now=now, limit=10)
     return due.attempts + waiting.attempts
 

@@ -18,7 +18,7 @@ START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 MILLISECOND = timedelta(milliseconds=1)
-EVERY_MINUTE = Interval(every=MINUTE, start_at=START)
+EVERY_MINUTE = Interval(every_ms=60_000, start_at=START)
 TASK_ID = UUID(int=7)
 
 
@@ -66,7 +66,7 @@ def test_later_than_that_it_is_missed(misfire: MisfirePolicy, verdict: RunState 
 
 def test_jitter_is_no_lateness() -> None:
     """An instant is as late as its call is, and its jitter delays the call."""
-    trigger = Interval(every=MINUTE, start_at=START, jitter=MINUTE)
+    trigger = Interval(every_ms=60_000, start_at=START, jitter_ms=60_000)
     due = schedule.due_at(trigger, START, task_id=TASK_ID)
     assert due > START
     [run], _ = planned(trigger, MisfirePolicy.SKIP, now=due + LATE)
@@ -95,10 +95,10 @@ def test_every_instant_is_accounted_for_once(
 ) -> None:
     """Whenever a worker comes by: by a run of its own, or within the range of one; and none runs before it is due."""
     trigger = Interval(
-        every=every * SECOND,
+        every_ms=every * 1_000,
         start_at=START,
         end_at=START + (number - 1) * every * SECOND,
-        jitter=every * jitter * MILLISECOND,
+        jitter_ms=every * jitter,
     )
     next_run: datetime | None = START
     accounted: list[datetime] = []

@@ -7,32 +7,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.triggers import validation
 from jobs.triggers.schedule import (
     Cron,
     Interval,
     OneOff,
     Trigger,
     count_between,
-    cron,
     describe,
     due_at,
     instants,
-    interval,
     latest_at_or_before,
     next_instant,
-    one_off,
 )
 
 NOW = datetime(2026, 7, 15, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 TICK = timedelta(microseconds=1)
+DAY_MS = 86_400_000
 TASK = UUID("0197d0c4-1f6e-7c7f-8d55-4f3b1a2c9e10")
 OTHER_TASK = UUID("0197d0c4-1f6e-7c7f-8d55-4f3b1a2c9e11")
 
 
 def test_a_one_off_is_due_once() -> None:
     """Before its instant it has one, from then on none."""
-    trigger = one_off(NOW + MINUTE, now=NOW)
+    trigger = OneOff(at=NOW + MINUTE)
 
     assert next_instant(trigger, NOW) == NOW + MINUTE
     assert next_instant(trigger, NOW + MINUTE) is None
@@ -49,24 +48,35 @@ def test_instants_are_utc_whatever_offset_was_given() -> None:
     abroad = timezone(timedelta(hours=5, minutes=45))
     at = (NOW + MINUTE).astimezone(abroad)
 
-    assert one_off(at, now=NOW).at.tzinfo is UTC
-    assert one_off(at, now=NOW) == one_off(NOW + MINUTE, now=NOW)
-    assert interval(MINUTE, start_at=at, now=NOW).start_at.tzinfo is UTC
-    started = cron("@hourly", start_at=at, now=NOW).start_at
-    assert started is not None
-    assert started.tzinfo is UTC
+    once, _ = validation.check(OneOff(at=at), now=NOW)
+    assert isinstance(once, OneOff)
+    assert once.at.tzinfo is UTC
+    assert once.at == NOW + MINUTE
+    for requested in (
+        Interval(every_ms=60_000, start_at=at, end_at=at),
+        Cron(expression="* * * * *", start_at=at, end_at=at),
+    ):
+        accepted, _ = validation.check(requested, now=NOW)
+        assert not isinstance(accepted, OneOff)
+        for instant in (accepted.start_at, accepted.end_at):
+            assert instant is not None
+            assert instant.tzinfo is UTC
 
 
 def test_an_interval_without_a_start_begins_one_interval_from_now() -> None:
-    """The start that results is part of the trigger."""
-    trigger = interval(timedelta(seconds=90), now=NOW)
+    """The start that results is part of the accepted trigger; before it is checked, the trigger has no instants."""
+    requested = Interval(every_ms=90_000)
+    trigger, problems = validation.check(requested, now=NOW)
 
-    assert trigger.start_at == NOW + timedelta(seconds=90)
+    assert problems == []
+    assert trigger == Interval(every_ms=90_000, start_at=NOW + timedelta(seconds=90))
+    with pytest.raises(ValueError, match="without a start has no instants"):
+        next_instant(requested, NOW)
     assert instants(trigger, NOW, count=2) == [NOW + timedelta(seconds=90), NOW + timedelta(seconds=180)]
 
 
 @given(
-    every=st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=40)),
+    every_ms=st.integers(1_000, 40 * 86_400_000),
     offset=st.timedeltas(min_value=-timedelta(days=90), max_value=timedelta(days=90)),
     length=st.none() | st.timedeltas(min_value=timedelta(), max_value=timedelta(days=90)),
     reference=st.timedeltas(min_value=-timedelta(days=200), max_value=timedelta(days=200)),
@@ -74,12 +84,13 @@ def test_an_interval_without_a_start_begins_one_interval_from_now() -> None:
 )
 @settings(max_examples=150, deadline=None)
 def test_interval_arithmetic_agrees_with_walking(
-    every: timedelta, offset: timedelta, length: timedelta | None, reference: timedelta, steps: int
+    every_ms: int, offset: timedelta, length: timedelta | None, reference: timedelta, steps: int
 ) -> None:
     """Next, count and latest are those of the list startAt, startAt + every, …, endAt."""
     start_at = NOW + offset
     end_at = None if length is None else start_at + length
-    trigger = Interval(every=every, start_at=start_at, end_at=end_at)
+    trigger = Interval(every_ms=every_ms, start_at=start_at, end_at=end_at)
+    every = timedelta(milliseconds=every_ms)
     first = NOW + reference
     before = first + steps * every
     number = max(0, (first - start_at) // every - 1)
@@ -97,8 +108,8 @@ def test_interval_arithmetic_agrees_with_walking(
     [
         Cron(expression="* * * * *", timezone="Pacific/Kiritimati"),
         Cron(expression="0 0 29 2 *", timezone="America/New_York"),
-        Cron(expression="0 0 1 1 *", jitter=timedelta(days=365)),
-        Interval(every=timedelta(days=36_525), start_at=NOW),
+        Cron(expression="0 0 1 1 *", jitter_ms=365 * DAY_MS),
+        Interval(every_ms=36_525 * DAY_MS, start_at=NOW),
     ],
 )
 def test_the_calendar_ends_quietly(trigger: Trigger) -> None:
@@ -132,7 +143,7 @@ def test_leap_days_skip_the_year_2100() -> None:
 def test_jitter_delays_by_whole_milliseconds_within_its_bound(jitter_ms: int, second: int, task_id: UUID) -> None:
     """Never early, never beyond the jitter, and the same whenever asked and in whatever zone it is written."""
     nominal = datetime.fromtimestamp(second, UTC)
-    trigger = Cron(expression="* * * * *", jitter=timedelta(milliseconds=jitter_ms))
+    trigger = Cron(expression="* * * * *", jitter_ms=jitter_ms)
 
     due = due_at(trigger, nominal, task_id=task_id)
 
@@ -143,7 +154,7 @@ def test_jitter_delays_by_whole_milliseconds_within_its_bound(jitter_ms: int, se
 
 def test_jitter_spreads_tasks_and_instants() -> None:
     """Instants of one task, and tasks of one instant, get delays all over the range, its ends included."""
-    trigger = Interval(every=MINUTE, start_at=NOW, jitter=timedelta(milliseconds=4))
+    trigger = Interval(every_ms=60_000, start_at=NOW, jitter_ms=4)
     of_one_task = {due_at(trigger, NOW + n * MINUTE, task_id=TASK) - (NOW + n * MINUTE) for n in range(200)}
     first, second = (
         [due_at(trigger, NOW + n * MINUTE, task_id=task) for n in range(20)] for task in (TASK, OTHER_TASK)
@@ -155,7 +166,7 @@ def test_jitter_spreads_tasks_and_instants() -> None:
 
 def test_jitter_survives_restarts_and_releases() -> None:
     """The delay of an instant is a fixed function: another would move what is already stored."""
-    trigger = Cron(expression="0 9 * * *", jitter=timedelta(hours=1))
+    trigger = Cron(expression="0 9 * * *", jitter_ms=3_600_000)
 
     assert due_at(trigger, NOW, task_id=TASK) - NOW == timedelta(milliseconds=666_704)
     assert due_at(OneOff(at=NOW), NOW, task_id=TASK) == NOW
@@ -166,11 +177,11 @@ def test_jitter_survives_restarts_and_releases() -> None:
     ("trigger", "sentence"),
     [
         (OneOff(at=NOW), "Once, at 2026-07-15T09:00:00Z"),
-        (Interval(every=timedelta(minutes=1), start_at=NOW), "Every minute from 2026-07-15T09:00:00Z"),
-        (Interval(every=timedelta(seconds=90), start_at=NOW), "Every 1 minute 30 seconds from 2026-07-15T09:00:00Z"),
-        (Interval(every=timedelta(days=21), start_at=NOW), "Every 21 days from 2026-07-15T09:00:00Z"),
+        (Interval(every_ms=60_000, start_at=NOW), "Every minute from 2026-07-15T09:00:00Z"),
+        (Interval(every_ms=90_000, start_at=NOW), "Every 1 minute 30 seconds from 2026-07-15T09:00:00Z"),
+        (Interval(every_ms=21 * DAY_MS, start_at=NOW), "Every 21 days from 2026-07-15T09:00:00Z"),
         (
-            Interval(every=timedelta(days=1, hours=2, seconds=1, milliseconds=5), start_at=NOW, end_at=NOW),
+            Interval(every_ms=DAY_MS + 7_201_005, start_at=NOW, end_at=NOW),
             "Every 1 day 2 hours 1 second 5 ms from 2026-07-15T09:00:00Z until 2026-07-15T09:00:00Z",
         ),
         (Cron(expression="* * * * *"), "Every minute"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from jobs.triggers.schedule import Cron, InvalidTrigger, cron, instants
+from jobs.triggers import validation
+from jobs.triggers.schedule import Cron, instants
 
 DATA = Path(__file__).parent.parent / "data"
 VECTORS: list[dict[str, Any]] = json.loads((DATA / "cron.json").read_text())
@@ -27,13 +28,14 @@ def test_an_expression_fires_when_it_should(vector: dict[str, Any]) -> None:
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['class']}: {v['expr']} {v['tz']} {v['after']}")
 def test_what_fires_is_accepted(vector: dict[str, Any]) -> None:
     """Each of the expressions can be created."""
-    assert cron(vector["expr"], timezone=vector["tz"], now=NOW).expression == vector["expr"]
+    trigger = Cron(expression=vector["expr"], timezone=vector["tz"])
+
+    assert validation.check(trigger, now=NOW) == (trigger, [])
 
 
 @pytest.mark.parametrize("expression", REFUSED, ids=lambda expression: expression[:30])
 def test_what_cannot_fire_is_refused(expression: str) -> None:
     """Each is refused with one problem, at the expression."""
-    with pytest.raises(InvalidTrigger) as refusal:
-        cron(expression, now=NOW)
+    _, problems = validation.check(Cron(expression=expression), now=NOW)
 
-    assert [path for path, _ in refusal.value.problems] == [("cron", "expression")]
+    assert [problem.path for problem in problems] == [("cron", "expression")]

@@ -7,12 +7,8 @@ from importlib import resources
 from itertools import pairwise
 
 import pytest
-from croniter import croniter
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jobs.triggers import timezones
-from jobs.triggers.cron import parse
 from jobs.triggers.schedule import Cron, instants
 
 DAY = 86_400
@@ -106,31 +102,3 @@ def test_the_hosts_zone_files_have_no_say(tmp_path: object) -> None:
         zoneinfo.reset_tzpath()
 
     assert found == [datetime(2026, 1, 15, 8, 0, tzinfo=UTC)]
-
-
-@st.composite
-def plain_expressions(draw: st.DrawFn) -> str:
-    """Lists of numbers, which croniter reads as we do."""
-    fields = []
-    for low, high in ((0, 59), (0, 23), (1, 28), (1, 12), (0, 6)):
-        numbers = draw(st.none() | st.sets(st.integers(low, high), min_size=1, max_size=4))
-        fields.append("*" if numbers is None else ",".join(map(str, sorted(numbers))))
-    return " ".join(fields)
-
-
-@given(expression=plain_expressions(), moment=st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)))  # noqa: DTZ001
-@settings(max_examples=100, deadline=None)
-def test_the_walk_on_a_wall_clock_is_croniters(expression: str, moment: datetime) -> None:
-    """On a clock that is never set, both walks agree, forwards and backwards."""
-    moment = moment.replace(microsecond=0)
-    epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall clock's
-    second = (moment - epoch) // timedelta(seconds=1)
-    parsed = parse(expression)
-
-    after = parsed.first_at_or_after(second // 60 + 1)
-    before = parsed.last_at_or_before(-(-second // 60) - 1)
-
-    assert after is not None
-    assert before is not None
-    assert epoch + timedelta(minutes=after) == croniter(expression, moment).get_next(datetime)
-    assert epoch + timedelta(minutes=before) == croniter(expression, moment).get_prev(datetime)

@@ -1,0 +1,11 @@
+"""The instants and durations that arithmetic with time starts from."""
+
+from datetime import UTC, datetime, timedelta
+
+UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# The ends of what a datetime can hold. Nothing is scheduled outside them.
+FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
+LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
+
+MILLISECOND = timedelta(milliseconds=1)
