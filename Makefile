@@ -14,6 +14,7 @@ PAGES := graphql_api/static/graphql.html
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -print)
 # npm's own note of what it has installed.
 INSTALLED := node_modules/.package-lock.json
+PARALLEL := --numprocesses auto --dist loadgroup -m "not timing"
 ARGS ?=
 SECONDS ?= 600
 SEED ?=
@@ -32,8 +33,25 @@ install: ## Set up .venv, with the command .venv/bin/duetime, and build the page
 run: install ## Set up, and run everything: Postgres, Valkey, API and worker
 	@exec $(BIN)/duetime up --with-parent
 
+# First the tests beside which nothing may run, then all others, several at a time. ARGS go to a single process.
 test: install .venv/.installed-dev tests/$(INSTALLED) ## Set up, and run the whole test suite (ARGS: for pytest)
+ifeq ($(strip $(ARGS)),)
+	@$(BIN)/coverage erase
+	@failed=; \
+	$(BIN)/python -m pytest -m timing || failed=1; \
+	$(BIN)/coverage run -m pytest $(PARALLEL) || failed=1; \
+	[ -z "$$failed" ]
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
+
+test-quick: .venv/.installed-dev ## Run the tests of the units and of the API alone
+	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/api
+
+# The first of several processes compiles the tests for the others.
+test test-quick: export PYTHONDONTWRITEBYTECODE :=
 
 faults: .venv/.installed-dev ## Strike at random for SECONDS=600, by a SEED that is printed
 	@DUETIME_TEST_FAULT_SECONDS=$(SECONDS) DUETIME_TEST_FAULT_SEED=$(SEED) $(BIN)/python -m pytest -q tests/faults/test_random_faults.py $(ARGS)
@@ -116,4 +134,4 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help install run test faults bench check check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-vulnerabilities check-containers schema lock
+.PHONY: help install run test test-quick faults bench check check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-vulnerabilities check-containers schema lock

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 
 from db.settings import DatabaseSettings
 from graphql_api.settings import ApiSettings
@@ -135,6 +136,7 @@ async def sent(api: Api, attack: Attack) -> httpx.Response:
     return await api.http.request(attack.method, "/graphql", **{**given, "headers": headers})
 
 
+@pytest.mark.timing
 async def test_every_attack_is_refused_quickly(api: Api) -> None:
     """With words that say why, and without anything of it being executed."""
     for name, attack in ATTACKS.items():

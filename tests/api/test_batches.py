@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import text
 
 from db.models import Task, utc_now
@@ -72,6 +73,7 @@ async def test_each_input_has_its_result_in_order(api: Api) -> None:
     assert await count(api, "audit_log", "action = 'createTask' AND after IS NOT NULL") == 2
 
 
+@pytest.mark.timing
 async def test_a_thousand_tasks_in_one_call(api: Api) -> None:
     """Each with a result, each due, and all in a third at most of the time that as many calls would take."""
     inputs = [wanted(f"task {number}", idempotencyKey=f"key {number}") for number in range(MANY)]
@@ -225,6 +227,7 @@ async def test_many_calls_about_the_same_tasks(api: Api) -> None:
     assert await count(api, "task_results", "state = 'missed'") == len(ids)
 
 
+@pytest.mark.timing
 async def test_a_thousand_tasks_change_in_one_call(api: Api) -> None:
     """Within a second or so, so that claims do not wait for long."""
     tasks: list[Task] = [every("http://localhost/", HOUR, utc_now() + HOUR, name=f"{n}") for n in range(MANY)]

@@ -137,6 +137,7 @@ def test_only_the_operation_that_is_executed_counts(schema: DuetimeSchema) -> No
     assert message(schema, both, "Large") is not None
 
 
+@pytest.mark.timing
 def test_fragments_are_measured_once(schema: DuetimeSchema) -> None:
     """A bomb of fragments is refused as fast as it is read, and a circle is left to validation."""
     chain = " ".join(f"fragment F{n} on Task {{ ...F{n + 1} ...F{n + 1} }}" for n in range(80))

@@ -9,25 +9,40 @@ import pytest_asyncio
 from tests.faults.checker import Findings
 from tests.faults.cluster import Stage, running_stage
 
-Row = tuple[str, Findings, timedelta | None]
-ROWS = pytest.StashKey[list[Row]]()
+ROW = "row of the table of faults"
+TIMEOUT = 300
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests that need the stage to one process, as each stage is seven processes, and more time to each."""
+    for item in items:
+        if "everything" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("faults"))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 class Report:
-    """Takes in what one test found."""
+    """The rows that one test adds to the table; as properties of the test they reach the process that prints it."""
 
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
+    def __init__(self, properties: list[tuple[str, object]]) -> None:
+        self._properties = properties
 
-    def add(self, fault: str, findings: Findings, *, recovery: timedelta | None = None) -> None:
-        """A line of the table: the fault, what the checker found, and how long the recovery took."""
-        self._rows.append((fault, findings, recovery))
+    def add(self, fault: str, found: Findings, *, recovery: timedelta | None = None) -> None:
+        """Add a row: the fault, what the checker found, and how long the recovery took."""
+        recovered = "" if recovery is None else f"{recovery.total_seconds():.1f}"
+        row = (
+            f"{fault:<42} {found.runs:>6} {len(found.lost):>5} {len(found.doubled):>8} {len(found.early):>6} "
+            f"{found.resent:>7} {found.lateness:>24} {recovered:>11}"
+        )
+        self._properties.append((ROW, row))
 
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Report:
-    """Where a test tells what it measured."""
-    return Report(request.config.stash.setdefault(ROWS, []))
+    """Return where a test reports what it measured."""
+    return Report(request.node.user_properties)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
@@ -44,9 +59,10 @@ async def stage(everything: Stage) -> Stage:
     return everything
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints what was found, also when nothing failed: the figures are half of the point."""
-    rows = config.stash.get(ROWS, [])
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was found, also when nothing failed: the figures are half of the point."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    rows = [row for report in reports if report.when == "call" for name, row in report.user_properties if name == ROW]
     if not rows:
         return
     terminalreporter.section("faults")
@@ -54,9 +70,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         f"{'fault':<42} {'runs':>6} {'lost':>5} {'doubled':>8} {'early':>6} {'resent':>7} "
         f"{'lateness p50/p99/max ms':>24} {'recovery s':>11}"
     )
-    for fault, found, recovery in rows:
-        recovered = "" if recovery is None else f"{recovery.total_seconds():.1f}"
-        terminalreporter.write_line(
-            f"{fault:<42} {found.runs:>6} {len(found.lost):>5} {len(found.doubled):>8} {len(found.early):>6} "
-            f"{found.resent:>7} {found.lateness:>24} {recovered:>11}"
-        )
+    for row in rows:
+        terminalreporter.write_line(row)

@@ -31,6 +31,7 @@ SETTLES_WITHIN = 90
 MORE = 180
 """Seconds after which a run that has still not ended is given up."""
 ASK_AGAIN = 0.2
+TIMEOUT = SECONDS + 3 * MORE
 
 
 def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
@@ -89,6 +90,7 @@ async def accepted(stage: Stage, order: Order) -> bool:
         await asyncio.sleep(ASK_AGAIN)
 
 
+@pytest.mark.timeout(TIMEOUT)
 async def test_faults_at_random(stage: Stage, report: Report, capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever happens in whatever order: nothing is lost, doubled or early, and a subscriber sees all of it."""
 

@@ -11,7 +11,7 @@ from tests.faults.cluster import SLOTS, WORKERS, Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, Order, mixed_load, whole
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timing]
 
 HERD = WORKERS * int(SLOTS)
 """As many calls as all workers together have slots: they would take them all, if one host could."""

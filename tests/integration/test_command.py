@@ -14,7 +14,7 @@ from db.connection import open_engine
 from db.settings import DatabaseSettings
 from duetime.local_stack.stack import free_port
 from tests.support.command import clean_environment, duetime
-from tests.support.servers import Servers, empty_database
+from tests.support.servers import Servers
 from tests.support.waiting import wait_for
 
 PARTS = ("api", "worker")
@@ -93,7 +93,7 @@ def test_a_schema_that_was_not_migrated_is_one_line(
     command: str, tmp_path: Path, servers: Servers, redis_url: str
 ) -> None:
     """The parts never migrate by themselves: several of them may start at once, and of different versions."""
-    with empty_database(servers.admin) as database:
+    with servers.empty_database() as database:
         environment = {
             "PORT": str(free_port()),
             "DATABASE_URL": str(database.database_url),
@@ -121,7 +121,7 @@ async def test_a_database_that_fails_after_the_first_look_is_one_line(
 
 def test_migrate_says_from_where_to_where(tmp_path: Path, servers: Servers) -> None:
     """A second time it changes nothing."""
-    with empty_database(servers.admin) as database:
+    with servers.empty_database() as database:
         environment = {"DATABASE_URL": str(database.database_url)}
         first = duetime("migrate", cwd=tmp_path, environment=environment)
         second = duetime("migrate", cwd=tmp_path, environment=environment)
@@ -183,11 +183,16 @@ def test_a_worker_runs_until_it_is_asked_to_stop(tmp_path: Path, database: Datab
     """While it lives, `duetime worker --check` says so by its exit status; afterwards it says that there is none."""
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
 
+    def checked() -> "subprocess.CompletedProcess[str]":
+        return duetime("worker", "--check", cwd=tmp_path, environment=environment)
+
     with running("worker", cwd=tmp_path, environment=environment):
         wait_for(
-            lambda: duetime("worker", "--check", cwd=tmp_path, environment=environment).returncode == 0,
+            lambda: checked().returncode == 0,
             what="the worker has its lease",
             within=30,
         )
 
-    assert "no worker on" in refusal(duetime("worker", "--check", cwd=tmp_path, environment=environment))
+    # A renewal that is on its way when the worker retires keeps the lease until it runs out.
+    wait_for(lambda: checked().returncode != 0, what="the worker's lease has ended", within=30)
+    assert "no worker on" in refusal(checked())

@@ -119,6 +119,7 @@ async def test_what_drips_ends_at_the_deadline(caller: HttpCaller, url: str, way
     assert answer.duration < 2 * BRIEF
 
 
+@pytest.mark.timing
 async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str) -> None:
     """A hundred hostile answers together take less than 64 MiB more than none."""
     ways = [way for way in WAYS if way not in ("charset-bz2", "packed-twice")]

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.settings import DatabaseSettings
-from tests.support.servers import Servers, empty_database
+from tests.support.servers import Servers
 from tests.support.target import Target
 
 DUMP = Path(__file__).parents[1] / "data" / "old_service.sql"
@@ -17,7 +17,7 @@ DUMP = Path(__file__).parents[1] / "data" / "old_service.sql"
 @pytest.fixture
 def empty(servers: Servers) -> Iterator[DatabaseSettings]:
     """A database without tables."""
-    with empty_database(servers.admin) as settings:
+    with servers.empty_database() as settings:
         yield settings
 
 

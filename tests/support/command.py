@@ -20,11 +20,13 @@ from tests.support.waiting import wait_for
 
 ENDS_WITHIN = 60
 READY_WITHIN = 60
+KEPT = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
+"""The last one has coverage.py measure the process."""
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Nothing of ours but what finds programs and homes, and what a test gives; targets may be on loopback."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {"DUETIME_TARGETS_ALLOWED": LOOPBACK} | dict(environment)
 
 

@@ -10,8 +10,9 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,34 +29,70 @@ from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.settings import DuetimeSettings
 
 # Data of tests need not outlive a power cut.
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "128MB",
+    "max_connections": "200",
+}
+MEMORY = Path("/dev/shm")
+ENOUGH_MEMORY = 4 * 1024**3
 LOGICAL_DATABASES = 16
+
+
+class Administrator:
+    """One connection for all databases that tests create and drop."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        # With a loop factory of its own, the runner leaves the event loops of tests alone.
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._engine = create_async_engine(url, isolation_level="AUTOCOMMIT", pool_size=1)
+
+    def execute(self, statement: str) -> None:
+        """Execute one statement outside of any transaction."""
+        self._runner.run(self._execute(statement))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._runner.run(self._engine.dispose())
+        self._runner.close()
+
+    async def _execute(self, statement: str) -> None:
+        async with self._engine.connect() as connection:
+            await connection.execute(text(statement))
 
 
 @dataclass(slots=True, kw_only=True)
 class Servers:
-    """A Postgres in which databases may be made, with a migrated template in it, and a Redis."""
+    """A Postgres in which databases may be created, with a migrated template in it, and a Redis."""
 
-    admin: URL
+    administrator: Administrator
     redis: str
     template: str = ""
-    numbers: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: cycle(logical_databases()))
 
     @contextmanager
     def database(self) -> Iterator[DatabaseSettings]:
-        """A migrated database, dropped afterwards with all that is connected to it."""
+        """Yield a migrated database, dropped afterwards with all that is connected to it."""
+        with self.empty_database(f"TEMPLATE {self.template}") as settings:
+            yield settings
+
+    @contextmanager
+    def empty_database(self, options: str = "") -> Iterator[DatabaseSettings]:
+        """Yield a database without tables, dropped afterwards."""
         name = f"duetime_{uuid4().hex}"
-        asyncio.run(execute(self.admin, f"CREATE DATABASE {name} TEMPLATE {self.template}"))
+        self.administrator.execute(f"CREATE DATABASE {name} {options}")
         try:
-            yield named(self.admin, name)
+            yield named(self.administrator.url, name)
         finally:
-            asyncio.run(execute(self.admin, f"DROP DATABASE {name} WITH (FORCE)"))
+            self.administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     @contextmanager
     def redis_database(self) -> Iterator[str]:
-        """The URL of an empty logical database, emptied again afterwards."""
-        self.numbers += 1
-        url = f"{self.redis.rsplit('/', 1)[0]}/{self.numbers % LOGICAL_DATABASES}"
+        """Yield the URL of an empty logical database, emptied again afterwards."""
+        url = f"{self.redis.rsplit('/', 1)[0]}/{next(self.numbers)}"
         with Redis.from_url(url) as client:
             client.flushdb()
             yield url
@@ -65,7 +102,7 @@ class Servers:
 @contextmanager
 def data_folder() -> Iterator[Path]:
     """A folder for a local stack, not made yet. Not pytest's: root's lies where Postgres's account cannot go."""
-    home = Path(tempfile.mkdtemp(prefix="duetime-"))
+    home = Path(tempfile.mkdtemp(prefix="duetime-", dir=memory()))
     home.chmod(0o755)
     path = home / "data"
     try:
@@ -76,16 +113,24 @@ def data_folder() -> Iterator[Path]:
             shutil.rmtree(place_elsewhere(path))
 
 
+def memory() -> Path | None:
+    """Return the folder of a file system in memory, if there is one with room for all servers; None if not.
+
+    Each database is 300 files, and file systems on disks take ten times as long to create and delete them.
+    """
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_MEMORY
+    return MEMORY if roomy else None
+
+
 @contextmanager
 def running_servers() -> Iterator[Servers]:
     """The servers for a whole test session, with the template database made."""
     database_url = os.environ.get("DUETIME_TEST_DATABASE_URL")
     redis_url = os.environ.get("DUETIME_TEST_REDIS_URL")
     with data_folder() as folder, embedded(folder, postgres=not database_url, valkey=not redis_url) as stack:
-        servers = Servers(
-            admin=parse_database_url(database_url or stack.database_url or ""), redis=redis_url or stack.redis_url or ""
-        )
-        with empty_database(servers.admin) as template:
+        administrator = Administrator(parse_database_url(database_url or stack.database_url or ""))
+        servers = Servers(administrator=administrator, redis=redis_url or stack.redis_url or "")
+        with closing(administrator), servers.empty_database() as template:
             asyncio.run(migrated(template))
             servers.template = str(template.url().database)
             yield servers
@@ -135,25 +180,14 @@ def named(admin: URL, name: str) -> DatabaseSettings:
     return DatabaseSettings.model_construct(database_url=url.render_as_string(hide_password=False))
 
 
-@contextmanager
-def empty_database(admin: URL) -> Iterator[DatabaseSettings]:
-    """A database without tables, dropped afterwards."""
-    name = f"duetime_{uuid4().hex}"
-    asyncio.run(execute(admin, f"CREATE DATABASE {name}"))
-    try:
-        yield named(admin, name)
-    finally:
-        asyncio.run(execute(admin, f"DROP DATABASE {name} WITH (FORCE)"))
+def logical_databases() -> range:
+    """Return the numbers of the logical databases that are this process's own, of those that its Redis has.
 
-
-async def execute(url: URL, statement: str) -> None:
-    """One statement outside of any transaction."""
-    engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
-    try:
-        async with engine.connect() as connection:
-            await connection.execute(text(statement))
-    finally:
-        await engine.dispose()
+    The processes of pytest-xdist share a Redis where the environment names one.
+    """
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return range(process % LOGICAL_DATABASES, LOGICAL_DATABASES, processes)
 
 
 async def migrated(database: DatabaseSettings) -> None:

@@ -66,7 +66,7 @@ def test_without_a_key_nothing_is_sealed() -> None:
     [
         ("swordfish!", "key 1 is not base64"),
         (base64.b64encode(b"swordfish").decode(), "key 1 has 9 bytes, not 32"),
-        (base64.b64encode(NEW).decode() + ",", "key 2 has 0 bytes, not 32"),
+        (base64.b64encode(bytes(32)).decode() + ",", "key 2 has 0 bytes, not 32"),
     ],
 )
 def test_a_wrong_key_is_refused_without_being_repeated(text: str, message: str) -> None:

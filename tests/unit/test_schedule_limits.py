@@ -38,6 +38,7 @@ def seconds_taken(what: Callable[[], object]) -> float:
     return min(run() for _ in range(4))
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     ("expression", "timezone"),
     [
@@ -62,6 +63,7 @@ def test_checking_is_quick(expression: str, timezone: str) -> None:
     assert seconds_taken(lambda: validation.check(trigger, now=NOW)) < 0.05
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     "answer",
     [
