@@ -1,11 +1,13 @@
-"""What can be wrong with a field of an input."""
+"""Problems of an input, field by field."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One field at fault: its path from the input's root (GraphQL's names, list indexes as text), and what is wrong."""
+    """What is wrong with one field: its path from the input's root (GraphQL's names, list indexes as text), and a
+    message.
+    """
 
     path: tuple[str, ...]
     message: str

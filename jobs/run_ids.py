@@ -1,4 +1,4 @@
-"""The ids of runs. A scheduled run's id is computed from what it stands for, so one instant can have one run only."""
+"""The ids of runs. A scheduled run's id is computed from its task and instant, so an instant can have only one run."""
 
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -8,10 +8,11 @@ from jobs.datetimes import MILLISECOND, UNIX_EPOCH
 
 
 def scheduled_run_id(task_id: UUID, scheduled_for: datetime) -> UUID:
-    """A UUIDv8 (RFC 9562, 5.8): 48 bits of `scheduled_for` in Unix milliseconds, the rest from SHA-256 of both.
+    """Return a UUIDv8 (RFC 9562, section 5.8): 48 bits of `scheduled_for` in Unix milliseconds, the rest a SHA-256 of
+    both.
 
-    Ids therefore sort by instant, partitions by range of id prune look-ups, and a claim that was lost
-    together with a server is made again under the same id.
+    So ids sort by instant, partitions by range of id prune look-ups, and a claim that was lost together with a server
+    is repeated with the same id.
     """
     since_epoch = scheduled_for - UNIX_EPOCH
     digest = sha256(task_id.bytes + (since_epoch // timedelta(microseconds=1)).to_bytes(8, "big", signed=True)).digest()
@@ -19,15 +20,17 @@ def scheduled_run_id(task_id: UUID, scheduled_for: datetime) -> UUID:
 
 
 def requested_run_id(at: datetime, *, randomness: bytes) -> UUID:
-    """A UUIDv7 (RFC 9562, 5.7) for a run that was asked for at an instant; `randomness` has 10 bytes.
+    """Return a UUIDv7 (RFC 9562, section 5.7) for a run requested at an instant; `randomness` has 10 bytes.
 
-    Like a scheduled run's it begins with the instant, so that it sorts and lies in partitions as those do.
+    Like the id of a scheduled run it starts with the instant, so it sorts and lies in partitions in the same way.
     """
     return uuid_of(at, randomness, version=7)
 
 
 def uuid_of(instant: datetime, rest: bytes, *, version: int) -> UUID:
-    """48 bits of the instant in Unix milliseconds, then 10 bytes, in which version and variant (4.1, 4.2) are set."""
+    """Return 48 bits of the instant in Unix milliseconds and 10 bytes, with version and variant (sections 4.1, 4.2)
+    set.
+    """
     milliseconds = (instant - UNIX_EPOCH) // MILLISECOND
     value = ((milliseconds & 0xFFFF_FFFF_FFFF) << 80) | int.from_bytes(rest, "big")
     value = (value & ~(0xF << 76)) | (version << 76)
