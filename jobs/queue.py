@@ -14,8 +14,9 @@ from uuid import UUID, uuid4
 
 from arq.connections import ArqRedis
 from redis.asyncio import ConnectionPool
-from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
+
+from jobs.compat import WorkerRedis
 
 logger = logging.getLogger(__name__)
 
@@ -61,33 +62,6 @@ def bucket_start(bucket: int) -> datetime:
 def encode(job: dict[str, Any]) -> bytes:
     """Return a job as JSON. With pickle, arq's default, anyone who writes to Redis could run code here."""
     return json.dumps(job, default=str).encode()
-
-
-class WorkerPipeline(Pipeline):
-    """Releases its connection even if it is cancelled while it ends, as arq's pipelines are when a worker stops."""
-
-    async def reset(self) -> None:
-        """End the pipeline."""
-        try:
-            await super().reset()  # type: ignore[no-untyped-call]
-        finally:
-            if self.connection is not None:
-                # A reply may still be in transit to it.
-                await self.connection.disconnect(nowait=True)
-                await self.connection_pool.release(self.connection)
-                self.connection = None
-
-
-class WorkerRedis(ArqRedis):
-    """arq's client, with the old name of `aclose`, which arq still calls and redis warns about."""
-
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002 (redis's signature)
-        """Return a new pipeline."""
-        return WorkerPipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
-
-    async def close(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 (redis's signature)
-        """Close all connections."""
-        await self.aclose(close_connection_pool)
 
 
 def open_redis(redis_url: str) -> ArqRedis:

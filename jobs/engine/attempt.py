@@ -10,9 +10,9 @@ from typing import Protocol
 from db.engine.finishes import Finish
 from jobs.engine.claimed import Attempt
 from jobs.engine.outcome import finish_of
-from jobs.http.client import Action, Response
+from jobs.http.client import Response
 from jobs.http.redaction import redacted
-from jobs.http.request import origin_of
+from jobs.http.request import Action, origin_of
 from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import is_sealed, open_headers
 from jobs.security.signatures import signature_headers

@@ -21,7 +21,7 @@ from db.states import RunState
 from jobs.engine.claimed import Attempt, Claimed
 from jobs.engine.misfire import Plan, plan, unplannable
 from jobs.engine.slots import Slots
-from jobs.http.client import Action
+from jobs.http.request import Action
 from jobs.retry import RetryPolicy
 from jobs.triggers.columns import trigger_of
 

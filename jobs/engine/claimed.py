@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from jobs.http.client import Action
+from jobs.http.request import Action
 from jobs.retry import RetryPolicy
 
 AttemptKey = tuple[UUID, int]

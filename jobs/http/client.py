@@ -5,19 +5,20 @@ redirects that would not be checked, and nearly doubles the CPU of a call.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 import httpx
-from aiohttp.connector import Connection
 from httpx_aiohttp import AiohttpTransport
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.http.redirects import REDIRECTS, BadRedirect, PreparedRequest, redirected
+from jobs.compat import PLACEHOLDER_URL, CheckedUrl, ResponseWithoutReason, send_once
+from jobs.http.redirects import REDIRECTS, BadRedirect, redirected
+from jobs.http.request import Action, PreparedRequest
 from jobs.http.resolver import CheckedResolver, Lookup, calling, checked_socket, system_lookup
 from jobs.http.response_body import NUL, REPLACEMENT, BadBody, keep
 from jobs.http.targets import TargetPolicy, TargetRefused
@@ -35,22 +36,6 @@ DEFAULT_HEADERS = {
     "accept": ("Accept", "*/*"),
     "accept-encoding": ("Accept-Encoding", "gzip, deflate"),
 }
-
-
-class Action(NamedTuple):
-    """The request of a task. `payload` is JSON text; secret headers and `signing_secrets` are sealed until the call.
-
-    `secret_names` are the names of the headers that were sealed.
-    """
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    payload: str | None
-    timeout: timedelta
-    redirects: int
-    signing_secrets: Sequence[str] = ()
-    secret_names: Sequence[str] = ()
 
 
 class Response(NamedTuple):
@@ -74,19 +59,6 @@ class Response(NamedTuple):
         return next((value for key, value in self.headers or () if key.lower() == name), None)
 
 
-class NoReason(aiohttp.ClientResponse):
-    """A response without its reason phrase, which nobody reads and whose encoding is not defined.
-
-    The transport would fail over a reason phrase in Latin-1.
-    """
-
-    async def start(self, connection: Connection) -> Self:
-        """Read the status line and headers of the response."""
-        await super().start(connection)
-        self.reason = None
-        return self
-
-
 def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
     """Return aiohttp's session, which sends every request once, and connects only to addresses that were checked.
 
@@ -100,15 +72,13 @@ def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
             socket_factory=partial(checked_socket, policy),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
-        response_class=NoReason,
+        response_class=ResponseWithoutReason,
         read_bufsize=BUFFER_BYTES,
         # aiohttp would label a POST without a body as an octet-stream, and replace a secret header
         # that does not go to another origin by its own.
         skip_auto_headers=["Accept", "Accept-Encoding", "Content-Type", "User-Agent"],
     )
-    # aiohttp would silently resend an idempotent request when a kept connection breaks. Only a retry may do that,
-    # with a number of its own. There is no public name for this switch.
-    session._retry_connection = False  # noqa: SLF001
+    send_once(session)
     return session
 
 
@@ -159,23 +129,6 @@ class HttpCaller:
             redirects -= 1
 
 
-SOME_URL = httpx.URL("http://target/")
-
-
-class SavedUrl(httpx.URL):
-    """A URL that was checked already.
-
-    The transport uses only its text, and aiohttp parses that; parsing it in httpx as well would take a fifth of a call.
-    """
-
-    def __init__(self, url: str) -> None:
-        super().__init__(SOME_URL)
-        self._saved = url
-
-    def __str__(self) -> str:
-        return self._saved
-
-
 def outgoing(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
     """Return the first request, with defaults, Duetime's headers, and the task's own headers over both."""
     merged = dict(DEFAULT_HEADERS)
@@ -190,10 +143,10 @@ def outgoing(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
 def request_of(call: PreparedRequest) -> httpx.Request:
     """Return the request in httpx's form. aiohttp adds Host and the length."""
     headers = [(name.encode(), value.encode()) for name, value in call.headers.values()]
-    request = httpx.Request(call.method, SOME_URL, headers=headers, stream=httpx.ByteStream(call.content))
+    request = httpx.Request(call.method, PLACEHOLDER_URL, headers=headers, stream=httpx.ByteStream(call.content))
     # Otherwise httpx would detect the encoding for each request, by trying.
     request.headers.encoding = "utf-8"
-    request.url = SavedUrl(call.url)
+    request.url = CheckedUrl(call.url)
     request.read()
     return request
 

@@ -1,11 +1,8 @@
 """The next request after a redirect. Pure: the caller checks the new target."""
 
-from collections.abc import Collection, Mapping
-from typing import NamedTuple
-
 from yarl import URL
 
-from jobs.http.request import read_url
+from jobs.http.request import PreparedRequest, read_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 BODY_HEADERS = frozenset({"content-type", "content-encoding", "content-language", "content-location"})
@@ -25,19 +22,6 @@ KEPT_ACROSS_ORIGINS = BODY_HEADERS | {
 
 class BadRedirect(ValueError):
     """The redirect leads to a URL that cannot be called."""
-
-
-class PreparedRequest(NamedTuple):
-    """One request of an attempt. `headers` maps lower-case names to the name as it is sent, and the value.
-
-    `secret` has the lower-case names of the secret headers.
-    """
-
-    method: str
-    url: str
-    headers: Mapping[str, tuple[str, str]]
-    content: bytes
-    secret: Collection[str] = ()
 
 
 def redirected(call: PreparedRequest, *, status: int, location: str) -> PreparedRequest:

@@ -1,9 +1,10 @@
 """The HTTP request of a task, validated when the task is saved, so that its form cannot make a run fail."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -89,6 +90,35 @@ class ActionDraft:
     redirects: int = 0
     signing_secrets: Sequence[str] | None = None
     kept_signing_secrets: Sequence[str] = ()
+
+
+class Action(NamedTuple):
+    """The request of a task. `payload` is JSON text; secret headers and `signing_secrets` are sealed until the call.
+
+    `secret_names` are the names of the headers that were sealed.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    payload: str | None
+    timeout: timedelta
+    redirects: int
+    signing_secrets: Sequence[str] = ()
+    secret_names: Sequence[str] = ()
+
+
+class PreparedRequest(NamedTuple):
+    """One request of an attempt. `headers` maps lower-case names to the name as it is sent, and the value.
+
+    `secret` has the lower-case names of the secret headers.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, tuple[str, str]]
+    content: bytes
+    secret: Collection[str] = ()
 
 
 def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:

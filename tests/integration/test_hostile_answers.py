@@ -11,7 +11,8 @@ import pytest
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.http.client import KEPT_HEADER_CHARACTERS, Action, HttpCaller, Response
+from jobs.http.client import KEPT_HEADER_CHARACTERS, HttpCaller, Response
+from jobs.http.request import Action
 from jobs.http.response_body import CHARSETS, KEPT_BYTES
 from jobs.http.targets import TargetPolicy, parse_rules
 from jobs.settings import LOOPBACK

@@ -18,7 +18,8 @@ from db.models import Task
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.clock import Clock
-from jobs.http.client import Action, HttpCaller, Response
+from jobs.http.client import HttpCaller, Response
+from jobs.http.request import Action
 from jobs.http.targets import TargetPolicy, parse_rules
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import one_off, opened, runs_of, save, soon, working

@@ -11,7 +11,8 @@ from standardwebhooks import Webhook
 from db.states import RunState
 from jobs.engine.attempt import make_attempt
 from jobs.engine.claimed import Attempt
-from jobs.http.client import Action, Response
+from jobs.http.client import Response
+from jobs.http.request import Action
 from jobs.retry import RetryPolicy
 from jobs.security import signatures
 from jobs.security.encryption import SecretKeys

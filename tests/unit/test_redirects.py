@@ -2,7 +2,8 @@
 
 import pytest
 
-from jobs.http.redirects import BadRedirect, PreparedRequest, redirected
+from jobs.http.redirects import BadRedirect, redirected
+from jobs.http.request import PreparedRequest
 
 HEADERS = {
     name.lower(): (name, "v")
