@@ -72,7 +72,7 @@ WAYS: dict[str, Callable[[], Pieces]] = {
     "nul": lambda: text("utf-8", b"a\x00b"),
     "invalid": lambda: text("utf-8", b"a\xff\xfeb"),
     "utf-16": lambda: text("utf-16", "grün".encode("utf-16")),
-    "charset-bz2": lambda: text("bz2", bz2.compress(bytes(256 * 1024 * 1024))),
+    "charset-bz2": lambda: text("bz2", 256 * bz2.compress(bytes(1024 * 1024))),
     "charset-hex": lambda: text("hex", b"6162"),
     "charset-punycode": lambda: text("punycode", b"a-" + b"z" * 60_000),
     "charset-unknown": lambda: text("no-such-charset", b"plain"),
