@@ -1,6 +1,6 @@
-"""What graphql-cop looks for and graphql-armor guards against, tried one by one, as those try it.
+"""The attacks that graphql-cop tries and graphql-armor protects against, each sent in the same way.
 
-https://github.com/dolevf/graphql-cop and https://escape.tech/graphql-armor/docs/. Nothing of it is executed.
+https://github.com/dolevf/graphql-cop and https://escape.tech/graphql-armor/docs/. None of their code runs here.
 """
 
 import time
@@ -22,7 +22,9 @@ LIMIT, VALIDATION, REQUEST = "LIMIT_EXCEEDED", None, "REQUEST"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attack:
-    """A request, and the words by which it is refused. `code` of the error; REQUEST when it is no operation at all."""
+    """A request, and the words of its refusal. `code` is that of the error; REQUEST means that it contains no
+    operation.
+    """
 
     query: str = ""
     code: str | None = LIMIT
@@ -33,7 +35,7 @@ class Attack:
 
 
 def spreads(width: int, depth: int) -> str:
-    """Fragments that spread each other several times, so that a short document stands for a long one."""
+    """Return fragments that use each other several times, so that a short document stands for a long one."""
     inner = " ".join(f"fragment F{n} on Task {{ {f'...F{n + 1} ' * width} }}" for n in range(depth))
     return f"{{ tasks {{ nodes {{ ...F0 }} }} }} {inner} fragment F{depth} on Task {{ id }}"
 
@@ -130,7 +132,7 @@ ATTACKS = {
 
 
 async def sent(api: Api, attack: Attack) -> httpx.Response:
-    """The answer to an attack."""
+    """Return the response to an attack."""
     given = attack.request or {"json": {"query": attack.query}}
     headers = {"accept": "application/graphql-response+json", **given.get("headers", {})}
     return await api.http.request(attack.method, "/graphql", **{**given, "headers": headers})
@@ -138,7 +140,7 @@ async def sent(api: Api, attack: Attack) -> httpx.Response:
 
 @pytest.mark.timing
 async def test_every_attack_is_refused_quickly(api: Api) -> None:
-    """With words that say why, and without anything of it being executed."""
+    """Every attack is refused quickly, with the reason, and no part of it is executed."""
     for name, attack in ATTACKS.items():
         began = time.perf_counter()
         answer = await sent(api, attack)
@@ -154,7 +156,7 @@ async def test_every_attack_is_refused_quickly(api: Api) -> None:
 
 
 async def test_nothing_of_the_inside_is_told(api: Api) -> None:
-    """No traces, whatever header asks for them; no stack, path or name of a library in what is refused."""
+    """Refusals contain no traces, whatever header requests them, and no stack, path or library name."""
     for header in ("x-apollo-tracing", "x-debug", "x-graphql-debug", "apollo-query-plan-experimental"):
         answer = await api.http.post("/graphql", json={"query": "{ __typename }"}, headers={header: "1"})
         assert answer.json() == {"data": {"__typename": "Query"}}
@@ -168,7 +170,7 @@ async def test_nothing_of_the_inside_is_told(api: Api) -> None:
 
 
 async def test_the_schema_can_be_kept_back(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """Then neither introspection nor a suggestion tells of it, and a browser gets no playground."""
+    """With introspection off, neither introspection nor suggestions reveal the schema, and there is no playground."""
     settings = ApiSettings.model_construct(introspection=False, playground=False)
     async with serving(database, jobs_settings, settings=settings) as api:
         for query, message in (

@@ -1,4 +1,4 @@
-"""The audit log: who changed what and when, as it was and as it is; for good, and without any secret."""
+"""The audit log: who changed what and when, before and after, permanently and without secrets."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ TASK: dict[str, Any] = {
 
 @pytest.fixture
 async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API that asks for keys and keeps secrets, and a client with a key for everything."""
+    """An API with authentication and a secret key, and a client with an admin key."""
     sealing = jobs_settings.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
     async with guarded(database, sealing) as running:
         running.http.headers.update(bearer(await make_key(running.engine, "operations", scope=KeyScope.ADMIN)))
@@ -53,47 +53,47 @@ async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncI
 
 
 async def log(api: Api, **variables: Any) -> dict[str, Any]:
-    """A page of the log."""
+    """Return a page of the log."""
     found: dict[str, Any] = (await api.data(LOG, **variables))["auditLog"]
     return found
 
 
 async def task(api: Api) -> str:
-    """A new task's id."""
+    """Return the id of a new task."""
     return str((await api.data(MAKE, input=TASK))["createTask"]["id"])
 
 
 async def run(api: Api, task_id: str) -> str:
-    """A new run's id; nobody carries it out."""
+    """Return the id of a new run, which no worker makes."""
     return str((await api.data(RUN, id=task_id))["runTask"]["id"])
 
 
 async def finished_run(api: Api) -> str:
-    """A run that was cancelled."""
+    """Return the id of a run that was cancelled."""
     run_id = await run(api, await task(api))
     await api.data(MUTATIONS["cancelRun"], id=run_id)
     return run_id
 
 
 async def paused_task(api: Api) -> str:
-    """A paused task."""
+    """Return the id of a paused task."""
     task_id = await task(api)
     await api.data(MUTATIONS["pauseTask"], id=task_id)
     return task_id
 
 
 async def of_task(api: Api) -> dict[str, Any]:
-    """What a mutation of a task is asked with."""
+    """Return the variables of a mutation of one task."""
     return {"id": await task(api)}
 
 
 async def of_tasks(api: Api) -> dict[str, Any]:
-    """What a mutation of several tasks is asked with: two, and one that is not there."""
+    """Return the variables of a mutation of several tasks: two, and one that does not exist."""
     return {"ids": [await task(api), str(uuid4()), await task(api)]}
 
 
 async def to_resume(api: Api) -> dict[str, Any]:
-    """Two paused tasks."""
+    """Return the ids of two paused tasks."""
     return {"ids": [await paused_task(api), await paused_task(api)]}
 
 
@@ -101,7 +101,7 @@ Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
 async def given(**variables: Any) -> dict[str, Any]:
-    """Variables that need no preparation."""
+    """Return variables that need no preparation."""
     return variables
 
 
@@ -115,7 +115,7 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
 
 
 async def variables_of(api: Api, mutation: str) -> tuple[dict[str, Any], int]:
-    """What a mutation is asked with, and how many entries it leaves."""
+    """Return the variables of a mutation, and the number of entries that it leaves."""
     if mutation in PREPARE:
         prepare, entries = PREPARE[mutation]
         return await prepare(api), entries
@@ -132,7 +132,9 @@ async def variables_of(api: Api, mutation: str) -> tuple[dict[str, Any], int]:
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
-    """One for each task or run that it changed, under the name for one; and none for what it refused."""
+    """Every mutation leaves an entry for each task or run that it changed, under the name for one, and none for a
+    refusal.
+    """
     variables, entries = await variables_of(api, mutation)
     before = (await log(api))["totalCount"]
     began = utc_now()
@@ -153,7 +155,7 @@ async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
 
 
 async def test_every_writing_call_of_rest_leaves_an_entry(api: Api) -> None:
-    """Under the name of the mutation that it stands for."""
+    """Every writing REST request leaves an entry under the name of the mutation that it corresponds to."""
     made = (await api.http.post("/api/v1/tasks", json=CRON)).json()
     path = f"/api/v1/tasks/{made['id']}"
     assert (await api.http.put(path, json={"name": "renamed"})).status_code == 200
@@ -173,7 +175,7 @@ async def test_every_writing_call_of_rest_leaves_an_entry(api: Api) -> None:
 
 
 async def test_an_entry_tells_what_differs(api: Api) -> None:
-    """As it was and as it is; of a secret only that it was changed; of a deleted task all."""
+    """An entry shows what changed, before and after; of a secret only that it changed; of a deleted task everything."""
     task_id = await task(api)
     headers = [{"name": "Authorization", "value": "Bearer marlin"}, {"name": "X-Plain"}]
     changes = {
@@ -202,7 +204,7 @@ async def test_an_entry_tells_what_differs(api: Api) -> None:
 
 
 async def test_where_keys_are_off_it_was_anybody(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """And anybody may read it."""
+    """While authentication is off, entries name `anybody`, and anybody may read the log."""
     async with serving(database, jobs_settings) as api:
         await api.http.post("/api/v1/tasks", json=CRON)
         [entry] = (await log(api))["nodes"]
@@ -210,7 +212,7 @@ async def test_where_keys_are_off_it_was_anybody(database: DatabaseSettings, job
 
 
 async def test_it_is_paged_and_filtered(api: Api) -> None:
-    """As other lists are: newest first, by cursors in both directions, whole whatever the size of the pages."""
+    """The log is paged like other lists: newest first, by cursors in both directions, complete at every page size."""
     ids = [await task(api) for _ in range(4)]
     await api.data(MUTATIONS["pauseTasks"], ids=ids)
     everything = (await log(api, first=100))["nodes"]
@@ -258,7 +260,7 @@ async def test_it_is_paged_and_filtered(api: Api) -> None:
     ],
 )
 async def test_the_database_lets_nobody_change_it(api: Api, statement: str) -> None:
-    """Not even the role that the service itself uses."""
+    """Not even the role that the service uses can change the log."""
     await task(api)
     before = await log(api)
     with pytest.raises(ProgrammingError, match="the audit log is only added to"):
@@ -268,7 +270,9 @@ async def test_the_database_lets_nobody_change_it(api: Api, statement: str) -> N
 
 
 async def test_it_is_guarded_in_every_session(api: Api) -> None:
-    """In one that replays another server's changes as well, which a superuser can make of any."""
+    """The log is protected in every session, also in one that replays another server's changes, as a superuser can
+    open.
+    """
     async with api.engine.connect() as connection:
         found = await connection.execute(
             text("""
@@ -279,7 +283,7 @@ async def test_it_is_guarded_in_every_session(api: Api) -> None:
 
 
 async def test_an_entry_comes_with_its_change_or_not_at_all(api: Api) -> None:
-    """Both are of one transaction: an entry that cannot be written holds the change back."""
+    """An entry and its change share a transaction: an entry that cannot be written prevents the change."""
     async with api.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE audit_log ADD CONSTRAINT no_more CHECK (false) NOT VALID"))
     [error] = (await api.ask(MAKE, input=TASK))["errors"]
@@ -289,7 +293,7 @@ async def test_an_entry_comes_with_its_change_or_not_at_all(api: Api) -> None:
 
 
 async def test_reading_it_takes_no_longer_when_it_is_long(api: Api) -> None:
-    """A page of all of it and of one task's is read by an index; a filter by instants too."""
+    """A page of the whole log, and of one task's entries, is read by an index, and so is a filter by instants."""
     task_id = str(uuid4())
     async with api.engine.begin() as connection:
         fill = """

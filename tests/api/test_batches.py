@@ -1,4 +1,4 @@
-"""Many tasks in one call: made, paused, resumed, cancelled, with a result for each."""
+"""Bulk mutations: many tasks created, paused, resumed or cancelled in one call, with a result for each."""
 
 import asyncio
 from collections import Counter
@@ -33,34 +33,34 @@ MANY = 1_000
 
 
 def wanted(name: str, **members: Any) -> dict[str, Any]:
-    """An input that is right, but for what the test changes."""
+    """Return a valid input with the members that the test changes."""
     right = {"name": name, "trigger": {"interval": {"everyMs": 3_600_000}}, "action": {"url": "http://localhost/"}}
     return right | members
 
 
 async def made(api: Api, *inputs: dict[str, Any]) -> list[dict[str, Any]]:
-    """What createTasks answers."""
+    """Return the response of createTasks."""
     found: list[dict[str, Any]] = (await api.data(CREATE_MANY, inputs=list(inputs)))["createTasks"]
     assert len(found) == len(inputs)
     return found
 
 
 async def done(api: Api, mutation: str, ids: list[UUID], **variables: Any) -> list[dict[str, Any]]:
-    """What one of the others answers."""
+    """Return the response of another bulk mutation."""
     [found] = (await api.data(mutation, ids=[str(each) for each in ids], **variables)).values()
     assert len(found) == len(ids)
     return list(found)
 
 
 async def count(api: Api, table: str, where: str = "true") -> int:
-    """How many rows there are."""
+    """Return the number of rows."""
     async with api.engine.connect() as connection:
         found: int = (await connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}"))).scalar_one()
     return found
 
 
 async def test_each_input_has_its_result_in_order(api: Api) -> None:
-    """One that is refused holds back none of the others, and its problems are told from its own root."""
+    """Results come in the order of the inputs. A refused input does not stop the others; its paths start at itself."""
     results = await made(
         api, wanted("a"), wanted(" ", action={"url": "ftp://a"}), wanted("b"), wanted("c", tags=["x", "x"])
     )
@@ -75,7 +75,7 @@ async def test_each_input_has_its_result_in_order(api: Api) -> None:
 
 @pytest.mark.timing
 async def test_a_thousand_tasks_in_one_call(api: Api) -> None:
-    """Each with a result, each due, and all in a third at most of the time that as many calls would take."""
+    """A thousand tasks are created in one call, each due, in at most a third of the time of as many calls."""
     inputs = [wanted(f"task {number}", idempotencyKey=f"key {number}") for number in range(MANY)]
     await made(api, wanted("warm"))
     await api.data(CREATE_ONE, input=wanted("warm"))
@@ -93,7 +93,7 @@ async def test_a_thousand_tasks_in_one_call(api: Api) -> None:
 
 
 async def test_more_than_a_thousand_are_refused(api: Api) -> None:
-    """The reason names the limit and the number, and nothing is done."""
+    """More than a thousand items are refused with the limit and the number, and nothing is done."""
     lean = "mutation ($inputs: [CreateTaskInput!]!) { createTasks(inputs: $inputs) { __typename } }"
     answer = await api.ask(lean, inputs=[wanted("a")] * (MANY + 1))
     [error] = answer["errors"]
@@ -107,7 +107,7 @@ async def test_more_than_a_thousand_are_refused(api: Api) -> None:
 
 
 async def test_keys_in_one_call(api: Api) -> None:
-    """A key that comes twice makes one task; what it made earlier is returned; another input is a conflict."""
+    """A key that occurs twice creates one task; a used key returns its task; another input is a conflict."""
     [before] = await made(api, wanted("before", idempotencyKey="k"))
     past = {"oneOff": {"at": "2001-01-01T00:00:00Z"}}
     results = await made(
@@ -132,7 +132,7 @@ async def test_keys_in_one_call(api: Api) -> None:
 
 
 async def test_same_keys_at_the_same_time(api: Api) -> None:
-    """Calls that share keys, in whatever order, make one task for each; all are told of the same."""
+    """Concurrent calls that share keys, in any order, create one task per key, and all of them return it."""
     inputs = [wanted(f"{number}", idempotencyKey=f"{number}") for number in range(60)]
     orders = [inputs, inputs[::-1], inputs[30:] + inputs[:30], inputs[10:50]]
     answers = await asyncio.gather(*(made(api, *order) for order in orders), *(made(api, each) for each in inputs[:9]))
@@ -144,7 +144,7 @@ async def test_same_keys_at_the_same_time(api: Api) -> None:
 
 
 async def test_key_of_a_deleted_task_is_free(api: Api) -> None:
-    """A new task is made, also among others."""
+    """The key of a deleted task creates a new task, also among others."""
     [old, kept] = await made(api, wanted("a", idempotencyKey="a"), wanted("b", idempotencyKey="b"))
     await api.data("mutation ($id: ID!) { deleteTask(id: $id) { __typename } }", id=old["id"])
     again = await made(api, wanted("a", idempotencyKey="a"), wanted("b", idempotencyKey="b"))
@@ -153,7 +153,7 @@ async def test_key_of_a_deleted_task_is_free(api: Api) -> None:
 
 
 async def test_pause_and_resume_many(api: Api) -> None:
-    """Each has its result in order; an id that comes twice is answered twice, one that is unknown with NotFound."""
+    """Pausing and resuming return results in order: a repeated id has two results, an unknown one NotFound."""
     tasks = [every("http://localhost/", HOUR, utc_now() + HOUR, name=f"{number}") for number in range(3)]
     ended = every("http://localhost/", HOUR, ago(1), status=TaskStatus.CANCELLED, next_run=None, due_at=None)
     await save(api.engine, *tasks, ended)
@@ -180,7 +180,7 @@ async def test_pause_and_resume_many(api: Api) -> None:
 
 
 async def test_resumption_of_many_settles_by_one_policy(api: Api) -> None:
-    """`missed` holds for all of them, and an unfinished run of the schedule delays only its own task."""
+    """`missed` applies to all tasks, and an unfinished scheduled run delays only its own task."""
     waiting: dict[str, Any] = {"status": TaskStatus.PAUSED, "next_run": None, "due_at": None}
     tasks = [every("http://localhost/", HOUR, ago(5), **waiting, resume_from=ago(5)) for _ in range(2)]
     await save(api.engine, *tasks)
@@ -192,7 +192,7 @@ async def test_resumption_of_many_settles_by_one_policy(api: Api) -> None:
 
 
 async def test_cancel_many(api: Api) -> None:
-    """What was missed is accounted for in each, what waits is cancelled, each with its event, and all at once."""
+    """Cancelling records what was missed in each task and cancels what waits, each with its event, at the same time."""
     tasks = [every("http://localhost/", HOUR, ago(3 - number)) for number in range(3)]
     future = every("http://localhost/", HOUR, utc_now() + HOUR, version=4)
     await save(api.engine, *tasks, future)
@@ -214,7 +214,7 @@ async def test_cancel_many(api: Api) -> None:
 
 
 async def test_many_calls_about_the_same_tasks(api: Api) -> None:
-    """None waits for another that waits for it, in whatever order they name the tasks."""
+    """Concurrent calls about the same tasks never deadlock, in whatever order they name the tasks."""
     tasks = [every("http://localhost/", HOUR, ago(1), name=f"{n}") for n in range(60)]
     ids = await save(api.engine, *tasks)
     for _ in range(3):
@@ -229,7 +229,7 @@ async def test_many_calls_about_the_same_tasks(api: Api) -> None:
 
 @pytest.mark.timing
 async def test_a_thousand_tasks_change_in_one_call(api: Api) -> None:
-    """Within a second or so, so that claims do not wait for long."""
+    """A thousand tasks change within about a second, so claims do not wait for long."""
     tasks: list[Task] = [every("http://localhost/", HOUR, utc_now() + HOUR, name=f"{n}") for n in range(MANY)]
     ids = await save(api.engine, *tasks)
     for mutation, status in ((PAUSE, "PAUSED"), (RESUME, "SCHEDULED"), (CANCEL, "CANCELLED")):

@@ -1,4 +1,4 @@
-"""GraphQL's transports: statuses and types over HTTP, messages over a websocket, and what never shows."""
+"""GraphQL's transports: statuses and media types over HTTP, messages over WebSocket, and what is never shown."""
 
 import json
 import logging
@@ -17,13 +17,13 @@ JSON = "application/json"
 
 
 async def post(api: Api, body: Any, *, accept: str = RESPONSE, content_type: str = JSON) -> httpx.Response:
-    """A POST with a body, JSON or text."""
+    """POST a body, as JSON or text."""
     content = body if isinstance(body, str | bytes) else json.dumps(body)
     return await api.http.post("/graphql", content=content, headers={"accept": accept, "content-type": content_type})
 
 
 async def test_answer_has_the_type_that_was_asked_for(api: Api) -> None:
-    """The specification's type where it is named, else application/json."""
+    """The response has the specification's media type if the client names it, else application/json."""
     for accept, expected in (
         (RESPONSE, RESPONSE),
         (f"{RESPONSE};q=0.9, {JSON};q=0.8", RESPONSE),
@@ -43,7 +43,7 @@ async def test_answer_has_the_type_that_was_asked_for(api: Api) -> None:
 
 
 async def test_request_that_cannot_be_executed_is_400(api: Api) -> None:
-    """Syntax, validation, variables, operation names; there is no `data` then. Old clients get 200."""
+    """Wrong syntax, validation, variables or operation names get 400 and no `data`; old clients get 200."""
     for body in (
         {"query": "{"},
         {"query": "{ nope }"},
@@ -57,14 +57,14 @@ async def test_request_that_cannot_be_executed_is_400(api: Api) -> None:
 
 
 async def test_errors_of_fields_are_200(api: Api) -> None:
-    """An operation that was executed is answered with 200, whatever its fields say."""
+    """An operation that was executed gets 200, whatever errors its fields have."""
     answer = await post(api, {"query": '{ task(id: "x") { id } }'})
     assert answer.status_code == 200
     assert answer.json()["data"] == {"task": None}
 
 
 async def test_malformed_requests_say_what_is_wrong(api: Api) -> None:
-    """Each with a status and a message, in the form of GraphQL errors, and never a 500."""
+    """Malformed requests get a status and a message in the form of GraphQL errors, and never a 500."""
     deep = "[" * 100_000 + "]" * 100_000
     for body, status in (
         ("", 400),
@@ -99,7 +99,7 @@ async def test_malformed_requests_say_what_is_wrong(api: Api) -> None:
 
 
 async def test_one_of_several_operations_has_to_be_named(api: Api) -> None:
-    """None is executed just because it comes first, over any transport."""
+    """Of several operations none is executed just because it comes first, over any transport."""
     mutation, subscription = "pauseTasks(ids: []) { __typename }", "runEvents { __typename }"
     several = f"query A {{ a: __typename }} mutation B {{ {mutation} }} subscription C {{ {subscription} }}"
     for query in (several, "{ __typename } query A { __typename }", "{ __typename } { __typename }"):
@@ -117,7 +117,7 @@ async def test_one_of_several_operations_has_to_be_named(api: Api) -> None:
 
 
 async def test_wrong_values_in_a_document_are_told_with_their_place(api: Api) -> None:
-    """Those of our own scalars, too."""
+    """Wrong values in a document are reported with their place, also those of Duetime's own scalars."""
     for value, message in (
         ('cron: {expression: "@daily", startAt: "2030-01-01"}', "is not an RFC 3339 instant"),
         ("interval: {everyMs: -1}", "Milliseconds are 0 to"),
@@ -133,7 +133,7 @@ async def test_wrong_values_in_a_document_are_told_with_their_place(api: Api) ->
 
 
 async def test_operation_has_to_be_there(api: Api) -> None:
-    """A name that none has, and a document of fragments alone, are the caller's mistakes over any transport."""
+    """A name without an operation, and a document of only fragments, are errors of the caller over any transport."""
     for query, name, message in (
         ("query A { __typename }", "Z", "The document has no operation named 'Z'"),
         ("{ __typename }", "", "The document has no operation named ''"),
@@ -150,7 +150,7 @@ async def test_operation_has_to_be_there(api: Api) -> None:
 
 
 async def test_get_is_for_queries(api: Api) -> None:
-    """A query can be asked by GET, a mutation not; other methods are not taken."""
+    """Queries can be sent by GET and mutations cannot; other methods are refused."""
     answer = await api.http.get("/graphql", params={"query": "query ($a: Int) { tasks(first: $a) { totalCount } }"})
     assert answer.json()["data"] == {"tasks": {"totalCount": 0}}
     mutation = await api.http.get("/graphql", params={"query": 'mutation { cancelTask(id: "x") { __typename } }'})
@@ -163,7 +163,7 @@ async def test_get_is_for_queries(api: Api) -> None:
 
 
 async def test_surprises_are_masked_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """The caller gets an id, the log has the error under it; nothing of the inside shows."""
+    """For an internal error the client gets an id, and the log has the error under it; no details are shown."""
     async with api.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE tasks RENAME TO elsewhere"))
     with caplog.at_level(logging.ERROR):
@@ -184,14 +184,14 @@ async def test_surprises_are_masked_and_logged(api: Api, caplog: pytest.LogCaptu
 
 
 async def test_callers_mistakes_are_not_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """What a request does wrong is told to whoever sent it."""
+    """Errors of a request are reported to its sender, and not logged."""
     await api.ask("{ nope }")
     await api.ask('{ task(id: "x") { id } }')
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_websocket_speaks_one_protocol(api: Api) -> None:
-    """Queries work over it, too; each breach of the protocol closes it with the protocol's code."""
+    """Queries work over a WebSocket as well, and each breach of the protocol closes it with the protocol's code."""
     async with api.socket() as socket:
         await socket.send({"type": "ping"})
         assert await socket.receive() == {"type": "pong"}
@@ -224,7 +224,7 @@ async def test_websocket_speaks_one_protocol(api: Api) -> None:
 
 
 async def test_completed_subscription_sends_no_more(api: Api) -> None:
-    """A client that has enough of one operation goes on with others on the same socket."""
+    """A client that completes one operation continues with others on the same WebSocket."""
     async with api.socket() as socket:
         await socket.subscribe("subscription { runEvents { __typename } }")
         await socket.send({"id": "1", "type": "complete"})
@@ -233,7 +233,7 @@ async def test_completed_subscription_sends_no_more(api: Api) -> None:
 
 
 async def test_root_tells_where_to_look(api: Api) -> None:
-    """The bare address answers with the others."""
+    """The root path returns the addresses of the APIs."""
     assert (await api.http.get("/")).json() == {
         "service": "Duetime",
         "graphql": f"{api.url}/graphql",

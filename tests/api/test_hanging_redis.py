@@ -1,4 +1,4 @@
-"""A Redis that takes connections and never answers: its process stands still, say, or the network swallows all."""
+"""A Redis that accepts connections and never replies, because its process stalls or the network drops everything."""
 
 import asyncio
 from datetime import timedelta
@@ -13,7 +13,7 @@ AT_ONCE = 20
 
 
 async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Takes whatever comes, and says nothing."""
+    """Read everything and reply nothing."""
     try:
         await asyncio.Event().wait()
     finally:
@@ -21,7 +21,7 @@ async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def test_tasks_are_accepted_while_redis_hangs(database: DatabaseSettings) -> None:
-    """Each waits for Redis briefly, and none for the others to have waited."""
+    """Tasks are accepted while Redis hangs. Each request waits for Redis only briefly, and not for other requests."""
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     at = (utc_now() + timedelta(seconds=1)).isoformat()

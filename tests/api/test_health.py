@@ -1,4 +1,4 @@
-"""/health asks for real."""
+"""/health checks the servers for each request."""
 
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from tests.support.waiting import wait_until
 
 
 async def test_healthy(api: Api) -> None:
-    """Both servers answer; workers are counted by their leases, and none is no illness."""
+    """Both servers answer. Workers are counted by their leases, and the service is healthy without any."""
     healthy = {"status": "healthy", "postgres": "healthy", "redis": "healthy"} | {
         "last_sweep_age_ms": None,
         "oldest_due_task": None,
@@ -36,7 +36,7 @@ async def test_healthy(api: Api) -> None:
 
 
 async def test_oldest_due_task(api: Api) -> None:
-    """What has been due for longest and was not claimed; nothing that is still to come."""
+    """The oldest due task is the one that has been due and unclaimed for longest; tasks of the future do not count."""
     tasks = [every("http://a/", HOUR, at) for at in (ago(-1), ago(1), ago(2))]
     await save(api.engine, *tasks)
     found = (await api.http.get("/health")).json()["oldest_due_task"]
@@ -44,7 +44,7 @@ async def test_oldest_due_task(api: Api) -> None:
 
 
 async def test_age_of_the_last_sweep(api: Api, database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """A worker sweeps every second or two, and when it is gone, the age of its last sweep grows."""
+    """A worker sweeps every second or two. When it is gone, the age of the last sweep grows."""
 
     async def age() -> int | None:
         found: int | None = (await api.http.get("/health")).json()["last_sweep_age_ms"]
@@ -61,7 +61,7 @@ async def test_age_of_the_last_sweep(api: Api, database: DatabaseSettings, jobs_
 
 
 async def test_live(database: DatabaseSettings) -> None:
-    """It is told by the process alone."""
+    """Liveness depends on the process alone."""
     nowhere = DatabaseSettings.model_construct(database_url="postgresql://nobody:x@127.0.0.1:1/none")
     async with serving(nowhere, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)) as api:
         for path in ("/health/live", "/api/v1/health/live"):
@@ -70,7 +70,7 @@ async def test_live(database: DatabaseSettings) -> None:
 
 
 async def test_redis_away(database: DatabaseSettings) -> None:
-    """503, naming Redis; what needs Postgres alone goes on."""
+    """Without Redis the status is 503, naming Redis; what needs only Postgres still works."""
     async with serving(
         database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)
     ) as api:
@@ -85,7 +85,7 @@ async def test_redis_away(database: DatabaseSettings) -> None:
 
 
 async def test_postgres_away(jobs_settings: JobsSettings) -> None:
-    """503, naming Postgres."""
+    """Without Postgres the status is 503, naming Postgres."""
     nowhere = DatabaseSettings.model_construct(database_url="postgresql://nobody:x@127.0.0.1:1/none")
     async with serving(nowhere, jobs_settings) as api:
         answer = await api.http.get("/health")

@@ -1,4 +1,4 @@
-"""Who gets in: whoever shows a key that is in force, and nobody else, by whatever way they come."""
+"""Authentication: holders of a valid key get in, and nobody else does, over any transport."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,13 +37,13 @@ NOWHERE = DatabaseSettings.model_construct(database_url="postgresql://nobody@127
 
 @pytest.fixture
 async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API that asks for keys, and believes what a proxy on this machine says of its clients' addresses."""
+    """An API with authentication, which trusts a proxy on this machine about the addresses of clients."""
     async with guarded(database, jobs_settings, settings=BEHIND_A_PROXY) as running:
         yield running
 
 
 async def wrong_keys(api: Api) -> dict[str, str | None]:
-    """Authorization headers that let nobody in."""
+    """Return Authorization headers that are refused."""
     good = await make_key(api.engine, "good")
     revoked = await make_key(api.engine, "revoked")
     await revoke(api.engine, "revoked")
@@ -62,7 +62,7 @@ async def wrong_keys(api: Api) -> dict[str, str | None]:
 
 
 async def asked(api: Api, way: str, authorization: str | None, *, address: str) -> httpx.Response:
-    """The answer to one of the ways of asking, as a proxy on this machine passes it on for an address."""
+    """Return the response to one kind of request, as a proxy on this machine forwards it for an address."""
     method, path, more = WAYS[way]
     headers = {**more.get("headers", {}), "x-forwarded-for": address}
     if authorization is not None:
@@ -88,7 +88,7 @@ WAYS: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 
 async def test_nobody_gets_in_without_a_key_in_force(api: Api) -> None:
-    """Every way of asking answers 401 in its own shape, and says how to show a key."""
+    """Without a valid key every kind of request gets 401 in its own form, and says how to send a key."""
     for number, (name, authorization) in enumerate((await wrong_keys(api)).items()):
         for place, way in enumerate(WAYS):
             answer = await asked(api, way, authorization, address=f"198.51.{number}.{place}")
@@ -109,7 +109,7 @@ async def test_nobody_gets_in_without_a_key_in_force(api: Api) -> None:
 
 
 async def test_a_key_in_force_gets_in_by_every_way(api: Api) -> None:
-    """The scheme's name is in any case, as RFC 9110 has it."""
+    """A valid key works with every kind of request. The name of the scheme is case-insensitive, by RFC 9110."""
     token = await make_key(api.engine, "good", scope=KeyScope.WRITE)
     for way in WAYS:
         if way.startswith("SSE"):
@@ -124,7 +124,7 @@ async def test_a_key_in_force_gets_in_by_every_way(api: Api) -> None:
 
 
 async def test_health_and_pages_are_open(api: Api) -> None:
-    """They are for whoever watches over the service, and for people who show their key in the page; none has data."""
+    """Health and pages need no key, for monitoring and for people who enter theirs in the page. They have no data."""
     for path in ("/health", "/health/live", "/api/v1/health", "/api/v1/health/live", "/", "/swagger/index.html"):
         assert (await api.http.get(path)).status_code == 200, path
     for path in ("/openapi.json", "/swagger/doc.json"):
@@ -138,7 +138,7 @@ async def test_health_and_pages_are_open(api: Api) -> None:
 
 
 async def test_a_websocket_shows_its_key_in_either_place(api: Api) -> None:
-    """In the upgrade request, or in its first message, since browsers cannot add headers to the former."""
+    """A WebSocket may send its key in the upgrade request, or in its first message, as browsers have to."""
     token = await make_key(api.engine, "good", scope=KeyScope.READ)
     async with api.socket(headers=bearer(token)) as socket:
         assert (await (await socket.subscribe("{ __typename }")).message())["type"] == "next"
@@ -150,7 +150,9 @@ async def test_a_websocket_shows_its_key_in_either_place(api: Api) -> None:
 
 
 async def test_a_websocket_without_a_key_in_force_is_closed(api: Api) -> None:
-    """With 401 for the upgrade request, with 4403 for the first message; and before that message nothing is done."""
+    """A WebSocket without a valid key gets 401 for the upgrade request, or 4403 after the first message; nothing is
+    done.
+    """
     for authorization in (await wrong_keys(api)).values():
         if authorization is not None:
             with pytest.raises(InvalidStatus) as refused:
@@ -172,14 +174,14 @@ async def test_a_websocket_without_a_key_in_force_is_closed(api: Api) -> None:
 
 
 async def test_a_message_of_a_stranger_is_bounded(api: Api) -> None:
-    """As a body is: nobody has us hold more than that before it is known who asks."""
+    """Messages before authentication are limited like bodies, so nobody makes the service hold more."""
     async with api.socket(begun=False) as socket:
         await socket.send({"type": "connection_init", "payload": {"padding": " " * (4 * 1024 * 1024)}})
         assert await socket.close_code() == 1009
 
 
 async def test_what_is_open_under_a_key_ends_with_it(api: Api) -> None:
-    """Websockets and streams of events, within 5 s of a revocation or of the key's end; those of other keys go on."""
+    """WebSockets and event streams end within 5 s of their key's revocation or expiry; those of other keys continue."""
     revoked = await make_key(api.engine, "revoked", scope=KeyScope.READ)
     other = await make_key(api.engine, "other", scope=KeyScope.READ)
     ends_at = utc_now() + timedelta(seconds=3)
@@ -211,19 +213,19 @@ async def test_what_is_open_under_a_key_ends_with_it(api: Api) -> None:
 
 
 def streaming(token: str) -> dict[str, str]:
-    """Headers that ask for events with a key."""
+    """Return headers that request events with a key."""
     return {"accept": "text/event-stream", **bearer(token)}
 
 
 async def ended(stream: httpx.Response) -> None:
-    """Returns when the server has ended the stream, as HTTP has it."""
+    """Return once the server has ended the stream properly."""
     reader = EventReader(stream)
     with pytest.raises(EOFError):
         await reader.event()
 
 
 async def test_guessing_is_slow(api: Api) -> None:
-    """After some failures an address has to wait; not so for its good keys, nor for other addresses."""
+    """After some failures an address has to wait, except with its valid keys; other addresses do not wait."""
     good = f"Bearer {await make_key(api.engine, 'good')}"
     address, other = "198.51.100.1", "198.51.100.2"
     assert (await asked(api, "REST", good, address=address)).status_code == 200
@@ -252,7 +254,7 @@ async def test_guessing_is_slow(api: Api) -> None:
 async def test_nobody_guesses_faster_by_naming_addresses(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
-    """Unless a proxy is named, X-Forwarded-For is any client's to write, and so is not believed."""
+    """Without a configured proxy, X-Forwarded-For is not trusted, so it does not help to guess keys."""
     async with guarded(database, jobs_settings) as api:
         for number in range(FAILURES):
             answer = await asked(api, "REST", f"Bearer duetime_{number}", address=f"198.51.100.{number}")
@@ -262,7 +264,7 @@ async def test_nobody_guesses_faster_by_naming_addresses(
 
 
 async def test_while_postgres_is_away_nobody_is_taken_for_a_stranger(jobs_settings: JobsSettings) -> None:
-    """503, which says that the key may be good: a client that is told 401 would throw it away."""
+    """While Postgres is away the status is 503: a client that gets 401 would discard a key that may be valid."""
     async with guarded(NOWHERE, jobs_settings) as api:
         for way in ("GraphQL by POST", "REST"):
             answer = await asked(api, way, f"Bearer {NEVER_MADE}", address="198.51.100.1")
@@ -273,7 +275,7 @@ async def test_while_postgres_is_away_nobody_is_taken_for_a_stranger(jobs_settin
 
 
 async def test_while_postgres_is_away_keys_expire() -> None:
-    """What is open under a key ends with it: when that is was known before."""
+    """While Postgres is away, connections still end when their key expires, because the expiry is known."""
     engine = open_engine(NOWHERE.url(), pool_size=1, application_name="duetime tests")
     authenticator = Authenticator(engine, keys_wanted=True)
     lasting = Caller(name="lasting", scope=KeyScope.READ, key_id=uuid4())
@@ -288,7 +290,7 @@ async def test_while_postgres_is_away_keys_expire() -> None:
 
 
 async def test_a_use_is_noted(api: Api) -> None:
-    """To the minute, for whoever wonders which keys are in use."""
+    """The use of a key is recorded with a resolution of a minute."""
     token = await make_key(api.engine, "good")
     await asked(api, "REST", f"Bearer {token}", address="198.51.100.1")
     async with api.engine.connect() as connection:
@@ -297,7 +299,7 @@ async def test_a_use_is_noted(api: Api) -> None:
 
 
 async def test_the_log_never_has_a_key(api: Api, caplog: pytest.LogCaptureFixture) -> None:
-    """A refused one is told by the address that it came from, and by nothing of itself."""
+    """The log names a refused key by its address, and never contains the key."""
     await asked(api, "REST", f"Bearer {NEVER_MADE}", address="198.51.100.1")
     assert "action=key_refused address=198.51.100.1" in log_text(caplog)
     assert NEVER_MADE not in log_text(caplog)

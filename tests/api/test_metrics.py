@@ -1,4 +1,4 @@
-"""Metrics: counted as runs end, told as JSON, for Prometheus, and by GraphQL."""
+"""Metrics: counted when runs end, and shown as JSON, for Prometheus, and by GraphQL."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,7 +41,7 @@ QUERY = """{ metrics {
 
 
 async def shown(api: Api, path: str = "/metrics") -> dict[str, Any]:
-    """Metrics as the old service showed them."""
+    """Return the metrics as the old service showed them."""
     answer = await api.http.get(path)
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
@@ -49,7 +49,7 @@ async def shown(api: Api, path: str = "/metrics") -> dict[str, Any]:
 
 
 def rollup(minute: datetime, **columns: Any) -> dict[str, Any]:
-    """A worker's minute in which one run succeeded, 3 ms late, after 40 ms."""
+    """Return a worker's minute in which one run succeeded, 3 ms late, after 40 ms."""
     lateness = [0] * BUCKETS
     lateness[5] = 1
     defaults: dict[str, Any] = {
@@ -67,7 +67,7 @@ def rollup(minute: datetime, **columns: Any) -> dict[str, Any]:
 
 
 async def test_nothing_yet(api: Api) -> None:
-    """Zeros, at both addresses; GraphQL has null for what there is no number for."""
+    """Without runs, both addresses show zeros, and GraphQL shows null where no number exists."""
     for path in ("/metrics", "/api/v1/metrics"):
         assert await shown(api, path) == NOTHING
     found = (await api.data(QUERY))["metrics"]
@@ -88,7 +88,7 @@ async def test_nothing_yet(api: Api) -> None:
 async def test_what_ends_is_counted_once(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
-    """Each run counts once it has ended, by its last attempt; a restart changes nothing, and all instances agree."""
+    """Each run counts once, when it has ended, by its last attempt. A restart changes nothing; all instances agree."""
     target.answers("/bad", Answer(status=500))
     async with serving(database, jobs_settings) as api:
         at = soon()
@@ -118,7 +118,7 @@ async def test_what_ends_is_counted_once(
 async def test_what_ends_elsewhere_is_counted_as_well(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
-    """A run that was lost, or cancelled after an attempt, has failed; what never began is not counted."""
+    """A run that was lost, or cancelled after an attempt, counts as failed; a run without an attempt does not count."""
     async with serving(database, jobs_settings) as api:
         lost = every(target.url, HOUR, ago(-1), on_lost="fail")
         begun, never = (every(target.url, HOUR, ago(-1)) for _ in range(2))
@@ -146,7 +146,7 @@ async def test_what_ends_elsewhere_is_counted_as_well(
 
 
 async def test_the_last_minute(api: Api) -> None:
-    """What ended in it, to the second, whichever minutes of the clock it lies in."""
+    """The last minute is exact to the second, across the minutes of the clock."""
     now = utc_now()
     this = now.replace(second=0, microsecond=0)
     seconds = [0] * 60
@@ -165,7 +165,7 @@ async def test_the_last_minute(api: Api) -> None:
 
 
 async def test_how_things_stand(api: Api) -> None:
-    """What is due and waits for a worker, and the workers."""
+    """The current state has the runs that are due and wait for a worker, and the workers."""
     ended: dict[str, Any] = {"next_run": None, "due_at": None, "status": TaskStatus.COMPLETED}
     due, later = every("http://a/", HOUR, ago(1)), every("http://a/", HOUR, ago(-1))
     done = one_off("http://a/", ago(1), **ended)
@@ -182,7 +182,7 @@ async def test_how_things_stand(api: Api) -> None:
 
 
 async def test_old_minutes_become_one_sum(api: Api) -> None:
-    """A few at a time; every number stays, and what is recent stays by the minute."""
+    """Old minutes are added up a few at a time without changing a number; recent minutes stay separate."""
     now = utc_now()
     rows = [rollup(now - timedelta(days=2) - number * MINUTE) for number in range(25)] + [rollup(now)]
     async with api.engine.begin() as connection:
@@ -199,7 +199,7 @@ async def test_old_minutes_become_one_sum(api: Api) -> None:
 
 
 async def test_prometheus(api: Api) -> None:
-    """Both of its formats, as its own parsers read them; counters end in _total."""
+    """Prometheus's own parsers read both formats; counters end in _total."""
     async with api.engine.begin() as connection:
         await connection.execute(insert(RunRollup), [rollup(utc_now(), failed=2), rollup(utc_now())])
     for accept, content_type, parse in (
@@ -249,12 +249,12 @@ async def test_prometheus(api: Api) -> None:
     ],
 )
 def test_what_is_preferred(accept: str, chosen: str) -> None:
-    """JSON, unless something else is liked better (RFC 9110, 12.5.1)."""
+    """JSON is chosen unless another type is preferred (RFC 9110, section 12.5.1)."""
     assert preferred(accept, metrics.OFFERED) == chosen
 
 
 def test_percentiles_are_estimated_within_a_bucket() -> None:
-    """To a quarter; without runs there are none."""
+    """Percentiles are estimated within a quarter of their value; without runs there are none."""
     assert percentile([], 0.5) is None
     assert percentile([0] * BUCKETS, 0.5) is None
     counts = [0] * BUCKETS
@@ -273,6 +273,6 @@ def test_percentiles_are_estimated_within_a_bucket() -> None:
 
 
 def test_bounds_are_sorted() -> None:
-    """As `width_bucket` needs them."""
+    """The bounds are sorted, as `width_bucket` requires."""
     assert sorted(set(LATENESS_BOUNDS_MS)) == list(LATENESS_BOUNDS_MS)
     assert datetime.now(UTC) > rollups.OLD_MINUTES

@@ -1,4 +1,4 @@
-"""The OpenAPI document: well-formed, complete, and what the code says."""
+"""The OpenAPI document is well-formed, complete, and agrees with the code."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +19,19 @@ METHODS = {"get", "put", "post", "delete"}
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method and operation of each."""
+    """Yield path, method and operation of each operation."""
     for path, item in document()["paths"].items():
         for method in item.keys() & METHODS:
             yield path, method, item[method]
 
 
 def test_is_openapi() -> None:
-    """As its own schema has it."""
+    """The document is valid by OpenAPI's own schema."""
     validate(document())
 
 
 async def test_is_served(api: Api) -> None:
-    """Where Swagger UI and where generators look for it."""
+    """The document is served where Swagger UI and generators look for it."""
     for path in ("/openapi.json", "/swagger/doc.json"):
         answer = await api.http.get(path)
         assert answer.status_code == 200
@@ -40,14 +40,14 @@ async def test_is_served(api: Api) -> None:
 
 
 def test_has_every_route_and_no_other() -> None:
-    """Each path with each of its methods."""
+    """The document has each route with each of its methods, and no other."""
     routes: list[Route] = [*tasks.ROUTES, *results.ROUTES, *metrics.ROUTES, *health.ROUTES]
     taken = {(route.path, method.lower()) for route in routes for method in (route.methods or set()) - {"HEAD"}}
     assert {(path, method) for path, method, _ in operations()} == taken
 
 
 def test_every_example_is_right() -> None:
-    """Of requests and of answers, by the schema that they stand beside."""
+    """Every example of requests and responses is valid by the schema beside it."""
     components = {"components": document()["components"]}
     checked = 0
 
@@ -79,7 +79,7 @@ def test_every_example_is_right() -> None:
 
 
 def test_errors_are_told() -> None:
-    """Whatever can go wrong is in the document, in the error's shape."""
+    """Every possible error is in the document, in the form of errors."""
     for path, method, operation in operations():
         answers = operation["responses"]
         assert {"403", "431", "500"} <= answers.keys()
@@ -98,7 +98,9 @@ def test_errors_are_told() -> None:
 
 
 async def test_swagger_ui_is_found(api: Api, tmp_path: Path) -> None:
-    """From the folder, too; its policy lets nothing in from elsewhere. Before a build, it is said how to build."""
+    """Swagger UI is found from its folder as well, and its policy allows no other host. Before a build it says how to
+    build.
+    """
     for path in ("/swagger", "/swagger/"):
         answer = await api.http.get(path)
         assert answer.status_code == 307

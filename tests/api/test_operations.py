@@ -1,4 +1,4 @@
-"""Tasks through GraphQL: changed, paused, resumed, deleted, and made once however often that is asked."""
+"""Tasks through GraphQL: update, pause, resume, delete, and creation with idempotency keys."""
 
 from datetime import timedelta
 from typing import Any
@@ -56,7 +56,7 @@ ACTION_OF_RUN = "query ($id: ID!) { run(id: $id) { taskVersion action { url payl
 
 
 async def do(api: Api, mutation: str, **variables: Any) -> dict[str, Any]:
-    """What the mutation's one field answers."""
+    """Return the response of the mutation's only field."""
     fragments = (TASK if "...task" in mutation and "fragment task" not in mutation else "") + (
         NO if "...no" in mutation else ""
     )
@@ -66,14 +66,14 @@ async def do(api: Api, mutation: str, **variables: Any) -> dict[str, Any]:
 
 
 async def hourly(api: Api, **columns: Any) -> Task:
-    """A task that is due in an hour, and each hour from then on."""
+    """Return a task that is due in an hour, and each hour from then on."""
     task = every("http://localhost/old", HOUR, (utc_now() + HOUR).replace(microsecond=0), **columns)
     await save(api.engine, task)
     return task
 
 
 async def paused(api: Api, resume_from: Any, **columns: Any) -> Task:
-    """A paused hourly task whose first instant that is not accounted for is `resume_from`."""
+    """Return a paused hourly task whose first unsettled instant is `resume_from`."""
     waiting: dict[str, Any] = {"status": TaskStatus.PAUSED, "next_run": None, "due_at": None}
     task = every("http://localhost/", HOUR, ago(5), **waiting, resume_from=resume_from, **columns)
     await save(api.engine, task)
@@ -81,7 +81,9 @@ async def paused(api: Api, resume_from: Any, **columns: Any) -> Task:
 
 
 async def test_update_changes_what_is_given_and_nothing_else(api: Api) -> None:
-    """Absent and null members stay; of action and retry policy only the members given change; lists are whole."""
+    """Absent and null members keep their values; of action and retry policy only given members change; lists are
+    replaced.
+    """
     task = await hourly(api, headers={"A": "1"}, payload={"n": 1}, tags=["x"])
     changed = await do(
         api,
@@ -115,7 +117,7 @@ async def test_update_changes_what_is_given_and_nothing_else(api: Api) -> None:
 
 
 async def test_update_that_changes_nothing_leaves_the_version(api: Api) -> None:
-    """An input of what is so already, its trigger included, is no change."""
+    """An input that equals the task, including its trigger, is no change."""
     task = await hourly(api, host="localhost:80", payload={"a": 1, "bb": [True]})
     assert task.start_at is not None
     same = {
@@ -130,7 +132,7 @@ async def test_update_that_changes_nothing_leaves_the_version(api: Api) -> None:
 
 
 async def test_null_clears_a_payload_and_absence_keeps_it(api: Api) -> None:
-    """`payload: null` given explicitly is the one null that says something."""
+    """An explicit `payload: null` is the only null that clears something."""
     task = await hourly(api, payload=[1])
     kept = await do(api, UPDATE, id=str(task.id), input={"action": {"timeoutMs": 5}})
     assert kept["action"]["payload"] == [1]
@@ -141,7 +143,7 @@ async def test_null_clears_a_payload_and_absence_keeps_it(api: Api) -> None:
 
 
 async def test_update_is_checked_as_a_creation_is(api: Api) -> None:
-    """All problems at once, by their paths; and nothing is changed then."""
+    """All problems are reported at once, by their paths, and nothing is changed."""
     task = await hourly(api)
     wrong = {
         "name": "",
@@ -158,7 +160,7 @@ async def test_update_is_checked_as_a_creation_is(api: Api) -> None:
 
 
 async def test_update_of_a_version_that_is_not_the_expected_one(api: Api) -> None:
-    """Is refused, and the task comes along as it is."""
+    """An update for another version is refused, with the task in its current state."""
     task = await hourly(api, version=3)
     refused = await do(api, UPDATE, id=str(task.id), input={"name": "n", "expectedVersion": 2})
     assert refused["__typename"] == "Conflict"
@@ -168,7 +170,7 @@ async def test_update_of_a_version_that_is_not_the_expected_one(api: Api) -> Non
 
 
 async def test_new_trigger_starts_after_now(api: Api) -> None:
-    """The next instant is the new trigger's first one; the status stays."""
+    """The next instant is the first one of the new trigger, and the status stays."""
     task = await hourly(api)
     changed = await do(api, UPDATE, id=str(task.id), input={"trigger": {"interval": {"everyMs": 60_000}}})
     assert changed["status"] == "SCHEDULED"
@@ -180,7 +182,7 @@ async def test_new_trigger_starts_after_now(api: Api) -> None:
 
 
 async def test_new_trigger_does_what_the_status_lets_it(api: Api) -> None:
-    """It schedules a completed task again, waits with a paused one, and leaves a cancelled one as it is."""
+    """A new trigger schedules a completed task again, waits with a paused one, and leaves a cancelled one unchanged."""
     ended: dict[str, Any] = {"next_run": None, "due_at": None}
     done = one_off("http://localhost/", ago(1), status=TaskStatus.COMPLETED, **ended)
     waiting = one_off("http://localhost/", ago(1), status=TaskStatus.PAUSED, **ended)
@@ -199,7 +201,7 @@ async def test_new_trigger_does_what_the_status_lets_it(api: Api) -> None:
 
 @pytest.mark.parametrize("change", ["trigger", "cancel"])
 async def test_instants_that_a_change_leaves_behind_are_missed(api: Api, change: str) -> None:
-    """What was due and not claimed is not lost without a word: one run stands for it, and its event is told."""
+    """Instants that were due and not claimed are recorded in one missed run, with an event."""
     since = ago(3.5)
     late = every("http://localhost/", HOUR, since)
     waiting = await paused(api, ago(3))
@@ -218,7 +220,7 @@ async def test_instants_that_a_change_leaves_behind_are_missed(api: Api, change:
 
 
 async def test_run_shows_the_request_of_its_version(api: Api) -> None:
-    """Whatever was changed since, and however often."""
+    """A run shows the request of its version, however often the task was changed since."""
     task = await hourly(api, payload="old")
     first, second, third = (run_of(task, scheduled_for=ago(4 - version), task_version=version) for version in (1, 2, 3))
     await save(api.engine, first, second, third)
@@ -230,7 +232,7 @@ async def test_run_shows_the_request_of_its_version(api: Api) -> None:
 
 
 async def test_pause_and_resume(api: Api) -> None:
-    """A paused task has no next instant and goes on where it stopped; either can be said again without effect."""
+    """A paused task has no next instant, and continues where it stopped. Repeating either call has no effect."""
     task = await hourly(api)
     stopped = await do(api, PAUSE, id=str(task.id))
     assert (stopped["status"], stopped["nextRunAt"], stopped["version"]) == ("PAUSED", None, 2)
@@ -244,7 +246,7 @@ async def test_pause_and_resume(api: Api) -> None:
 
 
 async def test_resume_says_what_becomes_of_what_was_missed(api: Api) -> None:
-    """The next claim settles it by `missed`, or else by the task's own policy."""
+    """The next claim settles what was missed, by `missed` or else by the task's own policy."""
     since = ago(3)
     told, untold = await paused(api, since), await paused(api, since)
     await do(api, RESUME, id=str(told.id), missed="SKIP")
@@ -255,7 +257,7 @@ async def test_resume_says_what_becomes_of_what_was_missed(api: Api) -> None:
 
 
 async def test_resume_with_no_instant_left_completes(api: Api) -> None:
-    """A one-off that was paused after its instant is completed, once its run has ended."""
+    """A one-off that was paused after its instant is completed once its run has ended."""
     nothing: dict[str, Any] = {"status": TaskStatus.PAUSED, "next_run": None, "due_at": None}
     over, going = one_off("http://localhost/", ago(1), **nothing), one_off("http://localhost/", ago(1), **nothing)
     await save(api.engine, over, going)
@@ -266,7 +268,7 @@ async def test_resume_with_no_instant_left_completes(api: Api) -> None:
 
 
 async def test_ended_schedules_neither_pause_nor_resume(api: Api) -> None:
-    """The task comes along as it is."""
+    """A task whose schedule has ended is not paused or resumed; the conflict shows its current state."""
     for status in (TaskStatus.COMPLETED, TaskStatus.CANCELLED):
         task = one_off("http://localhost/", ago(1), status=status, next_run=None, due_at=None)
         await save(api.engine, task)
@@ -277,7 +279,7 @@ async def test_ended_schedules_neither_pause_nor_resume(api: Api) -> None:
 
 
 async def test_cancel_ends_a_paused_task(api: Api) -> None:
-    """It has nothing to resume then."""
+    """A cancelled task has nothing left to resume."""
     task = await paused(api, utc_now() + HOUR)
     assert (await do(api, CANCEL, id=str(task.id)))["status"] == "CANCELLED"
     assert (await task_of(api.engine, task.id)).resume_from is None
@@ -285,7 +287,7 @@ async def test_cancel_ends_a_paused_task(api: Api) -> None:
 
 
 async def test_deleted_task_is_gone_at_once(api: Api) -> None:
-    """From every read, GraphQL's and REST's, its runs with it; its unfinished runs are cancelled, and that is told."""
+    """A deleted task and its runs vanish from every read at once; unfinished runs are cancelled, with events."""
     task, other = await hourly(api), await hourly(api)
     states = [RunState.SUCCEEDED, RunState.RUNNING, RunState.RETRYING, RunState.QUEUED]
     runs = [run_of(task, scheduled_for=ago(4 - hours), state=state) for hours, state in enumerate(states)]
@@ -324,7 +326,7 @@ async def test_deleted_task_is_gone_at_once(api: Api) -> None:
 
 
 async def test_same_key_and_input_make_one_task(api: Api) -> None:
-    """The key is looked up before the clock is: a one-off whose instant has passed meanwhile is still that task."""
+    """The key is looked up before the clock matters: a one-off whose instant has passed is still returned."""
     at = utc_now() + timedelta(milliseconds=300)
     input_ = {
         "name": "once",
@@ -347,7 +349,7 @@ async def test_same_key_and_input_make_one_task(api: Api) -> None:
 
 
 async def test_key_is_kept_as_long_as_its_task(api: Api) -> None:
-    """A deleted task's key makes a new one; so does a key that made nothing, since its input was refused."""
+    """The key of a deleted task creates a new one, and so does a key whose input was refused."""
     input_ = {
         "name": "n",
         "trigger": {"interval": {"everyMs": 60_000}},
@@ -364,7 +366,7 @@ async def test_key_is_kept_as_long_as_its_task(api: Api) -> None:
 
 
 async def test_policies_of_a_new_task(api: Api) -> None:
-    """They are as asked for, and else the documented ones."""
+    """The policies of a new task are the requested ones, or else the documented defaults."""
     input_ = {"name": "n", "trigger": {"interval": {"everyMs": 60_000}}, "action": {"url": "http://localhost/"}}
     made = await do(api, CREATE, input=input_)
     assert (made["overlap"], made["misfire"], made["onLost"]) == ("SKIP", "LATEST", "RETRY")
@@ -374,7 +376,7 @@ async def test_policies_of_a_new_task(api: Api) -> None:
 
 
 async def test_unknown_ids(api: Api) -> None:
-    """Nothing has them."""
+    """Unknown ids get NotFound."""
     for mutation in (PAUSE, RESUME, DELETE):
         assert (await do(api, mutation, id=str(uuid4())))["__typename"] == "NotFound"
     assert (await do(api, UPDATE, id=str(uuid4()), input={"name": "n"}))["__typename"] == "NotFound"

@@ -1,4 +1,4 @@
-"""What a browser may do here on behalf of a page, and what it is told about our own pages."""
+"""What a browser may do on behalf of a page, and the headers that protect Duetime's own pages."""
 
 from collections.abc import AsyncIterator
 
@@ -22,7 +22,7 @@ EVENTS = {"accept": "text/event-stream"}
 
 @pytest.fixture
 async def named(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API that lets pages of one other origin ask."""
+    """An API that allows pages of one other origin."""
     settings = ApiSettings.model_construct(cors_origins=NAMED)
     async with serving(database, jobs_settings, settings=settings) as running:
         yield running
@@ -32,7 +32,7 @@ async def named(database: DatabaseSettings, jobs_settings: JobsSettings) -> Asyn
     "origin", [ELSEWHERE, "null", "http://127.0.0.1", "http://localhost:1", "file://", "nonsense", "http://["]
 )
 async def test_pages_from_elsewhere_may_not_ask(api: Api, origin: str) -> None:
-    """Not for data, not for changes, not for a websocket and not for a stream of events; another port is elsewhere."""
+    """Pages of other origins get no data, changes, WebSockets or event streams; another port is another origin."""
     headers = {"origin": origin}
     answers = [
         await api.http.post("/graphql", json=MUTATION, headers=headers),
@@ -54,7 +54,7 @@ async def test_pages_from_elsewhere_may_not_ask(api: Api, origin: str) -> None:
 
 
 async def test_our_own_pages_may_ask(api: Api) -> None:
-    """Their origin is the host that was asked, behind a proxy that ends TLS too."""
+    """Duetime's own pages may use the API. Their origin is the requested host, also behind a proxy that ends TLS."""
     for origin in (api.url, api.url.replace("http://", "https://")):
         assert (await api.http.post("/graphql", json=MUTATION, headers={"origin": origin})).status_code == 200
     async with api.socket(headers={"origin": api.url}):
@@ -62,7 +62,7 @@ async def test_our_own_pages_may_ask(api: Api) -> None:
 
 
 async def test_pages_of_named_origins_may_ask(named: Api) -> None:
-    """And read the answers, as CORS has it; with a key's header, but without cookies, of which there are none."""
+    """Pages of allowed origins may use the API and read its responses by CORS, with a key but without cookies."""
     headers = {"origin": NAMED}
     answer = await named.http.post("/graphql", json=MUTATION, headers=headers)
     assert answer.status_code == 200
@@ -84,7 +84,7 @@ async def test_pages_of_named_origins_may_ask(named: Api) -> None:
 async def test_a_refusal_can_be_read_by_pages_of_named_origins(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
-    """A page has to see that its key is none; and the browser may ask what is allowed without one."""
+    """Pages of allowed origins can read refusals, and preflight requests need no key."""
     settings = KEYS_WANTED.model_copy(update={"cors_origins": NAMED})
     async with serving(database, jobs_settings, settings=settings) as api:
         refused = await api.http.post("/graphql", json=MUTATION, headers={"origin": NAMED})
@@ -96,27 +96,27 @@ async def test_a_refusal_can_be_read_by_pages_of_named_origins(
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[", "a b"])
 async def test_no_other_name_leads_to_this_machine(api: Api, host: str) -> None:
-    """While there are no keys: a name that somebody else makes lead here (DNS rebinding) would be our own origin."""
+    """While authentication is off, a foreign name that resolves to this machine (DNS rebinding) is refused."""
     answer = await api.http.get("/api/v1/tasks", headers={"host": host, "origin": f"http://{host}"})
     assert answer.status_code in {400, 403}
     assert "tasks" not in answer.text.replace("/api/v1/tasks", "")
 
 
 async def test_this_machines_own_names_lead_to_it(api: Api) -> None:
-    """localhost and addresses, with a port or without."""
+    """localhost and addresses of this machine are accepted, with a port or without."""
     for host in ("localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "duetime.localhost"):
         assert (await api.http.get("/api/v1/tasks", headers={"host": host})).status_code == 200
 
 
 async def test_with_keys_any_name_may_lead_here(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """Then the key keeps others out, which no browser sends by itself."""
+    """With authentication on, any name may lead here: the key keeps others out, and no browser sends it by itself."""
     async with serving(database, jobs_settings, settings=KEYS_WANTED) as api:
         headers = {"host": "duetime.example.com", **bearer(await make_key(api.engine, "good"))}
         assert (await api.http.get("/api/v1/tasks", headers=headers)).status_code == 200
 
 
 async def test_every_answer_has_security_headers(api: Api) -> None:
-    """Pages, data, refusals and what is not there; and all of them a policy that lets nothing from elsewhere in."""
+    """Pages, data, refusals and errors all have security headers and a policy that allows no other host."""
     answers: list[httpx.Response] = [
         await api.http.get("/health"),
         await api.http.get("/api/v1/tasks"),
@@ -146,7 +146,7 @@ async def test_every_answer_has_security_headers(api: Api) -> None:
 
 
 async def test_an_origin_that_is_none_is_refused_at_the_start() -> None:
-    """A path, a list by blanks, a star: each would let in other pages than were meant."""
+    """A path, a list separated by blanks, or a star is refused at the start: each would allow unintended pages."""
     for text in (
         "*",
         "https://app.example.com/",

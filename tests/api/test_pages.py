@@ -1,4 +1,4 @@
-"""Lists: orders, filters, and pages by keyset in both directions."""
+"""Lists: orders, filters, and keyset pages in both directions."""
 
 import base64
 import json
@@ -39,18 +39,18 @@ query ($first: Int, $after: String, $last: Int, $before: String, $filter: RunFil
 
 
 def named(name: str, *, minutes: int = 0, **columns: Any) -> Task:
-    """A task made some minutes ago."""
+    """Return a task created some minutes ago."""
     made = ago(1) - timedelta(minutes=minutes)
     return every("http://localhost/", HOUR, utc_now() + HOUR, name=name, created_at=made, **columns)
 
 
 async def names(api: Api, **variables: Any) -> list[str]:
-    """The names on a page of tasks."""
+    """Return the names on a page of tasks."""
     return [edge["node"]["name"] for edge in (await api.data(TASKS, **variables))["tasks"]["edges"]]
 
 
 async def walked(api: Api, query: str, size: int, *, backward: bool = False, **variables: Any) -> list[str]:
-    """A whole list, page by page, each page's flags checked against what is found."""
+    """Return a whole list, read page by page, and check each page's flags."""
     found: list[str] = []
     cursor = None
     while True:
@@ -68,7 +68,7 @@ async def walked(api: Api, query: str, size: int, *, backward: bool = False, **v
 
 
 async def test_each_order_is_walked_both_ways(api: Api) -> None:
-    """Every task comes exactly once, in order, whatever the page's size; equal values and nulls included."""
+    """Every task occurs exactly once, in order, at every page size, including equal values and nulls."""
     soon = utc_now().replace(microsecond=0) + HOUR
     rows = [
         named("c", minutes=1, next_run=soon, due_at=soon),
@@ -96,7 +96,7 @@ async def test_each_order_is_walked_both_ways(api: Api) -> None:
 
 
 async def test_pages_hold_while_tasks_are_made(api: Api) -> None:
-    """A page goes on where the last one ended, though newer tasks came before it meanwhile."""
+    """A page continues where the last one ended, although newer tasks were created before it."""
     await save(api.engine, *(named(f"old {number}", minutes=number) for number in range(6)))
     first = (await api.data(TASKS, first=2))["tasks"]
     await save(api.engine, *(named(f"new {number}", minutes=-number - 1) for number in range(3)))
@@ -109,7 +109,7 @@ async def test_pages_hold_while_tasks_are_made(api: Api) -> None:
 
 
 async def test_cursor_of_a_deleted_row_still_holds(api: Api) -> None:
-    """A cursor is a place, not a row."""
+    """The cursor of a deleted row still works: it is a place, not a row."""
     rows = [named(f"{number}", minutes=number) for number in range(3)]
     await save(api.engine, *rows)
     cursor = (await api.data(TASKS, first=2))["tasks"]["pageInfo"]["endCursor"]
@@ -124,7 +124,7 @@ async def test_cursor_of_a_deleted_row_still_holds(api: Api) -> None:
 
 
 async def test_filters_of_tasks(api: Api) -> None:
-    """Each member narrows the list; what is absent, null or empty says nothing."""
+    """Each member narrows the list; absent, null or empty members select all."""
     soon = utc_now().replace(microsecond=0) + HOUR
     red = named("Red 100%", tags=["x", "y"], next_run=soon, due_at=soon)
     green = named("green_1", tags=["x"], next_run=soon + HOUR, due_at=soon)
@@ -162,7 +162,7 @@ async def test_filters_of_tasks(api: Api) -> None:
 
 @pytest.mark.parametrize("asked", ["äpfel", "ÄPFEL", "ПРИВЕТ", "привет", "σίγμα"])
 async def test_letters_of_every_alphabet_match_in_either_case(api: Api, asked: str) -> None:
-    """Also where the database's locale is C, which knows of the case of A to Z alone."""
+    """Letters of every alphabet match in either case, also if the database's locale is C, which knows only A to Z."""
     name = "Äpfel, Привет, ΣΊΓΜΑ"
     await save(api.engine, named(name), named("other"))
     page = (await api.data(TASKS, filter={"nameContains": asked}))["tasks"]
@@ -170,7 +170,7 @@ async def test_letters_of_every_alphabet_match_in_either_case(api: Api, asked: s
 
 
 async def some_runs(api: Api) -> tuple[Task, Task, list[Run]]:
-    """Two tasks with runs, newest last."""
+    """Return two tasks with runs, newest last."""
     mine, other = named("mine"), named("other")
     await save(api.engine, mine, other)
     runs = [
@@ -205,7 +205,7 @@ async def test_no_run_of_a_task_is_another_ones(api: Api) -> None:
 
 
 async def test_runs_are_walked_both_ways(api: Api) -> None:
-    """Newest scheduledFor first, over all tasks."""
+    """Runs are listed newest scheduledFor first, over all tasks."""
     _, _, runs = await some_runs(api)
     expected = [str(run.id) for run in sorted(runs, key=lambda run: (run.scheduled_for, run.id), reverse=True)]
     for size in (1, 2, 3, 6):
@@ -214,7 +214,7 @@ async def test_runs_are_walked_both_ways(api: Api) -> None:
 
 
 async def test_filters_of_runs(api: Api) -> None:
-    """Each member narrows the list, whether asked of all runs or of a task's."""
+    """Each member narrows the list of all runs, and of one task's."""
     mine, other, runs = await some_runs(api)
     wanted: list[tuple[dict[str, Any], list[int]]] = [
         ({}, [0, 1, 3, 4, 5]),
@@ -241,7 +241,7 @@ async def test_filters_of_runs(api: Api) -> None:
 
 
 async def test_pages_of_a_tasks_runs(api: Api) -> None:
-    """A task's own list of runs is walked as the list of all is."""
+    """A task's own list of runs is paged like the list of all."""
     mine, _, runs = await some_runs(api)
     query = """
     query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String) { task(id: $id) {
@@ -262,7 +262,7 @@ async def test_pages_of_a_tasks_runs(api: Api) -> None:
 
 
 async def test_counts_are_capped(api: Api) -> None:
-    """Beyond 10,000 the count stops and says so."""
+    """The count stops at 10,000 and says so."""
     task = named("busy")
     await save(api.engine, task)
     insert = text("""
@@ -280,7 +280,7 @@ async def test_counts_are_capped(api: Api) -> None:
 
 
 async def test_wrong_sizes_have_codes(api: Api) -> None:
-    """Beyond 1 to 100, and both directions at once; likewise of a task's runs and of its instants."""
+    """Sizes beyond 1 to 100, and both directions together, have codes, also for a task's runs and upcoming instants."""
     await save(api.engine, named("a"))
     for arguments in ("first: 0", "first: 101", "first: -1", "last: 0", "last: 101", "last: -1", "first: 1, last: 1"):
         for listing in ("tasks", "runs"):
@@ -295,12 +295,12 @@ async def test_wrong_sizes_have_codes(api: Api) -> None:
 
 
 def cursor_of(*parts: Any) -> str:
-    """A cursor that nobody handed out."""
+    """Return a forged cursor."""
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
 
 async def test_wrong_cursors_have_codes(api: Api) -> None:
-    """What is no cursor, and the cursors of another list or order."""
+    """Malformed cursors, and cursors of another list or order, have codes."""
     task = named("a")
     await save(api.engine, task)
     await save(api.engine, run_of(task, scheduled_for=ago(1)))
@@ -338,7 +338,7 @@ async def test_wrong_cursors_have_codes(api: Api) -> None:
 
 
 async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
-    """Nested fields are read for the whole page at once: as many statements for 2 tasks as for 100."""
+    """Nested fields are read for the whole page: as many statements for 2 tasks as for 100."""
     query = """
     { tasks(first: 100) { totalCount nodes {
         upcoming lastRun { id task { id lastRun { state } } }

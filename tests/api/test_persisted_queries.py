@@ -1,4 +1,4 @@
-"""Documents that are sent once and named by their hash from then on."""
+"""Automatic persisted queries: a document is sent once, and named by its hash from then on."""
 
 import asyncio
 import hashlib
@@ -22,17 +22,17 @@ NOT_FOUND = {
 
 
 def digest(query: str) -> str:
-    """The document's hash."""
+    """Return the hash of a document."""
     return hashlib.sha256(query.encode()).hexdigest()
 
 
 def named(document: str, **others: Any) -> dict[str, Any]:
-    """A request that names the document, by its hash alone unless `others` has it."""
+    """Return a request that names the document by its hash, with `others` as further members."""
     return {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest(document)}}, **others}
 
 
 async def test_document_is_found_by_its_hash(api: Api, redis_url: str) -> None:
-    """First it is unknown, then it is sent with its hash, and then the hash is enough, by POST and by GET."""
+    """The hash is unknown at first; after the document was sent with it, the hash is enough, by POST and by GET."""
     response = {"accept": "application/graphql-response+json"}
     unknown = await api.http.post("/graphql", json=named(QUERY), headers=response)
     assert (unknown.status_code, unknown.json()) == (400, NOT_FOUND)
@@ -69,7 +69,7 @@ SECRET = "c2VjcmV0LW9mLXRoZS1zaWduZWQtY2FsbHM="
     ],
 )
 async def test_document_with_a_secret_is_not_kept(api: Api, redis_url: str, variables: str, action: str) -> None:
-    """It is executed all the same, and what says its secrets in variables is kept."""
+    """A document with a literal secret is executed but not stored; one with its secrets in variables is stored."""
     document = (
         f'mutation Make{variables} {{ createTask(input: {{name: "a", trigger: {{interval: {{everyMs: 1000}}}}, '
         f'action: {{url: "http://127.0.0.1/", {action}}}}}) {{ __typename }} }}'
@@ -85,7 +85,7 @@ async def test_document_with_a_secret_is_not_kept(api: Api, redis_url: str, vari
 
 
 async def test_variables_and_names_come_with_each_use(api: Api) -> None:
-    """Only the document is kept."""
+    """Only the document is stored; variables and operation names come with each request."""
     query = "query A ($n: Int) { tasks(first: $n) { totalCount } } query B { __typename }"
     await api.http.post("/graphql", json=named(query, query=query, operationName="B"))
     asked = await api.http.post("/graphql", json=named(query, operationName="A", variables={"n": 0}))
@@ -93,7 +93,7 @@ async def test_variables_and_names_come_with_each_use(api: Api) -> None:
 
 
 async def test_streams_and_websockets_find_it_too(api: Api) -> None:
-    """One store for all transports."""
+    """All transports share one store."""
     async with api.socket() as socket:
         await socket.send({"id": "1", "type": "subscribe", "payload": named(QUERY)})
         assert await socket.receive() == {"id": "1", "type": "error", "payload": NOT_FOUND["errors"]}
@@ -122,7 +122,7 @@ async def test_streams_and_websockets_find_it_too(api: Api) -> None:
     ],
 )
 async def test_wrong_hashes_are_refused(api: Api, redis_url: str, persisted: Any, reason: str) -> None:
-    """Nothing is executed and nothing is kept."""
+    """A wrong hash is refused; nothing is executed or stored."""
     request = {"query": QUERY, "extensions": {"persistedQuery": persisted}}
     answer = await api.http.post("/graphql", json=request, headers={"accept": "application/graphql-response+json"})
     assert answer.status_code == 400
@@ -132,7 +132,7 @@ async def test_wrong_hashes_are_refused(api: Api, redis_url: str, persisted: Any
 
 
 async def test_only_what_can_be_executed_is_kept(api: Api, redis_url: str) -> None:
-    """Nobody fills Redis with what is no document, or too much of one."""
+    """Only documents that can be executed are stored, so nobody can fill Redis with anything else."""
     for query in ("{", "{ nope }", "{" + " a" * 10_001 + " }"):
         assert "errors" in (await api.http.post("/graphql", json=named(query, query=query))).json()
     with Redis.from_url(redis_url) as redis:
@@ -140,7 +140,7 @@ async def test_only_what_can_be_executed_is_kept(api: Api, redis_url: str) -> No
 
 
 async def test_request_needs_a_document_or_a_hash(api: Api) -> None:
-    """Other extensions are no documents."""
+    """Other extensions do not replace the document."""
     assert (await api.http.post("/graphql", json={"extensions": {"other": 1}})).status_code == 400
     async with api.socket() as socket:
         await socket.send({"id": "1", "type": "subscribe", "payload": {"extensions": {"other": 1}}})
@@ -148,14 +148,14 @@ async def test_request_needs_a_document_or_a_hash(api: Api) -> None:
 
 
 async def test_without_redis_documents_have_to_be_sent(database: DatabaseSettings) -> None:
-    """They are executed; a hash alone is not found."""
+    """Without Redis, documents are executed, and a hash alone is not found."""
     async with serving(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)) as api:
         assert (await api.http.post("/graphql", json=named(QUERY, query=QUERY))).json() == DATA
         assert (await api.http.post("/graphql", json=named(QUERY))).json() == NOT_FOUND
 
 
 async def test_hanging_redis_holds_nothing_up(database: DatabaseSettings) -> None:
-    """One that takes connections and never answers is waited for briefly."""
+    """A Redis that accepts connections and never replies delays a request only briefly."""
 
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

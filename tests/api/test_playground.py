@@ -1,4 +1,4 @@
-"""What a browser gets at /graphql, told by HTTP alone. tests/browser opens it in a real one."""
+"""What a browser gets at /graphql, tested over HTTP. tests/browser opens it in a real browser."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ ADDRESS = URL("https://duetime.example/graphql")
 
 
 async def test_browser_gets_a_page_of_our_own(api: Api) -> None:
-    """The page names files of this service alone, they are there, and its policy allows nothing else."""
+    """The page names only files of this service, which exist, and its policy allows nothing else."""
     page = await api.http.get("/graphql", headers=HTML)
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -37,7 +37,7 @@ async def test_browser_gets_a_page_of_our_own(api: Api) -> None:
 
 
 def test_nothing_built_names_another_host() -> None:
-    """No style imports from elsewhere, and no font or picture lies elsewhere."""
+    """No style imports from another host, and no font or picture comes from one."""
     styles = list(STATIC.glob("assets/*.css"))
     assert styles
     for style in styles:
@@ -45,14 +45,14 @@ def test_nothing_built_names_another_host() -> None:
 
 
 async def test_assets_are_all_that_can_be_had(api: Api) -> None:
-    """There is nothing beyond the folder of assets, and nothing can be sent there."""
+    """Nothing outside the folder of assets can be read, and nothing can be sent there."""
     for path in ("/assets/", "/assets/nothing.js", "/assets/../graphql.html", "/assets/%2e%2e/graphql.html"):
         assert (await api.http.get(path)).status_code == 404, path
     assert (await api.http.post("/assets/nothing.js")).status_code == 405
 
 
 def test_turned_off_it_is_text() -> None:
-    """A person is told what this is, and how to ask."""
+    """With the playground disabled, a person reads what this is and how to send operations."""
     answer = Playground(enabled=False).show(ADDRESS)
     assert answer.media_type == "text/plain"
     assert str(ADDRESS) in bytes(answer.body).decode()
@@ -60,7 +60,7 @@ def test_turned_off_it_is_text() -> None:
 
 
 def test_not_built_it_says_what_to_do(tmp_path: Path) -> None:
-    """An installation without the pages answers, and tells what is missing."""
+    """An installation without the pages answers, and says what is missing."""
     answer = Playground(enabled=True, built=tmp_path).show(ADDRESS)
     assert answer.status_code == 200
     assert "`make install`" in bytes(answer.body).decode()
@@ -68,7 +68,7 @@ def test_not_built_it_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/assets/a.js", "/assets/"])
 async def test_not_built_assets_are_not_there(tmp_path: Path, path: str) -> None:
-    """Before a build each asset is a 404 and not a failure of the service."""
+    """Before a build each asset is a 404, not an error of the service."""
     app = Starlette(routes=[Mount("/assets", Assets(tmp_path))])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://duetime.example") as http:
         assert (await http.get(path)).status_code == 404

@@ -1,4 +1,4 @@
-"""What goes beyond a limit is refused before anything is executed, by name and value, over every transport."""
+"""Documents that exceed a limit are refused before execution, with the limit and the value, over every transport."""
 
 import json
 import time
@@ -21,12 +21,12 @@ DEFAULTS = ApiSettings.model_construct()
 
 @pytest.fixture(scope="module")
 def schema() -> DuetimeSchema:
-    """With the limits that hold by default."""
+    """Return a schema with the default limits."""
     return DuetimeSchema(DEFAULTS)
 
 
 def message(schema: DuetimeSchema, text: str, name: str | None = None, **variables: Any) -> str | None:
-    """The refusal's message; nothing when the operation may be executed."""
+    """Return the message of the refusal, or None if the operation may be executed."""
     refused = schema.refusal(text, variables, name)
     if refused is None:
         return None
@@ -37,14 +37,14 @@ def message(schema: DuetimeSchema, text: str, name: str | None = None, **variabl
 
 
 def nested(levels: int) -> str:
-    """So many levels of fields."""
+    """Return a document with that many levels of fields."""
     between = "task { runs { nodes { " * levels
     body = "{ run(id: 1) { " + " ".join(between.split()[: 2 * (levels - 2)]) + " id"
     return body + " }" * body.count("{")
 
 
 def test_depth(schema: DuetimeSchema) -> None:
-    """Levels of fields count, through fragments too; fragments by themselves are no levels."""
+    """Levels of fields count through fragments as well; fragments themselves are not levels."""
     through = "{ run(id: 1) { ...A } } fragment A on Run { task { ... on Task { ...B } } } fragment B on Task { %s }"
     assert message(schema, nested(15)) != message(schema, nested(16))
     assert message(schema, nested(16)) == (
@@ -58,7 +58,7 @@ def test_depth(schema: DuetimeSchema) -> None:
 
 
 def test_aliases_and_directives(schema: DuetimeSchema) -> None:
-    """They count once for each place where a fragment puts them."""
+    """Aliases and directives count once for each place where a fragment puts them."""
     aliases = " ".join(f"a{n}: __typename" for n in range(26))
     spread_twice = (
         f"{{ tasks {{ ...A nodes {{ runs {{ ...B }} }} }} }} {{}} fragment A on TaskConnection {{ {aliases} }}"
@@ -75,7 +75,7 @@ def test_aliases_and_directives(schema: DuetimeSchema) -> None:
 
 
 def test_size_and_tokens(schema: DuetimeSchema) -> None:
-    """Both are looked at before the document is read; comments are no way around."""
+    """Bytes and tokens are checked before parsing, and comments count."""
     assert message(schema, "#" * 65_536 + "{") == (
         "The document has 65,537 bytes; at most 65,536 are accepted (DUETIME_GRAPHQL_MAX_BYTES)"
     )
@@ -119,7 +119,7 @@ def test_size_and_tokens(schema: DuetimeSchema) -> None:
     ],
 )  # fmt: skip
 def test_cost(text: str, variables: dict[str, Any], cost: int) -> None:
-    """The values that an answer can have at most; a limit of that passes, and one below does not."""
+    """The cost is the largest number of values in the response; it may equal the limit and not exceed it."""
     just = DuetimeSchema(DEFAULTS.model_copy(update={"max_cost": cost}))
     assert message(just, text, **variables) is None
     if cost > 1:
@@ -131,7 +131,7 @@ def test_cost(text: str, variables: dict[str, Any], cost: int) -> None:
 
 
 def test_only_the_operation_that_is_executed_counts(schema: DuetimeSchema) -> None:
-    """Another one of the same document may be as large as it likes."""
+    """Other operations of the same document may be as large as they like."""
     both = "query Small { __typename } query Large { tasks(first: 100) { nodes { runs(first: 100) { nodes { id task { id } } } } } }"  # noqa: E501
     assert message(schema, both, "Small") is None
     assert message(schema, both, "Large") is not None
@@ -139,7 +139,7 @@ def test_only_the_operation_that_is_executed_counts(schema: DuetimeSchema) -> No
 
 @pytest.mark.timing
 def test_fragments_are_measured_once(schema: DuetimeSchema) -> None:
-    """A bomb of fragments is refused as fast as it is read, and a circle is left to validation."""
+    """Nested fragments are refused as quickly as they are read, and cycles are left to validation."""
     chain = " ".join(f"fragment F{n} on Task {{ ...F{n + 1} ...F{n + 1} }}" for n in range(80))
     began = time.process_time()
     assert message(schema, f"{{ tasks {{ nodes {{ ...F0 }} }} }} {chain} fragment F80 on Task {{ id }}") == (
@@ -158,7 +158,7 @@ def test_fragments_are_measured_once(schema: DuetimeSchema) -> None:
 
 
 async def test_introspection_passes() -> None:
-    """The query that playgrounds and code generators send is within the limits, however low that of depth is."""
+    """The introspection query of playgrounds and generators is within the limits, even with a small depth."""
     query = get_introspection_query(
         specified_by_url=True,
         directive_is_repeatable=True,
@@ -171,7 +171,7 @@ async def test_introspection_passes() -> None:
 
 
 async def test_introspection_can_be_off() -> None:
-    """Then neither the schema nor a suggestion is told; __typename still is."""
+    """Without introspection neither the schema nor suggestions are shown; __typename still works."""
     schema = DuetimeSchema(DEFAULTS.model_copy(update={"introspection": False}))
     for text in ("{ __schema { description } }", '{ __type(name: "Task") { name } }'):
         result = await schema.execute(text)
@@ -191,7 +191,7 @@ async def test_introspection_can_be_off() -> None:
 
 
 def test_documents_are_kept_within_bounds(schema: DuetimeSchema) -> None:
-    """The newest stay, as many as fit."""
+    """The newest documents stay cached, as many as fit."""
     documents = schema.documents
     first = documents.read("{ __typename }")
     assert documents.read("{ __typename }") is first
@@ -205,7 +205,7 @@ def test_documents_are_kept_within_bounds(schema: DuetimeSchema) -> None:
 
 
 async def test_every_transport_refuses(api: Api) -> None:
-    """By POST, by GET and on a websocket, queries and subscriptions; the socket stays open."""
+    """Queries and subscriptions are refused by POST, by GET and on a WebSocket, which stays open."""
     large = "{ tasks(first: 100) { nodes { runs(first: 100) { nodes { id state } } } } }"
     expected = (
         "The answer could have 20,202 values; at most 20,000 are accepted (DUETIME_GRAPHQL_MAX_COST). "
@@ -230,7 +230,7 @@ async def test_every_transport_refuses(api: Api) -> None:
 
 
 async def test_operations_are_not_batched(api: Api) -> None:
-    """Several operations in one request would be a way around every limit."""
+    """Several operations in one request are refused, because they would evade every limit."""
     answer = await api.http.post("/graphql", json=[{"query": "{ __typename }"}] * 2)
     assert answer.status_code == 400
     assert answer.json() == {"errors": [{"message": "The request has to be one JSON object with a query"}]}
@@ -239,7 +239,7 @@ async def test_operations_are_not_batched(api: Api) -> None:
 async def test_limits_come_from_the_environment(
     database: DatabaseSettings, jobs_settings: JobsSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A running API has those that its environment names."""
+    """A running API has the limits that its environment sets."""
     monkeypatch.setenv("DUETIME_GRAPHQL_MAX_COST", "3")
     async with serving(database, jobs_settings) as api:
         assert await api.code("{ a: __typename b: __typename c: __typename d: __typename }") == "LIMIT_EXCEEDED"

@@ -1,4 +1,4 @@
-"""/api/v1, line by line as clients of the service before Duetime know it."""
+"""/api/v1, rule by rule as clients of the service before Duetime know it."""
 
 import json
 from datetime import timedelta
@@ -14,13 +14,13 @@ from tests.support.rest import ALWAYS, CRON, ONE_OFF, TASKS, error, text
 
 
 async def refusal(api: Api, **changes: Any) -> str:
-    """Why POST refuses a body that is right but for the changes; `...` takes a member away."""
+    """Return why POST refuses a body that is valid except for the changes; `...` removes a member."""
     body = {name: value for name, value in (CRON | changes).items() if value is not ...}
     return error(await api.http.post(TASKS, content=json.dumps(body)))
 
 
 async def test_one_off_is_created(api: Api) -> None:
-    """201 and the task, flat; what is empty is left out."""
+    """A one-off is created with 201 and returned flat; empty members are left out."""
     answer = await api.http.post(TASKS, json=ONE_OFF)
     assert answer.status_code == 201
     task = answer.json()
@@ -34,7 +34,7 @@ async def test_one_off_is_created(api: Api) -> None:
 
 
 async def test_cron_is_created(api: Api) -> None:
-    """The payload comes back as the JSON text that was sent, the method in upper case."""
+    """A cron task is created; the payload comes back as the JSON text that was sent, the method in upper case."""
     task = (await api.http.post(TASKS, json=CRON)).json()
     assert (await api.http.get(f"{TASKS}/{task['id']}")).json() == task
     assert task.keys() == ALWAYS | {"cron_expr", "headers", "payload", "next_run", "state"}
@@ -44,7 +44,7 @@ async def test_cron_is_created(api: Api) -> None:
 
 
 async def test_execution_defaults(api: Api) -> None:
-    """What the old service did is what a task made here does: 30 s, 3 attempts, redirects followed."""
+    """The defaults are what the old service did: 30 s, 3 attempts, redirects followed."""
     task = await task_of(api.engine, (await api.http.post(TASKS, json=CRON)).json()["id"])
     assert (task.timeout_ms, task.max_attempts, task.redirects) == (30_000, 3, 5)
     more = CRON | {"retry": {"max_attempts": 7, "factor": 1, "initial_delay_ms": 1, "max_delay_ms": 2}}
@@ -54,7 +54,7 @@ async def test_execution_defaults(api: Api) -> None:
 
 
 async def test_content_type_and_unknown_members_do_not_matter(api: Api) -> None:
-    """Old clients send what they send."""
+    """Content type and unknown members do not matter, because old clients send any."""
     body = json.dumps(CRON | {"extra": {"a": 1}, "action": CRON["action"] | {"more": 2}})
     for content_type in ("text/plain", "application/x-www-form-urlencoded", ""):
         answer = await api.http.post(TASKS, content=body, headers={"content-type": content_type})
@@ -62,7 +62,7 @@ async def test_content_type_and_unknown_members_do_not_matter(api: Api) -> None:
 
 
 async def test_absent_and_null_are_alike(api: Api) -> None:
-    """A payload of null is none; headers of null and {} are none."""
+    """A null payload is no payload; null headers and {} are no headers."""
     nothing: tuple[Any, ...] = (None, {})
     for headers in nothing:
         action = {"method": "GET", "url": "http://localhost/", "headers": headers, "payload": None}
@@ -72,7 +72,9 @@ async def test_absent_and_null_are_alike(api: Api) -> None:
 
 
 async def test_old_forms_of_cron(api: Api) -> None:
-    """`TZ=` and `CRON_TZ=` become the task's zone and `@every` an interval; they are shown in a form that is taken."""
+    """`TZ=` and `CRON_TZ=` become the task's time zone and `@every` an interval; both are shown in a form that is
+    accepted.
+    """
     for given, shown in (
         ("TZ=Europe/Berlin 0 9 * * *", "CRON_TZ=Europe/Berlin 0 9 * * *"),
         ("CRON_TZ=UTC 0 9 * * *", "0 9 * * *"),
@@ -96,7 +98,7 @@ async def test_old_forms_of_cron(api: Api) -> None:
 
 
 async def test_messages_that_clients_match_on(api: Api) -> None:
-    """The old service's words."""
+    """The messages that clients match on are the old service's."""
     for trigger, message in (
         ({"type": "one-off"}, "datetime is required for one-off triggers"),
         ({"type": "one-off", "datetime": ""}, "datetime is required for one-off triggers"),
@@ -110,7 +112,7 @@ async def test_messages_that_clients_match_on(api: Api) -> None:
 
 
 async def test_refusals_name_the_member(api: Api) -> None:
-    """Whatever is wrong, the text says where."""
+    """Every refusal names the member that is wrong."""
     action = {"method": "GET", "url": "http://localhost/"}
     for changes, expected in (
         ({"name": ...}, "name is required"),
@@ -155,7 +157,7 @@ async def test_refusals_name_the_member(api: Api) -> None:
 
 
 async def test_bodies_that_are_no_json(api: Api) -> None:
-    """Each is answered in the error's shape, never with a 500."""
+    """Bodies that are not JSON get an error in the usual form, and never a 500."""
     right = json.dumps(CRON)
     for body in (
         b"",
@@ -185,7 +187,7 @@ async def test_bodies_that_are_no_json(api: Api) -> None:
 
 
 async def test_big_integers_keep_every_digit(api: Api) -> None:
-    """In and out."""
+    """Large integers keep every digit in both directions."""
     number = 7 * 10**4_000 + 1
     body = json.dumps(CRON).replace('"daily"', str(number))
     task = (await api.http.post(TASKS, content=body)).json()
@@ -193,7 +195,7 @@ async def test_big_integers_keep_every_digit(api: Api) -> None:
 
 
 async def test_ids(api: Api) -> None:
-    """A malformed one is 400, an absent one 404, on every path."""
+    """A malformed id is 400 and an unknown one 404, on every path."""
     for path, methods in (("", ("GET", "DELETE")), ("/results", ("GET",))):
         for method in methods:
             for wrong in ("x", "1", "{" + str(uuid4()) + "}", f"urn:uuid:{uuid4()}", "%00"):
@@ -204,7 +206,7 @@ async def test_ids(api: Api) -> None:
 
 
 async def test_cancel_keeps_the_task(api: Api) -> None:
-    """200 with a message, again and again; a completed one as well."""
+    """Cancelling returns 200 with a message, repeatedly, also for a completed task."""
     scheduled = (await api.http.post(TASKS, json=CRON)).json()
     done = one_off("http://localhost/", ago(1), status=TaskStatus.COMPLETED, next_run=None, due_at=None)
     await save(api.engine, done)
@@ -217,7 +219,7 @@ async def test_cancel_keeps_the_task(api: Api) -> None:
 
 
 async def test_list_is_paged_newest_first(api: Api) -> None:
-    """`page` and `limit` with their defaults; an empty list is [] with no pages."""
+    """`page` and `limit` have defaults; an empty list is [] with no pages."""
     empty = (await api.http.get(TASKS)).json()
     assert empty == {"tasks": [], "pagination": {"page": 1, "limit": 10, "total": 0, "total_pages": 0}}
     rows = [
@@ -252,7 +254,7 @@ async def test_list_is_paged_newest_first(api: Api) -> None:
 
 
 async def test_list_is_filtered_by_status(api: Api) -> None:
-    """A paused task counts as scheduled and says so beside it; an unknown status is refused."""
+    """A paused task counts as scheduled, with its exact state beside it; an unknown status is refused."""
     ended: dict[str, Any] = {"next_run": None, "due_at": None}
     await save(
         api.engine,
@@ -276,7 +278,9 @@ async def test_list_is_filtered_by_status(api: Api) -> None:
 
 
 async def test_results_are_finished_runs_that_began(api: Api) -> None:
-    """One for each run after its last attempt, newest start first; runs that never began are none."""
+    """There is one result for each run after its last attempt, newest start first, and none for runs without an
+    attempt.
+    """
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     failed = run_of(
         task,
@@ -325,7 +329,7 @@ async def test_results_are_finished_runs_that_began(api: Api) -> None:
 
 
 async def test_long_bodies_are_cut(api: Api) -> None:
-    """After 10,000 bytes, and never through a character; bytes that are no text are shown as far as they are."""
+    """Bodies are truncated after 10,000 bytes, never within a character; binary bodies are shown as far as possible."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     await save(api.engine, task)
     bodies: list[dict[str, Any]] = [
@@ -347,7 +351,7 @@ async def test_long_bodies_are_cut(api: Api) -> None:
 
 
 async def test_other_methods_and_paths(api: Api) -> None:
-    """405 with what is taken, 404 for what is not there, both in the error's shape."""
+    """A wrong method gets 405 with the allowed ones, an unknown path 404, both in the form of errors."""
     some = f"{TASKS}/{uuid4()}"
     for method, path, allowed in (
         ("PUT", TASKS, "GET, HEAD, POST"),
@@ -365,7 +369,7 @@ async def test_other_methods_and_paths(api: Api) -> None:
 
 
 async def test_both_apis_show_one_task(api: Api) -> None:
-    """What is made by REST is read by GraphQL, and the other way round."""
+    """GraphQL reads what REST creates, and the other way round."""
     made = (await api.http.post(TASKS, json=CRON)).json()
     query = "query ($id: ID!) { task(id: $id) { name action { redirects payload } trigger { __typename } } }"
     assert (await api.data(query, id=made["id"]))["task"] == {

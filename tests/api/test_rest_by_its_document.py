@@ -1,4 +1,4 @@
-"""Schemathesis makes requests of all kinds from the OpenAPI document, and judges the answers by it."""
+"""Schemathesis derives requests of all kinds from the OpenAPI document, and checks the responses against it."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ AS_THE_CONTRACT_HAS_IT = "use_after_free"
 
 
 async def test_every_check_of_schemathesis(api: Api, tmp_path: Path) -> None:
-    """Right requests are accepted and wrong ones refused, by what the document says, also one after another."""
+    """Valid requests are accepted and invalid ones refused as the document says, also in sequences."""
     process = await asyncio.create_subprocess_exec(
         *(
             str(Path(sys.executable).parent / "schemathesis"),

@@ -1,4 +1,4 @@
-"""From a request of the old service's documentation to its result: what its clients rely on when tasks run."""
+"""From requests in the old service's documentation to their results: what its clients rely on when tasks run."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> Asy
 
 
 async def run(api: Api, action: dict[str, Any], **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A one-off task after its run, and its one result."""
+    """Return a one-off task after its run, and its only result."""
     at = text(utc_now() + timedelta(milliseconds=700))
     made = await api.http.post(
         TASKS, json={"name": "once", "trigger": {"type": "one-off", "datetime": at}, **more, "action": action}
@@ -42,7 +42,7 @@ async def run(api: Api, action: dict[str, Any], **more: Any) -> tuple[dict[str, 
 
 @pytest.mark.usefixtures("worker")
 async def test_a_one_off_is_completed_by_its_run(api: Api, target: Target) -> None:
-    """Whether that succeeded or failed; the result has what came back, and the task as it is."""
+    """A run completes its one-off, whether it succeeded or failed; the result has the response and the task."""
     good = target.answers("/good", Answer(status=204, body=b"", headers={"X-A": "1"}))
     task, result = await run(api, {"method": "GET", "url": good})
     assert result["task"] == task
@@ -61,7 +61,9 @@ async def test_a_one_off_is_completed_by_its_run(api: Api, target: Target) -> No
 
 @pytest.mark.usefixtures("worker")
 async def test_no_answer_is_a_result_too(api: Api, target: Target) -> None:
-    """Its status is null, and the error says why; `run_at` is when the first of three attempts began."""
+    """Without a response the status is null and the error says why; `run_at` is the start of the first of three
+    attempts.
+    """
     gone = target.answers("/gone", Answer(drops=True))
     _, result = await run(api, {"method": "GET", "url": gone}, retry={"initial_delay_ms": 1})
     assert (result["success"], result["status_code"]) == (False, None)
@@ -72,7 +74,7 @@ async def test_no_answer_is_a_result_too(api: Api, target: Target) -> None:
 
 @pytest.mark.usefixtures("worker")
 async def test_what_a_call_carries(api: Api, target: Target) -> None:
-    """The old service's headers unless they are given, and a payload with any method."""
+    """A call has the old service's headers unless the task sets them, and a payload with any method."""
     payload = {"report_type": "täglich", "big": 12345678901234567890}
     await run(api, {"method": "delete", "url": f"{target.url}/plain", "payload": payload})
     own = {"user-agent": "mine", "content-type": "text/x"}
@@ -90,7 +92,7 @@ async def test_what_a_call_carries(api: Api, target: Target) -> None:
 
 @pytest.mark.usefixtures("worker")
 async def test_redirects_are_followed(api: Api, target: Target) -> None:
-    """Up to five of them."""
+    """Up to five redirects are followed."""
     there = target.answers("/there", Answer(body=b"here"))
     away = target.answers("/away", Answer(status=302, headers={"Location": there}))
     _, result = await run(api, {"method": "GET", "url": away})
@@ -99,7 +101,7 @@ async def test_redirects_are_followed(api: Api, target: Target) -> None:
 
 @pytest.mark.usefixtures("worker")
 async def test_cron_tasks_really_run(api: Api, target: Target) -> None:
-    """On time, and go on."""
+    """Cron tasks run on time, and repeatedly."""
     every_second = CRON | {
         "trigger": {"type": "cron", "cron": "@every 1s"},
         "action": {"method": "GET", "url": target.url},

@@ -1,4 +1,4 @@
-"""GET /api/v1/results, line by line as clients of the service before Duetime know it."""
+"""GET /api/v1/results, rule by rule as clients of the service before Duetime know it."""
 
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ from tests.support.rest import RESULTS, TASKS, error
 
 
 async def test_results_of_all_tasks(api: Api) -> None:
-    """Newest start first, each with its whole task; filtered by task and by success; paged as every list is."""
+    """Results are listed newest start first, each with its whole task, filtered by task and success, and paged."""
     assert (await api.http.get(RESULTS)).json() == {
         "results": [],
         "pagination": {"page": 1, "limit": 10, "total": 0, "total_pages": 0},
@@ -49,7 +49,7 @@ async def test_results_of_all_tasks(api: Api) -> None:
 
 
 async def test_unknown_filters_are_refused(api: Api) -> None:
-    """With a message that names what is accepted."""
+    """Unknown filters are refused with the accepted values."""
     for value in ("yes", "2", "tru", "null", "%00"):
         assert "true or false" in error(await api.http.get(f"{RESULTS}?success={value}"))
     for value in ("x", "1", "%00", f"{{{uuid4()}}}"):
@@ -57,7 +57,7 @@ async def test_unknown_filters_are_refused(api: Api) -> None:
 
 
 async def test_results_of_deleted_tasks_are_gone(api: Api) -> None:
-    """With their task."""
+    """The results of a deleted task vanish with it."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     await save(api.engine, task)
     await save(api.engine, run_of(task, scheduled_for=ago(1)))

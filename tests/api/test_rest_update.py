@@ -1,4 +1,4 @@
-"""PUT /api/v1/tasks/{id}, line by line as clients of the service before Duetime know it."""
+"""PUT /api/v1/tasks/{id}, rule by rule as clients of the service before Duetime know it."""
 
 import json
 from datetime import timedelta
@@ -16,14 +16,14 @@ PLAIN = {"method": "GET", "url": "http://localhost/plain"}
 
 
 async def make(api: Api, body: dict[str, Any]) -> dict[str, Any]:
-    """A new task, as it is shown from then on: Postgres has its own order of a payload's members."""
+    """Return a new task in its final form: Postgres has its own order of a payload's members."""
     made = (await api.http.post(TASKS, json=body)).json()
     task: dict[str, Any] = (await api.http.get(f"{TASKS}/{made['id']}")).json()
     return task
 
 
 async def put(api: Api, task: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """The task after a change that is accepted; a GET shows it alike."""
+    """Return the task after an accepted change, and check that GET shows the same."""
     answer = await api.http.put(f"{TASKS}/{task['id']}", json=changes)
     assert answer.status_code == 200, answer.text
     changed: dict[str, Any] = answer.json()
@@ -32,7 +32,7 @@ async def put(api: Api, task: dict[str, Any], **changes: Any) -> dict[str, Any]:
 
 
 async def test_what_is_not_given_stays(api: Api) -> None:
-    """`name`, `trigger` and `action` change apart from each other; null counts as absent."""
+    """`name`, `trigger` and `action` change independently; null counts as absent."""
     task = await make(api, CRON)
     renamed = await put(api, task, name="Other", trigger=None, action=None)
     assert renamed == task | {"name": "Other", "updated_at": renamed["updated_at"]}
@@ -47,7 +47,7 @@ async def test_what_is_not_given_stays(api: Api) -> None:
 
 
 async def test_an_action_is_replaced_whole(api: Api) -> None:
-    """Headers and payload that are not given are cleared."""
+    """An action without headers or payload clears them."""
     task = await make(api, CRON)
     changed = await put(api, task, action=PLAIN)
     assert changed.keys() == ALWAYS | {"cron_expr", "next_run", "state"}
@@ -59,7 +59,7 @@ async def test_an_action_is_replaced_whole(api: Api) -> None:
 
 
 async def test_a_trigger_is_replaced_whole(api: Api) -> None:
-    """Its type as well, which clears the columns of the other."""
+    """A trigger replaces the old one with its type, and clears the columns of the other type."""
     task = await make(api, CRON)
     once = await put(api, task, trigger={"type": "one-off", "datetime": FUTURE})
     assert once["trigger_type"] == "one-off"
@@ -72,7 +72,7 @@ async def test_a_trigger_is_replaced_whole(api: Api) -> None:
 
 
 async def test_get_followed_by_put_changes_nothing(api: Api) -> None:
-    """Whatever the task was made by: a client that sends back what it was shown leaves everything as it was."""
+    """A client that sends back what it was shown changes nothing, however the task was created."""
     period, at = timedelta(seconds=90), {"host": "localhost:80"}
     rows = [
         every("http://localhost/", period, ago(1), end_at=ago(-9), jitter_ms=1000, timeout_ms=7, redirects=0, **at),
@@ -102,7 +102,7 @@ async def test_get_followed_by_put_changes_nothing(api: Api) -> None:
 
 
 async def test_status_never_changes(api: Api) -> None:
-    """A completed task stays completed with a new trigger, a cancelled one cancelled, a paused one paused."""
+    """A new trigger leaves a completed task completed, a cancelled one cancelled, and a paused one paused."""
     ended: dict[str, Any] = {"next_run": None, "due_at": None}
     rows = [
         one_off("http://a/", ago(1), status=TaskStatus.COMPLETED, **ended),
@@ -119,14 +119,14 @@ async def test_status_never_changes(api: Api) -> None:
 
 
 async def test_order_of_refusals(api: Api) -> None:
-    """The id is judged first, then whether the task is there, then the body."""
+    """The id is checked first, then whether the task exists, then the body."""
     for body in (b"{", b'{"name": 1}'):
         assert error(await api.http.put(f"{TASKS}/x", content=body)) == "Invalid task ID"
         assert error(await api.http.put(f"{TASKS}/{uuid4()}", content=body), 404) == "Task not found"
 
 
 async def test_what_is_given_is_validated_whole(api: Api) -> None:
-    """As for a new task, in the same words; and nothing changes."""
+    """The body is validated like a new task, with the same messages, and nothing changes."""
     task = await make(api, CRON)
     for changes, expected in (
         ([], "The request body must be a JSON object"),
@@ -153,7 +153,7 @@ async def test_what_is_given_is_validated_whole(api: Api) -> None:
 
 
 async def test_additional_members(api: Api) -> None:
-    """What Duetime adds can be set here, too, and is left alone by those who do not know it."""
+    """Members that Duetime adds can be set as well, and stay if a client does not send them."""
     more: dict[str, Any] = {
         "overlap": "QUEUE",
         "misfire": "all",

@@ -1,4 +1,4 @@
-"""A subscriber that is cut off after every single event of a busy minute, and resumes each time, misses nothing."""
+"""A subscriber that is disconnected after every single event of a busy minute, and resumes, misses nothing."""
 
 import asyncio
 import random
@@ -29,7 +29,7 @@ Next = Callable[[Api, str, UUID | None], Awaitable[str]]
 
 
 async def by_websocket(api: Api, after: str, task_id: UUID | None) -> str:
-    """Hangs up without a goodbye, whatever is on its way."""
+    """Read by WebSocket, and drop the connection without closing it, whatever is in transit."""
     async with api.socket() as socket:
         variables = {"after": after} | ({"taskId": str(task_id)} if task_id else {})
         event = await (await socket.subscribe(WATCH, **variables)).next()
@@ -39,7 +39,7 @@ async def by_websocket(api: Api, after: str, task_id: UUID | None) -> str:
 
 
 async def by_stream(api: Api, after: str, task_id: UUID | None) -> str:
-    """Closes the response in its middle."""
+    """Read by server-sent events, and close the response in the middle."""
     variables = {"after": after} | ({"taskId": str(task_id)} if task_id else {})
     async with events(api, WATCH, variables=variables) as reader:
         event = await reader.next()
@@ -48,7 +48,7 @@ async def by_stream(api: Api, after: str, task_id: UUID | None) -> str:
 
 
 class Reader:
-    """Someone who is cut off again and again, and what was seen all in all."""
+    """A subscriber that is disconnected again and again, and everything that it has seen."""
 
     def __init__(self, api: Api, read_next: Next, task_id: UUID | None, *, begin: str) -> None:
         self.task_id = task_id
@@ -61,18 +61,18 @@ class Reader:
             self.seen.append(cursor)
 
     def has_failed(self) -> bool:
-        """Whether nothing more will be read."""
+        """Return whether reading has ended early."""
         return self._reading.done()
 
     async def stop(self) -> None:
-        """Raises what went wrong, if something has."""
+        """Stop reading. Raises what went wrong, if anything did."""
         self._reading.cancel()
         with suppress(asyncio.CancelledError):
             await self._reading
 
 
 async def cursors_in_table(api: Api, task_id: UUID | None) -> list[str]:
-    """The events (of one task, if asked for) in the order in which they were committed."""
+    """Return the cursors of all events, of one task if given, in the order of commits."""
     query = text("SELECT seq FROM run_events WHERE task_id = CAST(:task_id AS uuid) OR :all ORDER BY seq")
     async with api.engine.connect() as connection:
         found = await connection.execute(query, {"task_id": task_id, "all": task_id is None})
@@ -80,7 +80,9 @@ async def cursors_in_table(api: Api, task_id: UUID | None) -> list[str]:
 
 
 async def busy_minute(api: Api, reader: Reader) -> None:
-    """Several writers at once, in transactions of different sizes; at times they wait until all has been read."""
+    """Write events from several tasks at the same time, in transactions of different sizes, with pauses for the
+    readers.
+    """
     dice = random.Random(9)
     written = 0
     while written < EVENTS:
@@ -96,7 +98,7 @@ async def busy_minute(api: Api, reader: Reader) -> None:
 
 
 async def all_read(api: Api, reader: Reader) -> None:
-    """Waits until as much has been read as there is."""
+    """Wait until everything has been read."""
     number = len(await cursors_in_table(api, reader.task_id))
     await wait_until(lambda: len(reader.seen) >= number or reader.has_failed(), what="all events have been read")
 
@@ -104,7 +106,9 @@ async def all_read(api: Api, reader: Reader) -> None:
 @pytest.mark.parametrize("read_next", [by_websocket, by_stream])
 @pytest.mark.parametrize("task_id", [None, TASKS[0]])
 async def test_union_of_all_pieces_is_the_table(api: Api, read_next: Next, task_id: UUID | None) -> None:
-    """In the order of commits, nothing twice and nothing missing; with a filter by task, that task's events."""
+    """Together, the pieces are the table in the order of commits, without gaps or duplicates, also for one task's
+    events.
+    """
     reader = Reader(api, read_next, task_id, begin=await newest(api))
     await busy_minute(api, reader)
     await all_read(api, reader)

@@ -1,4 +1,4 @@
-"""Watching runs: live, resumed without loss or repetition, with a gap where events are gone, and by many."""
+"""Watching runs: live, resumed without loss or duplicates, with a gap where events are gone, by many clients."""
 
 import asyncio
 from collections.abc import Sequence
@@ -36,18 +36,18 @@ ONE, TWO = uuid4(), uuid4()
 
 
 async def newest(api: Api) -> str:
-    """The cursor to begin with."""
+    """Return the newest cursor."""
     cursor: str = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
     return cursor
 
 
 def attempts(events: list[dict[str, Any]]) -> list[int]:
-    """The events' numbers, as the test counted them."""
+    """Return the numbers of the events, as the test counted them."""
     return [event["attempt"] for event in events]
 
 
 async def test_events_come_live_and_in_order(api: Api) -> None:
-    """A subscriber gets what is committed after its start, told by a poke."""
+    """A subscriber receives what is committed after it started, after a poke."""
     begin = await newest(api)
     async with api.socket() as socket:
         subscription = await socket.subscribe(WATCH, after=begin)
@@ -74,7 +74,7 @@ async def test_events_come_live_and_in_order(api: Api) -> None:
 
 
 async def test_without_after_nothing_old_is_sent(api: Api) -> None:
-    """The stream begins with the first event after the subscription."""
+    """Without `after`, the stream starts with the first event after the subscription."""
     await append_events(api.engine, 5, task_id=ONE, run_id=ONE)
     async with api.socket() as socket:
         subscription = await socket.subscribe(WATCH)
@@ -87,7 +87,7 @@ async def test_without_after_nothing_old_is_sent(api: Api) -> None:
 
 
 async def test_resuming_misses_nothing_and_repeats_nothing(api: Api) -> None:
-    """Whoever reconnects with the last cursor seen gets the rest, old and new, exactly once."""
+    """A client that reconnects with the last cursor it saw receives the rest, old and new, exactly once."""
     begin = await newest(api)
     await append_events(api.engine, 1_200, task_id=ONE, run_id=ONE)
     async with api.socket() as socket:
@@ -100,7 +100,7 @@ async def test_resuming_misses_nothing_and_repeats_nothing(api: Api) -> None:
 
 
 async def test_one_task_can_be_watched(api: Api) -> None:
-    """With taskId only its events come, replayed and live, and a cursor from elsewhere is as good."""
+    """With taskId only that task's events arrive, replayed and live, and cursors of other subscriptions work."""
     begin = await newest(api)
     for task_id in (ONE, TWO, ONE):
         await append_events(api.engine, 2, task_id=task_id, run_id=task_id)
@@ -117,7 +117,7 @@ async def test_one_task_can_be_watched(api: Api) -> None:
 
 
 async def test_event_carries_the_run_as_it_is(api: Api) -> None:
-    """`run` is read when the event is sent; it is null once the run is gone."""
+    """`run` is read when the event is sent, and is null once the run is deleted."""
     begin = await newest(api)
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     run = run_of(task, scheduled_for=ago(1), state=RunState.FAILED)
@@ -137,13 +137,13 @@ async def test_event_carries_the_run_as_it_is(api: Api) -> None:
 
 
 async def forget(engine: AsyncEngine, up_to: int) -> None:
-    """Removes the oldest events."""
+    """Remove the oldest events."""
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM run_events WHERE seq <= :seq"), {"seq": up_to})
 
 
 async def test_what_is_no_longer_kept_is_a_gap(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """The gap comes first, and its cursor is good to go on with."""
+    """The gap comes first, and its cursor can be used to continue."""
     async with opened(database) as engine:
         await append_events(engine, 10, task_id=ONE, run_id=ONE)
         await forget(engine, 5)
@@ -162,7 +162,7 @@ async def test_what_is_no_longer_kept_is_a_gap(database: DatabaseSettings, jobs_
 
 
 async def test_what_is_removed_while_it_is_replayed_is_a_gap(database: DatabaseSettings, redis_url: str) -> None:
-    """A slow subscriber of old events is told, too, with a filter by task as well."""
+    """A slow subscriber of old events receives a gap as well, also with a filter by task."""
     queue = Queue.open(redis_url)
     async with opened(database) as engine:
         await append_events(engine, BATCH + 50, task_id=ONE, run_id=ONE)
@@ -179,7 +179,7 @@ async def test_what_is_removed_while_it_is_replayed_is_a_gap(database: DatabaseS
 
 
 async def test_what_the_process_has_is_told_though_it_was_removed(api: Api) -> None:
-    """Who comes back soon is not asked to read the present state without need."""
+    """A client that reconnects soon receives events from the process's memory, although they were removed."""
     async with api.socket() as socket:
         live = await socket.subscribe(WATCH, after=cursors.of_event(0))
         for number in (1, 10):
@@ -192,7 +192,7 @@ async def test_what_the_process_has_is_told_though_it_was_removed(api: Api) -> N
 
 
 async def refusal_code(subscription: Subscription) -> str:
-    """The code of the error with which an operation is refused."""
+    """Return the code of the error of an operation."""
     message = await subscription.message()
     assert message["type"] == "error", message
     [error] = message["payload"]
@@ -201,7 +201,7 @@ async def refusal_code(subscription: Subscription) -> str:
 
 
 async def test_wrong_arguments_have_codes(api: Api) -> None:
-    """A cursor of no event, one of another list, one that is newer than all, and what is no id."""
+    """A cursor that is malformed, of another list, or newer than all events has a code, and so has a malformed id."""
     async with api.socket() as socket:
         for cursor in ("x", "", cursors.encode("runs", 1, "a"), cursors.of_event(1), cursors.encode("events", -1)):
             assert await refusal_code(await socket.subscribe(WATCH, after=cursor)) == "INVALID_CURSOR"
@@ -216,7 +216,7 @@ async def test_wrong_arguments_have_codes(api: Api) -> None:
 
 
 async def test_a_document_that_cannot_be_read_costs_its_own_operation_only(api: Api) -> None:
-    """The websocket stays open, and so does whatever else goes on there."""
+    """The WebSocket and its other operations stay open."""
     async with api.socket() as socket:
         failed = await (await socket.subscribe("{")).message()
         assert failed["type"] == "error"
@@ -226,7 +226,7 @@ async def test_a_document_that_cannot_be_read_costs_its_own_operation_only(api: 
 
 
 async def test_a_websocket_carries_a_thousand_operations(api: Api) -> None:
-    """One more is refused with a code, and accepted as soon as another one has ended."""
+    """One operation too many is refused with a code, and accepted once another one has ended."""
     async with api.socket() as socket:
         for _ in range(MAX_AT_ONCE):
             await socket.subscribe("subscription { runEvents { __typename } }")
@@ -240,7 +240,7 @@ async def test_a_websocket_carries_a_thousand_operations(api: Api) -> None:
 
 
 async def test_watching_goes_on_without_redis(database: DatabaseSettings) -> None:
-    """While Redis is away the API looks by itself."""
+    """While Redis is away the API polls."""
     async with serving(
         database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)
     ) as api:
@@ -252,7 +252,7 @@ async def test_watching_goes_on_without_redis(database: DatabaseSettings) -> Non
 
 
 async def test_watching_survives_lost_connections(api: Api) -> None:
-    """When Postgres cuts every connection, the tail connects again and nothing is lost."""
+    """When Postgres drops every connection, the tail reconnects and loses nothing."""
     begin = await newest(api)
     async with api.socket() as socket:
         subscription = await socket.subscribe(WATCH, after=begin)
@@ -270,7 +270,7 @@ async def test_watching_survives_lost_connections(api: Api) -> None:
 
 
 async def test_two_processes_tell_the_same(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """Subscribers of different API processes see the same events under the same cursors."""
+    """Subscribers of different API processes see the same events with the same cursors."""
     async with serving(database, jobs_settings) as one, serving(database, jobs_settings) as two:
         begin = await newest(one)
         async with one.socket() as first, two.socket() as second:
@@ -281,7 +281,7 @@ async def test_two_processes_tell_the_same(database: DatabaseSettings, jobs_sett
 
 
 async def test_stopping_ends_subscriptions(api: Api) -> None:
-    """A server that stops closes its sockets, so that clients connect to another one."""
+    """A server that stops closes its WebSockets, so that clients connect to another one."""
     async with api.socket() as socket:
         await socket.subscribe(WATCH)
         api.server.should_exit = True
@@ -290,12 +290,14 @@ async def test_stopping_ends_subscriptions(api: Api) -> None:
 
 @pytest.fixture
 def kept() -> int:
-    """How many events the small tail below keeps."""
+    """Return how many events the small tail below keeps."""
     return 50
 
 
 async def test_slow_subscriber_gets_a_gap(database: DatabaseSettings, redis_url: str, kept: int) -> None:
-    """One that falls behind by more than is kept is told so and goes on with the newest; a quick one loses nothing."""
+    """A subscriber that falls too far behind receives a gap and continues with the newest event; a fast one loses
+    nothing.
+    """
     queue = Queue.open(redis_url)
     async with opened(database) as engine, following(engine, queue, kept=kept) as tail:
         # What happened before the tail began is read from Postgres, however slowly.
@@ -319,18 +321,18 @@ async def test_slow_subscriber_gets_a_gap(database: DatabaseSettings, redis_url:
 
 
 def numbers_in(batch: Sequence[Event] | Gap) -> list[int]:
-    """The numbers of the events of a batch, which is no gap."""
+    """Return the numbers of the events in a batch that is not a gap."""
     assert not isinstance(batch, Gap)
     return [event.seq for event in batch]
 
 
 def held_by(tail: Tail) -> list[Any]:
-    """What the tail keeps in memory."""
+    """Return what the tail keeps in memory."""
     return tail._events
 
 
 async def test_closed_tail_ends_its_subscribers(database: DatabaseSettings, redis_url: str) -> None:
-    """Nobody waits for a tail that is gone."""
+    """Closing the tail ends its subscribers."""
     queue = Queue.open(redis_url)
     async with opened(database) as engine:
         async with following(engine, queue) as tail:

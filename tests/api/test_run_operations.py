@@ -1,4 +1,4 @@
-"""Runs through GraphQL: asked for, cancelled, repeated."""
+"""Runs through GraphQL: requested, cancelled, retried."""
 
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,7 +24,7 @@ CANCEL = f"mutation ($id: ID!) {{ cancelRun(id: $id) {{ {ANSWER} }} }}"
 
 
 async def do(api: Api, mutation: str, sought: UUID | str, key: str | None = None) -> dict[str, Any]:
-    """What the mutation answers."""
+    """Return the response of the mutation."""
     variables = {"id": str(sought)} | ({} if key is None else {"key": key})
     [answer] = (await api.data(mutation, **variables)).values()
     assert isinstance(answer, dict)
@@ -32,21 +32,21 @@ async def do(api: Api, mutation: str, sought: UUID | str, key: str | None = None
 
 
 async def hourly(api: Api, **columns: Any) -> Task:
-    """A task that is due in an hour."""
+    """Return a task that is due in an hour."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR, **columns)
     await save(api.engine, task)
     return task
 
 
 async def run_in(api: Api, task: Task, state: RunState, **columns: Any) -> Run:
-    """A run of the task, an hour old."""
+    """Return a run of the task, an hour old."""
     run = run_of(task, scheduled_for=ago(1), state=state, **columns)
     await save(api.engine, run)
     return run
 
 
 async def row_of(api: Api, run_id: str) -> Run:
-    """The run's row."""
+    """Return the row of a run."""
     async with api.services.session() as session:
         found = await session.get(Run, UUID(run_id))
     assert found is not None
@@ -54,7 +54,7 @@ async def row_of(api: Api, run_id: str) -> Run:
 
 
 async def test_run_now_is_due_at_once_whatever_the_status(api: Api) -> None:
-    """It waits for a slot without an event, carries the present version, and leaves the schedule alone."""
+    """A requested run waits for a slot without an event, has the current version, and leaves the schedule unchanged."""
     ended: dict[str, Any] = {"next_run": None, "due_at": None}
     for columns in ({}, ended | {"status": TaskStatus.PAUSED}, ended | {"status": TaskStatus.CANCELLED}):
         task = await hourly(api, version=5, **columns)
@@ -71,7 +71,7 @@ async def test_run_now_is_due_at_once_whatever_the_status(api: Api) -> None:
 
 
 async def test_run_now_counts_for_the_overlap_policy(api: Api) -> None:
-    """ALLOW is due at once, SKIP is recorded as skipped, QUEUE lets one wait and skips a further one."""
+    """ALLOW makes it due at once, SKIP records it as skipped, and QUEUE lets one wait and skips further ones."""
     states: dict[OverlapPolicy, list[tuple[str, bool, list[str]]]] = {}
     for overlap in OverlapPolicy:
         task = await hourly(api, overlap=overlap)
@@ -88,7 +88,7 @@ async def test_run_now_counts_for_the_overlap_policy(api: Api) -> None:
 
 
 async def test_run_that_is_about_to_begin_does_not_wait_behind_another(api: Api) -> None:
-    """QUEUE: asked for three times at once, the first begins, the second waits behind it, and the third is skipped."""
+    """With QUEUE, of three requests the first run starts, the second waits behind it, and the third is skipped."""
     task = await hourly(api, overlap=OverlapPolicy.QUEUE)
     rows = [await row_of(api, (await do(api, RUN, task.id))["id"]) for _ in range(3)]
     assert [(row.state, row.next_attempt_at is not None) for row in rows] == [
@@ -99,7 +99,7 @@ async def test_run_that_is_about_to_begin_does_not_wait_behind_another(api: Api)
 
 
 async def test_same_key_makes_one_run(api: Api) -> None:
-    """For the same task; whatever has become of the run."""
+    """The same key for the same task returns the same run, whatever its state."""
     task, other = await hourly(api), await hourly(api)
     first = await do(api, RUN, task.id, "k")
     assert (await do(api, RUN, task.id, "k"))["id"] == first["id"]
@@ -114,7 +114,7 @@ async def test_same_key_makes_one_run(api: Api) -> None:
 
 
 async def test_cancelled_run_keeps_what_its_attempts_were(api: Api) -> None:
-    """One that waits ends as it is; one on its way loses its worker, and its attempt is kept as broken off."""
+    """A waiting run ends as it is; a running one loses its worker, and its attempt is stored as cancelled."""
     task = await hourly(api, overlap=OverlapPolicy.ALLOW)
     attempt = {"number": 1, "started_at": ago(1).isoformat(), "finished_at": ago(1).isoformat(), "status_code": 500}
     queued = run_of(task, scheduled_for=ago(3), state=RunState.QUEUED)
@@ -140,7 +140,7 @@ async def test_cancelled_run_keeps_what_its_attempts_were(api: Api) -> None:
 
 
 async def test_finished_run_cannot_be_cancelled(api: Api) -> None:
-    """It comes along as it is."""
+    """A finished run is not cancelled; the conflict shows its state."""
     run = await run_in(api, await hourly(api), RunState.FAILED)
     refused = await do(api, CANCEL, run.id)
     assert (refused["__typename"], refused["reason"]) == ("Conflict", "WRONG_STATE")
@@ -148,7 +148,7 @@ async def test_finished_run_cannot_be_cancelled(api: Api) -> None:
 
 
 async def test_cancelling_its_run_completes_a_one_off(api: Api) -> None:
-    """However its run ended; a run beside the schedule is not its run."""
+    """Cancelling its scheduled run completes a one-off; a requested run does not count."""
     ended: dict[str, Any] = {"next_run": None, "due_at": None}
     going, waiting = one_off("http://localhost/", ago(1), **ended), one_off("http://localhost/", utc_now() + HOUR)
     await save(api.engine, going, waiting)
@@ -159,7 +159,7 @@ async def test_cancelling_its_run_completes_a_one_off(api: Api) -> None:
 
 
 async def test_cancelling_a_run_makes_due_what_waits_behind_it(api: Api) -> None:
-    """The run that is queued behind it, or the next instant that its task has to catch up with."""
+    """Cancelling a run makes due the run that is queued behind it, or the next instant to catch up with."""
     queueing = await hourly(api, overlap=OverlapPolicy.QUEUE)
     behind = run_of(queueing, scheduled_for=ago(0.5), state=RunState.QUEUED)
     await save(api.engine, behind)
@@ -172,7 +172,7 @@ async def test_cancelling_a_run_makes_due_what_waits_behind_it(api: Api) -> None
 
 
 async def test_retry_makes_a_new_run_of_the_same_request(api: Api) -> None:
-    """As the old one sent it, though the task was changed since."""
+    """A retry sends the same request as the old run, although the task was changed since."""
     task = await hourly(api)
     old = await run_in(api, task, RunState.FAILED)
     change = 'mutation ($id: ID!) { updateTask(id: $id, input: {action: {url: "http://b/"}}) { __typename } }'
@@ -186,7 +186,7 @@ async def test_retry_makes_a_new_run_of_the_same_request(api: Api) -> None:
 
 
 async def test_unfinished_run_cannot_be_repeated(api: Api) -> None:
-    """It has to be finished first."""
+    """A run has to be finished before it can be retried."""
     run = await run_in(api, await hourly(api), RunState.RETRYING)
     refused = await do(api, RETRY, run.id)
     assert (refused["__typename"], refused["reason"]) == ("Conflict", "WRONG_STATE")
@@ -194,7 +194,7 @@ async def test_unfinished_run_cannot_be_repeated(api: Api) -> None:
 
 
 async def test_nothing_is_found_of_a_deleted_task(api: Api) -> None:
-    """Neither the task nor its runs, nor what never was."""
+    """Neither a deleted task and its runs nor unknown ids are found."""
     task = await hourly(api)
     run = await run_in(api, task, RunState.FAILED)
     await api.data("mutation ($id: ID!) { deleteTask(id: $id) { __typename } }", id=str(task.id))

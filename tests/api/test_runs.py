@@ -22,13 +22,13 @@ query ($id: ID!) { run(id: $id) {
 
 
 def text(instant: Any) -> str:
-    """An instant as GraphQL writes it."""
+    """Return an instant as GraphQL writes it."""
     written: str = instant.isoformat().replace("+00:00", "Z")
     return written
 
 
 async def shown(api: Api, state: RunState, **columns: Any) -> dict[str, Any]:
-    """A run of a new task, as GraphQL shows it."""
+    """Return a run of a new task, as GraphQL shows it."""
     task = every("http://localhost/x", HOUR, utc_now() + HOUR, name="shown", payload=[1], headers={"A": "b"})
     run = run_of(task, scheduled_for=ago(1), state=state, **columns)
     await save(api.engine, task)
@@ -40,7 +40,7 @@ async def shown(api: Api, state: RunState, **columns: Any) -> dict[str, Any]:
 
 
 async def test_finished_run_is_shown_whole(api: Api) -> None:
-    """Every field of a run that was tried twice, late, and stands for missed instants."""
+    """Every field of a run with two attempts that was late and stands for missed instants is shown."""
     due = ago(1) + timedelta(seconds=2)
     began, again = due + timedelta(microseconds=7_900), due + timedelta(seconds=5)
     attempts = [
@@ -132,7 +132,7 @@ async def test_finished_run_is_shown_whole(api: Api) -> None:
 
 
 async def test_running_run_shows_the_attempt_on_its_way(api: Api) -> None:
-    """It has begun and has not ended."""
+    """A running attempt has started and has not ended."""
     found = await shown(api, RunState.RUNNING, attempt=2)
     [attempt] = found["attempts"]
     assert (attempt["number"], attempt["startedAt"], attempt["finishedAt"]) == (2, text(ago(1)), None)
@@ -140,14 +140,14 @@ async def test_running_run_shows_the_attempt_on_its_way(api: Api) -> None:
 
 
 async def test_run_that_was_never_attempted(api: Api) -> None:
-    """It has no start, no lateness, and neither succeeded nor failed."""
+    """A run without an attempt has no start and no lateness, and neither succeeded nor failed."""
     found = await shown(api, RunState.SKIPPED)
     assert (found["startedAt"], found["latenessMs"], found["success"], found["attempts"]) == (None, None, None, [])
     assert found["finishedAt"] is not None
 
 
 async def test_headers_that_were_kept_as_an_object(api: Api) -> None:
-    """Rows from elsewhere keep headers by name, some with several values."""
+    """Imported rows have headers by name, some with several values."""
     found = await shown(api, RunState.FAILED, response_headers={"A": "1", "B": ["2", "3"]})
     pairs = [(header["name"], header["value"]) for header in found["responseHeaders"]]
     assert pairs == [("A", "1"), ("B", "2"), ("B", "3")]
@@ -155,7 +155,7 @@ async def test_headers_that_were_kept_as_an_object(api: Api) -> None:
 
 
 async def test_last_run_is_the_one_scheduled_last(api: Api) -> None:
-    """Whatever the order in which runs were written."""
+    """The last run is the one scheduled last, in whatever order runs were written."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     newest = run_of(task, scheduled_for=ago(1), state=RunState.RETRYING)
     await save(api.engine, task)

@@ -1,4 +1,4 @@
-"""The exported schema, and how far it is that of the contract."""
+"""The exported schema, compared with the contract."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,17 +24,17 @@ ROOT = Path(__file__).parents[2]
 
 
 def parts(of: GraphQLSchema) -> dict[str, str]:
-    """Every type, field, argument, enum value and union member of a schema, with what it is."""
+    """Return every type, field, argument, enum value and union member of a schema, with its type."""
     return dict(part for each in of.type_map.values() if is_own(each) for part in parts_of(each))
 
 
 def is_own(each: GraphQLNamedType) -> bool:
-    """Whether the schema itself defines the type."""
+    """Return whether the schema itself defines the type."""
     return not is_introspection_type(each) and not is_specified_scalar_type(each)
 
 
 def parts_of(each: GraphQLNamedType) -> Iterator[tuple[str, str]]:
-    """The type's own kind, and its parts."""
+    """Return the type's kind, and its parts."""
     yield each.name, type(each).__name__ + (" @oneOf" if getattr(each, "is_one_of", False) else "")
     if isinstance(each, GraphQLObjectType | GraphQLInterfaceType):
         for interface in each.interfaces:
@@ -55,7 +55,7 @@ def parts_of(each: GraphQLNamedType) -> Iterator[tuple[str, str]]:
 
 
 def with_default(argument: Any) -> str:
-    """The type of an argument or an input's member, and its default."""
+    """Return the type of an argument or input member, with its default."""
     node = argument.ast_node
     if node.default_value is None:
         return str(argument.type)
@@ -64,12 +64,12 @@ def with_default(argument: Any) -> str:
 
 
 def is_added(name: str) -> bool:
-    """Whether a part of the schema is an addition to the contract."""
+    """Return whether a part of the schema is a known addition to the contract."""
     return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog"))
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
-    """Everything that takes a description, with it."""
+    """Return everything that can have a description, with the description."""
     yield each.name, each.description
     for name, part in {**getattr(each, "fields", {}), **getattr(each, "values", {})}.items():
         yield f"{each.name}.{name}", part.description
@@ -87,13 +87,13 @@ def test_exported_file_is_fresh() -> None:
 
 
 def test_everything_is_the_contracts() -> None:
-    """Whatever stands in the schema stands in the contract, with the same type and default, but for a few additions."""
+    """Everything in the schema is in the contract, with the same type and default, except for known additions."""
     promised = parts(contract)
     assert {name for name, what in parts(ours).items() if promised.get(name) != what and not is_added(name)} == set()
 
 
 def test_everything_of_the_contract_is_there() -> None:
-    """Whatever stands in the contract stands in the schema."""
+    """Everything in the contract is in the schema."""
     assert parts(contract).keys() - parts(ours).keys() == set()
 
 
@@ -104,7 +104,7 @@ def test_everything_is_described() -> None:
 
 
 def test_parts_really_compares() -> None:
-    """The comparison sees types, defaults and arguments."""
+    """The comparison notices types, defaults and arguments."""
     seen = parts(contract)
     assert seen["Query.tasks(orderBy)"] == "TaskOrder! = CREATED_AT_DESC"
     assert seen["HttpActionInput.timeoutMs"] == "Milliseconds! = 30000"

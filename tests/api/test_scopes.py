@@ -1,4 +1,4 @@
-"""How far a key reaches: read sees, write changes, admin also reads the audit log."""
+"""Scopes of keys: read sees, write changes, and admin also reads the audit log."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -35,24 +35,24 @@ QUERIES = (
 
 @pytest.fixture
 async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API that asks for keys."""
+    """An API with authentication."""
     async with guarded(database, jobs_settings) as running:
         yield running
 
 
 async def show_key(api: Api, scope: KeyScope) -> None:
-    """Has the client show a key of that scope from now on."""
+    """Make the client send a key with that scope from now on."""
     api.http.headers.update(bearer(await make_key(api.engine, scope, scope=scope)))
 
 
 async def tasks(api: Api) -> int:
-    """How many there are."""
+    """Return the number of tasks."""
     async with api.engine.connect() as connection:
         return int((await connection.execute(text("SELECT count(*) FROM tasks"))).scalar_one())
 
 
 async def test_a_read_key_changes_nothing_by_graphql(api: Api) -> None:
-    """Every mutation that there is answers FORBIDDEN, over HTTP and over websockets, and queries are answered."""
+    """With a read key every mutation is FORBIDDEN, over HTTP and WebSocket, and queries work."""
     await show_key(api, KeyScope.READ)
     forbidden = {"message": "The key 'read' has the scope read; this needs write", "code": "FORBIDDEN"}
     headers = {"authorization": api.http.headers["authorization"]}
@@ -71,7 +71,7 @@ async def test_a_read_key_changes_nothing_by_graphql(api: Api) -> None:
 
 
 async def test_a_read_key_is_told_nothing_else_of_a_mutation(api: Api) -> None:
-    """It is forbidden before anything is said of its arguments."""
+    """A mutation is forbidden before its arguments are checked."""
     await show_key(api, KeyScope.READ)
     wrongs: dict[str, dict[str, Any]] = {"id": {"id": "x"}, "ids": {"ids": ["x"]}, "inputs": {"inputs": [INPUT] * 1001}}
     for name, wrong in wrongs.items():
@@ -82,7 +82,7 @@ async def test_a_read_key_is_told_nothing_else_of_a_mutation(api: Api) -> None:
 
 
 async def test_a_write_key_may_use_every_mutation(api: Api) -> None:
-    """None is forbidden to it; most find no such task here, which is data."""
+    """With a write key no mutation is forbidden; most of them find no task here, which is data."""
     await show_key(api, KeyScope.WRITE)
     for name, mutation in MUTATIONS.items():
         await api.data(mutation, **ARGUMENTS[name])
@@ -90,7 +90,7 @@ async def test_a_write_key_may_use_every_mutation(api: Api) -> None:
 
 
 async def test_a_read_key_changes_nothing_by_rest(api: Api) -> None:
-    """Whatever the OpenAPI document lists that is not GET answers 403; what is GET does not."""
+    """With a read key every REST operation except GET answers 403."""
     await show_key(api, KeyScope.READ)
     asked = 0
     for path, operations in document()["paths"].items():
@@ -106,7 +106,7 @@ async def test_a_read_key_changes_nothing_by_rest(api: Api) -> None:
 
 
 async def test_a_write_key_changes_by_rest(api: Api) -> None:
-    """A task is made, changed and cancelled."""
+    """With a write key a task is created, changed and cancelled."""
     await show_key(api, KeyScope.WRITE)
     made = await api.http.post("/api/v1/tasks", json=CRON)
     assert made.status_code == 201
@@ -117,7 +117,7 @@ async def test_a_write_key_changes_by_rest(api: Api) -> None:
 
 @pytest.mark.parametrize("scope", [KeyScope.READ, KeyScope.WRITE])
 async def test_the_audit_log_is_for_admin(api: Api, scope: KeyScope) -> None:
-    """A key that reaches less far is told how far it would have to; an admin key reads it."""
+    """A key with a smaller scope is told which one it needs; an admin key reads the audit log."""
     await show_key(api, scope)
     [refused] = (await api.ask("{ auditLog { nodes { id } } }"))["errors"]
     assert refused["message"] == f"The key '{scope}' has the scope {scope}; this needs admin"

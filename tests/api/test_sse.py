@@ -1,4 +1,4 @@
-"""Operations over server-sent events: what a stream has in it, how it ends, and what is refused before it begins."""
+"""Operations over server-sent events: the content of a stream, its end, and what is refused before it starts."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ ONE, TWO = uuid4(), uuid4()
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 async def test_events_come_live_and_in_order(api: Api, method: str) -> None:
-    """A subscriber gets what was committed before and after it came, by POST and by GET."""
+    """A subscriber receives what was committed before and after it connected, by POST and by GET."""
     begin = await newest(api)
     await append_events(api.engine, 2, task_id=ONE, run_id=ONE)
     async with events(api, WATCH, method=method, variables={"after": begin}) as reader:
@@ -34,7 +34,7 @@ async def test_events_come_live_and_in_order(api: Api, method: str) -> None:
 
 
 async def test_queries_and_mutations_are_one_result(api: Api) -> None:
-    """Then the stream is complete."""
+    """Queries and mutations send one result, and then the stream is complete."""
     for query in ("{ __typename }", f'mutation {{ cancelTask(id: "{ONE}") {{ __typename }} }}'):
         async with events(api, query) as reader:
             assert "data" in await reader.payload()
@@ -44,7 +44,7 @@ async def test_queries_and_mutations_are_one_result(api: Api) -> None:
 
 
 async def test_faults_of_the_operation_are_results(api: Api) -> None:
-    """Browsers do not show what comes without a stream, so that syntax, names, variables and limits are told in it."""
+    """Errors of the operation are sent in the stream, because browsers do not show other responses."""
     requests: tuple[dict[str, Any], ...] = (
         {"query": "{"},
         {"query": "{ nope }"},
@@ -66,7 +66,7 @@ async def test_faults_of_the_operation_are_results(api: Api) -> None:
 
 
 async def test_faults_of_the_request_begin_no_stream(api: Api) -> None:
-    """They have the status and the form that they have elsewhere."""
+    """Malformed requests get the same status and form as without a stream."""
     headers = {"accept": "text/event-stream"}
     for body, status in (("{", 400), ("[]", 400), ("{}", 400), ('{"query": 1}', 400), ('{"query": ""}', 400)):
         headers["content-type"] = "application/json"
@@ -81,7 +81,7 @@ async def test_faults_of_the_request_begin_no_stream(api: Api) -> None:
 
 
 async def test_plain_request_is_told_of_both_ways_to_subscribe(api: Api) -> None:
-    """A subscription by a POST that wants no stream is refused."""
+    """A subscription by a POST without a stream is refused, and the message names both ways to subscribe."""
     answer = await api.http.post("/graphql", json={"query": "subscription { runEvents { __typename } }"})
     assert answer.status_code == 400
     [error] = answer.json()["errors"]
@@ -91,7 +91,7 @@ async def test_plain_request_is_told_of_both_ways_to_subscribe(api: Api) -> None
 
 
 async def test_who_leaves_is_followed_no_more(api: Api) -> None:
-    """The subscription ends as soon as the client has closed the connection, though nothing happens to send."""
+    """The subscription ends as soon as the client has closed the connection, even if nothing is being sent."""
     before = asyncio.all_tasks()
     async with events(api, WATCH, variables={"after": await newest(api)}) as reader:
         await append_events(api.engine, 1, task_id=ONE, run_id=ONE)
@@ -102,12 +102,12 @@ async def test_who_leaves_is_followed_no_more(api: Api) -> None:
 
 
 def followers(before: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
-    """The tasks of the server that tell subscribers."""
+    """Return the tasks of the server that serve subscribers."""
     return [task for task in asyncio.all_tasks() - before if "EventStream._tell" in repr(task.get_coro())]
 
 
 async def test_stopping_ends_streams(api: Api) -> None:
-    """A server that stops ends them without completing the operation, so that clients connect to another one."""
+    """A server that stops ends streams without completing the operation, so that clients connect to another one."""
     async with events(api, WATCH) as reader:
         api.app.state.end_streams()
         with pytest.raises(EOFError):
@@ -115,7 +115,7 @@ async def test_stopping_ends_streams(api: Api) -> None:
 
 
 async def test_silence_is_broken() -> None:
-    """A comment comes whenever nothing else has been sent for a while; an event puts it off."""
+    """A comment is sent when nothing else was sent for a while; an event postpones it."""
     sent: list[Message] = []
     more = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Many subscribers, slow ones, and what they share."""
+"""Many subscribers, slow subscribers, and what they share."""
 
 import asyncio
 import json
@@ -33,12 +33,12 @@ ONE = uuid4()
 
 
 def port(api: Api) -> int:
-    """Where the API listens."""
+    """Return the port of the API."""
     return int(api.url.rpartition(":")[2])
 
 
 def subscribe(watchers: list[Watcher], query: str, **variables: Any) -> None:
-    """The protocol's greeting, and one subscription."""
+    """Return the protocol's greeting, and one subscription."""
     for watcher in watchers:
         watcher.send({"type": "connection_init"})
         payload = {"query": query, "variables": variables}
@@ -46,7 +46,7 @@ def subscribe(watchers: list[Watcher], query: str, **variables: Any) -> None:
 
 
 async def saved_run(api: Api, state: RunState) -> Run:
-    """A run of a task of its own."""
+    """Return a run of a task of its own."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     run = run_of(task, scheduled_for=ago(1), state=state)
     await save(api.engine, task)
@@ -56,7 +56,7 @@ async def saved_run(api: Api, state: RunState) -> Run:
 
 @contextmanager
 def statements(api: Api, part: str) -> Iterator[list[str]]:
-    """The statements of the API that have the part in them."""
+    """Record the API's statements that contain the part."""
     seen: list[str] = []
 
     def note(*arguments: Any) -> None:
@@ -71,7 +71,7 @@ def statements(api: Api, part: str) -> Iterator[list[str]]:
 
 @pytest.fixture
 def many_files() -> Iterator[None]:
-    """As many open files as both ends of the sockets need, where a process may have them."""
+    """Allow as many open files as both ends of the sockets need, if the process may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, FILES), hard))
     yield
@@ -80,7 +80,7 @@ def many_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("many_files")
 async def test_a_thousand_subscribers_are_told_of_everything_once(api: Api) -> None:
-    """Each gets each event, and a batch costs one execution of the document and one statement, not a thousand."""
+    """Each of a thousand subscribers receives each event once, and a batch costs one execution and one statement."""
     run = await saved_run(api, RunState.FAILED)
     begin = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
     await append_events(api.engine, 1, task_id=run.task_id, run_id=run.id)
@@ -118,7 +118,7 @@ async def test_a_thousand_subscribers_are_told_of_everything_once(api: Api) -> N
     ],
 )
 def test_what_is_shared_depends_on_what_is_shown(query: str, used: set[str]) -> None:
-    """Variables that only choose what is told make no difference; all others do."""
+    """Variables that only choose the events make no difference; all others do."""
     document = Document(query, schema._schema, ApiSettings.model_construct())
     variables = {name: name for name in "tasn"}
     told, operation_name, rest = document.result_key(variables, None)
@@ -127,7 +127,7 @@ def test_what_is_shared_depends_on_what_is_shown(query: str, used: set[str]) -> 
 
 
 async def test_different_variables_have_different_results(api: Api) -> None:
-    """Subscribers of one document who ask for different parts each get theirs."""
+    """Subscribers of one document with different variables each receive their own results."""
     fields = "... on RunEvent { attempt state @skip(if: $s) }"
     query = f"subscription ($s: Boolean!, $a: String) {{ runEvents(after: $a) {{ {fields} }} }}"
     begin = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
@@ -141,7 +141,7 @@ async def test_different_variables_have_different_results(api: Api) -> None:
 
 
 async def test_present_state_is_that_of_the_sending(api: Api) -> None:
-    """What was rendered for one subscriber is not told to another one who comes much later."""
+    """A result that was computed for one subscriber is not sent to another one much later."""
     run = await saved_run(api, RunState.RUNNING)
     begin = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
     await append_events(api.engine, 1, task_id=run.task_id, run_id=run.id)
@@ -164,7 +164,7 @@ async def test_present_state_is_that_of_the_sending(api: Api) -> None:
 
 
 async def test_client_that_stops_reading_costs_bounded_memory(api: Api) -> None:
-    """Its socket fills, then nothing more is made for it; when it reads again it is told of the gap and goes on."""
+    """When a client stops reading, nothing more is computed for it; when it reads again it gets a gap and continues."""
     names = " ".join(f"{'a' * 200}{n}: cursor" for n in range(45))
     query = f"subscription {{ runEvents {{ __typename ... on RunEvent {{ taskId {names} }} }} }}"
     async with watching(port(api), 1) as watchers:

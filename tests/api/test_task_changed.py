@@ -1,4 +1,4 @@
-"""Watching tasks: what people change, what firing moves, and what is deleted."""
+"""Watching tasks: changes by people, rescheduling by firing, and deletion."""
 
 import asyncio
 from typing import Any
@@ -32,13 +32,13 @@ mutation ($name: String!) {
 
 
 async def created(api: Api, name: str) -> str:
-    """A task's id."""
+    """Return the id of a new task."""
     task_id: str = (await api.data(CREATE, name=name))["createTask"]["id"]
     return task_id
 
 
 async def standing(api: Api, socket: WebSocketHandler, task_id: str | None = None) -> Subscription:
-    """A subscription that is known to stand, since it has told of a change already; it may tell of it once more."""
+    """Return a subscription that is known to be active: it has delivered a change, and may deliver it once more."""
     watched = task_id or await created(api, "to be seen")
     subscription = await socket.subscribe(WATCH, taskId=task_id)
     waiting = asyncio.create_task(subscription.next())
@@ -49,7 +49,7 @@ async def standing(api: Api, socket: WebSocketHandler, task_id: str | None = Non
 
 
 async def changes(subscription: Subscription, *, until: str) -> list[tuple[Any, ...]]:
-    """What was told of each task's status and version, up to the status that is named last."""
+    """Return the status and version of each delivered change, up to the given last status."""
     seen: list[tuple[Any, ...]] = []
     while not seen or seen[-1][1] != until:
         told = await subscription.next()
@@ -60,7 +60,7 @@ async def changes(subscription: Subscription, *, until: str) -> list[tuple[Any, 
 
 
 async def test_changes_of_people_are_told(api: Api) -> None:
-    """Each as the task then is, and at the end that it is gone."""
+    """Each change is delivered with the task in its new state, and finally its deletion."""
     async with api.socket() as socket:
         subscription = await standing(api, socket)
         task_id = await created(api, "x")
@@ -75,7 +75,7 @@ async def test_changes_of_people_are_told(api: Api) -> None:
 
 
 async def test_firing_is_told(api: Api) -> None:
-    """The events of runs tell that their task has moved; attempts by themselves move nothing."""
+    """Events of runs announce that their task was rescheduled; attempts alone do not."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR, name="fires")
     await save(api.engine, task)
     async with api.socket() as socket:
@@ -86,7 +86,7 @@ async def test_firing_is_told(api: Api) -> None:
 
 
 async def test_one_task_can_be_watched(api: Api) -> None:
-    """With taskId the others are none of the subscriber's business."""
+    """With taskId only that task's changes are delivered."""
     mine, other = await created(api, "mine"), await created(api, "other")
     async with api.socket() as socket:
         subscription = await standing(api, socket, mine)
@@ -101,7 +101,7 @@ async def test_one_task_can_be_watched(api: Api) -> None:
 
 
 async def test_streams_tell_it_too(api: Api) -> None:
-    """Over server-sent events as over a websocket."""
+    """Changes are delivered over server-sent events as over a WebSocket."""
     async with events(api, WATCH) as reader:
         waiting = asyncio.create_task(reader.next())
         while not waiting.done():
@@ -111,7 +111,7 @@ async def test_streams_tell_it_too(api: Api) -> None:
 
 
 async def test_without_redis_only_firing_is_told(database: DatabaseSettings) -> None:
-    """It comes with the events, for which the tail then looks by itself."""
+    """Without Redis, changes by firing are delivered with the events, for which the tail then polls."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR, name="fires")
     async with serving(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS)) as api:
         await save(api.engine, task)
@@ -125,7 +125,7 @@ async def test_without_redis_only_firing_is_told(database: DatabaseSettings) -> 
 
 
 async def test_slow_subscriber_is_told_once_of_each_task() -> None:
-    """A task that changes while nobody reads is told as it is at last, and what is kept has a bound."""
+    """A task that changes while nobody reads is delivered once in its newest state, and memory is bounded."""
     changes_of_all = TaskChangeFeed()
     one, two = uuid4(), uuid4()
     slow, only_two = changes_of_all.follow(), changes_of_all.follow(two)

@@ -1,4 +1,4 @@
-"""Tasks through GraphQL: made, read, refused, cancelled."""
+"""Tasks through GraphQL: created, read, refused, cancelled."""
 
 from typing import Any
 from uuid import uuid4
@@ -43,14 +43,14 @@ mutation ($id: ID!) {
 
 
 async def create(api: Api, **input_: Any) -> dict[str, Any]:
-    """What createTask answers to an input that is right but for what the test changes."""
+    """Return the response of createTask to an input that is valid except for the test's changes."""
     right = {"name": "report", "trigger": {"interval": {"everyMs": 60_000}}, "action": {"url": "http://localhost/"}}
     made: dict[str, Any] = (await api.data(CREATE, input=right | input_))["createTask"]
     return made
 
 
 async def problems(api: Api, **input_: Any) -> dict[str, str]:
-    """What createTask finds wrong, by path."""
+    """Return the problems that createTask reports, by path."""
     answer = await create(api, **input_)
     assert answer["__typename"] == "InvalidInput", answer
     return {".".join(problem["path"]): problem["message"] for problem in answer["problems"]}
@@ -117,7 +117,7 @@ async def test_created_task_is_shown_whole(api: Api) -> None:
 
 
 async def test_headers_keep_the_order_in_which_they_were_given(api: Api) -> None:
-    """When they are read again, after a change of something else, and for the runs of an earlier version."""
+    """Headers keep their order when read again, after another change, and for runs of an earlier version."""
     read = "query ($id: ID!) { task(id: $id) { action { headers { name } } lastRun { action { headers { name } } } } }"
     update = """
     mutation ($id: ID!, $action: UpdateHttpActionInput!) {
@@ -143,7 +143,7 @@ async def test_headers_keep_the_order_in_which_they_were_given(api: Api) -> None
 
 
 async def test_defaults_are_the_contracts(api: Api) -> None:
-    """An input of no more than what is required gets the documented defaults."""
+    """An input with only the required members gets the documented defaults."""
     task = await create(api)
     assert task["action"] == {
         "method": "GET",
@@ -158,21 +158,21 @@ async def test_defaults_are_the_contracts(api: Api) -> None:
 
 
 async def test_interval_begins_one_period_after_its_creation(api: Api) -> None:
-    """A startAt that is not given becomes creation + everyMs, and is shown."""
+    """An absent startAt becomes creation + everyMs, and is shown."""
     task = await create(api, trigger={"interval": {"everyMs": 3_600_000}})
     assert task["trigger"]["start"] == task["nextRunAt"] == task["upcoming"][0]
     assert task["trigger"]["everyMs"] == 3_600_000
 
 
 async def test_one_off_is_due_once(api: Api) -> None:
-    """A one-off's instant is its only upcoming one; an offset is turned into UTC."""
+    """A one-off has one upcoming instant, in UTC."""
     task = await create(api, trigger={"oneOff": {"at": "2100-01-01T00:00:00.000001+05:30"}})
     assert task["trigger"] == {"at": "2099-12-31T18:30:00.000001Z"}
     assert task["upcoming"] == [task["nextRunAt"]] == ["2099-12-31T18:30:00.000001Z"]
 
 
 async def test_row_has_what_the_engine_needs(api: Api) -> None:
-    """The row names the host by which slots are shared, and when it is due, jitter included."""
+    """The row has the host by which slots are shared, and the instant at which it is due, with jitter."""
     task = await create(
         api,
         trigger={"interval": {"everyMs": 60_000, "jitterMs": 5_000}},
@@ -186,7 +186,7 @@ async def test_row_has_what_the_engine_needs(api: Api) -> None:
 
 
 async def test_all_problems_are_told_at_once(api: Api) -> None:
-    """Each field at fault has its own problem, with its path from the input's root."""
+    """Each wrong field has its own problem, with its path from the root of the input."""
     found = await problems(
         api,
         name=" \t ",
@@ -220,7 +220,7 @@ async def test_all_problems_are_told_at_once(api: Api) -> None:
 
 
 async def test_triggers_are_refused_by_their_members(api: Api) -> None:
-    """A trigger's problem names the member at fault."""
+    """A trigger's problem names the wrong member."""
     largest = 2**53 - 1
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"cron": {"expression": "61 * * * *"}}, "trigger.cron.expression"),
@@ -241,7 +241,7 @@ async def test_nothing_is_saved_of_what_is_refused(api: Api) -> None:
 
 
 async def test_malformed_input_is_no_request(api: Api) -> None:
-    """What GraphQL's types exclude is an error of the request, told before anything runs, and not masked."""
+    """Input that GraphQL's types exclude is an error of the request, reported before anything runs, and not masked."""
     for literal in (
         '{oneOff: {at: "2100-01-01T00:00:00Z"}, interval: {everyMs: 1000}}',
         "{}",
@@ -263,7 +263,7 @@ BIG = 9 * 10**4_000 + 7
 
 
 async def test_big_integers_keep_every_digit(api: Api) -> None:
-    """In variables, in literals, in answers, and inside objects and lists."""
+    """Large integers keep every digit in variables, literals and responses, also inside objects and lists."""
     payload = {"n": BIG, "list": [-BIG, 2**53 + 1], "text": "1"}
     made = await create(api, action={"url": "http://a", "payload": payload})
     assert made["action"]["payload"] == payload
@@ -278,7 +278,7 @@ async def test_big_integers_keep_every_digit(api: Api) -> None:
 
 
 async def test_payloads_that_cannot_be_kept_are_refused(api: Api) -> None:
-    """The reason comes as a problem of the payload."""
+    """A payload that cannot be stored is refused with the reason."""
     deep = "[" * 150 + "]" * 150
     for literal in (
         "1e400",
@@ -302,7 +302,7 @@ async def test_payloads_that_cannot_be_kept_are_refused(api: Api) -> None:
 
 
 async def test_unknown_ids(api: Api) -> None:
-    """No task is null, and what is no id is an error with a code."""
+    """An unknown id returns null, and a malformed one an error with a code."""
     assert await api.data("query ($id: ID!) { task(id: $id) { id } run(id: $id) { id } }", id=str(uuid4())) == {
         "task": None,
         "run": None,
@@ -318,7 +318,7 @@ async def test_unknown_ids(api: Api) -> None:
 
 
 async def test_cancel_ends_the_schedule_for_good(api: Api) -> None:
-    """Runs that wait are cancelled with an event each, one that is on its way goes on, history stays."""
+    """Cancelling cancels waiting runs, each with an event; a running one finishes, and the history is kept."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     states = [RunState.SUCCEEDED, RunState.RETRYING, RunState.QUEUED, RunState.RUNNING]
     runs = [run_of(task, scheduled_for=ago(4 - hours), state=state) for hours, state in enumerate(states)]
@@ -349,14 +349,14 @@ async def test_cancel_ends_the_schedule_for_good(api: Api) -> None:
 
 
 async def test_completed_task_can_be_cancelled(api: Api) -> None:
-    """It then cannot be scheduled again by accident."""
+    """A completed task can be cancelled, so that it cannot be scheduled again by accident."""
     task = one_off("http://localhost/", ago(1), status=TaskStatus.COMPLETED, next_run=None, due_at=None)
     await save(api.engine, task)
     assert (await api.data(CANCEL, id=str(task.id)))["cancelTask"]["status"] == "CANCELLED"
 
 
 async def test_paused_task_shows_what_would_come(api: Api) -> None:
-    """While paused, upcoming tells what the instants would be, and nextRunAt is null."""
+    """While a task is paused, upcoming shows what the instants would be, and nextRunAt is null."""
     start = utc_now().replace(microsecond=0) + HOUR
     task = every("http://localhost/", HOUR, start, status=TaskStatus.PAUSED, next_run=None, due_at=None)
     await save(api.engine, task)
@@ -365,7 +365,7 @@ async def test_paused_task_shows_what_would_come(api: Api) -> None:
 
 
 async def test_upcoming_is_bounded(api: Api) -> None:
-    """At most 100 instants are told."""
+    """At most 100 instants are returned."""
     await save(api.engine, task := every("http://localhost/", HOUR, utc_now() + HOUR))
     query = "query ($id: ID!, $count: Int!) { task(id: $id) { upcoming(count: $count) } }"
     for number in (-1, 101):
@@ -373,7 +373,7 @@ async def test_upcoming_is_bounded(api: Api) -> None:
 
 
 async def test_preview_creates_nothing(api: Api) -> None:
-    """A trigger can be tried: its instants after an instant, and its words; or what is wrong with it."""
+    """A preview returns the instants after an instant and a description, or what is wrong, and creates nothing."""
     query = """
     query ($trigger: TriggerInput!, $count: Int!) {
       previewTrigger(trigger: $trigger, count: $count, after: "2030-01-01T00:00:00Z") {
