@@ -1,1 +1,1 @@
-"""Duetime's pages as people meet them: in a real Chromium, to which no other host exists."""
+"""Duetime's pages in a real Chromium, which can reach no other host."""

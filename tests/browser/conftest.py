@@ -1,4 +1,4 @@
-"""What the tests in a browser share."""
+"""Fixtures of the tests in a browser."""
 
 import shutil
 
@@ -9,7 +9,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """Where Chromium is. CI installs it; elsewhere its tests are left out, and say so."""
+    """Return the path of Chromium. CI installs it; elsewhere these tests are skipped with a reason."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("there is no Chromium here (on Debian: apt-get install chromium)")

@@ -1,1 +1,1 @@
-"""Duetime as clients of the JavaScript world see it: their own libraries, run by Node.js."""
+"""Duetime with the client libraries of the JavaScript world, run by Node.js."""

@@ -1,4 +1,4 @@
-"""What the tests of clients share."""
+"""Fixtures of the tests of clients."""
 
 from collections.abc import AsyncIterator
 
@@ -11,6 +11,6 @@ from tests.support.graphql import Api, serving
 
 @pytest.fixture
 async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """A running API on a database of the test's own."""
+    """A running API with a database of its own."""
     async with serving(database, jobs_settings) as running:
         yield running

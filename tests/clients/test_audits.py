@@ -7,7 +7,7 @@ AUDITS = 61
 
 
 async def test_every_audit_is_ok(api: Api) -> None:
-    """What must be, what should be and what may be: all of it is."""
+    """Every audit passes: what the specification requires, recommends and allows."""
     audits = await node_json("audits.ts", f"{api.url}/graphql")
     assert len(audits) == AUDITS
     assert [audit for audit in audits if audit["status"] != "ok"] == []

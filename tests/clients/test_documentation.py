@@ -1,4 +1,4 @@
-"""The programs of docs/graphql.md, taken from there, run against a service, held to what the page says they print."""
+"""The programs of docs/graphql.md run against a service, and print what the page says."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ WITHIN = 10
 
 
 class Examples:
-    """The programs in a folder where they find the packages that the page tells to install."""
+    """The page's programs in a folder with the packages that the page says to install."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
@@ -37,14 +37,14 @@ class Examples:
         (folder / "package.json").write_text('{"type": "module"}')
 
     def program(self, name: str) -> Path:
-        """A program of the page, which asks at another port."""
+        """Write a program of the page, for another port, and return its path."""
         path = self.folder / name
         path.write_text(PROGRAMS[name][0].replace(DOCUMENTED, f"127.0.0.1:{self.port}"))
         return path
 
     @asynccontextmanager
     async def lines(self, name: str) -> AsyncIterator[asyncio.StreamReader]:
-        """What a program that does not end says."""
+        """Run a program that does not end, and return its output."""
         async with running_node(self.program(name)) as process:
             assert process.stdout is not None
             yield process.stdout
@@ -57,19 +57,19 @@ def examples(api: Api, tmp_path: Path) -> Examples:
 
 
 def alike(text: str) -> str:
-    """Text without what differs from day to day."""
+    """Return the text without what differs from run to run."""
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "(an instant)", re.sub(r'"cursor":"[^"]*"', '"cursor":"…"', text))
 
 
 async def test_creating_and_paging(api: Api, examples: Examples) -> None:
-    """A task is made, its next instant told, and it is on the page of tasks; made again, it stays one."""
+    """A task is created, its next instant is printed, and it is listed; created again, it stays one task."""
     for name in ("create.ts", "create.ts", "page.ts"):
         assert alike(await node(examples.program(name))) == alike(PROGRAMS[name][1])
     assert (await api.data("{ tasks { totalCount } }"))["tasks"]["totalCount"] == 1
 
 
 async def test_refusals_are_told_by_typename(examples: Examples) -> None:
-    """The same program shows what is wrong with an input, and where."""
+    """The same program prints what is wrong with an input, and where."""
     program = examples.program("create.ts")
     program.write_text(program.read_text().replace("0 9 * * 1-5", "0 25 * * *"))
     said = await node(program)
@@ -78,7 +78,7 @@ async def test_refusals_are_told_by_typename(examples: Examples) -> None:
 
 
 async def test_watching_goes_on_where_it_was_cut_off(api: Api, examples: Examples) -> None:
-    """The fifteen lines of the page see each event once, in order, whatever happens to their connection."""
+    """The program of the page sees each event once, in order, whatever happens to its connection."""
     async with running_proxy(examples.port) as proxy:
         examples.port = proxy.port
         async with examples.lines("watch.ts") as lines:
@@ -94,13 +94,13 @@ async def test_watching_goes_on_where_it_was_cut_off(api: Api, examples: Example
 
 
 async def test_streaming(api: Api, examples: Examples) -> None:
-    """The same as server-sent events."""
+    """The program with server-sent events prints what the page says."""
     async with examples.lines("stream.ts") as lines:
         assert await first_line(lines, api) == PROGRAMS["stream.ts"][1]
 
 
 async def test_document_of_the_limits_can_be_asked(api: Api) -> None:
-    """The page's example of a cost is a query as any other."""
+    """The page's example of a cost is a valid query."""
     [document] = re.findall(r"```graphql\n(.*?)```", PAGE, re.DOTALL)
     assert (await api.data(document))["tasks"]["totalCount"] == 0
 
@@ -114,7 +114,7 @@ def test_limits_are_those_of_the_settings() -> None:
 
 
 def test_every_code_is_documented() -> None:
-    """What programs match on is on the page."""
+    """Every code that programs match on is on the page."""
     sources = "\n".join(path.read_text("utf-8") for path in (ROOT / "graphql_api").rglob("*.py"))
     codes = set(re.findall(r'"code": "([A-Z_]+)"', sources))
     assert codes
@@ -122,7 +122,7 @@ def test_every_code_is_documented() -> None:
 
 
 async def first_line(lines: asyncio.StreamReader, api: Api) -> str:
-    """What comes first. Whether a subscription stands can only be seen from what it delivers, so events are made."""
+    """Return the first line. Events are appended, because only a delivery shows that the subscription is active."""
     reading = asyncio.create_task(lines.readline())
     async with asyncio.timeout(WITHIN):
         while not reading.done():
@@ -132,5 +132,5 @@ async def first_line(lines: asyncio.StreamReader, api: Api) -> str:
 
 
 def number_of(line: str) -> int:
-    """The number of the event that the program printed; events are numbered without gaps, in the order of commits."""
+    """Return the number of the event in a line. Events are numbered without gaps, in the order of commits."""
     return cursors.seq_of(json.loads(line)["cursor"])

@@ -11,12 +11,12 @@ COLLECTION = TESTS.parent / "docs" / "postman_collection.json"
 
 
 def requests(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The requests of a collection, whatever folders they lie in."""
+    """Yield the requests of a collection, in all its folders."""
     return [found for item in items for found in (requests(item["item"]) if "item" in item else [item])]
 
 
 async def test_every_request_succeeds(data_dir: Path, up_environment: dict[str, str], tmp_path: Path) -> None:
-    """Without a setting but where the service is; dates are computed, and each request is judged."""
+    """The collection needs only the address of the service; it computes dates, and checks each response."""
     report = tmp_path / "report.json"
     with duetime_up(data_dir, environment=up_environment) as up:
         await node(

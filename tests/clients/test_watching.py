@@ -1,4 +1,4 @@
-"""Watching runs with npm's graphql-ws and graphql-sse, cut off and resumed."""
+"""Watching runs with npm's graphql-ws and graphql-sse, disconnected and resumed."""
 
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ from tests.support.node import node_json
 
 @pytest.mark.parametrize("transport", ["websocket", "event-stream"])
 async def test_cut_off_again_and_again_a_client_sees_every_event_once(api: Api, transport: str) -> None:
-    """The client begins anew with the last cursor that it saw; nothing is missing and nothing comes twice."""
+    """The client resumes with the last cursor that it saw, and receives every event exactly once."""
     cursor: str = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
     await append_events(api.engine, 40, task_id=uuid4(), run_id=uuid4())
     scheme = "ws" if transport == "websocket" else "http"

@@ -1,4 +1,4 @@
-"""The life of a run, from outside: one command, real servers, a real call. The file to read first."""
+"""The life of a run, from outside: one command, real servers, a real call. Read this file first."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ query ($id: ID!) { task(id: $id) { status runs { totalCount nodes {
 
 
 async def ask(up: Up, query: str, **variables: Any) -> dict[str, Any]:
-    """A GraphQL operation over HTTP; its data."""
+    """Send a GraphQL operation over HTTP, and return its data."""
     async with httpx.AsyncClient() as client:
         answer = await client.post(up.graphql, json={"query": query, "variables": variables})
     assert answer.status_code == 200, answer.text
@@ -47,14 +47,14 @@ async def ask(up: Up, query: str, **variables: Any) -> dict[str, Any]:
 
 
 async def watch(socket: ClientConnection) -> None:
-    """Begins the subscription."""
+    """Start the subscription."""
     await socket.send(json.dumps({"type": "connection_init"}))
     assert json.loads(await socket.recv())["type"] == "connection_ack"
     await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"query": WATCH}}))
 
 
 async def next_event(socket: ClientConnection, *, task_id: str) -> dict[str, Any]:
-    """The next event of the task."""
+    """Return the task's next event."""
     while True:
         message = json.loads(await socket.recv())
         if message["type"] == "next" and message["payload"]["data"]["runEvents"]["taskId"] == task_id:
@@ -63,7 +63,7 @@ async def next_event(socket: ClientConnection, *, task_id: str) -> dict[str, Any
 
 
 async def test_the_life_of_a_run(data_dir: Path, up_environment: dict[str, str], target: Target) -> None:
-    """Start, create by GraphQL and by REST, watch it live, see the call, read it back by both, restart: still there."""
+    """Start, create by GraphQL and by REST, watch live, see the call, read it back by both, restart: still there."""
     hook = target.answers("/hook", Answer(status=201, body=b'{"done": true}', headers={"Content-Type": "text/plain"}))
     with duetime_up(data_dir, environment=up_environment) as up:
         up.wait_ready()

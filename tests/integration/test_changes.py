@@ -1,4 +1,4 @@
-"""Changes raced against claims and finishes: two transactions interleaved by hand, in either order."""
+"""Races between changes and claims or finishes: two transactions, interleaved by hand in either order."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,27 +38,27 @@ SECOND = timedelta(seconds=1)
 
 
 async def update(work: Transaction, task_id: UUID) -> Task:
-    """Another URL."""
+    """Update the URL."""
     return await changes.update_task(work, task_id, TaskUpdate(action={"url": NEW}), now=utc_now())
 
 
 async def pause(work: Transaction, task_id: UUID) -> Task:
-    """Fires no more for now."""
+    """Pause the task."""
     return await changes.pause_task(work, task_id, now=utc_now())
 
 
 async def cancel(work: Transaction, task_id: UUID) -> Task:
-    """Fires no more."""
+    """Cancel the task."""
     return await changes.cancel_task(work, task_id, now=utc_now())
 
 
 async def delete(work: Transaction, task_id: UUID) -> None:
-    """Goes, with its runs."""
+    """Delete the task."""
     await changes.delete_task(work, task_id, now=utc_now())
 
 
 async def run_now(work: Transaction, task_id: UUID) -> Run:
-    """Fires beside its schedule."""
+    """Request a run."""
     return await runs.run_task(work, task_id, now=utc_now())
 
 
@@ -67,13 +67,13 @@ CHANGES = [update, pause, cancel, delete, run_now]
 
 @pytest.fixture
 async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """Connections for both sides of a race and for the look at them."""
+    """A pool for both sides of a race and for checks."""
     async with opened(database) as opening:
         yield opening
 
 
 async def due_task(engine: AsyncEngine, **columns: Any) -> Task:
-    """An hourly task that is due since a second."""
+    """Return an hourly task that has been due for a second."""
     task = every(OLD, HOUR, (utc_now() - SECOND).replace(microsecond=0), **columns)
     await save(engine, task)
     return task
@@ -81,7 +81,7 @@ async def due_task(engine: AsyncEngine, **columns: Any) -> Task:
 
 @pytest.mark.parametrize("how", CHANGES)
 async def test_change_waits_for_the_claim_and_leaves_its_run(engine: AsyncEngine, how: Change) -> None:
-    """A run that was claimed before a change goes on with its old definition; only a deletion breaks it off."""
+    """A run that was claimed before a change continues with its old definition; only a deletion aborts it."""
     task = await due_task(engine)
     first = claiming(engine)
     made = await behind(engine, first, change(engine, how, task.id))
@@ -108,7 +108,7 @@ async def test_change_waits_for_the_claim_and_leaves_its_run(engine: AsyncEngine
 async def test_claim_leaves_out_what_is_being_changed_and_then_sees_the_change(
     engine: AsyncEngine, how: Change
 ) -> None:
-    """No run that is claimed after the acknowledgement of a change has the old definition."""
+    """No run that is claimed after a change was acknowledged has the old definition."""
     task = await due_task(engine)
     async with changing(engine) as work:
         await how(work, task.id)
@@ -140,7 +140,7 @@ async def test_retries_carry_out_the_definition_of_their_claim(engine: AsyncEngi
 
 @pytest.mark.parametrize(("how", "state"), [(cancel, RunState.RUNNING), (delete, RunState.CANCELLED)])
 async def test_change_that_waits_for_the_claim_of_a_retry(engine: AsyncEngine, how: Change, state: RunState) -> None:
-    """The run is on its way then: cancelTask lets it go on, deleteTask breaks it off."""
+    """The retry is running by then: cancelTask lets it finish, and deleteTask aborts it."""
     task, retrying = await retrying_task(engine)
     await behind(engine, claiming_waiting(engine), change(engine, how, task.id))
     assert (await run_row(engine, retrying.id)).state == state
@@ -148,7 +148,7 @@ async def test_change_that_waits_for_the_claim_of_a_retry(engine: AsyncEngine, h
 
 @pytest.mark.parametrize("how", [cancel, delete])
 async def test_retry_is_not_claimed_once_it_is_being_cancelled(engine: AsyncEngine, how: Change) -> None:
-    """Neither before the change is committed nor after."""
+    """A retry is claimed neither before its cancellation is committed nor after."""
     task, retrying = await retrying_task(engine)
     async with changing(engine) as work:
         await how(work, task.id)
@@ -159,7 +159,7 @@ async def test_retry_is_not_claimed_once_it_is_being_cancelled(engine: AsyncEngi
 
 
 async def retrying_task(engine: AsyncEngine) -> tuple[Task, Run]:
-    """A task whose run is due for another attempt."""
+    """Return a task whose run is due for another attempt."""
     task = every(OLD, HOUR, utc_now() + HOUR)
     run = run_of(task, scheduled_for=utc_now() - HOUR, state=RunState.RETRYING, next_attempt_at=utc_now() - SECOND)
     await save(engine, task)
@@ -168,12 +168,12 @@ async def retrying_task(engine: AsyncEngine) -> tuple[Task, Run]:
 
 
 async def cancel_run(work: Transaction, run_id: UUID) -> Run:
-    """Ends a run."""
+    """Cancel the run."""
     return await runs.cancel_run(work, run_id, now=utc_now())
 
 
 async def test_cancel_of_a_run_that_is_being_finished(engine: AsyncEngine) -> None:
-    """Whoever commits first decides: here the run has ended by itself, and the refusal shows it so."""
+    """The first to commit decides: here the run has ended by itself, and the conflict shows it in that state."""
     await due_task(engine)
     [attempt] = await claim_all(engine)
     with pytest.raises(Conflict) as refused:
@@ -185,7 +185,7 @@ async def test_cancel_of_a_run_that_is_being_finished(engine: AsyncEngine) -> No
 
 @pytest.mark.parametrize("how", [cancel_run, delete])
 async def test_finish_of_a_run_that_is_being_cancelled(engine: AsyncEngine, how: Change) -> None:
-    """Whoever commits first decides: here the late result is refused, and nothing is told of it."""
+    """The first to commit decides: here the late outcome is refused, and leaves no event."""
     task = await due_task(engine)
     [attempt] = await claim_all(engine)
 
@@ -206,7 +206,7 @@ async def test_finish_of_a_run_that_is_being_cancelled(engine: AsyncEngine, how:
 
 
 async def test_one_off_is_completed_by_whichever_end_its_run_has(engine: AsyncEngine) -> None:
-    """Also by a cancellation that waited for the claim."""
+    """Any end of its run completes a one-off, also a cancellation that waited for the claim."""
     task = one_off(OLD, utc_now() - SECOND)
     await save(engine, task)
     async with claiming(engine) as claimed:
@@ -216,7 +216,7 @@ async def test_one_off_is_completed_by_whichever_end_its_run_has(engine: AsyncEn
 
 
 async def test_run_that_was_asked_for_while_the_earlier_one_is_finished(engine: AsyncEngine) -> None:
-    """With QUEUE it is either due at once, or promoted by that finish; it never waits for ever."""
+    """With QUEUE, the requested run is due at once or is promoted by the finish; it never waits forever."""
     for finish_first in (True, False):
         task = await due_task(engine, overlap=OverlapPolicy.QUEUE)
         [attempt] = [a for a in await claim_all(engine) if a.task_id == task.id]
@@ -231,7 +231,7 @@ async def test_run_that_was_asked_for_while_the_earlier_one_is_finished(engine: 
 
 
 async def test_updates_that_expect_the_same_version(engine: AsyncEngine) -> None:
-    """Only the first one is carried out."""
+    """Of two updates that expect the same version, only the first succeeds."""
     task = await due_task(engine)
 
     async def expecting(work: Transaction, task_id: UUID) -> Task:
@@ -252,7 +252,7 @@ async def test_updates_that_expect_the_same_version(engine: AsyncEngine) -> None
 
 
 async def test_change_of_a_task_that_is_being_deleted(engine: AsyncEngine) -> None:
-    """It is not found once the deletion is committed."""
+    """A task is not found once its deletion is committed."""
     task = await due_task(engine)
 
     @asynccontextmanager
@@ -266,7 +266,7 @@ async def test_change_of_a_task_that_is_being_deleted(engine: AsyncEngine) -> No
 
 
 async def test_same_key_at_the_same_time(engine: AsyncEngine) -> None:
-    """One task and one run are made, and both callers are told of them."""
+    """Two concurrent calls with the same key create one task or run, and both return it."""
     draft = TaskDraft(name="n", trigger=Interval(every_ms=60_000), action=ActionDraft(url=OLD))
 
     async def create(work: Transaction, _: UUID) -> Task:
@@ -292,7 +292,7 @@ async def test_same_key_at_the_same_time(engine: AsyncEngine) -> None:
 
 
 async def test_what_was_missed_while_paused_is_settled_as_the_resumption_says(engine: AsyncEngine) -> None:
-    """By the claim that follows, once; the task's own policy stays as it is."""
+    """The next claim settles what was missed, once; the task's own policy stays."""
     since = (utc_now() - 2 * HOUR).replace(microsecond=0) - timedelta(minutes=1)
     outcomes: dict[MisfirePolicy, list[tuple[RunState, datetime, int]]] = {}
     for missed in MisfirePolicy:
@@ -321,7 +321,7 @@ async def test_what_was_missed_while_paused_is_settled_as_the_resumption_says(en
 
 
 async def test_pause_amid_catching_up(engine: AsyncEngine) -> None:
-    """ALL runs one after another, also when the task was paused and resumed while one of its runs goes on."""
+    """ALL runs one instant after another, also if the task is paused and resumed during one of the runs."""
     since = (utc_now() - 2 * HOUR).replace(microsecond=0) - timedelta(minutes=1)
     task = every(OLD, HOUR, since, misfire=MisfirePolicy.ALL)
     await save(engine, task)
@@ -340,7 +340,7 @@ async def test_pause_amid_catching_up(engine: AsyncEngine) -> None:
 
 
 async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine: AsyncEngine) -> None:
-    """Not even while it waits to catch up with the new one's instants."""
+    """The old run does not complete a one-off with a new trigger, even while the task catches up with new instants."""
     task = one_off(OLD, utc_now() - SECOND, overlap=OverlapPolicy.ALLOW, misfire=MisfirePolicy.ALL)
     await save(engine, task)
     [attempt] = await claim_all(engine)

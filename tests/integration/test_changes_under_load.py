@@ -1,4 +1,4 @@
-"""Tasks that are due each second, changed at random all the while: the ledger still adds up, and no change is late."""
+"""Tasks that are due each second change at random: the ledger stays complete, and no change takes effect late."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ CLOCKS_DIFFER = timedelta(milliseconds=5)
 
 @dataclass(slots=True)
 class Known:
-    """What a client knows of one task from the answers that it got."""
+    """What a client knows about one task from its responses."""
 
     id: UUID
     schedules: list[tuple[Trigger | None, datetime, datetime]]
@@ -59,14 +59,14 @@ class Known:
     deleted: bool = False
 
     def payload_of(self, version: int) -> Any:
-        """What a run of a version has to send."""
+        """Return the payload that runs of a version have to send."""
         return self.payloads[max(known for known in self.payloads if known <= version)]
 
     def instants(self, *, until_acknowledged: bool = False) -> list[datetime]:
-        """All instants at which the task was due, by an enumeration of its triggers.
+        """Return all instants at which the task was due, by an enumeration of its triggers.
 
-        A claim may have had the task locked when a change was asked for, so that an instant of the old trigger was
-        claimed yet; `until_acknowledged` adds those that can have been.
+        A claim may have locked the task when a change was requested, so an instant of the old trigger may still have
+        been claimed; `until_acknowledged` includes those instants.
         """
         found: set[datetime] = set()
         for (trigger, since, _), (_, until, acknowledged) in pairwise(self.schedules):
@@ -78,7 +78,7 @@ class Known:
 
 
 class Client:
-    """Changes its tasks one after another, and keeps what it was told."""
+    """Changes its tasks one after another, and remembers the responses."""
 
     def __init__(self, engine: AsyncEngine, queue: Queue, mine: Sequence[Known], *, seed: int) -> None:
         self._engine = engine
@@ -88,7 +88,7 @@ class Client:
         self._numbers = 0
 
     async def go_on(self, until: datetime) -> None:
-        """Changes at random."""
+        """Change tasks at random."""
         ways = [self._payload] * 4 + [
             self._trigger,
             self._pause,
@@ -107,7 +107,7 @@ class Client:
                 continue
 
     async def end(self) -> None:
-        """Ends all schedules, so that the ledger can be closed."""
+        """End all schedules, so that the ledger can be compared."""
         for known in self._mine:
             if not known.deleted:
                 await self._cancel(known)
@@ -170,7 +170,7 @@ class Client:
 
 @pytest.fixture
 async def queue(jobs_settings: JobsSettings) -> AsyncIterator[Queue]:
-    """The clients' way to Redis."""
+    """The clients' queue."""
     opening = Queue.open(str(jobs_settings.redis_url))
     try:
         yield opening
@@ -181,8 +181,9 @@ async def queue(jobs_settings: JobsSettings) -> AsyncIterator[Queue]:
 async def test_changes_at_random(
     database: DatabaseSettings, jobs_settings: JobsSettings, queue: Queue, target: Target
 ) -> None:
-    """Each instant has one run or is counted in one; what a run sends is the definition of its version; and no run
-    that was claimed after an acknowledgement has an older one."""
+    """Each instant has one run or is counted in one. Each run sends the definition of its version, and no run that was
+    claimed after an acknowledgement has an older one.
+    """
     async with opened(database) as engine:
         known = await make(engine, target)
         clients = [Client(engine, queue, known[number::CLIENTS], seed=number) for number in range(CLIENTS)]
@@ -205,7 +206,7 @@ async def test_changes_at_random(
 
 
 async def make(engine: AsyncEngine, target: Target) -> list[Known]:
-    """Tasks of all policies, which begin within the next second or so."""
+    """Return tasks with all policies, which start within about a second."""
     start = utc_now() + SECOND / 4
     made = [
         every(
@@ -224,7 +225,7 @@ async def make(engine: AsyncEngine, target: Target) -> list[Known]:
 
 
 def answers(number: int) -> list[Answer]:
-    """Of some tasks the first call fails, of others all take longer than a second, so that their runs overlap."""
+    """Prepare responses: the first call of some tasks fails, and calls of others take over a second and overlap."""
     match number % 5:
         case 0:
             return [Answer(status=500), Answer()]
@@ -235,7 +236,7 @@ def answers(number: int) -> list[Answer]:
 
 
 def check_instants(known: Known, its: Sequence[Run]) -> None:
-    """Each instant that there was is accounted for, once, and nothing else is."""
+    """Check that each instant is accounted for once, and nothing else is."""
     due, nearly_due = known.instants(), known.instants(until_acknowledged=True)
     accounted: list[datetime] = []
     for run in its:
@@ -248,7 +249,7 @@ def check_instants(known: Known, its: Sequence[Run]) -> None:
 
 
 def check_versions(known: Known, its: Sequence[Run], sent: dict[UUID, list[Any]]) -> None:
-    """What was acknowledged holds for whatever was claimed after it."""
+    """Check that an acknowledged change applies to everything claimed after it."""
     for run in its:
         assert all(payload == known.payload_of(run.task_version) for payload in sent[run.id]), (known, run)
         if run.cause == RunCause.RETRY or run.state == RunState.MISSED:
@@ -262,14 +263,14 @@ def check_versions(known: Known, its: Sequence[Run], sent: dict[UUID, list[Any]]
 
 
 async def nothing_unfinished(engine: AsyncEngine) -> bool:
-    """Whether all runs have ended."""
+    """Return whether all runs have ended."""
     async with engine.connect() as connection:
         found = await connection.execute(text("SELECT count(*) FROM task_results WHERE finished_at IS NULL"))
         return bool(found.scalar_one() == 0)
 
 
 async def nothing_deleted_left(engine: AsyncEngine) -> bool:
-    """Whether the sweep has removed all that was deleted."""
+    """Return whether maintenance has removed everything that was deleted."""
     async with engine.connect() as connection:
         found = await connection.execute(text("SELECT count(*) FROM tasks WHERE deleted_at IS NOT NULL"))
         return bool(found.scalar_one() == 0)

@@ -1,4 +1,4 @@
-"""Events are numbered in the order of commits: a reader that has seen a number has seen all below it."""
+"""Events are numbered in the order of commits: a reader that has seen a number has seen all lower ones."""
 
 import asyncio
 from uuid import uuid4
@@ -17,7 +17,7 @@ AFTER = text("SELECT seq FROM run_events WHERE seq > :after ORDER BY seq")
 
 
 async def test_a_reader_never_passes_an_event_that_is_yet_to_come(database: DatabaseSettings) -> None:
-    """With many writers at once, whatever it has read so far is 1, 2, 3, … without a gap."""
+    """With many concurrent writers, a reader has always seen 1, 2, 3, … without a gap."""
     seen: list[int] = []
 
     async def write() -> None:

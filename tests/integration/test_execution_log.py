@@ -1,4 +1,4 @@
-"""The execution log tells of runs, and never stands in their way."""
+"""The execution log records finished runs, and never delays them."""
 
 import json
 import logging
@@ -26,12 +26,12 @@ MEMBERS = [
 
 
 def lines(file: Path) -> list[dict[str, Any]]:
-    """What a log file holds."""
+    """Return the lines of a log file."""
     return [json.loads(text) for text in file.read_text().splitlines()]
 
 
 async def run(database: DatabaseSettings, jobs: JobsSettings, *urls: str) -> None:
-    """Runs a task for each URL to its end, in a worker that has stopped then."""
+    """Run a task for each URL to its end, in a worker that has then stopped."""
     async with opened(database) as engine:
         tasks = [one_off(url, soon(), name=f"task of {url}", max_attempts=2, initial_delay_ms=1) for url in urls]
         await save(engine, *tasks)
@@ -47,7 +47,7 @@ async def run(database: DatabaseSettings, jobs: JobsSettings, *urls: str) -> Non
 async def test_a_line_for_each_run(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
 ) -> None:
-    """After its last attempt, with the old service's names; the folder is made."""
+    """Each run has a line after its last attempt, with the old service's names; the folder is created."""
     bad = target.answers("/bad", Answer(status=503))
     folder = tmp_path / "new" / "logs"
     await run(database, jobs_settings.model_copy(update={"log_dir": folder}), f"{target.url}/ok", bad)
@@ -73,7 +73,7 @@ async def test_what_cannot_be_written_stops_no_run(
     caplog: pytest.LogCaptureFixture,
     obstacle: str,
 ) -> None:
-    """Runs succeed as ever, and the service's own log says once that lines are missing."""
+    """Runs succeed while the log cannot be written, and the service's own log says once that lines are missing."""
     folder = tmp_path / "logs"
     if obstacle == "a file in the folder's place":
         folder.touch()
@@ -97,7 +97,7 @@ async def test_it_goes_on_once_it_can_be_written(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A disk that was full is tried again with each line."""
+    """A full disk is tried again with each line."""
     file = tmp_path / "executions-1.jsonl"
     file.symlink_to("/dev/full")
     jobs = jobs_settings.model_copy(update={"log_dir": tmp_path})
@@ -116,7 +116,7 @@ async def test_it_goes_on_once_it_can_be_written(
 
 
 def test_no_line_stays_torn(tmp_path: Path) -> None:
-    """What a disk that became full left of a line, or a worker that was killed, is taken away again."""
+    """A torn line, from a full disk or a killed worker, is removed."""
     record, file = logging.makeLogRecord({"msg": {"text": "x" * 100}}), tmp_path / "executions-1.jsonl"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with ExecutionLog.writing(tmp_path) as log:
@@ -137,7 +137,7 @@ def test_no_line_stays_torn(tmp_path: Path) -> None:
 
 
 def test_each_worker_has_a_file_of_its_own(tmp_path: Path) -> None:
-    """The lowest number that is free, so that restarts make no new ones."""
+    """Each worker uses the lowest free number, so that restarts create no new files."""
     record = logging.makeLogRecord({"msg": {"a": 1}})
     for _ in range(2):
         with ExitStack() as stack:
@@ -150,7 +150,7 @@ def test_each_worker_has_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 def test_files_rotate(tmp_path: Path) -> None:
-    """At 10 MiB; ten are kept."""
+    """Files rotate at 10 MiB, and ten are kept."""
     record = logging.makeLogRecord({"msg": {"text": "x" * (3 * 1024 * 1024)}})
     with ExecutionLog.writing(tmp_path) as log:
         for _ in range(40):

@@ -1,4 +1,4 @@
-"""What comes back may be endless, a bomb, or no HTTP at all: each is one run's result or failure, within bounds."""
+"""Responses may be endless, bombs, or not HTTP: each becomes the result or failure of one run, within bounds."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ BRIEF = timedelta(seconds=1)
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    """A target in a process of its own."""
+    """The URL of a target in a process of its own."""
     async with hostile_target() as running:
         yield running
 
@@ -40,12 +40,12 @@ async def caller() -> AsyncIterator[HttpCaller]:
 
 
 def get(url: str, *, timeout: timedelta = QUICK) -> Action:
-    """The plainest of requests."""
+    """Return the simplest request."""
     return Action(method="GET", url=url, headers={}, payload=None, timeout=timeout, redirects=0)
 
 
 def is_cut(answer: Response) -> bool:
-    """64 KiB of it are kept."""
+    """Return whether 64 KiB were kept of more."""
     size = (
         len(base64.b64decode(answer.body or "")) if answer.encoding is BodyEncoding.BASE64 else len(answer.body or "")
     )
@@ -53,17 +53,17 @@ def is_cut(answer: Response) -> bool:
 
 
 def is_nothing(answer: Response) -> bool:
-    """Nothing came out, and there was more."""
+    """Return whether nothing was kept of a body."""
     return answer.status_code == 200 and answer.truncated and answer.body is None
 
 
 def says(body: str, encoding: BodyEncoding = BodyEncoding.UTF8) -> Callable[[Response], bool]:
-    """The whole body is this."""
+    """Return a check that the whole body is a text."""
     return lambda answer: (answer.body, answer.encoding, answer.truncated) == (body, encoding, False)
 
 
 def fails(reason: str) -> Callable[[Response], bool]:
-    """There is no answer, for this reason."""
+    """Return a check that there is no response, for a reason."""
     return lambda answer: answer.status_code is None and reason in (answer.error or "") and not answer.refused
 
 
@@ -105,7 +105,7 @@ BY_DEADLINE = WAYS.keys() - EXPECTED.keys()
 
 @pytest.mark.parametrize("way", EXPECTED)
 async def test_an_answer_ends_by_a_limit(caller: HttpCaller, url: str, way: str) -> None:
-    """What is too much is cut or refused long before the deadline, and what is kept can be stored."""
+    """What is too large is truncated or refused long before the deadline, and what is kept can be stored."""
     answer = await caller.call(get(f"{url}/{way}"), headers={})
     assert EXPECTED[way](answer), answer
     assert answer.duration < QUICK / 3
@@ -114,7 +114,7 @@ async def test_an_answer_ends_by_a_limit(caller: HttpCaller, url: str, way: str)
 
 @pytest.mark.parametrize("way", sorted(BY_DEADLINE))
 async def test_what_drips_ends_at_the_deadline(caller: HttpCaller, url: str, way: str) -> None:
-    """The deadline is for the whole answer, however steadily a little of it comes."""
+    """The deadline applies to the whole response, however steadily it drips."""
     answer = await caller.call(get(f"{url}/{way}", timeout=BRIEF), headers={})
     assert answer.error == "no complete answer within 1 s"
     assert answer.duration < 2 * BRIEF
@@ -122,7 +122,7 @@ async def test_what_drips_ends_at_the_deadline(caller: HttpCaller, url: str, way
 
 @pytest.mark.timing
 async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str) -> None:
-    """A hundred hostile answers together take less than 64 MiB more than none."""
+    """A hundred hostile responses together take less than 64 MiB of memory."""
     ways = [way for way in WAYS if way not in ("charset-bz2", "packed-twice")]
     process = psutil.Process()
 
@@ -140,5 +140,5 @@ async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str
 
 
 def test_every_charset_is_known() -> None:
-    """What a target may name, Python can read, and none of it is more than a way to write text."""
+    """Python can read every charset that a target may name, and each is a plain character encoding."""
     assert all(isinstance(b"".decode(charset), str) for charset in CHARSETS)

@@ -1,4 +1,6 @@
-"""What nobody allowed is not called: neither for a task, nor by a name that changes its meaning, nor by redirect."""
+"""Targets that are not allowed are not called, neither directly, nor by a name that changes its address, nor by
+redirect.
+"""
 
 import asyncio
 import ssl
@@ -41,7 +43,7 @@ SECRET = {"Authorization": "Bearer secret", "Cookie": "a=b", "X-Api-Key": "secre
 
 @pytest.fixture
 async def names() -> AsyncIterator[NameServer]:
-    """A name server that knows hostile names."""
+    """A name server with hostile names."""
     async with name_server() as server:
         for name, meant in NAMES.items():
             server.means(name, meant)
@@ -51,24 +53,26 @@ async def names() -> AsyncIterator[NameServer]:
 
 @pytest.fixture
 def blocking(redis_url: str) -> JobsSettings:
-    """The settings of a service that nobody has allowed anything."""
+    """The settings of a service that allows no further targets."""
     return JobsSettings.model_construct(redis_url=redis_url)
 
 
 def port_of(target: Target) -> int:
-    """The port on which the target would notice a call."""
+    """Return the port on which the target would notice a call."""
     return int(target.url.rpartition(":")[2])
 
 
 def wanted(url: str) -> dict[str, Any]:
-    """A task that calls the URL later."""
+    """Return a task that calls the URL later."""
     return {"name": "hostile", "trigger": {"oneOff": {"at": "2999-01-01T00:00:00Z"}}, "action": {"url": url}}
 
 
 async def test_a_task_that_calls_inside_is_not_saved(
     database: DatabaseSettings, blocking: JobsSettings, target: Target, names: NameServer
 ) -> None:
-    """Each is refused at its URL, and what the refusal says does not tell what a name leads to."""
+    """A task that calls an internal address is refused at its URL, and the message does not reveal the addresses of a
+    name.
+    """
     port = port_of(target)
     urls = [*addresses(port), *forms(port)]
     assert len(addresses(port)) >= 60
@@ -89,7 +93,7 @@ async def test_a_task_that_calls_inside_is_not_saved(
 async def test_a_name_without_addresses_is_saved(
     database: DatabaseSettings, blocking: JobsSettings, names: NameServer
 ) -> None:
-    """It may have some when the task is due; and so is one that leads outside."""
+    """A name without addresses is saved, because it may have some when the task is due; so is a public one."""
     names.means("public.example", PUBLIC)
     async with serving(database, blocking, lookup=names.lookup) as api:
         inputs = [wanted("https://none.example/"), wanted("https://public.example/"), wanted("http://93.184.215.14/")]
@@ -98,7 +102,7 @@ async def test_a_name_without_addresses_is_saved(
 
 
 async def test_rest_refuses_too(database: DatabaseSettings, blocking: JobsSettings, target: Target) -> None:
-    """In its own words, both when a task is made and when its URL is changed; a URL that stays is let be."""
+    """REST refuses such URLs in its own words, for a new task and for a new URL; an unchanged URL stays."""
     async with serving(database, blocking) as api:
         [task_id] = await save(api.engine, one_off(f"{target.url}/old", datetime.now(UTC) + timedelta(days=1)))
         action = {"method": "GET", "url": f"{target.url}/new"}
@@ -113,7 +117,7 @@ async def test_rest_refuses_too(database: DatabaseSettings, blocking: JobsSettin
 async def test_a_run_that_calls_inside_fails_at_once(
     database: DatabaseSettings, blocking: JobsSettings, target: Target, names: NameServer
 ) -> None:
-    """However the task came to be saved: one attempt, a clear message, and nothing arrives."""
+    """However such a task came to be saved, its run has one attempt and a clear message, and nothing arrives."""
     urls = addresses(port_of(target))
     async with opened(database) as engine, working(database, blocking, lookup=names.lookup):
         at = soon()
@@ -129,7 +133,7 @@ async def test_a_run_that_calls_inside_fails_at_once(
 async def test_a_name_that_changes_its_meaning(
     database: DatabaseSettings, blocking: JobsSettings, target: Target, names: NameServer
 ) -> None:
-    """It leads outside while the task is saved, and inside when it is due: the call is refused."""
+    """A name that is public when the task is saved and internal when it is due is refused."""
     port = port_of(target)
     names.means("rebind.example", PUBLIC, ["127.0.0.1"])
     async with (
@@ -156,7 +160,7 @@ async def get(
     headers: dict[str, str] | None = None,
     secret: Sequence[str] = (),
 ) -> Response:
-    """Calls it as a worker does; `secret` are the names of headers that were sealed."""
+    """Call a URL as a worker does; `secret` are the names of headers that were sealed."""
     policy = TargetPolicy(allowed=parse_rules(allowed))
     action = Action(
         method="GET",
@@ -172,7 +176,7 @@ async def get(
 
 
 async def test_the_connection_goes_to_what_was_checked(target: Target, names: NameServer) -> None:
-    """A name is looked up once for a connection, and nothing asks what it means by then."""
+    """A name is resolved once for a connection, and not again after the check."""
     port = port_of(target)
     names.means("changing.example", ["127.0.0.1"], ["127.0.0.2"])
     answer = await get(f"http://changing.example:{port}/", names, allowed="127.0.0.1")
@@ -186,13 +190,13 @@ async def test_the_connection_goes_to_what_was_checked(target: Target, names: Na
     ["127.0.0.1", "0x7f000001", "\uff11\uff12\uff17.\uff10.\uff10.\uff11", "localhost", "loopback.example"],
 )
 async def test_what_is_allowed_is_called(target: Target, names: NameServer, host: str) -> None:
-    """However it is spelled; that the others were refused was no accident."""
+    """Allowed targets are called, however they are spelled, so the refusals above were no accident."""
     answer = await get(f"http://{host}:{port_of(target)}/", names, allowed=LOOPBACK)
     assert answer.status_code == 200, answer
 
 
 async def test_a_name_may_be_allowed_on_a_port(target: Target, names: NameServer) -> None:
-    """Whatever address it leads to; another port of it stays blocked, and so does the address by itself."""
+    """A name that is allowed on a port may have any address; its other ports, and the address itself, stay blocked."""
     port = port_of(target)
     allowed = f"loopback.example:{port}"
     assert (await get(f"http://loopback.example:{port}/", names, allowed=allowed)).status_code == 200
@@ -201,7 +205,7 @@ async def test_a_name_may_be_allowed_on_a_port(target: Target, names: NameServer
 
 
 async def test_a_refusal_does_not_tell_what_listens(target: Target, names: NameServer) -> None:
-    """The same words in the same time, whether the port is open or not."""
+    """Refusals have the same words and take the same time, whether the port is open or not."""
     port = port_of(target)
     refusals = [await get(f"http://127.0.0.1:{each}/", names, allowed="10.0.0.0/8") for each in (port, 1)]
     assert [refusal.error for refusal in refusals] == [
@@ -222,7 +226,7 @@ async def test_a_refusal_does_not_tell_what_listens(target: Target, names: NameS
     ],
 )
 async def test_each_hop_of_a_redirect_is_checked(target: Target, names: NameServer, location: str) -> None:
-    """From where a call may go, it is not sent to where it may not."""
+    """An allowed target cannot redirect a call to one that is not allowed."""
     port = port_of(target)
     away = target.answers("/away", TargetAnswer(status=302, headers={"Location": location.format(port=port)}))
     answer = await get(away, names, allowed="127.0.0.1", redirects=5)
@@ -231,7 +235,7 @@ async def test_each_hop_of_a_redirect_is_checked(target: Target, names: NameServ
 
 
 async def test_redirects_are_followed_as_often_as_wished(target: Target, names: NameServer) -> None:
-    """The last one is the answer. By default there is none to follow."""
+    """The last response counts. By default, no redirects are followed."""
     around = target.answers("/around", TargetAnswer(status=302, headers={"Location": "/around"}))
     for redirects in (0, 3):
         answer = await get(around, names, allowed=LOOPBACK, redirects=redirects)
@@ -240,7 +244,7 @@ async def test_redirects_are_followed_as_often_as_wished(target: Target, names: 
 
 
 async def test_credentials_stay_with_their_origin(target: Target, names: NameServer) -> None:
-    """Another port is another origin. Duetime's own headers go along, and nothing stands in for a secret one."""
+    """Another port is another origin. Duetime's own headers go along, and nothing replaces a secret one."""
     agent = {"User-Agent": "secret", "Accept-Encoding": "identity"}
     async with running_target() as other:
         away = target.answers("/away", TargetAnswer(status=307, headers={"Location": f"{other.url}/there"}))
@@ -253,7 +257,7 @@ async def test_credentials_stay_with_their_origin(target: Target, names: NameSer
 
 
 async def test_cookies_are_not_kept(target: Target, names: NameServer) -> None:
-    """Neither for the next hop nor for the next call."""
+    """Cookies are kept neither for the next hop nor for the next call."""
     headers = {"Location": "/there", "Set-Cookie": "session=1; Path=/"}
     away = target.answers("/away", TargetAnswer(status=302, headers=headers))
     for _ in range(2):
@@ -264,7 +268,7 @@ async def test_cookies_are_not_kept(target: Target, names: NameServer) -> None:
 async def test_proxies_of_the_environment_are_ignored(
     target: Target, names: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proxy would connect to what we have not checked."""
+    """Proxies from the environment are ignored, because they would connect to unchecked addresses."""
     async with running_target() as proxy:
         for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
@@ -273,7 +277,7 @@ async def test_proxies_of_the_environment_are_ignored(
 
 
 async def test_tls_knows_the_name(names: NameServer, tmp_path: Path) -> None:
-    """The connection goes to an address, and the certificate is asked for by the name that led there."""
+    """The connection goes to an address, and the certificate is verified for the name that led to it."""
     asked: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate("loopback.example", folder=tmp_path))
@@ -288,7 +292,7 @@ async def test_tls_knows_the_name(names: NameServer, tmp_path: Path) -> None:
 
 
 def certificate(name: str, *, folder: Path) -> Path:
-    """A file with a key and a certificate that it has signed itself."""
+    """Write a file with a key and a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""The ledger's first promise: what the target saw and what the runs say agree one to one, whatever the schedules."""
+"""The first promise of the ledger: what the target received and what the runs say agree, for any schedules."""
 
 import asyncio
 from collections import Counter
@@ -29,7 +29,7 @@ INTERVALS = st.lists(
 
 
 def tasks_of(url: str, start: datetime, one_offs: list[int], intervals: list[tuple[int, int, int]]) -> list[Task]:
-    """One-offs at so many milliseconds after `start`, and intervals of (period, first, jitter) that end with it."""
+    """Return one-offs at milliseconds after `start`, and intervals of (period, first, jitter) that end with it."""
     end_at = start + LASTS
     tasks = [one_off(f"{url}/{n}", start + at * MILLISECOND) for n, at in enumerate(one_offs)]
     for n, (period, first, jitter) in enumerate(intervals, start=len(tasks)):
@@ -45,7 +45,7 @@ def tasks_of(url: str, start: datetime, one_offs: list[int], intervals: list[tup
 def test_the_targets_log_and_the_runs_agree(
     servers: Servers, one_offs: list[int], intervals: list[tuple[int, int, int]]
 ) -> None:
-    """Two workers, random schedules: each instant has one run, each run one call, and none comes before its time."""
+    """With two workers and random schedules, each instant has one run, each run has one call, and no call is early."""
     with servers.database() as database, servers.redis_database() as redis_url:
         asyncio.run(
             agree(
@@ -60,7 +60,7 @@ def test_the_targets_log_and_the_runs_agree(
 async def agree(
     database: DatabaseSettings, jobs: JobsSettings, one_offs: list[int], intervals: list[tuple[int, int, int]]
 ) -> None:
-    """Runs one example."""
+    """Run one example."""
     async with opened(database) as engine, running_target() as target:
         async with working(database, jobs), working(database, jobs):
             start = utc_now() + AHEAD

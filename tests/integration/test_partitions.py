@@ -1,4 +1,4 @@
-"""Runs lie in a partition of their day, so that a day can be dropped whole; the worker makes partitions ahead."""
+"""Runs lie in the partition of their day, so that a day can be dropped as a whole; workers create partitions ahead."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -19,13 +19,13 @@ LIES_IN = text("SELECT CAST(tableoid AS regclass) AS place FROM task_results WHE
 
 
 async def missing(engine: AsyncEngine) -> list[date]:
-    """The days that ought to have a partition and have none."""
+    """Return the days that need a partition and have none."""
     async with engine.connect() as connection:
         return await partitions.missing(connection, utc_now().date())
 
 
 async def place_of(engine: AsyncEngine, task: Task, scheduled_for: datetime) -> str:
-    """The partition in which a run of that instant lies."""
+    """Return the partition in which a run of that instant lies."""
     await save(engine, task)
     await save(engine, run_of(task, scheduled_for=scheduled_for))
     async with engine.connect() as connection:
@@ -34,7 +34,7 @@ async def place_of(engine: AsyncEngine, task: Task, scheduled_for: datetime) -> 
 
 
 async def test_a_run_lies_in_the_partition_of_its_day(database: DatabaseSettings) -> None:
-    """In UTC; a day without a partition shares the default one."""
+    """A run lies in the partition of its day in UTC; days without a partition share the default one."""
     async with opened(database) as engine:
         today = utc_now().replace(hour=23, minute=59, second=59, microsecond=999_999)
         task = one_off("http://127.0.0.1:1/", today)
@@ -50,7 +50,9 @@ async def test_a_run_lies_in_the_partition_of_its_day(database: DatabaseSettings
 async def test_a_worker_makes_the_partitions_of_the_next_days(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
-    """Without being asked, and around a day whose runs lie in the default partition already."""
+    """A worker creates the partitions of the next days, except for a day whose runs already lie in the default
+    partition.
+    """
     async with opened(database) as engine:
         tomorrow = utc_now() + timedelta(days=1)
         async with engine.begin() as connection:
@@ -67,7 +69,7 @@ async def test_a_worker_makes_the_partitions_of_the_next_days(
 
 
 async def test_migrating_again_changes_nothing(database: DatabaseSettings) -> None:
-    """It is what every start does."""
+    """Migrating again changes nothing; every start does it."""
     async with opened(database) as engine:
         await migrate(engine)
         assert await missing(engine) == []

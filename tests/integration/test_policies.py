@@ -1,4 +1,4 @@
-"""What becomes of instants that overlap or were missed, and of attempts that are no longer wanted."""
+"""Policies for instants that overlap or were missed, and for attempts that are no longer wanted."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -26,13 +26,13 @@ LONG = Answer(delay=timedelta(minutes=5))
 
 @pytest.fixture
 async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """The test's own look at the tables."""
+    """A pool for checks."""
     async with opened(database) as opening:
         yield opening
 
 
 async def finished(engine: AsyncEngine, task_id: UUID, *, number: int, within: float = 10) -> list[Run]:
-    """The task's runs, once so many are finished."""
+    """Return the task's runs once that many are finished."""
     runs = await wait_until(
         lambda: runs_of(engine, task_id, at_least=number), what=f"{number} runs are finished", within=within
     )
@@ -40,7 +40,7 @@ async def finished(engine: AsyncEngine, task_id: UUID, *, number: int, within: f
 
 
 def summary(runs: list[Run], start: datetime, period: timedelta) -> list[tuple[float, RunState, int, float | None]]:
-    """Of each run the number of its instant, its state, how many it stands for, and the number of their first."""
+    """Return for each run the number of its instant, its state, how many it stands for, and the number of the first."""
     return [
         (
             (run.scheduled_for - start) / period,
@@ -55,7 +55,7 @@ def summary(runs: list[Run], start: datetime, period: timedelta) -> list[tuple[f
 async def test_overlapping_runs_go_side_by_side_when_allowed(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """ALLOW starts each at its instant, whatever is going on."""
+    """ALLOW starts each run at its instant, whatever is in progress."""
     url = target.answers("/slow", Answer(delay=4 * SECOND))
     async with working(database, jobs_settings):
         start = soon()
@@ -70,7 +70,7 @@ async def test_overlapping_runs_go_side_by_side_when_allowed(
 async def test_one_run_waits_behind_another_and_a_third_is_skipped(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """QUEUE holds one run back, and it begins as soon as the one before has ended."""
+    """QUEUE makes one run wait, which starts as soon as the earlier one has ended, and skips a third."""
     url = target.answers("/slow", Answer(delay=2.5 * SECOND), Answer())
     async with working(database, jobs_settings):
         start = soon()
@@ -91,7 +91,7 @@ async def test_one_run_waits_behind_another_and_a_third_is_skipped(
 async def test_an_instant_waits_behind_a_run_that_is_about_to_begin(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """QUEUE: a run that was asked for and has not begun is no run that waits; the instant follows after its end."""
+    """With QUEUE, an instant waits behind a requested run that has not started."""
     start = utc_now()
     url = target.answers("/slow", Answer(delay=SECOND), Answer())
     task = every(url, MINUTE, start, end_at=start, overlap=OverlapPolicy.QUEUE)
@@ -112,7 +112,7 @@ async def test_an_instant_waits_behind_a_run_that_is_about_to_begin(
 async def test_a_queued_run_follows_one_that_was_lost(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Whoever ends a run lets on what waits behind it: here the rescue of a lost worker's attempt."""
+    """The end of any run promotes the one that waits behind it: here the rescue of a lost worker's attempt."""
     task = every(
         f"{target.url}/", MINUTE, utc_now(), overlap="queue", on_lost="fail", next_run=None, due_at=None,
         status=TaskStatus.PAUSED,
@@ -134,7 +134,7 @@ async def test_what_waits_for_nothing_is_let_on(
     target: Target,
     overlap: OverlapPolicy,
 ) -> None:
-    """A run that was left queued, say because the policy was changed meanwhile, begins all the same."""
+    """A run that was left queued, because a policy was changed for instance, is started nevertheless."""
     task = every(
         f"{target.url}/", MINUTE, utc_now(), overlap=overlap, next_run=None, due_at=None, status=TaskStatus.PAUSED
     )
@@ -148,7 +148,7 @@ async def test_what_waits_for_nothing_is_let_on(
 async def test_missed_instants_are_recorded_and_not_run(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """SKIP: one row stands for all, as its range; the next instant runs in time."""
+    """SKIP records all missed instants in one row, as a range; the next instant runs in time."""
     start = utc_now() - 2 * MINUTE
     period = timedelta(seconds=50)
     [task_id] = await save(engine, every(f"{target.url}/", period, start, misfire=MisfirePolicy.SKIP))
@@ -175,7 +175,7 @@ async def test_the_newest_runs_when_it_is_not_late(
 async def test_all_missed_instants_run_one_after_another(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """ALL: in their order, no two at once, each once, and then the schedule goes on."""
+    """ALL runs missed instants in order, each once, never two at the same time, and then the schedule continues."""
     url = target.answers("/slow", Answer(delay=timedelta(milliseconds=20)))
     start = utc_now() - 40 * MINUTE
     [task_id] = await save(engine, every(url, MINUTE, start, misfire=MisfirePolicy.ALL))
@@ -193,7 +193,7 @@ async def test_all_missed_instants_run_one_after_another(
 async def test_of_very_many_missed_instants_the_newest_run(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """ALL: older ones than the newest thousand are counted in the first."""
+    """ALL counts instants older than the newest thousand in the first run."""
     start = utc_now() - (misfire.CAUGHT_UP + 500) * MINUTE
     [task_id] = await save(engine, every(f"{target.url}/", MINUTE, start, misfire=MisfirePolicy.ALL))
     async with working(database, jobs_settings):
@@ -204,7 +204,7 @@ async def test_of_very_many_missed_instants_the_newest_run(
 async def test_catching_up_goes_on_after_a_failure_and_a_policy_that_changed(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """`misfire_once` stands for the task's own policy until everything that was missed is settled, and no longer."""
+    """`misfire_once` replaces the task's own policy until everything that was missed is settled, and no longer."""
     url = target.answers("/bad", Answer(status=500), Answer())
     start = utc_now() - 5 * MINUTE
     [task_id] = await save(
@@ -232,7 +232,7 @@ async def test_a_one_off_that_was_missed(
     misfire: MisfirePolicy,
     state: RunState,
 ) -> None:
-    """Runs late or is recorded as missed, and is completed either way."""
+    """A missed one-off runs late or is recorded as missed, and is completed in both cases."""
     [task_id] = await save(engine, one_off(f"{target.url}/", utc_now() - MINUTE, misfire=misfire))
     async with working(database, jobs_settings):
         [run] = await finished(engine, task_id, number=1)
@@ -243,7 +243,7 @@ async def test_a_one_off_that_was_missed(
 async def test_a_call_that_is_no_longer_wanted_is_broken_off(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """The connection is closed within a second or two, and the slot serves another task."""
+    """The connection of an unwanted call is closed within a second or two, and its slot serves another task."""
     url = target.answers("/hanging", LONG)
     async with working(database, jobs_settings.model_copy(update={"slots": 1})):
         [task_id] = await save(engine, one_off(url, soon()))
@@ -263,7 +263,7 @@ async def test_a_call_that_is_no_longer_wanted_is_broken_off(
 async def test_what_waits_gets_its_share_of_scarce_slots(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """A retry does not wait until nothing else is due any more."""
+    """When slots are short, a retry does not have to wait until nothing else is due."""
     crowd = target.answers("/crowd", Answer(delay=timedelta(milliseconds=50)))
     flaky = target.answers("/flaky", Answer(status=500), Answer())
     async with working(database, jobs_settings.model_copy(update={"slots": 1})):
@@ -279,7 +279,7 @@ async def test_what_waits_gets_its_share_of_scarce_slots(
 async def test_a_one_off_that_was_paused_during_its_run_is_completed_by_it(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """A pause lets a claimed run end, and after its run there is nothing left to resume."""
+    """A pause lets a claimed run end, and then nothing is left to resume."""
     url = target.answers("/slow", Answer(delay=SECOND))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))

@@ -1,4 +1,4 @@
-"""Headers whose values are secrets: the target gets them, and nobody else ever sees them again."""
+"""Secret headers: the target receives them, and nobody else ever sees them again."""
 
 import base64
 import json
@@ -53,31 +53,31 @@ RUNS = "{ runs { nodes { id action { headers { name value secret } } responseBod
 
 
 def fresh_key() -> str:
-    """A key as `openssl rand -base64 32` makes it."""
+    """Return a key as `openssl rand -base64 32` prints it."""
     return base64.b64encode(os.urandom(32)).decode()
 
 
 @pytest.fixture
 def sealing(jobs_settings: JobsSettings) -> JobsSettings:
-    """The settings of a service that can keep secrets."""
+    """The settings of a service with a secret key."""
     return jobs_settings.model_copy(update={"secret_key": fresh_key()})
 
 
 @pytest.fixture
 async def api(database: DatabaseSettings, sealing: JobsSettings) -> AsyncIterator[Api]:
-    """An API that can keep secrets."""
+    """An API with a secret key."""
     async with serving(database, sealing) as running:
         yield running
 
 
 def headers_input(**values: str | None) -> list[dict[str, Any]]:
-    """Headers, all of them as secrets."""
+    """Return headers, all of them secret."""
     given = [{"name": name.replace("_", "-"), "secret": True, "value": value} for name, value in values.items()]
     return [{key: each for key, each in header.items() if each is not None} for header in given]
 
 
 def task_input(url: str, **action: Any) -> dict[str, Any]:
-    """A task with all kinds of secret headers, and a plain one."""
+    """Return a task with all kinds of secret headers, and a plain one."""
     headers = [
         *({"name": name, "value": value, "secret": name == "x-mine"} for name, value in SECRETS.items()),
         {"name": "X-Plain", "value": "plain"},
@@ -91,14 +91,14 @@ def task_input(url: str, **action: Any) -> dict[str, Any]:
 
 
 async def do(api: Api, mutation: str, **variables: Any) -> dict[str, Any]:
-    """What the mutation's one field answers."""
+    """Return the response of the mutation's only field."""
     [found] = (await api.data(mutation, **variables)).values()
     assert isinstance(found, dict)
     return found
 
 
 async def fired(api: Api, task_id: UUID) -> Sequence[Run]:
-    """The one run of a task that is made to fire, once it has ended."""
+    """Make a task fire, and return its only run once it has ended."""
     await do(api, RUN, id=task_id)
     return await wait_until(lambda: runs_of(api.engine, task_id, at_least=1), what="the run has ended")
 
@@ -107,7 +107,7 @@ SHOWN: dict[str, Any] = dict.fromkeys(SECRETS, (None, True)) | {"X-Plain": ("pla
 
 
 def by_name(shown: dict[str, Any]) -> dict[str, Any]:
-    """The headers of a task or a run as GraphQL shows them, whose order nobody keeps."""
+    """Return the headers of a task or a run as GraphQL shows them, by name."""
     return {header["name"]: (header["value"], header["secret"]) for header in shown["action"]["headers"]}
 
 
@@ -119,7 +119,7 @@ async def test_the_target_gets_them_and_nobody_else(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not the tables, Redis, the logs, GraphQL or REST: not even when the target repeats them in its answer."""
+    """Secrets are not in tables, Redis, logs, GraphQL or REST, even if the target repeats them in its response."""
     caplog.set_level(logging.DEBUG)
     echo = json.dumps(SECRETS).encode()
     url = target.answers("/echo", Answer(status=500, body=echo), Answer(body=echo, headers={"X-Echo": SECRET}))
@@ -151,12 +151,12 @@ async def test_the_target_gets_them_and_nobody_else(
 
 
 def execution_log(folder: Path) -> str:
-    """What workers wrote there."""
+    """Return what workers wrote to the execution log."""
     return "".join(path.read_text() for path in folder.iterdir())
 
 
 async def test_an_update_keeps_what_it_does_not_give(api: Api, target: Target) -> None:
-    """A secret without a value keeps its own; the list is whole, so that one that is left out is gone."""
+    """A secret without a value keeps its stored one; a header that is left out of the list is removed."""
     made = await do(api, CREATE, input=task_input(target.url))
     before = await sealed(api)
     kept = await do(api, UPDATE, id=made["id"], action={"payload": {"n": 1}})
@@ -173,14 +173,16 @@ async def test_an_update_keeps_what_it_does_not_give(api: Api, target: Target) -
 
 
 async def sealed(api: Api) -> dict[str, Any]:
-    """The one task's headers as they are kept."""
+    """Return the stored headers of the only task."""
     async with api.engine.connect() as connection:
         found: dict[str, Any] = (await connection.execute(text("SELECT headers FROM tasks"))).scalar_one()
     return found
 
 
 async def test_a_secret_does_not_follow_to_another_origin(api: Api, target: Target) -> None:
-    """Whoever may change a task's URL must not have its secrets sent to themselves; another path is no other origin."""
+    """A secret does not follow to another origin, so nobody can have it sent to themselves; another path is the same
+    origin.
+    """
     made = await do(api, CREATE, input=task_input(target.url))
     elsewhere = target.url.replace("127.0.0.1", "localhost")
     for action in ({"url": elsewhere}, {"url": elsewhere, "headers": headers_input(Authorization=None)}):
@@ -193,7 +195,7 @@ async def test_a_secret_does_not_follow_to_another_origin(api: Api, target: Targ
 
 
 async def test_a_new_task_has_to_give_its_secrets(api: Api, target: Target) -> None:
-    """There is none to keep yet."""
+    """A new task needs the values of its secrets."""
     refused = await do(
         api, CREATE, input=task_input(target.url, headers=[{"name": "Authorization"}, {"name": "X", "secret": True}])
     )
@@ -201,7 +203,7 @@ async def test_a_new_task_has_to_give_its_secrets(api: Api, target: Target) -> N
 
 
 async def test_rest_keeps_a_secret_that_is_sent_back_masked(api: Api, target: Target) -> None:
-    """What GET shows can be PUT again and changes nothing; at another origin it is refused."""
+    """What GET shows can be sent back by PUT and changes nothing; with another origin it is refused."""
     action = {"method": "GET", "url": target.url, "headers": {"Authorization": SECRETS["Authorization"]}}
     body = {"name": "a task", "trigger": {"type": "one-off", "datetime": FUTURE}, "action": action}
     made = (await api.http.post("/api/v1/tasks", json=body)).json()
@@ -220,7 +222,7 @@ async def test_rest_keeps_a_secret_that_is_sent_back_masked(api: Api, target: Ta
 async def test_without_a_key_secrets_are_refused(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
-    """In both APIs, with how to set one; a task without secrets is made."""
+    """Without a secret key both APIs refuse secrets and say how to set one; tasks without secrets are created."""
     message = (
         "is a secret, and there is no key to keep it under; set DUETIME_SECRET_KEY, to what `openssl rand -base64 32` "
         "prints"
@@ -238,7 +240,7 @@ async def test_without_a_key_secrets_are_refused(
 async def test_a_lost_key_ends_the_run_with_a_reason(
     api: Api, database: DatabaseSettings, sealing: JobsSettings, target: Target
 ) -> None:
-    """At once, without a call and without retries: none would help."""
+    """A lost secret key ends the run at once, without a call and without retries, which would not help."""
     for secret_key, reason in (
         ("", "a secret was sealed with the key "),
         (fresh_key(), "which DUETIME_SECRET_KEY does not hold"),
@@ -262,7 +264,7 @@ async def test_a_lost_key_ends_the_run_with_a_reason(
 async def test_what_a_target_repeats_is_masked(
     api: Api, database: DatabaseSettings, sealing: JobsSettings, target: Target, body: bytes, kept: str
 ) -> None:
-    """In binary answers too, and where the answer is cut off within the secret; nothing else is."""
+    """Repeated secrets are masked in binary responses as well, and where the response is truncated within one."""
     url = target.answers("/", Answer(body=body, headers={"content-type": "application/octet-stream"}))
     async with working(database, sealing):
         made = await do(api, CREATE, input=task_input(url))

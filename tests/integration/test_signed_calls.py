@@ -1,4 +1,4 @@
-"""Calls that are signed, as their receiver checks them: with the library of Standard Webhooks."""
+"""Signed calls, verified by the library of Standard Webhooks as receivers do."""
 
 import base64
 import json
@@ -36,18 +36,18 @@ PAYLOAD = {"text": "grün", "number": 1.0}
 
 
 def fresh_secret(size: int = 32) -> str:
-    """A secret as an owner of a target would make it."""
+    """Return a secret as the owner of a target would create it."""
     return "whsec_" + base64.b64encode(os.urandom(size)).decode()
 
 
 @pytest.fixture
 def sealing(jobs_settings: JobsSettings) -> JobsSettings:
-    """The settings of a service that can keep secrets."""
+    """The settings of a service with a secret key."""
     return jobs_settings.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
 
 
 def wanted(url: str, **action: Any) -> dict[str, Any]:
-    """A signed task that is due soon."""
+    """Return a signed task that is due soon."""
     return {
         "name": "signed",
         "trigger": {"oneOff": {"at": soon().isoformat()}},
@@ -57,19 +57,19 @@ def wanted(url: str, **action: Any) -> dict[str, Any]:
 
 
 async def do(api: Api, mutation: str, **variables: Any) -> dict[str, Any]:
-    """What the mutation's one field answers."""
+    """Return the response of the mutation's only field."""
     [found] = (await api.data(mutation, **variables)).values()
     assert isinstance(found, dict)
     return found
 
 
 def verify(call: Call, secret: str) -> Any:
-    """What the receiver makes of a call. Raises `WebhookVerificationError`."""
+    """Verify a call as its receiver does. Raises `WebhookVerificationError`."""
     return Webhook(secret).verify(call.body, call.headers)
 
 
 async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: JobsSettings, target: Target) -> None:
-    """By either of two secrets and no other, on each attempt, and with the run as its id."""
+    """Receivers can verify each attempt with either of two secrets and no other; its id is the run's."""
     url = target.answers("/hook", Answer(status=500), Answer())
     secrets = [fresh_secret(), fresh_secret(24)]
     async with serving(database, sealing) as api, working(database, sealing):
@@ -89,7 +89,7 @@ async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: 
 async def test_a_call_without_a_body_is_signed(
     database: DatabaseSettings, sealing: JobsSettings, target: Target
 ) -> None:
-    """Over no characters."""
+    """A call without a body is signed over an empty body."""
     secret = fresh_secret()
     async with serving(database, sealing) as api, working(database, sealing):
         task = await do(api, CREATE, input=wanted(target.url, signingSecrets=[secret], method="GET", payload=None))
@@ -99,7 +99,7 @@ async def test_a_call_without_a_body_is_signed(
 
 
 async def test_secrets_are_shown_to_nobody(database: DatabaseSettings, sealing: JobsSettings, target: Target) -> None:
-    """Neither in the tables nor in what the API shows of a task or of its history."""
+    """Signing secrets are neither in the tables nor in anything that the API shows."""
     secret = fresh_secret()
     async with serving(database, sealing) as api:
         made = await do(api, CREATE, input=wanted(target.url, signingSecrets=[secret]))
@@ -115,7 +115,7 @@ async def test_secrets_are_shown_to_nobody(database: DatabaseSettings, sealing: 
 async def test_updates_keep_change_and_end_the_signing(
     database: DatabaseSettings, sealing: JobsSettings, target: Target
 ) -> None:
-    """What is not given stays, the same again changes nothing, and none ends it."""
+    """Absent secrets stay, the same ones change nothing, and an empty list ends signing."""
     secret = fresh_secret()
     async with serving(database, sealing) as api:
         made = await do(api, CREATE, input=wanted(target.url, signingSecrets=[secret]))
@@ -150,7 +150,7 @@ async def test_a_lost_key_ends_the_run_with_a_reason(
 async def test_a_secret_outlives_the_key_that_sealed_it(
     database: DatabaseSettings, sealing: JobsSettings, target: Target
 ) -> None:
-    """Once the keys have been rotated, the new one alone opens it, in earlier versions of the task too."""
+    """After a rotation the new key alone opens secrets, also in earlier versions of the task."""
     url = target.answers("/hook", Answer(status=500), Answer())
     secret, new = fresh_secret(), base64.b64encode(os.urandom(32)).decode()
     both = sealing.model_copy(update={"secret_key": f"{new},{sealing.secret_key}"})
@@ -182,7 +182,7 @@ async def test_a_secret_outlives_the_key_that_sealed_it(
 async def test_wrong_secrets_are_refused(
     database: DatabaseSettings, sealing: JobsSettings, action: dict[str, Any], path: list[str], message: str
 ) -> None:
-    """With what is wrong, and without repeating them."""
+    """Wrong secrets are refused with the reason, and not repeated."""
     async with serving(database, sealing) as api:
         refused = await do(api, CREATE, input=wanted("http://127.0.0.1/", **action))
     [problem] = refused["problems"]
@@ -192,7 +192,7 @@ async def test_wrong_secrets_are_refused(
 
 
 async def test_without_a_key_nothing_is_kept(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """A secret that could not be kept as one is refused."""
+    """Without a secret key, signing secrets are refused."""
     async with serving(database, jobs_settings) as api:
         refused = await do(api, CREATE, input=wanted("http://127.0.0.1/", signingSecrets=[fresh_secret()]))
     [problem] = refused["problems"]

@@ -25,13 +25,13 @@ DRAWN = {(RunState[old], RunState[new]) for old, new in ARROW.findall(SCHEDULING
 
 @pytest.fixture
 async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """The test's own look at the tables."""
+    """A pool for checks."""
     async with opened(database) as opening:
         yield opening
 
 
 def columns_of(state: RunState) -> dict[str, Any]:
-    """What else holds of a run in a state, so that the arrow alone can be what is refused."""
+    """Return the other columns of a run in a state, so that only the transition can be refused."""
     task = one_off("http://127.0.0.1/", utc_now())
     run = run_of(task, scheduled_for=utc_now(), state=state)
     return {
@@ -43,7 +43,7 @@ def columns_of(state: RunState) -> dict[str, Any]:
 
 
 async def test_the_database_holds_runs_to_the_arrows(engine: AsyncEngine) -> None:
-    """Each pair of states is tried; a run in a final state stays there."""
+    """Each pair of states is tried, and a run in a final state stays there."""
     task = one_off("http://127.0.0.1/", utc_now())
     await save(engine, task)
     taken = set()

@@ -1,4 +1,4 @@
-"""The ends of the calendar: every instant that Python has comes back from Postgres as it was, and a task may use it."""
+"""The ends of the calendar: every instant of Python's datetime survives Postgres, and tasks may use it."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -21,7 +21,7 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """The test's own look at the tables."""
+    """A pool for checks."""
     async with opened(database) as opening:
         yield opening
 
@@ -29,7 +29,7 @@ async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 async def test_a_task_may_begin_and_end_with_the_calendar(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """An interval from the first instant to the last one fires like any other, and harms no neighbour."""
+    """An interval from the first instant to the last fires like any other, and does not affect other tasks."""
     at = soon().replace(microsecond=0) + SECOND
     whole = every(target.url, SECOND, FIRST, end_at=LAST, next_run=at, due_at=at)
     last = one_off(target.url, LAST)
@@ -44,7 +44,7 @@ async def test_a_task_may_begin_and_end_with_the_calendar(
 
 
 async def test_instants_are_no_infinities(engine: AsyncEngine) -> None:
-    """Python's first and last instant are kept as what they are, single and in arrays."""
+    """Python's first and last instants are stored unchanged, alone and in arrays."""
     async with engine.connect() as connection:
         shown = await connection.execute(
             text("SELECT CAST(CAST(:one AS timestamptz) AS text), CAST(CAST(:many AS timestamptz[]) AS text)"),
@@ -60,7 +60,7 @@ async def test_instants_are_no_infinities(engine: AsyncEngine) -> None:
 async def test_what_lies_beyond_the_calendar_is_read_as_its_end(
     engine: AsyncEngine, foreign: str, nearest: object
 ) -> None:
-    """A row that came from elsewhere may have such an instant; it can be read like any other."""
+    """An imported row may have an instant beyond the calendar; it is read as the calendar's end."""
     async with engine.connect() as connection:
         found = await connection.execute(
             text("SELECT CAST(CAST(:foreign AS text) AS timestamptz)"), {"foreign": foreign}

@@ -1,4 +1,4 @@
-"""What new time zone rules make of instants that were stored by the old ones."""
+"""New time zone rules and the instants that were stored by old ones."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -24,20 +24,20 @@ THE_DAY_BEFORE = STORED - 24 * HOUR
 
 @pytest.fixture
 async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool, on a database whose instants were stored by old rules."""
+    """A pool, with a database whose instants were stored by old rules."""
     async with opened(database) as opening:
         assert await apply_zone_rules(opening, version=OLD) == 0
         yield opening
 
 
 def nine_in_berlin(**columns: Any) -> Task:
-    """A task that is due each morning, with what old rules stored."""
+    """Return a task that is due each morning, with the instants of old rules."""
     defaults = {"cron_expr": "0 9 * * *", "timezone": "Europe/Berlin", "settled_until": THE_DAY_BEFORE}
     return Task(trigger_type=TriggerType.CRON, **common("http://127.0.0.1/", STORED, defaults | columns))
 
 
 async def test_stored_instants_follow_new_rules(engine: AsyncEngine) -> None:
-    """From the last instant on that is accounted for, its jitter included; done once, and not by older rules again."""
+    """Stored instants follow new rules from the last settled one on, with jitter, once; older rules change nothing."""
     utc = nine_in_berlin(timezone="UTC")
     [plain, jittery, elsewhere] = await save(engine, nine_in_berlin(), nine_in_berlin(jitter_ms=60_000), utc)
     assert await apply_zone_rules(engine, version=OLD) == 0
@@ -54,7 +54,7 @@ async def test_stored_instants_follow_new_rules(engine: AsyncEngine) -> None:
 
 
 async def test_tasks_that_are_not_due_are_moved_too(engine: AsyncEngine) -> None:
-    """One that is paused, one that waits to catch up, and one that never ran; what has ended stays ended."""
+    """Tasks that are paused, catching up, or have never run are rescheduled as well; ended ones stay ended."""
     paused = nine_in_berlin(status=TaskStatus.PAUSED, next_run=None, due_at=None, resume_from=STORED)
     waiting = nine_in_berlin(due_at=None)
     unclaimed = nine_in_berlin(settled_until=None, updated_at=THE_DAY_BEFORE)
@@ -73,6 +73,6 @@ async def test_tasks_that_are_not_due_are_moved_too(engine: AsyncEngine) -> None
 
 
 async def test_more_tasks_than_one_batch(engine: AsyncEngine) -> None:
-    """All are moved, a few hundred at a time; a broken one holds up none."""
+    """All tasks are rescheduled, a few hundred at a time; a broken one does not stop the others."""
     await save(engine, nine_in_berlin(cron_expr="not cron"), *(nine_in_berlin() for _ in range(1_100)))
     assert await apply_zone_rules(engine, version=NEW) == 1_100
