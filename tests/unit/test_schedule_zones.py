@@ -61,7 +61,7 @@ def test_probing_finds_what_the_file_lists(name: str, listed_changes: dict[str, 
     listed = listed_changes[name]
     last_year = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=listed[-1][0])).year
     stretches = [
-        each for year in range(timezones.FIRST_PROBED_YEAR, last_year) for each in timezones.stretches(name, year)
+        each for year in range(timezones.FIRST_PROBED_YEAR, last_year) for each in timezones.periods(name, year)
     ]
     found = [
         (later.start, earlier.offset, later.offset)
@@ -79,7 +79,7 @@ def test_far_years_follow_the_rule(name: str, year: int) -> None:
     """Years that are not probed have the offsets that the zone's rule gives them."""
     rules = timezones.zone(name)
 
-    for stretch in timezones.stretches(name, year):
+    for stretch in timezones.periods(name, year):
         for second in (stretch.start, (stretch.start + stretch.end) // 2, stretch.end - 1):
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
             assert at.astimezone(rules).utcoffset() == timedelta(seconds=stretch.offset)
@@ -92,7 +92,7 @@ def test_the_hosts_zone_files_have_no_say(tmp_path: object) -> None:
     folder.mkdir()
     (folder / "Berlin").write_bytes(wrong)
     timezones.zone.cache_clear()
-    timezones.stretches.cache_clear()
+    timezones.periods.cache_clear()
     zoneinfo.reset_tzpath([str(tmp_path)])
     try:
         found = instants(
