@@ -1,4 +1,4 @@
-"""Cron expressions: parsed strictly, then stepped on a wall clock that knows no time zone.
+"""Cron expressions: parsed strictly, then stepped on a wall clock without time zones.
 
 Five fields or a macro, after crontab(5). A wall-clock moment is a whole number of minutes since 1970-01-01 00:00 on
 that clock, so no sum of moments overflows. `timezones` maps the wall clock to real instants.
@@ -39,12 +39,12 @@ _ITEM = re.compile(r"(?P<first>\*|[0-9]+|[a-z]+)(?:(?<!\*)-(?P<last>[0-9]+|[a-z]
 
 
 class InvalidExpression(ValueError):
-    """The text is no cron expression. The message says what is wrong and what would be right."""
+    """The text is not a cron expression. The message says what is wrong and what would be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRule:
-    """What one of the five fields may hold: numbers from `low` to `high`, or names that stand for them."""
+    """The values that one of the five fields accepts: numbers from `low` to `high`, or names for them."""
 
     name: str
     low: int
@@ -70,10 +70,9 @@ FIELD_RULES = (
 class Expression:
     """A parsed expression.
 
-    `values` are the numbers that each of the five fields means, rising (Sunday is 0, never 7). `fixed_time` is True
-    when neither minute nor hour begins with `*`, `either_day` when day of month and day of week are ORed. `minutes`
-    are the minutes of a matching day, rising. Of the masks, `months` has bit n set for month n, `days` bit n for day
-    n + 1 of a month, and `weekdays[w]` likewise the days of a month whose first day is weekday w.
+    `values` are the numbers that each of the five fields stands for, in ascending order (Sunday is 0, never 7).
+    `fixed_time` is True when neither minute nor hour begins with `*`, `either_day` when day of month and day of week
+    are ORed. `minutes` are the matching minutes of a matching day, in ascending order.
     """
 
     values: tuple[tuple[int, ...], ...]
@@ -83,7 +82,7 @@ class Expression:
     days: MatchingDays
 
     def first_at_or_after(self, moment: int) -> int | None:
-        """The first matching minute at `moment` or later; None when there is none before the year 10000."""
+        """Return the first matching minute at `moment` or later; None when there is none before the year 10000."""
         day, minute = _day_and_minute(max(moment, CALENDAR_BEGIN))
         found = self.days.first_from(day)
         if found == day:
@@ -94,7 +93,7 @@ class Expression:
         return None if found is None else _moment(found, self.minutes[0])
 
     def last_at_or_before(self, moment: int) -> int | None:
-        """The last matching minute at `moment` or earlier; None when there is none since the year 1."""
+        """Return the last matching minute at `moment` or earlier; None when there is none since the year 1."""
         day, minute = _day_and_minute(min(moment, CALENDAR_END - 1))
         found = self.days.last_until(day)
         if found == day:
@@ -105,7 +104,7 @@ class Expression:
         return None if found is None else _moment(found, self.minutes[-1])
 
     def count(self, first: int, before: int) -> int:
-        """How many minutes in [first, before) match. Days are counted by the month, not walked."""
+        """Return how many minutes in [first, before) match, without stepping through them."""
         first, before = max(first, CALENDAR_BEGIN), min(before, CALENDAR_END)
         if first >= before:
             return 0
@@ -119,7 +118,7 @@ class Expression:
         return total
 
     def shortest_gap(self) -> int | None:
-        """The fewest minutes between two matches on a clock that nobody sets; None when there never are two."""
+        """Return the fewest minutes between two matches on an unchanged clock; None when there are never two."""
         within_a_day = min((later - earlier for earlier, later in pairwise(self.minutes)), default=None)
         over_midnight = MINUTES_PER_DAY - self.minutes[-1] + self.minutes[0]
         if within_a_day is not None and within_a_day <= over_midnight:
@@ -133,7 +132,7 @@ class Expression:
 
 @lru_cache(maxsize=4_096)
 def parse(text: str) -> Expression:
-    """Read five fields or a macro. Raises InvalidExpression with everything that is wrong in one message."""
+    """Parse five fields or a macro. Raises `InvalidExpression` with everything that is wrong in one message."""
     fields = _split(text)
     values: list[tuple[int, ...]] = []
     problems: list[str] = []
@@ -157,7 +156,7 @@ def parse(text: str) -> Expression:
 
 @lru_cache(maxsize=1_024)
 def describe(text: str) -> str:
-    """The expression in a sentence, by what it means rather than by how it is written. Raises InvalidExpression."""
+    """Return the expression as an English sentence, the same for all that mean the same. Raises `InvalidExpression`."""
     expression = parse(text)
     minutes, hours, days, months, weekdays = map(_canonical, FIELD_RULES, expression.values)
     if "*" in (days, weekdays) and expression.either_day:
@@ -172,7 +171,7 @@ def describe(text: str) -> str:
 
 
 def _canonical(rule: FieldRule, values: tuple[int, ...]) -> str:
-    """The plainest way to write a field, so that equal schedules read alike, and a step only where it is even."""
+    """Return the shortest way to write a field, with a step only where its gaps are equal."""
     last = 6 if rule.name == "day of week" else rule.high
     span = last - rule.low + 1
     for step in range(1, span):
@@ -267,7 +266,7 @@ def _quoted(written: str) -> str:
 
 
 def _day_and_minute(moment: int) -> tuple[int, int]:
-    """The ordinal of the day, which may lie outside the calendar, and the minute of it."""
+    """Return the ordinal of the day, which may lie outside the calendar, and its minute."""
     day, minute = divmod(moment, MINUTES_PER_DAY)
     return day + EPOCH_ORDINAL, minute
 

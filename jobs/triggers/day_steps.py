@@ -19,7 +19,9 @@ from threading import Lock
 
 from croniter import CroniterBadDateError, croniter
 
-EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
+from jobs.datetimes import UNIX_EPOCH
+
+EPOCH_ORDINAL = UNIX_EPOCH.toordinal()
 LAST_ORDINAL = date.max.toordinal()
 SECONDS_PER_DAY = 86_400
 

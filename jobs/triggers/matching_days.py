@@ -1,7 +1,7 @@
-"""The days on which a cron expression fires, on a calendar that knows no time zone.
+"""The days on which a cron expression fires, on a calendar without time zones.
 
-They are found one by one by croniter (`day_steps`). Counting is closed arithmetic on bit masks, a month at a time,
-since croniter can count only by stepping.
+croniter finds them one by one (`day_steps`). They are counted by bit masks, a month at a time, since croniter could
+count them only by stepping.
 
 A day is its proleptic Gregorian ordinal, as `date.toordinal` has it.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import islice
 
-from jobs.triggers.day_steps import EPOCH_ORDINAL, LAST_ORDINAL, DayStepper, day_stepper
+from jobs.triggers.day_steps import EPOCH_ORDINAL, LAST_ORDINAL, day_stepper
 
 CALENDAR_CYCLE_MONTHS = 400 * 12 + 1
 """The Gregorian calendar repeats after 400 years, weekdays included."""
@@ -23,7 +23,7 @@ _MONTH_LENGTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class MatchingDays:
-    """The days that match day of month, month and day of week, each a rising list of numbers; Sunday is 0.
+    """The days that match day of month, month and day of week, each a list of numbers in ascending order; Sunday is 0.
 
     With `either_day` a day matches when its day of month or its day of week does, and otherwise when both do.
     """
@@ -31,13 +31,9 @@ class MatchingDays:
     def __init__(
         self, *, days: tuple[int, ...], months: tuple[int, ...], weekdays: tuple[int, ...], either_day: bool
     ) -> None:
-        self._steppers: tuple[DayStepper, ...] = (day_stepper(days=days, months=months, weekdays=weekdays),)
-        if either_day:
-            # croniter's own OR breaks where one of the lists has all values, and takes twice as long.
-            self._steppers = (
-                day_stepper(days=days, months=months, weekdays=EVERY_WEEKDAY),
-                day_stepper(days=EVERY_DAY, months=months, weekdays=weekdays),
-            )
+        # The OR of both is ours: croniter takes a list of all values for `*`, and a day that is `*` out of its own OR.
+        steppers = [(days, EVERY_WEEKDAY), (EVERY_DAY, weekdays)] if either_day else [(days, weekdays)]
+        self._steppers = [day_stepper(days=of_month, months=months, weekdays=of_week) for of_month, of_week in steppers]
         self._either_day = either_day
         self._months = _mask(months)  # bit n stands for month n
         self._days = _mask(days) >> 1  # bit n stands for day n + 1 of a month

@@ -1,16 +1,17 @@
-"""How a zone's wall clock maps to real instants, and so when a cron expression fires.
+"""When a cron expression fires: the wall clock of its time zone, mapped to real instants.
 
-Time is cut into stretches in which a zone's clock runs evenly. Where one stretch meets the next, the clock may have
-been set forward, which loses wall-clock minutes, or back, which shows some of them again::
+Time is cut at the zone's transitions into periods of constant UTC offset. At a transition the clock goes forward, which
+skips wall-clock minutes, or back, which repeats some::
 
-    real time    ──────────────┬──────────────▶        `seen` is how far the clock had come in any earlier stretch;
-    clock        ...01:59      │03:00...               seen < opens: the minutes from seen to opens are lost
-    clock        ...02:59      │02:00...               seen > opens: the minutes from opens to seen are shown again
+    real time    ──────────────┬──────────────▶        `reached` is the latest wall-clock second of all earlier periods:
+    clock        ...01:59      │03:00...               reached < wall_start: the minutes between them are skipped
+    clock        ...02:59      │02:00...               reached > wall_start: the minutes between them are repeated
 
-A *fixed-time* expression fires once for each wall-clock minute: not again before `seen`, and what was lost collapses
-into one firing at the first minute of the stretch. Any other fires at every real minute whose wall clock matches.
+A *fixed-time* expression fires once for each wall-clock minute: not again before `reached`, and the skipped minutes
+that match become one firing, in the first minute of the period. Any other expression fires at every real minute whose
+wall clock matches.
 
-Instants are whole seconds since 1970-01-01T00:00:00Z, in which nothing can overflow.
+Instants are whole seconds since 1970-01-01T00:00:00Z, so no sum of them overflows.
 """
 
 from calendar import isleap
@@ -23,24 +24,21 @@ from zoneinfo import ZoneInfo
 
 from jobs.datetimes import UNIX_EPOCH
 from jobs.triggers.cron import Expression
-from jobs.triggers.day_steps import EPOCH_ORDINAL
+from jobs.triggers.day_steps import ALL_KINDS_YEARS, EPOCH_ORDINAL
 
 DAY = 86_400
 
-# No zone has set its clock twice within six days, so equal offsets at both ends of a probe mean none between them.
+# Transitions of a zone are more than six days apart, so equal offsets at both ends of a probe mean none between them.
 PROBE = 6 * DAY
 
-# How far back a clock may have been ahead of what it shows now: none was ever set back by more than a day, and a wall
-# clock is less than a day from UTC.
+# How far back a clock may have been ahead of what it shows now: no transition sets one back by more than a day, and a
+# wall clock is less than a day from UTC.
 LOOK_BACK = 3 * DAY
 
-# No zone's clock was set before 1800, and from 2100 on each follows a yearly rule that knows only the calendar, of
-# which there are 14. So those years are like one of the same calendar near them, and need no probing.
+# No zone has a transition before 1800, and from 2100 on each follows a yearly rule that depends on the calendar alone.
+# So a year outside the probed ones has the transitions of a probed year of the same kind, and needs no probing.
 FIRST_PROBED_YEAR, LAST_PROBED_YEAR = 1800, 2128
 RULED_FROM_YEAR = 2100
-
-# Any 40 years in a row show all 14 calendars, and so everything that one rule can bring about.
-ALL_CALENDARS_YEARS = 40
 
 
 class UnknownZone(ValueError):
@@ -48,37 +46,37 @@ class UnknownZone(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """A time of even clock, [start, end), in a zone. `seen` is a wall-clock second; see the module."""
+class Period:
+    """A period of constant UTC offset, [start, end). `reached` is a wall-clock second; see the module."""
 
     start: int
     end: int
     offset: int
-    seen: int
+    reached: int
 
     @property
-    def opens(self) -> int:
-        """The wall-clock second that the stretch begins with."""
+    def wall_start(self) -> int:
+        """The wall-clock second that the period begins with."""
         return self.start + self.offset
 
     @property
     def first_minute(self) -> int:
-        """The instant of the first whole wall-clock minute."""
-        return _ceil_minute(self.opens) * 60 - self.offset
+        """The instant at which the first whole wall-clock minute begins."""
+        return _ceil_minute(self.wall_start) * 60 - self.offset
 
 
 @lru_cache(maxsize=1)
 def zone_names() -> frozenset[str]:
-    """Every name that the pinned database knows."""
+    """Return every name in the pinned time zone database."""
     return frozenset(resources.files("tzdata").joinpath("zones").read_text("ascii").split())
 
 
 @lru_cache(maxsize=1_024)
 def zone(name: str) -> ZoneInfo:
-    """The zone's rules, from the pinned `tzdata` package. Raises UnknownZone.
+    """Return the zone's rules from the pinned `tzdata` package. Raises `UnknownZone`.
 
-    ZoneInfo(name) would prefer the host's files (zoneinfo.TZPATH): two workers on hosts of different age would fire
-    one task at different instants, and an update of the host would move instants that are already stored.
+    ZoneInfo(name) would prefer the host's files (zoneinfo.TZPATH): workers on hosts with different versions would fire
+    one task at different instants, and an update of the host would change instants that are already stored.
     """
     if name not in zone_names():
         raise UnknownZone(_unknown(name))
@@ -95,14 +93,14 @@ def _unknown(name: str) -> str:
 
 
 def first_at_or_after(expression: Expression, zone_name: str, second: int, *, last: int) -> int | None:
-    """The first firing in [second, last]; None when there is none."""
+    """Return the first firing in [second, last]; None when there is none."""
     year = year_of(second)
-    # An interval expression that matches in gaps alone never fires.
-    last_year = max(year, RULED_FROM_YEAR) + ALL_CALENDARS_YEARS
+    # An expression that matches only skipped minutes never fires, so the search has an end.
+    last_year = max(year, RULED_FROM_YEAR) + ALL_KINDS_YEARS
     while year <= last_year:
-        for stretch in stretches(zone_name, year):
-            if second < stretch.end:
-                found = _first_in(stretch, expression, max(second, stretch.start))
+        for period in periods(zone_name, year):
+            if second < period.end:
+                found = _first_in(period, expression, max(second, period.start))
                 if found is not None:
                     return found if found <= last else None
         following = expression.first_at_or_after((_year_begin(year + 1) - LOOK_BACK) // 60)
@@ -113,12 +111,12 @@ def first_at_or_after(expression: Expression, zone_name: str, second: int, *, la
 
 
 def last_at_or_before(expression: Expression, zone_name: str, second: int, *, first: int) -> int | None:
-    """The last firing in [first, second]; None when there is none."""
+    """Return the last firing in [first, second]; None when there is none."""
     year = year_of(second)
     while year > 0:
-        for stretch in reversed(stretches(zone_name, year)):
-            if second >= stretch.start:
-                found = _last_in(stretch, expression, min(second, stretch.end - 1))
+        for period in reversed(periods(zone_name, year)):
+            if second >= period.start:
+                found = _last_in(period, expression, min(second, period.end - 1))
                 if found is not None:
                     return found if found >= first else None
         previous = expression.last_at_or_before((_year_begin(year) + LOOK_BACK) // 60)
@@ -129,30 +127,30 @@ def last_at_or_before(expression: Expression, zone_name: str, second: int, *, fi
 
 
 def count(expression: Expression, zone_name: str, first: int, before: int) -> int:
-    """How many firings lie in [first, before)."""
+    """Return the number of firings in [first, before)."""
     return sum(
-        _count_in(stretch, expression, max(first, stretch.start), min(before, stretch.end))
+        _count_in(period, expression, max(first, period.start), min(before, period.end))
         for year in range(year_of(first), year_of(before) + 1)
-        for stretch in stretches(zone_name, year)
-        if first < stretch.end and stretch.start < before
+        for period in periods(zone_name, year)
+        if first < period.end and period.start < before
     )
 
 
 def shortest_gap(expression: Expression, zone_name: str, second: int) -> int | None:
-    """The fewest seconds between two firings from `second` on; None when there never are two.
+    """Return the fewest seconds between two firings from `second` on; None when there are never two.
 
-    A clock that is set brings two firings closer together than they are on an even one: a daily one at 09:00 comes 23
-    hours after the last on some Sunday in March. Changes of the next `ALL_CALENDARS_YEARS` are looked at.
+    A transition can bring two firings closer together: one at 09:00 each day comes 23 hours after the one before it on
+    a Sunday in March. The transitions of the next `ALL_KINDS_YEARS` are examined.
     """
     minutes = expression.shortest_gap()
     if minutes is None:
         return None
     shortest = minutes * 60
     year = year_of(second)
-    last = _year_begin(year + ALL_CALENDARS_YEARS)
+    last = _year_begin(year + ALL_KINDS_YEARS)
     reached = second
-    for change in (change for each in range(year, year + ALL_CALENDARS_YEARS) for change in _changes(zone_name, each)):
-        if change < reached:  # lies between two firings that were looked at already
+    for change in (change for each in range(year, year + ALL_KINDS_YEARS) for change in _transitions(zone_name, each)):
+        if change < reached:  # lies between two firings that have been examined
             continue
         before = last_at_or_before(expression, zone_name, change - 1, first=reached)
         at = first_at_or_after(expression, zone_name, change, last=last)
@@ -167,88 +165,90 @@ def shortest_gap(expression: Expression, zone_name: str, second: int) -> int | N
     return shortest
 
 
-def _changes(zone_name: str, year: int) -> list[int]:
-    """The seconds of a year at which the zone's clock is set."""
-    return [stretch.start for stretch in stretches(zone_name, year) if stretch.seen != stretch.opens]
+def _transitions(zone_name: str, year: int) -> list[int]:
+    """Return the seconds of a year at which the clock skips or repeats minutes."""
+    return [period.start for period in periods(zone_name, year) if period.reached != period.wall_start]
 
 
-def _first_in(stretch: Stretch, expression: Expression, second: int) -> int | None:
-    if second <= stretch.first_minute and _collapses(stretch, expression):
-        return stretch.first_minute
-    minute = expression.first_at_or_after(_ceil_minute(max(second + stretch.offset, _counts_from(stretch, expression))))
+def _first_in(period: Period, expression: Expression, second: int) -> int | None:
+    if second <= period.first_minute and _collapses(period, expression):
+        return period.first_minute
+    minute = expression.first_at_or_after(
+        _ceil_minute(max(second + period.offset, _countable_from(period, expression)))
+    )
     if minute is None:
         return None
-    found = minute * 60 - stretch.offset
-    return found if found < stretch.end else None
+    found = minute * 60 - period.offset
+    return found if found < period.end else None
 
 
-def _last_in(stretch: Stretch, expression: Expression, second: int) -> int | None:
-    minute = expression.last_at_or_before((second + stretch.offset) // 60)
-    if minute is not None and minute * 60 >= _counts_from(stretch, expression):
-        return minute * 60 - stretch.offset
-    return stretch.first_minute if second >= stretch.first_minute and _collapses(stretch, expression) else None
+def _last_in(period: Period, expression: Expression, second: int) -> int | None:
+    minute = expression.last_at_or_before((second + period.offset) // 60)
+    if minute is not None and minute * 60 >= _countable_from(period, expression):
+        return minute * 60 - period.offset
+    return period.first_minute if second >= period.first_minute and _collapses(period, expression) else None
 
 
-def _count_in(stretch: Stretch, expression: Expression, first: int, before: int) -> int:
-    begin = _ceil_minute(max(first + stretch.offset, _counts_from(stretch, expression)))
-    total = expression.count(begin, _ceil_minute(before + stretch.offset))
-    if first <= stretch.first_minute < before and _collapses(stretch, expression):
-        minute = _ceil_minute(stretch.opens)
+def _count_in(period: Period, expression: Expression, first: int, before: int) -> int:
+    begin = _ceil_minute(max(first + period.offset, _countable_from(period, expression)))
+    total = expression.count(begin, _ceil_minute(before + period.offset))
+    if first <= period.first_minute < before and _collapses(period, expression):
+        minute = _ceil_minute(period.wall_start)
         total += 1 - expression.count(minute, minute + 1)
     return total
 
 
-def _counts_from(stretch: Stretch, expression: Expression) -> int:
-    """The wall-clock second from which the stretch counts for the expression."""
-    return max(stretch.opens, stretch.seen) if expression.fixed_time else stretch.opens
+def _countable_from(period: Period, expression: Expression) -> int:
+    """Return the wall-clock second from which minutes of the period count for the expression."""
+    return max(period.wall_start, period.reached) if expression.fixed_time else period.wall_start
 
 
-def _collapses(stretch: Stretch, expression: Expression) -> bool:
-    """Whether the first minute of the stretch stands for minutes lost before it."""
+def _collapses(period: Period, expression: Expression) -> bool:
+    """Return whether the first minute of the period stands for skipped minutes that match."""
     return (
         expression.fixed_time
-        and stretch.seen < stretch.opens
-        and stretch.first_minute < stretch.end
-        and expression.count(_ceil_minute(stretch.seen), _ceil_minute(stretch.opens)) > 0
+        and period.reached < period.wall_start
+        and period.first_minute < period.end
+        and expression.count(_ceil_minute(period.reached), _ceil_minute(period.wall_start)) > 0
     )
 
 
 @lru_cache(maxsize=4_096)
-def stretches(zone_name: str, year: int) -> tuple[Stretch, ...]:
-    """A year (of UTC) of a zone, cut where its clock is set."""
-    like = _like(year)
+def periods(zone_name: str, year: int) -> tuple[Period, ...]:
+    """Return the periods of a year (of UTC) in a zone; its first and last one are cut at the turn of the year."""
+    like = _year_alike(year)
     if like != year:
         later = _year_begin(year) - _year_begin(like)
         return tuple(
-            Stretch(start=each.start + later, end=each.end + later, offset=each.offset, seen=each.seen + later)
-            for each in stretches(zone_name, like)
+            Period(start=each.start + later, end=each.end + later, offset=each.offset, reached=each.reached + later)
+            for each in periods(zone_name, like)
         )
     rules = zone(zone_name)
     begin, end = _year_begin(year), _year_begin(year + 1)
     start = begin - LOOK_BACK
     offset = _offset(rules, start)
-    seen = start + offset
-    found: list[Stretch] = []
+    reached = start + offset
+    found: list[Period] = []
     while start < end:
-        change = _next_change(rules, start, offset, end)
+        change = _next_transition(rules, start, offset, end)
         if change > begin:
-            # A stretch that the turn of the year cuts has had no change there, so nothing is lost.
+            # The turn of the year is no transition, so nothing is skipped where it cuts a period.
             cut = start < begin
             found.append(
-                Stretch(
+                Period(
                     start=begin if cut else start,
                     end=change,
                     offset=offset,
-                    seen=max(seen, begin + offset) if cut else seen,
+                    reached=max(reached, begin + offset) if cut else reached,
                 )
             )
-        seen = max(seen, change + offset)
+        reached = max(reached, change + offset)
         start, offset = change, _offset(rules, change)
     return tuple(found)
 
 
-def _next_change(rules: ZoneInfo, start: int, offset: int, end: int) -> int:
-    """The first second after `start` at which the clock does not show `offset` any more; at most `end`."""
+def _next_transition(rules: ZoneInfo, start: int, offset: int, end: int) -> int:
+    """Return the first second after `start` whose offset is not `offset`, but `end` at the latest."""
     even = start
     while even < end:
         probe = min(even + PROBE, end)
@@ -269,8 +269,8 @@ def _offset(rules: ZoneInfo, second: int) -> int:
     return ahead.days * DAY + ahead.seconds
 
 
-def _like(year: int) -> int:
-    """The year itself, or one of the same calendar and rules near the probed years."""
+def _year_alike(year: int) -> int:
+    """Return the year itself when it is probed, or else a probed year of the same kind under the same rules."""
     if year < FIRST_PROBED_YEAR:
         candidates = range(FIRST_PROBED_YEAR - 28, FIRST_PROBED_YEAR)
     elif year > LAST_PROBED_YEAR:
@@ -291,5 +291,5 @@ def _year_begin(year: int) -> int:
 
 
 def year_of(second: int) -> int:
-    """The UTC year of an instant, from 1 to 9999."""
+    """Return the UTC year of an instant, from 1 to 9999."""
     return (UNIX_EPOCH + timedelta(seconds=min(max(second, _year_begin(1)), _year_begin(10_000) - 1))).year

@@ -1,4 +1,4 @@
-"""A database of the service before Duetime is carried over whole, and its REST API goes on from it."""
+"""The database of the service before Duetime is imported whole, and the REST API serves it."""
 
 import base64
 from datetime import datetime, timedelta
@@ -18,12 +18,12 @@ from tests.support.waiting import wait_until
 
 
 def task_id(number: int) -> str:
-    """The id of a task of the dump."""
+    """Return the id of a task in the dump."""
     return f"00000000-0000-4000-8000-{number:012x}"
 
 
 def migrate(database: DatabaseSettings, folder: Path, **environment: str) -> str:
-    """What `duetime migrate` says when it succeeds."""
+    """Run `duetime migrate`, which must succeed, and return its output."""
     given = {"DATABASE_URL": str(database.database_url)} | environment
     finished = duetime("migrate", cwd=folder, environment=given)
     assert finished.returncode == 0, finished.stderr
@@ -31,7 +31,7 @@ def migrate(database: DatabaseSettings, folder: Path, **environment: str) -> str
 
 
 async def shown(api: Api, number: int) -> dict[str, Any]:
-    """A task of the dump, as REST shows it."""
+    """Return a task of the dump as REST serves it."""
     found: dict[str, Any] = (await api.http.get(f"{TASKS}/{task_id(number)}")).json()
     return found
 
@@ -39,7 +39,7 @@ async def shown(api: Api, number: int) -> dict[str, Any]:
 async def test_every_task_is_served_as_it_was(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """With its id, and nulls filled where the API has none; what recurs is due next from now on, and no sooner."""
+    """The id stays, nulls that the API does not allow are filled, and recurring tasks are next due after the import."""
     migrate(old, tmp_path)
     now = utc_now()
     async with serving(old, jobs_settings) as api:
@@ -88,7 +88,7 @@ async def test_every_task_is_served_as_it_was(
 async def test_every_result_is_served_as_it_was(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """With its id and its task; metrics count them as well."""
+    """The id and the task stay, and the metrics count the result."""
     migrate(old, tmp_path)
     async with serving(old, jobs_settings) as api:
         found = (await api.http.get(RESULTS)).json()
@@ -135,10 +135,10 @@ async def test_every_result_is_served_as_it_was(
         assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
 
 
-async def test_what_is_odd_is_told_by_id_and_kept(
+async def test_a_task_that_cannot_work_is_kept_and_logged(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """It is never scheduled, and both APIs can show it."""
+    """It is cancelled, its log line has the reason, and both APIs can show it."""
     said = migrate(old, tmp_path)
     for number, reason in (
         (8, "has a cron expression that cannot be used"),
@@ -161,10 +161,10 @@ async def test_what_is_odd_is_told_by_id_and_kept(
         assert len((await api.data(query))["tasks"]["nodes"]) == 10
 
 
-async def test_no_row_is_left_out_or_spoils_a_list(
+async def test_every_row_is_imported_and_can_be_listed(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """The id of zeros, instants that only Postgres knows, headers of any kind, and `?` for `*`."""
+    """Rows have a nil UUID, instants that only Postgres can hold, headers of any JSON type, and `?` for `*`."""
     await load(
         old,
         f"""
@@ -207,7 +207,7 @@ async def test_no_row_is_left_out_or_spoils_a_list(
 async def test_a_one_off_that_was_missed_runs_once(
     old: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
 ) -> None:
-    """Nothing else is caught up."""
+    """Other missed instants are not caught up."""
     migrate(old, tmp_path)
     async with serving(old, jobs_settings) as api, working(old, jobs_settings):
 
@@ -221,8 +221,8 @@ async def test_a_one_off_that_was_missed_runs_once(
         assert (await api.http.get(RESULTS)).json()["pagination"]["total"] == 4
 
 
-async def test_secrets_need_a_key(old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path) -> None:
-    """Without one, nothing is changed and the command says what to do; with one, they are sealed and shown masked."""
+async def test_secret_headers_need_a_key(old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path) -> None:
+    """Without one, nothing is changed and the command says what to do; with one, they are encrypted and masked."""
     await load(old, f"""UPDATE tasks SET headers = '{{"Authorization": "Bearer abc"}}' WHERE id = '{task_id(1)}'""")
     refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(old.database_url)})
     assert refused.returncode == 1
@@ -235,16 +235,16 @@ async def test_secrets_need_a_key(old: DatabaseSettings, jobs_settings: JobsSett
         assert (await shown(api, 1))["headers"] == {"Authorization": "********"}
 
 
-async def test_carried_over_once(old: DatabaseSettings, tmp_path: Path) -> None:
-    """A second migration has nothing to do; of the old tables nothing is left."""
+async def test_the_import_runs_once(old: DatabaseSettings, tmp_path: Path) -> None:
+    """A second migration has nothing to do, and the old tables are gone."""
     migrate(old, tmp_path)
     assert "action=carried_over" not in migrate(old, tmp_path)
     assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
     assert await scalar(old, "SELECT count(*) FROM tasks") == 10
 
 
-async def test_somebody_elses_tables_are_left_alone(empty: DatabaseSettings, tmp_path: Path) -> None:
-    """A database with tables of the same names that are of something else is refused."""
+async def test_tables_of_another_application_are_refused(empty: DatabaseSettings, tmp_path: Path) -> None:
+    """A database with tables of the same names but other columns is left unchanged."""
     await load(empty, "CREATE TABLE tasks (id int PRIMARY KEY, title text)")
     refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(empty.database_url)})
     assert refused.returncode == 1

@@ -1,6 +1,6 @@
-"""A second opinion on when a cron expression fires, by looking at every minute. Shares no code with `jobs`.
+"""A second implementation of when a cron expression fires, which shares no code with `jobs`.
 
-It is slow and plain on purpose: real minutes are walked one by one, and each is asked what the zone's clock shows.
+It is slow and plain on purpose: it goes through the real minutes one by one and looks at what the zone's clock shows.
 """
 
 from collections.abc import Callable
@@ -19,13 +19,13 @@ _BOUNDS = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)]
 
 
 def zone(name: str) -> ZoneInfo:
-    """The zone from the tzdata package, whatever this host has."""
+    """Return the zone of the tzdata package rather than the host's."""
     with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
         return ZoneInfo.from_file(rules, key=name)
 
 
 def firings(expression: str, zone_name: str, first: datetime, before: datetime) -> list[datetime]:
-    """Every instant in [first, before) at which the expression fires in the zone."""
+    """Return every instant in [first, before) at which the expression fires in the zone."""
     written = expression.split()
     matches = _matcher(written)
     fixed_time = written[0][0] != "*" and written[1][0] != "*"
@@ -37,7 +37,7 @@ def firings(expression: str, zone_name: str, first: datetime, before: datetime) 
         clock = _shown(instant, rules)
         if fixed_time:
             fires = False
-            while reached < clock:  # each wall-clock minute once, those that were jumped over together with this one
+            while reached < clock:  # each wall-clock minute once; skipped ones fire with this one
                 reached += MINUTE
                 fires = matches(reached) or fires
         else:
@@ -54,14 +54,14 @@ def _shown(instant: datetime, rules: ZoneInfo) -> datetime:
 
 def _matcher(written: list[str]) -> Callable[[datetime], bool]:
     minutes, hours, days, months, weekdays = (_numbers(text, position) for position, text in enumerate(written))
-    both_restrict = written[2][0] != "*" and written[4][0] != "*"
+    both_restricted = written[2][0] != "*" and written[4][0] != "*"
 
     def matches(clock: datetime) -> bool:
         if clock.minute not in minutes or clock.hour not in hours or clock.month not in months:
             return False
         day_fits = clock.day in days
         weekday_fits = clock.isoweekday() in weekdays or (clock.isoweekday() == 7 and 0 in weekdays)
-        return (day_fits or weekday_fits) if both_restrict else (day_fits and weekday_fits)
+        return (day_fits or weekday_fits) if both_restricted else (day_fits and weekday_fits)
 
     return matches
 

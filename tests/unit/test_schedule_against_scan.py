@@ -1,4 +1,4 @@
-"""Cron triggers against a scan of every minute, around the changes of zones with odd clocks."""
+"""Cron triggers against a scan of every minute, around the transitions of zones with unusual clocks."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +11,8 @@ from tests.support.cron_oracle import firings
 SECOND = timedelta(seconds=1)
 WINDOW = timedelta(days=2)
 
-# Near a change of each zone's clock, in UTC; for zones that never change, any time.
-CHANGES = {
+# Near a transition of each zone, in UTC; for zones without transitions, any time.
+TRANSITIONS = {
     "Australia/Lord_Howe": ["2026-04-04T15:00", "2026-10-03T15:30", "2031-04-05T15:00"],
     "Pacific/Apia": ["2011-12-30T10:00", "2020-04-04T14:00", "2020-09-26T14:00"],
     "Europe/Berlin": ["2026-03-29T01:00", "2026-10-25T01:00", "2096-03-25T01:00", "2203-10-30T01:00"],
@@ -22,12 +22,14 @@ CHANGES = {
     "America/St_Johns": ["2010-03-14T03:31", "2010-11-07T02:31", "2026-03-08T05:30"],
     "UTC": ["2027-12-31T23:59", "2100-02-28T23:00"],
 }
-NEAR_A_CHANGE = st.sampled_from([(name, f"{at}:00+00:00") for name, changes in CHANGES.items() for at in changes])
+NEAR_A_TRANSITION = st.sampled_from(
+    [(name, f"{at}:00+00:00") for name, changes in TRANSITIONS.items() for at in changes]
+)
 OFFSETS = st.timedeltas(min_value=timedelta(hours=-30), max_value=timedelta(hours=3))
 
 
 def fields(low: int, high: int, *, favoured: tuple[int, ...]) -> st.SearchStrategy[str]:
-    """A field of any shape, with values that matter around changes of the clock more often than others."""
+    """Draw a field of any shape, more often with values that matter around transitions than with others."""
     value = st.one_of(st.sampled_from(favoured), st.integers(low, high))
     span = st.tuples(value, value).map(lambda pair: f"{min(pair)}-{max(pair)}")
     stepped = st.tuples(st.one_of(value.map(str), span, st.just("*")), st.integers(1, high)).map(
@@ -46,13 +48,13 @@ EXPRESSIONS = st.tuples(
 ).map(" ".join)
 
 
-@given(expression=EXPRESSIONS, place=NEAR_A_CHANGE, offset=OFFSETS)
+@given(expression=EXPRESSIONS, place=NEAR_A_TRANSITION, offset=OFFSETS)
 @example(expression="30 0 * * *", place=("America/St_Johns", "2010-03-14T03:31:00+00:00"), offset=timedelta())
 @example(expression="15 10 30,31 * *", place=("Pacific/Apia", "2011-12-30T10:00:00+00:00"), offset=-timedelta(days=1))
 @example(expression="*/7 * * * *", place=("Pacific/Apia", "2011-12-30T10:00:00+00:00"), offset=-timedelta(days=1))
 @settings(max_examples=120, deadline=None)
 def test_instants_are_those_of_a_scan(expression: str, place: tuple[str, str], offset: timedelta) -> None:
-    """Forwards one by one, backwards one by one, and counted: always the minutes that a scan of the clock finds."""
+    """Steps forwards, steps backwards and counts give the minutes that a scan of the clock finds."""
     zone_name, change = place
     first = datetime.fromisoformat(change) + offset
     before = first + WINDOW
@@ -66,7 +68,7 @@ def test_instants_are_those_of_a_scan(expression: str, place: tuple[str, str], o
 
 @given(
     expression=EXPRESSIONS,
-    place=NEAR_A_CHANGE,
+    place=NEAR_A_TRANSITION,
     offset=OFFSETS,
     days=st.integers(1, 800),
 )
@@ -74,24 +76,24 @@ def test_instants_are_those_of_a_scan(expression: str, place: tuple[str, str], o
 def test_counts_and_the_latest_agree_with_iteration(
     expression: str, place: tuple[str, str], offset: timedelta, days: int
 ) -> None:
-    """What is counted, and found from the end, is what walking finds."""
+    """The count and the latest instant are those of the list of instants."""
     trigger = Cron(expression=expression, timezone=place[0])
     first = datetime.fromisoformat(place[1]) + offset
-    walked = instants(trigger, first - SECOND, count=300)
+    listed = instants(trigger, first - SECOND, count=300)
     before = (
-        min(first + timedelta(days=days), walked[-1] + SECOND) if len(walked) == 300 else first + timedelta(days=days)
+        min(first + timedelta(days=days), listed[-1] + SECOND) if len(listed) == 300 else first + timedelta(days=days)
     )
-    inside = [instant for instant in walked if first <= instant < before]
+    inside = [instant for instant in listed if first <= instant < before]
 
     assert count_between(trigger, first, before) == len(inside)
     latest = latest_at_or_before(trigger, before - timedelta.resolution, after=first - timedelta.resolution)
     assert latest == (inside[-1] if inside else None)
 
 
-@given(expression=EXPRESSIONS, place=NEAR_A_CHANGE, offset=OFFSETS, length=st.integers(0, 3_000))
+@given(expression=EXPRESSIONS, place=NEAR_A_TRANSITION, offset=OFFSETS, length=st.integers(0, 3_000))
 @settings(max_examples=60, deadline=None)
 def test_start_and_end_are_inclusive(expression: str, place: tuple[str, str], offset: timedelta, length: int) -> None:
-    """A trigger with a start and an end has the instants between them, both included, and no others."""
+    """A trigger with a start and an end has exactly the instants from the start to the end, inclusive."""
     start_at = datetime.fromisoformat(place[1]) + offset
     end_at = start_at + timedelta(minutes=length)
     endless = Cron(expression=expression, timezone=place[0])
@@ -104,8 +106,8 @@ def test_start_and_end_are_inclusive(expression: str, place: tuple[str, str], of
     assert latest_at_or_before(bounded, long_after, after=long_before) == (expected[-1] if expected else None)
 
 
-def test_an_instant_can_be_its_own_reference() -> None:
-    """Strictly after an instant comes the next one; with `inclusive` the instant itself."""
+def test_the_reference_instant_counts_only_when_inclusive() -> None:
+    """The next instant is strictly after the reference; with `inclusive` it may be the reference itself."""
     trigger = Cron(expression="*/15 * * * *")
     at = datetime(2026, 5, 1, 4, 30, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The days on which an expression fires, which croniter finds, against a scan of the calendar and the closed count."""
+"""The days that croniter finds, against a scan of the calendar and against our own count."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ FRIDAY = (5,)
 
 
 def numbers(low: int, high: int) -> st.SearchStrategy[tuple[int, ...]]:
-    """Return lists of a field: single values and the whole field more often than chance would have them."""
+    """Draw the values of a field, often a single one or all of them."""
     some = st.sets(st.integers(low, high), min_size=1).map(lambda values: tuple(sorted(values)))
     return st.one_of(st.integers(low, high).map(lambda value: (value,)), some, st.just(tuple(range(low, high + 1))))
 
@@ -46,7 +46,7 @@ def test_steps_are_those_of_a_scan(
     either_day: bool,
     day: date,
 ) -> None:
-    """The next and the last matching day are the nearest ones that a look at each day of a year finds."""
+    """The next and the last matching day are the nearest ones that a scan of a year finds."""
 
     def matches(ordinal: int) -> bool:
         each = date.fromordinal(ordinal)
@@ -67,7 +67,7 @@ def test_steps_are_those_of_a_scan(
 @given(pattern=PATTERNS, day=DAYS)
 @settings(max_examples=200, deadline=None)
 def test_steps_and_counts_agree(pattern: MatchingDays, day: date) -> None:
-    """However far a step goes, the day that it finds counts, and no day before it does."""
+    """The day that a step finds is counted as one, and the days that it skips as none."""
     start = day.toordinal()
     first, last = pattern.first_from(start), pattern.last_until(start)
 
@@ -90,33 +90,33 @@ def test_steps_and_counts_agree(pattern: MatchingDays, day: date) -> None:
         (lambda leap_days: leap_days.last_until, date(4, 2, 28), None),
     ],
 )
-def test_leap_days_are_found_over_eight_years_and_at_both_ends_of_the_calendar(
+def test_steps_between_leap_days(
     step: Callable[[MatchingDays], Callable[[int], int | None]], start: date, found: date | None
 ) -> None:
-    """1900 and 2100 are no leap years, and the calendar's first and last leap days have none beyond them."""
+    """They are eight years apart around 1900 and 2100, and end with the calendar."""
     leap_days = MatchingDays(days=(29,), months=(2,), weekdays=EVERY_WEEKDAY, either_day=False)
 
     assert step(leap_days)(start.toordinal()) == (None if found is None else found.toordinal())
 
 
 def test_leap_fridays_are_forty_years_apart_over_1900() -> None:
-    """No two occurrences of a date are further apart."""
+    """This is the longest gap between two occurrences of a date."""
     leap_fridays = MatchingDays(days=(29,), months=(2,), weekdays=FRIDAY, either_day=False)
 
     assert leap_fridays.first_from(date(1884, 3, 1).toordinal()) == date(1924, 2, 29).toordinal()
     assert leap_fridays.last_until(date(1924, 2, 28).toordinal()) == date(1884, 2, 29).toordinal()
 
 
-def test_days_that_never_come_are_not_found() -> None:
-    """30 February is in no year."""
+def test_an_impossible_date_is_never_found() -> None:
+    """No year has a 30 February."""
     never = MatchingDays(days=(30, 31), months=(2,), weekdays=EVERY_WEEKDAY, either_day=False)
 
     assert never.first_from(date(2026, 1, 1).toordinal()) is None
     assert never.last_until(date(2026, 1, 1).toordinal()) is None
 
 
-def test_threads_do_not_disturb_each_other() -> None:
-    """croniter's object is shared and has a current time; each step sets it and reads it alone."""
+def test_threads_can_share_a_croniter_object() -> None:
+    """The object has a current time, which one step at a time sets and reads."""
     pattern = MatchingDays(days=(1, 15), months=ALL_MONTHS, weekdays=EVERY_WEEKDAY, either_day=False)
     begin = date(2026, 1, 1).toordinal()
     expected = [pattern.first_from(begin + passed) for passed in range(400)]

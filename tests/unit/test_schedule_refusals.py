@@ -1,4 +1,4 @@
-"""What a trigger is refused for, at which field, and with which words."""
+"""Triggers that are refused: the field at fault, and the message."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -66,12 +66,12 @@ def problems_of(trigger: Trigger, *, now: datetime = NOW) -> dict[str, str]:
     ],
 )
 def test_an_expression_is_refused_with_its_reason(expression: str, reason: str) -> None:
-    """The message says what is wrong and what would be right."""
+    """The message says what is wrong and what to write instead."""
     assert problems_of(Cron(expression=expression))["cron.expression"].startswith(reason)
 
 
 def test_an_expression_that_only_matches_in_gaps_never_fires() -> None:
-    """Berlin's clock shows no 02:30 on the last Sunday of March; an interval expression waits for it in vain."""
+    """On the last Sunday of March, Berlin's clock skips the hour from 02:00 to 03:00."""
     problems = problems_of(Cron(expression="*/10 2 25-31 3 */7", timezone="Europe/Berlin"))
 
     assert problems == {"cron.expression": "has no instant left before the year 10000"}
@@ -88,13 +88,13 @@ def test_an_expression_that_only_matches_in_gaps_never_fires() -> None:
         ("x" * 100_000, f"'{'x' * 40}...' is not a time zone; give an IANA name"),
     ],
 )
-def test_an_unknown_zone_is_refused_with_a_near_one(name: str, reason: str) -> None:
-    """A name that is nearly right gets the right one suggested."""
+def test_an_unknown_zone_is_refused_with_a_suggestion(name: str, reason: str) -> None:
+    """The message suggests the closest name when there is a close one."""
     assert problems_of(Cron(expression="@daily", timezone=name))["cron.timezone"].startswith(reason)
 
 
-def test_every_problem_is_told_at_once() -> None:
-    """A trigger that is wrong in every field is told so in one go."""
+def test_all_problems_are_reported_together() -> None:
+    """A trigger that is wrong in every field gets a message for each."""
     problems = problems_of(
         Cron(expression="61 * * * *", timezone="Mars", start_at=NAIVE, end_at=NOW - DAY, jitter_ms=-1)
     )
@@ -108,8 +108,8 @@ def test_every_problem_is_told_at_once() -> None:
     }
 
 
-def test_problems_of_the_whole_schedule_are_told_at_once() -> None:
-    """What only shows when the fields are taken together comes in one go too."""
+def test_problems_between_fields_are_reported_together() -> None:
+    """This includes problems of one field that depend on another."""
     problems = problems_of(Cron(expression="@daily", end_at=NOW + timedelta(hours=1), jitter_ms=2 * DAY // MS))
 
     assert problems == {
@@ -119,13 +119,13 @@ def test_problems_of_the_whole_schedule_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("at", [NOW, NOW - MS, NOW - DAY, datetime(1, 1, 1, tzinfo=UTC)])
-def test_a_one_off_lies_in_the_future(at: datetime) -> None:
-    """The present is not the future."""
+def test_a_one_off_must_lie_in_the_future(at: datetime) -> None:
+    """The present instant is too late."""
     assert problems_of(OneOff(at=at)) == {"oneOff.at": "must be in the future; now is 2026-07-15T09:00:00Z"}
 
 
-def test_a_one_off_has_an_offset_and_a_year_that_can_be_written() -> None:
-    """A naive time is nobody's time, and what lies in the year 10000 in UTC cannot be stored."""
+def test_a_one_off_must_have_an_offset_and_a_year_up_to_9999() -> None:
+    """A naive time is ambiguous, and an instant in the year 10000 in UTC cannot be stored."""
     assert problems_of(OneOff(at=NAIVE))["oneOff.at"].startswith("must carry its offset from UTC")
     assert problems_of(OneOff(at=BEYOND)) == {"oneOff.at": "must lie between the years 1 and 9999 in UTC"}
 
@@ -153,15 +153,15 @@ def test_a_window_without_an_instant_is_refused(trigger: Cron | Interval, kind: 
 
 
 @pytest.mark.parametrize("every_ms", [0, -86_400_000, 999, 36_525 * 86_400_000 + 1, 2**63])
-def test_an_interval_is_a_second_to_a_century(every_ms: int) -> None:
-    """A shorter one would only make load; a longer one would leave the calendar when it is added to an instant."""
+def test_an_interval_must_be_from_a_second_to_a_century(every_ms: int) -> None:
+    """Added to an instant of our time, a longer one could leave the calendar."""
     assert problems_of(Interval(every_ms=every_ms)) == {
         "interval.everyMs": "must be from 1000 to 3155760000000 (one second to 100 years)"
     }
 
 
 def test_an_interval_that_leaves_the_calendar_is_refused() -> None:
-    """Near the calendar's end the first instant may lie behind it."""
+    """Near the end of the calendar, the first instant may lie beyond it."""
     late = datetime(9990, 1, 1, tzinfo=UTC)
 
     assert problems_of(Interval(every_ms=CENTURY_MS), now=late) == {
@@ -176,7 +176,7 @@ def test_an_interval_that_leaves_the_calendar_is_refused() -> None:
 
 
 def test_jitter_is_at_most_the_gap_of_an_interval() -> None:
-    """A whole gap is allowed, a millisecond more would let one instant overtake the next."""
+    """With a longer jitter, a call could start after that of the next instant."""
     assert problems_of(Interval(every_ms=300_000, jitter_ms=300_000)) == {}
     assert problems_of(Interval(every_ms=300_000, jitter_ms=300_001)) == {
         "interval.jitterMs": "must be at most everyMs, which is 300000"
@@ -197,18 +197,18 @@ def test_jitter_is_at_most_the_gap_of_an_interval() -> None:
         ("0 0 1 * *", "UTC", 28 * DAY),
         ("0 0 29 2 *", "UTC", 1_461 * DAY),
         ("0 0 29 2 */7", "UTC", 28 * 1_461 / 4 * DAY),
-        # In spring a day is an hour shorter, and one in 02:30's gap comes half an hour early besides.
+        # In spring one day has 23 hours, and on it 02:30 is skipped: the task fires at 03:00.
         ("0 9 * * *", "Europe/Berlin", timedelta(hours=23)),
         ("30 2 * * *", "Europe/Berlin", timedelta(hours=23, minutes=30)),
         ("30 2,3 * * *", "Europe/Berlin", timedelta(minutes=30)),
-        # In autumn Lord Howe's clock shows 01:30 twice, half an hour apart.
+        # In autumn, Lord Howe's clock shows 01:30 twice, half an hour apart.
         ("30 * * * *", "Australia/Lord_Howe", timedelta(minutes=30)),
-        # On 29 March the clock changes in some years only, the next being 2037.
+        # The transition falls on 29 March only in some years; the next is 2037.
         ("30 2,3 29 3 *", "Europe/Berlin", timedelta(minutes=30)),
     ],
 )
 def test_jitter_is_at_most_the_shortest_gap_of_a_cron(expression: str, zone: str, gap: timedelta) -> None:
-    """The shortest gap counts clock changes in."""
+    """Transitions of the zone's clock shorten the gap."""
     trigger = Cron(expression=expression, timezone=zone, jitter_ms=gap // MS)
 
     assert problems_of(trigger) == {}

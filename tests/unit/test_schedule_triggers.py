@@ -1,4 +1,4 @@
-"""Triggers of each kind: their instants, their jitter, and how they are told to people."""
+"""Triggers of each kind: their instants, their jitter, and their description."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID
@@ -30,7 +30,7 @@ OTHER_TASK = UUID("0197d0c4-1f6e-7c7f-8d55-4f3b1a2c9e11")
 
 
 def test_a_one_off_is_due_once() -> None:
-    """Before its instant it has one, from then on none."""
+    """It has an instant to come until that instant."""
     trigger = OneOff(at=NOW + MINUTE)
 
     assert next_instant(trigger, NOW) == NOW + MINUTE
@@ -43,10 +43,10 @@ def test_a_one_off_is_due_once() -> None:
     assert latest_at_or_before(trigger, NOW + 2 * MINUTE, after=NOW + MINUTE) is None
 
 
-def test_instants_are_utc_whatever_offset_was_given() -> None:
-    """The same instant, written with another offset, is the same trigger."""
-    abroad = timezone(timedelta(hours=5, minutes=45))
-    at = (NOW + MINUTE).astimezone(abroad)
+def test_accepted_instants_are_in_utc() -> None:
+    """An instant with another offset is converted."""
+    kathmandu = timezone(timedelta(hours=5, minutes=45))
+    at = (NOW + MINUTE).astimezone(kathmandu)
 
     once, _ = validation.check(OneOff(at=at), now=NOW)
     assert isinstance(once, OneOff)
@@ -64,7 +64,7 @@ def test_instants_are_utc_whatever_offset_was_given() -> None:
 
 
 def test_an_interval_without_a_start_begins_one_interval_from_now() -> None:
-    """The start that results is part of the accepted trigger; before it is checked, the trigger has no instants."""
+    """The accepted trigger has that start; a requested one without a start has no instants."""
     requested = Interval(every_ms=90_000)
     trigger, problems = validation.check(requested, now=NOW)
 
@@ -83,10 +83,10 @@ def test_an_interval_without_a_start_begins_one_interval_from_now() -> None:
     steps=st.integers(0, 20),
 )
 @settings(max_examples=150, deadline=None)
-def test_interval_arithmetic_agrees_with_walking(
+def test_interval_arithmetic_agrees_with_a_list(
     every_ms: int, offset: timedelta, length: timedelta | None, reference: timedelta, steps: int
 ) -> None:
-    """Next, count and latest are those of the list startAt, startAt + every, …, endAt."""
+    """The next instant, the count and the latest instant are those of the list of all instants."""
     start_at = NOW + offset
     end_at = None if length is None else start_at + length
     trigger = Interval(every_ms=every_ms, start_at=start_at, end_at=end_at)
@@ -112,8 +112,8 @@ def test_interval_arithmetic_agrees_with_walking(
         Interval(every_ms=36_525 * DAY_MS, start_at=NOW),
     ],
 )
-def test_the_calendar_ends_quietly(trigger: Trigger) -> None:
-    """At both ends of the calendar there are instants or there are none, and nothing overflows."""
+def test_nothing_overflows_at_the_ends_of_the_calendar(trigger: Trigger) -> None:
+    """Where there are no more instants, the answer is None or 0."""
     begin, end = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
     assert next_instant(trigger, end) is None
@@ -128,7 +128,7 @@ def test_the_calendar_ends_quietly(trigger: Trigger) -> None:
 
 
 def test_leap_days_skip_the_year_2100() -> None:
-    """2100 is no leap year, 2104 is."""
+    """2100 is not a leap year, 2104 is."""
     years = [at.year for at in instants(Cron(expression="0 0 29 2 *"), datetime(2090, 1, 1, tzinfo=UTC), count=4)]
 
     assert years == [2092, 2096, 2104, 2108]
@@ -141,7 +141,7 @@ def test_leap_days_skip_the_year_2100() -> None:
 )
 @settings(max_examples=150, deadline=None)
 def test_jitter_delays_by_whole_milliseconds_within_its_bound(jitter_ms: int, second: int, task_id: UUID) -> None:
-    """Never early, never beyond the jitter, and the same whenever asked and in whatever zone it is written."""
+    """The delay is from 0 to the jitter, and does not depend on the offset of the instant."""
     nominal = datetime.fromtimestamp(second, UTC)
     trigger = Cron(expression="* * * * *", jitter_ms=jitter_ms)
 
@@ -153,7 +153,7 @@ def test_jitter_delays_by_whole_milliseconds_within_its_bound(jitter_ms: int, se
 
 
 def test_jitter_spreads_tasks_and_instants() -> None:
-    """Instants of one task, and tasks of one instant, get delays all over the range, its ends included."""
+    """The instants of one task, and several tasks at one instant, have different delays, from 0 to the whole jitter."""
     trigger = Interval(every_ms=60_000, start_at=NOW, jitter_ms=4)
     of_one_task = {due_at(trigger, NOW + n * MINUTE, task_id=TASK) - (NOW + n * MINUTE) for n in range(200)}
     first, second = (
@@ -164,8 +164,8 @@ def test_jitter_spreads_tasks_and_instants() -> None:
     assert first != second
 
 
-def test_jitter_survives_restarts_and_releases() -> None:
-    """The delay of an instant is a fixed function: another would move what is already stored."""
+def test_jitter_is_the_same_in_every_release() -> None:
+    """Another function would move the due times that are already stored."""
     trigger = Cron(expression="0 9 * * *", jitter_ms=3_600_000)
 
     assert due_at(trigger, NOW, task_id=TASK) - NOW == timedelta(milliseconds=666_704)
@@ -198,6 +198,6 @@ def test_jitter_survives_restarts_and_releases() -> None:
         (Cron(expression="0 0 1 * 0-6"), "At 00:00"),
     ],
 )
-def test_a_trigger_is_told_in_a_sentence(trigger: Trigger, sentence: str) -> None:
-    """By what it means, not by how it is written."""
+def test_a_trigger_is_described_in_a_sentence(trigger: Trigger, sentence: str) -> None:
+    """Expressions that mean the same have the same description."""
     assert describe(trigger) == sentence

@@ -1,4 +1,4 @@
-"""The examples on which two independent implementations agreed, each as one case."""
+"""Cron expressions and their instants, on which two independent implementations agreed."""
 
 import json
 from datetime import UTC, datetime
@@ -17,8 +17,8 @@ NOW = datetime(2026, 1, 15, 9, 17, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['class']}: {v['expr']} {v['tz']} {v['after']}")
-def test_an_expression_fires_when_it_should(vector: dict[str, Any]) -> None:
-    """The next instants after a reference are the expected ones."""
+def test_an_expression_fires_at_the_expected_instants(vector: dict[str, Any]) -> None:
+    """The next instants after the reference are those of the vector."""
     trigger = Cron(expression=vector["expr"], timezone=vector["tz"])
     expected = [datetime.fromisoformat(instant) for instant in vector["expected"]]
 
@@ -26,16 +26,16 @@ def test_an_expression_fires_when_it_should(vector: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['class']}: {v['expr']} {v['tz']} {v['after']}")
-def test_what_fires_is_accepted(vector: dict[str, Any]) -> None:
-    """Each of the expressions can be created."""
+def test_an_expression_of_a_vector_is_accepted(vector: dict[str, Any]) -> None:
+    """A task can have each of the expressions, unchanged."""
     trigger = Cron(expression=vector["expr"], timezone=vector["tz"])
 
     assert validation.check(trigger, now=NOW) == (trigger, [])
 
 
 @pytest.mark.parametrize("expression", REFUSED, ids=lambda expression: expression[:30])
-def test_what_cannot_fire_is_refused(expression: str) -> None:
-    """Each is refused with one problem, at the expression."""
+def test_an_expression_is_refused(expression: str) -> None:
+    """Each expression is refused with one problem, at `cron.expression`."""
     _, problems = validation.check(Cron(expression=expression), now=NOW)
 
     assert [problem.path for problem in problems] == [("cron", "expression")]

@@ -1,4 +1,4 @@
-"""What the zone arithmetic takes for granted about the pinned time zone database, held against all of its files."""
+"""The assumptions of the zone arithmetic, checked against all files of the pinned time zone database."""
 
 import struct
 import zoneinfo
@@ -14,8 +14,8 @@ from jobs.triggers.schedule import Cron, instants
 DAY = 86_400
 
 
-def changes_in_file(name: str) -> list[tuple[int, int, int]]:
-    """(second, offset before, offset after) of each change that a zone's TZif file (RFC 8536) lists."""
+def transitions_in_file(name: str) -> list[tuple[int, int, int]]:
+    """Return (second, offset before, offset after) of each transition in a zone's TZif file (RFC 8536)."""
     data = resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).read_bytes()
     head = ">4sc15x6l"
     *_, utc, std, leap, times, types, chars = struct.unpack_from(head, data)
@@ -34,18 +34,18 @@ def changes_in_file(name: str) -> list[tuple[int, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def listed_changes() -> dict[str, list[tuple[int, int, int]]]:
-    """The changes of every zone."""
-    return {name: changes_in_file(name) for name in timezones.zone_names()}
+def listed_transitions() -> dict[str, list[tuple[int, int, int]]]:
+    """Return the transitions of every zone."""
+    return {name: transitions_in_file(name) for name in timezones.zone_names()}
 
 
-def test_no_zone_breaks_what_the_probing_relies_on(listed_changes: dict[str, list[tuple[int, int, int]]]) -> None:
-    """Changes lie further apart than a probe, in the probed years, and none sets a clock back by more than a day."""
-    changes = [change for each in listed_changes.values() for change in each]
-    apart = min(later[0] - earlier[0] for each in listed_changes.values() for earlier, later in pairwise(each))
+def test_probing_finds_every_transition(listed_transitions: dict[str, list[tuple[int, int, int]]]) -> None:
+    """Transitions are further apart than a probe and in the probed years, and none is longer than a day."""
+    changes = [change for each in listed_transitions.values() for change in each]
+    apart = min(later[0] - earlier[0] for each in listed_transitions.values() for earlier, later in pairwise(each))
     years = {(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)).year for second, _, _ in changes}
 
-    assert len(listed_changes) > 500
+    assert len(listed_transitions) > 500
     assert apart > timezones.PROBE
     assert min(years) >= timezones.FIRST_PROBED_YEAR
     assert max(years) < timezones.RULED_FROM_YEAR
@@ -56,43 +56,43 @@ def test_no_zone_breaks_what_the_probing_relies_on(listed_changes: dict[str, lis
     "name",
     ["America/Sao_Paulo", "America/St_Johns", "Asia/Gaza", "Europe/Berlin", "Pacific/Apia", "Pacific/Kwajalein"],
 )
-def test_probing_finds_what_the_file_lists(name: str, listed_changes: dict[str, list[tuple[int, int, int]]]) -> None:
-    """Each listed change, and no other, ends one stretch and begins the next."""
-    listed = listed_changes[name]
+def test_periods_end_at_the_listed_transitions(
+    name: str, listed_transitions: dict[str, list[tuple[int, int, int]]]
+) -> None:
+    """A period ends at each listed transition, and nowhere else."""
+    listed = listed_transitions[name]
     last_year = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=listed[-1][0])).year
-    stretches = [
-        each for year in range(timezones.FIRST_PROBED_YEAR, last_year) for each in timezones.stretches(name, year)
-    ]
+    periods = [each for year in range(timezones.FIRST_PROBED_YEAR, last_year) for each in timezones.periods(name, year)]
     found = [
         (later.start, earlier.offset, later.offset)
-        for earlier, later in pairwise(stretches)
+        for earlier, later in pairwise(periods)
         if earlier.offset != later.offset
     ]
 
-    assert all(earlier.end == later.start for earlier, later in pairwise(stretches))
-    assert found == [change for change in listed if change[0] < stretches[-1].end]
+    assert all(earlier.end == later.start for earlier, later in pairwise(periods))
+    assert found == [change for change in listed if change[0] < periods[-1].end]
 
 
 @pytest.mark.parametrize("year", [2129, 2200, 2399, 2400, 4321, 9998])
 @pytest.mark.parametrize("name", ["Africa/Casablanca", "America/New_York", "Asia/Gaza", "Australia/Lord_Howe"])
 def test_far_years_follow_the_rule(name: str, year: int) -> None:
-    """Years that are not probed have the offsets that the zone's rule gives them."""
+    """Years that are not probed have the offsets of the zone's rule."""
     rules = timezones.zone(name)
 
-    for stretch in timezones.stretches(name, year):
-        for second in (stretch.start, (stretch.start + stretch.end) // 2, stretch.end - 1):
+    for period in timezones.periods(name, year):
+        for second in (period.start, (period.start + period.end) // 2, period.end - 1):
             at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
-            assert at.astimezone(rules).utcoffset() == timedelta(seconds=stretch.offset)
+            assert at.astimezone(rules).utcoffset() == timedelta(seconds=period.offset)
 
 
-def test_the_hosts_zone_files_have_no_say(tmp_path: object) -> None:
-    """With a search path that leads to wrong rules first, instants stay those of the pinned package."""
+def test_the_hosts_zone_files_are_not_used(tmp_path: object) -> None:
+    """Instants follow the pinned package, even when the search path leads to other rules first."""
     wrong = resources.files("tzdata").joinpath("zoneinfo", "Asia", "Tokyo").read_bytes()
     folder = tmp_path / "Europe"  # type: ignore[operator]
     folder.mkdir()
     (folder / "Berlin").write_bytes(wrong)
     timezones.zone.cache_clear()
-    timezones.stretches.cache_clear()
+    timezones.periods.cache_clear()
     zoneinfo.reset_tzpath([str(tmp_path)])
     try:
         found = instants(
