@@ -17,7 +17,7 @@ from db.models import Run, RunEvent
 from db.states import UNFINISHED, RunState
 from db.states import RunEventType as Type
 from tests.faults.order import Order
-from tests.support.faulty_target import RoughCall
+from tests.support.faulty_target import ReceivedCall
 
 LATE = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
@@ -47,7 +47,7 @@ class Evidence:
     runs: Sequence[Run]
     events: Sequence[RunEvent]
     numbers: Collection[int]
-    calls: Sequence[RoughCall]
+    calls: Sequence[ReceivedCall]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -162,8 +162,8 @@ def check_calls(evidence: Evidence, findings: Findings) -> None:
         if again or call.attempt == 1:
             findings.late.append((call.at, call.at - run.due_at))
         seen[call.key].append(call.attempt)
-        if call.answered_at is not None and call.status is not None and 200 <= call.status < 300:
-            answered[call.key, call.attempt] = call.answered_at
+        if call.responded_at is not None and call.status is not None and 200 <= call.status < 300:
+            answered[call.key, call.attempt] = call.responded_at
     for run in evidence.runs:
         check_answers(run, seen[str(run.id)], answered, findings)
 

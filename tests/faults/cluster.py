@@ -18,7 +18,7 @@ from duetime.local_stack.stack import free_port
 from tests.faults.checker import Evidence, Findings, check
 from tests.faults.order import Order
 from tests.support.engine import save
-from tests.support.faulty_target import RoughTarget, running_rough_target
+from tests.support.faulty_target import FaultyTarget, running_faulty_target
 from tests.support.killable import KillableServers, killable_servers
 from tests.support.processes import Part
 from tests.support.proxy import Proxy, running_proxy
@@ -48,7 +48,7 @@ class Stage:
 
     servers: KillableServers
     proxy: Proxy
-    target: RoughTarget
+    target: FaultyTarget
     engine: AsyncEngine
     http: httpx.AsyncClient
     environment: Mapping[str, str]
@@ -200,7 +200,7 @@ async def running_stage() -> AsyncIterator[Stage]:
     async with AsyncExitStack() as running:
         folder = running.enter_context(data_folder())
         servers = await running.enter_async_context(killable_servers(folder))
-        target = await running.enter_async_context(running_rough_target())
+        target = await running.enter_async_context(running_faulty_target())
         proxy = await running.enter_async_context(running_proxy(servers.postgres.server.port))
         # Without a pool, which would hold connections that a killed server has left behind.
         engine = create_async_engine(servers.database.url(), poolclass=NullPool)

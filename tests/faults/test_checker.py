@@ -10,7 +10,7 @@ from db.models import Run, RunEvent
 from db.states import MisfirePolicy, OverlapPolicy, RunEventType, RunState
 from tests.faults.checker import Evidence, check
 from tests.faults.order import SECOND, Order
-from tests.support.faulty_target import RoughCall
+from tests.support.faulty_target import ReceivedCall
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = timedelta(milliseconds=5)
@@ -23,7 +23,7 @@ class Story:
         self.order = Order(id=uuid4(), first=START, last=START + 3 * SECOND, every=SECOND)
         self.runs: list[Run] = []
         self.events: list[RunEvent] = []
-        self.calls: list[RoughCall] = []
+        self.calls: list[ReceivedCall] = []
         self._add(START, attempts=1)
         self._add(START + SECOND, attempts=2)
         self._add(START + 3 * SECOND, attempts=1, missed=1)
@@ -45,7 +45,7 @@ class Story:
         self.runs.append(run)
         for number in range(1, attempts + 1):
             self.tell(run, RunEventType.STARTED, RunState.RUNNING, number)
-            self.calls.append(RoughCall(at + SOON, self.order.path, str(run.id), number, 200, at + SOON))
+            self.calls.append(ReceivedCall(at + SOON, self.order.path, str(run.id), number, 200, at + SOON))
             if number < attempts:
                 self.tell(run, RunEventType.ATTEMPT_LOST, RunState.RETRYING, number)
         self.tell(run, RunEventType.SUCCEEDED, RunState.SUCCEEDED, attempts)
@@ -73,11 +73,11 @@ class Story:
 
     def leave_unanswered(self) -> None:
         """A run claims to have succeeded, and the target has never answered it."""
-        self.calls[0] = self.calls[0]._replace(status=None, answered_at=None)
+        self.calls[0] = self.calls[0]._replace(status=None, responded_at=None)
 
     def end_by_a_late_answer(self) -> None:
         """A run ends by what its lost attempt was answered, before the attempt that counts is."""
-        self.calls[2] = self.calls[2]._replace(answered_at=START + 3 * SECOND)
+        self.calls[2] = self.calls[2]._replace(responded_at=START + 3 * SECOND)
 
     def leave_unfinished(self) -> None:
         """A run goes on for ever."""

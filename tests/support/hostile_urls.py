@@ -1,4 +1,4 @@
-"""URLs by which a service is made to call what it must not, as far as a look at them shows."""
+"""URLs for server-side request forgery: they lead a service to addresses that it must not call."""
 
 from collections.abc import Sequence
 
@@ -16,16 +16,16 @@ NAMES = {
 
 
 def addresses(port: int) -> Sequence[str]:
-    """URLs of addresses that nobody allowed. `port` is that of a server here, which would notice what comes through."""
+    """Return URLs of addresses that are not allowed. `port` belongs to a test server, which would see such a call."""
     hosts = [
-        # loopback, and every spelling of it
+        # loopback in every spelling
         *("127.0.0.1", "127.1", "127.0.1", "127.255.255.254", "2130706433", "017700000001", "0x7f000001", "0x7f.1"),
         *("0177.0.0.1", "0x7f.0x0.0x0.0x1", "127.0.0.01", "127.000.000.001", "127.0.0.1.", "localhost", "LOCALHOST."),
         "\uff11\uff12\uff17.\uff10.\uff10.\uff11",
         "\u2460\u2461\u2466.\u24ea.\u24ea.\u2460",
         "127\u30020\uff0e0\uff611",
         *("[::1]", "[0:0:0:0:0:0:0:1]", "[0000::0001]", "[::]", "0.0.0.0", "0", "00000000000"),
-        # IPv6 that wraps IPv4
+        # IPv4 inside IPv6
         *("[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:ffff:7f00:1]", "[::127.0.0.1]", "[::7f00:1]"),
         *("[2002:7f00:1::]", "[2002:a00:1::1]", "[2001:0:4136:e378:8000:63bf:80ff:fffe]", "[64:ff9b::127.0.0.1]"),
         *("[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::7f00:1]", "[fec0::1]", "[2606:4700::5efe:7f00:1]"),
@@ -52,7 +52,7 @@ def addresses(port: int) -> Sequence[str]:
 
 
 def forms(port: int) -> Sequence[str]:
-    """URLs that are refused for their form, whatever they lead to."""
+    """Return URLs that are refused because of their form, whatever their address."""
     return [
         f"http://user:password@127.0.0.1:{port}/",
         f"http://public.example@127.0.0.1:{port}/",

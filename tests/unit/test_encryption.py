@@ -1,4 +1,4 @@
-"""Secrets at rest: what is sealed opens again, for whom it was sealed, and says nothing otherwise."""
+"""Encryption of secrets at rest: a seal opens in its own context only, and reveals nothing."""
 
 import base64
 import os
@@ -14,24 +14,24 @@ TEXT = "Bearer swordfish"
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.binary())
-def test_what_is_sealed_opens_again(text: str, context: bytes) -> None:
-    """Any text, in its context; and no two seals are alike."""
+def test_a_sealed_text_opens_again(text: str, context: bytes) -> None:
+    """Any text opens in its context, and two seals of the same text differ."""
     keys = SecretKeys([NEW])
     sealed = keys.seal(text, context=context)
     assert keys.open(sealed, context=context) == text
     assert keys.seal(text, context=context) != sealed
 
 
-def test_a_seal_holds_nothing_in_clear() -> None:
-    """Neither the text nor the key."""
+def test_a_seal_contains_no_plain_text() -> None:
+    """It contains neither the text nor the key."""
     sealed = SecretKeys([NEW]).seal(TEXT, context=b"")
     assert "swordfish" not in sealed
     assert TEXT.encode() not in base64.b64decode(sealed.split(".")[2])
     assert base64.b64encode(NEW).decode()[:12] not in sealed
 
 
-def test_a_seal_opens_only_where_it_belongs() -> None:
-    """Copied to another task, or changed by a bit, it is refused."""
+def test_a_seal_opens_only_in_its_context() -> None:
+    """A seal that is moved to another context, or changed by one bit, does not open."""
     keys = SecretKeys([NEW])
     sealed = keys.seal(TEXT, context=b"mine")
     with pytest.raises(NoSecretKey, match="belongs to something else"):
@@ -43,8 +43,8 @@ def test_a_seal_opens_only_where_it_belongs() -> None:
         keys.open(f"{head}.{name}.{base64.b64encode(packed).decode()}", context=b"mine")
 
 
-def test_during_a_rotation_old_seals_open_and_new_ones_are_made_with_the_first_key() -> None:
-    """And once the old key is gone, what it sealed says which key it wants."""
+def test_during_a_rotation_old_seals_open_and_the_first_key_makes_new_ones() -> None:
+    """Once the old key is removed, the error of its seals names the missing key."""
     sealed = SecretKeys([OLD]).seal(TEXT, context=b"")
     both = SecretKeys([NEW, OLD])
     assert both.open(sealed, context=b"") == TEXT
@@ -55,7 +55,7 @@ def test_during_a_rotation_old_seals_open_and_new_ones_are_made_with_the_first_k
 
 
 def test_without_a_key_nothing_is_sealed() -> None:
-    """It says so, and keeps nothing in clear instead."""
+    """Sealing raises an error instead of returning the text unencrypted."""
     assert not SecretKeys().present
     with pytest.raises(NoSecretKey, match="DUETIME_SECRET_KEY is not set"):
         SecretKeys().seal(TEXT, context=b"")
@@ -69,15 +69,15 @@ def test_without_a_key_nothing_is_sealed() -> None:
         (base64.b64encode(bytes(32)).decode() + ",", "key 2 has 0 bytes, not 32"),
     ],
 )
-def test_a_wrong_key_is_refused_without_being_repeated(text: str, message: str) -> None:
-    """It says which one, what is wrong, and what would be right."""
+def test_an_invalid_key_is_refused_without_being_repeated(text: str, message: str) -> None:
+    """The message says which key is wrong, why, and how to make a valid one."""
     with pytest.raises(ValueError, match=message) as refusal:
         parse_keys(text)
     assert "openssl rand -base64 32" in str(refusal.value)
     assert "swordfish" not in str(refusal.value)
 
 
-def test_keys_may_have_blanks_around_them() -> None:
-    """Between commas, as people write lists."""
+def test_keys_may_have_spaces_around_them() -> None:
+    """Spaces around the commas are ignored."""
     keys = parse_keys(f" {base64.b64encode(NEW).decode()} , {base64.b64encode(OLD).decode()} ")
     assert keys.is_current(SecretKeys([NEW]).seal(TEXT, context=b""))

@@ -1,4 +1,4 @@
-"""What a call becomes when its answer sends it elsewhere."""
+"""The request that follows a redirect."""
 
 import pytest
 
@@ -13,7 +13,7 @@ SAFE = ["accept", "content-type", "idempotency-key"]
 
 
 def call(method: str = "POST", url: str = "https://a.example/dir/page?q=1") -> PreparedRequest:
-    """A call with a body and credentials."""
+    """Return a request with a body and credentials."""
     return PreparedRequest(method, url, HEADERS, b"{}")
 
 
@@ -30,8 +30,8 @@ def call(method: str = "POST", url: str = "https://a.example/dir/page?q=1") -> P
         ("", "https://a.example/dir/page?q=1"),
     ],
 )
-def test_a_location_is_relative_to_the_call(location: str, url: str) -> None:
-    """By RFC 3986, 5.2."""
+def test_a_location_is_resolved_against_the_request(location: str, url: str) -> None:
+    """As RFC 3986, section 5.2, defines."""
     assert redirected(call(), status=307, location=location).url == url
 
 
@@ -50,7 +50,7 @@ def test_a_location_is_relative_to_the_call(location: str, url: str) -> None:
     ],
 )
 def test_the_method_follows_the_status(status: int, method: str, becomes: str) -> None:
-    """And a call that becomes a GET loses its body, and what describes it."""
+    """A request that becomes a GET loses its body and the headers that describe it."""
     after = redirected(call(method), status=status, location="/")
     assert after.method == becomes
     changed = method != becomes
@@ -59,8 +59,8 @@ def test_the_method_follows_the_status(status: int, method: str, becomes: str) -
 
 
 @pytest.mark.parametrize("location", ["/", "https://a.example:443/", "https://A.example/x"])
-def test_credentials_stay_within_an_origin(location: str) -> None:
-    """Scheme, host and port are the same."""
+def test_credentials_are_kept_within_an_origin(location: str) -> None:
+    """The origin is scheme, host and port, with default ports and the case of the host normalized."""
     assert redirected(call(), status=307, location=location).headers == HEADERS
 
 
@@ -68,8 +68,8 @@ def test_credentials_stay_within_an_origin(location: str) -> None:
     "location",
     ["https://b.example/", "http://a.example/", "https://a.example:8443/", "//a.example.b/", "https://www.a.example/"],
 )
-def test_credentials_are_not_for_another_origin(location: str) -> None:
-    """Whatever they are called, and they do not come back with the next redirect."""
+def test_credentials_are_dropped_at_another_origin(location: str) -> None:
+    """Every header that may be a credential is dropped, and a redirect back does not restore it."""
     after = redirected(call(), status=307, location=location)
     assert sorted(after.headers) == SAFE
     assert sorted(redirected(after, status=307, location="https://a.example/").headers) == SAFE
@@ -83,14 +83,14 @@ def test_credentials_are_not_for_another_origin(location: str) -> None:
         "http://a%00b/",
     ],
 )
-def test_other_schemes_and_forms_are_refused(location: str) -> None:
-    """As they are when a task is saved."""
+def test_redirects_to_invalid_urls_are_refused(location: str) -> None:
+    """The same URLs are refused when a task is saved."""
     with pytest.raises(BadRedirect, match=r"^the answer redirects to a URL that "):
         redirected(call(), status=302, location=location)
 
 
-def test_a_secret_stays_with_its_origin_whatever_its_header_is_called() -> None:
-    """User-Agent goes along, unless the task keeps its value as a secret."""
+def test_a_secret_header_is_dropped_at_another_origin_whatever_its_name() -> None:
+    """User-Agent follows a redirect, unless the task stores its value as a secret."""
     asked = call()._replace(headers={"user-agent": ("User-Agent", "v")})
     hidden = asked._replace(secret={"user-agent"})
     away = "https://b.example/"

@@ -1,4 +1,4 @@
-"""What a task may call, as far as the request's form is concerned."""
+"""Validation of a task's HTTP request."""
 
 import pytest
 
@@ -10,7 +10,7 @@ URL = "http://target.example/"
 
 
 def problem(header: HeaderDraft) -> str:
-    """The one thing that is wrong with a request of that header; nothing for one that is right."""
+    """Return the one problem of a request with that header, or an empty text."""
     _, problems = check(ActionDraft(url=URL, headers=[header]), secrets=KEYS)
     assert len(problems) <= 1
     return "".join(map(str, problems))
@@ -32,8 +32,8 @@ def problem(header: HeaderDraft) -> str:
         ),
     ],
 )
-def test_headers_of_the_connection_are_refused(name: str, why: str) -> None:
-    """In any case of their letters, and with the reason."""
+def test_connection_headers_are_refused(name: str, why: str) -> None:
+    """The check ignores case, and the problem gives the reason."""
     for spelled in (name, name.lower(), name.upper()):
         assert f"{spelled} cannot be set: it {why}" in problem(HeaderDraft(spelled, "x"))
 
@@ -41,21 +41,21 @@ def test_headers_of_the_connection_are_refused(name: str, why: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "a b", "a:", ":a", "a\r\nb", "a\n", "\x00", "ä", "a\t", "(a)", "a/b", " Host", "Host "]
 )
-def test_what_is_no_header_name_is_refused(name: str) -> None:
-    """A name that another program reads otherwise would let a second request through."""
+def test_invalid_header_names_are_refused(name: str) -> None:
+    """A name that another program parses differently would allow request smuggling."""
     assert "is no header name" in problem(HeaderDraft(name, "x"))
 
 
 @pytest.mark.parametrize("value", ["a\r\nb: c", "a\nb", "a\rb", "a\x00b", "\r\n", "\x7f", "\x1b[0m", "\ud800"])
 @pytest.mark.parametrize("secret", [False, True])
-def test_values_that_would_break_out_are_refused(value: str, *, secret: bool) -> None:
-    """Secrets likewise, which are not repeated."""
+def test_header_values_with_control_characters_are_refused(value: str, *, secret: bool) -> None:
+    """They would allow header injection. Secret values are checked as well, and not repeated in the problem."""
     assert "holds a line break or another control character" in problem(HeaderDraft("X-A", value, secret=secret))
 
 
 @pytest.mark.parametrize("name", ["Authorization", "cookie", "PROXY-AUTHORIZATION", "x-Api-Key"])
-def test_headers_that_are_secrets_by_their_names(name: str) -> None:
-    """They are sealed without being asked for; an empty one too."""
+def test_credential_headers_are_always_sealed(name: str) -> None:
+    """Headers with these names are sealed even if the request does not mark them as secret, and so are empty values."""
     for value in ("s3cret", ""):
         columns, problems = check(ActionDraft(url=URL, headers=[HeaderDraft(name, value)]), secrets=KEYS)
         assert not problems
@@ -63,7 +63,7 @@ def test_headers_that_are_secrets_by_their_names(name: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://[v1.a]/", "http://[127.0.0.1]/", "http://[localhost]/", "http://[]/"])
-def test_brackets_hold_an_ipv6_address(url: str) -> None:
-    """Nothing else could be called."""
+def test_brackets_must_contain_an_ipv6_address(url: str) -> None:
+    """RFC 3986 also allows future address formats in brackets, which no client can call."""
     _, problems = check(ActionDraft(url=url), secrets=KEYS)
     assert len(problems) == 1

@@ -1,4 +1,4 @@
-"""Run ids are computed from the task and the instant, so that one instant can have one run only."""
+"""Run ids are computed from the task and the instant, so that an instant can have only one run."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -17,8 +17,8 @@ INSTANTS = st.integers(min_value=0, max_value=253_402_214_400_000_000).map(
 
 
 @given(instant=INSTANTS, task_id=st.uuids())
-def test_an_id_is_a_uuid_version_8_that_begins_with_the_instant(instant: datetime, task_id: UUID) -> None:
-    """RFC 9562 leaves version 8 to us; the first 48 bits are Unix milliseconds."""
+def test_a_scheduled_run_id_is_a_uuid_version_8_that_begins_with_the_instant(instant: datetime, task_id: UUID) -> None:
+    """RFC 9562 leaves the layout of version 8 to the application; here the first 48 bits are Unix milliseconds."""
     run_id = scheduled_run_id(task_id, instant)
     assert run_id.version == 8
     assert run_id.variant == "specified in RFC 4122"
@@ -26,8 +26,8 @@ def test_an_id_is_a_uuid_version_8_that_begins_with_the_instant(instant: datetim
 
 
 @given(instant=INSTANTS, randomness=st.binary(min_size=10, max_size=10))
-def test_id_of_a_run_that_was_asked_for_is_a_uuid_version_7(instant: datetime, randomness: bytes) -> None:
-    """RFC 9562, 5.7: 48 bits of Unix milliseconds, then 74 random bits around version and variant."""
+def test_a_requested_run_id_is_a_uuid_version_7(instant: datetime, randomness: bytes) -> None:
+    """RFC 9562, section 5.7: 48 bits of Unix milliseconds, then 74 random bits around version and variant."""
     run_id = requested_run_id(instant, randomness=randomness)
     assert run_id.version == 7
     assert run_id.variant == "specified in RFC 4122"
@@ -37,7 +37,7 @@ def test_id_of_a_run_that_was_asked_for_is_a_uuid_version_7(instant: datetime, r
     assert (run_id.int & ((1 << 80) - 1)) & ~fixed == given_bits & ~fixed
 
 
-def test_example_of_the_rfc() -> None:
+def test_the_example_in_the_rfc() -> None:
     """RFC 9562, appendix A.6."""
     instant = datetime(2022, 2, 22, 19, 22, 22, tzinfo=UTC)
     randomness = bytes.fromhex("0CC3" + "18C4DC0C0C07398F")
@@ -46,21 +46,21 @@ def test_example_of_the_rfc() -> None:
 
 @given(first=INSTANTS, second=INSTANTS)
 def test_ids_sort_as_their_instants_do(first: datetime, second: datetime) -> None:
-    """To the millisecond, which is what partitions and pages rely on."""
+    """Ids sort to the millisecond, on which partitions and pages rely."""
     if second - first >= timedelta(milliseconds=1):
         assert scheduled_run_id(TASK, first) < scheduled_run_id(TASK, second)
 
 
 def test_the_same_instant_of_the_same_task_has_the_same_id() -> None:
-    """A claim that was lost with a server is made again under the same Idempotency-Key."""
+    """A claim that was lost together with a server is repeated with the same Idempotency-Key."""
     assert scheduled_run_id(TASK, NINE) == scheduled_run_id(TASK, NINE)
     assert scheduled_run_id(TASK, NINE) != scheduled_run_id(UUID(int=1), NINE)
     assert scheduled_run_id(TASK, NINE) != scheduled_run_id(TASK, NINE + timedelta(microseconds=1))
 
 
 @given(instant=INSTANTS)
-def test_an_id_lies_in_the_partition_of_its_day(instant: datetime) -> None:
-    """Days are UTC days."""
+def test_an_id_falls_into_the_partition_of_its_day(instant: datetime) -> None:
+    """Partitions hold UTC days."""
     day = instant.date()
     assert lower_bound(day) <= scheduled_run_id(TASK, instant)
     if day < datetime(9999, 12, 31, tzinfo=UTC).date():

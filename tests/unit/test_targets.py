@@ -1,4 +1,4 @@
-"""Which addresses may be called, and how the lists of settings are read."""
+"""The addresses that tasks may call, and how the settings that list them are parsed."""
 
 import pytest
 
@@ -23,13 +23,13 @@ NOT_PUBLIC = [
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_may_be_called(address: str) -> None:
-    """Whatever anyone on the internet could call, wrapped in IPv6 or not."""
+    """An address that anyone on the internet could call is public, also as an IPv4 address inside IPv6."""
     assert TargetPolicy().permits(address, host="name", port=443)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
-def test_other_addresses_may_not(address: str) -> None:
-    """Neither a network's inside nor what stands for it in IPv6."""
+def test_other_addresses_may_not_be_called(address: str) -> None:
+    """Internal addresses are blocked, and so are the IPv6 addresses that lead to them."""
     assert not TargetPolicy().permits(address, host="name", port=443)
 
 
@@ -59,8 +59,8 @@ def test_other_addresses_may_not(address: str) -> None:
         (" 192.168.0.0/16 , , hooks.internal ", "192.168.0.1", "anything", 80),
     ],
 )
-def test_what_is_allowed_may_be_called(allowed: str, address: str, host: str, port: int) -> None:
-    """Networks, addresses and names, on all ports or on one."""
+def test_allowed_targets_may_be_called(allowed: str, address: str, host: str, port: int) -> None:
+    """An entry is a network, an address or a name, for all ports or for one."""
     assert TargetPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
 
 
@@ -78,8 +78,8 @@ def test_what_is_allowed_may_be_called(allowed: str, address: str, host: str, po
         ("*.svc.internal", "10.0.0.1", "evilsvc.internal", 80),
     ],
 )
-def test_what_is_not_meant_stays_blocked(allowed: str, address: str, host: str, port: int) -> None:
-    """An entry means what it says and nothing beside it."""
+def test_targets_that_no_entry_matches_stay_blocked(allowed: str, address: str, host: str, port: int) -> None:
+    """An entry matches only its own addresses, names and port."""
     assert not TargetPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
 
 
@@ -96,8 +96,8 @@ def test_what_is_not_meant_stays_blocked(allowed: str, address: str, host: str, 
         ("0.0.0.0/0,::/0", "1.1.1.1", "anything"),
     ],
 )
-def test_what_is_denied_wins(denied: str, address: str, host: str) -> None:
-    """Over what is public, and over what is allowed."""
+def test_denied_targets_may_not_be_called(denied: str, address: str, host: str) -> None:
+    """A denied target is blocked even if it is public or allowed."""
     allowed = parse_rules("0.0.0.0/0,::/0,localhost,example.com,www.example.com")
     assert TargetPolicy(allowed=allowed).permits(address, host=host, port=80)
     assert not TargetPolicy(allowed=allowed, denied=parse_rules(denied)).permits(address, host=host, port=80)
@@ -122,8 +122,8 @@ def test_what_is_denied_wins(denied: str, address: str, host: str) -> None:
         ("[::1]80", "'[::1]80' is no address in brackets"),
     ],
 )
-def test_a_wrong_entry_is_named(text: str, why: str) -> None:
-    """With what is wrong about it."""
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 (the whole message is looked at)
+def test_the_error_names_the_invalid_entry(text: str, why: str) -> None:
+    """It also says what is wrong with the entry."""
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 (the test compares the whole message)
         parse_rules(text)
     assert str(refusal.value).startswith(why)
