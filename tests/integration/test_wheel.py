@@ -66,4 +66,4 @@ def test_an_installed_wheel_migrates_a_database(wheel: Path, tmp_path: Path, ser
 
     assert found == f"{installed / 'db' / 'alembic'}\n"
     assert migrated.returncode == 0, migrated.stderr
-    assert migrated.stdout.startswith("The schema was at revision none and is at ")
+    assert migrated.stdout.startswith("Migrated the database from revision none to ")
