@@ -110,8 +110,8 @@ def duetime_up(
 ) -> Iterator[Up]:
     """Run `duetime up`, and stop it at the end if the test has not.
 
-    Without a `port` it uses a free one. With `user` it runs as that user, and with `own_group` in a process group of its
-    own. With `through_shell` a shell is its parent, and `Up.process` is the shell.
+    Without a `port` it uses a free one. With `user` it runs as that user, and with `own_group` in a new process group.
+    With `through_shell` a shell is its parent, and `Up.process` is the shell.
     """
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
