@@ -136,4 +136,4 @@ async def test_without_a_key_there_is_nothing_to_rotate(database: DatabaseSettin
     """It says which to set."""
     status, _, wrong = await rotated(database, tmp_path)
     assert status == 1
-    assert wrong.startswith("duetime: DUETIME_SECRET_KEY is not set; name the new key first and the old ones after it")
+    assert wrong.startswith("duetime: DUETIME_SECRET_KEY is not set; list the new key and then the old ones")
