@@ -1,4 +1,4 @@
-# The pages are built apart: where they are served, nothing of Node.js is needed.
+# The pages are built in a stage of their own, so that the final image needs no Node.js.
 FROM python:3.11-slim AS pages
 
 WORKDIR /build
@@ -18,7 +18,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 
-# /data is for whoever runs `duetime up` here with the servers that it brings.
+# `duetime up` keeps the data of its embedded servers in /data.
 RUN useradd --uid 10001 --create-home duetime && install --directory --owner duetime --mode 0700 /data
 WORKDIR /app
 
@@ -27,8 +27,7 @@ RUN pip install --require-hashes --requirement requirements.txt
 
 COPY . .
 COPY --from=pages /build/graphql_api/static graphql_api/static
-# Editable, so that alembic/ is where db/ looks for it: beside itself.
-RUN pip install --no-deps --no-build-isolation --editable .
+RUN pip install --no-deps --no-build-isolation .
 
 USER 10001
 WORKDIR /home/duetime

@@ -1,4 +1,4 @@
-# `make` alone says what there is. Needs Python 3.11 or newer with venv, and nothing else.
+# `make` alone lists the targets. It needs Python 3.11 or newer with venv, and nothing else.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -6,35 +6,46 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE := $(BIN)/node
-# The authorities that this machine trusts, as pip has them: Node.js would take its own alone.
+# Node.js trusts only its own certificate authorities by default; pip trusts those of the system, and so does npm here.
 NPM_CI := PATH="$(CURDIR)/$(BIN):$$PATH" NODE_USE_SYSTEM_CA=1 npm ci --loglevel error --prefer-offline
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --system-certs --quiet
-# One file stands for all pages: Vite writes them anew together.
+# One file represents all pages, because Vite writes them together.
 PAGES := graphql_api/static/graphql.html
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -print)
-# npm's own note of what it has installed.
+# npm records what it installed in this file.
 INSTALLED := node_modules/.package-lock.json
 PARALLEL := --numprocesses auto --dist loadgroup -m "not timing"
+OPENAPI := docs/openapi.json
 ARGS ?=
 SECONDS ?= 600
 SEED ?=
 
-# The programs of a virtual environment know where they lie: one that was moved is made again.
+# Scripts in a virtual environment contain its absolute path, so an environment that was moved has to be recreated.
 ifneq ($(shell cat .venv/.place 2>/dev/null),$(CURDIR))
 .PHONY: .venv/.place
 endif
 
-help: ## Say what there is
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-28s %s\n", $$1, $$2 }'
 
-install: ## Set up .venv, with the command .venv/bin/duetime, and build the pages
+install: ## Create .venv with the command .venv/bin/duetime, and build the pages
 	@$(MAKE) --silent --jobs 2 .venv/.installed $(PAGES)
 
-run: install ## Set up, and run everything: Postgres, Valkey, API and worker
+dev-setup: install .venv/.installed-dev tests/$(INSTALLED) ## Install everything for development, git hooks included
+	@if ! git rev-parse --git-dir >/dev/null 2>&1; then echo "This is no git repository: the git hooks are not installed."; \
+	else $(BIN)/pre-commit install || echo "The git hooks are not installed; everything else is."; fi
+
+run: install ## Install, then run everything: Postgres, Valkey, API and worker
 	@exec $(BIN)/duetime up --with-parent
 
-# First the tests beside which nothing may run, then all others, several at a time. ARGS go to a single process.
-test: install .venv/.installed-dev tests/$(INSTALLED) ## Set up, and run the whole test suite (ARGS: for pytest)
+migrate: .venv/.installed ## Migrate the database that DATABASE_URL or DB_HOST names
+	@$(BIN)/duetime migrate
+
+build: .venv/.installed $(PAGES) ## Build a wheel in dist/
+	@$(BIN)/python -m hatchling build --target wheel --directory dist
+
+# First the tests beside which nothing else may run, then all others, several at a time. ARGS go to a single process.
+test: install .venv/.installed-dev tests/$(INSTALLED) ## Install, then run the whole test suite (ARGS: for pytest)
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
 	@failed=; \
@@ -53,62 +64,88 @@ test-quick: .venv/.installed-dev ## Run the tests of the units and of the API al
 # The first of several processes compiles the tests for the others.
 test test-quick: export PYTHONDONTWRITEBYTECODE :=
 
-faults: .venv/.installed-dev ## Strike at random for SECONDS=600, by a SEED that is printed
+faults: .venv/.installed-dev ## Inject random faults for SECONDS=600; SEED repeats an earlier run
 	@DUETIME_TEST_FAULT_SECONDS=$(SECONDS) DUETIME_TEST_FAULT_SEED=$(SEED) $(BIN)/python -m pytest -q tests/faults/test_random_faults.py $(ARGS)
 
-bench: .venv/.installed-dev ## Measure against bare counterparts (ARGS: for the benchmark)
+bench: .venv/.installed-dev ## Run the benchmarks against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-check: check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-vulnerabilities check-containers ## Run every check but the tests
+fmt: .venv/.installed-dev ## Format the code, and fix what the linter can fix
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
 
-check-style: .venv/.installed-dev
+lint: check-style check-types check-imports check-pages check-containers ## Run the static checks
+
+check: lint check-schema check-schema-growth check-migrations check-lock check-vulnerabilities ## Run every check except the tests
+
+check-style: .venv/.installed-dev ## Check style and formatting with ruff
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-check-types: .venv/.installed-dev
+check-types: .venv/.installed-dev ## Check types with mypy
 	$(BIN)/mypy
 
-check-pages: dashboard/$(INSTALLED) tests/$(INSTALLED)
+check-imports: .venv/.installed-dev ## Check the layers with import-linter
+	$(BIN)/lint-imports --no-cache
+
+check-pages: dashboard/$(INSTALLED) tests/$(INSTALLED) ## Check the types of the pages and of the JavaScript clients
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project dashboard
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project tests
 
-check-imports: .venv/.installed-dev
-	$(BIN)/lint-imports --no-cache
-
-check-schema: .venv/.installed-dev
-	@$(BIN)/duetime schema | diff -u schema.graphql - || { echo "schema.graphql is stale: run \`make schema\`" >&2; exit 1; }
-	@echo "schema.graphql is what the code says."
-
-check-schema-growth: .venv/.installed-dev
-	@$(BIN)/python -m tests.support.schema_growth
-
-check-migrations: .venv/.installed-dev
-	@$(BIN)/python -m tests.support.migrations
-
-check-lock: .venv/.installed-dev
-	@$(BIN)/python -m tests.support.lock
-
-check-vulnerabilities: .venv/.installed-dev
-	@$(BIN)/python -m tests.support.vulnerabilities
-
-check-containers: .venv/.installed-dev
+check-containers: .venv/.installed-dev ## Check Dockerfile and docker-compose.yml
 	$(BIN)/hadolint Dockerfile
 	@if command -v docker-compose >/dev/null; then docker-compose --file docker-compose.yml config --quiet && echo "docker-compose.yml is well-formed."; \
-	else echo "docker-compose is not installed: docker-compose.yml was not looked at"; fi
+	else echo "docker-compose is not installed: docker-compose.yml was not checked."; fi
 
-schema: .venv/.installed-dev ## Write schema.graphql anew
+check-schema: .venv/.installed-dev ## Check that schema.graphql matches the code
+	@$(BIN)/duetime schema | diff -u schema.graphql - || { echo "schema.graphql is stale: run \`make schema\`" >&2; exit 1; }
+	@echo "schema.graphql matches the code."
+
+check-schema-growth: .venv/.installed-dev ## Check that no change of the schema breaks clients
+	@$(BIN)/python -m tests.support.schema_growth
+
+check-migrations: .venv/.installed-dev ## Check that the migrations match the models
+	@$(BIN)/python -m tests.support.migrations
+
+check-lock: .venv/.installed-dev ## Check that the lock files match pyproject.toml
+	@$(BIN)/python -m tests.support.lock
+
+check-vulnerabilities: .venv/.installed-dev ## Look for known vulnerabilities in the locked versions
+	@$(BIN)/python -m tests.support.vulnerabilities
+
+schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql
 	@$(BIN)/duetime schema > schema.graphql
 
-lock: .venv/.installed-dev ## Write the lock files anew, with the pins that still fit
+swagger: .venv/.installed ## Write the OpenAPI document of the REST API to docs/openapi.json
+	@$(BIN)/python -c 'import json; from graphql_api.rest.openapi import document; print(json.dumps(document(), indent=2))' > $(OPENAPI)
+	@echo "Wrote $(OPENAPI)."
+
+lock: .venv/.installed-dev ## Update the lock files, keeping the pins that still fit
 	@$(BIN)/$(COMPILE) pyproject.toml --group build --output-file requirements.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group pages --output-file requirements-pages.txt >/dev/null
 	@$(BIN)/$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
 	@for folder in dashboard tests; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
 
+docker-build: ## Build the container image duetime
+	docker build --tag duetime .
+
+# The API of a container listens beyond the loopback address, so it does not start before there is a key.
+docker-run: ## Run the image in the background at 127.0.0.1:8080, and create a first API key
+	@! docker container inspect duetime >/dev/null 2>&1 || { echo "The container duetime exists: run \`make docker-stop\` first." >&2; exit 1; }
+	@docker run --rm --volume duetime:/data duetime keys list | grep -q ' active$$' || \
+		docker run --rm --volume duetime:/data duetime keys create --name docker --scope admin
+	docker run --detach --name duetime --publish 127.0.0.1:8080:8080 --volume duetime:/data duetime
+	@echo "Read its log with \`docker logs --follow duetime\`."
+
+# Attempts that are under way get DUETIME_GRACE_SECONDS (25 by default), and then Postgres has to shut down.
+docker-stop: ## Stop and remove the container; its data stay in the volume duetime
+	docker stop -t 90 duetime
+	docker rm duetime
+
 .venv/.place:
 	@$(PYTHON) -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 		{ echo "Duetime needs Python 3.11 or newer with venv, and $(PYTHON) is not that (on Debian: apt-get install python3-venv); name another with make PYTHON=…" >&2; exit 1; }
-	@echo "Setting up .venv: once, and again when the lock changes."
+	@echo "Setting up .venv. This happens once, and again when the lock files change."
 	@$(PYTHON) -m venv --clear .venv
 	@echo '$(CURDIR)' > $@
 
@@ -121,7 +158,7 @@ lock: .venv/.installed-dev ## Write the lock files anew, with the pins that stil
 	@$(PIP) install --require-hashes --requirement requirements-pages.txt
 	@touch $@
 
-# One of the two at a time: pip is not made for two at once in one place.
+# Two pips must not install into one environment at the same time, so this one waits for the other.
 .venv/.installed: | .venv/.installed-pages
 
 dashboard/$(INSTALLED) tests/$(INSTALLED): %/$(INSTALLED): %/package.json %/package-lock.json | .venv/.installed-pages
@@ -134,4 +171,6 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help install run test test-quick faults bench check check-style check-types check-pages check-imports check-schema check-schema-growth check-migrations check-lock check-vulnerabilities check-containers schema lock
+.PHONY: help install dev-setup run migrate build test test-quick faults bench fmt lint check check-style check-types check-imports \
+	check-pages check-containers check-schema check-schema-growth check-migrations check-lock check-vulnerabilities schema \
+	swagger lock docker-build docker-run docker-stop

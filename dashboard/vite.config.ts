@@ -1,20 +1,20 @@
 import { defineConfig } from "vite";
 
-// The pages are served by `duetime api`: each HTML file at a path of its own, everything else under assets/. Paths are
-// relative, so that they also hold behind a proxy that puts Duetime under a prefix.
+// `duetime api` serves the pages: each HTML file has its own path, and everything else is under assets/. Paths are relative,
+// so they also work behind a proxy that serves Duetime under a prefix.
 export default defineConfig({
   base: "./",
   build: {
     outDir: "../graphql_api/static",
     emptyOutDir: true,
     assetsDir: "assets",
-    // The pages' policy allows no data: URLs but images, so fonts and the like are files.
+    // The pages' content security policy allows data: URLs only for images, so fonts and other assets have to be files.
     assetsInlineLimit: 0,
     target: "es2022",
     chunkSizeWarningLimit: 5000,
     rolldownOptions: {
       input: { graphql: "graphql.html", swagger: "swagger.html" },
-      // "use client" is for servers that render React; here it means nothing.
+      // "use client" matters only where a server renders React.
       checks: { moduleLevelDirective: false },
     },
   },

@@ -16,7 +16,9 @@ from db import legacy_schema
 from db.maintenance import partitions
 from db.models import metadata, utc_now
 
-SCRIPTS = Path(__file__).parent.parent / "alembic"
+PACKAGED_SCRIPTS = Path(__file__).parent / "alembic"
+# A wheel holds the migrations inside this package (see pyproject.toml); the source tree holds them beside it.
+SCRIPTS = PACKAGED_SCRIPTS if PACKAGED_SCRIPTS.is_dir() else Path(__file__).parent.parent / "alembic"
 # Makes two migrations at the same time wait for each other. The number must be the same in every version.
 ADVISORY_LOCK = 0x44_75_65_74_69_6D_65
 

@@ -1,4 +1,4 @@
-"""What `duetime up` says when it is ready: where to look, and a first task to try."""
+"""Builds the text that `duetime up` prints when it is ready: the addresses, and a first task to try."""
 
 import json
 import shlex
@@ -7,38 +7,38 @@ from duetime.local_stack.data_folder import DataFolder
 from duetime.local_stack.stack import LocalStack
 from graphql_api.settings import ApiSettings
 
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (as told, not as listened to)
+WILDCARD_HOSTS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 (shown, not listened on)
 
 
-def reached_at(host: str) -> str:
-    """The host under which this machine itself reaches what listens on `host`."""
-    return EVERY_ADDRESS.get(host, host)
+def local_host(host: str) -> str:
+    """Return the host that this machine can use to connect to a server that listens on `host`."""
+    return WILDCARD_HOSTS.get(host, host)
 
 
 def base_url(api: ApiSettings) -> str:
-    """The URL under which everything lies."""
-    host = reached_at(api.host)
+    """Return the URL of the API, without a path."""
+    host = local_host(api.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{api.port}"
 
 
 def first_task(api: ApiSettings) -> str:
-    """A command for any shell that makes a task which calls the service's own health page every 5 s."""
+    """Return a shell command that creates a task which calls the API's own health check every 5 s."""
     mutation = (
         'mutation { createTask(input: {name: "First task", trigger: {interval: {everyMs: 5000}}, '
         f'action: {{url: "{base_url(api)}/health"}}}}) '
         "{ __typename ... on Task { id nextRunAt } ... on InvalidInput { message problems { path message } } } }"
     )
     body = shlex.quote(json.dumps({"query": mutation}))
-    return f"curl -s {base_url(api)}/graphql{key(api)} -H 'Content-Type: application/json' -d {body}"
+    return f"curl -s {base_url(api)}/graphql{key_header(api)} -H 'Content-Type: application/json' -d {body}"
 
 
-def key(api: ApiSettings) -> str:
-    """What curl needs besides where keys are wanted."""
+def key_header(api: ApiSettings) -> str:
+    """Return the curl option that sends an API key, or nothing if none is required."""
     return " -H 'Authorization: Bearer <key>'" if api.keys_wanted else ""
 
 
 def text(api: ApiSettings, servers: LocalStack, folder: DataFolder | None, *, took: float) -> str:
-    """The whole message. `took` is in seconds."""
+    """Return the whole banner. `took` is in seconds."""
     url = base_url(api)
     lines = [
         f"Duetime is ready in {took:.1f} s.",
@@ -47,18 +47,21 @@ def text(api: ApiSettings, servers: LocalStack, folder: DataFolder | None, *, to
         f"  Health   {url}/health",
     ]
     if api.keys_wanted:
-        lines.append("  Keys     nobody gets in without one: duetime keys create --name NAME --scope read|write|admin")
+        lines.append("  Keys     required; create one: duetime keys create --name NAME --scope read|write|admin")
     if api.on_loopback:
-        lines.append("  Targets  may be on loopback addresses too, as this machine alone reaches the API")
+        lines.append("  Targets  loopback addresses are allowed, because only this machine can reach the API")
     if folder is not None:
-        lines += [f"  Data     {folder.path}", f"  Logs     here; the servers' own in {folder.logs}"]
+        lines += [
+            f"  Data     {folder.path}",
+            f"  Logs     in this terminal; those of Postgres and Valkey in {folder.logs}",
+        ]
     if servers.remark:
         lines.append(f"  Note     {servers.remark}")
     lines += [
         "",
-        "A first task, and what came of it:",
+        "Create a first task, then list the tasks:",
         f"  {first_task(api)}",
-        f"  curl -s {url}/api/v1/tasks{key(api)}",
+        f"  curl -s {url}/api/v1/tasks{key_header(api)}",
         "",
     ]
     return "\n".join(lines)

@@ -1,6 +1,6 @@
-"""The command `duetime`. What is wrong at the start is one line on stderr and exit status 1."""
+"""The command `duetime`. An error at startup is one line on stderr, and exit status 1."""
 
-# ruff: noqa: PLC0415 (each command imports what it runs when it runs: a wrong setting need not wait for the rest)
+# ruff: noqa: PLC0415 (each command imports only what it needs, after it has read its settings, so that errors appear quickly)
 
 import argparse
 import asyncio
@@ -16,11 +16,11 @@ from duetime.settings import DuetimeSettings, read
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
-BEGAN = time.monotonic()
+STARTED_AT = time.monotonic()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Reads the command line and runs one command to its end."""
+    """Parse the command line and run one command."""
     options = parser().parse_args(arguments)
     try:
         options.run(options)
@@ -32,37 +32,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The commands and their help."""
+    """Return the parser with all commands and their help."""
     duetime = argparse.ArgumentParser(
         prog="duetime",
         description="A self-hosted scheduler for HTTP calls, with a GraphQL API.",
-        epilog="Settings are environment variables, or lines of a file .env in the current folder; .env.example in the "
-        "source names each of them.",
+        epilog="Settings come from environment variables, or from a file .env in the current folder. .env.example in "
+        "the source tree lists them all.",
     )
     duetime.add_argument("--version", action="version", version=f"duetime {version('duetime')}")
     commands = duetime.add_subparsers(title="commands", metavar="COMMAND", required=True)
     everything = commands.add_parser(
         "up",
-        help="run everything: servers that nobody named, migrations, API and worker",
-        description="Starts a Postgres (without DATABASE_URL or DB_HOST) and a Valkey (without REDIS_URL) of its own, "
-        "migrates, and runs the API and a worker. SIGINT (Ctrl-C) or SIGTERM ends everything; a second one at once.",
+        help="run everything: Postgres, Valkey, migrations, API and worker",
+        description="Starts an embedded Postgres (unless DATABASE_URL or DB_HOST is set) and an embedded Valkey "
+        "(unless REDIS_URL is set), migrates the database, and runs the API and a worker. SIGINT (Ctrl-C) or SIGTERM "
+        "stops everything gracefully; a second signal stops it immediately.",
     )
-    everything.add_argument(
-        "--with-parent", action="store_true", help="also end when the process that started this one has ended"
-    )
+    everything.add_argument("--with-parent", action="store_true", help="also stop when the parent process ends")
     everything.set_defaults(run=up)
     one_worker = commands.add_parser(
         "worker",
-        help="run one worker process; any number may run",
-        description="Runs one worker process. SIGINT or SIGTERM lets its attempts end, a second one ends it at once.",
+        help="run one worker process; any number of them can run",
+        description="Runs one worker process. On SIGINT or SIGTERM it stops after its attempts have ended; a second "
+        "signal stops it immediately.",
     )
     one_worker.add_argument(
-        "--check", action="store_true", help="only say by the exit status whether a worker on this host is alive"
+        "--check",
+        action="store_true",
+        help="only check whether a worker on this host is alive; the exit status is the result",
     )
     one_worker.set_defaults(run=worker)
     for name, run, help_text in (
         ("api", api, "run one API process on HOST:PORT"),
-        ("migrate", migrate, "bring the database to the present schema"),
+        ("migrate", migrate, "migrate the database to the current schema"),
         ("schema", schema, "print the GraphQL schema"),
     ):
         commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.").set_defaults(
@@ -73,37 +75,40 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The commands under `duetime keys`."""
+    """Add the commands below `duetime keys`."""
     keys = commands.add_parser(
         "keys",
-        help="make, list and revoke API keys",
-        description="Makes, lists and revokes API keys, in the database that DATABASE_URL or DB_HOST names, else in "
-        "that of the data folder, whether or not `duetime up` runs on it.",
+        help="create, list and revoke API keys",
+        description="Creates, lists and revokes API keys in the database that DATABASE_URL or DB_HOST names, or else "
+        "in the database of the data folder, whether or not `duetime up` is running.",
     ).add_subparsers(title="commands", metavar="COMMAND", required=True)
-    create = keys.add_parser("create", help="make a key; it is printed once, alone on the last line")
-    create.add_argument("--name", required=True, help="what the audit log calls its bearer; unique among keys in force")
+    create = keys.add_parser(
+        "create", help="create a key; its last line of output is the key, which is not shown again"
+    )
+    create.add_argument("--name", required=True, help="the name of its user in the audit log; unique among active keys")
     create.add_argument(
         "--scope",
         required=True,
         choices=["read", "write", "admin"],
-        help="read sees everything but the audit log; write also makes and changes; admin also reads the audit log",
+        help="read allows queries, except of the audit log; write also allows changes; admin also allows the audit log",
     )
-    create.add_argument("--expires", metavar="WHEN", help="how long it lasts, as 90d, or until when, as 2030-01-31")
+    create.add_argument("--expires", metavar="WHEN", help="a duration such as 90d, or an instant such as 2030-01-31")
     create.set_defaults(run=create_key)
     keys.add_parser("list", help="list all keys").set_defaults(run=list_keys)
-    revoke = keys.add_parser("revoke", help="end a key; what is open under it ends within seconds")
+    revoke = keys.add_parser("revoke", help="revoke a key; streams that it opened are closed within seconds")
     revoke.add_argument("key", metavar="NAME|ID")
     revoke.set_defaults(run=revoke_key)
     keys.add_parser(
         "rotate-secrets",
-        help="seal all secrets of tasks with the first key of DUETIME_SECRET_KEY",
-        description="Seals all secrets of tasks anew. DUETIME_SECRET_KEY names the new key first and the old ones "
-        "after it, by commas; restart API and workers with it before, and without the old keys after.",
+        help="encrypt all secrets of tasks with the first key of DUETIME_SECRET_KEY",
+        description="Encrypts all secrets of tasks with the first key of DUETIME_SECRET_KEY, which lists the new key "
+        "and then the old ones, separated by commas. Restart the API and the workers with this list before you run "
+        "this command, and with the new key alone afterwards.",
     ).set_defaults(run=rotate_secrets)
 
 
 def create_key(options: argparse.Namespace) -> None:
-    """Makes a key."""
+    """Create an API key."""
     settings, database = read(DuetimeSettings), read(DatabaseSettings)
     from db.states import KeyScope
     from duetime import keys
@@ -114,7 +119,7 @@ def create_key(options: argparse.Namespace) -> None:
 
 
 def list_keys(_options: argparse.Namespace) -> None:
-    """Lists the keys."""
+    """List the API keys."""
     settings, database = read(DuetimeSettings), read(DatabaseSettings)
     from duetime import keys
 
@@ -123,7 +128,7 @@ def list_keys(_options: argparse.Namespace) -> None:
 
 
 def revoke_key(options: argparse.Namespace) -> None:
-    """Revokes a key."""
+    """Revoke an API key."""
     settings, database = read(DuetimeSettings), read(DatabaseSettings)
     from duetime import keys
 
@@ -132,7 +137,7 @@ def revoke_key(options: argparse.Namespace) -> None:
 
 
 def rotate_secrets(_options: argparse.Namespace) -> None:
-    """Seals all secrets anew."""
+    """Encrypt all secrets with the first key."""
     settings, database, jobs = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings)
     from duetime import keys
 
@@ -141,22 +146,22 @@ def rotate_secrets(_options: argparse.Namespace) -> None:
 
 
 def up(options: argparse.Namespace) -> None:
-    """Runs everything."""
+    """Run everything."""
     if sys.platform == "win32":
         raise CannotStart(
-            "`duetime up` is for Linux and macOS; on Windows set DATABASE_URL and REDIS_URL to running servers, and "
-            "start `duetime migrate`, then `duetime api` and `duetime worker`"
+            "`duetime up` runs on Linux and macOS; on Windows, set DATABASE_URL and REDIS_URL to running servers, and "
+            "run `duetime migrate`, then `duetime api` and `duetime worker`"
         )
     settings, database, jobs, api = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
     from duetime.up import run
 
     logs.configure("up")
-    asyncio.run(run(settings, database, jobs, api, began=BEGAN, with_parent=options.with_parent))
+    asyncio.run(run(settings, database, jobs, api, started_at=STARTED_AT, with_parent=options.with_parent))
 
 
 def api(_options: argparse.Namespace) -> None:
-    """Runs one API process."""
-    parent_death.hold()
+    """Run one API process."""
+    parent_death.watch()
     database, jobs, settings = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
     from duetime.api import serve_api
 
@@ -165,8 +170,8 @@ def api(_options: argparse.Namespace) -> None:
 
 
 def worker(options: argparse.Namespace) -> None:
-    """Runs one worker process, or looks whether there is one."""
-    parent_death.hold()
+    """Run one worker process, or check whether one is alive."""
+    parent_death.watch()
     database, jobs = read(DatabaseSettings), read(JobsSettings)
     from duetime.preflight import check_worker
     from duetime.worker import work
@@ -180,17 +185,20 @@ def worker(options: argparse.Namespace) -> None:
 
 
 def migrate(_options: argparse.Namespace) -> None:
-    """Brings the schema up to date and says from where to where."""
+    """Migrate the database and print its revisions."""
     database, jobs = read(DatabaseSettings), read(JobsSettings)
     from duetime.preflight import migrate_database
 
     logs.configure("migrate")
     before, after = asyncio.run(migrate_database(database, secrets=jobs.secrets))
-    print(f"The schema was at revision {before or 'none'} and is at {after}.")
+    if before == after:
+        print(f"The database is already at revision {after}.")
+    else:
+        print(f"Migrated the database from revision {before or 'none'} to {after}.")
 
 
 def schema(_options: argparse.Namespace) -> None:
-    """Prints the schema in the schema definition language."""
+    """Print the schema in GraphQL's schema definition language."""
     from graphql_api.execution.schema import schema as built
 
     print(built.as_str())

@@ -1,5 +1,5 @@
-"""What ends the command with one line on stderr and exit status 1, and never with a traceback."""
+"""The error that ends a command with one line on stderr and exit status 1, without a traceback."""
 
 
 class CannotStart(Exception):
-    """The message is the line: what is wrong, and what would be right."""
+    """A command cannot start. The message is the line: what is wrong, and how to fix it."""

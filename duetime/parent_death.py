@@ -1,6 +1,7 @@
-"""What ties the API and the workers of `duetime up` to it: a pipe that ends when it does, however it ends.
+"""Stops the API and the worker of `duetime up` when it ends, even if it is killed.
 
-`up` holds the write end and nobody else does. A child that reads the pipe's end stops itself as if by SIGTERM.
+`up` alone holds the write end of a pipe, and its child processes hold the read end. When `up` ends, for whatever
+reason, the read end reports end-of-file, and the child process stops itself as if it had received SIGTERM.
 """
 
 import os
@@ -9,22 +10,22 @@ import threading
 import time
 from datetime import timedelta
 
-VARIABLE = "DUETIME_LIFELINE"
-# Without the command there may be no servers any more, so a graceful end may never come.
-PATIENCE = timedelta(seconds=5)
+VARIABLE = "DUETIME_PARENT_PIPE"
+# Without `up` the embedded servers end too, and then a graceful shutdown may never finish.
+GRACE = timedelta(seconds=5)
 
 
-def hold() -> None:
-    """Watches the pipe that `up` handed over; nothing in a process that somebody else started."""
-    number = os.environ.pop(VARIABLE, "")
-    if number:
-        threading.Thread(target=wait_for_end, args=[int(number)], name="lifeline", daemon=True).start()
+def watch() -> None:
+    """Watch the pipe that `up` passed to this process. Do nothing in a process that was started otherwise."""
+    descriptor = os.environ.pop(VARIABLE, "")
+    if descriptor:
+        threading.Thread(target=end_with_pipe, args=[int(descriptor)], name="parent-death", daemon=True).start()
 
 
-def wait_for_end(pipe: int) -> None:
-    """Blocks until the pipe ends, then ends this process."""
+def end_with_pipe(pipe: int) -> None:
+    """Block until the pipe ends, then end this process."""
     while os.read(pipe, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(PATIENCE.total_seconds())
+    time.sleep(GRACE.total_seconds())
     os._exit(1)

@@ -1,4 +1,4 @@
-"""Whether the servers are there, before anything is started on them: one clear line where they are not."""
+"""Checks Postgres and Redis before anything starts that needs them. Each failure is one clear line."""
 
 import asyncio
 import socket
@@ -26,14 +26,14 @@ from jobs.legacy.import_database import NeedsSecretKey, import_database
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 
-ANSWERS_WITHIN = timedelta(seconds=5)
-# Containers that start together find the database a little later.
-COMES_UP_WITHIN = timedelta(seconds=30)
-COMING_UP = (ConnectionRefusedError, asyncpg.CannotConnectNowError)
+RESPONSE_TIMEOUT = timedelta(seconds=5)
+# When containers start together, the database may not accept connections yet.
+STARTUP_TIMEOUT = timedelta(seconds=30)
+STARTING_UP = (ConnectionRefusedError, asyncpg.CannotConnectNowError)
 
 
 async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
-    """CannotStart when Postgres or Redis cannot be reached, or the schema is not the one of this version."""
+    """Raise CannotStart if Redis or Postgres cannot be reached, or the schema is not the one of this version."""
     await check_redis(jobs)
     url = database_url(database)
     engine = open_engine(url, pool_size=1, application_name="duetime start")
@@ -46,12 +46,12 @@ async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
         await engine.dispose()
     if not current:
         raise CannotStart(
-            f"the schema of the database {place(url)} is not the present one; run `duetime migrate` first"
+            f"the schema of the database {address(url)} is not that of this version; run `duetime migrate` first"
         )
 
 
-async def somebody_may_enter(database: DatabaseSettings) -> bool:
-    """Whether there is a key in force."""
+async def has_active_key(database: DatabaseSettings) -> bool:
+    """Return whether there is an API key that is neither revoked nor expired."""
     engine = open_engine(database_url(database), pool_size=1, application_name="duetime start")
     try:
         async with AsyncSession(engine) as session:
@@ -61,7 +61,7 @@ async def somebody_may_enter(database: DatabaseSettings) -> bool:
 
 
 async def check_worker(database: DatabaseSettings) -> None:
-    """CannotStart unless a worker of this host holds its lease, which it renews every second."""
+    """Raise CannotStart unless a worker on this host holds a lease. Workers renew their leases every second."""
     url = database_url(database)
     engine = open_engine(url, pool_size=1, application_name="duetime check")
     try:
@@ -75,8 +75,8 @@ async def check_worker(database: DatabaseSettings) -> None:
         raise CannotStart(f"no worker on {socket.gethostname()} has renewed its lease within {leases.LEASE.seconds} s")
 
 
-async def until_worker_holds(database: DatabaseSettings, *, pid: int) -> None:
-    """Waits until the worker of this process number on this host has its lease."""
+async def wait_for_worker(database: DatabaseSettings, *, pid: int) -> None:
+    """Wait until the worker with this process ID on this host holds its lease."""
     engine = open_engine(database.url(), pool_size=1, application_name="duetime start")
     try:
         while True:
@@ -89,12 +89,12 @@ async def until_worker_holds(database: DatabaseSettings, *, pid: int) -> None:
 
 
 async def check_redis(jobs: JobsSettings) -> None:
-    """CannotStart when Redis is not named or does not answer."""
+    """Raise CannotStart if REDIS_URL is not set or Redis does not respond."""
     if jobs.redis_url is None:
         raise CannotStart(
-            "REDIS_URL is not set: name a Redis or Valkey server, or run `duetime up`, which brings its own servers"
+            "REDIS_URL is not set; set it to a Redis or Valkey server, or run `duetime up`, which starts its own"
         )
-    timeout = ANSWERS_WITHIN.total_seconds()
+    timeout = RESPONSE_TIMEOUT.total_seconds()
     async with Redis.from_url(jobs.redis_url, socket_connect_timeout=timeout, socket_timeout=timeout) as client:
         try:
             await client.ping()
@@ -103,13 +103,13 @@ async def check_redis(jobs: JobsSettings) -> None:
 
 
 async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -> tuple[str | None, str | None]:
-    """Brings the schema up to date; the revisions before and after. Waits for a Postgres that is coming up.
+    """Migrate the database, and return the revisions before and after. Wait for a Postgres that is starting up.
 
-    What the service before Duetime kept there is carried over, its secrets under the keys.
+    A database of the service that Duetime replaces is imported, with its secrets encrypted under the keys.
     """
     url = database_url(database)
     engine = open_engine(url, pool_size=1, application_name="duetime migrate", answers_within=None)
-    give_up_at = time.monotonic() + COMES_UP_WITHIN.total_seconds()
+    give_up_at = time.monotonic() + STARTUP_TIMEOUT.total_seconds()
     try:
         while True:
             try:
@@ -117,25 +117,27 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                     before = await connection.run_sync(revision)
                 break
             except CONNECTION_ERRORS as error:
-                if not isinstance(cause(error), COMING_UP) or time.monotonic() > give_up_at:
+                if not isinstance(cause(error), STARTING_UP) or time.monotonic() > give_up_at:
                     raise CannotStart(unreachable(url, error)) from None
                 await asyncio.sleep(0.2)
         try:
             await migrate(engine, carry_over=partial(import_database, now=utc_now(), secrets=secrets))
         except Unknown as error:
-            raise CannotStart(f"the database {place(url)} is none of Duetime's: {error}; name another") from None
+            raise CannotStart(
+                f"the database {address(url)} is not a Duetime database: {error}; use another one"
+            ) from None
         except NeedsSecretKey:
             raise CannotStart(
-                f"the database {place(url)} holds tasks with secret headers (Authorization, Cookie and the like), and "
-                f"there is no key to keep them under; {HOW_TO_KEEP_SECRETS}"
+                f"the database {address(url)} contains tasks with secret headers (such as Authorization), and there is "
+                f"no key to encrypt them; {HOW_TO_KEEP_SECRETS}"
             ) from None
         except CommandError as error:
             raise CannotStart(
-                f"the database {place(url)} is at revision {before}, which this version of Duetime does not know "
+                f"the database {address(url)} is at revision {before}, which this version of Duetime does not know "
                 f"({first_line(error)}); run the newer version"
             ) from None
         except CONNECTION_ERRORS as error:
-            raise CannotStart(f"the database {place(url)} could not be migrated: {first_line(error)}") from None
+            raise CannotStart(f"the database {address(url)} could not be migrated: {first_line(error)}") from None
         async with engine.connect() as connection:
             return before, await connection.run_sync(revision)
     finally:
@@ -143,36 +145,38 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
 
 
 def database_url(database: DatabaseSettings) -> URL:
-    """The address. CannotStart when no server is named."""
+    """Return the URL of the database. Raise CannotStart if none is configured."""
     if not database.is_named:
         raise CannotStart(
-            "DATABASE_URL is not set: name a Postgres server (or set DB_HOST, DB_USER, DB_PASSWORD, DB_NAME), or run "
-            "`duetime up`, which brings its own servers"
+            "DATABASE_URL is not set; set it to a Postgres server (or set DB_HOST, DB_USER, DB_PASSWORD, DB_NAME), or "
+            "run `duetime up`, which starts its own servers"
         )
     return database.url()
 
 
-def place(url: URL) -> str:
-    """The address as a person names it, without user and password."""
+def address(url: URL) -> str:
+    """Return host, port and database, without user and password."""
     return f"{url.host}:{url.port or 5432}/{url.database}"
 
 
 def unreachable(url: URL, error: BaseException) -> str:
-    """The line for a Postgres that does not let us in."""
-    return f"Postgres at {place(url)} cannot be reached ({first_line(error)}); is DATABASE_URL (or DB_HOST, …) right?"
+    """Return the message for a Postgres that cannot be reached or rejects the connection."""
+    return f"Postgres at {address(url)} cannot be reached ({first_line(error)}); is DATABASE_URL (or DB_HOST, …) right?"
 
 
 def cause(error: BaseException) -> BaseException:
-    """The driver's own exception under SQLAlchemy's wrapping of it."""
+    """Return the driver's exception if SQLAlchemy wrapped it."""
     wrapped = getattr(error, "orig", None)
     return error if wrapped is None else wrapped.__cause__ or wrapped
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in one line."""
+    """Return the first line of an exception's message."""
     text = str(cause(error)).strip()
     if not text:
         return (
-            f"no answer within {ANSWERS_WITHIN.seconds} s" if isinstance(error, TimeoutError) else type(error).__name__
+            f"no response within {RESPONSE_TIMEOUT.seconds} s"
+            if isinstance(error, TimeoutError)
+            else type(error).__name__
         )
     return text.splitlines()[0]

@@ -1,4 +1,4 @@
-"""Being asked to stop: the first signal stops gracefully, a second one at once."""
+"""Handles the signals that stop a process: the first one stops it gracefully, the second one immediately."""
 
 import asyncio
 import os
@@ -9,17 +9,20 @@ from collections.abc import Callable
 STOPPED_BY_USER = 130
 
 
-def on_stop(gracefully: Callable[[], object], *, at_once: Callable[[], None] = lambda: None) -> None:
-    """Calls `gracefully` in the running loop at the first signal; at the second `at_once`, and ends this process."""
+def on_stop(gracefully: Callable[[], object], *, immediately: Callable[[], None] = lambda: None) -> None:
+    """Install handlers for SIGINT, SIGTERM and SIGHUP.
+
+    The first signal calls `gracefully` in the running loop. The second one calls `immediately` and ends the process.
+    """
     loop = asyncio.get_running_loop()
-    asked = False
+    stopping = False
 
     def stop() -> None:
-        nonlocal asked
-        if asked:
-            at_once()
+        nonlocal stopping
+        if stopping:
+            immediately()
             os._exit(STOPPED_BY_USER)
-        asked = True
+        stopping = True
         gracefully()
 
     if sys.platform == "win32":
@@ -27,6 +30,6 @@ def on_stop(gracefully: Callable[[], object], *, at_once: Callable[[], None] = l
         return
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    # Under nohup the terminal's end is none of ours.
+    # nohup ignores SIGHUP so that the process survives its terminal.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, stop)

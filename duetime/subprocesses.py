@@ -1,4 +1,4 @@
-"""The API and the worker as child processes of `duetime up`."""
+"""Runs the API and the worker as child processes of `duetime up`."""
 
 import asyncio
 import os
@@ -13,43 +13,46 @@ from duetime import parent_death
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
-    """A running part of the service, with how long it may take to stop."""
+class ChildProcess:
+    """A running child process, and how long it may take to stop."""
 
     process: Process
-    patience: timedelta
+    stop_timeout: timedelta
 
     async def wait(self) -> int:
-        """The exit status, once it has ended."""
+        """Wait until the process has ended, and return its exit status."""
         return await self.process.wait()
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL when it takes too long."""
+        """Send SIGTERM, and SIGKILL if the process does not end in time."""
         with suppress(ProcessLookupError):
             self.process.terminate()
         try:
-            await asyncio.wait_for(self.process.wait(), self.patience.total_seconds())
+            await asyncio.wait_for(self.process.wait(), self.stop_timeout.total_seconds())
         except TimeoutError:
             self.kill()
             await self.process.wait()
 
     def kill(self) -> None:
-        """SIGKILL; nothing when it has ended already."""
+        """Send SIGKILL. Do nothing if the process has already ended."""
         with suppress(ProcessLookupError):
             self.process.kill()
 
 
 async def start_child(
-    part: str, *, environment: dict[str, str], pipe: int, inherited: Sequence[int], patience: timedelta
-) -> Child:
-    """Starts `duetime PART` with our output. `pipe` is its lifeline; `inherited` stays open in it while it runs."""
+    command: str, *, environment: dict[str, str], pipe: int, inherited: Sequence[int], stop_timeout: timedelta
+) -> ChildProcess:
+    """Start `duetime COMMAND`, which shares our standard output and error.
+
+    `pipe` is the read end that `parent_death` watches. The descriptors in `inherited` stay open while the child runs.
+    """
     process = await asyncio.create_subprocess_exec(
-        # -P: a folder that happens to be named `db` or `jobs` where the command is started is not ours.
-        *(sys.executable, "-P", "-m", "duetime", part),
+        # -P keeps folders named `db` or `jobs` in the current folder from being imported instead of ours.
+        *(sys.executable, "-P", "-m", "duetime", command),
         stdin=DEVNULL,
-        # Ctrl-C reaches us alone; we stop the parts in their order.
+        # In a session of its own, the child gets no Ctrl-C: `up` stops its processes in order.
         start_new_session=True,
         pass_fds=(pipe, *inherited),
         env=os.environ | environment | {parent_death.VARIABLE: str(pipe)},
     )
-    return Child(process=process, patience=patience)
+    return ChildProcess(process=process, stop_timeout=stop_timeout)

@@ -1,4 +1,4 @@
-"""Keeps a process up: one that ends by itself is started again, at once the first time, then ever later."""
+"""Restarts a process that ends unexpectedly: immediately the first time, then after increasing delays."""
 
 import asyncio
 import logging
@@ -10,66 +10,71 @@ from typing import Protocol
 
 from duetime.errors import CannotStart
 
-LOG = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 FIRST_DELAY = timedelta(seconds=1)
 LONGEST_DELAY = timedelta(seconds=30)
-# A process that ran this long is not one that cannot start.
-RAN_WELL = timedelta(seconds=60)
+# A process that ran this long started well, so its next restart is immediate again.
+STABLE_AFTER = timedelta(seconds=60)
 
 
 class Stoppable(Protocol):
-    """What can be kept up: a server under its watchdog, or a child of ours."""
+    """A process that can be supervised: a server under its watchdog, or a child process."""
 
     async def wait(self) -> int:
-        """The exit status, once it has ended."""
+        """Wait until the process has ended, and return its exit status."""
 
     async def stop(self) -> None:
-        """Ends it gracefully; nothing when it has ended already."""
+        """Stop the process gracefully. Do nothing if it has already ended."""
 
     def kill(self) -> None:
-        """Ends it at once; nothing when it has ended already."""
+        """End the process immediately. Do nothing if it has already ended."""
 
 
 class SupervisedProcess:
-    """A running process, and what starts another. Its owner calls `keep` once it runs well, and `stop` at the end."""
+    """A running process and the function that starts a replacement.
 
-    def __init__(self, name: str, start: Callable[[], Awaitable[Stoppable]], present: Stoppable) -> None:
+    The owner calls `supervise` once the process is ready, and `stop` at the end.
+    """
+
+    def __init__(self, name: str, start: Callable[[], Awaitable[Stoppable]], current: Stoppable) -> None:
         self.name = name
-        self.present = present
+        self.current = current
         self._start = start
-        self._keeper: asyncio.Task[None] | None = None
+        self._supervision: asyncio.Task[None] | None = None
 
-    def keep(self) -> None:
-        """From now on it is started again whenever it ends."""
-        self._keeper = asyncio.create_task(self._keep())
+    def supervise(self) -> None:
+        """Restart the process from now on whenever it ends."""
+        self._supervision = asyncio.create_task(self._restart_whenever_it_ends())
 
     async def stop(self) -> None:
-        """Ends it, and starts it no more."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+        """Stop restarting the process, and stop the process."""
+        if self._supervision is not None:
+            self._supervision.cancel()
             with suppress(asyncio.CancelledError):
-                await self._keeper
-        await self.present.stop()
+                await self._supervision
+        await self.current.stop()
 
-    async def _keep(self) -> None:
+    async def _restart_whenever_it_ends(self) -> None:
         delay = timedelta()
         while True:
-            began = time.monotonic()
-            status = await self.present.wait()
-            await self.present.stop()
-            if time.monotonic() - began > RAN_WELL.total_seconds():
+            started_at = time.monotonic()
+            status = await self.current.wait()
+            await self.current.stop()
+            if time.monotonic() - started_at > STABLE_AFTER.total_seconds():
                 delay = timedelta()
-            LOG.error(
-                "%s ended by itself and is started again in %d s.",
-                *(self.name, delay.seconds),
-                extra={"action": "process_ended", "status": status},
+            logger.error(
+                "A process ended unexpectedly and will be restarted.",
+                extra={"action": "process_ended", "program": self.name, "status": status, "delay_s": delay.seconds},
             )
             while True:
                 await asyncio.sleep(delay.total_seconds())
                 delay = min(max(delay * 2, FIRST_DELAY), LONGEST_DELAY)
                 try:
-                    self.present = await self._start()
+                    self.current = await self._start()
                 except CannotStart as error:
-                    LOG.error("%s", error, extra={"action": "process_not_started"})  # noqa: TRY400 (it says it all)
+                    logger.error(  # noqa: TRY400 (the error's message is all there is to say)
+                        "A process could not be restarted; another try follows.",
+                        extra={"action": "process_not_started", "program": self.name, "error": str(error)},
+                    )
                 else:
                     break

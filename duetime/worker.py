@@ -1,4 +1,4 @@
-"""`duetime worker`: one worker process."""
+"""Runs `duetime worker`: one worker process."""
 
 import asyncio
 
@@ -10,11 +10,11 @@ from jobs.settings import JobsSettings
 
 
 async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
-    """Works until it is asked to stop. CannotStart when a server cannot be reached."""
+    """Run the worker until it is asked to stop. Raise CannotStart if a server cannot be reached."""
     stop = asyncio.Event()
     on_stop(stop.set)
     await check_servers(database, jobs)
-    from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (half a second that a refusal above need not wait for)
+    from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
 
     try:
         await run_worker(database, jobs, stop=stop)

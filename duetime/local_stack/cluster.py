@@ -1,4 +1,4 @@
-"""Postgres's own files (a cluster, in its words): made once, and of one major version."""
+"""Creates the database cluster (Postgres's data files), and checks its major version."""
 
 import os
 import shutil
@@ -7,51 +7,51 @@ from pathlib import Path
 
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.guarded_server import start_guarded
+from duetime.local_stack.guarded_server import start_guarded_server
 from duetime.local_stack.place import Place
 
 USER = "duetime"
-PASSWORD = "postgres-password"  # noqa: S105 (the name of the file that holds it)
+PASSWORD = "postgres-password"  # noqa: S105 (the name of the file that contains it)
 
 
 async def ensure_cluster(place: Place, folder: DataFolder) -> None:
-    """Makes the cluster the first time, and looks at its version each time. CannotStart says what is wrong."""
+    """Create the cluster if it is missing. Raise CannotStart if another major version of Postgres created it."""
     major = place.binaries.postgres_major()
-    made_by = place.cluster / "PG_VERSION"
-    if not made_by.exists():
+    version_file = place.cluster / "PG_VERSION"
+    if not version_file.exists():
         for unfinished in place.parent.glob("unfinished-*"):
             shutil.rmtree(unfinished)
-        await make_cluster(place, folder, unfinished=Path(tempfile.mkdtemp(prefix="unfinished-", dir=place.parent)))
+        await create_cluster(place, folder, unfinished=Path(tempfile.mkdtemp(prefix="unfinished-", dir=place.parent)))
         return
-    if (earlier := made_by.read_text().strip()) != major:
+    if (created_by := version_file.read_text().strip()) != major:
         raise CannotStart(
-            f"the data in {place.cluster} was made by Postgres {earlier}, and this is Postgres {major}: name the old "
-            "one's programs with DUETIME_POSTGRES_BIN, or another folder with DUETIME_DATA_DIR"
+            f"the data in {place.cluster} was created by Postgres {created_by}, and this is Postgres {major}; set "
+            "DUETIME_POSTGRES_BIN to the programs of the old version, or DUETIME_DATA_DIR to another folder"
         )
-    # We hold the lock that every server of an earlier instance inherited, so none is alive to own this. Left there, its
-    # process number could by now be another program's, and Postgres would refuse to start.
+    # The servers of an earlier instance inherited the lock that we hold now, so none of them is alive and this file is
+    # stale. If another program has its process ID by now, Postgres would refuse to start.
     (place.cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
-async def make_cluster(place: Place, folder: DataFolder, *, unfinished: Path) -> None:
-    """Makes the cluster aside and moves it to its place when it is whole, so that a kill leaves no half of one."""
+async def create_cluster(place: Place, folder: DataFolder, *, unfinished: Path) -> None:
+    """Create the cluster in a temporary folder, then move it, so that a kill never leaves an incomplete one behind."""
     password = unfinished / "password"
     password.touch(mode=0o600)
     password.write_text(folder.secret(PASSWORD))
-    if place.account is not None:
+    if place.user is not None:
         for path in (unfinished, password):
-            os.chown(path, place.account.uid, place.account.gid)
+            os.chown(path, place.user.uid, place.user.gid)
     log = folder.log("initdb")
     log.write_text("")
-    initdb = await start_guarded(
+    initdb = await start_guarded_server(
         [
             *(place.binaries.postgres_bin / "initdb", "--pgdata", unfinished / "cluster"),
             *("--username", USER, "--pwfile", password, "--auth", "scram-sha-256"),
-            # Text sorts and compares alike on every system, whatever its own locales are.
+            # Text sorts the same on every system, whatever locales it has.
             *("--encoding", "UTF8", "--no-locale"),
         ],
         stop=[("SIGTERM", 10)],
-        account=place.account,
+        user=place.user,
         log=log,
         lock=folder.lock,
     )
@@ -62,6 +62,6 @@ async def make_cluster(place: Place, folder: DataFolder, *, unfinished: Path) ->
     if status != 0:
         lines = log.read_text(errors="replace").splitlines()
         reason = next((line for line in lines if "error" in line.lower()), f"initdb ended with status {status}")
-        raise CannotStart(f"Postgres's data could not be made: {reason} (all of it in {log})")
+        raise CannotStart(f"Postgres's data could not be created: {reason} (see {log})")
     (unfinished / "cluster").rename(place.cluster)
     shutil.rmtree(unfinished)

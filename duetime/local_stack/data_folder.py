@@ -1,4 +1,4 @@
-"""The private folder that holds the local stack's data, and the lock that lets one instance at a time into it."""
+"""The private folder with the local stack's data, and the lock that only one instance at a time can hold."""
 
 import asyncio
 import base64
@@ -18,56 +18,56 @@ from jobs.security.encryption import KEY_BYTES
 
 LOCK = "duetime.lock"
 DATABASE_URL = "database.url"
-# What a new volume or a file manager puts into a folder that is otherwise empty.
-NOT_OURS_BUT_HARMLESS = {"lost+found", ".DS_Store"}
-# Servers of an instance that was killed need this long at most to end (see `postgres.STOP`).
-LAST_INSTANCE_ENDS_WITHIN = timedelta(seconds=45)
-LARGEST_LOG = 10 * 1024 * 1024
+# New volumes and file managers create these in folders that are otherwise empty.
+IGNORED_ENTRIES = {"lost+found", ".DS_Store"}
+# The servers of a killed instance end within this time (see `postgres.STOP`).
+SHUTDOWN_TIMEOUT = timedelta(seconds=45)
+MAX_LOG_BYTES = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFolder:
-    """An open data folder. The servers inherit `lock`, so that it is free only when the last of them has ended."""
+    """An open data folder. The servers inherit `lock`, so it is released only when the last of them has ended."""
 
     path: Path
     lock: int
 
     @property
     def logs(self) -> Path:
-        """The folder of the servers' own logs."""
+        """Return the folder with the servers' logs."""
         return self.path / "logs"
 
     def log(self, name: str) -> Path:
-        """The log file of one server; one that has grown large is put aside."""
+        """Return the path of a server's log file. Rotate the file if it is large."""
         path = self.logs / f"{name}.log"
-        if path.exists() and path.stat().st_size > LARGEST_LOG:
+        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
             path.replace(path.with_suffix(".old.log"))
         self.give_to_owner(path)
         return path
 
-    def secret(self, name: str, *, make: Callable[[], str] = secrets.token_urlsafe) -> str:
-        """The secret kept under this name, made the first time it is asked for."""
+    def secret(self, name: str, *, generate: Callable[[], str] = secrets.token_urlsafe) -> str:
+        """Return the secret with this name. Generate it on first use."""
         path = self.path / name
         if not path.exists():
             unfinished = path.with_suffix(".new")
             unfinished.touch(mode=0o600)
-            unfinished.write_text(make())
+            unfinished.write_text(generate())
             self.give_to_owner(unfinished)
             unfinished.replace(path)
         return path.read_text()
 
     def secret_key(self) -> str:
-        """The key for the secrets of tasks, in base64, as DUETIME_SECRET_KEY takes it."""
-        return self.secret("secret.key", make=lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+        """Return the key that encrypts the tasks' secrets, in the format of DUETIME_SECRET_KEY."""
+        return self.secret("secret.key", generate=lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
 
-    def tell_database(self, url: str) -> None:
-        """Notes where the Postgres in this folder listens, with its password, for commands beside the one that runs."""
+    def save_database_url(self, url: str) -> None:
+        """Save the URL of the running Postgres, password included, for other commands on this folder."""
         path = self.path / DATABASE_URL
         self.give_to_owner(path)
         path.write_text(url)
 
     def give_to_owner(self, path: Path) -> None:
-        """Makes a path private, and the folder owner's: root may start once what an ordinary user starts otherwise."""
+        """Create a private file if it is missing. As root, give it to the folder's owner, who may run Duetime later."""
         path.touch(mode=0o600)
         if os.geteuid() == 0:
             owner = self.path.stat()
@@ -76,17 +76,17 @@ class DataFolder:
 
 @asynccontextmanager
 async def open_data_folder(path: Path) -> AsyncIterator[DataFolder]:
-    """Makes the folder where it is missing, and holds its lock. CannotStart when it is in use or cannot be used."""
+    """Create the folder if it is missing, and hold its lock. Raise CannotStart if it is in use or unusable."""
     try:
-        make(path)
+        create(path)
         lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise CannotStart(unusable(path, error)) from None
     folder = DataFolder(path=path, lock=lock)
     try:
-        await take(folder)
+        await acquire_lock(folder)
         try:
-            furnish(folder)
+            prepare(folder)
         except OSError as error:
             raise CannotStart(unusable(path, error)) from None
         yield folder
@@ -95,9 +95,9 @@ async def open_data_folder(path: Path) -> AsyncIterator[DataFolder]:
 
 
 def running_database(path: Path) -> str | None:
-    """Where the Postgres of the Duetime that runs on this folder listens; None when none does.
+    """Return the URL of the Postgres that runs on this folder, or None if no instance of Duetime does.
 
-    CannotStart when it cannot be told.
+    Raise CannotStart if the folder cannot be read.
     """
     try:
         with (path / LOCK).open("rb") as lock:
@@ -113,25 +113,23 @@ def running_database(path: Path) -> str | None:
         return (path / DATABASE_URL).read_text()
     except OSError as error:
         raise CannotStart(
-            f"a Duetime runs on the data folder {path}, but where its Postgres listens cannot be read "
-            f"({error.strerror}); wait until it is ready, or name another folder with DUETIME_DATA_DIR"
+            f"Duetime is running on the data folder {path}, but the address of its Postgres cannot be read "
+            f"({error.strerror}); wait until it is ready, or set DUETIME_DATA_DIR to another folder"
         ) from None
 
 
-def make(path: Path) -> None:
-    """Makes the folder, unless what is there is plainly something else."""
+def create(path: Path) -> None:
+    """Create the folder if it is missing. Raise CannotStart if it contains something other than Duetime's data."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    present = {entry.name for entry in path.iterdir()} - NOT_OURS_BUT_HARMLESS
+    present = {entry.name for entry in path.iterdir()} - IGNORED_ENTRIES
     if present and LOCK not in present:
-        raise CannotStart(
-            f"the data folder {path} holds other things; name a new or an empty folder with DUETIME_DATA_DIR"
-        )
+        raise CannotStart(f"the data folder {path} contains other files; set DUETIME_DATA_DIR to a new or empty folder")
 
 
-def furnish(folder: DataFolder) -> None:
-    """Makes the folder private, and fit for what comes into it."""
+def prepare(folder: DataFolder) -> None:
+    """Make the folder private, and create what belongs into every data folder."""
     folder.path.chmod(0o700)
-    # Wherever the folder is, the git tree around it stays clean.
+    # If the folder is inside a git repository, git ignores it.
     (folder.path / ".gitignore").write_text("*\n")
     folder.logs.mkdir(mode=0o700, exist_ok=True)
     for path in (folder.path / LOCK, folder.path / ".gitignore", folder.logs):
@@ -139,17 +137,17 @@ def furnish(folder: DataFolder) -> None:
 
 
 def unusable(path: Path, error: OSError) -> str:
-    """The one line for a folder that the file system refuses."""
+    """Return the message for a folder that cannot be created, read or written."""
     culprit = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
     return (
-        f"the data folder {path} cannot be used: {error.strerror}{culprit}; make it writable or name another with "
-        "DUETIME_DATA_DIR"
+        f"the data folder {path} cannot be used: {error.strerror}{culprit}; make it writable, or set DUETIME_DATA_DIR "
+        "to another folder"
     )
 
 
-async def take(folder: DataFolder) -> None:
-    """Takes the lock, waiting for the servers of an instance that was killed, but not for one that lives."""
-    give_up_at = time.monotonic() + LAST_INSTANCE_ENDS_WITHIN.total_seconds()
+async def acquire_lock(folder: DataFolder) -> None:
+    """Acquire the lock. Wait for the servers of an instance that was killed, but not for a running instance."""
+    give_up_at = time.monotonic() + SHUTDOWN_TIMEOUT.total_seconds()
     while True:
         try:
             fcntl.flock(folder.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -159,23 +157,23 @@ async def take(folder: DataFolder) -> None:
         else:
             break
         holder = os.pread(folder.lock, 20, 0).decode(errors="replace").strip()
-        if not holder.isdigit() or lives(int(holder)):
+        if not holder.isdigit() or is_alive(int(holder)):
             raise CannotStart(
                 f"the data folder {folder.path} is in use by another Duetime (process {holder or 'unknown'}); "
-                "stop that one, or name another folder with DUETIME_DATA_DIR"
+                "stop that one, or set DUETIME_DATA_DIR to another folder"
             )
         if time.monotonic() > give_up_at:
             raise CannotStart(
-                f"the servers of an earlier Duetime (process {holder}) still use the data folder "
-                f"{folder.path}; end them"
+                f"the servers of an earlier Duetime (process {holder}) still use the data folder {folder.path}; "
+                "stop them"
             )
         await asyncio.sleep(0.05)
     os.ftruncate(folder.lock, 0)
     os.pwrite(folder.lock, f"{os.getpid()}\n".encode(), 0)
 
 
-def lives(pid: int) -> bool:
-    """Whether there is a process of this number, whoever owns it."""
+def is_alive(pid: int) -> bool:
+    """Return whether a process with this ID exists, whichever user owns it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

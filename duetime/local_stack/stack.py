@@ -1,4 +1,4 @@
-"""The local stack as a whole: starts the servers that nobody named, keeps them up, and stops them in order."""
+"""Runs the local stack: starts the servers that are not configured, supervises them, and stops them in order."""
 
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -15,14 +15,14 @@ from duetime.local_stack.valkey import Valkey
 from duetime.settings import DuetimeSettings
 from duetime.supervisor import SupervisedProcess
 
-TRIES = 3
+ATTEMPTS = 3
 
 Server = TypeVar("Server", Postgres, Valkey)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalStack:
-    """What runs: the addresses, with passwords, of the servers that were asked for, and a remark for the user."""
+    """The URLs of the servers that run, passwords included, and a remark for the user."""
 
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
@@ -38,7 +38,7 @@ async def local_stack(
     valkey: bool,
     postgres_configuration: dict[str, str] | None = None,
 ) -> AsyncIterator[LocalStack]:
-    """Runs the servers asked for. Valkey is stopped first, Postgres last. CannotStart says why one cannot run."""
+    """Run the requested servers, and stop Valkey first and Postgres last. Raise CannotStart if one cannot run."""
     place = choose_place(folder, settings)
     async with AsyncExitStack() as running:
         database_url = redis_url = None
@@ -48,44 +48,45 @@ async def local_stack(
                 lambda port: Postgres(place, folder, port=port, extra=postgres_configuration), running=running
             )
             database_url = database.url
-            folder.tell_database(database_url)
+            folder.save_database_url(database_url)
         if valkey:
             redis_url = (await start(lambda port: Valkey(place, folder, port=port), running=running)).url
         remark = None
-        if place.parent != folder.path and postgres and place.account is not None:
+        if place.parent != folder.path and postgres and place.user is not None:
             remark = (
-                f"{place.account.name} runs Postgres and cannot reach {folder.path}: its files are in {place.parent}"
+                f"the user {place.user.name} runs Postgres and cannot reach {folder.path}; "
+                f"Postgres's data is in {place.parent}"
             )
         yield LocalStack(database_url=database_url, redis_url=redis_url, remark=remark)
 
 
 async def start(make: Callable[[int], Server], *, running: AsyncExitStack) -> Server:
-    """Starts a server on a free port and keeps it up until `running` is closed."""
-    for left in reversed(range(TRIES)):
+    """Start a server on a free port, and supervise it until `running` is closed."""
+    for left in reversed(range(ATTEMPTS)):
         server = make(free_port())
         try:
             process = await server.start()
         except CannotStart:
-            # Somebody may have taken the port between our look and the server's.
+            # Another program may have taken the port since we looked.
             if left and not is_free(server.port):
                 continue
             raise
-        kept = SupervisedProcess(type(server).__name__, server.start, process)
-        running.push_async_callback(kept.stop)
-        kept.keep()
+        supervised = SupervisedProcess(type(server).__name__, server.start, process)
+        running.push_async_callback(supervised.stop)
+        supervised.supervise()
         return server
     raise AssertionError
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody listens on at this moment."""
+    """Return a port of the loopback address that is free at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def is_free(port: int) -> bool:
-    """Whether the port could be listened on at this moment."""
+    """Return whether the port of the loopback address is free at this moment."""
     try:
         with socket.create_server(("127.0.0.1", port)):
             return True

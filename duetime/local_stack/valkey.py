@@ -1,4 +1,4 @@
-"""The embedded Valkey, on a free port of the loopback address, with a password that lasts as long as the command."""
+"""The embedded Valkey, on a free port of the loopback address. Its password changes with each `duetime up`."""
 
 import secrets
 from datetime import timedelta
@@ -7,15 +7,15 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from duetime.local_stack.data_folder import DataFolder
-from duetime.local_stack.guarded_server import Guarded, start_guarded, until_ready
+from duetime.local_stack.guarded_server import GuardedServer, start_guarded_server, wait_for_server
 from duetime.local_stack.place import Place
 
 STOP = (("SIGTERM", 5.0),)
-READY_WITHIN = timedelta(seconds=30)
+STARTUP_TIMEOUT = timedelta(seconds=30)
 
 
 class Valkey:
-    """One server on one port, which stays the same when the server is started again."""
+    """One server on a fixed port, which it also has after a restart."""
 
     def __init__(self, place: Place, folder: DataFolder, *, port: int) -> None:
         self.place = place
@@ -26,29 +26,29 @@ class Valkey:
 
     @property
     def url(self) -> str:
-        """Where it listens, with the password."""
+        """Return the URL of the server, password included."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
 
     @property
     def configuration(self) -> str:
-        """Nothing is saved: it holds wake-ups and pokes alone, and an empty one is filled again from Postgres."""
+        """Return the configuration file. Nothing is persisted, because Postgres has all that is needed to refill it."""
         return f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave ""\nappendonly no\n'
 
-    async def start(self) -> Guarded:
-        """Starts the server and waits until it answers. CannotStart when it ends before that."""
-        server = await start_guarded(
-            # From stdin: the password is seen neither in the list of processes nor on disk.
+    async def start(self) -> GuardedServer:
+        """Start the server and wait until it responds. Raise CannotStart if it ends before that."""
+        server = await start_guarded_server(
+            # It reads its configuration from stdin, which keeps the password off the disk and out of the process list.
             [self.place.binaries.valkey, "-"],
             stop=STOP,
-            account=self.place.account,
+            user=self.place.user,
             log=self.log,
             lock=self.folder.lock,
             stdin=self.configuration,
         )
-        await until_ready(server, self._answers, within=READY_WITHIN, name="Valkey", log=self.log)
+        await wait_for_server(server, self._responds, within=STARTUP_TIMEOUT, name="Valkey", log=self.log)
         return server
 
-    async def _answers(self) -> bool:
+    async def _responds(self) -> bool:
         async with Redis.from_url(self.url) as client:
             try:
                 await client.ping()

@@ -1,10 +1,11 @@
-"""A program of its own: runs one server, and stops it when the command that asked for it has ended, however it ended.
+"""A separate program that runs one server, and stops it when the command that started the watchdog ends.
 
-The command holds the write end of a pipe, this process the read end, and nobody else either. When the command stops the
-server, or ends, or is killed with SIGKILL, the read end comes to its end, and the server is stopped. The kernel's own
-parent-death signal would not do: it is cleared when a process changes its user, and macOS has none.
+The command alone holds the write end of a pipe, and the watchdog alone holds the read end. When the command stops the
+server, ends, or is killed with SIGKILL, the read end reports end-of-file, and the watchdog stops the server. The
+kernel's parent-death signal is no alternative: it is cleared when a process changes its user, and macOS has none.
 
-It is started as ``python -I -S watchdog.py ORDER`` with ORDER a JSON object, so it imports nothing but what it needs.
+The command runs ``python -I -S watchdog.py CONFIGURATION``, with CONFIGURATION a JSON object. It has no access to
+installed packages, so it imports the standard library only.
 """
 
 import json
@@ -16,35 +17,35 @@ import threading
 from types import FrameType
 
 
-def carry_on(_signal: int, _frame: FrameType | None) -> None:
-    """Ignores a signal: the pipe alone decides. (SIG_IGN would be inherited by the server.)"""
+def ignore(_signal: int, _frame: FrameType | None) -> None:
+    """Ignore a signal, because only the pipe stops the server. The server would inherit SIG_IGN, but not this."""
 
 
 def main() -> int:
-    """Runs the server to its end and returns its exit status, 128 + n after signal n."""
-    order = json.loads(sys.argv[1])
-    for harmless in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(harmless, carry_on)
-    server = subprocess.Popen(  # noqa: S603 (the command's own order)
-        order["command"],
-        pass_fds=order["keep"],
-        user=order["user"],
-        group=order["group"],
-        extra_groups=None if order["user"] is None else [],
+    """Run the server until it ends, and return its exit status, or 128 + n after signal n."""
+    configuration = json.loads(sys.argv[1])
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, ignore)
+    server = subprocess.Popen(  # noqa: S603 (the command's own configuration)
+        configuration["command"],
+        pass_fds=configuration["inherited"],
+        user=configuration["user"],
+        group=configuration["group"],
+        extra_groups=None if configuration["user"] is None else [],
         umask=0o077,
     )
     ended = threading.Event()
 
-    def stop_when_released() -> None:
-        while os.read(order["pipe"], 1):
+    def stop_at_end_of_pipe() -> None:
+        while os.read(configuration["pipe"], 1):
             pass
-        for name, patience in order["stop"]:
+        for name, timeout in configuration["stop"]:
             server.send_signal(signal.Signals[name])
-            if ended.wait(patience):
+            if ended.wait(timeout):
                 return
         server.kill()
 
-    threading.Thread(target=stop_when_released, daemon=True).start()
+    threading.Thread(target=stop_at_end_of_pipe, daemon=True).start()
     status = server.wait()
     ended.set()
     return status if status >= 0 else 128 - status

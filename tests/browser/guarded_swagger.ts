@@ -11,7 +11,7 @@ if (executablePath === undefined || url === undefined || key === undefined) {
 
 await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async (page) => {
   await page.goto(`${url}/swagger/index.html`);
-  const field = page.getByLabel("whoever has a key");
+  const field = page.getByLabel("requires an API key");
   await field.fill("wrong");
   await page.getByRole("button", { name: "Show" }).click();
   await page.getByRole("alert").filter({ hasText: "key" }).waitFor();

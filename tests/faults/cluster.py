@@ -67,7 +67,7 @@ class Stage:
         await self.servers.valkey.start()
         for part in self.parts:
             part.resume()
-            part.forget()
+            part.ignore_log_so_far()
         await self.until_up(*self.parts)
         await wait_until(self.is_healthy, what="the API is healthy", within=STARTS_WITHIN)
 
@@ -82,7 +82,7 @@ class Stage:
         try:
             await wait_until(up, what="what was started works", within=within)
         except AssertionError as error:
-            raise AssertionError("\n".join([str(error), *(part.last_words() for part in parts)])) from None
+            raise AssertionError("\n".join([str(error), *(part.log_tail() for part in parts)])) from None
 
     async def works(self, part: Part) -> bool:
         """Whether a worker has its lease, or the API answers."""
@@ -168,7 +168,7 @@ class Stage:
             complaint = f"{error}\n"
         findings = check(await self.evidence(orders))
         ok = not complaint and not findings.bad
-        assert ok, "\n".join([f"{complaint}{findings}", *(part.last_words() for part in self.parts)])
+        assert ok, "\n".join([f"{complaint}{findings}", *(part.log_tail() for part in self.parts)])
         self.all_alive()
         return findings
 
@@ -180,8 +180,8 @@ class Stage:
     def all_alive(self) -> None:
         """Fails when a part has ended by itself, or met something that it was not prepared for."""
         for part in self.parts:
-            assert part.process is None or part.alive, f"{part.name} ended by itself\n{part.last_words()}"
-            surprises = part.surprises()
+            assert part.process is None or part.alive, f"{part.name} ended by itself\n{part.log_tail()}"
+            surprises = part.tracebacks()
             assert not surprises, f"{part.name} was surprised:\n{surprises[0]}"
 
     async def evidence(self, orders: Sequence[Order]) -> Evidence:

@@ -45,8 +45,8 @@ async def stop_part(stage: Stage, subject: str) -> None:
     part = stage.part(subject)
     status = await part.stop()
     # One that has not begun to work yet may end by the signal itself, or has ended since it finds no servers.
-    fine = status in {0, -signal.SIGTERM} or (status == 1 and REFUSED_TO_START in part.last_words().splitlines()[-1])
-    assert fine, f"{subject} ended with status {status}:\n{part.last_words()}"
+    fine = status in {0, -signal.SIGTERM} or (status == 1 and REFUSED_TO_START in part.log_tail().splitlines()[-1])
+    assert fine, f"{subject} ended with status {status}:\n{part.log_tail()}"
 
 
 async def start_part(stage: Stage, subject: str) -> None:

@@ -197,7 +197,7 @@ async def test_sigterm_while_postgres_is_away(stage: Stage, report: Report) -> N
     await stage.until(start + 2 * SECOND)
     await stage.servers.postgres.start()
     back_at = utc_now()
-    assert await stopping == [0] * len(stage.workers), "\n".join(worker.last_words() for worker in stage.workers)
+    assert await stopping == [0] * len(stage.workers), "\n".join(worker.log_tail() for worker in stage.workers)
     assert utc_now() - back_at < RECOVERED_WITHIN
     await stage.until_up(*stage.workers)
     found = await stage.settled(load)

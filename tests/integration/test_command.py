@@ -1,4 +1,4 @@
-"""The command `duetime` apart from `up`: what it says, and what it refuses in one line."""
+"""The commands of `duetime` except `up` and `keys`: their output, and their one-line errors."""
 
 import socket
 import subprocess
@@ -17,23 +17,23 @@ from tests.support.command import clean_environment, duetime
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
 
-PARTS = ("api", "worker")
+SERVICES = ("api", "worker")
 
 
-def refusal(ended: "subprocess.CompletedProcess[str]") -> str:
-    """The one line on stderr of a command that refused to start."""
-    assert ended.returncode == 1, ended
-    assert ended.stdout == ""
-    assert ended.stderr.startswith("duetime: ")
-    assert ended.stderr.count("\n") == 1
-    return ended.stderr
+def error_of(result: "subprocess.CompletedProcess[str]") -> str:
+    """Return the error of a command that could not start. Assert that it is one line on stderr."""
+    assert result.returncode == 1, result
+    assert result.stdout == ""
+    assert result.stderr.startswith("duetime: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
 
 
 @contextmanager
-def running(part: str, *, cwd: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
-    """A part of the service, asked to stop at the end."""
+def running(command: str, *, cwd: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """Run a command in the background. At the end, stop it and assert that it exits with status 0."""
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "duetime", part], cwd=cwd, env=clean_environment(environment), text=True
+        [sys.executable, "-P", "-m", "duetime", command], cwd=cwd, env=clean_environment(environment), text=True
     )
     try:
         yield process
@@ -43,34 +43,36 @@ def running(part: str, *, cwd: Path, environment: dict[str, str]) -> Iterator["s
 
 
 def test_help_names_every_command(tmp_path: Path) -> None:
-    """`duetime --help` is where one begins."""
-    told = duetime("--help", cwd=tmp_path)
+    """`duetime --help` lists all commands."""
+    result = duetime("--help", cwd=tmp_path)
 
-    assert told.returncode == 0
-    for command in ("up", "api", "worker", "migrate", "schema"):
-        assert f"\n    {command} " in told.stdout
+    assert result.returncode == 0
+    for command in ("up", "api", "worker", "migrate", "schema", "keys"):
+        assert f"\n    {command} " in result.stdout
 
 
-def test_a_wrong_setting_is_one_line(tmp_path: Path) -> None:
-    """Also when it stands in `.env`; and nothing is started or made."""
+def test_a_wrong_setting_is_one_line_of_error(tmp_path: Path) -> None:
+    """Settings in `.env` count too. Nothing is started or created."""
     (tmp_path / ".env").write_text("DUETIME_SLOTS=many\n")
 
     for command in ("up", "worker", "api"):
-        line = refusal(duetime(command, cwd=tmp_path))
+        line = error_of(duetime(command, cwd=tmp_path))
         assert line.startswith("duetime: DUETIME_SLOTS=many: must be a whole number from 2 to 1000")
     assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
 
 
-def test_without_servers_a_part_says_what_to_set(tmp_path: Path) -> None:
-    """Only `up` brings servers."""
+def test_without_servers_the_error_names_the_setting(tmp_path: Path) -> None:
+    """Only `up` starts its own servers."""
     for command in ("api", "worker"):
-        assert "REDIS_URL is not set" in refusal(duetime(command, cwd=tmp_path, environment={"PORT": str(free_port())}))
-    assert "DATABASE_URL is not set" in refusal(duetime("migrate", cwd=tmp_path))
+        assert "REDIS_URL is not set" in error_of(
+            duetime(command, cwd=tmp_path, environment={"PORT": str(free_port())})
+        )
+    assert "DATABASE_URL is not set" in error_of(duetime("migrate", cwd=tmp_path))
 
 
-@pytest.mark.parametrize("command", [*PARTS, "up"])
-def test_servers_that_cannot_be_reached_are_one_line(command: str, tmp_path: Path, redis_url: str) -> None:
-    """Postgres or Redis, named by its address but without its password."""
+@pytest.mark.parametrize("command", [*SERVICES, "up"])
+def test_an_unreachable_server_is_one_line_of_error(command: str, tmp_path: Path, redis_url: str) -> None:
+    """The error contains the address of Postgres or Redis, but not the password."""
     closed = free_port()
     environment = {
         "PORT": str(free_port()),
@@ -78,109 +80,109 @@ def test_servers_that_cannot_be_reached_are_one_line(command: str, tmp_path: Pat
         "REDIS_URL": f"redis://:hidden@127.0.0.1:{closed}",
     }
 
-    line = refusal(duetime(command, cwd=tmp_path, environment=environment))
+    line = error_of(duetime(command, cwd=tmp_path, environment=environment))
     assert f"Redis cannot be reached (Error 111 connecting to 127.0.0.1:{closed}" in line
     assert "hidden" not in line
 
     if command != "up":
-        line = refusal(duetime(command, cwd=tmp_path, environment=environment | {"REDIS_URL": redis_url}))
+        line = error_of(duetime(command, cwd=tmp_path, environment=environment | {"REDIS_URL": redis_url}))
         assert f"Postgres at 127.0.0.1:{closed}/d cannot be reached" in line
         assert "hidden" not in line
 
 
-@pytest.mark.parametrize("command", PARTS)
-def test_a_schema_that_was_not_migrated_is_one_line(
+@pytest.mark.parametrize("command", SERVICES)
+def test_a_schema_that_was_not_migrated_is_one_line_of_error(
     command: str, tmp_path: Path, servers: Servers, redis_url: str
 ) -> None:
-    """The parts never migrate by themselves: several of them may start at once, and of different versions."""
+    """The API and workers never migrate, because several processes of different versions may start at the same time."""
     with servers.empty_database() as database:
         environment = {
             "PORT": str(free_port()),
             "DATABASE_URL": str(database.database_url),
             "REDIS_URL": redis_url,
         }
-        line = refusal(duetime(command, cwd=tmp_path, environment=environment))
+        line = error_of(duetime(command, cwd=tmp_path, environment=environment))
 
-    assert "is not the present one; run `duetime migrate` first" in line
+    assert "is not that of this version; run `duetime migrate` first" in line
 
 
-async def test_a_database_that_fails_after_the_first_look_is_one_line(
+async def test_a_database_that_fails_after_the_check_is_one_line_of_error(
     tmp_path: Path, database: DatabaseSettings, redis_url: str
 ) -> None:
-    """Between the look at the schema and its first claim a worker has a few statements to run."""
+    """A worker runs a few statements between the check of the schema and its first claim."""
     engine = open_engine(database.url(), pool_size=1, application_name="duetime tests")
     async with engine.begin() as connection:
         await connection.execute(text("DROP TABLE workers"))
     await engine.dispose()
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
 
-    line = refusal(duetime("worker", cwd=tmp_path, environment=environment))
+    line = error_of(duetime("worker", cwd=tmp_path, environment=environment))
 
     assert 'cannot be reached (relation "workers" does not exist)' in line
 
 
-def test_migrate_says_from_where_to_where(tmp_path: Path, servers: Servers) -> None:
-    """A second time it changes nothing."""
+def test_migrate_prints_both_revisions(tmp_path: Path, servers: Servers) -> None:
+    """A second migration changes nothing."""
     with servers.empty_database() as database:
         environment = {"DATABASE_URL": str(database.database_url)}
         first = duetime("migrate", cwd=tmp_path, environment=environment)
         second = duetime("migrate", cwd=tmp_path, environment=environment)
 
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
-    assert first.stdout.startswith("The schema was at revision none and is at ")
+    assert first.stdout.startswith("Migrated the database from revision none to ")
     latest = first.stdout.split()[-1].rstrip(".")
-    assert second.stdout == f"The schema was at revision {latest} and is at {latest}.\n"
+    assert second.stdout == f"The database is already at revision {latest}.\n"
 
 
-async def test_a_schema_of_a_newer_version_is_left_alone(tmp_path: Path, database: DatabaseSettings) -> None:
-    """An old version that is started by mistake must not touch it."""
+async def test_migrate_rejects_the_schema_of_a_newer_version(tmp_path: Path, database: DatabaseSettings) -> None:
+    """An old version that is started by mistake must not change the database."""
     engine = open_engine(database.url(), pool_size=1, application_name="duetime tests")
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     await engine.dispose()
 
-    line = refusal(duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(database.database_url)}))
+    line = error_of(duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(database.database_url)}))
 
     assert "is at revision 9999, which this version of Duetime does not know" in line
 
 
-def test_migrate_refuses_a_wrong_password_at_once(tmp_path: Path, database: DatabaseSettings) -> None:
-    """Only a server that does not listen yet, or is starting, is waited for."""
-    wrong = database.url().set(database="missing", drivername="postgresql", query={"sslmode": "disable"})
-    environment = {"DATABASE_URL": wrong.render_as_string(hide_password=False)}
+def test_migrate_waits_only_for_a_server_that_is_starting(tmp_path: Path, database: DatabaseSettings) -> None:
+    """A database that does not exist is an error immediately."""
+    missing = database.url().set(database="missing", drivername="postgresql", query={"sslmode": "disable"})
+    environment = {"DATABASE_URL": missing.render_as_string(hide_password=False)}
 
-    line = refusal(duetime("migrate", cwd=tmp_path, environment=environment))
+    line = error_of(duetime("migrate", cwd=tmp_path, environment=environment))
 
     assert '/missing cannot be reached (database "missing" does not exist)' in line
 
 
-def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
-    """Told before anything is started, by `up` as by `api`; `up` leaves no half-made data behind."""
+def test_a_port_in_use_is_one_line_of_error(tmp_path: Path) -> None:
+    """`up` and `api` check the port before they start anything, so `up` leaves no incomplete data behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for command in ("up", "api"):
-            line = refusal(duetime(command, cwd=tmp_path, environment={"PORT": port}))
+            line = error_of(duetime(command, cwd=tmp_path, environment={"PORT": port}))
             assert f"PORT={port}: is in use by another program on 127.0.0.1" in line
     assert not (tmp_path / ".data" / "postgres").exists()
 
 
-def test_a_host_that_is_not_ours_is_one_line(tmp_path: Path) -> None:
-    """An address of another machine, and a name that has none."""
+def test_a_host_of_another_machine_is_one_line_of_error(tmp_path: Path) -> None:
+    """HOST is an address of another machine, or a name without an address."""
     for host in ("192.0.2.1", "no.such.host.invalid"):
-        line = refusal(duetime("api", cwd=tmp_path, environment={"HOST": host, "PORT": str(free_port())}))
+        line = error_of(duetime("api", cwd=tmp_path, environment={"HOST": host, "PORT": str(free_port())}))
         assert f"HOST={host}: is no address of this machine" in line
 
 
 def test_schema_prints_the_schema(tmp_path: Path) -> None:
-    """The whole contract, from the code."""
-    told = duetime("schema", cwd=tmp_path)
+    """It prints the schema that the code defines."""
+    result = duetime("schema", cwd=tmp_path)
 
-    assert told.returncode == 0, told.stderr
-    assert "type Mutation {" in told.stdout
+    assert result.returncode == 0, result.stderr
+    assert "type Mutation {" in result.stdout
 
 
-def test_a_worker_runs_until_it_is_asked_to_stop(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
-    """While it lives, `duetime worker --check` says so by its exit status; afterwards it says that there is none."""
+def test_worker_check_finds_a_running_worker(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
+    """`duetime worker --check` exits with status 0 while a worker is alive, and with an error afterwards."""
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
 
     def checked() -> "subprocess.CompletedProcess[str]":
@@ -195,4 +197,4 @@ def test_a_worker_runs_until_it_is_asked_to_stop(tmp_path: Path, database: Datab
 
     # A renewal that is on its way when the worker retires keeps the lease until it runs out.
     wait_for(lambda: checked().returncode != 0, what="the worker's lease has ended", within=30)
-    assert "no worker on" in refusal(checked())
+    assert "no worker on" in error_of(checked())

@@ -1,4 +1,4 @@
-"""`duetime up`: everything with one command, and nothing left when it has ended, however it ended."""
+"""`duetime up`: it runs everything, and leaves no process behind however it ends."""
 
 import json
 import os
@@ -19,126 +19,129 @@ from tests.support.ordinary_user import ordinary_user
 from tests.support.waiting import wait_for
 
 
-def asked(up: Up, query: str) -> dict[str, object]:
-    """The answer to a GraphQL document."""
+def execute(up: Up, query: str) -> dict[str, object]:
+    """Execute a GraphQL document and return the response."""
     request = urllib.request.Request(
         up.graphql, json.dumps({"query": query}).encode(), {"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        result: dict[str, object] = json.load(answer)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        result: dict[str, object] = json.load(response)
         return result
 
 
-def gone(processes: list[psutil.Process]) -> bool:
-    """Whether none of them runs any more."""
+def all_ended(processes: list[psutil.Process]) -> bool:
+    """Return whether all processes have ended."""
     return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
 
 
-def parts(up: Up, name: str) -> list[psutil.Process]:
-    """The processes below `up` that run this part; one that is just ending has no command line any more."""
+def children(up: Up, command: str) -> list[psutil.Process]:
+    """Return the processes of `up` that run this command. A process that is ending has no command line any more."""
     found = []
     for process in up.descendants():
         with suppress(psutil.Error):
-            if process.cmdline()[-2:] == ["duetime", name]:
+            if process.cmdline()[-2:] == ["duetime", command]:
                 found.append(process)
     return found
 
 
-def runs_again(up: Up, name: str, killed: psutil.Process) -> bool:
-    """Whether the log tells of the death of a part, and another one is there."""
-    return f"the {name} ended by itself" in up.text and any(process.pid != killed.pid for process in parts(up, name))
+def was_restarted(up: Up, command: str, killed: psutil.Process) -> bool:
+    """Return whether the log reports the end of a process, and another one runs."""
+    reported = f"action=process_ended program={command} " in up.text
+    return reported and any(process.pid != killed.pid for process in children(up, command))
 
 
-def test_the_first_task_of_the_welcome_works_and_survives_a_restart(data_dir: Path) -> None:
-    """The user copies the curl that is printed. Then Ctrl-C, a second start, and the task is still there."""
+def test_the_first_task_of_the_banner_works_and_survives_a_restart(data_dir: Path) -> None:
+    """The user runs the curl command that is printed, stops Duetime with Ctrl-C, and finds the task after a restart."""
     with duetime_up(data_dir) as up:
-        assert "Targets  may be on loopback addresses too" in up.text
+        assert "Targets  loopback addresses are allowed" in up.text
         line = next(line for line in up.text.splitlines() if "createTask" in line)
-        told = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
-        created = json.loads(told.stdout)["data"]["createTask"]
-        assert created["__typename"] == "Task", told.stdout
+        result = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
+        created = json.loads(result.stdout)["data"]["createTask"]
+        assert created["__typename"] == "Task", result.stdout
         started = up.descendants()
         assert up.stop(signal.SIGINT) == 0
-    assert gone(started)
+    assert all_ended(started)
 
     with duetime_up(data_dir) as up:
-        task = asked(up, f'{{ task(id: "{created["id"]}") {{ name }} }}')
+        task = execute(up, f'{{ task(id: "{created["id"]}") {{ name }} }}')
     assert task == {"data": {"task": {"name": "First task"}}}
 
 
 def test_kill_9_leaves_nothing_behind_and_the_next_start_works(data_dir: Path) -> None:
-    """Not even for a moment in which the next start could meet the old servers."""
+    """The next start waits until the old servers have ended."""
     port = free_port()
     with duetime_up(data_dir, port=port) as up:
         started = up.descendants()
         up.kill()
 
         with duetime_up(data_dir, port=port) as again:
-            assert gone(started)
+            assert all_ended(started)
             assert again.stop() == 0
 
 
 def test_kill_9_of_the_whole_process_group_leaves_nothing_behind(data_dir: Path) -> None:
-    """As a supervisor does that has lost patience."""
+    """Some supervisors do this when a graceful stop takes too long."""
     with duetime_up(data_dir, own_group=True) as up:
         started = up.descendants()
         os.killpg(up.process.pid, signal.SIGKILL)
         up.process.wait(60)
 
-        wait_for(lambda: gone(started), what="all servers have ended", within=30)
+        wait_for(lambda: all_ended(started), what="all servers have ended", within=30)
 
 
-def test_the_death_of_its_parent_ends_it(data_dir: Path) -> None:
-    """`make run` starts it `--with-parent`: a make that is killed passes nothing on."""
+def test_it_ends_with_its_parent(data_dir: Path) -> None:
+    """`make run` uses `--with-parent`, because a killed `make` does not pass its signal on."""
     with duetime_up(data_dir, arguments=["--with-parent"], through_shell=True) as up:
         started = up.descendants()
         up.kill()
 
-        wait_for(lambda: gone(started), what="everything has ended", within=30)
+        wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
-def test_a_second_signal_ends_it_at_once(data_dir: Path) -> None:
-    """Here the worker, stopped by SIGSTOP, would never end gracefully."""
+def test_a_second_signal_ends_it_immediately(data_dir: Path) -> None:
+    """The worker in this test is suspended, so it would never end gracefully."""
     with duetime_up(data_dir) as up:
         started = up.descendants()
-        [worker] = parts(up, "worker")
+        [worker] = children(up, "worker")
         worker.suspend()
         up.process.send_signal(signal.SIGTERM)
         wait_for(lambda: "action=stopping" in up.text, what="it is stopping")
         up.process.send_signal(signal.SIGTERM)
 
         assert up.process.wait(10) == 130
-        wait_for(lambda: gone(started), what="everything has ended", within=30)
+        wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
-def test_an_api_and_a_worker_that_die_are_started_again(data_dir: Path) -> None:
-    """And the log says so."""
+def test_a_killed_api_or_worker_is_restarted(data_dir: Path) -> None:
+    """The log reports it."""
     with duetime_up(data_dir) as up:
-        for name in ("api", "worker"):
-            [killed] = parts(up, name)
+        for command in ("api", "worker"):
+            [killed] = children(up, command)
             killed.kill()
-            wait_for(partial(runs_again, up, name, killed), what=f"the {name} runs again")
-        wait_for(up.is_healthy, what="all is well again", within=30)
+            wait_for(partial(was_restarted, up, command, killed), what=f"the {command} is restarted")
+        wait_for(up.is_healthy, what="everything is healthy again", within=30)
 
 
-def test_a_second_instance_and_a_folder_that_cannot_be_used_are_one_line(data_dir: Path, tmp_path: Path) -> None:
-    """The line names the folder, and the process that has it."""
+def test_a_data_folder_that_cannot_be_used_is_one_line_of_error(data_dir: Path, tmp_path: Path) -> None:
+    """The error names the folder and, if another instance is using it, that process."""
     (tmp_path / "file").touch()
     with duetime_up(data_dir) as up:
-        for folder, told in (
+        for folder, message in (
             (data_dir, f"the data folder {data_dir} is in use by another Duetime (process {up.process.pid})"),
             (tmp_path / "file" / "data", f"the data folder {tmp_path}/file/data cannot be used: Not a directory"),
         ):
             environment = {"DUETIME_DATA_DIR": str(folder), "PORT": str(free_port())}
-            refused = duetime("up", cwd=tmp_path, environment=environment)
-            assert refused.returncode == 1
-            assert refused.stderr.startswith(f"duetime: {told}")
-            assert refused.stderr.count("\n") == 1
-            assert refused.stdout == ""
+            result = duetime("up", cwd=tmp_path, environment=environment)
+            assert result.returncode == 1
+            assert result.stderr.startswith(f"duetime: {message}")
+            assert result.stderr.count("\n") == 1
+            assert result.stdout == ""
 
 
-def test_named_servers_are_used_and_none_is_brought(data_dir: Path, database: DatabaseSettings, redis_url: str) -> None:
-    """With both variables set nothing is embedded; a data folder is not even made."""
+def test_configured_servers_are_used_instead_of_embedded_ones(
+    data_dir: Path, database: DatabaseSettings, redis_url: str
+) -> None:
+    """With both variables set, no embedded server runs and no data folder is created."""
     folder = data_dir / "none"
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
     with duetime_up(folder, environment=environment) as up:
@@ -149,8 +152,8 @@ def test_named_servers_are_used_and_none_is_brought(data_dir: Path, database: Da
     assert not folder.exists()
 
 
-def test_a_named_redis_goes_with_a_postgres_of_our_own(data_dir: Path, redis_url: str) -> None:
-    """Each is brought only where it is not named."""
+def test_a_configured_redis_works_with_the_embedded_postgres(data_dir: Path, redis_url: str) -> None:
+    """Only the server that is not configured is embedded."""
     with duetime_up(data_dir, environment={"REDIS_URL": redis_url}) as up:
         names = {process.name() for process in up.descendants()}
         assert up.stop() == 0
@@ -160,14 +163,14 @@ def test_a_named_redis_goes_with_a_postgres_of_our_own(data_dir: Path, redis_url
 
 
 def test_an_ordinary_user_can_run_it(data_dir: Path) -> None:
-    """As root this starts it as nobody, with copies of what only root can reach; else it is ourselves once more."""
+    """Under root, it runs as the user nobody, with copies of the files that only root can reach."""
     with ordinary_user() as user:
         if user is not None:
-            os.chown(data_dir.parent, user.account.uid, user.account.gid)
+            os.chown(data_dir.parent, user.os_user.uid, user.os_user.gid)
         with duetime_up(data_dir, user=user) as up:
             owners = {process.uids().real for process in [psutil.Process(up.process.pid), *up.descendants()]}
-            assert asked(up, "{ __typename }") == {"data": {"__typename": "Query"}}
+            assert execute(up, "{ __typename }") == {"data": {"__typename": "Query"}}
             assert up.stop() == 0
 
-    assert owners == {user.account.uid if user else os.geteuid()}
+    assert owners == {user.os_user.uid if user else os.geteuid()}
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700

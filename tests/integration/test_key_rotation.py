@@ -86,8 +86,8 @@ async def test_secrets_outlive_their_keys(
         await wait_until(lambda: runs_of(api.engine, UUID(task_id), at_least=2), what="the run has ended")
         status, said, wrong = await rotated(database, tmp_path, NEW, OLD)
         # Three tasks, and what the changed one was.
-        assert (status, said) == (0, "Sealed the secrets of 4 task definitions with the first key.\n"), wrong
-        assert (await rotated(database, tmp_path, NEW, OLD))[1].startswith("Sealed the secrets of 0 ")
+        assert (status, said) == (0, "Encrypted the secrets of 4 task definitions with the first key.\n"), wrong
+        assert (await rotated(database, tmp_path, NEW, OLD))[1].startswith("Encrypted the secrets of 0 ")
         sealed_by_new = await seals(api)
     assert len(sealed_by_new) == len(sealed_by_old) == 6
     assert all(map(with_keys(jobs_settings, NEW).secrets.is_current, sealed_by_new))
@@ -123,8 +123,10 @@ async def test_what_no_key_opens_stays_as_it_is(
     async with serving(database, with_keys(jobs_settings, OLD)) as api:
         await done(api, CREATE, input=wanted)
         status, said, wrong = await rotated(database, tmp_path, NEW, OLD)
-        assert (status, said) == (1, "Sealed the secrets of 1 task definitions with the first key.\n")
-        assert wrong == (f"duetime: none of the keys opens the secrets of 1 tasks, which stay as they are: {lost}\n")
+        assert (status, said) == (1, "Encrypted the secrets of 1 task definitions with the first key.\n")
+        assert wrong == (
+            f"duetime: none of the keys decrypts the secrets of 1 tasks, which were left unchanged: {lost}\n"
+        )
         found = await seals(api)
     keys = [with_keys(jobs_settings, each).secrets for each in (lost_key, NEW)]
     assert [sum(map(each.is_current, found)) for each in keys] == [1, 1]
@@ -134,4 +136,4 @@ async def test_without_a_key_there_is_nothing_to_rotate(database: DatabaseSettin
     """It says which to set."""
     status, _, wrong = await rotated(database, tmp_path)
     assert status == 1
-    assert wrong.startswith("duetime: DUETIME_SECRET_KEY is not set; name the new key first and the old ones after it")
+    assert wrong.startswith("duetime: DUETIME_SECRET_KEY is not set; list the new key and then the old ones")

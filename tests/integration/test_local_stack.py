@@ -1,5 +1,5 @@
-# ruff: noqa: ASYNC221, ASYNC240 (files of this machine, and nothing else on the loop)
-"""The local stack: its folder, its lock, its servers, and what it refuses."""
+# ruff: noqa: ASYNC221, ASYNC240 (local files, and nothing else runs on the loop)
+"""The local stack: its folder, its lock, its servers, and its errors."""
 
 import os
 import stat
@@ -25,13 +25,14 @@ from tests.support.waiting import wait_until
 
 
 async def started(running: AsyncExitStack, folder: Path, settings: DuetimeSettings | None = None) -> LocalStack:
-    """Both servers on a data folder, until `running` is closed."""
+    """Run both servers on a data folder until `running` is closed."""
     opened = await running.enter_async_context(open_data_folder(folder))
     settings = settings or DuetimeSettings(data_dir=folder)
     return await running.enter_async_context(local_stack(opened, settings, postgres=True, valkey=True))
 
 
 async def query(stack: LocalStack, statement: str) -> object:
+    """Execute a statement, and return the single value of its result if it has one."""
     engine = create_async_engine(parse_database_url(stack.database_url or ""), isolation_level="AUTOCOMMIT")
     try:
         async with engine.connect() as connection:
@@ -42,74 +43,74 @@ async def query(stack: LocalStack, statement: str) -> object:
 
 
 def servers_of(folder: Path) -> list[psutil.Process]:
-    """The processes that hold the folder's lock open, other than this one."""
+    """Return the processes, other than this one, that have the folder's lock open."""
     lock = str(folder / LOCK)
-    holding = []
+    servers = []
     for process in psutil.process_iter():
         try:
             if process.pid != os.getpid() and any(file.path == lock for file in process.open_files()):
-                holding.append(process)
+                servers.append(process)
         except psutil.Error:
             continue
-    return holding
+    return servers
 
 
 async def test_data_survives_and_the_folder_is_private(data_dir: Path) -> None:
-    """A second start finds what the first one left; nobody else can read it; git sees none of it."""
+    """The second start finds the data of the first one. No other user can read the folder, and git ignores it."""
     folder = data_dir / "in" / "it"
     folder.parent.mkdir(parents=True)
     async with AsyncExitStack() as running:
         stack = await started(running, folder)
         await query(stack, "CREATE TABLE kept AS SELECT 7 AS n")
-        settled = await query(stack, "SELECT current_setting('fsync') || current_setting('listen_addresses')")
+        configured = await query(stack, "SELECT current_setting('fsync') || current_setting('listen_addresses')")
     assert servers_of(folder) == []
 
     async with AsyncExitStack() as running:
         stack = await started(running, folder)
         assert await query(stack, "SELECT n FROM kept") == 7
 
-    assert settled == "on127.0.0.1"
+    assert configured == "on127.0.0.1"
     assert (folder / ".gitignore").read_text() == "*\n"
     assert stat.S_IMODE(folder.stat().st_mode) & 0o707 == 0o700
     for path in [path for path in folder.rglob("*") if path.name != ".gitignore"]:
         assert path.stat().st_mode & 0o007 == 0, path
 
 
-async def test_both_servers_ask_for_a_password(data_dir: Path) -> None:
-    """Every program of this machine can reach a loopback port."""
+async def test_both_servers_require_a_password(data_dir: Path) -> None:
+    """Any program on this machine can connect to a loopback port."""
     async with AsyncExitStack() as running:
         stack = await started(running, data_dir)
         url = parse_database_url(stack.database_url or "").set(password="guessed")
-        guessing = create_async_engine(url)
+        wrong = create_async_engine(url)
         with pytest.raises(Exception, match="password authentication failed"):
-            async with guessing.connect():
+            async with wrong.connect():
                 pass
-        await guessing.dispose()
+        await wrong.dispose()
         async with Redis.from_url((stack.redis_url or "").replace("//:", "//:x")) as client:
             with pytest.raises(AuthenticationError):
                 await client.ping()
-        shown = " ".join(word for process in servers_of(data_dir) for word in process.cmdline())
+        command_lines = " ".join(word for process in servers_of(data_dir) for word in process.cmdline())
 
-    for given in (stack.database_url, stack.redis_url):
-        password = str(urlsplit(given or "").password)
+    for url_with_password in (stack.database_url, stack.redis_url):
+        password = str(urlsplit(url_with_password or "").password)
         assert len(password) >= 32
-        assert password not in shown + repr(stack)
+        assert password not in command_lines + repr(stack)
 
 
 async def test_one_instance_at_a_time(data_dir: Path) -> None:
-    """The second one names the folder and the process that has it."""
+    """The error of the second instance names the folder and the process that uses it."""
     async with open_data_folder(data_dir):
         with pytest.raises(CannotStart, match=rf"{data_dir} is in use by another Duetime \(process {os.getpid()}\)"):
             async with open_data_folder(data_dir):
                 pass
 
 
-async def test_a_folder_of_other_things_is_left_alone(data_dir: Path) -> None:
-    """A wrong DUETIME_DATA_DIR must not close a home folder to others, nor hide it from git."""
+async def test_a_folder_with_other_files_is_rejected(data_dir: Path) -> None:
+    """A wrong DUETIME_DATA_DIR must not make a home folder private, nor hide it from git."""
     data_dir.mkdir(mode=0o755)
     (data_dir / "letter").touch()
 
-    with pytest.raises(CannotStart, match="holds other things; name a new or an empty folder with DUETIME_DATA_DIR"):
+    with pytest.raises(CannotStart, match="contains other files; set DUETIME_DATA_DIR to a new or empty folder"):
         async with open_data_folder(data_dir):
             pass
 
@@ -117,34 +118,34 @@ async def test_a_folder_of_other_things_is_left_alone(data_dir: Path) -> None:
     assert stat.S_IMODE(data_dir.stat().st_mode) == 0o755
 
 
-async def test_a_folder_that_cannot_be_made_is_one_line(data_dir: Path) -> None:
-    """Here a file stands where the folder should be; even root cannot write there."""
+async def test_a_folder_that_cannot_be_created_is_one_line_of_error(data_dir: Path) -> None:
+    """There is a file where the folder should be, so even root cannot create it."""
     data_dir.mkdir()
     (data_dir / "file").touch()
 
     with pytest.raises(
-        CannotStart, match=r"cannot be used: Not a directory; .* another with DUETIME_DATA_DIR"
-    ) as refusal:
+        CannotStart, match=r"cannot be used: Not a directory; .* set DUETIME_DATA_DIR to another folder"
+    ) as raised:
         async with open_data_folder(data_dir / "file" / "folder"):
             pass
 
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(raised.value)
 
 
-async def test_data_of_another_postgres_is_refused(data_dir: Path) -> None:
-    """A major version reads its own files only; the data is left as it is."""
+async def test_data_of_another_major_version_is_rejected(data_dir: Path) -> None:
+    """Postgres can read only the files of its own major version."""
     async with AsyncExitStack() as running:
         await started(running, data_dir)
     version = next(path for path in data_dir.rglob("PG_VERSION") if path.parent.name == "postgres")
     version.write_text("9\n")
 
     async with AsyncExitStack() as running:
-        with pytest.raises(CannotStart, match="was made by Postgres 9, and this is Postgres"):
+        with pytest.raises(CannotStart, match="was created by Postgres 9, and this is Postgres"):
             await started(running, data_dir)
 
 
-async def test_a_lock_file_of_postgres_that_was_left_behind_is_no_hindrance(data_dir: Path) -> None:
-    """After a power cut its process number may be another program's, and Postgres would not start."""
+async def test_a_stale_lock_file_of_postgres_is_ignored(data_dir: Path) -> None:
+    """After a power cut, another program may have its process ID, and Postgres would not start."""
     async with AsyncExitStack() as running:
         await started(running, data_dir)
     (data_dir / "postgres" / "postmaster.pid").write_text(f"{os.getppid()}\n{data_dir}/postgres\n")
@@ -153,8 +154,8 @@ async def test_a_lock_file_of_postgres_that_was_left_behind_is_no_hindrance(data
         assert await query(await started(running, data_dir), "SELECT 1") == 1
 
 
-async def test_half_made_data_is_made_again(data_dir: Path) -> None:
-    """A kill during the first start leaves something aside, and nothing under the final name."""
+async def test_incomplete_data_is_removed(data_dir: Path) -> None:
+    """A kill during the first start leaves a temporary folder, and nothing under the final name."""
     async with AsyncExitStack() as running:
         opened = await running.enter_async_context(open_data_folder(data_dir))
         (data_dir / "unfinished-x" / "cluster").mkdir(parents=True)
@@ -165,15 +166,15 @@ async def test_half_made_data_is_made_again(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["postgres", "valkey"])
-async def test_a_server_that_dies_is_started_again_on_its_port(name: str, data_dir: Path) -> None:
-    """The API and the workers find it where it was."""
+async def test_a_killed_server_is_restarted_on_its_port(name: str, data_dir: Path) -> None:
+    """The API and the workers can reconnect without a new address."""
     async with AsyncExitStack() as running:
         stack = await started(running, data_dir)
-        parents = [process for process in servers_of(data_dir) if name in process.name()]
-        killed = next(process for process in parents if process.parent() not in parents)
+        processes = [process for process in servers_of(data_dir) if name in process.name()]
+        killed = next(process for process in processes if process.parent() not in processes)
         killed.kill()
 
-        async def answers() -> bool:
+        async def responds() -> bool:
             try:
                 if name == "postgres":
                     return await query(stack, "SELECT 1") == 1
@@ -183,12 +184,12 @@ async def test_a_server_that_dies_is_started_again_on_its_port(name: str, data_d
                 return False
 
         await wait_until(lambda: not killed.is_running(), what="the server was killed")
-        await wait_until(answers, what=f"{name} answers again", within=30)
+        await wait_until(responds, what=f"{name} responds again", within=30)
     assert servers_of(data_dir) == []
 
 
-async def test_a_server_that_cannot_start_is_one_line(data_dir: Path) -> None:
-    """Here a program that ends at once stands for a Postgres that does not run on this machine."""
+async def test_a_server_that_cannot_start_is_one_line_of_error(data_dir: Path) -> None:
+    """A script that fails immediately replaces a Postgres that does not run on this machine."""
     data_dir.mkdir()
     for program in ("postgres", "initdb"):
         (data_dir / program).write_text(
@@ -198,26 +199,24 @@ async def test_a_server_that_cannot_start_is_one_line(data_dir: Path) -> None:
     settings = DuetimeSettings(data_dir=data_dir / "data", postgres_bin=data_dir)
 
     async with AsyncExitStack() as running:
-        with pytest.raises(
-            CannotStart, match=r"Postgres's data could not be made: error: no \(all of it in .*initdb\.log"
-        ):
+        with pytest.raises(CannotStart, match=r"Postgres's data could not be created: error: no \(see .*initdb\.log"):
             await started(running, data_dir / "data", settings)
 
 
-async def test_in_a_private_home_roots_files_are_elsewhere(data_dir: Path) -> None:
-    """The account that runs Postgres for root cannot enter; root is told where its files are, and they stay there."""
+async def test_the_data_of_root_in_a_private_home_is_elsewhere(data_dir: Path) -> None:
+    """The user that runs Postgres for root cannot enter the home folder. A remark names the other folder."""
     home = data_dir / "home"
     home.mkdir(mode=0o700, parents=True)
     folder = home / "data"
     try:
-        for kept in (None, 7):
+        for first in (True, False):
             async with AsyncExitStack() as running:
                 stack = await started(running, folder)
                 if os.geteuid() == 0:
                     assert str(place_elsewhere(folder)) in (stack.remark or "")
                 else:
                     assert (folder / "postgres").exists()
-                if kept is None:
+                if first:
                     await query(stack, "CREATE TABLE kept AS SELECT 7 AS n")
                 assert await query(stack, "SELECT n FROM kept") == 7
             home.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Clients that never come to the point are cut off, and others are served meanwhile."""
+"""Slow clients: their connections are closed, and other clients are served in the meantime."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 
 from db.settings import DatabaseSettings
-from duetime.http_protocol import HEAD_WITHIN, TimeoutHttpProtocol
+from duetime.compat import HEAD_TIMEOUT, TimeoutHttpProtocol
 from graphql_api.middleware.header_limits import MAX_BYTES
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
@@ -20,24 +20,24 @@ SHORT = timedelta(milliseconds=300)
 WITHIN = 10
 
 
-class QuickTempered(TimeoutHttpProtocol):
-    """Waits less long than in earnest, so that a test need not wait either."""
+class ShortTimeouts(TimeoutHttpProtocol):
+    """The protocol with timeouts that a test can wait for."""
 
-    head_within: ClassVar[timedelta] = SHORT
-    taken_within: ClassVar[timedelta] = SHORT
+    head_timeout: ClassVar[timedelta] = SHORT
+    write_timeout: ClassVar[timedelta] = SHORT
 
 
 @pytest.fixture
 async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API."""
+    """Run an API."""
     async with serving(database, jobs_settings) as running:
         yield running
 
 
 @pytest.fixture
-async def hasty(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API that waits for little."""
-    async with serving(database, jobs_settings, protocol=QuickTempered, body_within=SHORT) as api:
+async def impatient(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run an API with short timeouts."""
+    async with serving(database, jobs_settings, protocol=ShortTimeouts, body_within=SHORT) as api:
         yield api
 
 
@@ -45,7 +45,7 @@ async def hasty(database: DatabaseSettings, jobs_settings: JobsSettings) -> Asyn
 async def connected(
     api: Api, *, limit: int = 2**16
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A bare connection."""
+    """Open a TCP connection to the API."""
     host, port = api.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=limit)
     try:
@@ -55,27 +55,27 @@ async def connected(
 
 
 async def rest_of(reader: asyncio.StreamReader) -> bytes:
-    """All that still comes, until the server has closed the connection."""
+    """Return everything that the server still sends before it closes the connection."""
     async with asyncio.timeout(WITHIN):
         return await reader.read()
 
 
 def request(path: str, *headers: str, method: str = "POST") -> bytes:
-    """The head of a request."""
+    """Return the head of a request."""
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""]).encode()
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "])
-async def test_a_head_that_does_not_come(hasty: Api, begun: bytes) -> None:
-    """The connection is closed, whether or not anything of a request came; not so while bytes are merely few."""
-    async with connected(hasty) as (reader, writer):
-        writer.write(begun)
+@pytest.mark.parametrize("sent", [b"", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "])
+async def test_a_head_that_is_never_completed(impatient: Api, sent: bytes) -> None:
+    """The connection is closed, whether or not the client has sent part of a request."""
+    async with connected(impatient) as (reader, writer):
+        writer.write(sent)
         assert await rest_of(reader) == b""
 
 
-async def test_a_head_that_comes_byte_by_byte(hasty: Api) -> None:
-    """Each byte does not begin the waiting anew."""
-    async with connected(hasty) as (reader, writer):
+async def test_a_head_that_arrives_byte_by_byte(impatient: Api) -> None:
+    """A further byte does not restart the timeout."""
+    async with connected(impatient) as (reader, writer):
         ended = asyncio.create_task(rest_of(reader))
         writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
         async with asyncio.timeout(WITHIN):
@@ -84,9 +84,9 @@ async def test_a_head_that_comes_byte_by_byte(hasty: Api) -> None:
                 await asyncio.wait({ended}, timeout=0.02)
 
 
-async def test_a_second_request_on_a_connection_may_be_as_slow_as_the_first(hasty: Api) -> None:
-    """The waiting begins anew with its first byte."""
-    async with connected(hasty) as (reader, writer):
+async def test_the_head_of_a_second_request_that_is_never_completed(impatient: Api) -> None:
+    """Its timeout starts with its first byte."""
+    async with connected(impatient) as (reader, writer):
         writer.write(request("/health/live", method="GET"))
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 ")
@@ -96,70 +96,70 @@ async def test_a_second_request_on_a_connection_may_be_as_slow_as_the_first(hast
 
 
 @pytest.mark.parametrize(
-    ("path", "shape"),
+    ("path", "expected"),
     [
         ("/graphql", b'{"errors": [{"message": "The request body did not arrive within 0.3 s"}]}'),
         ("/api/v1/tasks", b'{"error": "The request body did not arrive within 0.3 s"}'),
     ],
 )
-@pytest.mark.parametrize("begun", [b"", b'{"name": "'])
-async def test_a_body_that_does_not_come(hasty: Api, path: str, shape: bytes, begun: bytes) -> None:
-    """408 in the API's own shape, and the connection is closed."""
-    async with connected(hasty) as (reader, writer):
-        writer.write(request(path, "Content-Type: application/json", "Content-Length: 1000") + begun)
+@pytest.mark.parametrize("sent", [b"", b'{"name": "'])
+async def test_a_body_that_is_never_completed(impatient: Api, path: str, expected: bytes, sent: bytes) -> None:
+    """The response is 408 in the error format of the API, and the connection is closed."""
+    async with connected(impatient) as (reader, writer):
+        writer.write(request(path, "Content-Type: application/json", "Content-Length: 1000") + sent)
         head, _, body = (await rest_of(reader)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head
-    assert body == shape
+    assert body == expected
 
 
 async def test_a_head_that_is_too_long(api: Api) -> None:
-    """400 before it has ended, and 431 if it came as one."""
+    """The response is 400 if the head is still incomplete, and 431 if it arrived at once."""
     async with connected(api) as (reader, writer):
         writer.write(request("/health", f"X-Long: {'a' * MAX_BYTES}")[:-2])
         assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
-    answer = await api.http.get("/health", headers={"x-long": "a" * MAX_BYTES})
-    assert error(answer, 431) == "The head of the request has more than 32,768 bytes"
-    answer = await api.http.get("/health", params={"long": "a" * MAX_BYTES})
-    assert error(answer, 431) == "The head of the request has more than 32,768 bytes"
+    response = await api.http.get("/health", headers={"x-long": "a" * MAX_BYTES})
+    assert error(response, 431) == "The head of the request has more than 32,768 bytes"
+    response = await api.http.get("/health", params={"long": "a" * MAX_BYTES})
+    assert error(response, 431) == "The head of the request has more than 32,768 bytes"
 
 
-async def test_a_head_that_tells_two_lengths(api: Api) -> None:
-    """400, and whatever follows is not taken for another request."""
+async def test_a_head_with_two_lengths(api: Api) -> None:
+    """The response is 400, and the bytes that follow are not treated as another request."""
     head = request("/graphql", "Content-Length: 5", "Transfer-Encoding: chunked")
     async with connected(api) as (reader, writer):
         writer.write(head + b"0\r\n\r\n" + request("/health", method="GET"))
-        said = await rest_of(reader)
-    assert said.startswith(b"HTTP/1.1 400 ")
-    assert said.count(b"HTTP/1.1") == 1
+        received = await rest_of(reader)
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.count(b"HTTP/1.1") == 1
 
 
 @pytest.mark.parametrize("length", ["1048577", "9" * 20])
-async def test_a_body_that_is_announced_as_too_long(api: Api, length: str) -> None:
-    """Nobody waits for it, however long it is to be."""
+async def test_a_content_length_that_is_too_large(api: Api, length: str) -> None:
+    """The response is 413 before any of the body has arrived."""
     async with connected(api) as (reader, writer):
         writer.write(request("/api/v1/tasks", f"Content-Length: {length}"))
         async with asyncio.timeout(WITHIN):
             assert b" 413 " in await reader.readline()
 
 
-async def test_an_answer_that_is_not_taken(hasty: Api) -> None:
-    """The connection is closed, and nothing of the answer is kept for the client any longer."""
-    async with connected(hasty, limit=1) as (_, writer):
+async def test_a_response_that_is_never_read(impatient: Api) -> None:
+    """The connection is closed, and the response is no longer kept in memory."""
+    async with connected(impatient, limit=1) as (_, writer):
         writer.write(request("/openapi.json", method="GET") * 400)
-        await wait_until(lambda: hasty.server.server_state.connections, what="the connection is there")
-        await wait_until(lambda: not hasty.server.server_state.connections, what="the connection is closed")
+        await wait_until(lambda: impatient.server.server_state.connections, what="the connection is open")
+        await wait_until(lambda: not impatient.server.server_state.connections, what="the connection is closed")
 
 
-async def test_a_websocket_that_says_nothing(api: Api) -> None:
-    """It is closed in good order, as the protocol has it, after as long as the head of a request may take."""
-    async with asyncio.timeout(2 * HEAD_WITHIN.total_seconds()), api.socket(begun=False) as socket:
+async def test_a_websocket_without_connection_init(api: Api) -> None:
+    """It is closed with the code 4408 of graphql-transport-ws, after the same time as an incomplete head."""
+    async with asyncio.timeout(2 * HEAD_TIMEOUT.total_seconds()), api.socket(begun=False) as socket:
         await socket.connection.wait_closed()
         assert socket.connection.close_code == 4408
 
 
-async def test_others_are_served_meanwhile(api: Api) -> None:
-    """Two hundred clients that say nothing keep nobody waiting."""
+async def test_other_clients_are_served_in_the_meantime(api: Api) -> None:
+    """Two hundred silent clients delay no other client."""
     async with AsyncExitStack() as silent:
         for _ in range(200):
             _, writer = await silent.enter_async_context(connected(api))

@@ -1,4 +1,4 @@
-"""Where the API may be started without keys, and what it says where it may not."""
+"""Authentication at startup: when the API starts without a key, and the error when it does not."""
 
 import subprocess
 import sys
@@ -13,18 +13,18 @@ from duetime.local_stack.stack import free_port
 from tests.support.command import clean_environment, duetime
 from tests.support.waiting import wait_for
 
-NOBODY = (
-    "duetime: nobody could get in: keys are wanted (DUETIME_AUTH=keys, or HOST beyond the loopback address), and there "
-    "is none in force; make one with `duetime keys create --name NAME --scope admin`, or set DUETIME_AUTH=off\n"
+NO_ACTIVE_KEY = (
+    "duetime: an API key is required (DUETIME_AUTH=keys, or HOST is not a loopback address), and there is no active "
+    "key; create one with `duetime keys create --name NAME --scope admin`, or set DUETIME_AUTH=off\n"
 )
 
 
 @contextmanager
-def started(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[httpx.Client, Path]]:
-    """A running `duetime api`, a client of it, and the file with what it says."""
-    said = cwd / "said"
+def running_api(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[httpx.Client, Path]]:
+    """Run `duetime api`, and yield a client and the path of its log."""
+    log = cwd / "log"
     port = str(free_port())
-    with said.open("wb") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "duetime", "api"],
             cwd=cwd,
@@ -34,53 +34,53 @@ def started(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[httpx.C
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
 
-            def answers() -> bool:
-                assert process.poll() is None, said.read_text()
+            def responds() -> bool:
+                assert process.poll() is None, log.read_text()
                 try:
                     return client.get("/health/live").status_code == 200
                 except httpx.TransportError:
                     return False
 
-            wait_for(answers, what="the API answers", within=30)
-            yield client, said
+            wait_for(responds, what="the API responds", within=30)
+            yield client, log
     finally:
         process.terminate()
         assert process.wait(30) == 0
 
 
-def test_the_doors_of_the_api(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
-    """Beyond the loopback address it wants keys, and starts once there is one; or without, when it is told so.
+def test_when_the_api_requires_a_key(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
+    """Beyond the loopback address the API starts only once there is a key, or with DUETIME_AUTH=off.
 
-    On the loopback address it may be told to want keys before there is one.
+    On the loopback address it starts without a key, even with DUETIME_AUTH=keys.
     """
     servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
     for setting in ({"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "0.0.0.0", "DUETIME_AUTH": "keys"}):
-        refused = duetime("api", cwd=tmp_path, environment=servers | setting | {"PORT": str(free_port())})
-        assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", NOBODY), setting
+        result = duetime("api", cwd=tmp_path, environment=servers | setting | {"PORT": str(free_port())})
+        assert (result.returncode, result.stdout, result.stderr) == (1, "", NO_ACTIVE_KEY), setting
 
-    with started(servers, cwd=tmp_path) as (client, said):
+    with running_api(servers, cwd=tmp_path) as (client, log):
         assert client.get("/api/v1/tasks").status_code == 200
-        assert "action=keys_off" not in said.read_text()
-    with started(servers | {"HOST": "0.0.0.0", "DUETIME_AUTH": "off"}, cwd=tmp_path) as (client, said):
+        assert "action=keys_off" not in log.read_text()
+    with running_api(servers | {"HOST": "0.0.0.0", "DUETIME_AUTH": "off"}, cwd=tmp_path) as (client, log):
         assert client.get("/api/v1/tasks").status_code == 200
-        assert "Anybody who reaches the API may do everything: DUETIME_AUTH=off" in said.read_text()
+        assert "action=keys_off host=0.0.0.0" in log.read_text()
 
-    with started(servers | {"DUETIME_AUTH": "keys"}, cwd=tmp_path) as (client, said):
+    with running_api(servers | {"DUETIME_AUTH": "keys"}, cwd=tmp_path) as (client, log):
         assert client.get("/api/v1/tasks").status_code == 401
-        assert "nobody could get in" in said.read_text()
-        made = duetime("keys", "create", "--name", "ops", "--scope", "read", cwd=tmp_path, environment=servers)
-        token = made.stdout.splitlines()[-1]
+        assert "action=no_keys" in log.read_text()
+        created = duetime("keys", "create", "--name", "ops", "--scope", "read", cwd=tmp_path, environment=servers)
+        token = created.stdout.splitlines()[-1]
         assert client.get("/api/v1/tasks", headers={"authorization": f"Bearer {token}"}).status_code == 200
-    with started(servers | {"HOST": "0.0.0.0"}, cwd=tmp_path) as (client, said):
+    with running_api(servers | {"HOST": "0.0.0.0"}, cwd=tmp_path) as (client, log):
         assert client.get("/api/v1/tasks").status_code == 401
         assert client.get("/api/v1/tasks", headers={"authorization": f"Bearer {token}"}).status_code == 200
-        assert said.read_text() == ""
+        assert log.read_text() == ""
 
 
-def test_everything_at_once_is_refused_at_once(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
-    """`duetime up` does not try again and again to start an API that nobody could use."""
+def test_up_does_not_retry_an_api_without_a_key(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
+    """`duetime up` ends with the error of the API instead of restarting it."""
     servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
-    refused = duetime("up", cwd=tmp_path, environment=servers | {"HOST": "0.0.0.0", "PORT": str(free_port())})
-    assert refused.returncode == 1
-    assert NOBODY in refused.stderr
-    assert "Duetime is ready" not in refused.stdout
+    result = duetime("up", cwd=tmp_path, environment=servers | {"HOST": "0.0.0.0", "PORT": str(free_port())})
+    assert result.returncode == 1
+    assert NO_ACTIVE_KEY in result.stderr
+    assert "Duetime is ready" not in result.stdout

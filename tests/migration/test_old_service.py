@@ -248,7 +248,7 @@ async def test_tables_of_another_application_are_refused(empty: DatabaseSettings
     await load(empty, "CREATE TABLE tasks (id int PRIMARY KEY, title text)")
     refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(empty.database_url)})
     assert refused.returncode == 1
-    assert "none of Duetime's" in refused.stderr
+    assert "is not a Duetime database" in refused.stderr
     assert "tasks.cron_expr" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert await scalar(empty, "SELECT to_regclass('alembic_version') IS NULL")

@@ -1,4 +1,4 @@
-"""The command `duetime` as a user runs it: a process of its own, with an environment of its own."""
+"""Runs the command `duetime` as users do: in a process with its own environment."""
 
 import os
 import shlex
@@ -25,7 +25,7 @@ KEPT = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Nothing of ours but what finds programs and homes, and what a test gives; targets may be on loopback."""
+    """Return a minimal environment with the given variables. It allows loopback targets."""
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return kept | {"DUETIME_TARGETS_ALLOWED": LOOPBACK} | dict(environment)
 
@@ -33,7 +33,7 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def duetime(
     *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs a command to its end."""
+    """Run `duetime` with these arguments until it ends."""
     return subprocess.run(
         [sys.executable, "-P", "-m", "duetime", *arguments],
         cwd=cwd,
@@ -46,9 +46,9 @@ def duetime(
 
 
 def write_key(*, cwd: Path, environment: Mapping[str, str]) -> str:
-    """A new key of the scope write."""
-    made = duetime("keys", "create", "--name", "me", "--scope", "write", cwd=cwd, environment=environment)
-    return made.stdout.splitlines()[-1]
+    """Create an API key with the scope write, and return it."""
+    created = duetime("keys", "create", "--name", "me", "--scope", "write", cwd=cwd, environment=environment)
+    return created.stdout.splitlines()[-1]
 
 
 class Up:
@@ -64,15 +64,15 @@ class Up:
 
     @property
     def text(self) -> str:
-        """What it has said so far, on stdout and stderr."""
+        """Return its output so far, on stdout and stderr."""
         return self.output.read_text(errors="replace")
 
     def descendants(self) -> list[psutil.Process]:
-        """Every process that it has started, and those that these have started."""
+        """Return all its child processes and their descendants."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def wait_ready(self) -> None:
-        """Waits until it says so. Fails with its output when it ends instead."""
+        """Wait until it reports that it is ready. Fail with its output if it ends instead."""
 
         def ready() -> bool:
             assert self.process.poll() is None, f"`duetime up` ended with {self.process.returncode}:\n{self.text}"
@@ -81,20 +81,20 @@ class Up:
         wait_for(ready, what="`duetime up` is ready", within=READY_WITHIN)
 
     def is_healthy(self) -> bool:
-        """Whether its health page says so."""
+        """Return whether its health check responds with 200."""
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as response:
+                return bool(response.status == 200)
         except OSError:
             return False
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Asks it to stop; its exit status."""
+        """Send it a signal, and return its exit status."""
         self.process.send_signal(number)
         return self.process.wait(ENDS_WITHIN)
 
     def kill(self) -> None:
-        """SIGKILL, to the command alone."""
+        """Send SIGKILL to the command alone."""
         self.process.kill()
         self.process.wait(ENDS_WITHIN)
 
@@ -110,17 +110,17 @@ def duetime_up(
     own_group: bool = False,
     through_shell: bool = False,
 ) -> Iterator[Up]:
-    """Runs `duetime up` on a free port, and ends it, with all that it has started, when the test has not.
+    """Run `duetime up`, and stop it at the end if the test has not.
 
-    As ourselves, or as another `user`; in our process group, or in its own one; as
-    our child, or as that of a shell, which is then what `Up` knows.
+    Without a `port` it uses a free one. With `user` it runs as that user, and with `own_group` in a new process group.
+    With `through_shell` a shell is its parent, and `Up.process` is the shell.
     """
     port = port or free_port()
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output"
-        # It allows loopback targets by itself.
-        own = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port), "DUETIME_TARGETS_ALLOWED": ""}
-        given = own | dict(environment or {})
+        # The empty list proves that `up` allows loopback targets by itself.
+        defaults = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port), "DUETIME_TARGETS_ALLOWED": ""}
+        settings = defaults | dict(environment or {})
         command = [user.python if user else sys.executable, "-P", "-m", "duetime", "up", *arguments]
         if through_shell:
             command = ["/bin/sh", "-c", f"{shlex.join(command)}; true"]
@@ -128,12 +128,12 @@ def duetime_up(
             process = subprocess.Popen(
                 command,
                 cwd="/" if user else folder,
-                env=clean_environment(given | (user.environment if user else {})),
+                env=clean_environment(settings | (user.environment if user else {})),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                user=user.account.uid if user else None,
-                group=user.account.gid if user else None,
+                user=user.os_user.uid if user else None,
+                group=user.os_user.gid if user else None,
                 extra_groups=[] if user else None,
                 start_new_session=own_group,
             )

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
 from duetime.api import configuration, listen
-from duetime.http_protocol import TimeoutHttpProtocol
+from duetime.compat import TimeoutHttpProtocol
 from graphql_api import request_body
 from graphql_api.app import create_app
 from graphql_api.context import Services

@@ -1,4 +1,4 @@
-"""Postgres and Valkey that a test may kill and start again, each on the port that it had before."""
+"""A Postgres and a Valkey that a test can kill and restart on the same port."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from duetime.local_stack.cluster import ensure_cluster
 from duetime.local_stack.data_folder import open_data_folder
-from duetime.local_stack.guarded_server import Guarded
+from duetime.local_stack.guarded_server import GuardedServer
 from duetime.local_stack.place import choose_place
 from duetime.local_stack.postgres import Postgres
 from duetime.local_stack.stack import free_port
@@ -21,30 +21,30 @@ from duetime.settings import DuetimeSettings
 from tests.support.servers import migrated
 from tests.support.waiting import wait_until
 
-# A killed server loses what is not written, as a commit has to be; what is written, the operating system keeps.
+# A killed server loses only what it has not written. The operating system keeps the rest, even without fsync.
 DURABLE_UNTIL_POWER_CUT = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "on"}
 STARTS_WITHIN = 30
 
 
 class Killable:
-    """A server and its present process, if it has one. Whoever starts it stops it."""
+    """A server and its current process, if it has one. The caller that starts it has to stop it."""
 
     def __init__(self, server: Postgres | Valkey) -> None:
         self.server = server
-        self._guarded: Guarded | None = None
+        self._guarded: GuardedServer | None = None
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return the URL of the server."""
         return self.server.url
 
     @property
     def running(self) -> bool:
-        """Whether it has been started, and neither killed nor stopped since."""
+        """Return whether it was started, and has been neither killed nor stopped since."""
         return self._guarded is not None
 
     async def start(self) -> None:
-        """Starts it where it is not running. What a killed Postgres left behind may need a moment to end."""
+        """Start it if it is not running. Retry while the child processes of a killed Postgres end."""
 
         async def started() -> bool:
             with suppress(CannotStart):
@@ -55,7 +55,7 @@ class Killable:
             await wait_until(started, what=f"{type(self.server).__name__} starts again", within=STARTS_WITHIN)
 
     async def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
-        """Sends the server a signal that ends it, and returns when it has ended. SIGQUIT is Postgres's "immediate"."""
+        """Send the server a signal that ends it, and wait for the end. SIGQUIT is Postgres's immediate shutdown."""
         if self._guarded is None:
             return
         guarded, self._guarded = self._guarded, None
@@ -65,7 +65,7 @@ class Killable:
         await guarded.stop()
 
     async def stop(self) -> None:
-        """Ends it in good order."""
+        """Stop it gracefully."""
         if self._guarded is not None:
             await self._guarded.stop()
             self._guarded = None
@@ -73,25 +73,25 @@ class Killable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KillableServers:
-    """A migrated Postgres, and a Valkey."""
+    """A Postgres with a migrated database, and a Valkey."""
 
     postgres: Killable
     valkey: Killable
 
     @property
     def database(self) -> DatabaseSettings:
-        """The way to Postgres."""
+        """Return the settings of the database."""
         return database_at(self.postgres.url)
 
 
 def database_at(url: str) -> DatabaseSettings:
-    """Settings for the database of a URL; constructed, since a developer's .env is no business of the tests."""
+    """Return settings for a URL. They are constructed and not read, because a developer's .env must not matter."""
     return DatabaseSettings.model_construct(database_url=url)
 
 
 @asynccontextmanager
 async def killable_servers(folder: Path) -> AsyncIterator[KillableServers]:
-    """Both servers on a data folder, until the block ends."""
+    """Run both servers on a data folder until the block ends."""
     settings = DuetimeSettings(data_dir=folder)
     async with open_data_folder(folder) as opened:
         place = choose_place(opened, settings)

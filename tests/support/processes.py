@@ -1,4 +1,4 @@
-"""Parts of Duetime as processes of their own, which a test may kill, pause, stop and start again."""
+"""Processes of Duetime that a test can kill, pause, stop and restart."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ LAST_LINES = 15
 
 
 class Part:
-    """A worker or an API, and its present process, if it has one. What it says goes to the file `log`."""
+    """A worker or an API, and its current process, if it has one. Its output goes to the file `log`."""
 
     def __init__(self, part: str, *, environment: Mapping[str, str], cwd: Path, name: str) -> None:
         self.name = name
@@ -27,41 +27,41 @@ class Part:
         self._part = part
         self._environment = environment
         self._cwd = cwd
-        self._heard = 0
+        self._log_start = 0
 
     @property
     def pid(self) -> int:
-        """The number of the present process."""
+        """Return the ID of the current process."""
         assert self.process is not None, f"{self.name} is not running"
         return self.process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the process that was started last still runs, paused or not."""
+        """Return whether the current process is alive, which includes a paused one."""
         return self.process is not None and self.process.poll() is None
 
     @property
     def memory(self) -> int:
-        """How much memory it holds, in bytes."""
+        """Return its resident memory in bytes."""
         size: int = psutil.Process(self.pid).memory_info().rss
         return size
 
-    def last_words(self) -> str:
-        """The end of what it has said."""
+    def log_tail(self) -> str:
+        """Return the last lines of the log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return "\n".join([f"--- {self.name} ---", *lines[-LAST_LINES:]])
 
-    def surprises(self) -> list[str]:
-        """Every traceback that it has written since `forget`, with what stands before and after it."""
-        text = self.log.read_text(errors="replace")[self._heard :] if self.log.exists() else ""
-        return [text[max(found.start() - 500, 0) : found.start() + 6000] for found in re.finditer("Traceback", text)]
+    def tracebacks(self) -> list[str]:
+        """Return every traceback in the log since `ignore_log_so_far`, with the text around it."""
+        text = self.log.read_text(errors="replace")[self._log_start :] if self.log.exists() else ""
+        return [text[max(match.start() - 500, 0) : match.start() + 6000] for match in re.finditer("Traceback", text)]
 
-    def forget(self) -> None:
-        """Lets bygones be bygones."""
-        self._heard = len(self.log.read_text(errors="replace")) if self.log.exists() else 0
+    def ignore_log_so_far(self) -> None:
+        """Leave the present contents of the log out of `tracebacks`."""
+        self._log_start = len(self.log.read_text(errors="replace")) if self.log.exists() else 0
 
     def start(self) -> None:
-        """Starts it where it is not running; that it has begun to work is for the caller to wait for."""
+        """Start a process if there is none. The caller has to wait until it is ready."""
         if self.alive:
             return
         output: IO[bytes]
@@ -76,20 +76,20 @@ class Part:
             )
 
     async def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL and wait for the end."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
+        """Send SIGTERM, wait for the end, and return the exit status."""
         return await self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """SIGSTOP: it stands still, and its connections stay open."""
+        """Send SIGSTOP: the process is suspended, and its connections stay open."""
         assert self.process is not None, f"{self.name} is not running"
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT: it goes on as if no time had passed."""
+        """Send SIGCONT: the process resumes where it was suspended."""
         if self.process is not None:
             self.process.send_signal(signal.SIGCONT)
 

@@ -1,8 +1,8 @@
-# ruff: noqa: T201 (a program, which prints)
-"""A program: whether any version in the lock files has a known vulnerability, by pip-audit and OSV (https://osv.dev).
+# ruff: noqa: T201 (a command-line program prints)
+"""Looks for known vulnerabilities in the locked versions, with pip-audit and OSV (https://osv.dev).
 
-Where OSV cannot be reached it says so and fails nothing. That it can be is seen from a version that is known to be
-vulnerable: a mirror that knows no advisories would find everything safe.
+If OSV cannot be reached, it says so and succeeds. It first audits a version that is known to be vulnerable, because a
+mirror without advisories would report that everything is safe.
 """
 
 import subprocess
@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 LOCKS = ("requirements.txt", "requirements-pages.txt", "requirements-dev.txt")
-KNOWN_TO_BE_VULNERABLE = f"jinja2==2.4.1 --hash=sha256:{'0' * 64}\n"
-WITHIN = 120
+VULNERABLE_REQUIREMENT = f"jinja2==2.4.1 --hash=sha256:{'0' * 64}\n"
+TIMEOUT_SECONDS = 120
 
 
 def audit(*files: str) -> "subprocess.CompletedProcess[str]":
-    """What pip-audit makes of lock files. It only reads them: nothing is installed or resolved."""
+    """Run pip-audit on lock files. It only reads them, and installs or resolves nothing."""
     requirements = [argument for file in files for argument in ("--requirement", file)]
     return subprocess.run(
         [
@@ -25,34 +25,34 @@ def audit(*files: str) -> "subprocess.CompletedProcess[str]":
         ],
         capture_output=True,
         text=True,
-        timeout=WITHIN,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
 
 
-def answers() -> str | None:
-    """Why OSV cannot be asked; None when it can."""
+def why_unavailable() -> str | None:
+    """Return why OSV cannot be used, or None if it can."""
     with tempfile.TemporaryDirectory() as folder:
         canary = Path(folder) / "requirements.txt"
-        canary.write_text(KNOWN_TO_BE_VULNERABLE)
+        canary.write_text(VULNERABLE_REQUIREMENT)
         try:
-            found = audit(str(canary))
+            result = audit(str(canary))
         except subprocess.TimeoutExpired:
-            return f"no answer within {WITHIN} s"
-    if found.returncode and "jinja2" in found.stdout:
+            return f"no response within {TIMEOUT_SECONDS} s"
+    if result.returncode and "jinja2" in result.stdout:
         return None
-    lines = found.stderr.strip().splitlines()
-    return lines[-1] if lines else "it knows of no vulnerability"
+    lines = result.stderr.strip().splitlines()
+    return lines[-1] if lines else "it reports no vulnerability in a version that has one"
 
 
 def main() -> None:
-    """Prints what was found, and ends with 1 when that is anything."""
-    if reason := answers():
-        print(f"Known vulnerabilities were not looked for, since OSV cannot be asked: {reason}")
+    """Print the vulnerabilities, and exit with status 1 if there are any."""
+    if reason := why_unavailable():
+        print(f"The locked versions were not checked for known vulnerabilities, because OSV cannot be used: {reason}")
         return
-    found = audit(*LOCKS)
-    print(found.stdout + found.stderr, end="")
-    sys.exit(found.returncode)
+    result = audit(*LOCKS)
+    print(result.stdout + result.stderr, end="")
+    sys.exit(result.returncode)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long a key lasts, as the command line says it."""
+"""The option --expires of `duetime keys create`."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("text", "lasts"),
+    ("text", "lifetime"),
     [
         ("5s", timedelta(seconds=5)),
         ("5m", timedelta(minutes=5)),
@@ -24,22 +24,22 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
         ("2030-01-01 12:00", timedelta(hours=12)),
     ],
 )
-def test_a_duration_or_an_instant(text: str, lasts: timedelta) -> None:
-    """One without an offset is in UTC."""
-    assert parse_expiry(text, now=NOW) == NOW + lasts
+def test_a_duration_or_an_instant(text: str, lifetime: timedelta) -> None:
+    """An instant without an offset is in UTC."""
+    assert parse_expiry(text, now=NOW) == NOW + lifetime
 
 
 @pytest.mark.parametrize(
     "text", ["", "5", "d", "-5d", "1.5d", "1d12h", "5 d", "\u0665d", "5D", "never", "tomorrow", "2030-13-01"]
 )
-def test_anything_else_is_refused(text: str) -> None:
-    """With how to write it."""
-    with pytest.raises(CannotStart, match="cannot be read; write how long it lasts, as 90d"):
+def test_other_text_is_rejected(text: str) -> None:
+    """The error describes the format."""
+    with pytest.raises(CannotStart, match="cannot be read; write a duration such as 90d"):
         parse_expiry(text, now=NOW)
 
 
 @pytest.mark.parametrize("text", ["999999999w", "999999999s999999999", "9999-12-31T23:59-12:00"])
-def test_the_end_of_the_calendar_is_refused(text: str) -> None:
-    """Without a traceback."""
+def test_an_instant_after_the_year_9999_is_rejected(text: str) -> None:
+    """It is an error without a traceback."""
     with pytest.raises(CannotStart):
         parse_expiry(text, now=NOW)

@@ -1,4 +1,4 @@
-"""The socket that the API listens on."""
+"""The socket on which the API listens."""
 
 import socket
 
@@ -6,8 +6,8 @@ from duetime.api import listen
 from graphql_api.settings import ApiSettings
 
 
-def test_answers_are_sent_at_once() -> None:
-    """No part of an answer waits for the acknowledgement of the part before it, which takes 40 ms."""
+def test_responses_are_sent_immediately() -> None:
+    """No part of a response waits until the client acknowledges the part before it, which takes 40 ms."""
     with (
         listen(ApiSettings.model_construct(port=0)) as listener,
         socket.create_connection(listener.getsockname()),

@@ -1,4 +1,4 @@
-"""Settings: where they are read from, what they become, and what a wrong one is told."""
+"""Settings: their sources, their values, and the errors of wrong ones."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,18 +17,19 @@ SECRET = "s3cr/et-w0rd"
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Settings are read from `.env` in the current folder; here there is none until a test writes one."""
+    """Change to a folder without a `.env`, from which settings would be read."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def given(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+def set_environment(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> None:
+    """Set environment variables until the end of the test."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
-    ("settings", "environment", "told"),
+    ("settings", "environment", "message"),
     [
         (ApiSettings, {"PORT": "http"}, "PORT=http: must be a whole number from 1 to 65535"),
         (ApiSettings, {"FORWARDED_ALLOW_IPS": "10.1.0.7,proxy"}, "'proxy' is no address or network"),
@@ -76,35 +77,39 @@ def given(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, str]) -> No
             "DUETIME_TARGETS_DENIED=a b: 'a b' is neither a network nor a",
         ),
         (JobsSettings, {"DUETIME_GRACE_SECONDS": "nan"}, "DUETIME_GRACE_SECONDS=nan: must be a number of seconds"),
-        (DuetimeSettings, {"DUETIME_POSTGRES_BIN": "/dev"}, "DUETIME_POSTGRES_BIN=/dev: must be a folder that holds"),
-        (DuetimeSettings, {"DUETIME_VALKEY_BIN": "/dev"}, "DUETIME_VALKEY_BIN=/dev: must be the file of the program"),
+        (
+            DuetimeSettings,
+            {"DUETIME_POSTGRES_BIN": "/dev"},
+            "DUETIME_POSTGRES_BIN=/dev: must be a folder that contains",
+        ),
+        (DuetimeSettings, {"DUETIME_VALKEY_BIN": "/dev"}, "DUETIME_VALKEY_BIN=/dev: must be the path of the program"),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it(
-    settings: type[BaseSettings], environment: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
+def test_a_wrong_setting_is_one_line_of_error(
+    settings: type[BaseSettings], environment: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The line names the variable, says what would be right, and never repeats a password."""
-    given(monkeypatch, environment)
+    """The error names the variable and the accepted values, and never contains a password."""
+    set_environment(monkeypatch, environment)
 
-    with pytest.raises(CannotStart) as refusal:
+    with pytest.raises(CannotStart) as raised:
         read(settings)
 
-    line = str(refusal.value)
-    assert told in line
+    line = str(raised.value)
+    assert message in line
     assert "\n" not in line
     assert SECRET not in line
 
 
-def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to start several times to learn of several mistakes."""
-    given(monkeypatch, {"DUETIME_SLOTS": "0", "REDIS_URL": "nowhere"})
+def test_all_wrong_settings_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users can correct all their mistakes before they try again."""
+    set_environment(monkeypatch, {"DUETIME_SLOTS": "0", "REDIS_URL": "nowhere"})
 
     with pytest.raises(CannotStart, match=r"REDIS_URL: .*; DUETIME_SLOTS=0: .*"):
         read(JobsSettings)
 
 
 @pytest.mark.parametrize(
-    ("text", "becomes"),
+    ("text", "expected"),
     [
         ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d?ssl=prefer"),
         ("postgresql://u:p@h:6543/d?sslmode=require", "postgresql+asyncpg://u:p@h:6543/d?ssl=require"),
@@ -112,19 +117,19 @@ def test_all_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) ->
         ("postgres://u:p%40s%2Fs%25@h/d", "postgresql+asyncpg://u:p%40s%2Fs%25@h/d?ssl=prefer"),
     ],
 )
-def test_database_url_in_every_usual_form(text: str, becomes: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """libpq's schemes and `sslmode`, as hosting services hand them out."""
-    given(monkeypatch, {"DATABASE_URL": text, "DB_HOST": "other"})
+def test_database_url_accepts_all_common_forms(text: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hosting services use libpq's schemes and its parameter `sslmode`."""
+    set_environment(monkeypatch, {"DATABASE_URL": text, "DB_HOST": "other"})
 
     settings = read(DatabaseSettings)
 
     assert settings.is_named
-    assert settings.url().render_as_string(hide_password=False) == becomes
+    assert settings.url().render_as_string(hide_password=False) == expected
 
 
 def test_the_database_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The password is written as it is, with whatever characters."""
-    given(
+    """The password needs no escaping."""
+    set_environment(
         monkeypatch, {"DB_HOST": "db", "DB_USER": "me", "DB_PASSWORD": "a@b:c/d?e#f%", "DB_NAME": "n", "DB_PORT": "6"}
     )
 
@@ -134,8 +139,8 @@ def test_the_database_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert url.query == {"ssl": "prefer"}
 
 
-def test_without_a_server_none_is_named() -> None:
-    """Names of the user and the database alone name no server."""
+def test_without_a_host_no_database_is_configured() -> None:
+    """The defaults of the other variables do not count."""
     settings = read(DatabaseSettings)
 
     assert not settings.is_named
@@ -144,8 +149,8 @@ def test_without_a_server_none_is_named() -> None:
 
 
 def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose files hand on variables that nobody has set as empty ones."""
-    given(monkeypatch, {"DATABASE_URL": "", "DB_HOST": "", "REDIS_URL": "", "PORT": "", "DUETIME_SLOTS": ""})
+    """Compose files pass unset variables as empty ones."""
+    set_environment(monkeypatch, {"DATABASE_URL": "", "DB_HOST": "", "REDIS_URL": "", "PORT": "", "DUETIME_SLOTS": ""})
 
     assert not read(DatabaseSettings).is_named
     assert read(JobsSettings).redis_url is None
@@ -156,26 +161,26 @@ def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_dotenv_file_is_read_and_the_environment_wins(
     in_an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`.env` in the current folder."""
+    """`.env` is read from the current folder."""
     (in_an_empty_folder / ".env").write_text('PORT=9000\nHOST="0.0.0.0"\nUNKNOWN=1\n')
-    given(monkeypatch, {"PORT": "9001"})
+    set_environment(monkeypatch, {"PORT": "9001"})
 
     settings = read(ApiSettings)
 
     assert (settings.host, settings.port) == ("0.0.0.0", 9001)
 
 
-def test_a_dotenv_file_that_is_no_text_is_told(in_an_empty_folder: Path) -> None:
-    """Whatever is wrong at the start is one line."""
+def test_a_dotenv_file_that_is_not_text_is_one_line_of_error(in_an_empty_folder: Path) -> None:
+    """Every error at startup is one line."""
     (in_an_empty_folder / ".env").write_bytes(b"PORT=\xff\xfe")
 
     with pytest.raises(CannotStart, match=r"^\.env cannot be read"):
         read(ApiSettings)
 
 
-def test_passwords_are_not_shown_by_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings may end up in a log or a traceback."""
-    given(
+def test_the_repr_of_settings_contains_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings can end up in a log or a traceback."""
+    set_environment(
         monkeypatch,
         {"DATABASE_URL": "postgres://u:hidden@h/d", "DB_PASSWORD": "hidden", "REDIS_URL": "redis://:hidden@h"},
     )
@@ -183,8 +188,8 @@ def test_passwords_are_not_shown_by_settings(monkeypatch: pytest.MonkeyPatch) ->
     assert "hidden" not in f"{read(DatabaseSettings)!r} {read(JobsSettings)!r} {read(DatabaseSettings).url()!r}"
 
 
-def test_paths_are_made_absolute(in_an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The servers run in another folder than the command."""
+def test_paths_become_absolute(in_an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers run in a different folder from the command."""
     assert read(DuetimeSettings).data_dir == in_an_empty_folder / ".data"
-    given(monkeypatch, {"DUETIME_DATA_DIR": "~/d", "HOME": str(in_an_empty_folder)})
+    set_environment(monkeypatch, {"DUETIME_DATA_DIR": "~/d", "HOME": str(in_an_empty_folder)})
     assert read(DuetimeSettings).data_dir == in_an_empty_folder / "d"

@@ -1,10 +1,10 @@
-// The operations that a first visitor finds in the tabs. Each runs as it stands: GraphiQL shows no variables of a first tab.
+// The operations in the tabs of a first visit. Each one runs as it is, because GraphiQL shows no variables in its default tabs.
 
 export interface Example {
   query: string;
 }
 
-/** `origin`: where Duetime itself is found, so that the first task has something to call. */
+/** Return the examples. The first task calls Duetime itself, at `origin`. */
 export function examples(origin: string): Example[] {
   return [
     `
@@ -34,7 +34,7 @@ mutation CreateHeartbeat {
   }
 }`,
     `
-# The newest tasks, and how the last run went.
+# The newest tasks, each with its last run.
 query Tasks($first: Int = 20, $after: String) {
   tasks(first: $first, after: $after) {
     nodes {
@@ -85,7 +85,7 @@ subscription RunEvents(
   }
 }`,
     `
-# When would it fire? Nothing is created.
+# When would this trigger fire? Nothing is created.
 query PreviewCron {
   previewTrigger(
     trigger: {

@@ -2,13 +2,13 @@ import { createGraphiQLFetcher, type Fetcher, type FetcherParams } from "@graphi
 import { Kind, parse, type DocumentNode } from "graphql";
 
 /**
- * Asks by POST, and for subscriptions over a websocket, both at `endpoint`. The headers that a tab names, such as a key's, go
- * with each request, and into connection_init of each subscription.
+ * Return a fetcher that sends queries and mutations by POST and subscriptions over a websocket, both to `endpoint`. It sends
+ * the headers of a tab, such as that of an API key, with each request and in connection_init of each subscription.
  */
 export function fetcherFor(endpoint: URL): Fetcher {
   const socket = new URL(endpoint);
   socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
-  const ask = createGraphiQLFetcher({
+  const send = createGraphiQLFetcher({
     url: endpoint.href,
     subscriptionUrl: socket.href,
     enableIncrementalDelivery: false,
@@ -16,13 +16,13 @@ export function fetcherFor(endpoint: URL): Fetcher {
   return (params, options) => {
     const document = parsed(params.query);
     if (document === null) {
-      return ask(params, options);
+      return send(params, options);
     }
-    return ask({ ...params, operationName: nameIn(document, params) }, { ...options, documentAST: document });
+    return send({ ...params, operationName: operationNameIn(document, params) }, { ...options, documentAST: document });
   };
 }
 
-/** Null when it cannot be read; the service tells what is wrong with it. */
+/** Return the parsed document, or null if it is invalid. The API then responds with the syntax error. */
 function parsed(query: string): DocumentNode | null {
   try {
     return parse(query);
@@ -32,10 +32,10 @@ function parsed(query: string): DocumentNode | null {
 }
 
 /**
- * The name of the operation to execute. GraphiQL takes note of a tab's operations a moment after it has shown the tab, and who
- * is quicker would ask for the former tab's.
+ * Return the name of the operation to execute. GraphiQL updates `operationName` a moment after it has shown another tab, and a
+ * quick user would execute the operation of the previous tab.
  */
-function nameIn(document: DocumentNode, { operationName }: FetcherParams): string | null {
+function operationNameIn(document: DocumentNode, { operationName }: FetcherParams): string | null {
   const names = document.definitions
     .filter((definition) => definition.kind === Kind.OPERATION_DEFINITION)
     .map((definition) => definition.name?.value);

@@ -1,5 +1,5 @@
 import "./workers";
-// One by one, not graphiql/style.css: that one brings Monaco's styles a second time and its fonts as data: URLs.
+// These replace graphiql/style.css, which contains Monaco's styles a second time and its fonts as data: URLs.
 import "@graphiql/react/style.css";
 import "@graphiql/plugin-doc-explorer/style.css";
 import "@graphiql/plugin-history/style.css";

@@ -1,11 +1,11 @@
 import type { Storage } from "@graphiql/toolkit";
 
-/** Where GraphiQL keeps the history of what was executed, and what of it was liked. */
+/** The entries in which GraphiQL stores the history of operations and the favorites. */
 const HISTORIES = ["graphiql:queries", "graphiql:favorites"];
 
 /**
- * The browser's storage, to which no headers of the history go: the key that somebody has shown would outlive the page
- * there, for whoever uses the browser next. Of tabs GraphiQL keeps none itself.
+ * The browser's storage without the headers of the history. An API key in them would outlive the page, and the next user of
+ * the browser could read it. GraphiQL itself does not store the headers of tabs.
  */
 export const storage: Storage = {
   get length() {

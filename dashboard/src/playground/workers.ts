@@ -1,4 +1,4 @@
-// Monaco's language services run in workers; Vite makes each of them a file of ours.
+// Monaco's language services run in web workers. Vite builds each of them as a file that Duetime serves.
 import type {} from "monaco-editor";
 import EditorWorker from "monaco-editor/esm/vs/editor/editor.worker.js?worker";
 import JsonWorker from "monaco-editor/esm/vs/language/json/json.worker.js?worker";

@@ -1,35 +1,35 @@
-// Swagger UI over the service's own OpenAPI document, which lies beside this page. Where keys are wanted, the page asks for one
-// before it shows anything, and forgets it when it is left.
+// Shows the API's OpenAPI document in Swagger UI. If the API requires a key, the page asks for it first, and forgets it when
+// the user leaves the page.
 import SwaggerUI from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import "swagger-ui-dist/swagger-ui.css";
 import "./swagger.css";
 
 const DOCUMENT = "./doc.json";
 
-class KeyWanted extends Error {}
+class KeyRequired extends Error {}
 
 const form = document.querySelector<HTMLFormElement>("#key")!;
 const field = form.querySelector<HTMLInputElement>("input")!;
-const told = form.querySelector<HTMLElement>("[role=alert]")!;
+const message = form.querySelector<HTMLElement>("[role=alert]")!;
 
-/** The document. Throws KeyWanted, with what the service says of the key, when it does not let this one in. */
-async function loaded(key: string | null): Promise<object> {
-  const answer = await fetch(DOCUMENT, { headers: key === null ? {} : { Authorization: `Bearer ${key}` } });
-  if (answer.ok) {
-    return (await answer.json()) as object;
+/** Fetch the document. Throw KeyRequired with the API's message if it rejects the key. */
+async function fetchDocument(key: string | null): Promise<object> {
+  const response = await fetch(DOCUMENT, { headers: key === null ? {} : { Authorization: `Bearer ${key}` } });
+  if (response.ok) {
+    return (await response.json()) as object;
   }
-  const { error } = (await answer.json()) as { error: string };
-  throw answer.status === 401 ? new KeyWanted(error) : new Error(error);
+  const { error } = (await response.json()) as { error: string };
+  throw response.status === 401 ? new KeyRequired(error) : new Error(error);
 }
 
-/** Shows the document, whose requests then carry the key; or the form, and why. */
+/** Show the document, and send the key with its requests. If the API rejects the key, show the form and the reason. */
 async function show(key: string | null): Promise<void> {
   let spec: object;
   try {
-    spec = await loaded(key);
+    spec = await fetchDocument(key);
   } catch (error) {
     form.hidden = false;
-    told.textContent = key === null && error instanceof KeyWanted ? "" : (error as Error).message;
+    message.textContent = key === null && error instanceof KeyRequired ? "" : (error as Error).message;
     field.focus();
     return;
   }
@@ -38,7 +38,7 @@ async function show(key: string | null): Promise<void> {
     dom_id: "#page",
     spec,
     deepLinking: true,
-    // Its online validator belongs to somebody else.
+    // The default validator is an online service of a third party.
     validatorUrl: null,
     defaultModelsExpandDepth: 0,
     onComplete: () => {

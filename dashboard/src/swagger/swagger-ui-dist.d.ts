@@ -1,4 +1,4 @@
-// What this page uses of a package that brings no types.
+// Types for the part of swagger-ui-dist that the page uses. The package contains none.
 declare module "swagger-ui-dist/swagger-ui-es-bundle.js" {
   export default function SwaggerUI(options: {
     dom_id: string;
