@@ -14,7 +14,7 @@ PAGES := graphql_api/static/graphql.html
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -print)
 # npm records what it installed in this file.
 INSTALLED := node_modules/.package-lock.json
-PARALLEL := --numprocesses auto --dist loadgroup -m "not timing"
+PARALLEL := --numprocesses auto -m "not timing"
 OPENAPI := docs/openapi.json
 ARGS ?=
 SECONDS ?= 600

@@ -2,13 +2,16 @@
 
 import gc
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
+import coverage
 import pytest
 
 from db.settings import DatabaseSettings
 from jobs.settings import LOOPBACK, JobsSettings
+from tests.support import command
+from tests.support.scheduling import Scheduling
 from tests.support.servers import Servers, data_folder, running_servers
 from tests.support.target import Target, running_target
 
@@ -31,6 +34,30 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector all modules, which took a fifth of the time of a test of the API."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    """Return what distributes the tests among the processes of pytest-xdist."""
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Keep the tracer of coverage.py, which takes as much time again, away from tests that it would make fail."""
+    measuring = coverage.Coverage.current()
+    if measuring is None or item.get_closest_marker("unmeasured") is None:
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
+
+
+@pytest.fixture
+def measured_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have coverage.py measure the commands that the test runs, too, each of which then takes a second longer."""
+    monkeypatch.setattr(command, "KEPT", (*command.KEPT, "COVERAGE_PROCESS_CONFIG"))
 
 
 @pytest.fixture(scope="session")

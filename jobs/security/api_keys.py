@@ -76,7 +76,7 @@ async def revoke_key(session: AsyncSession, name_or_id: str, *, now: datetime) -
     """Revoke a key, by its id or by the name of a valid key. Raises `InvalidKeyRequest` if there is none."""
     key = await api_keys.revoke(session, name_or_id=name_or_id, now=now)
     if key is None:
-        raise InvalidKeyRequest(f"there is no key in force with the name or id {name_or_id!r}; see `duetime keys list`")
+        raise InvalidKeyRequest(f"there is no active key with the name or id {name_or_id!r}; see `duetime keys list`")
     session.add(AuditEntry(key_name=COMMAND_LINE, action="revokeKey", before=shown(key)))
     await session.flush()
     return key

@@ -47,7 +47,9 @@ async def wrong_keys(api: Api) -> dict[str, str | None]:
     good = await make_key(api.engine, "good")
     revoked = await make_key(api.engine, "revoked")
     await revoke(api.engine, "revoked")
-    expired = await make_key(api.engine, "expired", expires_at=utc_now() + timedelta(milliseconds=1))
+    expires_at = utc_now() + timedelta(seconds=1)
+    expired = await make_key(api.engine, "expired", expires_at=expires_at)
+    await wait_until(lambda: utc_now() > expires_at, what="the key has expired")
     return {
         "none": None,
         "another scheme": "Basic dXNlcjpwYXNzd29yZA==",

@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 
 from db.connection import CONNECTION_ERRORS
 from db.models import Run, RunEvent, utc_now
-from duetime.local_stack.stack import free_port
 from tests.faults.checker import Evidence, Findings, check
 from tests.faults.order import Order
 from tests.support.engine import save
 from tests.support.faulty_target import FaultyTarget, running_faulty_target
 from tests.support.killable import KillableServers, killable_servers
+from tests.support.ports import free_port
 from tests.support.processes import Part
 from tests.support.proxy import Proxy, running_proxy
 from tests.support.servers import data_folder

@@ -13,12 +13,11 @@ ROW = "row of the table of faults"
 TIMEOUT = 300
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests that need the stage to one process, as each stage is seven processes, and more time to each."""
+    """Give the tests of the stage more time, and spare them the tracer."""
     for item in items:
         if "everything" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("faults"))
+            item.add_marker(pytest.mark.unmeasured)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(TIMEOUT))
 

@@ -14,7 +14,7 @@ from tests.support.engine import common
 MILLISECOND = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-LEAD = timedelta(seconds=1)
+LEAD = timedelta(seconds=2)
 """How long before its first instant a load is made."""
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from db.models import utc_now
-from tests.faults.cluster import Stage
+from tests.faults.cluster import STARTS_WITHIN, Stage
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, mixed_load
 from tests.support.follower import Seen, following
@@ -14,11 +14,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_a_subscriber_resumes(stage: Stage, report: Report) -> None:
     """With its cursor it gets what happened meanwhile: what it has seen in all is what was committed, in order."""
-    start = utc_now() + LEAD
-    load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/100")
     cursor = (await stage.ask("{ runEventsCursor }"))["runEventsCursor"]
     begin = await stage.newest_event()
     async with following(str(stage.http.base_url), cursor) as follower:
+        load = mixed_load(utc_now() + LEAD, lasts=4 * SECOND, tasks=40, does="slow/100")
         await stage.insert(load)
         for _ in range(2):
             before = follower.connections
@@ -26,7 +25,11 @@ async def test_a_subscriber_resumes(stage: Stage, report: Report) -> None:
             await stage.api.kill()
             killed_at = utc_now()
             stage.api.start()
-            await wait_until(lambda n=before: follower.connections > n, what="the subscriber is back")  # type: ignore[misc]
+            await wait_until(
+                lambda n=before: follower.connections > n,  # type: ignore[misc]
+                what="the subscriber is back",
+                within=STARTS_WITHIN,
+            )
             recovery = utc_now() - killed_at
         found = await stage.settled(load)
         events = await stage.events_after(begin)

@@ -178,6 +178,7 @@ async def queue(jobs_settings: JobsSettings) -> AsyncIterator[Queue]:
         await opening.close()
 
 
+@pytest.mark.unmeasured
 async def test_changes_at_random(
     database: DatabaseSettings, jobs_settings: JobsSettings, queue: Queue, target: Target
 ) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from db.connection import open_engine
 from db.settings import DatabaseSettings
-from duetime.local_stack.stack import free_port
 from tests.support.command import clean_environment, duetime
+from tests.support.ports import free_port
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
 
@@ -70,6 +70,7 @@ def test_without_servers_the_error_names_the_setting(tmp_path: Path) -> None:
     assert "DATABASE_URL is not set" in error_of(duetime("migrate", cwd=tmp_path))
 
 
+@pytest.mark.usefixtures("measured_processes")
 @pytest.mark.parametrize("command", [*SERVICES, "up"])
 def test_an_unreachable_server_is_one_line_of_error(command: str, tmp_path: Path, redis_url: str) -> None:
     """The error contains the address of Postgres or Redis, but not the password."""
@@ -121,6 +122,7 @@ async def test_a_database_that_fails_after_the_check_is_one_line_of_error(
     assert 'cannot be reached (relation "workers" does not exist)' in line
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_migrate_prints_both_revisions(tmp_path: Path, servers: Servers) -> None:
     """A second migration changes nothing."""
     with servers.empty_database() as database:
@@ -156,6 +158,7 @@ def test_migrate_waits_only_for_a_server_that_is_starting(tmp_path: Path, databa
     assert '/missing cannot be reached (database "missing" does not exist)' in line
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_a_port_in_use_is_one_line_of_error(tmp_path: Path) -> None:
     """`up` and `api` check the port before they start anything, so `up` leaves no incomplete data behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -173,6 +176,7 @@ def test_a_host_of_another_machine_is_one_line_of_error(tmp_path: Path) -> None:
         assert f"HOST={host}: is no address of this machine" in line
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_schema_prints_the_schema(tmp_path: Path) -> None:
     """It prints the schema that the code defines."""
     result = duetime("schema", cwd=tmp_path)
@@ -181,6 +185,7 @@ def test_schema_prints_the_schema(tmp_path: Path) -> None:
     assert "type Mutation {" in result.stdout
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_worker_check_finds_a_running_worker(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
     """`duetime worker --check` exits with status 0 while a worker is alive, and with an error afterwards."""
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}

@@ -41,6 +41,7 @@ async def stored_keys(database: DatabaseSettings) -> str:
         await engine.dispose()
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_a_key_is_created_listed_and_revoked(database: DatabaseSettings, tmp_path: Path) -> None:
     """It is printed only once, the database stores only its hash, and its name can be used again once it is revoked."""
     token = create("--expires", "90d", cwd=tmp_path, database=database)
@@ -83,6 +84,7 @@ def test_invalid_arguments_are_rejected(
     assert message in result.stderr
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_the_database_of_the_local_stack_is_found(tmp_path: Path) -> None:
     """The commands work whether or not `duetime up` is running on the data folder."""
     token = create(cwd=tmp_path, database=None)

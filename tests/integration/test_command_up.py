@@ -11,11 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
 
 from db.settings import DatabaseSettings
-from duetime.local_stack.stack import free_port
 from tests.support.command import Up, duetime, duetime_up
 from tests.support.ordinary_user import ordinary_user
+from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 
@@ -50,6 +51,7 @@ def was_restarted(up: Up, command: str, killed: psutil.Process) -> bool:
     return reported and any(process.pid != killed.pid for process in children(up, command))
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_the_first_task_of_the_banner_works_and_survives_a_restart(data_dir: Path) -> None:
     """The user runs the curl command that is printed, stops Duetime with Ctrl-C, and finds the task after a restart."""
     with duetime_up(data_dir) as up:
@@ -112,6 +114,7 @@ def test_a_second_signal_ends_it_immediately(data_dir: Path) -> None:
         wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_a_killed_api_or_worker_is_restarted(data_dir: Path) -> None:
     """The log reports it."""
     with duetime_up(data_dir) as up:
@@ -122,6 +125,7 @@ def test_a_killed_api_or_worker_is_restarted(data_dir: Path) -> None:
         wait_for(up.is_healthy, what="everything is healthy again", within=30)
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_a_data_folder_that_cannot_be_used_is_one_line_of_error(data_dir: Path, tmp_path: Path) -> None:
     """The error names the folder and, if another instance is using it, that process."""
     (tmp_path / "file").touch()

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from db.settings import DatabaseSettings
-from duetime.local_stack.stack import free_port
 from tests.support.command import clean_environment, duetime
+from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 NO_ACTIVE_KEY = (
@@ -48,6 +49,7 @@ def running_api(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[htt
         assert process.wait(30) == 0
 
 
+@pytest.mark.usefixtures("measured_processes")
 def test_when_the_api_requires_a_key(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
     """Beyond the loopback address the API starts only once there is a key, or with DUETIME_AUTH=off.
 

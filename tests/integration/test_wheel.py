@@ -8,7 +8,7 @@ from zipfile import ZipFile
 import pytest
 
 from tests.support.command import duetime
-from tests.support.servers import Servers, empty_database
+from tests.support.servers import Servers
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("db", "duetime", "graphql_api", "jobs")
@@ -60,7 +60,7 @@ def test_an_installed_wheel_migrates_a_database(wheel: Path, tmp_path: Path, ser
         "-P", "-c", "from db.migrations import SCRIPTS; print(SCRIPTS)", environment={"PYTHONPATH": str(installed)}
     )
 
-    with empty_database(servers.admin) as database:
+    with servers.empty_database() as database:
         environment = {"DATABASE_URL": str(database.database_url), "PYTHONPATH": str(installed)}
         migrated = duetime("migrate", cwd=tmp_path, environment=environment)
 

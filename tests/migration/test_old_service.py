@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
@@ -135,6 +137,7 @@ async def test_every_result_is_served_as_it_was(
         assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
 
 
+@pytest.mark.usefixtures("measured_processes")
 async def test_a_task_that_cannot_work_is_kept_and_logged(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
@@ -221,6 +224,7 @@ async def test_a_one_off_that_was_missed_runs_once(
         assert (await api.http.get(RESULTS)).json()["pagination"]["total"] == 4
 
 
+@pytest.mark.usefixtures("measured_processes")
 async def test_secret_headers_need_a_key(old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path) -> None:
     """Without one, nothing is changed and the command says what to do; with one, they are encrypted and masked."""
     await load(old, f"""UPDATE tasks SET headers = '{{"Authorization": "Bearer abc"}}' WHERE id = '{task_id(1)}'""")
@@ -235,6 +239,7 @@ async def test_secret_headers_need_a_key(old: DatabaseSettings, jobs_settings: J
         assert (await shown(api, 1))["headers"] == {"Authorization": "********"}
 
 
+@pytest.mark.usefixtures("measured_processes")
 async def test_the_import_runs_once(old: DatabaseSettings, tmp_path: Path) -> None:
     """A second migration has nothing to do, and the old tables are gone."""
     migrate(old, tmp_path)

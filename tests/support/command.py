@@ -13,15 +13,14 @@ from pathlib import Path
 
 import psutil
 
-from duetime.local_stack.stack import free_port
 from jobs.settings import LOOPBACK
 from tests.support.ordinary_user import OrdinaryUser
+from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 ENDS_WITHIN = 60
 READY_WITHIN = 60
-KEPT = ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_CONFIG")
-"""The last one has coverage.py measure the process."""
+KEPT = ("PATH", "HOME", "LANG")
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

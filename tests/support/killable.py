@@ -15,9 +15,9 @@ from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.guarded_server import GuardedServer
 from duetime.local_stack.place import choose_place
 from duetime.local_stack.postgres import Postgres
-from duetime.local_stack.stack import free_port
 from duetime.local_stack.valkey import Valkey
 from duetime.settings import DuetimeSettings
+from tests.support.ports import free_port
 from tests.support.servers import migrated
 from tests.support.waiting import wait_until
 

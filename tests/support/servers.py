@@ -27,6 +27,7 @@ from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.place import place_elsewhere
 from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.settings import DuetimeSettings
+from tests.support.xdist_worker import PROCESS, PROCESSES
 
 # Data of tests need not outlive a power cut.
 FAST = {
@@ -181,13 +182,8 @@ def named(admin: URL, name: str) -> DatabaseSettings:
 
 
 def logical_databases() -> range:
-    """Return the numbers of the logical databases that are this process's own, of those that its Redis has.
-
-    The processes of pytest-xdist share a Redis where the environment names one.
-    """
-    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    return range(process % LOGICAL_DATABASES, LOGICAL_DATABASES, processes)
+    """Return the numbers of the logical databases that are this process's own, as processes may share a Redis."""
+    return range(PROCESS % LOGICAL_DATABASES, LOGICAL_DATABASES, PROCESSES)
 
 
 async def migrated(database: DatabaseSettings) -> None:
