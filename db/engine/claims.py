@@ -1,4 +1,4 @@
-"""Statements by which a worker takes what is due. All rows of a batch go through each statement at once."""
+"""The statements of the claim. All rows of a batch go through each statement together."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -8,23 +8,42 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import recording
+from db.engine.conditions import after, has_unfinished_run, has_waiting_run
+from db.engine.events import with_events
 from db.states import OverlapPolicy, RunState, TaskStatus
 
-ACTION = """method, url, headers, payload, signing_secrets, timeout_ms, redirects, max_attempts, initial_delay_ms,
-    backoff_factor, max_delay_ms"""
-AS_TEXT = """
-    a.method, a.url, CAST(a.headers AS text) AS headers, CAST(a.payload AS text) AS payload,
-    a.signing_secrets, a.timeout_ms, a.redirects, a.max_attempts, a.initial_delay_ms, a.backoff_factor, a.max_delay_ms
-"""
-# Whether something may wait for the end of a run: one queued behind it, or the next instant to catch up with.
+SKIPPED_BY_OVERLAP = "skipped: an earlier run of this task was unfinished"
+
+REQUEST = (
+    "method", "url", "headers", "payload", "signing_secrets", "timeout_ms", "redirects", "max_attempts",
+    "initial_delay_ms", "backoff_factor", "max_delay_ms",
+)  # fmt: skip
+"""The columns of a task, or of a version of it, that an attempt needs."""
+JSON_COLUMNS = ("headers", "payload")
+
+
+def request_columns(table: str) -> str:
+    """Return the request's columns of a table."""
+    return ", ".join(f"{table}.{column}" for column in REQUEST)
+
+
+def request_as_text(table: str) -> str:
+    """Return the request's columns of a table, with JSON as text."""
+    return ", ".join(
+        f"CAST({table}.{column} AS text) AS {column}" if column in JSON_COLUMNS else f"{table}.{column}"
+        for column in REQUEST
+    )
+
+
+# Whether something may wait for the end of a run: a run queued behind it, or the next instant to catch up with.
 RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all') IS TRUE AS releases"
 
-# NO KEY: a plain FOR UPDATE would skip a task merely because a row that refers to it is being inserted.
+# NO KEY: a plain FOR UPDATE would skip a task just because a row that refers to it is being inserted.
 LOCK_DUE_TASKS = text(f"""
 SELECT t.id, t.name, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at,
        t.end_at, t.jitter_ms, t.next_run, t.due_at, t.overlap, t.host, COALESCE(t.misfire_once, t.misfire) AS misfire,
-       t.trigger_type = 'one-off' AS one_off, {RELEASES}, {AS_TEXT.replace("a.", "t.")}
+       t.trigger_type = 'one-off' AS one_off, {RELEASES},
+       {request_as_text("t")}
 FROM tasks t
 WHERE t.due_at <= :now AND t.due_at > :since AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
 ORDER BY t.due_at
@@ -32,21 +51,16 @@ LIMIT :limit
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
-# Whether an earlier run is unfinished is asked here, with the tasks locked, since a statement sees what was committed
-# before it began. A queued run that has its next attempt before it is about to begin and waits behind nothing, so that
-# another may wait behind it. The run of a one-off that is skipped or missed was its only one, so that the task is
+# This statement checks for unfinished earlier runs after an earlier one has locked the tasks, because a statement sees
+# only what was committed before it started. A queued run with a next attempt is about to start and waits for nothing,
+# so another run may wait behind it. A skipped or missed run of a one-off was its only run, so the task is
 # completed.
-START_RUNS = recording("""
+START_RUNS = with_events(f"""
 judged AS (
     SELECT r.*, CASE
         WHEN r.verdict IS NOT NULL THEN r.verdict
-        WHEN r.overlap = 'allow' OR NOT EXISTS (
-            SELECT FROM task_results u WHERE u.task_id = r.task_id AND u.finished_at IS NULL
-        ) THEN 'running'
-        WHEN r.overlap = 'queue' AND NOT EXISTS (
-            SELECT FROM task_results u
-            WHERE u.task_id = r.task_id AND u.finished_at IS NULL AND u.state = 'queued' AND u.next_attempt_at IS NULL
-        ) THEN 'queued'
+        WHEN r.overlap = 'allow' OR NOT {has_unfinished_run("r.task_id")} THEN 'running'
+        WHEN r.overlap = 'queue' AND NOT {has_waiting_run("r.task_id")} THEN 'queued'
         ELSE 'skipped' END AS state
     FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:hosts AS text[]),
@@ -56,7 +70,7 @@ judged AS (
     ) AS r (id, task_id, task_version, host, overlap, verdict, scheduled_for, due_at, missed_count, missed_since,
             error_message)
 ),
-moved AS (
+rescheduled AS (
     UPDATE tasks t
     SET next_run = m.next_run, due_at = m.due_at, settled_until = m.settled_until,
         misfire_once = CASE WHEN m.next_run IS NOT NULL AND m.due_at IS NULL THEN t.misfire_once END,
@@ -83,17 +97,16 @@ made AS (
            CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
            CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
            CASE WHEN j.state NOT IN ('running', 'queued') THEN CAST(:now AS timestamptz) END,
-           CASE j.state WHEN 'skipped' THEN 'skipped: an earlier run of this task was unfinished'
-                        ELSE j.error_message END,
+           CASE j.state WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' ELSE j.error_message END,
            CAST(:now AS timestamptz)
     FROM judged j
     ON CONFLICT (id) DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 ),
-happened AS (
+events AS (
     SELECT CASE state WHEN 'running' THEN 'started' ELSE state END AS type, task_id, id AS run_id, state, attempt,
            CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms
-    FROM made WHERE (SELECT count(*) FROM moved) >= 0
+    FROM made WHERE {after("rescheduled")}
 )
 """)
 
@@ -103,8 +116,8 @@ SELECT EXISTS (
 )
 """)
 
-# The runs are chosen before their tasks are joined: left the choice, the planner once began with every task there is.
-# Each carries out the version of its task that it was claimed with.
+# The runs are selected before their tasks are joined: given the choice, the planner once started with all tasks.
+# Each run uses the version of its task with which it was claimed.
 LOCK_WAITING = text(f"""
 WITH due AS MATERIALIZED (
     SELECT id AS run_id, task_id, task_version, cause, epoch, attempt, scheduled_for, host FROM task_results
@@ -114,19 +127,20 @@ WITH due AS MATERIALIZED (
     FOR NO KEY UPDATE SKIP LOCKED
 )
 SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host,
-       t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES}, {AS_TEXT}
+       t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES},
+       {request_as_text("a")}
 FROM due JOIN tasks t ON t.id = due.task_id
 CROSS JOIN LATERAL (
-    SELECT version, {ACTION} FROM task_versions
-    WHERE task_id = due.task_id AND version >= due.task_version
+    SELECT v.version, {request_columns("v")} FROM task_versions v
+    WHERE v.task_id = due.task_id AND v.version >= due.task_version
     UNION ALL
-    SELECT t.version, {", ".join(f"t.{column.strip()}" for column in ACTION.split(","))}
+    SELECT t.version, {request_columns("t")}
     ORDER BY version
     LIMIT 1
 ) a
 """)
 
-START_WAITING = recording("""
+START_WAITING = with_events("""
 begun AS (
     UPDATE task_results
     SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
@@ -134,7 +148,7 @@ begun AS (
     WHERE id = ANY(CAST(:run_ids AS uuid[]))
     RETURNING id, task_id, state, attempt
 ),
-happened AS (
+events AS (
     SELECT 'started' AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code,
            CAST(NULL AS text) AS error_message, CAST(NULL AS bigint) AS duration_ms
     FROM begun
@@ -161,7 +175,7 @@ GROUP BY floor(extract(epoch FROM due_at) * 10)
 
 
 class NewRun(NamedTuple):
-    """A run for one instant. `verdict` is what became of it without an attempt; without one, `overlap` decides."""
+    """A run for one instant. `verdict` is its final state without an attempt; without a verdict, `overlap` decides."""
 
     id: UUID
     task_id: UUID
@@ -189,9 +203,9 @@ class Move(NamedTuple):
 async def lock_due_tasks(
     connection: AsyncConnection, *, now: datetime, since: datetime, hosts_excluded: Collection[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Locks up to `limit` tasks that became due after `since`, leaving out what other workers hold.
+    """Lock up to `limit` tasks that became due after `since`, and skip those that other workers have locked.
 
-    `since` spares a claim that runs all the time the dead index entries of everything claimed before.
+    With `since`, a frequent claim need not read the dead index entries of everything that was claimed before.
     """
     found = await connection.execute(
         LOCK_DUE_TASKS, {"now": now, "since": since, "hosts_excluded": list(hosts_excluded), "limit": limit}
@@ -233,7 +247,7 @@ async def start_runs(
 
 
 async def waiting_is_due(connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str]) -> bool:
-    """Whether an attempt of a waiting run is due."""
+    """Return whether an attempt of a waiting run is due."""
     found = await connection.execute(WAITING_IS_DUE, {"now": now, "hosts_excluded": list(hosts_excluded)})
     is_due: bool = found.scalar_one()
     return is_due
@@ -242,7 +256,7 @@ async def waiting_is_due(connection: AsyncConnection, *, now: datetime, hosts_ex
 async def lock_waiting(
     connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str], limit: int
 ) -> Sequence[Row[Any]]:
-    """Locks up to `limit` waiting runs whose attempt is due, leaving out what other workers hold."""
+    """Lock up to `limit` waiting runs whose attempt is due, and skip those that other workers have locked."""
     found = await connection.execute(LOCK_WAITING, {"now": now, "hosts_excluded": list(hosts_excluded), "limit": limit})
     return found.all()
 
@@ -250,14 +264,14 @@ async def lock_waiting(
 async def start_waiting(
     connection: AsyncConnection, *, run_ids: Sequence[UUID], worker_id: UUID, now: datetime
 ) -> None:
-    """Begins an attempt of runs that this transaction has locked; epoch and attempt each grow by one."""
+    """Start an attempt of runs that this transaction has locked; epoch and attempt each increase by one."""
     await connection.execute(START_WAITING, {"run_ids": list(run_ids), "worker_id": worker_id, "now": now})
 
 
 async def next_due(
     connection: AsyncConnection, *, since: datetime, before: datetime, hosts_excluded: Collection[str]
 ) -> datetime | None:
-    """The first moment before `before` at which anything is due, whether or not another worker has it locked."""
+    """Return the first moment before `before` at which anything is due, also if another worker has it locked."""
     found = await connection.execute(
         NEXT_DUE, {"since": since, "before": before, "hosts_excluded": list(hosts_excluded)}
     )
@@ -266,6 +280,6 @@ async def next_due(
 
 
 async def near(connection: AsyncConnection, *, now: datetime, until: datetime) -> list[datetime]:
-    """The first due moment in each 100 ms between `now` and `until` in which anything is due."""
+    """Return the first due moment in each 100 ms between `now` and `until` in which anything is due."""
     found = await connection.execute(NEAR, {"now": now, "until": until})
     return list(found.scalars())

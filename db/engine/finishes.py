@@ -1,4 +1,4 @@
-"""The statement that writes how attempts ended, a batch at a time."""
+"""The statement that writes the outcomes of attempts, a batch at a time."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -8,14 +8,30 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import recording
-from db.engine.rollups import rolled
+from db.engine.attempts import ended_attempt
+from db.engine.conditions import (
+    after,
+    has_active_run,
+    has_no_instant_left,
+    has_unfinished_run,
+    waits_for_earlier_run,
+    waits_to_catch_up,
+)
+from db.engine.events import with_events
+from db.engine.rollups import with_rollup
 from db.states import BodyEncoding, RunState
 
-# Tasks are locked before their runs, and in the order of their ids, as everything does that changes both: no deadlocks.
-# The lock comes first because the update of the runs waits for the count.
-FINISH = recording(
-    """
+ENDED_ATTEMPT = ended_attempt(
+    started_at="f.started_at",
+    finished_at="f.ended_at",
+    duration_ms="f.duration_ms",
+    status_code="f.status_code",
+    error_message="f.error_message",
+    next_attempt_at="f.next_attempt_at",
+)
+
+# Everything that changes tasks and their runs locks the tasks first, in the order of their ids, so nothing deadlocks.
+FINISH = with_events(f"""
 locked AS (
     SELECT id FROM tasks WHERE id = ANY(CAST(:completing AS uuid[])) ORDER BY id FOR NO KEY UPDATE
 ),
@@ -28,9 +44,7 @@ done AS (
         status_code = f.status_code, response_headers = CAST(f.response_headers AS jsonb),
         response_body = f.response_body, body_encoding = f.body_encoding, body_truncated = f.body_truncated,
         error_message = f.error_message, duration_ms = f.duration_ms,
-        attempts = r.attempts || jsonb_build_object(
-            'number', r.attempt, 'started_at', f.started_at, 'finished_at', f.ended_at, 'duration_ms', f.duration_ms,
-            'status_code', f.status_code, 'error_message', f.error_message, 'next_attempt_at', f.next_attempt_at)
+        attempts = r.attempts || {ENDED_ATTEMPT}
     FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
         CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
@@ -39,71 +53,54 @@ done AS (
     ) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
             body_encoding, body_truncated, error_message, duration_ms)
     WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
-      AND (SELECT count(*) FROM locked) >= 0
+      AND {after("locked")}
     RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at
 ),
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM locked l, done d
-    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status IN ('scheduled', 'paused')
-      AND t.next_run IS NULL AND t.resume_from IS NULL
+    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
-"""
-    + rolled("done", which="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")
-    + """,
-happened AS (
+{with_rollup("done", condition="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")},
+events AS (
     SELECT CASE state WHEN 'retrying' THEN 'attempt_failed' ELSE state END AS type, task_id, id AS run_id, state,
            attempt, status_code, error_message, duration_ms
-    FROM done WHERE (SELECT count(*) FROM completed) + (SELECT count(*) FROM rolled) >= 0
+    FROM done WHERE {after("completed", "rollup")}
 )
-"""
-)
-
+""")
 
 LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
 
-# A queued run that has its next attempt before it waits behind nothing any more: it is about to begin.
-# To be asked with the tasks locked by an earlier statement, for what a claim has left waiting meanwhile must be seen.
-RELEASE = text("""
+# A queued run with a next attempt no longer waits for another run: it is about to start.
+# Run this after an earlier statement has locked the tasks, so that it sees the runs that a claim has queued meanwhile.
+PROMOTE_WAITING = text(f"""
 WITH promoted AS (
     UPDATE task_results q SET next_attempt_at = :now
-    WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND q.finished_at IS NULL AND q.state = 'queued'
-      AND q.next_attempt_at IS NULL
-      AND NOT EXISTS (
-          SELECT FROM task_results u
-          WHERE u.task_id = q.task_id AND u.finished_at IS NULL
-            AND (u.state <> 'queued' OR u.next_attempt_at IS NOT NULL)
-      )
+    WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND {waits_for_earlier_run("q")}
+      AND NOT {has_active_run("q.task_id")}
     RETURNING q.id
 ),
 caught_up AS (
     UPDATE tasks t SET due_at = :now
-    WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND t.next_run IS NOT NULL AND t.due_at IS NULL
-      AND NOT EXISTS (SELECT FROM task_results u WHERE u.task_id = t.id AND u.finished_at IS NULL)
+    WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND {waits_to_catch_up("t")} AND NOT {has_unfinished_run("t.id")}
     RETURNING t.id
 )
 SELECT (SELECT count(*) FROM promoted) + (SELECT count(*) FROM caught_up)
 """)
 
-STRANDED = text("""
+STRANDED = text(f"""
 SELECT q.task_id FROM task_results q
-WHERE q.finished_at IS NULL AND q.state = 'queued' AND q.next_attempt_at IS NULL AND NOT EXISTS (
-    SELECT FROM task_results u
-    WHERE u.task_id = q.task_id AND u.finished_at IS NULL
-      AND (u.state <> 'queued' OR u.next_attempt_at IS NOT NULL)
-)
+WHERE {waits_for_earlier_run("q")} AND NOT {has_active_run("q.task_id")}
 UNION
 SELECT t.id FROM tasks t
-WHERE t.next_run IS NOT NULL AND t.due_at IS NULL AND NOT EXISTS (
-    SELECT FROM task_results u WHERE u.task_id = t.id AND u.finished_at IS NULL
-)
+WHERE {waits_to_catch_up("t")} AND NOT {has_unfinished_run("t.id")}
 LIMIT :limit
 """)
 
 
 class Finish(NamedTuple):
-    """How one attempt ended, and what that makes of its run. `response_headers` is JSON text."""
+    """How one attempt ended, and the new state of its run. `response_headers` is JSON text."""
 
     run_id: UUID
     task_id: UUID
@@ -124,17 +121,17 @@ class Finish(NamedTuple):
 
     @property
     def completes(self) -> UUID | None:
-        """The one-off task that this ends, if it ends one."""
+        """The one-off task that this outcome completes, if it completes one."""
         return self.task_id if self.one_off and self.state is not RunState.RETRYING else None
 
     @property
     def frees(self) -> UUID | None:
-        """The task in which something may wait for the end of this run, if it is the end."""
+        """The task in which something may wait for the end of this run, if the run has ended."""
         return self.task_id if self.releases and self.state is not RunState.RETRYING else None
 
 
 async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish], now: datetime) -> None:
-    """Writes how attempts ended. A run that this worker has lost meanwhile stays as it is."""
+    """Write the outcomes of attempts. A run that this worker has lost meanwhile stays unchanged."""
     await connection.execute(
         FINISH,
         {
@@ -159,21 +156,23 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
 
 
 async def lock_tasks(connection: AsyncConnection, *, task_ids: Collection[UUID]) -> None:
-    """Locks tasks, in the order of their ids."""
+    """Lock tasks in the order of their ids."""
     await connection.execute(LOCK_TASKS, {"task_ids": list(task_ids)})
 
 
 async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[UUID], now: datetime) -> int:
-    """Makes due what waited for the end of a run, in those of the tasks in which none is going on; tells how much.
+    """Make due what waited for the end of a run, in those of the tasks that have no run in progress. Return the number.
 
-    That is a run that was queued behind it, or the next instant to catch up with. The tasks must have been locked by an
-    earlier statement of this transaction. The caller wakes a worker after the commit.
+    That is a run that was queued, or the next instant to catch up with. An earlier statement of this transaction has to
+    have locked the tasks. The caller wakes a worker after the commit.
     """
-    released: int = (await connection.execute(RELEASE, {"task_ids": list(task_ids), "now": now})).scalar_one()
-    return released
+    promoted: int = (await connection.execute(PROMOTE_WAITING, {"task_ids": list(task_ids), "now": now})).scalar_one()
+    return promoted
 
 
 async def stranded(connection: AsyncConnection, *, limit: int) -> list[UUID]:
-    """Tasks in which something waits for the end of a run that is none any more: their policies were changed, say."""
+    """Return tasks in which something waits for a run that no longer exists, because a policy was changed, for
+    instance.
+    """
     found = await connection.execute(STRANDED, {"limit": limit})
     return list(found.scalars())

@@ -1,6 +1,6 @@
-"""Statements about workers' leases, and about the runs of workers that lost theirs.
+"""The statements of workers' leases, and of the runs of workers that lost theirs.
 
-A lease is one row per worker, judged by the database's clock alone.
+A lease is one row per worker, judged only by the database's clock.
 """
 
 from collections.abc import Collection
@@ -10,12 +10,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import recording
+from db.engine.attempts import ended_attempt
+from db.engine.conditions import after, has_lost_its_worker, has_no_instant_left, holds_lease
+from db.engine.events import with_events
 from db.engine.finishes import promote_waiting
-from db.engine.rollups import rolled
+from db.engine.rollups import with_rollup
 
 LEASE = timedelta(seconds=5)
-"""A worker that has not renewed for this long has lost its runs."""
+"""A worker that has not renewed its lease for this long loses its runs."""
 
 RENEW = text("""
 INSERT INTO workers (id, host, pid, slots) VALUES (:id, :host, :pid, :slots)
@@ -23,28 +25,36 @@ ON CONFLICT (id) DO UPDATE SET renewed_at = clock_timestamp()
 RETURNING renewed_at
 """)
 
-LOCK_LOST_TASKS = text("""
+LOCK_LOST_TASKS = text(f"""
 SELECT t.id FROM tasks t
 WHERE t.id IN (
-    SELECT r.task_id FROM task_results r
-    WHERE r.worker_id IS NOT NULL
-      AND NOT EXISTS (
-          SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
-      )
-    LIMIT :limit
+    SELECT r.task_id FROM task_results r WHERE {has_lost_its_worker("r")} LIMIT :limit
 )
 ORDER BY t.id
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
-END_ATTEMPTS = """
+LOST_ATTEMPT = ended_attempt(
+    started_at="r.attempt_started_at",
+    finished_at="CAST(:now AS timestamptz)",
+    error_message="CAST(:reason AS text)",
+    next_attempt_at="CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END",
+)
+
+
+def lost_attempts(condition: str) -> str:
+    """Return expressions of a WITH that end the attempts of the runs `r` that meet a condition, without a response.
+
+    By its task's policy a run is retried at once, or ends as UNKNOWN.
+    """
+    return f"""
 held AS (
     SELECT r.id, r.worker_id, r.epoch, COALESCE((
         SELECT v.on_lost FROM task_versions v WHERE v.task_id = t.id AND v.version >= r.task_version
         ORDER BY v.version LIMIT 1
     ), t.on_lost) AS on_lost
     FROM task_results r JOIN tasks t ON t.id = r.task_id
-    WHERE {which}
+    WHERE {condition}
 ),
 lost AS (
     UPDATE task_results r
@@ -53,10 +63,7 @@ lost AS (
         finished_at = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
         success = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE false END,
         worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
-        attempts = r.attempts || jsonb_build_object(
-            'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
-            'duration_ms', NULL, 'status_code', NULL, 'error_message', CAST(:reason AS text),
-            'next_attempt_at', CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
+        attempts = r.attempts || {LOST_ATTEMPT}
     FROM held p
     WHERE r.id = p.id AND r.worker_id = p.worker_id AND r.epoch = p.epoch
     RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message, r.due_at, r.run_at,
@@ -66,28 +73,19 @@ completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM lost
     WHERE t.id = lost.task_id AND lost.state = 'unknown' AND lost.cause = 'schedule'
-      AND t.trigger_type = 'one-off' AND t.status IN ('scheduled', 'paused')
-      AND t.next_run IS NULL AND t.resume_from IS NULL
+      AND t.trigger_type = 'one-off' AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
-{rolled},
-happened AS (
+{with_rollup("lost", condition="e.state = 'unknown'")},
+events AS (
     SELECT CASE state WHEN 'unknown' THEN 'unknown' ELSE 'attempt_lost' END AS type, task_id, id AS run_id, state,
            attempt, CAST(NULL AS int) AS status_code, error_message, duration_ms
-    FROM lost WHERE (SELECT count(*) FROM completed) + (SELECT count(*) FROM rolled) >= 0
+    FROM lost WHERE {after("completed", "rollup")}
 )
 """
-ROLLED = rolled("lost", which="e.state = 'unknown'")
 
-RESCUE = recording(
-    END_ATTEMPTS.format(
-        which="""
-    r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.worker_id IS NOT NULL AND NOT EXISTS (
-        SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
-    )""",
-        rolled=ROLLED,
-    )
-)
+
+RESCUE = with_events(lost_attempts(f"r.task_id = ANY(CAST(:task_ids AS uuid[])) AND {has_lost_its_worker('r')}"))
 
 LOCK_TASKS_OF_WORKER = text("""
 SELECT t.id FROM tasks t
@@ -99,21 +97,18 @@ ORDER BY t.id
 FOR NO KEY UPDATE
 """)
 
-GIVE_BACK = recording(
-    END_ATTEMPTS.format(
-        which="r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))", rolled=ROLLED
-    )
+RELEASE_RUNS = with_events(
+    lost_attempts("r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
 )
 
 STILL_HELD = text("""
 SELECT id, epoch FROM task_results WHERE worker_id = :worker_id AND id = ANY(CAST(:run_ids AS uuid[]))
 """)
 
-HOLDS = text("""
+HOLDS = text(f"""
 SELECT EXISTS (
     SELECT FROM workers w
-    WHERE w.host = :host AND (CAST(:pid AS int) IS NULL OR w.pid = :pid)
-      AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
+    WHERE w.host = :host AND (CAST(:pid AS int) IS NULL OR w.pid = :pid) AND {holds_lease("w")}
 )
 """)
 
@@ -127,20 +122,20 @@ WHERE w.renewed_at < clock_timestamp() - interval '1 minute'
 
 
 async def renew(connection: AsyncConnection, *, worker_id: UUID, host: str, pid: int, slots: int) -> datetime:
-    """Renews the lease, or takes it for the first time, and returns the database's clock."""
+    """Renew the lease, or take it for the first time. Return the database's clock."""
     renewed = await connection.execute(RENEW, {"id": worker_id, "host": host, "pid": pid, "slots": slots})
     moment: datetime = renewed.scalar_one()
     return moment
 
 
 async def holds(connection: AsyncConnection, *, host: str, pid: int | None = None) -> bool:
-    """Whether a worker of a host, or the one with this process number there, holds its lease."""
+    """Return whether a worker on a host, or the one with this process id there, holds its lease."""
     found: bool = (await connection.execute(HOLDS, {"host": host, "pid": pid, "lease": LEASE})).scalar_one()
     return found
 
 
 async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """Ends the attempts of workers whose lease has run out, of up to `limit` tasks, and returns how many."""
+    """End the attempts of workers whose lease has run out, of up to `limit` tasks. Return the number of attempts."""
     lost = await connection.execute(LOCK_LOST_TASKS, {"lease": LEASE, "limit": limit})
     task_ids = list(lost.scalars())
     if not task_ids:
@@ -156,12 +151,12 @@ async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> i
 async def release_runs(
     connection: AsyncConnection, *, worker_id: UUID, run_ids_kept: Collection[UUID], now: datetime, reason: str
 ) -> int:
-    """Ends the attempts that a living worker holds and does not carry out, all but `run_ids_kept`; tells how many."""
+    """End the attempts of a living worker that it will not make, all but `run_ids_kept`. Return their number."""
     held = {"worker_id": worker_id, "run_ids_kept": list(run_ids_kept)}
     task_ids = list((await connection.execute(LOCK_TASKS_OF_WORKER, held)).scalars())
     if not task_ids:
         return 0
-    given = await connection.execute(GIVE_BACK, held | {"now": now, "reason": reason})
+    given = await connection.execute(RELEASE_RUNS, held | {"now": now, "reason": reason})
     count = len(given.all())
     await promote_waiting(connection, task_ids=task_ids, now=now)
     return count
@@ -170,16 +165,16 @@ async def release_runs(
 async def still_held(
     connection: AsyncConnection, *, worker_id: UUID, run_ids: Collection[UUID]
 ) -> set[tuple[UUID, int]]:
-    """Those of the runs, each with its epoch, that are this worker's to carry out."""
+    """Return those of the runs, each with its epoch, that still belong to this worker."""
     found = await connection.execute(STILL_HELD, {"worker_id": worker_id, "run_ids": list(run_ids)})
     return {(row.id, row.epoch) for row in found}
 
 
 async def retire(connection: AsyncConnection, *, worker_id: UUID) -> None:
-    """Ends the lease of a worker that has given everything back."""
+    """End the lease of a worker that has released all its runs."""
     await connection.execute(RETIRE, {"id": worker_id})
 
 
 async def forget_lost_workers(connection: AsyncConnection) -> None:
-    """Removes workers that are long gone and have nothing left to rescue."""
+    """Remove workers that have long been gone and have no runs left to rescue."""
     await connection.execute(FORGET)

@@ -1,17 +1,16 @@
-"""Has connections know the statements of the hot path before the first instant comes."""
+"""Prepares the statements of the hot path on new connections, before the first instant is due."""
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import claims, finishes
+from db.engine.rollups import NOBODY
 
-NOBODY = UUID(int=0)
-LONG_AGO = datetime(1, 1, 1, tzinfo=UTC)
+BEFORE_EVERYTHING = datetime(1, 1, 1, tzinfo=UTC)
 STATEMENTS = (
     claims.LOCK_DUE_TASKS,
     claims.START_RUNS,
@@ -25,12 +24,12 @@ STATEMENTS = (
 
 
 def without_effect(statement: TextClause) -> dict[str, Any]:
-    """Parameters with which a statement touches no row: no ids, no limit, an instant before all others."""
+    """Return parameters with which a statement touches no row: no ids, no limit, an instant before all others."""
     scalars: dict[str, Any] = {
-        "now": LONG_AGO,
-        "since": LONG_AGO,
-        "until": LONG_AGO,
-        "before": LONG_AGO,
+        "now": BEFORE_EVERYTHING,
+        "since": BEFORE_EVERYTHING,
+        "until": BEFORE_EVERYTHING,
+        "before": BEFORE_EVERYTHING,
         "limit": 0,
         "worker_id": NOBODY,
     }
@@ -38,7 +37,7 @@ def without_effect(statement: TextClause) -> dict[str, Any]:
 
 
 async def warm_up(engine: AsyncEngine, *, connections: int) -> None:
-    """Opens so many connections and has each prepare the statements, which would make the first claim 100 ms late."""
+    """Open connections and prepare the statements on each; otherwise the first claim would be 100 ms late."""
     async with AsyncExitStack() as stack:
         for _ in range(connections):
             connection = await stack.enter_async_context(engine.connect())

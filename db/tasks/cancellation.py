@@ -1,4 +1,4 @@
-"""The statements that end runs before they end by themselves."""
+"""The statements that cancel runs."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,22 +7,33 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine.events import recording
-from db.engine.rollups import rolled
+from db.engine.attempts import ended_attempt
+from db.engine.conditions import after, has_no_instant_left
+from db.engine.events import with_events
+from db.engine.rollups import with_rollup
 
 TOOK_MS = "CAST(greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.attempt_started_at) * 1000) AS bigint)"
+CANCELLED_ATTEMPT = ended_attempt(
+    started_at="r.attempt_started_at",
+    finished_at="CAST(:now AS timestamptz)",
+    duration_ms=TOOK_MS,
+    error_message="'cancelled'",
+)
 
-# A run that is on its way loses its worker, which notices and breaks the call off; the epoch refuses its late result.
-# What the attempt before has left (an answer, an error) would be taken for what came of the attempt broken off.
-CANCEL = f"""
+
+def cancelled_runs(condition: str) -> str:
+    """Return expressions of a WITH that cancel the unfinished runs `r` that meet a condition, and count them.
+
+    A running attempt loses its worker, which notices and aborts the call; the epoch refuses its late outcome. The
+    response or error of an earlier attempt is cleared, because it would look like the result of the aborted one.
+    """
+    return f"""
 cancelled AS (
     UPDATE task_results r
     SET state = 'cancelled', finished_at = CAST(:now AS timestamptz), next_attempt_at = NULL, worker_id = NULL,
         epoch = r.epoch + 1, success = CASE WHEN r.attempt > 0 THEN false END,
-        attempts = r.attempts || CASE WHEN r.state = 'running' THEN jsonb_build_array(jsonb_build_object(
-            'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
-            'duration_ms', {TOOK_MS}, 'status_code', NULL, 'error_message', 'cancelled', 'next_attempt_at', NULL
-        )) ELSE '[]' END,
+        attempts = r.attempts
+            || CASE WHEN r.state = 'running' THEN jsonb_build_array({CANCELLED_ATTEMPT}) ELSE '[]' END,
         duration_ms = CASE WHEN r.state = 'running' THEN {TOOK_MS} ELSE r.duration_ms END,
         error_message = CASE WHEN r.state = 'running' THEN 'cancelled' ELSE r.error_message END,
         status_code = CASE WHEN r.state <> 'running' THEN r.status_code END,
@@ -30,69 +41,69 @@ cancelled AS (
         response_body = CASE WHEN r.state <> 'running' THEN r.response_body END,
         body_encoding = CASE WHEN r.state = 'running' THEN 'utf8' ELSE r.body_encoding END,
         body_truncated = r.state <> 'running' AND r.body_truncated
-    WHERE r.finished_at IS NULL AND {{which}}
+    WHERE r.finished_at IS NULL AND {condition}
     RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms,
               r.due_at, r.run_at
 ),
-{{rolled}},
-"""
-ROLLED = rolled("cancelled", which="e.attempt > 0")
-HAPPENED = """
-happened AS (
+{with_rollup("cancelled", condition="e.attempt > 0")}"""
+
+
+def cancellation_events(*before: str) -> str:
+    """Return the events of cancelled runs, recorded after the named expressions of the WITH."""
+    return f"""
+events AS (
     SELECT 'cancelled' AS type, task_id, id AS run_id, state, attempt, status_code, error_message, duration_ms
-    FROM cancelled WHERE (SELECT count(*) FROM rolled) {counting}
+    FROM cancelled WHERE {after(*before)}
 )
 """
 
-CANCEL_WAITING_RUNS = recording(
-    CANCEL.format(
-        which="r.task_id = ANY (CAST(:task_ids AS uuid[])) AND r.state IN ('queued', 'retrying')", rolled=ROLLED
-    )
-    + HAPPENED.format(counting=">= 0")
-)
-CANCEL_UNFINISHED_RUNS = recording(
-    CANCEL.format(which="r.task_id = :task_id", rolled=ROLLED) + HAPPENED.format(counting=">= 0")
-)
 
-# A one-off has had its run with this one, however that ended.
-CANCEL_RUN = recording(
-    CANCEL.format(which="r.id = :run_id", rolled=ROLLED)
-    + """
+CANCEL_WAITING_RUNS = with_events(f"""
+{cancelled_runs("r.task_id = ANY (CAST(:task_ids AS uuid[])) AND r.state IN ('queued', 'retrying')")},
+{cancellation_events("rollup")}
+""")
+CANCEL_UNFINISHED_RUNS = with_events(f"""
+{cancelled_runs("r.task_id = :task_id")},
+{cancellation_events("rollup")}
+""")
+
+# A one-off task has had its only run with this one, however the run ended.
+CANCEL_RUN = with_events(f"""
+{cancelled_runs("r.id = :run_id")},
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM cancelled c
     WHERE t.id = c.task_id AND c.cause = 'schedule' AND t.trigger_type = 'one-off'
-      AND t.status IN ('scheduled', 'paused') AND t.next_run IS NULL AND t.resume_from IS NULL
+      AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
-"""
-    + HAPPENED.format(counting="+ (SELECT count(*) FROM completed) >= 0")
-)
+{cancellation_events("rollup", "completed")}
+""")
 
 TASK_OF_RUN = text("SELECT task_id FROM task_results WHERE id = :run_id")
 
 
 async def cancel_waiting_runs(session: AsyncSession, *, task_ids: Collection[UUID], now: datetime) -> int:
-    """Cancels the tasks' runs that wait for a slot, for an earlier run or for a retry, and tells how many.
+    """Cancel the tasks' runs that wait for a slot, for an earlier run or for a retry. Return their number.
 
-    One that is on its way ends by itself. `success` is null for a run that never began an attempt.
+    A running one finishes. `success` is null for a run without an attempt.
     """
     cancelled = await session.execute(CANCEL_WAITING_RUNS, {"task_ids": list(task_ids), "now": now})
     return len(cancelled.all())
 
 
 async def cancel_unfinished_runs(session: AsyncSession, *, task_id: UUID, now: datetime) -> int:
-    """Cancels the task's runs that are not finished, also those on their way, and tells how many."""
+    """Cancel the task's unfinished runs, including those in progress. Return their number."""
     cancelled = await session.execute(CANCEL_UNFINISHED_RUNS, {"task_id": task_id, "now": now})
     return len(cancelled.all())
 
 
 async def cancel_run(session: AsyncSession, *, run_id: UUID, now: datetime) -> bool:
-    """Cancels one run unless it is finished; false when it was. Its task must have been locked before."""
+    """Cancel one run. Return False if it was finished. Its task has to be locked before."""
     cancelled = await session.execute(CANCEL_RUN, {"run_id": run_id, "now": now})
     return bool(cancelled.all())
 
 
 async def task_of_run(session: AsyncSession, *, run_id: UUID) -> UUID | None:
-    """The task that has to be locked before the run is changed; none when there is no such run."""
+    """Return the task that has to be locked before the run is changed, or None if no run has the id."""
     return (await session.execute(TASK_OF_RUN, {"run_id": run_id})).scalar_one_or_none()

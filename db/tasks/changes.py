@@ -1,4 +1,4 @@
-"""The statements that change a task's definition or status, and what has to be written along with that."""
+"""The statements that change a task's definition or status."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -10,21 +10,21 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.engine.events import recording
+from db.engine.events import with_events
 from db.models import Task
 
 DEFINITION = (
     "method", "url", "host", "headers", "header_order", "payload", "signing_secrets", "timeout_ms", "redirects",
     "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "on_lost",
 )  # fmt: skip
-"""The columns that a run's calls go by, and that a run keeps as they were when it was claimed."""
+"""The columns on which a run's calls depend, and which a run keeps as they were when it was claimed."""
 
 KEEP_DEFINITION = text(f"""
 INSERT INTO task_versions (task_id, version, {", ".join(DEFINITION)})
 SELECT id, version, {", ".join(DEFINITION)} FROM tasks WHERE id = :task_id
 """)
 
-RECORD_MISSED = recording("""
+RECORD_MISSED = with_events("""
 made AS (
     INSERT INTO task_results (id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count,
                               missed_since, finished_at, error_message, created_at)
@@ -37,7 +37,7 @@ made AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 ),
-happened AS (
+events AS (
     SELECT 'missed' AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code, error_message,
            CAST(NULL AS bigint) AS duration_ms
     FROM made
@@ -51,7 +51,7 @@ WHERE task_id = ANY (CAST(:task_ids AS uuid[])) AND finished_at IS NULL AND caus
 
 
 class Missed(NamedTuple):
-    """The last of a task's instants that will not run any more, and how many there were before it, since when.
+    """The last of a task's instants that will not run, the number of such instants before it, and the first of them.
 
     Its run has the version and the host that the task had.
     """
@@ -66,10 +66,10 @@ class Missed(NamedTuple):
 
 
 async def lock_tasks(session: AsyncSession, *, task_ids: Collection[UUID]) -> dict[UUID, Task]:
-    """Those of the tasks that were not deleted, locked until the transaction ends, in the order of their ids.
+    """Return those of the tasks that were not deleted, locked until the transaction ends, in the order of their ids.
 
-    They come before their runs, as everywhere, so nothing deadlocks; and in a statement of its own, so that the next
-    one sees what was committed while this one waited.
+    Tasks are always locked before their runs, so nothing deadlocks. The lock has a statement of its own, so that the
+    next statement sees what was committed while this one waited.
     """
     ids = literal(list(task_ids), ARRAY(Uuid))
     wanted = select(Task).where(col(Task.id) == any_(ids), col(Task.deleted_at).is_(None)).order_by(col(Task.id))
@@ -77,21 +77,21 @@ async def lock_tasks(session: AsyncSession, *, task_ids: Collection[UUID]) -> di
 
 
 async def lock_task(session: AsyncSession, *, task_id: UUID) -> Task | None:
-    """One task, locked likewise; none when it was deleted."""
+    """Return one task, locked in the same way, or None if it was deleted."""
     return (await lock_tasks(session, task_ids=[task_id])).get(task_id)
 
 
 async def keep_definition(session: AsyncSession, *, task_id: UUID) -> None:
-    """Keeps how a task's calls are now, for the runs that were claimed before they change. The task must be locked."""
+    """Store a task's current request for the runs that were claimed before it changes. The task has to be locked."""
     await session.execute(KEEP_DEFINITION, {"task_id": task_id})
 
 
 async def record_missed(session: AsyncSession, missed: Sequence[Missed], *, reason: str, now: datetime) -> None:
-    """Accounts for instants that a change of their tasks leaves behind. The tasks must be locked."""
+    """Record instants that a change of their tasks leaves unclaimed. The tasks have to be locked."""
     columns = {name: list(values) for name, values in zip(Missed._fields, zip(*missed, strict=True), strict=True)}
     await session.execute(RECORD_MISSED, columns | {"reason": reason, "now": now})
 
 
 async def having_scheduled_runs(session: AsyncSession, *, task_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the tasks that have an unfinished run which their schedule made."""
+    """Return those of the tasks that have an unfinished run of their schedule."""
     return set(await session.scalars(HAVING_SCHEDULED_RUNS, {"task_ids": list(task_ids)}))

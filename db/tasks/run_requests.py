@@ -1,4 +1,4 @@
-"""The statements that make a run because it was asked for, beside its task's schedule."""
+"""The statement that creates a run on request, in addition to its task's schedule."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -6,21 +6,17 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine.events import recording
+from db.engine.claims import SKIPPED_BY_OVERLAP
+from db.engine.conditions import has_unfinished_run, has_waiting_run
+from db.engine.events import with_events
 from db.states import OverlapPolicy, RunCause
 
-# A run that may begin at once is due at once and has no event yet: the claim that takes it records its start.
-MAKE_RUN = recording("""
+# A run that may start at once is due at once and has no event yet: the claim records its start.
+MAKE_RUN = with_events(f"""
 judged AS (
     SELECT CASE
-        WHEN CAST(:overlap AS text) = 'allow' OR NOT EXISTS (
-            SELECT FROM task_results u WHERE u.task_id = CAST(:task_id AS uuid) AND u.finished_at IS NULL
-        ) THEN 'due'
-        WHEN CAST(:overlap AS text) = 'queue' AND NOT EXISTS (
-            SELECT FROM task_results u
-            WHERE u.task_id = CAST(:task_id AS uuid) AND u.finished_at IS NULL AND u.state = 'queued'
-              AND u.next_attempt_at IS NULL
-        ) THEN 'behind'
+        WHEN CAST(:overlap AS text) = 'allow' OR NOT {has_unfinished_run("CAST(:task_id AS uuid)")} THEN 'due'
+        WHEN CAST(:overlap AS text) = 'queue' AND NOT {has_waiting_run("CAST(:task_id AS uuid)")} THEN 'behind'
         ELSE 'skipped' END AS verdict
 ),
 made AS (
@@ -32,12 +28,12 @@ made AS (
            CAST(:now AS timestamptz), CAST(:now AS timestamptz),
            CASE verdict WHEN 'due' THEN CAST(:now AS timestamptz) END,
            CASE verdict WHEN 'skipped' THEN CAST(:now AS timestamptz) END,
-           CASE verdict WHEN 'skipped' THEN 'skipped: an earlier run of this task was unfinished' END,
+           CASE verdict WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' END,
            CAST(:now AS timestamptz)
     FROM judged
     RETURNING id, task_id, state, attempt, next_attempt_at, error_message
 ),
-happened AS (
+events AS (
     SELECT state AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code, error_message,
            CAST(NULL AS bigint) AS duration_ms
     FROM made WHERE next_attempt_at IS NULL
@@ -46,7 +42,7 @@ happened AS (
 
 
 class RunRequest(NamedTuple):
-    """A run that was asked for. `host` is that of the version's request; `overlap` is the task's policy."""
+    """A run to create on request. `host` is that of the version's request; `overlap` is the task's policy."""
 
     run_id: UUID
     task_id: UUID
@@ -58,8 +54,8 @@ class RunRequest(NamedTuple):
 
 
 async def make_run(session: AsyncSession, request: RunRequest, *, now: datetime) -> None:
-    """Makes the run that was asked for: due now, queued behind an unfinished one, or SKIPPED, as the policy says.
+    """Create the requested run: due now, queued behind an unfinished one, or SKIPPED, by the overlap policy.
 
-    Its task must have been locked by an earlier statement of this transaction.
+    An earlier statement of this transaction has to have locked the task.
     """
     await session.execute(MAKE_RUN, request._asdict() | {"now": now})

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import text
 
-from db.engine.rollups import BUCKETS, LONG_AGO, NOBODY
+from db.engine.rollups import BUCKETS, NOBODY, OLD_MINUTES
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
 from tests.bench.rounds import bench_servers
@@ -49,7 +49,7 @@ SELECT minute, CAST(lpad(to_hex(worker), 32, '0') AS uuid), 216, 24, 240, 9600, 
 FROM generate_series(date_trunc('minute', now()) - interval '2 hours', now(), interval '1 minute') minute,
      generate_series(1, {WORKERS}) worker
 UNION ALL
-SELECT '{LONG_AGO.isoformat()}', '{NOBODY}', 9000000, 1000000, 10000000, 400000000, 20000000000,
+SELECT '{OLD_MINUTES.isoformat()}', '{NOBODY}', 9000000, 1000000, 10000000, 400000000, 20000000000,
        array_fill(100000, ARRAY[{BUCKETS}]), '{{}}'
 """
 BATCH = 500_000
