@@ -1,6 +1,6 @@
 """The tables. `tasks` and `task_results` keep every column of the service that Duetime replaces, and add their own.
 
-Instants are `timestamptz` and come back aware, in UTC. Durations are whole milliseconds and end in `_ms`.
+Instants are `timestamptz` and come back aware, in UTC. Durations are whole milliseconds, in columns that end in `_ms`.
 """
 
 from datetime import UTC, datetime
@@ -47,23 +47,23 @@ NOW: dict[str, Any] = {"server_default": text("now()")}
 
 
 def utc_now() -> datetime:
-    """The present by this host's clock, aware, in UTC."""
+    """Return the present by this host's clock, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
-    """A CHECK that `column` holds one of an enum's values."""
+    """Return a CHECK that `column` holds one of an enum's values."""
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
 def stored(values: type[StrEnum]) -> Any:
-    """A text column that Python reads as members of an enum."""
+    """Return a text column whose values Python reads as members of an enum."""
     return Enum(values, native_enum=False, length=20, values_callable=lambda members: [m.value for m in members])
 
 
 def default(value: str | int) -> dict[str, Any]:
-    """The same default in the database as in Python, so that rows written by other hands are whole."""
+    """Return the same default for the database as for Python, so that rows inserted by other programs are complete."""
     return {"server_default": text(f"'{value}'" if isinstance(value, str) else str(value))}
 
 
@@ -107,22 +107,22 @@ class Task(SQLModel, table=True):
         default="",
         sa_type=Text,
         sa_column_kwargs=default(""),
-        description="host:port of the URL; slots are shared by it",
+        description="host:port of the URL; tasks with the same one share slots",
     )
     headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     header_order: list[str] | None = Field(
         default=None,
         sa_type=ARRAY(Text),
         nullable=True,
-        description="the headers' names as they were given, since jsonb keeps no order",
+        description="the headers' names in their given order, which jsonb does not keep",
     )
     payload: Any = Field(
         default=None,
         sa_type=JSON(none_as_null=True),
         nullable=True,
-        description="as text, since jsonb would order its members anew",
+        description="json and not jsonb, which would reorder the members",
     )
-    signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="sealed")
+    signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="encrypted")
     timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
     redirects: int = Field(default=5, sa_column_kwargs=default(5))
 
@@ -146,33 +146,35 @@ class Task(SQLModel, table=True):
     )
     version: int = Field(default=1, sa_column_kwargs=default(1))
     next_run: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="the next nominal instant; null while paused and once ended"
+        default=None,
+        sa_type=INSTANT,
+        description="the next instant, without jitter; null while paused and after the end",
     )
     due_at: datetime | None = Field(
         default=None,
         sa_type=INSTANT,
-        description="next_run and its jitter: when to claim; null while catching up, until the run before has ended",
+        description="when to claim next_run, with jitter; null while it waits for the end of the run before it",
     )
     settled_until: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="every instant up to here, inclusive, is accounted for"
+        default=None, sa_type=INSTANT, description="all instants up to this one, inclusive, have a run or count in one"
     )
     resume_from: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="while paused: the first instant that is not accounted for"
+        default=None, sa_type=INSTANT, description="while paused, the first instant that was not claimed"
     )
     misfire_once: MisfirePolicy | None = Field(
-        default=None, sa_type=stored(MisfirePolicy), description="instead of misfire, for what was missed while paused"
+        default=None, sa_type=stored(MisfirePolicy), description="replaces misfire for instants missed during a pause"
     )
     deleted_at: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="hidden since; its rows are removed by and by"
+        default=None, sa_type=INSTANT, description="hidden since then; its rows are removed in chunks"
     )
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
 class Run(SQLModel, table=True):
-    """One firing of a task for one instant: what was due, how far it came, and what came back.
+    """One firing of a task for one instant: when it was due, its state, and the response.
 
-    The table is partitioned by id, which for every run that Duetime makes begins with the instant's milliseconds.
+    The table is partitioned by id, which for every run that Duetime creates starts with the instant's milliseconds.
     """
 
     __tablename__ = "task_results"
@@ -197,7 +199,7 @@ class Run(SQLModel, table=True):
             "id",
             postgresql_where=text("finished_at IS NOT NULL AND run_at IS NOT NULL"),
         ),
-        # What people look for among a million runs that went well.
+        # Users look for unsuccessful runs among millions of successful ones.
         Index(
             "task_results_unsuccessful",
             "state",
@@ -220,7 +222,7 @@ class Run(SQLModel, table=True):
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False)
     task_version: int = Field(default=1, sa_column_kwargs=default(1))
     host: str = Field(
-        default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's, when it was made"
+        default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's host when the run was created"
     )
     cause: RunCause = Field(default=RunCause.SCHEDULE, sa_type=stored(RunCause), sa_column_kwargs=default("schedule"))
     state: RunState = Field(sa_type=stored(RunState))
@@ -229,10 +231,14 @@ class Run(SQLModel, table=True):
     missed_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
     missed_since: datetime | None = Field(default=None, sa_type=INSTANT)
 
-    worker_id: UUID | None = Field(default=None, description="who attempts it; only while running")
-    retry_of: UUID | None = Field(default=None, description="the finished run that this one repeats")
-    epoch: int = Field(default=0, sa_column_kwargs=default(0), description="grows with each claim; fences late results")
-    attempt: int = Field(default=0, sa_column_kwargs=default(0), description="the number of the last attempt begun")
+    worker_id: UUID | None = Field(default=None, description="the worker of the current attempt; null unless running")
+    retry_of: UUID | None = Field(default=None, description="the finished run that this one retries")
+    epoch: int = Field(
+        default=0,
+        sa_column_kwargs=default(0),
+        description="incremented by each claim, loss and cancellation; fences late results",
+    )
+    attempt: int = Field(default=0, sa_column_kwargs=default(0), description="the number of the last attempt started")
     attempt_started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     next_attempt_at: datetime | None = Field(default=None, sa_type=INSTANT)
     attempts: list[dict[str, Any]] = Field(
@@ -242,7 +248,7 @@ class Run(SQLModel, table=True):
         description="ended attempts, oldest first",
     )
 
-    run_at: datetime | None = Field(default=None, sa_type=INSTANT, description="when its first attempt began")
+    run_at: datetime | None = Field(default=None, sa_type=INSTANT, description="when the first attempt started")
     finished_at: datetime | None = Field(default=None, sa_type=INSTANT)
     status_code: int | None = None
     success: bool | None = None
@@ -258,9 +264,9 @@ class Run(SQLModel, table=True):
 
 
 class TaskVersion(SQLModel, table=True):
-    """What a task's calls were up to a version, kept when they are changed, for the runs that were claimed before.
+    """The request of a task up to a version, kept when it is changed, for the runs that were claimed before.
 
-    A run of version n carries out the row with the least version that is not below n; without one, the task itself.
+    A run of version n uses the row with the smallest version that is at least n; without such a row, the task itself.
     """
 
     __tablename__ = "task_versions"
@@ -276,7 +282,7 @@ class TaskVersion(SQLModel, table=True):
         default=None,
         sa_type=ARRAY(Text),
         nullable=True,
-        description="the headers' names as they were given, since jsonb keeps no order",
+        description="the headers' names in their given order, which jsonb does not keep",
     )
     payload: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
@@ -290,20 +296,20 @@ class TaskVersion(SQLModel, table=True):
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """What a request with a key has made already, so that the same request again makes nothing more."""
+    """What a request with an idempotency key has created, so that repeating the request creates nothing more."""
 
     __tablename__ = "idempotency_keys"
 
-    scope: str = Field(primary_key=True, sa_type=Text, description="the mutation, and what it acts on")
+    scope: str = Field(primary_key=True, sa_type=Text, description="the mutation, and the id of its object")
     key: str = Field(primary_key=True, sa_type=Text)
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False, index=True)
     run_id: UUID | None = None
-    fingerprint: str = Field(sa_type=Text, description="SHA-256 of the input, which must be the same each time")
+    fingerprint: str = Field(sa_type=Text, description="SHA-256 of the input, which a repeated request must match")
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
 class ZoneRules(SQLModel, table=True):
-    """The one row that names the time zone rules by which next instants were computed."""
+    """The only row: the version of the time zone rules by which next instants were computed."""
 
     __tablename__ = "zone_rules"
     __table_args__ = (CheckConstraint("one", name="only_one"),)
@@ -331,7 +337,7 @@ class RunEvent(SQLModel, table=True):
 
 
 class RunEventCounter(SQLModel, table=True):
-    """The one row that numbers events. Whoever holds its lock commits next, so the numbers follow the commits."""
+    """The only row: the number of the newest event. Its lock is held until the commit, so numbers follow commits."""
 
     __tablename__ = "run_event_counter"
     __table_args__ = (CheckConstraint("one", name="only_one"),)
@@ -341,7 +347,7 @@ class RunEventCounter(SQLModel, table=True):
 
 
 class RunRollup(SQLModel, table=True):
-    """What ended in one minute in one worker's hands: all that metrics are computed from. It outlives the runs."""
+    """Counts of the runs that ended in one minute on one worker. Metrics come from these, and they outlive the runs."""
 
     __tablename__ = "run_rollups"
 
@@ -349,15 +355,17 @@ class RunRollup(SQLModel, table=True):
     worker_id: UUID = Field(primary_key=True)
     succeeded: int = Field(sa_type=BigInteger)
     failed: int = Field(sa_type=BigInteger)
-    timed: int = Field(sa_type=BigInteger, description="how many of them have a duration")
-    duration_ms: int = Field(sa_type=BigInteger, description="the sum of these durations")
-    lateness_us: int = Field(sa_type=BigInteger, description="the sum of what passed between due_at and run_at")
-    lateness: list[int] = Field(sa_type=ARRAY(BigInteger), description="how many by how late, in log-spaced buckets")
-    per_second: list[int] = Field(sa_type=ARRAY(Integer), description="how many by the minute's seconds")
+    timed: int = Field(sa_type=BigInteger, description="the number of runs with a duration")
+    duration_ms: int = Field(sa_type=BigInteger, description="the sum of their durations")
+    lateness_us: int = Field(sa_type=BigInteger, description="the sum of the times from due_at to run_at")
+    lateness: list[int] = Field(
+        sa_type=ARRAY(BigInteger), description="the number of runs in each log-spaced bucket of lateness"
+    )
+    per_second: list[int] = Field(sa_type=ARRAY(Integer), description="the number of runs in each second of the minute")
 
 
 class LastSweep(SQLModel, table=True):
-    """The one row that tells when a sweep came to its end, whichever worker's it was."""
+    """The only row: when the last sweep of any worker ended."""
 
     __tablename__ = "last_sweep"
     __table_args__ = (CheckConstraint("one", name="only_one"),)
@@ -380,7 +388,7 @@ class Worker(SQLModel, table=True):
 
 
 class ApiKey(SQLModel, table=True):
-    """Who may come in, and how far. The key itself is nowhere, only its hash."""
+    """An API key with its scope. The key itself is not stored, only its hash."""
 
     __tablename__ = "api_keys"
     __table_args__ = (one_of("scope", KeyScope),)
@@ -392,11 +400,11 @@ class ApiKey(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="to the minute")
+    last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="with a resolution of a minute")
 
 
 class AuditEntry(SQLModel, table=True):
-    """Who changed what, written in the change's own transaction. The database refuses to change or remove one."""
+    """Who changed what, written in the transaction of the change. The database refuses to change or remove an entry."""
 
     __tablename__ = "audit_log"
     __table_args__ = (
@@ -407,7 +415,7 @@ class AuditEntry(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
     at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
-    key_id: UUID | None = Field(default=None, description="null where keys are off, and for the command line")
+    key_id: UUID | None = Field(default=None, description="null with authentication off, and on the command line")
     key_name: str = Field(sa_type=Text)
     action: str = Field(sa_type=Text, description="the mutation, such as updateTask")
     task_id: UUID | None = None

@@ -1,11 +1,12 @@
-"""The states that tasks and runs can be in, as they are stored.
+"""The states of tasks and runs, as they are stored.
 
-A run's life, each arrow one guarded UPDATE with its event in the same transaction. The database refuses all others::
+The life of a run. Each arrow is one guarded UPDATE with its event in the same transaction; the database refuses
+others::
 
-    (due) ──claim──▶ RUNNING             (due) ──claim──▶ SKIPPED | MISSED: overlap, misfire; never attempted
-    (due) ──claim──▶ FAILED: the task was carried over from elsewhere, and its schedule cannot be read
-    (due) ──claim──▶ QUEUED ──the run before it ended──▶ RUNNING
-    (asked for) ──▶ QUEUED ──claim──▶ RUNNING, or SKIPPED: overlap
+    (due) ──claim──▶ RUNNING             (due) ──claim──▶ SKIPPED | MISSED: overlap, misfire; no attempt
+    (due) ──claim──▶ FAILED: the task was imported, and its schedule cannot be computed
+    (due) ──claim──▶ QUEUED ──the earlier run ended──▶ RUNNING
+    (requested) ──▶ QUEUED ──claim──▶ RUNNING, or SKIPPED: overlap
     RUNNING ──finish──▶ SUCCEEDED | FAILED
     RUNNING ──attempt failed, one is left──▶ RETRYING ──due again──▶ RUNNING
     RUNNING ──worker lost──▶ RETRYING | UNKNOWN
@@ -17,7 +18,7 @@ from enum import StrEnum
 
 
 class TriggerType(StrEnum):
-    """How a task says when it is due."""
+    """The kinds of triggers."""
 
     ONE_OFF = "one-off"
     CRON = "cron"
@@ -25,26 +26,59 @@ class TriggerType(StrEnum):
 
 
 class TaskStatus(StrEnum):
-    """COMPLETED is a one-off after its run, or any other task whose last instant has passed."""
+    """The status of a task: whether its schedule creates runs."""
 
     SCHEDULED = "scheduled"
+    """Entered when the task is created, resumed, or given a new trigger after its completion. Left when it is paused or
+    cancelled, and when its schedule ends."""
+
     PAUSED = "paused"
+    """Entered from SCHEDULED when the task is paused. Left when it is resumed or cancelled, and for COMPLETED when the
+    last run of a one-off ends meanwhile."""
+
     COMPLETED = "completed"
+    """Entered when the run of a one-off has ended, and for any other task when its last instant was claimed. Left when
+    the task is given a new trigger, or cancelled."""
+
     CANCELLED = "cancelled"
+    """Entered from any other status when the task is cancelled or deleted. Never left."""
 
 
 class RunState(StrEnum):
-    """QUEUED and RETRYING wait, RUNNING has an attempt on its way, all others are final."""
+    """The state of a run. QUEUED, RUNNING and RETRYING are unfinished; all others are final and never left."""
 
     QUEUED = "queued"
+    """Entered when a run is created behind an unfinished one (overlap policy QUEUE), or on request and is due at once.
+    Left for RUNNING when a worker claims the run, or for CANCELLED."""
+
     RUNNING = "running"
+    """Entered when a worker claims the run and starts an attempt. Left when the attempt ends, by whatever outcome, when
+    the worker loses its lease, and when the run is cancelled."""
+
     RETRYING = "retrying"
+    """Entered from RUNNING when an attempt failed and another one is left, or was lost and the task's `on_lost` is
+    RETRY. Left for RUNNING when the next attempt is due and claimed, or for CANCELLED."""
+
     SUCCEEDED = "succeeded"
+    """Entered from RUNNING when the response has a 2xx status."""
+
     FAILED = "failed"
+    """Entered from RUNNING when an attempt failed and none is left, or none would help. A run is created in this state
+    when the schedule of its task cannot be computed."""
+
     CANCELLED = "cancelled"
+    """Entered from QUEUED or RETRYING when the run or its task is cancelled, and from RUNNING when the run is cancelled
+    or its task deleted."""
+
     SKIPPED = "skipped"
+    """A run is created in this state when an earlier run of the task is unfinished and the overlap policy says so."""
+
     MISSED = "missed"
+    """A run is created in this state for instants that no worker claimed in time: by the misfire policy SKIP, or when a
+    change of the task leaves them behind."""
+
     UNKNOWN = "unknown"
+    """Entered from RUNNING when the worker was lost and the task's `on_lost` is FAIL; the call may have been made."""
 
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.RETRYING)
@@ -52,7 +86,7 @@ UNSUCCESSFUL = (RunState.FAILED, RunState.CANCELLED, RunState.SKIPPED, RunState.
 
 
 class RunCause(StrEnum):
-    """What made a run: its task's schedule, a person, or a person again."""
+    """Why a run was created: by its task's schedule, on request, or as a retry on request."""
 
     SCHEDULE = "schedule"
     MANUAL = "manual"
@@ -60,7 +94,7 @@ class RunCause(StrEnum):
 
 
 class RunEventType(StrEnum):
-    """What happened to a run. STARTED comes once for each attempt."""
+    """What happened to a run. STARTED occurs once for each attempt."""
 
     QUEUED = "queued"
     STARTED = "started"
@@ -75,7 +109,7 @@ class RunEventType(StrEnum):
 
 
 class OverlapPolicy(StrEnum):
-    """What a due task does while an earlier run of it is unfinished."""
+    """What happens when a task is due while an earlier run of it is unfinished."""
 
     ALLOW = "allow"
     SKIP = "skip"
@@ -83,7 +117,7 @@ class OverlapPolicy(StrEnum):
 
 
 class MisfirePolicy(StrEnum):
-    """What becomes of instants that could not be claimed in time."""
+    """What happens to missed instants."""
 
     LATEST = "latest"
     SKIP = "skip"
@@ -91,21 +125,21 @@ class MisfirePolicy(StrEnum):
 
 
 class LostPolicy(StrEnum):
-    """What becomes of an attempt whose worker was lost while it may have been on its way."""
+    """What happens to an attempt whose worker was lost when the request may have been sent."""
 
     RETRY = "retry"
     FAIL = "fail"
 
 
 class BodyEncoding(StrEnum):
-    """How a response body is kept."""
+    """How the body of a response is stored."""
 
     UTF8 = "utf8"
     BASE64 = "base64"
 
 
 class KeyScope(StrEnum):
-    """What the bearer of a key may do; each scope holds those before it."""
+    """What the holder of a key may do. Each scope includes those before it."""
 
     READ = "read"
     WRITE = "write"
