@@ -1,4 +1,4 @@
-"""Lists of runs find the few that are asked for among the many that are kept."""
+"""Lists of runs find few rows among many."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ RARE = [
 
 
 async def test_rare_runs_are_found_without_reading_the_others(database: DatabaseSettings) -> None:
-    """Among runs of which all but a few went well, a page takes hardly more rows from the table than it returns."""
+    """Among runs of which all but a few succeeded, a page reads hardly more rows than it returns."""
     few = {300 * n: state for n, state in enumerate((*UNSUCCESSFUL, RunState.RUNNING), start=1)}
     async with opened(database) as engine:
         task = await task_of(engine, (await save(engine, one_off("http://127.0.0.1/", soon())))[0])
@@ -35,15 +35,15 @@ async def test_rare_runs_are_found_without_reading_the_others(database: Database
             await connection.execute(text("ANALYZE task_results"))
             for wanted in RARE:
                 page = select(col(Run.id)).where(*conditions(wanted)).order_by(*NEWEST_FIRST.sorting(backward=False))
-                asked = page.limit(21).compile(dialect=dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
-                [explained] = await connection.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked}"))
+                query = page.limit(21).compile(dialect=dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+                [explained] = await connection.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"))
                 assert rows_read(explained["Plan"]) < 30, (wanted, explained)
 
 
 def rows_read(node: dict[str, Any]) -> float:
-    """How many rows of the history a plan took from its table, those included that a filter then dropped."""
+    """Return how many rows of the history a plan read from its table, including those that a filter dropped."""
     below = sum(rows_read(child) for child in node.get("Plans", []))
     if not node.get("Relation Name", "").startswith("task_results"):
         return below
-    its: float = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-    return below + its
+    own: float = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    return below + own

@@ -1,4 +1,4 @@
-"""What the tests of migrations share."""
+"""Fixtures of the tests of migrations."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ async def old(empty: DatabaseSettings, target: Target) -> DatabaseSettings:
 
 
 async def load(database: DatabaseSettings, script: str) -> None:
-    """Runs a script of several statements."""
+    """Run a script of several statements."""
     engine = create_async_engine(database.url())
     try:
         async with engine.begin() as connection:
@@ -41,7 +41,7 @@ async def load(database: DatabaseSettings, script: str) -> None:
 
 
 async def scalar(database: DatabaseSettings, statement: str) -> object:
-    """What a statement answers."""
+    """Return the result of a statement."""
     engine = create_async_engine(database.url())
     try:
         async with engine.connect() as connection:
