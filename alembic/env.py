@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `db.migrations` hands over; there is no other way in."""
+"""Runs migrations on the connection that `db.migrations` passes. Alembic's own command line is not supported."""
 
 from alembic import context
 

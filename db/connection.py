@@ -1,38 +1,24 @@
 """The connection pool to Postgres."""
 
-import asyncio
 import json
-from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
 import asyncpg
 from sqlalchemy import URL, event
-from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from db.timestamptz import register_timestamptz_codec
+from db.compat import Connection, count_timeout_as_disconnect, register_timestamptz_codec
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
 ANSWERS_WITHIN = STATEMENT_TIMEOUT + timedelta(seconds=5)
 """After this time without an answer a connection counts as lost: the server would have ended the statement by then."""
-GOODBYE_WITHIN = timedelta(seconds=0.5)
 CONNECTION_ERRORS = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement or a connection may raise while Postgres is away. Connecting raises some of these unwrapped."""
-
-
-class Connection(asyncpg.Connection):
-    """A connection whose close does not wait for a silent server. A pool closes its connections one by one."""
-
-    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 (asyncpg's own parameter)
-        """Close the connection, and drop it if the server has not closed it within half a second."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GOODBYE_WITHIN.total_seconds()):
-                await super().close(timeout=timeout)
 
 
 def open_engine(
@@ -78,7 +64,7 @@ def open_engine(
             "command_timeout": answers_within and answers_within.total_seconds(),
         },
     )
-    event.listen(engine.sync_engine, "handle_error", give_up_on_silence)
+    event.listen(engine.sync_engine, "handle_error", count_timeout_as_disconnect)
     event.listen(engine.sync_engine, "connect", set_up)
     return engine
 
@@ -88,21 +74,13 @@ def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     connection.run_async(register_timestamptz_codec)
 
 
-def give_up_on_silence(failed: ExceptionContext) -> None:
-    """Make SQLAlchemy count a statement without an answer as a lost connection, and reopen the others as well."""
-    if isinstance(failed.original_exception, TimeoutError):
-        failed.is_disconnect = True
-
-
 def autocommit(engine: AsyncEngine) -> AsyncEngine:
     """Return the same pool for single statements: one round trip instead of three, and locks are held no longer."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def is_refusal_of_data(error: BaseException) -> bool:
-    """Return whether the database refused a value (out of range, not text, against a constraint), so a retry is
-    useless.
-    """
+    """Return whether the database refused a value (out of range, not text, against a constraint) and will again."""
     cause = getattr(error, "orig", error)
     return isinstance(
         cause.__cause__ or cause, asyncpg.exceptions.DataError | asyncpg.exceptions.IntegrityConstraintViolationError

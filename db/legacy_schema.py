@@ -8,6 +8,7 @@ from sqlalchemy import Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.engine.attempts import ended_attempt
 from db.engine.rollups import BUCKETS, NOBODY, OLD_MINUTES
 
 COLUMNS = {
@@ -38,18 +39,18 @@ DROP = (
     "DROP SCHEMA duetime_old_service",
 )
 
-FIRST, LAST = "timestamptz '0001-01-01 00:00:01Z'", "timestamptz '9999-12-31 23:59:59Z'"
+EARLIEST, LATEST = "timestamptz '0001-01-01 00:00:01Z'", "timestamptz '9999-12-31 23:59:59Z'"
 """Postgres has instants beyond these, which Python cannot represent or reads as infinities."""
 
 
-def shown(column: str) -> str:
+def clamped(column: str) -> str:
     """Return an expression for an instant, moved into the range that Python can represent."""
-    return f"CASE WHEN {column} IS NOT NULL THEN least(greatest({column}, {FIRST}), {LAST}) END"
+    return f"CASE WHEN {column} IS NOT NULL THEN least(greatest({column}, {EARLIEST}), {LATEST}) END"
 
 
-def cannot_be_shown(*columns: str) -> str:
+def is_out_of_range(*columns: str) -> str:
     """Return a condition for rows with an instant beyond that range."""
-    return " OR ".join(f"COALESCE({column} NOT BETWEEN {FIRST} AND {LAST}, false)" for column in columns)
+    return " OR ".join(f"COALESCE({column} NOT BETWEEN {EARLIEST} AND {LATEST}, false)" for column in columns)
 
 
 TASK_INSTANTS = ("trigger_time", "created_at", "updated_at", "next_run")
@@ -57,8 +58,8 @@ RESULT_INSTANTS = ("run_at", "created_at")
 
 TASKS = text(f"""
 SELECT id, trigger_type, cron_expr, method, url, headers, status,
-       {", ".join(f"{shown(column)} AS {column}" for column in TASK_INSTANTS)},
-       {cannot_be_shown(*TASK_INSTANTS)} AS beyond,
+       {", ".join(f"{clamped(column)} AS {column}" for column in TASK_INSTANTS)},
+       {is_out_of_range(*TASK_INSTANTS)} AS beyond,
        CASE WHEN CAST(payload AS text) ~ '[0-9]{{255}}' THEN CAST(payload AS text) END AS doubtful_payload
 FROM duetime_old_service.tasks
 WHERE CAST(:after AS uuid) IS NULL OR id > :after
@@ -66,9 +67,9 @@ ORDER BY id LIMIT :limit
 """).columns(headers=JSONB)
 
 ODD_RESULTS = text(f"""
-SELECT id, {cannot_be_shown(*RESULT_INSTANTS)} AS beyond
+SELECT id, {is_out_of_range(*RESULT_INSTANTS)} AS beyond
 FROM duetime_old_service.task_results
-WHERE {cannot_be_shown(*RESULT_INSTANTS)} OR jsonb_typeof(response_headers) NOT IN ('object', 'null')
+WHERE {is_out_of_range(*RESULT_INSTANTS)} OR jsonb_typeof(response_headers) NOT IN ('object', 'null')
 ORDER BY id
 """)
 
@@ -81,33 +82,39 @@ SELECT id, name, :trigger_type, :trigger_time, :cron_expr, :timezone, :every_ms,
        :created_at, :updated_at
 FROM duetime_old_service.tasks WHERE id = :id
 """).bindparams(bindparam("headers", type_=JSONB(none_as_null=True)))
+ONLY_ATTEMPT = ended_attempt(
+    number="1",
+    started_at="r.run_at",
+    finished_at="e.ended_at",
+    duration_ms="r.duration_ms",
+    status_code="r.status_code",
+    error_message="r.error_message",
+)
 
 CARRY_RESULTS = text(f"""
 INSERT INTO task_results (id, task_id, host, state, scheduled_for, due_at, attempt, attempt_started_at, attempts,
                           run_at, finished_at, status_code, success, response_headers, response_body, error_message,
                           duration_ms, created_at)
 SELECT r.id, r.task_id, t.host, CASE WHEN r.success THEN 'succeeded' ELSE 'failed' END, r.run_at, r.run_at, 1, r.run_at,
-       jsonb_build_array(jsonb_build_object(
-           'number', 1, 'started_at', r.run_at, 'finished_at', e.ended_at, 'duration_ms', r.duration_ms,
-           'status_code', r.status_code, 'error_message', r.error_message, 'next_attempt_at', NULL)),
+       jsonb_build_array({ONLY_ATTEMPT}),
        r.run_at, e.ended_at, r.status_code, COALESCE(r.success, false), r.response_headers,
        r.response_body, r.error_message, r.duration_ms, COALESCE(r.created_at, r.run_at)
 FROM (
     SELECT id, task_id, status_code, success, response_body, error_message, duration_ms,
-           {", ".join(f"{shown(column)} AS {column}" for column in RESULT_INSTANTS)},
+           {", ".join(f"{clamped(column)} AS {column}" for column in RESULT_INSTANTS)},
            CASE jsonb_typeof(response_headers) WHEN 'object' THEN response_headers END AS response_headers
     FROM duetime_old_service.task_results
 ) AS r
 JOIN tasks t ON t.id = r.task_id
 CROSS JOIN LATERAL (
-    SELECT least(r.run_at + greatest(COALESCE(r.duration_ms, 0), 0) * interval '1 millisecond', {LAST}) AS ended_at
+    SELECT least(r.run_at + greatest(COALESCE(r.duration_ms, 0), 0) * interval '1 millisecond', {LATEST}) AS ended_at
 ) AS e
 """)
 
 # Their lateness is unknown, so they count in no bucket.
 COUNT_RESULTS = text("""
 INSERT INTO run_rollups (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness, per_second)
-SELECT :long_ago, :nobody, count(*) FILTER (WHERE success), count(*) FILTER (WHERE success IS NOT TRUE),
+SELECT :old_minutes, :nobody, count(*) FILTER (WHERE success), count(*) FILTER (WHERE success IS NOT TRUE),
        count(duration_ms), COALESCE(sum(duration_ms), 0), 0, array_fill(0, ARRAY[CAST(:buckets AS int)]), '{}'
 FROM duetime_old_service.task_results
 HAVING count(*) > 0
@@ -160,7 +167,7 @@ async def odd_results(connection: AsyncConnection) -> Sequence[Row[Any]]:
 async def carry_results(connection: AsyncConnection) -> int:
     """Create runs from all results, count them for the metrics, and drop the old tables. Return their number."""
     carried = await connection.execute(CARRY_RESULTS)
-    await connection.execute(COUNT_RESULTS, {"long_ago": OLD_MINUTES, "nobody": NOBODY, "buckets": BUCKETS})
+    await connection.execute(COUNT_RESULTS, {"old_minutes": OLD_MINUTES, "nobody": NOBODY, "buckets": BUCKETS})
     for statement in DROP:
         await connection.execute(text(statement))
     return carried.rowcount

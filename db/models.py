@@ -107,22 +107,22 @@ class Task(SQLModel, table=True):
         default="",
         sa_type=Text,
         sa_column_kwargs=default(""),
-        description="host:port of the URL; slots are shared by it",
+        description="host:port of the URL; tasks with the same one share slots",
     )
     headers: dict[str, Any] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
     header_order: list[str] | None = Field(
         default=None,
         sa_type=ARRAY(Text),
         nullable=True,
-        description="the headers' names as they were given, since jsonb keeps no order",
+        description="the headers' names in their given order, which jsonb does not keep",
     )
     payload: Any = Field(
         default=None,
         sa_type=JSON(none_as_null=True),
         nullable=True,
-        description="as text, since jsonb would order its members anew",
+        description="json and not jsonb, which would reorder the members",
     )
-    signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="sealed")
+    signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="encrypted")
     timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
     redirects: int = Field(default=5, sa_column_kwargs=default(5))
 
@@ -146,24 +146,26 @@ class Task(SQLModel, table=True):
     )
     version: int = Field(default=1, sa_column_kwargs=default(1))
     next_run: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="the next nominal instant; null while paused and once ended"
+        default=None,
+        sa_type=INSTANT,
+        description="the next instant, without jitter; null while paused and after the end",
     )
     due_at: datetime | None = Field(
         default=None,
         sa_type=INSTANT,
-        description="next_run and its jitter: when to claim; null while catching up, until the run before has ended",
+        description="when to claim next_run, with jitter; null while it waits for the end of the run before it",
     )
     settled_until: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="every instant up to here, inclusive, is accounted for"
+        default=None, sa_type=INSTANT, description="all instants up to this one, inclusive, have a run or count in one"
     )
     resume_from: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="while paused: the first instant that is not accounted for"
+        default=None, sa_type=INSTANT, description="while paused, the first instant that was not claimed"
     )
     misfire_once: MisfirePolicy | None = Field(
-        default=None, sa_type=stored(MisfirePolicy), description="instead of misfire, for what was missed while paused"
+        default=None, sa_type=stored(MisfirePolicy), description="replaces misfire for instants missed during a pause"
     )
     deleted_at: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="hidden since; its rows are removed by and by"
+        default=None, sa_type=INSTANT, description="hidden since then; its rows are removed in chunks"
     )
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
@@ -220,7 +222,7 @@ class Run(SQLModel, table=True):
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False)
     task_version: int = Field(default=1, sa_column_kwargs=default(1))
     host: str = Field(
-        default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's, when it was made"
+        default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's host when the run was created"
     )
     cause: RunCause = Field(default=RunCause.SCHEDULE, sa_type=stored(RunCause), sa_column_kwargs=default("schedule"))
     state: RunState = Field(sa_type=stored(RunState))
@@ -229,10 +231,14 @@ class Run(SQLModel, table=True):
     missed_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
     missed_since: datetime | None = Field(default=None, sa_type=INSTANT)
 
-    worker_id: UUID | None = Field(default=None, description="who attempts it; only while running")
-    retry_of: UUID | None = Field(default=None, description="the finished run that this one repeats")
-    epoch: int = Field(default=0, sa_column_kwargs=default(0), description="grows with each claim; fences late results")
-    attempt: int = Field(default=0, sa_column_kwargs=default(0), description="the number of the last attempt begun")
+    worker_id: UUID | None = Field(default=None, description="the worker of the current attempt; null unless running")
+    retry_of: UUID | None = Field(default=None, description="the finished run that this one retries")
+    epoch: int = Field(
+        default=0,
+        sa_column_kwargs=default(0),
+        description="incremented by each claim, loss and cancellation; fences late results",
+    )
+    attempt: int = Field(default=0, sa_column_kwargs=default(0), description="the number of the last attempt started")
     attempt_started_at: datetime | None = Field(default=None, sa_type=INSTANT)
     next_attempt_at: datetime | None = Field(default=None, sa_type=INSTANT)
     attempts: list[dict[str, Any]] = Field(
@@ -242,7 +248,7 @@ class Run(SQLModel, table=True):
         description="ended attempts, oldest first",
     )
 
-    run_at: datetime | None = Field(default=None, sa_type=INSTANT, description="when its first attempt began")
+    run_at: datetime | None = Field(default=None, sa_type=INSTANT, description="when the first attempt started")
     finished_at: datetime | None = Field(default=None, sa_type=INSTANT)
     status_code: int | None = None
     success: bool | None = None
@@ -276,7 +282,7 @@ class TaskVersion(SQLModel, table=True):
         default=None,
         sa_type=ARRAY(Text),
         nullable=True,
-        description="the headers' names as they were given, since jsonb keeps no order",
+        description="the headers' names in their given order, which jsonb does not keep",
     )
     payload: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
@@ -294,11 +300,11 @@ class IdempotencyKey(SQLModel, table=True):
 
     __tablename__ = "idempotency_keys"
 
-    scope: str = Field(primary_key=True, sa_type=Text, description="the mutation, and what it acts on")
+    scope: str = Field(primary_key=True, sa_type=Text, description="the mutation, and the id of its object")
     key: str = Field(primary_key=True, sa_type=Text)
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False, index=True)
     run_id: UUID | None = None
-    fingerprint: str = Field(sa_type=Text, description="SHA-256 of the input, which must be the same each time")
+    fingerprint: str = Field(sa_type=Text, description="SHA-256 of the input, which a repeated request must match")
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
@@ -349,11 +355,13 @@ class RunRollup(SQLModel, table=True):
     worker_id: UUID = Field(primary_key=True)
     succeeded: int = Field(sa_type=BigInteger)
     failed: int = Field(sa_type=BigInteger)
-    timed: int = Field(sa_type=BigInteger, description="how many of them have a duration")
-    duration_ms: int = Field(sa_type=BigInteger, description="the sum of these durations")
-    lateness_us: int = Field(sa_type=BigInteger, description="the sum of what passed between due_at and run_at")
-    lateness: list[int] = Field(sa_type=ARRAY(BigInteger), description="how many by how late, in log-spaced buckets")
-    per_second: list[int] = Field(sa_type=ARRAY(Integer), description="how many by the minute's seconds")
+    timed: int = Field(sa_type=BigInteger, description="the number of runs with a duration")
+    duration_ms: int = Field(sa_type=BigInteger, description="the sum of their durations")
+    lateness_us: int = Field(sa_type=BigInteger, description="the sum of the times from due_at to run_at")
+    lateness: list[int] = Field(
+        sa_type=ARRAY(BigInteger), description="the number of runs in each log-spaced bucket of lateness"
+    )
+    per_second: list[int] = Field(sa_type=ARRAY(Integer), description="the number of runs in each second of the minute")
 
 
 class LastSweep(SQLModel, table=True):
@@ -392,7 +400,7 @@ class ApiKey(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="to the minute")
+    last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="with a resolution of a minute")
 
 
 class AuditEntry(SQLModel, table=True):
@@ -407,7 +415,7 @@ class AuditEntry(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger)
     at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
-    key_id: UUID | None = Field(default=None, description="null where keys are off, and for the command line")
+    key_id: UUID | None = Field(default=None, description="null with authentication off, and on the command line")
     key_name: str = Field(sa_type=Text)
     action: str = Field(sa_type=Text, description="the mutation, such as updateTask")
     task_id: UUID | None = None

@@ -2,9 +2,9 @@
 
 import re
 
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+NOT_POSTGRES_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
-def is_storable(text: str) -> bool:
+def is_postgres_text(text: str) -> bool:
     """Return whether Postgres can store the text: it has no NUL and no half of a surrogate pair."""
-    return UNSTORABLE.search(text) is None
+    return NOT_POSTGRES_TEXT.search(text) is None

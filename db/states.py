@@ -26,26 +26,59 @@ class TriggerType(StrEnum):
 
 
 class TaskStatus(StrEnum):
-    """The status of a task. COMPLETED is a one-off after its run, or any other task whose last instant has passed."""
+    """The status of a task: whether its schedule creates runs."""
 
     SCHEDULED = "scheduled"
+    """Entered when the task is created, resumed, or given a new trigger after its completion. Left when it is paused or
+    cancelled, and when its schedule ends."""
+
     PAUSED = "paused"
+    """Entered from SCHEDULED when the task is paused. Left when it is resumed or cancelled, and for COMPLETED when the
+    last run of a one-off ends meanwhile."""
+
     COMPLETED = "completed"
+    """Entered when the run of a one-off has ended, and for any other task when its last instant was claimed. Left when
+    the task is given a new trigger, or cancelled."""
+
     CANCELLED = "cancelled"
+    """Entered from any other status when the task is cancelled or deleted. Never left."""
 
 
 class RunState(StrEnum):
-    """The state of a run. QUEUED and RETRYING wait, RUNNING has an attempt in progress, and all others are final."""
+    """The state of a run. QUEUED, RUNNING and RETRYING are unfinished; all others are final and never left."""
 
     QUEUED = "queued"
+    """Entered when a run is created behind an unfinished one (overlap policy QUEUE), or on request and is due at once.
+    Left for RUNNING when a worker claims the run, or for CANCELLED."""
+
     RUNNING = "running"
+    """Entered when a worker claims the run and starts an attempt. Left when the attempt ends, by whatever outcome, when
+    the worker loses its lease, and when the run is cancelled."""
+
     RETRYING = "retrying"
+    """Entered from RUNNING when an attempt failed and another one is left, or was lost and the task's `on_lost` is
+    RETRY. Left for RUNNING when the next attempt is due and claimed, or for CANCELLED."""
+
     SUCCEEDED = "succeeded"
+    """Entered from RUNNING when the response has a 2xx status."""
+
     FAILED = "failed"
+    """Entered from RUNNING when an attempt failed and none is left, or none would help. A run is created in this state
+    when the schedule of its task cannot be computed."""
+
     CANCELLED = "cancelled"
+    """Entered from QUEUED or RETRYING when the run or its task is cancelled, and from RUNNING when the run is cancelled
+    or its task deleted."""
+
     SKIPPED = "skipped"
+    """A run is created in this state when an earlier run of the task is unfinished and the overlap policy says so."""
+
     MISSED = "missed"
+    """A run is created in this state for instants that no worker claimed in time: by the misfire policy SKIP, or when a
+    change of the task leaves them behind."""
+
     UNKNOWN = "unknown"
+    """Entered from RUNNING when the worker was lost and the task's `on_lost` is FAIL; the call may have been made."""
 
 
 UNFINISHED = (RunState.QUEUED, RunState.RUNNING, RunState.RETRYING)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from db.postgres_text import is_storable
+from db.postgres_text import is_postgres_text
 from db.reads.keyset import Key
 from db.reads.tasks import TaskOrder
 from graphql_api import instants
@@ -21,7 +21,7 @@ MAX_SEQ = 2**63 - 1
 
 def read_text(value: Any) -> str:
     """Return a name from a cursor. Raises `ValueError`."""
-    if not isinstance(value, str) or not is_storable(value):
+    if not isinstance(value, str) or not is_postgres_text(value):
         raise ValueError("no name")
     return value
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from db.postgres_text import is_storable
+from db.postgres_text import is_postgres_text
 
 MAX_DEPTH = 128
 MAX_DIGITS = 4_300
@@ -82,7 +82,7 @@ def faults(value: Any) -> Iterator[str]:
 
 def text_faults(text: str) -> Iterator[str]:
     """Yield the reasons why a string in the value cannot be stored."""
-    if not is_storable(text):
+    if not is_postgres_text(text):
         yield "holds a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot keep"
 
 

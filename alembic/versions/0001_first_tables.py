@@ -1,4 +1,4 @@
-"""The first tables: tasks, their runs (partitioned by id), the events of runs, and the workers.
+"""Create tasks, their runs (partitioned by id), the events of runs, and workers.
 
 Revision ID: 0001
 Revises: nothing
@@ -161,7 +161,7 @@ def upgrade() -> None:
     op.create_index(
         "task_results_worker_id", "task_results", ["worker_id"], postgresql_where=sa.text("worker_id IS NOT NULL")
     )
-    # Runs carried over from elsewhere have random ids, and a late run's day may have no partition: all of these go here.
+    # For imported runs, which have random ids, and for late runs of a day without a partition.
     op.execute("CREATE TABLE task_results_default PARTITION OF task_results DEFAULT")
     op.execute("INSERT INTO run_event_counter DEFAULT VALUES")
 

@@ -1,4 +1,4 @@
-"""Overlap and misfire policies, changes of tasks, and the arrows between the states of a run.
+"""Add overlap and misfire policies, versions of tasks, idempotency keys, and the guard of state transitions.
 
 Revision ID: 0002
 Revises: 0001
@@ -19,7 +19,7 @@ BEGIN
     RAISE EXCEPTION 'a run cannot go from % to %', OLD.state, NEW.state USING ERRCODE = 'check_violation';
 END $$
 """
-# The condition spares the function for every change that is an arrow, so that a run costs no call of it.
+# The condition lists the allowed transitions, so that they do not call the function.
 GUARD_ARROWS = """
 CREATE TRIGGER guard_arrows BEFORE UPDATE OF state ON task_results FOR EACH ROW
 WHEN (OLD.state <> NEW.state AND NOT (

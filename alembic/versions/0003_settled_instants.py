@@ -1,4 +1,4 @@
-"""Up to where a task's instants are accounted for, and indexes to find what waits.
+"""Add the last settled instant of a task, and indexes of waiting runs and tasks.
 
 Revision ID: 0003
 Revises: 0002

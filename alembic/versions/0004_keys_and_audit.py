@@ -1,4 +1,4 @@
-"""API keys, and the audit log, to which the database only ever adds.
+"""Create API keys, and an append-only audit log.
 
 Revision ID: 0004
 Revises: 0003

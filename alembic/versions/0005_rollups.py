@@ -1,4 +1,4 @@
-"""Rollups for metrics, the age of the last sweep, and results in the order of their starts.
+"""Create rollups for metrics and the time of the last sweep, and index finished runs by their start.
 
 Revision ID: 0005
 Revises: 0004

@@ -1,4 +1,4 @@
-"""The secrets by which a task's calls are signed.
+"""Add the secrets that sign the calls of a task.
 
 Revision ID: 0006
 Revises: 0005

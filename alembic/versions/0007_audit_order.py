@@ -1,4 +1,4 @@
-"""The order in which the audit log is read, of all tasks and of one.
+"""Index the audit log in the order in which it is listed, as a whole and by task.
 
 Revision ID: 0007
 Revises: 0006

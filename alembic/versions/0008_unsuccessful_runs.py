@@ -1,4 +1,4 @@
-"""An index of the runs that did not go well, for lists that ask for them among all.
+"""Index unsuccessful runs, for lists that filter by them.
 
 Revision ID: 0008
 Revises: 0007

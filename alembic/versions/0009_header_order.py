@@ -1,4 +1,4 @@
-"""The order in which a task's headers were given, which jsonb does not keep.
+"""Add the order in which a task's headers were given, which jsonb does not keep.
 
 Revision ID: 0009
 Revises: 0008

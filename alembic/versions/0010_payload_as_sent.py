@@ -1,4 +1,4 @@
-"""Payloads as they were sent, whose members jsonb would order anew.
+"""Store payloads as they were sent: jsonb would reorder their members.
 
 Revision ID: 0010
 Revises: 0009

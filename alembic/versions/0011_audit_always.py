@@ -1,4 +1,4 @@
-"""The audit log refuses changes in every session, also in one that says it replays another server's.
+"""Make the audit log refuse changes in every session, including those of a replication replica.
 
 Revision ID: 0011
 Revises: 0010

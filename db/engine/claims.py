@@ -8,15 +8,33 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import after, with_events
+from db.engine.conditions import after, has_unfinished_run, has_waiting_run
+from db.engine.events import with_events
 from db.states import OverlapPolicy, RunState, TaskStatus
 
-ACTION = """method, url, headers, payload, signing_secrets, timeout_ms, redirects, max_attempts, initial_delay_ms,
-    backoff_factor, max_delay_ms"""
-AS_TEXT = """
-    a.method, a.url, CAST(a.headers AS text) AS headers, CAST(a.payload AS text) AS payload,
-    a.signing_secrets, a.timeout_ms, a.redirects, a.max_attempts, a.initial_delay_ms, a.backoff_factor, a.max_delay_ms
-"""
+SKIPPED_BY_OVERLAP = "skipped: an earlier run of this task was unfinished"
+
+REQUEST = (
+    "method", "url", "headers", "payload", "signing_secrets", "timeout_ms", "redirects", "max_attempts",
+    "initial_delay_ms", "backoff_factor", "max_delay_ms",
+)  # fmt: skip
+"""The columns of a task, or of a version of it, that an attempt needs."""
+JSON_COLUMNS = ("headers", "payload")
+
+
+def request_columns(table: str) -> str:
+    """Return the request's columns of a table."""
+    return ", ".join(f"{table}.{column}" for column in REQUEST)
+
+
+def request_as_text(table: str) -> str:
+    """Return the request's columns of a table, with JSON as text."""
+    return ", ".join(
+        f"CAST({table}.{column} AS text) AS {column}" if column in JSON_COLUMNS else f"{table}.{column}"
+        for column in REQUEST
+    )
+
+
 # Whether something may wait for the end of a run: a run queued behind it, or the next instant to catch up with.
 RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all') IS TRUE AS releases"
 
@@ -24,7 +42,8 @@ RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all')
 LOCK_DUE_TASKS = text(f"""
 SELECT t.id, t.name, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at,
        t.end_at, t.jitter_ms, t.next_run, t.due_at, t.overlap, t.host, COALESCE(t.misfire_once, t.misfire) AS misfire,
-       t.trigger_type = 'one-off' AS one_off, {RELEASES}, {AS_TEXT.replace("a.", "t.")}
+       t.trigger_type = 'one-off' AS one_off, {RELEASES},
+       {request_as_text("t")}
 FROM tasks t
 WHERE t.due_at <= :now AND t.due_at > :since AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
 ORDER BY t.due_at
@@ -40,13 +59,8 @@ START_RUNS = with_events(f"""
 judged AS (
     SELECT r.*, CASE
         WHEN r.verdict IS NOT NULL THEN r.verdict
-        WHEN r.overlap = 'allow' OR NOT EXISTS (
-            SELECT FROM task_results u WHERE u.task_id = r.task_id AND u.finished_at IS NULL
-        ) THEN 'running'
-        WHEN r.overlap = 'queue' AND NOT EXISTS (
-            SELECT FROM task_results u
-            WHERE u.task_id = r.task_id AND u.finished_at IS NULL AND u.state = 'queued' AND u.next_attempt_at IS NULL
-        ) THEN 'queued'
+        WHEN r.overlap = 'allow' OR NOT {has_unfinished_run("r.task_id")} THEN 'running'
+        WHEN r.overlap = 'queue' AND NOT {has_waiting_run("r.task_id")} THEN 'queued'
         ELSE 'skipped' END AS state
     FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:hosts AS text[]),
@@ -83,8 +97,7 @@ made AS (
            CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
            CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
            CASE WHEN j.state NOT IN ('running', 'queued') THEN CAST(:now AS timestamptz) END,
-           CASE j.state WHEN 'skipped' THEN 'skipped: an earlier run of this task was unfinished'
-                        ELSE j.error_message END,
+           CASE j.state WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' ELSE j.error_message END,
            CAST(:now AS timestamptz)
     FROM judged j
     ON CONFLICT (id) DO NOTHING
@@ -114,13 +127,14 @@ WITH due AS MATERIALIZED (
     FOR NO KEY UPDATE SKIP LOCKED
 )
 SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host,
-       t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES}, {AS_TEXT}
+       t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES},
+       {request_as_text("a")}
 FROM due JOIN tasks t ON t.id = due.task_id
 CROSS JOIN LATERAL (
-    SELECT version, {ACTION} FROM task_versions
-    WHERE task_id = due.task_id AND version >= due.task_version
+    SELECT v.version, {request_columns("v")} FROM task_versions v
+    WHERE v.task_id = due.task_id AND v.version >= due.task_version
     UNION ALL
-    SELECT t.version, {", ".join(f"t.{column.strip()}" for column in ACTION.split(","))}
+    SELECT t.version, {request_columns("t")}
     ORDER BY version
     LIMIT 1
 ) a

@@ -16,7 +16,7 @@ def with_events(changes: str) -> TextClause:
     `:now` is the instant of the events. The expressions are constants, never input.
 
     Postgres runs a data-modifying expression that no other one reads at the very end, when the counter is already
-    locked. So `events` has to read them all: see `after`.
+    locked. So `events` has to read them all: see `db.engine.conditions.after`.
     """
     return text(f"""
 WITH {changes}, counted AS (

@@ -8,9 +8,27 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import after, with_events
+from db.engine.attempts import ended_attempt
+from db.engine.conditions import (
+    after,
+    has_active_run,
+    has_no_instant_left,
+    has_unfinished_run,
+    waits_for_earlier_run,
+    waits_to_catch_up,
+)
+from db.engine.events import with_events
 from db.engine.rollups import with_rollup
 from db.states import BodyEncoding, RunState
+
+ENDED_ATTEMPT = ended_attempt(
+    started_at="f.started_at",
+    finished_at="f.ended_at",
+    duration_ms="f.duration_ms",
+    status_code="f.status_code",
+    error_message="f.error_message",
+    next_attempt_at="f.next_attempt_at",
+)
 
 # Everything that changes tasks and their runs locks the tasks first, in the order of their ids, so nothing deadlocks.
 FINISH = with_events(f"""
@@ -26,9 +44,7 @@ done AS (
         status_code = f.status_code, response_headers = CAST(f.response_headers AS jsonb),
         response_body = f.response_body, body_encoding = f.body_encoding, body_truncated = f.body_truncated,
         error_message = f.error_message, duration_ms = f.duration_ms,
-        attempts = r.attempts || jsonb_build_object(
-            'number', r.attempt, 'started_at', f.started_at, 'finished_at', f.ended_at, 'duration_ms', f.duration_ms,
-            'status_code', f.status_code, 'error_message', f.error_message, 'next_attempt_at', f.next_attempt_at)
+        attempts = r.attempts || {ENDED_ATTEMPT}
     FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
         CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
@@ -43,11 +59,10 @@ done AS (
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM locked l, done d
-    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND t.status IN ('scheduled', 'paused')
-      AND t.next_run IS NULL AND t.resume_from IS NULL
+    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
-{with_rollup("done", which="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")},
+{with_rollup("done", condition="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")},
 events AS (
     SELECT CASE state WHEN 'retrying' THEN 'attempt_failed' ELSE state END AS type, task_id, id AS run_id, state,
            attempt, status_code, error_message, duration_ms
@@ -55,44 +70,31 @@ events AS (
 )
 """)
 
-
 LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
 
 # A queued run with a next attempt no longer waits for another run: it is about to start.
 # Run this after an earlier statement has locked the tasks, so that it sees the runs that a claim has queued meanwhile.
-PROMOTE_WAITING = text("""
+PROMOTE_WAITING = text(f"""
 WITH promoted AS (
     UPDATE task_results q SET next_attempt_at = :now
-    WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND q.finished_at IS NULL AND q.state = 'queued'
-      AND q.next_attempt_at IS NULL
-      AND NOT EXISTS (
-          SELECT FROM task_results u
-          WHERE u.task_id = q.task_id AND u.finished_at IS NULL
-            AND (u.state <> 'queued' OR u.next_attempt_at IS NOT NULL)
-      )
+    WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND {waits_for_earlier_run("q")}
+      AND NOT {has_active_run("q.task_id")}
     RETURNING q.id
 ),
 caught_up AS (
     UPDATE tasks t SET due_at = :now
-    WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND t.next_run IS NOT NULL AND t.due_at IS NULL
-      AND NOT EXISTS (SELECT FROM task_results u WHERE u.task_id = t.id AND u.finished_at IS NULL)
+    WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND {waits_to_catch_up("t")} AND NOT {has_unfinished_run("t.id")}
     RETURNING t.id
 )
 SELECT (SELECT count(*) FROM promoted) + (SELECT count(*) FROM caught_up)
 """)
 
-STRANDED = text("""
+STRANDED = text(f"""
 SELECT q.task_id FROM task_results q
-WHERE q.finished_at IS NULL AND q.state = 'queued' AND q.next_attempt_at IS NULL AND NOT EXISTS (
-    SELECT FROM task_results u
-    WHERE u.task_id = q.task_id AND u.finished_at IS NULL
-      AND (u.state <> 'queued' OR u.next_attempt_at IS NOT NULL)
-)
+WHERE {waits_for_earlier_run("q")} AND NOT {has_active_run("q.task_id")}
 UNION
 SELECT t.id FROM tasks t
-WHERE t.next_run IS NOT NULL AND t.due_at IS NULL AND NOT EXISTS (
-    SELECT FROM task_results u WHERE u.task_id = t.id AND u.finished_at IS NULL
-)
+WHERE {waits_to_catch_up("t")} AND NOT {has_unfinished_run("t.id")}
 LIMIT :limit
 """)
 

@@ -10,7 +10,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.events import after, with_events
+from db.engine.attempts import ended_attempt
+from db.engine.conditions import after, has_lost_its_worker, has_no_instant_left, holds_lease
+from db.engine.events import with_events
 from db.engine.finishes import promote_waiting
 from db.engine.rollups import with_rollup
 
@@ -23,25 +25,27 @@ ON CONFLICT (id) DO UPDATE SET renewed_at = clock_timestamp()
 RETURNING renewed_at
 """)
 
-LOCK_LOST_TASKS = text("""
+LOCK_LOST_TASKS = text(f"""
 SELECT t.id FROM tasks t
 WHERE t.id IN (
-    SELECT r.task_id FROM task_results r
-    WHERE r.worker_id IS NOT NULL
-      AND NOT EXISTS (
-          SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
-      )
-    LIMIT :limit
+    SELECT r.task_id FROM task_results r WHERE {has_lost_its_worker("r")} LIMIT :limit
 )
 ORDER BY t.id
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
+LOST_ATTEMPT = ended_attempt(
+    started_at="r.attempt_started_at",
+    finished_at="CAST(:now AS timestamptz)",
+    error_message="CAST(:reason AS text)",
+    next_attempt_at="CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END",
+)
 
-def ended_attempts(which: str) -> str:
-    """Return expressions of a WITH that end attempts without a response, those of the runs `r` for which `which` holds.
 
-    By the task's policy a run is retried at once, or ends as UNKNOWN.
+def lost_attempts(condition: str) -> str:
+    """Return expressions of a WITH that end the attempts of the runs `r` that meet a condition, without a response.
+
+    By its task's policy a run is retried at once, or ends as UNKNOWN.
     """
     return f"""
 held AS (
@@ -50,7 +54,7 @@ held AS (
         ORDER BY v.version LIMIT 1
     ), t.on_lost) AS on_lost
     FROM task_results r JOIN tasks t ON t.id = r.task_id
-    WHERE {which}
+    WHERE {condition}
 ),
 lost AS (
     UPDATE task_results r
@@ -59,10 +63,7 @@ lost AS (
         finished_at = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
         success = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE false END,
         worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
-        attempts = r.attempts || jsonb_build_object(
-            'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
-            'duration_ms', NULL, 'status_code', NULL, 'error_message', CAST(:reason AS text),
-            'next_attempt_at', CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END)
+        attempts = r.attempts || {LOST_ATTEMPT}
     FROM held p
     WHERE r.id = p.id AND r.worker_id = p.worker_id AND r.epoch = p.epoch
     RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message, r.due_at, r.run_at,
@@ -72,11 +73,10 @@ completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM lost
     WHERE t.id = lost.task_id AND lost.state = 'unknown' AND lost.cause = 'schedule'
-      AND t.trigger_type = 'one-off' AND t.status IN ('scheduled', 'paused')
-      AND t.next_run IS NULL AND t.resume_from IS NULL
+      AND t.trigger_type = 'one-off' AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
-{with_rollup("lost", which="e.state = 'unknown'")},
+{with_rollup("lost", condition="e.state = 'unknown'")},
 events AS (
     SELECT CASE state WHEN 'unknown' THEN 'unknown' ELSE 'attempt_lost' END AS type, task_id, id AS run_id, state,
            attempt, CAST(NULL AS int) AS status_code, error_message, duration_ms
@@ -85,12 +85,7 @@ events AS (
 """
 
 
-RESCUE = with_events(
-    ended_attempts("""
-    r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.worker_id IS NOT NULL AND NOT EXISTS (
-        SELECT FROM workers w WHERE w.id = r.worker_id AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
-    )""")
-)
+RESCUE = with_events(lost_attempts(f"r.task_id = ANY(CAST(:task_ids AS uuid[])) AND {has_lost_its_worker('r')}"))
 
 LOCK_TASKS_OF_WORKER = text("""
 SELECT t.id FROM tasks t
@@ -103,18 +98,17 @@ FOR NO KEY UPDATE
 """)
 
 RELEASE_RUNS = with_events(
-    ended_attempts("r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
+    lost_attempts("r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
 )
 
 STILL_HELD = text("""
 SELECT id, epoch FROM task_results WHERE worker_id = :worker_id AND id = ANY(CAST(:run_ids AS uuid[]))
 """)
 
-HOLDS = text("""
+HOLDS = text(f"""
 SELECT EXISTS (
     SELECT FROM workers w
-    WHERE w.host = :host AND (CAST(:pid AS int) IS NULL OR w.pid = :pid)
-      AND w.renewed_at > clock_timestamp() - CAST(:lease AS interval)
+    WHERE w.host = :host AND (CAST(:pid AS int) IS NULL OR w.pid = :pid) AND {holds_lease("w")}
 )
 """)
 

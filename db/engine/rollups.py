@@ -21,13 +21,19 @@ BUCKETS = len(LATENESS_BOUNDS_MS) + 1
 
 LATE_US = "CAST(greatest(extract(epoch FROM e.run_at - e.due_at) * 1000000, 0) AS bigint)"
 SECOND = "CAST(floor(extract(second FROM CAST(:now AS timestamptz))) AS int) + 1"
+ADD_COUNTS = """
+    succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed,
+    timed = m.timed + excluded.timed, duration_ms = m.duration_ms + excluded.duration_ms,
+    lateness_us = m.lateness_us + excluded.lateness_us,
+    lateness = ARRAY(SELECT a + b FROM unnest(m.lateness, excluded.lateness) AS sums (a, b))"""
+"""What an INSERT into the rollups as `m` does to a row that exists already."""
 
 # Several workers may compact at the same time, each its own rows.
 COMPACT = text(f"""
 WITH gone AS (
     DELETE FROM run_rollups WHERE (minute, worker_id) IN (
         SELECT minute, worker_id FROM run_rollups
-        WHERE minute < :before AND minute > :long_ago
+        WHERE minute < :before AND minute > :old_minutes
         ORDER BY minute LIMIT :limit
         FOR UPDATE SKIP LOCKED
     )
@@ -35,7 +41,7 @@ WITH gone AS (
 )
 INSERT INTO run_rollups AS m (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness,
                               per_second)
-SELECT :long_ago, '{NOBODY}', sum(succeeded), sum(failed), sum(timed), sum(duration_ms), sum(lateness_us),
+SELECT :old_minutes, '{NOBODY}', sum(succeeded), sum(failed), sum(timed), sum(duration_ms), sum(lateness_us),
        ARRAY(
            SELECT sum(late.number) FROM gone g, unnest(g.lateness) WITH ORDINALITY AS late (number, place)
            GROUP BY late.place ORDER BY late.place
@@ -43,27 +49,23 @@ SELECT :long_ago, '{NOBODY}', sum(succeeded), sum(failed), sum(timed), sum(durat
        '{{}}'
 FROM gone
 HAVING count(*) > 0
-ON CONFLICT (minute, worker_id) DO UPDATE SET
-    succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed,
-    timed = m.timed + excluded.timed, duration_ms = m.duration_ms + excluded.duration_ms,
-    lateness_us = m.lateness_us + excluded.lateness_us,
-    lateness = ARRAY(SELECT a + b FROM unnest(m.lateness, excluded.lateness) AS sums (a, b))
+ON CONFLICT (minute, worker_id) DO UPDATE SET {ADD_COUNTS}
 """)
 
 
-def with_rollup(ended: str, *, which: str, worker_id: str = f"'{NOBODY}'") -> str:
-    """Return expressions of a WITH that count the rows of the expression `ended` which are ends of runs.
+def with_rollup(ended: str, *, condition: str, worker_id: str = f"'{NOBODY}'") -> str:
+    """Return expressions of a WITH that count those rows of the expression `ended` that meet a condition.
 
-    `ended` has the columns state, duration_ms, run_at and due_at, under the alias `e` in the condition `which`. `:now`
-    is the instant of the ends. Another expression has to read `rollup` (see `db.engine.events.after`). All arguments
-    are constants, never input.
+    `ended` has the columns state, duration_ms, run_at and due_at, and the alias `e` in the condition. `:now` is the
+    instant at which the runs ended. Another expression has to read `rollup` (see `db.engine.conditions.after`). All
+    arguments are constants, never input.
     """
     return f"""
 late AS (
     SELECT e.state, e.duration_ms, {LATE_US} AS us,
            width_bucket(CAST({LATE_US} / 1000.0 AS float8), CAST(ARRAY{list(LATENESS_BOUNDS_MS)} AS float8[])) AS bucket
     FROM {ended} e
-    WHERE {which}
+    WHERE {condition}
 ),
 rollup AS (
     INSERT INTO run_rollups AS m (minute, worker_id, succeeded, failed, timed, duration_ms, lateness_us, lateness,
@@ -80,11 +82,7 @@ rollup AS (
            )
     FROM late
     HAVING count(*) > 0
-    ON CONFLICT (minute, worker_id) DO UPDATE SET
-        succeeded = m.succeeded + excluded.succeeded, failed = m.failed + excluded.failed,
-        timed = m.timed + excluded.timed, duration_ms = m.duration_ms + excluded.duration_ms,
-        lateness_us = m.lateness_us + excluded.lateness_us,
-        lateness = ARRAY(SELECT a + b FROM unnest(m.lateness, excluded.lateness) AS sums (a, b)),
+    ON CONFLICT (minute, worker_id) DO UPDATE SET {ADD_COUNTS},
         per_second[{SECOND}] = m.per_second[{SECOND}] + excluded.per_second[{SECOND}]
     RETURNING minute
 )"""
@@ -92,4 +90,4 @@ rollup AS (
 
 async def compact(connection: AsyncConnection, *, before: datetime, limit: int) -> None:
     """Add up to `limit` rows of minutes before an instant to the row of old minutes."""
-    await connection.execute(COMPACT, {"before": before, "long_ago": OLD_MINUTES, "limit": limit})
+    await connection.execute(COMPACT, {"before": before, "old_minutes": OLD_MINUTES, "limit": limit})

@@ -3,14 +3,13 @@
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import claims, finishes
+from db.engine.rollups import NOBODY
 
-NOBODY = UUID(int=0)
 BEFORE_EVERYTHING = datetime(1, 1, 1, tzinfo=UTC)
 STATEMENTS = (
     claims.LOCK_DUE_TASKS,

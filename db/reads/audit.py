@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models import AuditEntry
-from db.postgres_text import is_storable
+from db.postgres_text import is_postgres_text
 from db.reads import keyset
 from db.reads.keyset import Condition, Order, Slice
 
@@ -34,7 +34,7 @@ def conditions(wanted: AuditFilter) -> list[Condition]:
         found.append(col(AuditEntry.task_id) == wanted.task_id)
     for column, text in ((col(AuditEntry.key_name), wanted.key_name), (col(AuditEntry.action), wanted.action)):
         if text is not None:
-            found.append(column == text if is_storable(text) else false())
+            found.append(column == text if is_postgres_text(text) else false())
     if wanted.after is not None:
         found.append(col(AuditEntry.at) >= wanted.after)
     if wanted.before is not None:

@@ -16,7 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlalchemy.sql.functions import FunctionElement
 
-from db.postgres_text import is_storable
+from db.postgres_text import is_postgres_text
 
 MAX_OFFSET = 2**63 - 1
 
@@ -146,7 +146,7 @@ def containing(column: SQLColumnExpression[str], text: str | None) -> list[Condi
     """Return the condition that the column contains the text, in any case, or none without a text."""
     if text is None:
         return []
-    return [func.strpos(LowerCase(column), LowerCase(text)) > 0] if is_storable(text) else [false()]
+    return [func.strpos(LowerCase(column), LowerCase(text)) > 0] if is_postgres_text(text) else [false()]
 
 
 def offset(page: int, limit: int) -> int:

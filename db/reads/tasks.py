@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from db.models import Run, Task
-from db.postgres_text import is_storable
+from db.postgres_text import is_postgres_text
 from db.reads import keyset
 from db.reads.keyset import Condition, Order, Slice
 from db.states import RunState, TaskStatus
@@ -60,8 +60,8 @@ def conditions(wanted: TaskFilter) -> list[Condition]:
     if wanted.statuses:
         found.append(col(Task.status).in_(wanted.statuses))
     if wanted.tags:
-        storable = all(is_storable(tag) for tag in wanted.tags)
-        found.append(col(Task.tags).contains(list(wanted.tags)) if storable else false())
+        are_text = all(is_postgres_text(tag) for tag in wanted.tags)
+        found.append(col(Task.tags).contains(list(wanted.tags)) if are_text else false())
     if wanted.next_run_after is not None:
         found.append(col(Task.next_run) >= wanted.next_run_after)
     if wanted.next_run_before is not None:

@@ -7,14 +7,22 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.engine.events import after, with_events
+from db.engine.attempts import ended_attempt
+from db.engine.conditions import after, has_no_instant_left
+from db.engine.events import with_events
 from db.engine.rollups import with_rollup
 
 TOOK_MS = "CAST(greatest(0, extract(epoch FROM CAST(:now AS timestamptz) - r.attempt_started_at) * 1000) AS bigint)"
+CANCELLED_ATTEMPT = ended_attempt(
+    started_at="r.attempt_started_at",
+    finished_at="CAST(:now AS timestamptz)",
+    duration_ms=TOOK_MS,
+    error_message="'cancelled'",
+)
 
 
-def cancelled_runs(which: str) -> str:
-    """Return expressions of a WITH that cancel the unfinished runs `r` for which `which` holds, and count them.
+def cancelled_runs(condition: str) -> str:
+    """Return expressions of a WITH that cancel the unfinished runs `r` that meet a condition, and count them.
 
     A running attempt loses its worker, which notices and aborts the call; the epoch refuses its late outcome. The
     response or error of an earlier attempt is cleared, because it would look like the result of the aborted one.
@@ -24,10 +32,8 @@ cancelled AS (
     UPDATE task_results r
     SET state = 'cancelled', finished_at = CAST(:now AS timestamptz), next_attempt_at = NULL, worker_id = NULL,
         epoch = r.epoch + 1, success = CASE WHEN r.attempt > 0 THEN false END,
-        attempts = r.attempts || CASE WHEN r.state = 'running' THEN jsonb_build_array(jsonb_build_object(
-            'number', r.attempt, 'started_at', r.attempt_started_at, 'finished_at', CAST(:now AS timestamptz),
-            'duration_ms', {TOOK_MS}, 'status_code', NULL, 'error_message', 'cancelled', 'next_attempt_at', NULL
-        )) ELSE '[]' END,
+        attempts = r.attempts
+            || CASE WHEN r.state = 'running' THEN jsonb_build_array({CANCELLED_ATTEMPT}) ELSE '[]' END,
         duration_ms = CASE WHEN r.state = 'running' THEN {TOOK_MS} ELSE r.duration_ms END,
         error_message = CASE WHEN r.state = 'running' THEN 'cancelled' ELSE r.error_message END,
         status_code = CASE WHEN r.state <> 'running' THEN r.status_code END,
@@ -35,11 +41,11 @@ cancelled AS (
         response_body = CASE WHEN r.state <> 'running' THEN r.response_body END,
         body_encoding = CASE WHEN r.state = 'running' THEN 'utf8' ELSE r.body_encoding END,
         body_truncated = r.state <> 'running' AND r.body_truncated
-    WHERE r.finished_at IS NULL AND {which}
+    WHERE r.finished_at IS NULL AND {condition}
     RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms,
               r.due_at, r.run_at
 ),
-{with_rollup("cancelled", which="e.attempt > 0")}"""
+{with_rollup("cancelled", condition="e.attempt > 0")}"""
 
 
 def cancellation_events(*before: str) -> str:
@@ -68,7 +74,7 @@ completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM cancelled c
     WHERE t.id = c.task_id AND c.cause = 'schedule' AND t.trigger_type = 'one-off'
-      AND t.status IN ('scheduled', 'paused') AND t.next_run IS NULL AND t.resume_from IS NULL
+      AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
 {cancellation_events("rollup", "completed")}

@@ -6,21 +6,17 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.engine.claims import SKIPPED_BY_OVERLAP
+from db.engine.conditions import has_unfinished_run, has_waiting_run
 from db.engine.events import with_events
 from db.states import OverlapPolicy, RunCause
 
 # A run that may start at once is due at once and has no event yet: the claim records its start.
-MAKE_RUN = with_events("""
+MAKE_RUN = with_events(f"""
 judged AS (
     SELECT CASE
-        WHEN CAST(:overlap AS text) = 'allow' OR NOT EXISTS (
-            SELECT FROM task_results u WHERE u.task_id = CAST(:task_id AS uuid) AND u.finished_at IS NULL
-        ) THEN 'due'
-        WHEN CAST(:overlap AS text) = 'queue' AND NOT EXISTS (
-            SELECT FROM task_results u
-            WHERE u.task_id = CAST(:task_id AS uuid) AND u.finished_at IS NULL AND u.state = 'queued'
-              AND u.next_attempt_at IS NULL
-        ) THEN 'behind'
+        WHEN CAST(:overlap AS text) = 'allow' OR NOT {has_unfinished_run("CAST(:task_id AS uuid)")} THEN 'due'
+        WHEN CAST(:overlap AS text) = 'queue' AND NOT {has_waiting_run("CAST(:task_id AS uuid)")} THEN 'behind'
         ELSE 'skipped' END AS verdict
 ),
 made AS (
@@ -32,7 +28,7 @@ made AS (
            CAST(:now AS timestamptz), CAST(:now AS timestamptz),
            CASE verdict WHEN 'due' THEN CAST(:now AS timestamptz) END,
            CASE verdict WHEN 'skipped' THEN CAST(:now AS timestamptz) END,
-           CASE verdict WHEN 'skipped' THEN 'skipped: an earlier run of this task was unfinished' END,
+           CASE verdict WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' END,
            CAST(:now AS timestamptz)
     FROM judged
     RETURNING id, task_id, state, attempt, next_attempt_at, error_message

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from yarl import URL
 
-from db.postgres_text import is_storable
+from db.postgres_text import is_postgres_text
 from jobs import json_value
 from jobs.problems import Problem
 from jobs.security import signatures
@@ -253,7 +253,7 @@ def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> I
             yield Problem((*at, "value"), f"is a secret, and there is no key to keep it under; {HOW_TO_KEEP_SECRETS}")
         elif value is None:
             continue
-        elif CONTROL.search(value) or not is_storable(value):
+        elif CONTROL.search(value) or not is_postgres_text(value):
             yield Problem((*at, "value"), "holds a line break or another control character")
 
 

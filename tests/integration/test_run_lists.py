@@ -35,8 +35,8 @@ async def test_rare_runs_are_found_without_reading_the_others(database: Database
             await connection.execute(text("ANALYZE task_results"))
             for wanted in RARE:
                 page = select(col(Run.id)).where(*conditions(wanted)).order_by(*NEWEST_FIRST.sorting(backward=False))
-                asked = page.limit(21).compile(dialect=dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
-                [explained] = await connection.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked}"))
+                query = page.limit(21).compile(dialect=dialect(), compile_kwargs={"literal_binds": True})  # type: ignore[no-untyped-call]
+                [explained] = await connection.scalar(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}"))
                 assert rows_read(explained["Plan"]) < 30, (wanted, explained)
 
 
@@ -45,5 +45,5 @@ def rows_read(node: dict[str, Any]) -> float:
     below = sum(rows_read(child) for child in node.get("Plans", []))
     if not node.get("Relation Name", "").startswith("task_results"):
         return below
-    its: float = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
-    return below + its
+    own: float = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+    return below + own

@@ -1,4 +1,4 @@
-"""The database of the service before Duetime is imported whole, and the REST API serves it."""
+"""A database of the service before Duetime is imported completely, and the REST API serves its data."""
 
 import base64
 from datetime import datetime, timedelta
@@ -20,12 +20,12 @@ from tests.support.waiting import wait_until
 
 
 def task_id(number: int) -> str:
-    """Return the id of a task in the dump."""
+    """Return the id of a task of the dump."""
     return f"00000000-0000-4000-8000-{number:012x}"
 
 
 def migrate(database: DatabaseSettings, folder: Path, **environment: str) -> str:
-    """Run `duetime migrate`, which must succeed, and return its output."""
+    """Run `duetime migrate`, which has to succeed, and return its output."""
     given = {"DATABASE_URL": str(database.database_url)} | environment
     finished = duetime("migrate", cwd=folder, environment=given)
     assert finished.returncode == 0, finished.stderr
@@ -33,15 +33,15 @@ def migrate(database: DatabaseSettings, folder: Path, **environment: str) -> str
 
 
 async def shown(api: Api, number: int) -> dict[str, Any]:
-    """Return a task of the dump as REST serves it."""
+    """Return a task of the dump as the REST API shows it."""
     found: dict[str, Any] = (await api.http.get(f"{TASKS}/{task_id(number)}")).json()
     return found
 
 
-async def test_every_task_is_served_as_it_was(
+async def test_every_task_is_served_unchanged(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """The id stays, nulls that the API does not allow are filled, and recurring tasks are next due after the import."""
+    """Tasks keep their ids, nulls become defaults where the API has none, and no recurring task is overdue."""
     migrate(old, tmp_path)
     now = utc_now()
     async with serving(old, jobs_settings) as api:
@@ -87,10 +87,10 @@ async def test_every_task_is_served_as_it_was(
         assert {task["id"] for task in listed["tasks"]} == {task_id(number) for number in range(1, 11)}
 
 
-async def test_every_result_is_served_as_it_was(
+async def test_every_result_is_served_unchanged(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """The id and the task stay, and the metrics count the result."""
+    """Results keep their ids and tasks, and metrics count them."""
     migrate(old, tmp_path)
     async with serving(old, jobs_settings) as api:
         found = (await api.http.get(RESULTS)).json()
@@ -137,11 +137,10 @@ async def test_every_result_is_served_as_it_was(
         assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
 
 
-@pytest.mark.usefixtures("measured_processes")
-async def test_a_task_that_cannot_work_is_kept_and_logged(
+async def test_invalid_tasks_are_reported_by_id_and_kept(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """It is cancelled, its log line has the reason, and both APIs can show it."""
+    """An invalid task is reported by its id and kept, is never scheduled, and both APIs can show it."""
     said = migrate(old, tmp_path)
     for number, reason in (
         (8, "has a cron expression that cannot be used"),
@@ -164,10 +163,10 @@ async def test_a_task_that_cannot_work_is_kept_and_logged(
         assert len((await api.data(query))["tasks"]["nodes"]) == 10
 
 
-async def test_every_row_is_imported_and_can_be_listed(
+async def test_unusual_rows_are_imported_and_listed(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """Rows have a nil UUID, instants that only Postgres can hold, headers of any JSON type, and `?` for `*`."""
+    """Rows with an id of zeros, instants beyond the calendar, headers of any type, or `?` for `*` are imported."""
     await load(
         old,
         f"""
@@ -210,7 +209,7 @@ async def test_every_row_is_imported_and_can_be_listed(
 async def test_a_one_off_that_was_missed_runs_once(
     old: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
 ) -> None:
-    """Other missed instants are not caught up."""
+    """A missed one-off runs once, and no other task catches up."""
     migrate(old, tmp_path)
     async with serving(old, jobs_settings) as api, working(old, jobs_settings):
 
@@ -224,9 +223,10 @@ async def test_a_one_off_that_was_missed_runs_once(
         assert (await api.http.get(RESULTS)).json()["pagination"]["total"] == 4
 
 
-@pytest.mark.usefixtures("measured_processes")
-async def test_secret_headers_need_a_key(old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path) -> None:
-    """Without one, nothing is changed and the command says what to do; with one, they are encrypted and masked."""
+async def test_importing_secrets_needs_a_key(
+    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """Without a key, the command changes nothing and says what to do; with one, secrets are stored encrypted."""
     await load(old, f"""UPDATE tasks SET headers = '{{"Authorization": "Bearer abc"}}' WHERE id = '{task_id(1)}'""")
     refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(old.database_url)})
     assert refused.returncode == 1
@@ -239,17 +239,16 @@ async def test_secret_headers_need_a_key(old: DatabaseSettings, jobs_settings: J
         assert (await shown(api, 1))["headers"] == {"Authorization": "********"}
 
 
-@pytest.mark.usefixtures("measured_processes")
-async def test_the_import_runs_once(old: DatabaseSettings, tmp_path: Path) -> None:
-    """A second migration has nothing to do, and the old tables are gone."""
+async def test_a_database_is_imported_once(old: DatabaseSettings, tmp_path: Path) -> None:
+    """A second migration imports nothing, and the old tables are gone."""
     migrate(old, tmp_path)
     assert "action=carried_over" not in migrate(old, tmp_path)
     assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
     assert await scalar(old, "SELECT count(*) FROM tasks") == 10
 
 
-async def test_tables_of_another_application_are_refused(empty: DatabaseSettings, tmp_path: Path) -> None:
-    """A database with tables of the same names but other columns is left unchanged."""
+async def test_tables_of_other_software_are_not_touched(empty: DatabaseSettings, tmp_path: Path) -> None:
+    """A database whose tables have the same names but belong to other software is refused."""
     await load(empty, "CREATE TABLE tasks (id int PRIMARY KEY, title text)")
     refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(empty.database_url)})
     assert refused.returncode == 1

@@ -1,4 +1,4 @@
-"""All that is kept anywhere, as text, to look for what must not be there."""
+"""Everything stored in Postgres and Redis, as text, to search it for what must not be stored."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,19 +11,19 @@ TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'p
 
 
 async def dump(engine: AsyncEngine, redis_url: str) -> str:
-    """Every row of every table, partitions one by one, and every key of Redis with what it holds."""
+    """Return every row of every table and partition, and every key of Redis with its value."""
     lines = [line async for line in rows(engine)]
     async with Redis.from_url(redis_url) as client:
         for key in await client.keys("*"):
             kind, kept = await client.type(key), await client.dump(key)
-            # One that has expired since the keys were listed is of no kind.
+            # A key that has expired since the keys were listed has the type none.
             if kind != b"none":
                 lines.append(f"{key!r} {kept!r} {await texts_of(client, key, kind)!r}")
     return "\n".join(lines)
 
 
 async def texts_of(client: Any, key: bytes, kind: bytes) -> object:
-    """What a key holds, uncompressed."""
+    """Return the value of a key, uncompressed."""
     match kind:
         case b"string":
             return await client.get(key)
@@ -42,7 +42,7 @@ async def texts_of(client: Any, key: bytes, kind: bytes) -> object:
 
 
 async def rows(engine: AsyncEngine) -> AsyncIterator[str]:
-    """Every row as JSON."""
+    """Yield every row as JSON."""
     async with engine.connect() as connection:
         for table in (await connection.execute(text(TABLES))).scalars().all():
             for row in (await connection.execute(text(f"SELECT to_jsonb(t)::text FROM {table} AS t"))).scalars():

@@ -1,4 +1,4 @@
-"""Runs and events of the past, as rows: what an engine would have left behind."""
+"""Past runs and events, as the rows that an engine would have written."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,24 +12,24 @@ from db.states import UNFINISHED, RunState
 from jobs.run_ids import scheduled_run_id
 
 HOUR = timedelta(hours=1)
-BEGINNING = utc_now().replace(microsecond=0)
+STARTED_AT = utc_now().replace(microsecond=0)
 
 
 def run_of(task: Task, *, scheduled_for: datetime, state: RunState = RunState.SUCCEEDED, **columns: Any) -> Run:
-    """A run of a task that began in time and took 40 ms."""
-    finished = None if state in UNFINISHED else scheduled_for + timedelta(milliseconds=40)
-    begun = state not in {RunState.QUEUED, RunState.SKIPPED, RunState.MISSED}
+    """Return a run of a task that started on time and took 40 ms."""
+    finished_at = None if state in UNFINISHED else scheduled_for + timedelta(milliseconds=40)
+    started = state not in {RunState.QUEUED, RunState.SKIPPED, RunState.MISSED}
     defaults: dict[str, Any] = {
         "id": scheduled_run_id(task.id, scheduled_for),
         "task_id": task.id,
         "state": state,
         "scheduled_for": scheduled_for,
         "due_at": scheduled_for,
-        "attempt": int(begun),
-        "run_at": scheduled_for if begun else None,
-        "attempt_started_at": scheduled_for if begun else None,
-        "finished_at": finished,
-        "success": state == RunState.SUCCEEDED if begun and finished else None,
+        "attempt": int(started),
+        "run_at": scheduled_for if started else None,
+        "attempt_started_at": scheduled_for if started else None,
+        "finished_at": finished_at,
+        "success": state == RunState.SUCCEEDED if started and finished_at else None,
         "worker_id": uuid4() if state == RunState.RUNNING else None,
         "next_attempt_at": scheduled_for + HOUR if state == RunState.RETRYING else None,
     }
@@ -37,8 +37,8 @@ def run_of(task: Task, *, scheduled_for: datetime, state: RunState = RunState.SU
 
 
 def ago(hours: float) -> datetime:
-    """So many hours before the tests began, to the second; the same instant whenever it is asked for."""
-    return BEGINNING - hours * HOUR
+    """Return the instant this many hours before the tests started, in whole seconds."""
+    return STARTED_AT - hours * HOUR
 
 
 APPEND = with_events("""
@@ -54,7 +54,7 @@ events AS (
 async def append_events(
     engine: AsyncEngine, number: int, *, task_id: UUID, run_id: UUID, at: datetime | None = None
 ) -> None:
-    """So many events in one transaction; their attempts count from 1."""
+    """Append events in one transaction. Their attempts count from 1."""
     async with engine.begin() as connection:
         values = {"number": number, "task_id": task_id, "run_id": run_id, "now": at or utc_now()}
         await connection.execute(APPEND, values)

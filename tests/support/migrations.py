@@ -1,5 +1,5 @@
 # ruff: noqa: T201 (a program, which prints)
-"""A program: whether the migrations, run on an empty database, make what the models say."""
+"""A program that checks that the migrations, run on an empty database, create what the models declare."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ from tests.support.servers import running_servers
 
 
 async def compare(database: DatabaseSettings) -> list[object]:
-    """What a migration would still have to change."""
+    """Return what another migration would have to change."""
     engine = open_engine(database.url(), pool_size=1, application_name="duetime check")
     try:
         async with engine.connect() as connection:
@@ -21,7 +21,7 @@ async def compare(database: DatabaseSettings) -> list[object]:
 
 
 def main() -> int:
-    """0 when they agree; else 1, and the differences on stderr."""
+    """Return 0 if they agree, or print the differences and return 1."""
     with (
         running_servers() as servers,
         servers.database() as database,
@@ -30,7 +30,7 @@ def main() -> int:
     for difference in found:
         print(f"models and migrations differ: {difference}", file=sys.stderr)
     if not found:
-        print("The migrations make what the models say.")
+        print("The migrations create what the models declare.")
     return 1 if found else 0
 
 
