@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
