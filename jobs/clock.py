@@ -30,14 +30,14 @@ class Clock:
         """Return how far this host's own clock, which may have been set, is behind the present."""
         return self.now() - datetime.now(UTC)
 
-    def correct(self, *, asked_at: datetime, answered_at: datetime, theirs: datetime) -> None:
+    def correct(self, *, asked_at: datetime, answered_at: datetime, database_now: datetime) -> None:
         """Apply one reading of Postgres's clock, between two readings of the uncorrected one.
 
         The reading places the offset within an interval as wide as the round trip. An offset that already lies in it
         stays, so network jitter never moves the clock on a single host, where the true offset is zero. Any other offset
         becomes the smallest possible one, because a call that is late by a round trip is better than an early one.
         """
-        least, most = theirs - answered_at, theirs - asked_at
+        least, most = database_now - answered_at, database_now - asked_at
         if not least <= self._offset <= most:
             self._offset = least
 

@@ -59,14 +59,14 @@ class Lease:
         try:
             async with asyncio.timeout(leases.LEASE.total_seconds()), self._engine.connect() as connection:
                 asked_at = self._clock.uncorrected()
-                theirs = await leases.renew(
+                database_now = await leases.renew(
                     connection,
                     worker_id=self.worker_id,
                     host=socket.gethostname(),
                     pid=os.getpid(),
                     slots=self._slots,
                 )
-                self._clock.correct(asked_at=asked_at, answered_at=self._clock.uncorrected(), theirs=theirs)
+                self._clock.correct(asked_at=asked_at, answered_at=self._clock.uncorrected(), database_now=database_now)
         except BaseException:
             self._unbroken_since = None
             raise

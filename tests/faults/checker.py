@@ -1,9 +1,12 @@
-"""Compares what was due, what the ledger says, and what the target saw. Pure, and shares no rule with `jobs`.
+"""Compares what was due with the runs in the database and the calls that the target saw.
+
+It is pure, and shares no rule with `jobs`.
+
 
 - Each instant of an order is the `scheduled_for` of exactly one run, or lies in the missed range of exactly one.
 - Each call belongs to a run, and no attempt of a run is called twice; no call comes before its run is due.
-- A run that SUCCEEDED was answered at its last attempt, and before it ended; every run ends as its order allows.
-- The events of a run are a path through its states, end in the state that it is in, and are numbered without gaps.
+- A run that SUCCEEDED got a response to its last attempt before it ended; every run ends as its order allows.
+- The events of a run are a path through its states to its present one, and are numbered without gaps.
 """
 
 from collections import Counter, defaultdict
@@ -21,8 +24,8 @@ from tests.support.faulty_target import ReceivedCall
 
 LATE = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
-NO_TIME = timedelta(milliseconds=20)
-"""By which the target may note an answer later than it has reached the worker."""
+LOGGED_WITHIN = timedelta(milliseconds=20)
+"""How much later than the worker receives a response the target may log it."""
 SHOWN = 10
 ENDS = {Type.SUCCEEDED, Type.FAILED, Type.UNKNOWN, Type.CANCELLED}
 FOLLOWING: dict[Type | None, set[Type]] = {
@@ -41,7 +44,7 @@ STATES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What there is to look at. `events` of the orders' runs only; `numbers`: those of all events there are."""
+    """What the checker looks at. `events` are those of the orders' runs, `numbers` those of all events."""
 
     orders: Sequence[Order]
     runs: Sequence[Run]
@@ -52,7 +55,7 @@ class Evidence:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """What the checker found. Of `lost`, `doubled`, `early` and `wrong` there must be none."""
+    """What the checker found. `lost`, `doubled`, `early` and `wrong` must be empty."""
 
     runs: int = 0
     calls: int = 0
@@ -62,20 +65,20 @@ class Findings:
     early: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     late: list[tuple[datetime, timedelta]] = field(default_factory=list)
-    """Of each call that is no retry: when it came in, and how long after its run was due."""
+    """For each call that is not a retry: when it came in, and how long that was after its run was due."""
 
     def percentile(self, percent: int) -> timedelta:
-        """Of the lateness of the first call of each run that had one."""
+        """Return a percentile of the lateness."""
         found = sorted(lateness for _, lateness in self.late)
         return found[min(len(found) * percent // 100, len(found) - 1)] if found else timedelta()
 
     @property
     def lateness(self) -> str:
-        """Median, 99th percentile and maximum, in milliseconds."""
+        """The median, 99th percentile and maximum of the lateness, in milliseconds."""
         return "/".join(f"{self.percentile(percent) / MILLISECOND:.0f}" for percent in (50, 99, 100))
 
     def recovery(self, since: datetime) -> timedelta:
-        """How long after `since` the last call came in that was late by more than a second; zero without one."""
+        """Return how long after `since` the last call came in that was more than a second late; zero without one."""
         late = [at for at, lateness in self.late if lateness > LATE and at > since]
         return max(late, default=since) - since
 
@@ -96,28 +99,28 @@ class Findings:
 
     @property
     def bad(self) -> bool:
-        """Whether there is anything that there must not be."""
+        """Whether anything was found that must not happen."""
         return bool(self.lost or self.doubled or self.early or self.wrong)
 
 
 def check(evidence: Evidence) -> Findings:
-    """Everything that the evidence tells."""
+    """Return everything that the evidence shows."""
     findings = Findings(runs=len(evidence.runs))
     by_task: defaultdict[UUID, list[Run]] = defaultdict(list)
     for run in evidence.runs:
         by_task[run.task_id].append(run)
     for order in evidence.orders:
         if order.id is None:
-            findings.lost.append(f"task {order.name} was not made")
+            findings.lost.append(f"task {order.name} was not created")
         else:
-            check_ledger(order, by_task[order.id], findings)
+            check_instants(order, by_task[order.id], findings)
     check_calls(evidence, findings)
     check_events(evidence, findings)
     return findings
 
 
-def check_ledger(order: Order, runs: Sequence[Run], findings: Findings) -> None:
-    """Each instant in exactly one run, or counted in one; and the counts are right."""
+def check_instants(order: Order, runs: Sequence[Run], findings: Findings) -> None:
+    """Check that each instant has exactly one run or is counted in one, and that the counts are right."""
     accounted: Counter[datetime] = Counter()
     instants = list(order.instants())
     for run in runs:
@@ -125,13 +128,13 @@ def check_ledger(order: Order, runs: Sequence[Run], findings: Findings) -> None:
         counted = [at for at in instants if run.missed_since and run.missed_since <= at < run.scheduled_for]
         accounted.update(counted)
         if len(counted) != run.missed_count:
-            findings.wrong.append(f"{told(run)} counts {run.missed_count} missed instants of {len(counted)}")
+            findings.wrong.append(f"{named(run)} counts {run.missed_count} missed instants of {len(counted)}")
         if run.state in UNFINISHED:
-            findings.lost.append(f"{told(run)} has not ended")
+            findings.lost.append(f"{named(run)} has not ended")
         elif run.state not in order.states():
-            findings.wrong.append(f"{told(run)} ended so: {run.error_message}")
+            findings.wrong.append(f"{named(run)} must not end like that: {run.error_message}")
         if run.due_at < run.scheduled_for:
-            findings.early.append(f"{told(run)} is due before that, at {run.due_at}")
+            findings.early.append(f"{named(run)} is due before its instant, at {run.due_at}")
     for at in instants:
         if accounted[at] != 1:
             kind = findings.doubled if accounted[at] else findings.lost
@@ -141,7 +144,7 @@ def check_ledger(order: Order, runs: Sequence[Run], findings: Findings) -> None:
 
 
 def check_calls(evidence: Evidence, findings: Findings) -> None:
-    """Each call against its run."""
+    """Check each call against its run."""
     paths = {order.path for order in evidence.orders}
     calls = [call for call in evidence.calls if call.path in paths]
     runs = {str(run.id): run for run in evidence.runs}
@@ -155,7 +158,7 @@ def check_calls(evidence: Evidence, findings: Findings) -> None:
             findings.doubled.append(f"a call of {call.path} at {call.at} belongs to no run: {call.key}")
             continue
         if call.at < run.due_at:
-            findings.early.append(f"{told(run)} was called {run.due_at - call.at} before it was due")
+            findings.early.append(f"{named(run)} was called {run.due_at - call.at} before it was due")
         again = (call.key, call.attempt - 1) in lost_attempts
         if again and seen[call.key]:
             findings.resent += 1
@@ -171,22 +174,22 @@ def check_calls(evidence: Evidence, findings: Findings) -> None:
 def check_answers(
     run: Run, called_as: Sequence[int], answered: Mapping[tuple[str, int], datetime], findings: Findings
 ) -> None:
-    """A run against its calls; `called_as`: the numbers of the attempts that came in."""
+    """Check a run against its calls. `called_as` are the numbers of the attempts that came in."""
     for attempt, count in Counter(called_as).items():
         if count > 1 or attempt > run.attempt:
-            findings.doubled.append(f"{told(run)}, of {run.attempt} attempts, was called {count} times as {attempt}")
+            findings.doubled.append(f"{named(run)}, of {run.attempt} attempts, was called {count} times as {attempt}")
     if run.state == RunState.SUCCEEDED:
         answered_at = answered.get((str(run.id), run.attempt))
         if answered_at is None:
-            findings.lost.append(f"{told(run)} was never answered as attempt {run.attempt}")
-        elif run.finished_at is None or run.finished_at < answered_at - NO_TIME:
-            findings.wrong.append(f"{told(run)} ended at {run.finished_at}, before its answer at {answered_at}")
+            findings.lost.append(f"{named(run)} got no response to attempt {run.attempt}")
+        elif run.finished_at is None or run.finished_at < answered_at - LOGGED_WITHIN:
+            findings.wrong.append(f"{named(run)} ended at {run.finished_at}, before its response at {answered_at}")
     if [entry["number"] for entry in run.attempts] != list(range(1, run.attempt + 1)):
-        findings.wrong.append(f"{told(run)} made {run.attempt} attempts and keeps {len(run.attempts)}")
+        findings.wrong.append(f"{named(run)} made {run.attempt} attempts and records {len(run.attempts)}")
 
 
 def check_events(evidence: Evidence, findings: Findings) -> None:
-    """Every event's number, and each run's path."""
+    """Check the numbers of all events, and the path of each run."""
     numbers = sorted(evidence.numbers)
     for one, other in pairwise(numbers):
         if other != one + 1:
@@ -197,13 +200,13 @@ def check_events(evidence: Evidence, findings: Findings) -> None:
     for run in evidence.runs:
         path = by_run.pop(run.id, [])
         for problem in problems_of(run, path):
-            findings.wrong.append(f"{told(run)}: {problem}; its events: {[str(event.type) for event in path]}")
+            findings.wrong.append(f"{named(run)}: {problem}; its events: {[str(event.type) for event in path]}")
     for run_id in by_run:
-        findings.wrong.append(f"events of run {run_id}, which is not there")
+        findings.wrong.append(f"there are events of run {run_id}, which does not exist")
 
 
 def problems_of(run: Run, path: Sequence[RunEvent]) -> Iterable[str]:
-    """What is not right about the events of a run, in order."""
+    """Yield what is wrong with the events of a run, given in order."""
     before: Type | None = None
     attempt = 0
     for event in path:
@@ -217,11 +220,11 @@ def problems_of(run: Run, path: Sequence[RunEvent]) -> Iterable[str]:
             yield f"event {event.seq} has state {event.state}"
         before = kind
     if not path or path[-1].state != run.state:
-        yield "its last event tells another state"
+        yield "its last event has another state"
     if attempt != run.attempt:
-        yield f"{attempt} attempts were started and {run.attempt} counted"
+        yield f"{attempt} attempts were started and {run.attempt} are recorded"
 
 
-def told(run: Run) -> str:
-    """A run as the findings name it."""
+def named(run: Run) -> str:
+    """Return the name of a run in the findings."""
     return f"run {run.id} for {run.scheduled_for} ({run.state})"

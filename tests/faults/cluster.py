@@ -1,4 +1,4 @@
-"""Everything that a fault can strike, running: Postgres, Valkey, workers, an API, a way to Postgres, and a target."""
+"""All that a fault can hit, running: Postgres, Valkey, workers, an API, a proxy to Postgres, and a target."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 
 WORKERS = 2
 SLOTS = "60"
-"""Few, so that a test can take them all."""
+"""Few, so that a test can fill them all."""
 STARTS_WITHIN = 60
 SETTLES_WITHIN = 30
 CREATE = """
@@ -43,8 +43,8 @@ SELECT (SELECT count(*) FROM tasks WHERE id = ANY(CAST(:ids AS uuid[])) AND stat
 
 
 @dataclass(slots=True, kw_only=True)
-class Stage:
-    """`engine` goes to Postgres straight, the workers and the API through the `proxy`."""
+class Cluster:
+    """The cluster. `engine` connects to Postgres directly, the workers and the API through the `proxy`."""
 
     servers: KillableServers
     proxy: Proxy
@@ -56,11 +56,11 @@ class Stage:
     workers: list[Part]
 
     def part(self, name: str) -> Part:
-        """The API or a worker by its name."""
+        """Return the API or a worker by its name."""
         return next(part for part in self.parts if part.name == name)
 
     async def mend(self) -> None:
-        """Starts whatever is not running, and waits until all of it works."""
+        """Start what is not running, and wait until everything works."""
         self.proxy.flow()
         self.proxy.latency = timedelta()
         await self.servers.postgres.start()
@@ -72,7 +72,7 @@ class Stage:
         await wait_until(self.is_healthy, what="the API is healthy", within=STARTS_WITHIN)
 
     async def until_up(self, *parts: Part, within: float = STARTS_WITHIN) -> None:
-        """Starts parts and waits until they work. Like a supervisor, starts those again that find no servers."""
+        """Start processes and wait until they work. Like a supervisor, restart those that find no servers."""
 
         async def up() -> bool:
             for part in parts:
@@ -85,7 +85,7 @@ class Stage:
             raise AssertionError("\n".join([str(error), *(part.log_tail() for part in parts)])) from None
 
     async def works(self, part: Part) -> bool:
-        """Whether a worker has its lease, or the API answers."""
+        """Return whether a worker has its lease, or the API responds."""
         if part is self.api:
             with suppress(httpx.HTTPError):
                 return (await self.http.get("/health")).status_code in {200, 503}
@@ -96,54 +96,56 @@ class Stage:
         return False
 
     async def is_healthy(self) -> bool:
-        """Whether the API says that everything is."""
+        """Return whether the API says that all is healthy."""
         with suppress(httpx.HTTPError):
             return (await self.http.get("/health")).status_code == 200
         return False
 
     async def insert(self, orders: Sequence[Order], *, elsewhere: bool = False) -> None:
-        """Makes the tasks as rows; `elsewhere`: they call the target's other host."""
+        """Insert the tasks as rows. With `elsewhere`, they call the target's other host."""
         rows = [order.row(self.target.other_url if elsewhere else self.target.url) for order in orders]
         for order, row in zip(orders, rows, strict=True):
             order.id = row.id
         await save(self.engine, *rows)
-        assert utc_now() < min(order.first for order in orders), "the tasks were made too late for their first instants"
+        assert utc_now() < min(order.first for order in orders), (
+            "the tasks were inserted too late for their first instants"
+        )
 
     async def named(self, names: Iterable[str]) -> Sequence[UUID]:
-        """The tasks that have one of these names."""
+        """Return the tasks that have one of these names."""
         async with self.engine.connect() as connection:
             found = await connection.execute(text("SELECT id FROM tasks WHERE name = ANY(:names)"), {"names": [*names]})
             return found.scalars().all()
 
     async def newest_event(self) -> int:
-        """The number of the last event."""
+        """Return the number of the last event."""
         async with self.engine.connect() as connection:
             seq: int = (await connection.execute(text("SELECT seq FROM run_event_counter"))).scalar_one()
             return seq
 
     async def events_after(self, seq: int) -> Sequence[RunEvent]:
-        """All events with greater numbers, in order."""
+        """Return all events with greater numbers, in order."""
         later = select(RunEvent).where(RunEvent.seq > seq).order_by(RunEvent.seq)  # type: ignore[arg-type]
         async with AsyncSession(self.engine) as session:
             return (await session.execute(later)).scalars().all()
 
     def creation(self, order: Order) -> dict[str, Any]:
-        """The GraphQL request that makes a task."""
+        """Return the GraphQL request that creates a task."""
         return {"query": CREATE, "variables": {"input": order.input(self.target.url)}}
 
     async def create(self, order: Order) -> None:
-        """Has the API make the task."""
+        """Have the API create the task."""
         made = (await self.ask(**self.creation(order)))["createTask"]
         assert made["__typename"] == "Task", made
         order.id = UUID(made["id"])
 
     @staticmethod
     async def until(instant: datetime) -> None:
-        """Waits for an instant at which a test wants something to happen."""
+        """Wait for an instant at which a test wants something to happen."""
         await asyncio.sleep((instant - utc_now()).total_seconds())
 
     async def ask(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The data of an operation that has no errors."""
+        """Return the data of an operation that has no errors."""
         answer = await self.http.post("/graphql", json={"query": query, "variables": variables})
         found = answer.json()
         assert "errors" not in found, found
@@ -151,9 +153,9 @@ class Stage:
         return data
 
     async def settled(self, orders: Sequence[Order], *, within: float = SETTLES_WITHIN) -> Findings:
-        """What the checker finds once all that was due has ended; or after `within` seconds, with what is missing.
+        """Return what the checker finds once all that was due has ended, or at the latest after `within` seconds.
 
-        Fails when it finds what it must not, or when a part has ended that nobody ended.
+        Fails if it finds what must not happen, or if a process has ended by itself.
         """
         ids = [order.id for order in orders]
 
@@ -178,14 +180,14 @@ class Stage:
         return [self.api, *self.workers]
 
     def all_alive(self) -> None:
-        """Fails when a part has ended by itself, or met something that it was not prepared for."""
+        """Fail if a process has ended by itself, or has logged an unexpected exception."""
         for part in self.parts:
             assert part.process is None or part.alive, f"{part.name} ended by itself\n{part.log_tail()}"
             surprises = part.tracebacks()
-            assert not surprises, f"{part.name} was surprised:\n{surprises[0]}"
+            assert not surprises, f"{part.name} logged an unexpected exception:\n{surprises[0]}"
 
     async def evidence(self, orders: Sequence[Order]) -> Evidence:
-        """All there is to look at, read past everything that is tested."""
+        """Return all that the checker looks at, read without the code under test."""
         ids = [order.id for order in orders if order.id is not None]
         async with AsyncSession(self.engine) as session:
             runs = (await session.execute(select(Run).where(Run.task_id.in_(ids)))).scalars().all()  # type: ignore[attr-defined]
@@ -195,14 +197,14 @@ class Stage:
 
 
 @asynccontextmanager
-async def running_stage() -> AsyncIterator[Stage]:
-    """Everything, started, until the block ends."""
+async def running_cluster() -> AsyncIterator[Cluster]:
+    """Run a whole cluster until the block ends."""
     async with AsyncExitStack() as running:
         folder = running.enter_context(data_folder())
         servers = await running.enter_async_context(killable_servers(folder))
         target = await running.enter_async_context(running_faulty_target())
         proxy = await running.enter_async_context(running_proxy(servers.postgres.server.port))
-        # Without a pool, which would hold connections that a killed server has left behind.
+        # A pool would keep connections that a killed server has left behind.
         engine = create_async_engine(servers.database.url(), poolclass=NullPool)
         running.push_async_callback(engine.dispose)
         database_url = make_url(servers.postgres.url).set(port=proxy.port).render_as_string(hide_password=False)
@@ -217,7 +219,7 @@ async def running_stage() -> AsyncIterator[Stage]:
             "PORT": str(port),
             "DUETIME_SLOTS": SLOTS,
         }
-        stage = Stage(
+        cluster = Cluster(
             servers=servers,
             proxy=proxy,
             target=target,
@@ -230,9 +232,9 @@ async def running_stage() -> AsyncIterator[Stage]:
             ],
         )
         try:
-            await stage.mend()
-            yield stage
+            await cluster.mend()
+            yield cluster
         finally:
-            for part in stage.parts:
+            for part in cluster.parts:
                 if part.alive:
                     await part.kill()

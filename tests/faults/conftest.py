@@ -1,4 +1,4 @@
-"""What the tests of faults share: one stage, mended before each of them, and a table of what they found at the end."""
+"""What the tests of faults share: one cluster, repaired before each test, and a table of the findings at the end."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -7,59 +7,62 @@ import pytest
 import pytest_asyncio
 
 from tests.faults.checker import Findings
-from tests.faults.cluster import Stage, running_stage
+from tests.faults.cluster import Cluster, running_cluster
 
 ROW = "row of the table of faults"
 TIMEOUT = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of the stage more time, and spare them the tracer."""
+    """Give the tests that use the cluster more time, and do not measure their coverage."""
     for item in items:
-        if "everything" in getattr(item, "fixturenames", ()):
+        if "shared_cluster" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.unmeasured)
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 class Report:
-    """The rows that one test adds to the table; as properties of the test they reach the process that prints it."""
+    """Collects the rows that one test adds to the table.
+
+    They are properties of the test, which reach the process that prints the table.
+    """
 
     def __init__(self, properties: list[tuple[str, object]]) -> None:
         self._properties = properties
 
-    def add(self, fault: str, found: Findings, *, recovery: timedelta | None = None) -> None:
-        """Add a row: the fault, what the checker found, and how long the recovery took."""
+    def add(self, fault: str, findings: Findings, *, recovery: timedelta | None = None) -> None:
+        """Add a row of the table: the fault, what the checker found, and how long the recovery took."""
         recovered = "" if recovery is None else f"{recovery.total_seconds():.1f}"
         row = (
-            f"{fault:<42} {found.runs:>6} {len(found.lost):>5} {len(found.doubled):>8} {len(found.early):>6} "
-            f"{found.resent:>7} {found.lateness:>24} {recovered:>11}"
+            f"{fault:<42} {findings.runs:>6} {len(findings.lost):>5} {len(findings.doubled):>8} "
+            f"{len(findings.early):>6} {findings.resent:>7} {findings.lateness:>24} {recovered:>11}"
         )
         self._properties.append((ROW, row))
 
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Report:
-    """Return where a test reports what it measured."""
+    """Return the report to which a test adds what it measured."""
     return Report(request.node.user_properties)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def everything() -> AsyncIterator[Stage]:
-    """The stage for all tests of this folder."""
-    async with running_stage() as running:
+async def shared_cluster() -> AsyncIterator[Cluster]:
+    """Run the cluster of all tests in this folder."""
+    async with running_cluster() as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage(everything: Stage) -> Stage:
-    """The stage, with everything on it running."""
-    await everything.mend()
-    return everything
+async def cluster(shared_cluster: Cluster) -> Cluster:
+    """Return the cluster with all of its processes running."""
+    await shared_cluster.mend()
+    return shared_cluster
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was found, also when nothing failed: the figures are half of the point."""
+    """Print the findings even if nothing failed, since the figures are half of the point."""
     reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
     rows = [row for report in reports if report.when == "call" for name, row in report.user_properties if name == ROW]
     if not rows:

@@ -1,4 +1,4 @@
-"""What a test asks of Duetime: a task, and by arithmetic of its own every instant at which that is due."""
+"""What a test asks of Duetime: a task, and every instant at which it is due, by arithmetic of its own."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,15 +15,15 @@ MILLISECOND = timedelta(milliseconds=1)
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 LEAD = timedelta(seconds=2)
-"""How long before its first instant a load is made."""
+"""How long before its first instant a load is inserted."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """A task that is due from `first` to `last`, both inclusive: once, by cron, or every so often.
+    """A task that is due from `first` to `last`, both inclusive: once, by cron, or at an interval.
 
-    `does` is how the target behaves to it, `ends` how its runs end when nothing comes in between; `id` is known once
-    the task is made.
+    `does` is how the target behaves to it, and `ends` how its runs end without a fault. `id` is known once the task
+    exists.
     """
 
     first: datetime
@@ -43,11 +43,11 @@ class Order:
 
     @property
     def path(self) -> str:
-        """What the target is called with, for this task alone."""
+        """The path of the target, unique to this task."""
         return f"/{self.does}/{self.name}" if "/" in self.does else f"/{self.does}/0/{self.name}"
 
     def instants(self) -> Iterator[datetime]:
-        """Every instant at which it is due."""
+        """Yield each instant at which it is due."""
         last = self.last or self.first
         if self.cron is not None:
             # The oracle walks whole minutes, and its end is exclusive.
@@ -62,7 +62,7 @@ class Order:
             instant += self.every
 
     def states(self) -> set[RunState]:
-        """How its runs may end, whatever fails meanwhile."""
+        """Return the states in which its runs may end, whatever faults occur."""
         possible = {self.ends}
         if self.overlap != OverlapPolicy.ALLOW:
             possible.add(RunState.SKIPPED)
@@ -73,7 +73,7 @@ class Order:
         return possible
 
     def input(self, url: str) -> dict[str, Any]:
-        """The `CreateTaskInput` for it."""
+        """Return the `CreateTaskInput` for it."""
         return {
             "name": self.name,
             "trigger": self._trigger(),
@@ -86,7 +86,7 @@ class Order:
         }
 
     def row(self, url: str) -> Task:
-        """The same as a row, as it would be made well before `first`."""
+        """Return it as a row, as it would be inserted well before `first`."""
         columns: dict[str, Any] = {"trigger_type": TriggerType.ONE_OFF, "trigger_time": self.first}
         if self.cron is not None:
             columns = {"trigger_type": TriggerType.CRON, "cron_expr": self.cron, "timezone": self.zone}
@@ -115,12 +115,12 @@ class Order:
 
 
 def whole(instant: datetime) -> datetime:
-    """The instant, without what is less than a millisecond."""
+    """Return the instant in whole milliseconds, rounded down."""
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def mixed_load(start: datetime, *, lasts: timedelta, tasks: int, does: str = "ok") -> list[Order]:
-    """So many tasks that are due each second, spread over it, with every overlap and misfire policy among them."""
+    """Return tasks that are due each second, spread over it, with every overlap and misfire policy among them."""
     start = whole(start)
     policies = [(overlap, misfire) for overlap in OverlapPolicy for misfire in MisfirePolicy]
     return [

@@ -1,4 +1,4 @@
-"""Random schedules of faults: from one seed always the same, so that what one of them found can be found again."""
+"""Random schedules of faults. The same seed always gives the same schedule, so that a finding can be reproduced."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ from random import Random
 from redis.asyncio import Redis
 
 from db.models import utc_now
-from tests.faults.cluster import WORKERS, Stage
+from tests.faults.cluster import WORKERS, Cluster
 from tests.faults.order import MILLISECOND, SECOND
 
 FIRST_AFTER = SECOND
@@ -21,7 +21,7 @@ PAUSE = (300, 2_500)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens to a subject, when (counted from the start of the load), and until when it is not mended."""
+    """What happens to a subject, when (counted from the start of the load), and how long until it is repaired."""
 
     name: str
     subject: str
@@ -32,97 +32,97 @@ class Fault:
         return f"{self.begins.total_seconds():7.2f} s  {self.subject}: {self.name} ({self.lasts.total_seconds():.2f} s)"
 
 
-Strike = Callable[[Stage, str], Awaitable[None]]
+Strike = Callable[[Cluster, str], Awaitable[None]]
 
 
-async def kill_part(stage: Stage, subject: str) -> None:
-    """SIGKILL."""
-    await stage.part(subject).kill()
+async def kill_part(cluster: Cluster, subject: str) -> None:
+    """Kill the process by SIGKILL."""
+    await cluster.part(subject).kill()
 
 
-async def stop_part(stage: Stage, subject: str) -> None:
-    """SIGTERM, and an end in good order."""
-    part = stage.part(subject)
+async def stop_part(cluster: Cluster, subject: str) -> None:
+    """Stop the process by SIGTERM, and expect a clean exit."""
+    part = cluster.part(subject)
     status = await part.stop()
-    # One that has not begun to work yet may end by the signal itself, or has ended since it finds no servers.
+    # A process that is still starting may end by the signal itself, or because it finds no servers.
     fine = status in {0, -signal.SIGTERM} or (status == 1 and REFUSED_TO_START in part.log_tail().splitlines()[-1])
     assert fine, f"{subject} ended with status {status}:\n{part.log_tail()}"
 
 
-async def start_part(stage: Stage, subject: str) -> None:
-    """Another process in its place, and again another one for as long as it finds no servers."""
-    await stage.until_up(stage.part(subject))
+async def start_part(cluster: Cluster, subject: str) -> None:
+    """Start a process in its place, again and again as long as it finds no servers."""
+    await cluster.until_up(cluster.part(subject))
 
 
-async def pause_part(stage: Stage, subject: str) -> None:
-    """SIGSTOP."""
-    stage.part(subject).pause()
+async def pause_part(cluster: Cluster, subject: str) -> None:
+    """Pause the process by SIGSTOP."""
+    cluster.part(subject).pause()
 
 
-async def resume_part(stage: Stage, subject: str) -> None:
-    """SIGCONT."""
-    stage.part(subject).resume()
+async def resume_part(cluster: Cluster, subject: str) -> None:
+    """Resume the process by SIGCONT."""
+    cluster.part(subject).resume()
 
 
-async def flush(stage: Stage, _subject: str) -> None:
-    """FLUSHALL."""
-    async with Redis.from_url(stage.servers.valkey.url) as redis:
+async def flush(cluster: Cluster, _subject: str) -> None:
+    """Empty Redis by FLUSHALL."""
+    async with Redis.from_url(cluster.servers.valkey.url) as redis:
         await redis.flushall()
 
 
-async def nothing(_stage: Stage, _subject: str) -> None:
-    """What was struck mends by itself."""
+async def nothing(_cluster: Cluster, _subject: str) -> None:
+    """Do nothing, since the subject recovers by itself."""
 
 
-async def kill_redis(stage: Stage, _subject: str) -> None:
-    """SIGKILL, which leaves nothing of what it held."""
-    await stage.servers.valkey.kill()
+async def kill_redis(cluster: Cluster, _subject: str) -> None:
+    """Kill Redis by SIGKILL, which loses all of its data."""
+    await cluster.servers.valkey.kill()
 
 
-async def start_redis(stage: Stage, _subject: str) -> None:
-    """Started again, empty."""
-    await stage.servers.valkey.start()
+async def start_redis(cluster: Cluster, _subject: str) -> None:
+    """Start Redis again, empty."""
+    await cluster.servers.valkey.start()
 
 
-async def quit_postgres(stage: Stage, _subject: str) -> None:
-    """The immediate shutdown."""
-    await stage.servers.postgres.kill(signal.SIGQUIT)
+async def quit_postgres(cluster: Cluster, _subject: str) -> None:
+    """Shut Postgres down in its immediate mode."""
+    await cluster.servers.postgres.kill(signal.SIGQUIT)
 
 
-async def kill_postgres(stage: Stage, _subject: str) -> None:
-    """SIGKILL."""
-    await stage.servers.postgres.kill()
+async def kill_postgres(cluster: Cluster, _subject: str) -> None:
+    """Kill Postgres by SIGKILL."""
+    await cluster.servers.postgres.kill()
 
 
-async def start_postgres(stage: Stage, _subject: str) -> None:
-    """Started again, which replays what was committed."""
-    await stage.servers.postgres.start()
+async def start_postgres(cluster: Cluster, _subject: str) -> None:
+    """Start Postgres again, which replays what was committed."""
+    await cluster.servers.postgres.start()
 
 
-async def cut_some(stage: Stage, _subject: str) -> None:
-    """The oldest three connections break."""
-    stage.proxy.cut(3)
+async def cut_some(cluster: Cluster, _subject: str) -> None:
+    """Cut the three oldest connections."""
+    cluster.proxy.cut(3)
 
 
-async def cut_all(stage: Stage, _subject: str) -> None:
-    """Every connection breaks."""
-    stage.proxy.cut()
+async def cut_all(cluster: Cluster, _subject: str) -> None:
+    """Cut all connections."""
+    cluster.proxy.cut()
 
 
-async def stall(stage: Stage, _subject: str) -> None:
-    """Nothing passes."""
-    stage.proxy.stall()
+async def stall(cluster: Cluster, _subject: str) -> None:
+    """Let nothing pass, and keep the connections open."""
+    cluster.proxy.stall()
 
 
-async def delay(stage: Stage, _subject: str) -> None:
-    """Every round trip takes 40 ms longer."""
-    stage.proxy.latency = 20 * MILLISECOND
+async def delay(cluster: Cluster, _subject: str) -> None:
+    """Make every round trip 40 ms longer."""
+    cluster.proxy.latency = 20 * MILLISECOND
 
 
-async def mend_network(stage: Stage, _subject: str) -> None:
-    """Everything passes at once."""
-    stage.proxy.latency = timedelta()
-    stage.proxy.flow()
+async def mend_network(cluster: Cluster, _subject: str) -> None:
+    """Let everything pass without a delay."""
+    cluster.proxy.latency = timedelta()
+    cluster.proxy.flow()
 
 
 WORKER_FAULTS: dict[str, tuple[Strike, Strike, tuple[int, int]]] = {
@@ -145,11 +145,11 @@ FAULTS: dict[str, dict[str, tuple[Strike, Strike, tuple[int, int]]]] = {
         "slow": (delay, mend_network, (1_000, 4_000)),
     },
 }
-"""Of each subject: what strikes it, what mends it, and how many milliseconds lie between the two."""
+"""For each subject and fault: what causes it, what repairs it, and how many milliseconds lie between the two."""
 
 
 def plan_faults(random: Random, *, lasts: timedelta) -> list[Fault]:
-    """Faults that begin and are mended within `lasts`. Those of different subjects overlap, those of one do not."""
+    """Return faults that begin and are repaired within `lasts`. Faults of one subject never overlap."""
     faults: list[Fault] = []
     busy_until: dict[str, timedelta] = {}
     at = FIRST_AFTER
@@ -161,22 +161,22 @@ def plan_faults(random: Random, *, lasts: timedelta) -> list[Fault]:
             wanted = random.randint(*FAULTS[subject][name][2]) * MILLISECOND
             fault = Fault(name=name, subject=subject, begins=at, lasts=min(wanted, lasts - at))
             faults.append(fault)
-            # A process that was started needs a moment before it is worth another blow.
+            # A process that was just started needs a moment before another fault is of interest.
             busy_until[subject] = at + fault.lasts + 2 * SECOND
         at += random.randint(*PAUSE) * MILLISECOND
     return faults
 
 
 async def carry_out(
-    stage: Stage, fault: Fault, *, start: datetime, turn: asyncio.Lock, told: Callable[[str], None]
+    cluster: Cluster, fault: Fault, *, start: datetime, turn: asyncio.Lock, tell: Callable[[str], None]
 ) -> datetime:
-    """Strikes and mends one subject in time, or as soon as its turn comes; returns when it was mended."""
+    """Cause and repair a fault in time, or once its subject's turn comes. Return when it was repaired."""
     strike, mend, _ = FAULTS[fault.subject][fault.name]
-    await stage.until(start + fault.begins)
+    await cluster.until(start + fault.begins)
     async with turn:
-        told(str(fault))
+        tell(str(fault))
         struck_at = utc_now()
-        await strike(stage, fault.subject)
-        await stage.until(struck_at + fault.lasts)
-        await mend(stage, fault.subject)
+        await strike(cluster, fault.subject)
+        await cluster.until(struck_at + fault.lasts)
+        await mend(cluster, fault.subject)
         return utc_now()

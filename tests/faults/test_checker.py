@@ -1,4 +1,4 @@
-"""The checker itself: evidence without a flaw passes, and each way in which it can be spoiled is found."""
+"""The checker itself: flawless evidence passes, and each kind of flaw is found."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ SOON = timedelta(milliseconds=5)
 
 
 class Story:
-    """A task with four instants: one run succeeds, one is lost and sent again, one stands for the one before it."""
+    """A task with four instants: one run succeeds, one is lost and sent again, and one also counts a missed instant."""
 
     def __init__(self) -> None:
         self.order = Order(id=uuid4(), first=START, last=START + 3 * SECOND, every=SECOND)
@@ -44,101 +44,101 @@ class Story:
         )
         self.runs.append(run)
         for number in range(1, attempts + 1):
-            self.tell(run, RunEventType.STARTED, RunState.RUNNING, number)
+            self.add_event(run, RunEventType.STARTED, RunState.RUNNING, number)
             self.calls.append(ReceivedCall(at + SOON, self.order.path, str(run.id), number, 200, at + SOON))
             if number < attempts:
-                self.tell(run, RunEventType.ATTEMPT_LOST, RunState.RETRYING, number)
-        self.tell(run, RunEventType.SUCCEEDED, RunState.SUCCEEDED, attempts)
+                self.add_event(run, RunEventType.ATTEMPT_LOST, RunState.RETRYING, number)
+        self.add_event(run, RunEventType.SUCCEEDED, RunState.SUCCEEDED, attempts)
 
-    def tell(self, run: Run, kind: RunEventType, state: RunState, attempt: int) -> None:
-        """Adds an event."""
+    def add_event(self, run: Run, kind: RunEventType, state: RunState, attempt: int) -> None:
+        """Add an event."""
         seq = len(self.events) + 1
         self.events.append(
             RunEvent(seq=seq, at=START, type=kind, task_id=run.task_id, run_id=run.id, state=state, attempt=attempt)
         )
 
     def evidence(self) -> Evidence:
-        """What the checker gets."""
+        """Return what the checker gets."""
         numbers = [event.seq for event in self.events]
         return Evidence(orders=[self.order], runs=self.runs, events=self.events, numbers=numbers, calls=self.calls)
 
     def forget_run(self) -> None:
-        """A run was never made, and there is no trace of it."""
+        """Remove a run and all traces of it."""
         run = self.runs.pop(0)
         self.calls = [call for call in self.calls if call.key != str(run.id)]
 
     def forget_call(self) -> None:
-        """A run claims to have succeeded, and nobody was called."""
+        """Remove the call of a run that succeeded."""
         del self.calls[0]
 
     def leave_unanswered(self) -> None:
-        """A run claims to have succeeded, and the target has never answered it."""
+        """Remove the response to a run that succeeded."""
         self.calls[0] = self.calls[0]._replace(status=None, responded_at=None)
 
     def end_by_a_late_answer(self) -> None:
-        """A run ends by what its lost attempt was answered, before the attempt that counts is."""
+        """Let a run end before the response to its last attempt, as if by the response to its lost one."""
         self.calls[2] = self.calls[2]._replace(responded_at=START + 3 * SECOND)
 
     def leave_unfinished(self) -> None:
-        """A run goes on for ever."""
+        """Leave a run running."""
         self.runs[0].state = RunState.RUNNING
 
     def claim_twice(self) -> None:
-        """An instant has two runs."""
+        """Give an instant two runs."""
         self._add(START, attempts=1)
 
     def count_what_ran(self) -> None:
-        """An instant has a run and is counted in another."""
+        """Count an instant that has a run as missed, too."""
         self.runs[2].missed_since, self.runs[2].missed_count = START + SECOND, 2
 
     def miscount(self) -> None:
-        """A run counts more than there was."""
+        """Let a run count more missed instants than there were."""
         self.runs[2].missed_count = 2
 
     def send_twice(self) -> None:
-        """An attempt is sent by two workers."""
+        """Send an attempt twice."""
         self.calls.append(self.calls[0])
 
     def send_beyond_the_ledger(self) -> None:
-        """A call is made that no attempt stands for."""
+        """Make a call for which there is no attempt."""
         self.calls.append(self.calls[0]._replace(attempt=2))
 
     def send_without_a_run(self) -> None:
-        """A call is made under a key of its own."""
+        """Make a call under a key of which there is no run."""
         self.calls.append(self.calls[0]._replace(key=str(uuid4())))
 
     def send_early(self) -> None:
-        """A call comes in a microsecond before its instant."""
+        """Let a call come in a microsecond before its instant."""
         self.calls[0] = self.calls[0]._replace(at=START - timedelta(microseconds=1))
 
     def run_between(self) -> None:
-        """A run is made for an instant that is none."""
+        """Add a run between two instants."""
         self._add(START + SECOND / 2, attempts=1)
 
     def fail(self) -> None:
-        """A run fails although its target is well."""
+        """Let a run fail although its target is healthy."""
         self.runs[0].state = RunState.FAILED
         self.events[1].type, self.events[1].state = RunEventType.FAILED, RunState.FAILED
 
     def drop_event(self) -> None:
-        """An event is missing, and with it its number."""
+        """Remove an event, and with it its number."""
         del self.events[3]
 
-    def turn_events_round(self) -> None:
-        """A run begins after its end."""
+    def reverse_events(self) -> None:
+        """Let a run start after its end."""
         self.events[0].seq, self.events[1].seq = 2, 1
 
     def leave_event_behind(self) -> None:
-        """The end of a run has no event."""
+        """Remove the event of a run's end."""
         del self.events[-1]
 
     def forget_attempt(self) -> None:
-        """The history of a run lacks an attempt."""
+        """Remove an attempt from the history of a run."""
         self.runs[1].attempts = self.runs[1].attempts[1:]
 
 
-def test_evidence_without_a_flaw_passes() -> None:
-    """And the figures are right."""
+def test_flawless_evidence_passes() -> None:
+    """The figures are right, too."""
     found = check(Story().evidence())
 
     assert not found.bad, str(found)
@@ -147,7 +147,7 @@ def test_evidence_without_a_flaw_passes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "kind"),
+    ("damage", "kind"),
     [
         (Story.forget_run, "lost"),
         (Story.forget_call, "lost"),
@@ -164,21 +164,21 @@ def test_evidence_without_a_flaw_passes() -> None:
         (Story.run_between, "wrong"),
         (Story.fail, "wrong"),
         (Story.drop_event, "wrong"),
-        (Story.turn_events_round, "wrong"),
+        (Story.reverse_events, "wrong"),
         (Story.leave_event_behind, "wrong"),
         (Story.forget_attempt, "wrong"),
     ],
 )
-def test_a_flaw_is_found(spoil: Callable[[Story], None], kind: str) -> None:
-    """Each under its own name."""
+def test_flaw_is_found(damage: Callable[[Story], None], kind: str) -> None:
+    """Each kind of flaw is found under its own name."""
     story = Story()
-    spoil(story)
+    damage(story)
 
     assert getattr(check(story.evidence()), kind)
 
 
-def test_policies_allow_their_own_ends_only() -> None:
-    """A run may be SKIPPED where overlap says so, MISSED where misfire does, and nowhere else."""
+def test_policies_allow_only_their_own_states() -> None:
+    """A run may be SKIPPED only if the overlap policy says so, and MISSED only if the misfire policy does."""
     for state, field, policy in (
         (RunState.SKIPPED, "overlap", OverlapPolicy.SKIP),
         (RunState.MISSED, "misfire", MisfirePolicy.SKIP),
@@ -195,8 +195,8 @@ def test_policies_allow_their_own_ends_only() -> None:
         assert not check(story.evidence()).bad
 
 
-def test_instants_are_counted_out() -> None:
-    """Both ends count, and an order without a period is due once."""
+def test_instants_of_an_order() -> None:
+    """Both ends are included, and an order without an interval is due once."""
     assert list(Order(first=START).instants()) == [START]
     assert len(list(Order(first=START, last=START + 10 * SECOND, every=3 * SECOND).instants())) == 4
     assert len(list(Order(first=START, last=START + 9 * SECOND, every=3 * SECOND).instants())) == 4

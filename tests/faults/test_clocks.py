@@ -1,11 +1,11 @@
-"""A worker's host whose clock is set: Postgres's clock alone says what is due."""
+"""A worker on a host whose clock is set: Postgres's clock alone decides what is due."""
 
 from pathlib import Path
 
 import pytest
 
 from db.models import utc_now
-from tests.faults.cluster import Stage
+from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, mixed_load
 from tests.support.processes import Part
@@ -13,18 +13,18 @@ from tests.support.processes import Part
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LIBRARIES = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")]
-"""What gives a process another clock than its host has, from Debian's package `faketime`."""
+"""The library that gives a process its own clock, from Debian's package `faketime`."""
 
 
 @pytest.mark.skipif(not LIBRARIES, reason="libfaketime (Debian's package faketime) is not installed")
-async def test_a_clock_that_jumps(stage: Stage, report: Report, tmp_path: Path) -> None:
-    """By an hour, forward, back, and behind: no call goes out early, and none waits for the clock to come there."""
+async def test_clock_that_jumps(cluster: Cluster, report: Report, tmp_path: Path) -> None:
+    """By an hour forward, back, and an hour behind: no call goes out early, and none waits for the host's clock."""
     clock = tmp_path / "clock"
     clock.write_text("+0")
     worker = Part(
         "worker",
         environment={
-            **stage.environment,
+            **cluster.environment,
             "LD_PRELOAD": str(LIBRARIES[0]),
             "FAKETIME_TIMESTAMP_FILE": str(clock),
             "FAKETIME_NO_CACHE": "1",
@@ -33,18 +33,18 @@ async def test_a_clock_that_jumps(stage: Stage, report: Report, tmp_path: Path) 
         cwd=tmp_path,
         name="worker-with-a-clock",
     )
-    for other in stage.workers:
+    for other in cluster.workers:
         await other.stop()
-    await stage.until_up(worker)
+    await cluster.until_up(worker)
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=8 * SECOND, tasks=40)
-    await stage.insert(load)
+    await cluster.insert(load)
     try:
         for after, offset in ((1, "+1h"), (3, "+0"), (5, "-1h")):
-            await stage.until(start + after * SECOND)
+            await cluster.until(start + after * SECOND)
             clock.write_text(offset)
             jumped_at = utc_now()
-        found = await stage.settled(load)
+        found = await cluster.settled(load)
     finally:
         await worker.kill()
     assert not worker.tracebacks()

@@ -1,6 +1,6 @@
-"""Faults at random, of everything at once: by a seed that is printed, and that brings the same ones again.
+"""Random faults of all kinds at once, from a seed that is printed and reproduces them.
 
-`make faults SECONDS=600 SEED=7` runs it for longer, or again.
+`make faults SECONDS=600 SEED=7` runs it for longer, or once more.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import pytest
 
 from db.models import utc_now
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
-from tests.faults.cluster import Stage
+from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, MILLISECOND, MINUTE, SECOND, Order, mixed_load, whole
 from tests.faults.schedule import carry_out, plan_faults
@@ -29,13 +29,13 @@ SECONDS = int(os.environ.get("DUETIME_TEST_FAULT_SECONDS") or 15)
 SEED = int(os.environ.get("DUETIME_TEST_FAULT_SEED") or SystemRandom().randrange(1_000_000))
 SETTLES_WITHIN = 90
 MORE = 180
-"""Seconds after which a run that has still not ended is given up."""
-ASK_AGAIN = 0.2
+"""Seconds after which the test gives up on a run that has still not ended."""
+REQUEST_AGAIN = 0.2
 TIMEOUT = SECONDS + 3 * MORE
 
 
 def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
-    """Every policy there is, quick targets and slow ones, targets that fail at first, and cron."""
+    """Return orders of all policies, with quick targets, slow ones and ones that fail at first, and with cron."""
     end = whole(start + lasts)
     orders = mixed_load(start, lasts=lasts, tasks=27)
     for _ in range(15):
@@ -44,7 +44,7 @@ def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
             Order(
                 first=first,
                 last=end,
-                # Longer than a call, so that who catches up with them one after another gets there.
+                # Longer than a call, so that runs that catch up one after another get to an end.
                 every=random.randint(3_000, 5_000) * MILLISECOND,
                 does=random.choice(["slow/300", "slow/1500", "fail/1", "ok"]),
                 overlap=random.choice(list(OverlapPolicy)),
@@ -52,7 +52,7 @@ def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
                 on_lost=random.choice(list(LostPolicy)),
             )
         )
-    # Each needs an instant, and whole minutes are what cron knows.
+    # Each needs at least one instant, and cron's instants are whole minutes.
     orders.extend(
         Order(first=start, last=end, cron=cron, misfire=misfire)
         for cron, gap in (("* * * * *", MINUTE), ("*/2 * * * *", 2 * MINUTE))
@@ -62,22 +62,22 @@ def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
     return orders
 
 
-async def ask_for_one_offs(stage: Stage, random: Random, *, until: datetime) -> tuple[list[Order], list[Order]]:
-    """Asks for tasks all the while, each until it is told that it was made, or refused since it is too late."""
+async def create_one_offs(cluster: Cluster, random: Random, *, until: datetime) -> tuple[list[Order], list[Order]]:
+    """Create tasks until an instant, each as long as it takes to be accepted, or refused because it is too late."""
     made: list[Order] = []
     refused: list[Order] = []
     while utc_now() < until:
         order = Order(first=whole(utc_now() + random.randint(500, 4_000) * MILLISECOND), does="slow/100")
-        (made if await accepted(stage, order) else refused).append(order)
-        await asyncio.sleep(random.random() * 2 * ASK_AGAIN)
+        (made if await accepted(cluster, order) else refused).append(order)
+        await asyncio.sleep(random.random() * 2 * REQUEST_AGAIN)
     return made, refused
 
 
-async def accepted(stage: Stage, order: Order) -> bool:
-    """Asks under one idempotency key as often as it takes to hear whether the task was made."""
+async def accepted(cluster: Cluster, order: Order) -> bool:
+    """Request a task under one idempotency key until a response comes, and return whether it was created."""
     while True:
         try:
-            answer: Any = (await stage.http.post("/graphql", json=stage.creation(order))).json()
+            answer: Any = (await cluster.http.post("/graphql", json=cluster.creation(order))).json()
         except (httpx.HTTPError, ValueError):
             answer = {"errors": "the API is away"}
         if "errors" not in answer:
@@ -87,16 +87,16 @@ async def accepted(stage: Stage, order: Order) -> bool:
                 return True
             assert "must be in the future" in task["message"], task
             return False
-        await asyncio.sleep(ASK_AGAIN)
+        await asyncio.sleep(REQUEST_AGAIN)
 
 
 @pytest.mark.timeout(TIMEOUT)
-async def test_faults_at_random(stage: Stage, report: Report, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever happens in whatever order: nothing is lost, doubled or early, and a subscriber sees all of it."""
+async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever happens in whatever order, nothing is lost, doubled or early, and a subscriber sees every event."""
 
     def tell(line: str) -> None:
         with capsys.disabled():
-            print(f"  {line}")  # noqa: T201 (a run that hangs or is ended must have told its seed)
+            print(f"  {line}")  # noqa: T201 (the seed must be known even if the run hangs or is ended)
 
     tell(f"\n  faults at random for {SECONDS} s: make faults SECONDS={SECONDS} SEED={SEED}")
     random = Random(SEED)
@@ -104,35 +104,35 @@ async def test_faults_at_random(stage: Stage, report: Report, capsys: pytest.Cap
     faults = plan_faults(random, lasts=lasts)
     start = whole(utc_now() + LEAD)
     orders = load(random, start, lasts=lasts)
-    begin = await stage.newest_event()
-    cursor = (await stage.ask("{ runEventsCursor }"))["runEventsCursor"]
+    begin = await cluster.newest_event()
+    cursor = (await cluster.ask("{ runEventsCursor }"))["runEventsCursor"]
     try:
-        async with asyncio.timeout(SECONDS + MORE), following(str(stage.http.base_url), cursor) as follower:
-            await stage.insert(orders)
+        async with asyncio.timeout(SECONDS + MORE), following(str(cluster.http.base_url), cursor) as follower:
+            await cluster.insert(orders)
             async with asyncio.TaskGroup() as group:
-                asking = group.create_task(ask_for_one_offs(stage, random, until=start + lasts))
+                creating = group.create_task(create_one_offs(cluster, random, until=start + lasts))
                 turns = {fault.subject: asyncio.Lock() for fault in faults}
                 striking = [
-                    group.create_task(carry_out(stage, fault, start=start, turn=turns[fault.subject], told=tell))
+                    group.create_task(carry_out(cluster, fault, start=start, turn=turns[fault.subject], tell=tell))
                     for fault in faults
                 ]
-            await stage.mend()
+            await cluster.mend()
             mended_at = max(task.result() for task in striking)
-            made, refused = asking.result()
-            found = await stage.settled([*orders, *made], within=SETTLES_WITHIN)
-            events = await stage.events_after(begin)
+            made, refused = creating.result()
+            found = await cluster.settled([*orders, *made], within=SETTLES_WITHIN)
+            events = await cluster.events_after(begin)
             await wait_until(lambda: len(follower.seen) >= len(events), what="the subscriber has seen every event")
     except BaseException:
         tell(f"it was SEED={SEED}")
         raise
     report.add(f"{len(faults)} faults at random, seed {SEED}", found, recovery=found.recovery(mended_at))
-    assert not await stage.named(order.name for order in refused)
+    assert not await cluster.named(order.name for order in refused)
     assert not follower.gaps
     assert differences(follower.seen, [Seen(e.type.name, str(e.run_id), e.attempt) for e in events]) == []
 
 
 def differences(seen: Sequence[Seen], committed: Sequence[Seen]) -> list[str]:
-    """Where two streams of events part, if they do."""
+    """Return where two streams of events differ, if they do."""
     if seen == committed:
         return []
     place = next(

@@ -1,4 +1,4 @@
-"""Workers that are killed, stand still, and are replaced."""
+"""Workers that are killed, paused and replaced."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from db.models import utc_now
 from db.states import LostPolicy, RunState
 from tests.faults.checker import Evidence, Findings
-from tests.faults.cluster import Stage
+from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, MILLISECOND, SECOND, Order, mixed_load, whole
 from tests.support.processes import Part
@@ -30,24 +30,24 @@ SELECT r.task_id FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE 
 """)
 
 
-async def pid_of_holder(stage: Stage, order: Order) -> int | None:
-    """The process number of the worker that has the order's call on its way."""
-    async with stage.engine.connect() as connection:
+async def pid_of_holder(cluster: Cluster, order: Order) -> int | None:
+    """Return the pid of the worker that is making the order's call."""
+    async with cluster.engine.connect() as connection:
         pid: int | None = (await connection.execute(HOLDER, {"task_id": order.id})).scalar()
         return pid
 
 
-async def held_by(stage: Stage, worker: Part) -> set[UUID]:
-    """The tasks of which a worker has calls on their way, by the ledger."""
-    async with stage.engine.connect() as connection:
+async def held_by(cluster: Cluster, worker: Part) -> set[UUID]:
+    """Return the tasks whose calls a worker is making, according to the database."""
+    async with cluster.engine.connect() as connection:
         return {*(await connection.execute(HELD, {"pid": worker.pid})).scalars()}
 
 
-async def pause_at_work(stage: Stage, worker: Part, *loads: Sequence[Order]) -> None:
-    """Has a worker stand still at a moment when it has calls of each of the loads on their way."""
+async def pause_at_work(cluster: Cluster, worker: Part, *loads: Sequence[Order]) -> None:
+    """Pause a worker at a moment at which it is making calls of each of the loads."""
 
     async def at_work() -> bool:
-        held = await held_by(stage, worker)
+        held = await held_by(cluster, worker)
         return all(any(order.id in held for order in load) for load in loads)
 
     async def caught() -> bool:
@@ -59,12 +59,12 @@ async def pause_at_work(stage: Stage, worker: Part, *loads: Sequence[Order]) -> 
             return False
         return True
 
-    await wait_until(caught, what="the worker has calls of each kind on their way")
+    await wait_until(caught, what="the worker is making calls of each load")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aftermath:
-    """What was found once one of two workers had been killed, by what its tasks had asked for."""
+    """What was found after one of two workers had been killed, by the kinds of its tasks."""
 
     killed_at: datetime
     retried: Findings
@@ -73,42 +73,42 @@ class Aftermath:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def aftermath(everything: Stage) -> Aftermath:
-    """Kills one worker under load, while the other one makes a call that takes longer than two leases."""
-    stage = everything
-    await stage.mend()
+async def aftermath(shared_cluster: Cluster) -> Aftermath:
+    """Kill one worker under load, while the other one makes a call that takes longer than two leases."""
+    cluster = shared_cluster
+    await cluster.mend()
     start = whole(utc_now() + LEAD)
     long = Order(first=start, does="slow/12000")
     retried = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/700")
     failed = [
         Order(first=start + SECOND + n * 40 * MILLISECOND, does="slow/700", on_lost=LostPolicy.FAIL) for n in range(50)
     ]
-    await stage.insert([long, *retried, *failed])
-    await stage.until(start + 2 * SECOND)
-    holder = await pid_of_holder(stage, long)
-    [killed] = [worker for worker in stage.workers if worker.pid != holder]
-    await pause_at_work(stage, killed, retried, failed)
+    await cluster.insert([long, *retried, *failed])
+    await cluster.until(start + 2 * SECOND)
+    holder = await pid_of_holder(cluster, long)
+    [killed] = [worker for worker in cluster.workers if worker.pid != holder]
+    await pause_at_work(cluster, killed, retried, failed)
     await killed.kill()
     killed_at = utc_now()
-    await stage.settled([*failed, long, *retried])
+    await cluster.settled([*failed, long, *retried])
     return Aftermath(
         killed_at=killed_at,
-        retried=await stage.settled(retried),
-        failed=await stage.evidence(failed),
-        long=await stage.evidence([long]),
+        retried=await cluster.settled(retried),
+        failed=await cluster.evidence(failed),
+        long=await cluster.evidence([long]),
     )
 
 
 async def test_kill_9_of_a_worker(aftermath: Aftermath, report: Report) -> None:
-    """Its attempts are sent again by another one, under their keys; nothing is lost or doubled."""
+    """Another worker sends its attempts again under their keys, and nothing is lost or doubled."""
     recovery = aftermath.retried.recovery(aftermath.killed_at)
     report.add("kill -9 of one of two workers", aftermath.retried, recovery=recovery)
     assert aftermath.retried.resent
     assert recovery < RECOVERED_WITHIN
 
 
-async def test_a_lost_attempt_that_must_not_be_sent_again_is_unknown(aftermath: Aftermath) -> None:
-    """With onLost FAIL the run ends so, and its target is called once at most."""
+async def test_lost_attempt_that_must_not_be_sent_again_is_unknown(aftermath: Aftermath) -> None:
+    """With onLost FAIL the run ends as UNKNOWN, and its target is called at most once."""
     lost = [run for run in aftermath.failed.runs if run.state == RunState.UNKNOWN]
     calls = [call.key for call in aftermath.failed.calls]
     assert lost
@@ -116,89 +116,89 @@ async def test_a_lost_attempt_that_must_not_be_sent_again_is_unknown(aftermath: 
     assert all(run.finished_at and run.finished_at - aftermath.killed_at < RECOVERED_WITHIN for run in lost)
 
 
-async def test_a_long_call_of_a_living_worker_is_not_stolen(aftermath: Aftermath) -> None:
-    """However often others rescue meanwhile: it is the call that takes long, not the lease."""
+async def test_long_call_of_a_living_worker_is_not_taken(aftermath: Aftermath) -> None:
+    """Other workers rescue only runs whose lease has run out, however long a call takes."""
     [run] = aftermath.long.runs
     assert (run.state, run.attempt) == (RunState.SUCCEEDED, 1)
     assert run.duration_ms is not None
     assert run.duration_ms >= 12_000
 
 
-async def test_kill_9_of_all_workers(stage: Stage, report: Report) -> None:
-    """Those that are started afterwards rescue the attempts, and catch up with what was due in between."""
+async def test_kill_9_of_all_workers(cluster: Cluster, report: Report) -> None:
+    """Workers that are started afterwards rescue the attempts and catch up with what was due in between."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
-    await stage.insert(load)
-    await stage.until(start + 2 * SECOND)
-    for worker in stage.workers:
+    await cluster.insert(load)
+    await cluster.until(start + 2 * SECOND)
+    for worker in cluster.workers:
         await worker.kill()
     killed_at = utc_now()
-    await stage.until_up(*stage.workers)
+    await cluster.until_up(*cluster.workers)
     up_at = utc_now()
-    found = await stage.settled(load)
+    found = await cluster.settled(load)
     report.add("kill -9 of all workers, started again", found, recovery=found.recovery(killed_at))
     assert found.resent
     assert found.recovery(up_at) < RECOVERED_WITHIN
 
 
-async def test_a_worker_that_stood_still_past_its_lease(stage: Stage, report: Report) -> None:
-    """Others send its attempts again; what it learns when it goes on is refused; and then it works as before.
+async def test_worker_paused_past_its_lease(cluster: Cluster, report: Report) -> None:
+    """Others send its attempts again, its own outcomes are ignored when it resumes, and then it works as before.
 
-    Calls take so long that those sent again are still on their way when it goes on with the answers to the first ones.
+    Calls take so long that the second ones are still in flight when it resumes with the responses to the first ones.
     """
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/1500")
-    await stage.insert(load)
-    await stage.until(start + 2 * SECOND)
-    paused = stage.workers[0]
-    await pause_at_work(stage, paused, load)
+    await cluster.insert(load)
+    await cluster.until(start + 2 * SECOND)
+    paused = cluster.workers[0]
+    await pause_at_work(cluster, paused, load)
     paused_at = utc_now()
 
-    async def robbed() -> bool:
-        return not await held_by(stage, paused)
+    async def holds_nothing() -> bool:
+        return not await held_by(cluster, paused)
 
     try:
-        await wait_until(robbed, what="the attempts of the paused worker were rescued", within=15)
+        await wait_until(holds_nothing, what="the attempts of the paused worker were rescued", within=15)
     finally:
         paused.resume()
-    found = await stage.settled(load)
+    found = await cluster.settled(load)
     report.add("SIGSTOP past the lease, SIGCONT", found, recovery=found.recovery(paused_at))
     assert found.resent
-    # The target had answered attempts that count as lost: nothing but the fence kept those answers out.
-    evidence = await stage.evidence(load)
+    # The target had answered attempts that count as lost: only the epoch kept their outcomes out.
+    evidence = await cluster.evidence(load)
     answered = {(call.key, call.attempt) for call in evidence.calls if call.status == 200}
     assert any((str(run.id), attempt) in answered for run in evidence.runs for attempt in range(1, run.attempt))
-    await stage.until_up(paused)
+    await cluster.until_up(paused)
 
 
-async def test_a_rolling_restart(stage: Stage, report: Report) -> None:
-    """SIGTERM of one worker after the other under load: nothing is lost, doubled, or sent again."""
+async def test_rolling_restart(cluster: Cluster, report: Report) -> None:
+    """One worker after the other gets SIGTERM under load, and nothing is lost, doubled or sent again."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=6 * SECOND, tasks=40, does="slow/300")
-    await stage.insert(load)
-    await stage.until(start + SECOND)
-    for worker in stage.workers:
+    await cluster.insert(load)
+    await cluster.until(start + SECOND)
+    for worker in cluster.workers:
         assert await worker.stop() == 0
-        await stage.until_up(worker)
-    found = await stage.settled(load)
+        await cluster.until_up(worker)
+    found = await cluster.settled(load)
     report.add("rolling restart of all workers", found, recovery=found.recovery(start))
     assert not found.resent
-    assert all(run.attempt <= 1 for run in (await stage.evidence(load)).runs)
+    assert all(run.attempt <= 1 for run in (await cluster.evidence(load)).runs)
 
 
-async def test_sigterm_while_postgres_is_away(stage: Stage, report: Report) -> None:
-    """Workers end in good order once it is back, and hand over what they had claimed."""
+async def test_sigterm_while_postgres_is_away(cluster: Cluster, report: Report) -> None:
+    """Once it is back, workers hand over what they had claimed and exit cleanly."""
     start = utc_now() + LEAD
     load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
-    await stage.insert(load)
-    await stage.until(start + SECOND)
-    await stage.servers.postgres.kill()
-    stopping = asyncio.gather(*(worker.stop() for worker in stage.workers))
-    await stage.until(start + 2 * SECOND)
-    await stage.servers.postgres.start()
+    await cluster.insert(load)
+    await cluster.until(start + SECOND)
+    await cluster.servers.postgres.kill()
+    stopping = asyncio.gather(*(worker.stop() for worker in cluster.workers))
+    await cluster.until(start + 2 * SECOND)
+    await cluster.servers.postgres.start()
     back_at = utc_now()
-    assert await stopping == [0] * len(stage.workers), "\n".join(worker.log_tail() for worker in stage.workers)
+    assert await stopping == [0] * len(cluster.workers), "\n".join(worker.log_tail() for worker in cluster.workers)
     assert utc_now() - back_at < RECOVERED_WITHIN
-    await stage.until_up(*stage.workers)
-    found = await stage.settled(load)
+    await cluster.until_up(*cluster.workers)
+    found = await cluster.settled(load)
     report.add("SIGTERM of all workers, Postgres away", found, recovery=found.recovery(back_at))

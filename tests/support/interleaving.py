@@ -1,4 +1,4 @@
-"""Two transactions interleaved by hand: a change on the one side, a claim or a finish on the other."""
+"""Two transactions interleaved by hand: a change on one side, a claim or a finish on the other."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -31,20 +31,20 @@ Change = Callable[[Transaction, UUID], Awaitable[Any]]
 
 @asynccontextmanager
 async def changing(engine: AsyncEngine) -> AsyncIterator[Transaction]:
-    """What a use case works with, committed when the block ends."""
+    """Open the transaction of a use case, and commit it when the block ends."""
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
         yield Transaction(session, caller=ANYBODY, secrets=SecretKeys())
 
 
-async def change(engine: AsyncEngine, how: Callable[[Transaction, UUID], Awaitable[T]], sought: UUID) -> T:
-    """The change in a transaction of its own."""
+async def change(engine: AsyncEngine, make: Callable[[Transaction, UUID], Awaitable[T]], sought: UUID) -> T:
+    """Make a change in its own transaction."""
     async with changing(engine) as work:
-        return await how(work, sought)
+        return await make(work, sought)
 
 
 @asynccontextmanager
 async def claiming(engine: AsyncEngine) -> AsyncIterator[Claimed]:
-    """A claim of all due tasks that is committed when the block ends."""
+    """Claim all due tasks, and commit when the block ends."""
     claimed, now = Claimed(), utc_now()
     async with engine.begin() as connection:
         rows = await claims.lock_due_tasks(connection, now=now, since=FIRST_INSTANT, hosts_excluded=(), limit=10)
@@ -54,7 +54,7 @@ async def claiming(engine: AsyncEngine) -> AsyncIterator[Claimed]:
 
 @asynccontextmanager
 async def claiming_waiting(engine: AsyncEngine) -> AsyncIterator[Claimed]:
-    """Likewise of all waiting runs that are due."""
+    """Claim all waiting runs that are due, and commit when the block ends."""
     claimed, now = Claimed(), utc_now()
     async with engine.begin() as connection:
         rows = await claims.lock_waiting(connection, now=now, hosts_excluded=(), limit=10)
@@ -64,7 +64,7 @@ async def claiming_waiting(engine: AsyncEngine) -> AsyncIterator[Claimed]:
 
 @asynccontextmanager
 async def finishing(engine: AsyncEngine, attempt: Attempt) -> AsyncIterator[None]:
-    """The attempt's success, written as the writer writes it, and committed when the block ends."""
+    """Write the attempt's success as the writer does, and commit when the block ends."""
     now = utc_now()
     async with engine.begin() as connection:
         await finishes.lock_tasks(connection, task_ids=[attempt.task_id])
@@ -74,7 +74,7 @@ async def finishing(engine: AsyncEngine, attempt: Attempt) -> AsyncIterator[None
 
 
 def succeeded(attempt: Attempt) -> Finish:
-    """How the attempt ended."""
+    """Return the outcome of an attempt that succeeded."""
     now = utc_now()
     return Finish(
         run_id=attempt.run_id, task_id=attempt.task_id, epoch=attempt.epoch, one_off=attempt.one_off,
@@ -85,24 +85,24 @@ def succeeded(attempt: Attempt) -> Finish:
 
 
 async def claim_all(engine: AsyncEngine) -> list[Attempt]:
-    """What a worker would begin now, tasks and waiting runs."""
-    found, now = Slots(20), utc_now()
-    due = await claim_tasks(engine, worker_id=WORKER, slots=found, now=now, since=FIRST_INSTANT, limit=10)
-    waiting = await claim_waiting(engine, worker_id=WORKER, slots=found, now=now, limit=10)
+    """Claim due tasks and waiting runs as a worker does, and return the attempts."""
+    slots, now = Slots(20), utc_now()
+    due = await claim_tasks(engine, worker_id=WORKER, slots=slots, now=now, since=FIRST_INSTANT, limit=10)
+    waiting = await claim_waiting(engine, worker_id=WORKER, slots=slots, now=now, limit=10)
     return due.attempts + waiting.attempts
 
 
 async def behind(engine: AsyncEngine, first: AbstractAsyncContextManager[Any], second: Awaitable[T]) -> T:
-    """Has `second` wait for a lock that `first` holds, and tells what comes of it after `first` was committed."""
+    """Have `second` wait for a lock that `first` holds, commit `first`, and return the result of `second`."""
     async with first:
         waiting = asyncio.ensure_future(second)
-        await wait_until(lambda: anybody_waits(engine), what="the second transaction waits for the first")
+        await wait_until(lambda: a_lock_is_awaited(engine), what="the second transaction waits for the first")
         assert not waiting.done()
     return await waiting
 
 
-async def anybody_waits(engine: AsyncEngine) -> bool:
-    """Whether a session of this database waits for a lock."""
+async def a_lock_is_awaited(engine: AsyncEngine) -> bool:
+    """Return whether a session of this database is waiting for a lock."""
     async with engine.connect() as connection:
         found = await connection.execute(
             text(
@@ -113,7 +113,7 @@ async def anybody_waits(engine: AsyncEngine) -> bool:
 
 
 async def run_row(engine: AsyncEngine, run_id: UUID) -> Run:
-    """The run as it is now."""
+    """Return the run as it is now."""
     async with AsyncSession(engine) as session:
         found = await session.get(Run, run_id)
     assert found is not None
@@ -121,7 +121,7 @@ async def run_row(engine: AsyncEngine, run_id: UUID) -> Run:
 
 
 async def every_run(engine: AsyncEngine, task_id: UUID) -> list[Run]:
-    """All runs of a task, finished or not."""
+    """Return all runs of a task, finished or not."""
     async with AsyncSession(engine) as session:
         found = await session.execute(text("SELECT id FROM task_results WHERE task_id = :id"), {"id": task_id})
         ids = list(found.scalars())

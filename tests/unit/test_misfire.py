@@ -1,4 +1,4 @@
-"""What a claim makes of a due task: whatever was missed, every instant has one run or is counted in one."""
+"""The plan for a due task: whatever was missed, every instant has one run or is counted in one."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ TASK_ID = UUID(int=7)
 
 
 def due_task(trigger: Trigger, *, next_run: datetime, misfire: MisfirePolicy) -> Any:
-    """A row of the claim, as far as a plan looks at it."""
+    """Return a row of the claim with the columns that a plan uses."""
     kind = {OneOff: TriggerType.ONE_OFF, Cron: TriggerType.CRON, Interval: TriggerType.INTERVAL}[type(trigger)]
     return SimpleNamespace(
         id=TASK_ID,
@@ -37,13 +37,13 @@ def due_task(trigger: Trigger, *, next_run: datetime, misfire: MisfirePolicy) ->
 
 
 def planned(trigger: Trigger, misfire: MisfirePolicy, *, now: datetime, next_run: datetime = START) -> Plan:
-    """The plan for a task that is due from `next_run` on."""
+    """Return the plan for a task that is due from `next_run` on."""
     return plan(due_task(trigger, next_run=next_run, misfire=misfire), trigger, now=now)
 
 
 @pytest.mark.parametrize("misfire", MisfirePolicy)
-def test_an_instant_that_is_claimed_in_time_is_not_missed(misfire: MisfirePolicy) -> None:
-    """Up to ten seconds late; it runs, and overlap decides about it."""
+def test_instant_that_is_claimed_in_time_is_not_missed(misfire: MisfirePolicy) -> None:
+    """Up to ten seconds late it runs, unless the overlap policy skips it."""
     [run], reschedule = planned(EVERY_MINUTE, misfire, now=START + LATE)
     assert (run.scheduled_for, run.verdict, run.overlap, run.missed_count) == (START, None, OverlapPolicy.SKIP, 0)
     assert (reschedule.next_run, reschedule.due_at, reschedule.settled_until) == (START + MINUTE, START + MINUTE, START)
@@ -57,15 +57,17 @@ def test_an_instant_that_is_claimed_in_time_is_not_missed(misfire: MisfirePolicy
         (MisfirePolicy.ALL, None, OverlapPolicy.ALLOW),
     ],
 )
-def test_later_than_that_it_is_missed(misfire: MisfirePolicy, verdict: RunState | None, overlap: OverlapPolicy) -> None:
-    """Although nothing later is due yet."""
+def test_instant_that_is_later_is_missed(
+    misfire: MisfirePolicy, verdict: RunState | None, overlap: OverlapPolicy
+) -> None:
+    """It is missed even if no later instant is due yet."""
     [run], reschedule = planned(EVERY_MINUTE, misfire, now=START + LATE + MILLISECOND)
     assert (run.scheduled_for, run.verdict, run.overlap, run.missed_count) == (START, verdict, overlap, 0)
     assert reschedule.due_at == START + MINUTE
 
 
-def test_jitter_is_no_lateness() -> None:
-    """An instant is as late as its call is, and its jitter delays the call."""
+def test_jitter_does_not_count_as_lateness() -> None:
+    """Lateness is counted from the instant plus its jitter, which delays the call on purpose."""
     trigger = Interval(every_ms=60_000, start_at=START, jitter_ms=60_000)
     due = schedule.due_at(trigger, START, task_id=TASK_ID)
     assert due > START
@@ -76,8 +78,8 @@ def test_jitter_is_no_lateness() -> None:
 
 
 @pytest.mark.parametrize("surplus", [-1, 0, 1, 2, CAUGHT_UP - 1, CAUGHT_UP, CAUGHT_UP + 1, 5 * CAUGHT_UP])
-def test_the_newest_thousand_are_found_from_either_end(surplus: int) -> None:
-    """For an interval, and for cron across a spring gap."""
+def test_newest_thousand_are_found_from_either_end(surplus: int) -> None:
+    """They are found for an interval, and for cron across a spring gap."""
     for trigger in (EVERY_MINUTE, Cron(expression="*/2 * * * *", timezone="Europe/Berlin")):
         found = schedule.instants(trigger, START - SECOND, count=CAUGHT_UP + surplus)
         assert oldest_of_newest(found[0], found[-1], trigger) == found[max(0, surplus)]
@@ -93,7 +95,7 @@ def test_the_newest_thousand_are_found_from_either_end(surplus: int) -> None:
 def test_every_instant_is_accounted_for_once(
     misfire: MisfirePolicy, every: int, jitter: int, number: int, waits: list[int]
 ) -> None:
-    """Whenever a worker comes by: by a run of its own, or within the range of one; and none runs before it is due."""
+    """At whatever times workers claim, an instant has its own run or lies in the range of one, and none runs early."""
     trigger = Interval(
         every_ms=every * 1_000,
         start_at=START,

@@ -3,7 +3,7 @@
 from jobs.engine.slots import Slots
 
 
-def test_a_host_gets_at_most_half_of_the_slots() -> None:
+def test_host_gets_at_most_half_of_the_slots() -> None:
     """One dead target must leave room for the calls to all others."""
     slots = Slots(10)
     while slots.room("dead.example:80"):
@@ -13,8 +13,8 @@ def test_a_host_gets_at_most_half_of_the_slots() -> None:
     assert slots.room("healthy.example:80") == 5
 
 
-def test_a_slot_that_is_given_back_can_be_taken_again() -> None:
-    """A host that has given back is no longer saturated, and a host without calls is forgotten."""
+def test_slot_that_is_given_back_can_be_taken_again() -> None:
+    """A host with a free slot is no longer saturated, and a host without calls is forgotten."""
     slots = Slots(2)
     slots.take("a.example:80")
     assert slots.room("a.example:80") == 0
@@ -25,7 +25,7 @@ def test_a_slot_that_is_given_back_can_be_taken_again() -> None:
 
 
 def test_room_for_a_host_ends_with_the_slots() -> None:
-    """A host's share is no promise when others hold all the rest."""
+    """A host's share is not reserved: other hosts may take all slots."""
     slots = Slots(4)
     for host in ("a", "a", "b", "c"):
         slots.take(host)
