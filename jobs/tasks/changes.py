@@ -295,6 +295,6 @@ async def bump_version(work: Transaction, tasks: Iterable[Task], action: str, *,
     await work.session.flush()
 
 
-def same(mine: Any, database_now: Any) -> bool:
+def same(mine: Any, theirs: Any) -> bool:
     """Return whether two values are stored alike. To Python, 1, 1.0 and True are equal; in JSON they are not."""
-    return json.dumps(mine, sort_keys=True, default=str) == json.dumps(database_now, sort_keys=True, default=str)
+    return json.dumps(mine, sort_keys=True, default=str) == json.dumps(theirs, sort_keys=True, default=str)

@@ -155,10 +155,10 @@ def action_wanted(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, 
     return replace(wanted, headers=headers), problems
 
 
-def same_origin(mine: str, database_now: str) -> bool:
+def same_origin(mine: str, theirs: str) -> bool:
     """Return whether requests to both URLs go to the same server; unreadable URLs are reported elsewhere."""
     try:
-        return request.origin_of(mine) == request.origin_of(database_now)
+        return request.origin_of(mine) == request.origin_of(theirs)
     except ValueError:
         return True
 
