@@ -32,7 +32,7 @@ def parse_database_url(text: str) -> URL:
     if "@" in (url.host or "") or "@" in (url.database or ""):
         raise ValueError(NOT_ESCAPED)
     if not url.host:
-        raise ValueError(f"names no host; write {SHAPE}")
+        raise ValueError(f"has no host; write {SHAPE}")
     if url.port is not None and not 1 <= url.port <= 65535:
         raise ValueError("the port must be a whole number from 1 to 65535")
     if not url.database:

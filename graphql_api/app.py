@@ -31,7 +31,7 @@ from graphql_api.responses import json_answer, refusal
 from graphql_api.rest import openapi, results, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
-from jobs.http.resolver import Lookup, Targets, system_lookup
+from jobs.http.resolver import Lookup, TargetChecker, system_lookup
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
 
@@ -56,7 +56,7 @@ def create_app(
     if jobs.redis_url is None:
         raise ValueError("REDIS_URL names no Redis")
     redis_url = jobs.redis_url
-    targets = Targets(jobs.targets, lookup=lookup)
+    targets = TargetChecker(jobs.egress_policy, lookup=lookup)
     schema = DuetimeSchema(api)
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ from graphql_api.document_store import DocumentStore
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.events.tail import Tail
 from graphql_api.middleware.api_keys import Authenticator
-from jobs.http.resolver import Targets
+from jobs.http.resolver import TargetChecker
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
@@ -39,7 +39,7 @@ class Services:
     queue: Queue
     documents: DocumentStore
     tail: Tail
-    targets: Targets
+    targets: TargetChecker
     secrets: SecretKeys
     authenticator: Authenticator
     body_within: timedelta

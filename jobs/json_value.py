@@ -24,7 +24,7 @@ def without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(members):
         names = [name for name, _ in members]
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise NotJson(f"the member {twice[:100]!r} is given twice in one object")
+        raise NotJson(f"the member {twice[:100]!r} occurs twice in one object")
     return found
 
 
@@ -45,7 +45,7 @@ def parse(text: bytes | str) -> Any:
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg} at line {error.lineno} column {error.colno}") from error
     except RecursionError as error:
-        raise NotJson(f"nested too deeply; at most {MAX_DEPTH} levels can be kept") from error
+        raise NotJson(f"nested too deeply; at most {MAX_DEPTH} levels can be stored") from error
     except ValueError as error:
         raise NotJson(f"an integer has more than {MAX_DIGITS:,} digits") from error
 
@@ -56,7 +56,7 @@ def faults(value: Any) -> Iterator[str]:
     while waiting:
         item, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            yield f"is nested too deeply; at most {MAX_DEPTH} levels can be kept"
+            yield f"is nested too deeply; at most {MAX_DEPTH} levels can be stored"
             return
         match item:
             case None | bool():
@@ -65,10 +65,10 @@ def faults(value: Any) -> Iterator[str]:
                 yield from text_faults(item)
             case int():
                 if abs(item) >= DIGITS_BOUND:
-                    yield f"holds an integer of more than {MAX_DIGITS:,} digits"
+                    yield f"contains an integer of more than {MAX_DIGITS:,} digits"
             case float():
                 if not math.isfinite(item):
-                    yield "holds a number that JSON has no text for: NaN, infinite, or with too many digits"
+                    yield "contains a number that JSON has no text for: NaN, infinite, or with too many digits"
             case list():
                 waiting += [(member, depth + 1) for member in item]
             case dict():
@@ -77,13 +77,13 @@ def faults(value: Any) -> Iterator[str]:
                 waiting += [(member, depth + 1) for member in item.values()]
             case _:
                 # graphql-core puts its Undefined where a literal uses a variable that was not given.
-                yield "holds a variable without a value"
+                yield "contains a variable without a value"
 
 
 def text_faults(text: str) -> Iterator[str]:
     """Yield the reasons why a string in the value cannot be stored."""
     if not is_postgres_text(text):
-        yield "holds a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot keep"
+        yield "contains a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot store"
 
 
 def encode(value: Any) -> str:

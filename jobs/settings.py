@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.http.targets import SHAPE as SHAPE_OF_TARGETS
-from jobs.http.targets import TargetPolicy, parse_rules
+from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.security.encryption import SHAPE as SHAPE_OF_KEYS
 from jobs.security.encryption import SecretKeys, parse_keys
 
@@ -29,7 +29,7 @@ def check_redis_url(text: str) -> None:
     if url.scheme not in ("redis", "rediss"):
         raise ValueError(f"must begin with redis:// or rediss://, as in {SHAPE}")
     if not url.hostname:
-        raise ValueError(f"names no host; write {SHAPE}")
+        raise ValueError(f"has no host; write {SHAPE}")
     if port == 0:
         raise ValueError("the port must be a whole number from 1 to 65535")
     if url.path not in ("", "/") and not (url.path[1:].isascii() and url.path[1:].isdigit()):
@@ -65,8 +65,10 @@ class JobsSettings(BaseSettings):
         default=None, validation_alias="LOG_DIR", description="a folder for the execution log of workers"
     )
 
-    targets_allowed: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may call beside the internet")
-    targets_denied: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may not call in any case")
+    targets_allowed: str = Field(
+        default="", description=f"{SHAPE_OF_TARGETS}: what tasks may call in addition to public addresses"
+    )
+    targets_denied: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may never call")
 
     secret_key: str = Field(default="", repr=False, description=SHAPE_OF_KEYS)
 
@@ -103,9 +105,9 @@ class JobsSettings(BaseSettings):
         return parse_keys(self.secret_key) if self.secret_key else SecretKeys()
 
     @property
-    def targets(self) -> TargetPolicy:
+    def egress_policy(self) -> EgressPolicy:
         """What tasks may call."""
-        return TargetPolicy(allowed=parse_rules(self.targets_allowed), denied=parse_rules(self.targets_denied))
+        return EgressPolicy(allowed=parse_rules(self.targets_allowed), denied=parse_rules(self.targets_denied))
 
     def with_loopback(self) -> Self:
         """Return the same settings, with targets on this machine allowed as well."""

@@ -69,7 +69,7 @@ async def run_worker(
         stack.push_async_callback(database_engine.dispose)
         queue = Queue.open(jobs.redis)
         stack.push_async_callback(queue.close)
-        caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs.targets, lookup=lookup))
+        caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs.egress_policy, lookup=lookup))
         log = stack.enter_context(ExecutionLog.writing(jobs.log_dir)) if jobs.log_dir else None
         lease = Lease(engine=database_engine, clock=clock, slots=jobs.slots)
         try:

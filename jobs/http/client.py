@@ -18,10 +18,10 @@ from db.states import BodyEncoding
 from jobs.clock import Clock
 from jobs.compat import PLACEHOLDER_URL, CheckedUrl, ResponseWithoutReason, send_once
 from jobs.http.redirects import REDIRECTS, BadRedirect, redirected
-from jobs.http.request import Action, PreparedRequest
-from jobs.http.resolver import CheckedResolver, Lookup, calling, checked_socket, system_lookup
-from jobs.http.response_body import NUL, REPLACEMENT, BadBody, keep
-from jobs.http.targets import TargetPolicy, TargetRefused
+from jobs.http.request import Action, PreparedRequest, prepare
+from jobs.http.resolver import CheckedResolver, Lookup, checked_socket, current_url, system_lookup
+from jobs.http.response_body import NUL, REPLACEMENT, BadBody, read_body
+from jobs.http.targets import EgressPolicy, TargetRefused
 
 KEEP_ALIVE = timedelta(seconds=4)
 """Less than the 5 s after which many servers close an idle connection, so that a call does not race with the close."""
@@ -31,11 +31,6 @@ BUFFER_BYTES = 16 * 1024
 KEPT_HEADER_CHARACTERS = 32 * 1024
 """Characters of a response's headers that are kept. aiohttp accepts at most 128 headers of 8 KiB each."""
 KEPT_REASON_CHARACTERS = 500
-DEFAULT_HEADERS = {
-    "user-agent": ("User-Agent", "TaskScheduler/1.0"),
-    "accept": ("Accept", "*/*"),
-    "accept-encoding": ("Accept-Encoding", "gzip, deflate"),
-}
 
 
 class Response(NamedTuple):
@@ -59,7 +54,7 @@ class Response(NamedTuple):
         return next((value for key, value in self.headers or () if key.lower() == name), None)
 
 
-def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
+def open_session(policy: EgressPolicy, lookup: Lookup) -> aiohttp.ClientSession:
     """Return aiohttp's session, which sends every request once, and connects only to addresses that were checked.
 
     Its cache of names contains only checked addresses. It uses no proxies: `trust_env` is off by default.
@@ -85,7 +80,7 @@ def open_session(policy: TargetPolicy, lookup: Lookup) -> aiohttp.ClientSession:
 class HttpCaller:
     """The connections that all attempts of a worker share. Its owner closes it."""
 
-    def __init__(self, *, clock: Clock, policy: TargetPolicy, lookup: Lookup = system_lookup) -> None:
+    def __init__(self, *, clock: Clock, policy: EgressPolicy, lookup: Lookup = system_lookup) -> None:
         self._clock = clock
         # Slots limit the number of calls, so the pool need not. Tasks must not see each other's cookies.
         self._transport = AiohttpTransport(client=partial(open_session, policy, lookup))
@@ -106,41 +101,30 @@ class HttpCaller:
         found: dict[str, Any]
         try:
             async with asyncio.timeout(action.timeout.total_seconds()):
-                found = await self._exchange(outgoing(action, headers=headers), redirects=action.redirects)
+                found = await self._exchange(prepare(action, headers=headers), redirects=action.redirects)
         except TimeoutError:
-            found = {"error": f"no complete answer within {action.timeout.total_seconds():g} s"}
+            found = {"error": f"the target sent no complete response within {action.timeout.total_seconds():g} s"}
         except (TargetRefused, BadRedirect) as error:
             found = {"error": str(error), "refused": True}
         except httpx.UnsupportedProtocol as error:  # aiohttp's error for a URL that it cannot read
             found = {"error": f"the URL cannot be called: {error}", "refused": True}
         except Exception as error:  # whatever a target causes is the run's failure, not the worker's
-            found = {"error": reason(error)}
+            found = {"error": error_text(error)}
         return Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
 
     async def _exchange(self, call: PreparedRequest, *, redirects: int) -> dict[str, Any]:
         while True:
-            calling.set(call.url)
-            response = await self._transport.handle_async_request(request_of(call))
+            current_url.set(call.url)
+            response = await self._transport.handle_async_request(httpx_request(call))
             location = response.headers.get("location") if redirects and response.status_code in REDIRECTS else None
             if location is None:
-                return await read(response)
+                return await read_response(response)
             await response.aclose()
             call = redirected(call, status=response.status_code, location=location)
             redirects -= 1
 
 
-def outgoing(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
-    """Return the first request, with defaults, Duetime's headers, and the task's own headers over both."""
-    merged = dict(DEFAULT_HEADERS)
-    if action.payload is not None:
-        merged["content-type"] = ("Content-Type", "application/json")
-    for own in (headers, action.headers):
-        merged.update((name.lower(), (name, value)) for name, value in own.items())
-    content = b"" if action.payload is None else action.payload.encode()
-    return PreparedRequest(action.method, action.url, merged, content, frozenset(map(str.lower, action.secret_names)))
-
-
-def request_of(call: PreparedRequest) -> httpx.Request:
+def httpx_request(call: PreparedRequest) -> httpx.Request:
     """Return the request in httpx's form. aiohttp adds Host and the length."""
     headers = [(name.encode(), value.encode()) for name, value in call.headers.values()]
     request = httpx.Request(call.method, PLACEHOLDER_URL, headers=headers, stream=httpx.ByteStream(call.content))
@@ -151,10 +135,10 @@ def request_of(call: PreparedRequest) -> httpx.Request:
     return request
 
 
-async def read(response: httpx.Response) -> dict[str, Any]:
+async def read_response(response: httpx.Response) -> dict[str, Any]:
     """Return the members of a `Response` that come from the exchange."""
     try:
-        body, encoding, truncated = await keep(
+        body, encoding, truncated = await read_body(
             cast("httpx.AsyncByteStream", response.stream),
             content_type=response.headers.get("content-type", ""),
             content_encoding=response.headers.get("content-encoding", ""),
@@ -163,14 +147,14 @@ async def read(response: httpx.Response) -> dict[str, Any]:
         await response.aclose()
     return {
         "status_code": response.status_code,
-        "headers": kept_headers(response.headers),
+        "headers": limited_headers(response.headers),
         "body": body,
         "encoding": encoding,
         "truncated": truncated,
     }
 
 
-def kept_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
+def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
     """Return the headers of a response, up to a limit."""
     kept, room = [], KEPT_HEADER_CHARACTERS
     for name, value in headers.multi_items():
@@ -181,7 +165,7 @@ def kept_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
     return kept
 
 
-def reason(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return why a call failed, in words for the reader of the run."""
     if isinstance(error.__cause__, aiohttp.ClientConnectorError):
         text = f"could not connect: {error.__cause__}"

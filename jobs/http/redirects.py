@@ -2,7 +2,7 @@
 
 from yarl import URL
 
-from jobs.http.request import PreparedRequest, read_url
+from jobs.http.request import PreparedRequest, parse_url
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 BODY_HEADERS = frozenset({"content-type", "content-encoding", "content-language", "content-location"})
@@ -29,9 +29,9 @@ def redirected(call: PreparedRequest, *, status: int, location: str) -> Prepared
     try:
         source = URL(call.url)
         target = source.join(URL(location)).with_fragment(None)
-        read_url(str(target))
+        parse_url(str(target))
     except ValueError as error:
-        raise BadRedirect(f"the answer redirects to a URL that {error}") from error
+        raise BadRedirect(f"the response redirects to a URL that {error}") from error
     method, content, headers = call.method, call.content, dict(call.headers)
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, content = "GET", b""

@@ -32,10 +32,10 @@ TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 """What a field value cannot contain by RFC 9110, section 5.5. A tab is allowed."""
 
-NO_URL_CHARACTER = re.compile(r'[\x00-\x20\x7f-\xa0<>"{}|\\^`\u2028\u2029\ud800-\udfff]')
+NOT_IN_URLS = re.compile(r'[\x00-\x20\x7f-\xa0<>"{}|\\^`\u2028\u2029\ud800-\udfff]')
 """Characters that RFC 3986 does not allow; other characters beyond ASCII are sent percent-encoded."""
 
-NO_HOST_CHARACTER = re.compile(r"[%!$&'()*+,;=~]")
+NOT_IN_HOST_NAMES = re.compile(r"[%!$&'()*+,;=~]")
 
 REFUSED_HEADERS = {
     "host": "is made from the URL",
@@ -49,7 +49,13 @@ REFUSED_HEADERS = {
 }
 
 NO_VALUE = "is missing; an empty value is ''"
-HOW_TO_KEEP_SECRETS = "set DUETIME_SECRET_KEY, to what `openssl rand -base64 32` prints"
+HOW_TO_KEEP_SECRETS = "set DUETIME_SECRET_KEY to the output of `openssl rand -base64 32`"
+
+DEFAULT_HEADERS = {
+    "user-agent": ("User-Agent", "TaskScheduler/1.0"),
+    "accept": ("Accept", "*/*"),
+    "accept-encoding": ("Accept-Encoding", "gzip, deflate"),
+}
 
 
 class HttpMethod(StrEnum):
@@ -121,6 +127,17 @@ class PreparedRequest(NamedTuple):
     secret: Collection[str] = ()
 
 
+def prepare(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
+    """Return the first request of an attempt: default headers, then Duetime's, then the task's own over both."""
+    merged = dict(DEFAULT_HEADERS)
+    if action.payload is not None:
+        merged["content-type"] = ("Content-Type", "application/json")
+    for own in (headers, action.headers):
+        merged.update((name.lower(), (name, value)) for name, value in own.items())
+    content = b"" if action.payload is None else action.payload.encode()
+    return PreparedRequest(action.method, action.url, merged, content, frozenset(map(str.lower, action.secret_names)))
+
+
 def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
     """Return the task's columns for this action, with secrets sealed, and every problem with it.
 
@@ -132,12 +149,12 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
         *header_problems(draft.headers, secrets=secrets),
         *signing_problems(draft, secrets=secrets),
         *payload_problems(draft.payload),
-        *bound_problems(draft),
+        *range_problems(draft),
     ]
     if problems:
         return {}, problems
-    host, origin = host_of(read_url(draft.url)), origin_of(draft.url)
-    headers = {header.name: kept_value(header, origin=origin, secrets=secrets) for header in draft.headers}
+    host, origin = host_of(parse_url(draft.url)), origin_of(draft.url)
+    headers = {header.name: stored_value(header, origin=origin, secrets=secrets) for header in draft.headers}
     columns = {
         "method": draft.method.upper(),
         "url": draft.url,
@@ -152,7 +169,7 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
     return columns, problems
 
 
-def kept_value(header: HeaderDraft, *, origin: str, secrets: SecretKeys) -> str | dict[str, str]:
+def stored_value(header: HeaderDraft, *, origin: str, secrets: SecretKeys) -> str | dict[str, str]:
     """Return a valid header in its stored form. An unchanged secret keeps its seal."""
     value = None if header.value is None else header.value.strip(" \t")
     if not header.is_secret:
@@ -168,7 +185,7 @@ def kept_value(header: HeaderDraft, *, origin: str, secrets: SecretKeys) -> str 
 def url_problems(url: str) -> Iterator[Problem]:
     """Yield what is wrong with a URL."""
     try:
-        read_url(url)
+        parse_url(url)
     except ValueError as error:
         yield Problem(("url",), str(error))
 
@@ -179,12 +196,12 @@ def method_problems(method: str) -> Iterator[Problem]:
         yield Problem(("method",), f"{method[:20]!r} is not one of {', '.join(HttpMethod)}")
 
 
-def read_url(url: str) -> SplitResult:
+def parse_url(url: str) -> SplitResult:
     """Return the parts of a URL. Raises `ValueError`, whose text says what is wrong."""
     if len(url) > MAX_URL_LENGTH:
         raise ValueError(f"has {len(url):,} characters; at most {MAX_URL_LENGTH:,} are accepted")
-    if found := NO_URL_CHARACTER.search(url):
-        raise ValueError(f"holds the character {found.group()!r}, which a URL must percent-encode")
+    if found := NOT_IN_URLS.search(url):
+        raise ValueError(f"contains the character {found.group()!r}, which a URL must percent-encode")
     try:
         split = urlsplit(url)
         port = split.port
@@ -195,21 +212,21 @@ def read_url(url: str) -> SplitResult:
     if split.scheme not in DEFAULT_PORTS:
         raise ValueError("must begin with http:// or https://")
     if "@" in split.netloc:
-        raise ValueError("holds a user name or password; send them in an Authorization header instead")
+        raise ValueError("contains a user name or password; send them in an Authorization header instead")
     if not split.hostname:
-        raise ValueError("names no host")
+        raise ValueError("has no host")
     if port == 0:
-        raise ValueError("names port 0; ports are 1 to 65535")
+        raise ValueError("has port 0; ports are 1 to 65535")
     if "[" in split.netloc and ":" not in split.hostname:
-        raise ValueError("names a host in brackets that is no IPv6 address")
+        raise ValueError("has a host in brackets that is not an IPv6 address")
     if ":" in split.hostname and "%" in split.hostname:
-        raise ValueError("names a network interface of this service's host; an address alone is enough")
-    if ":" not in split.hostname and NO_HOST_CHARACTER.search(split.hostname):
-        raise ValueError("names a host with characters that no host name has")
+        raise ValueError("contains a network interface after the address; write the address alone")
+    if ":" not in split.hostname and NOT_IN_HOST_NAMES.search(split.hostname):
+        raise ValueError("has a host with characters that host names cannot have")
     try:
         split.hostname.encode("idna")
     except UnicodeError as error:
-        raise ValueError(f"names a host that DNS cannot know: {error}") from error
+        raise ValueError(f"has a host that is not a DNS name: {error}") from error
     return split
 
 
@@ -222,7 +239,7 @@ def host_of(split: SplitResult) -> str:
 
 def origin_of(url: str) -> str:
     """Return `scheme://host:port` of a valid URL."""
-    split = read_url(url)
+    split = parse_url(url)
     return f"{split.scheme}://{host_of(split)}"
 
 
@@ -240,7 +257,8 @@ def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> I
         key = name.lower()
         if not TOKEN.fullmatch(name):
             yield Problem(
-                (*at, "name"), f"{name[:100]!r} is no header name; those are letters, digits and !#$%&'*+-.^_`|~"
+                (*at, "name"),
+                f"{name[:100]!r} is not a header name; header names consist of letters, digits and !#$%&'*+-.^_`|~",
             )
         elif key in REFUSED_HEADERS:
             yield Problem((*at, "name"), f"{name} cannot be set: it {REFUSED_HEADERS[key]}")
@@ -250,11 +268,11 @@ def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> I
         if value is None and header.kept is None:
             yield Problem((*at, "value"), NO_VALUE)
         elif value is not None and header.is_secret and not secrets.present:
-            yield Problem((*at, "value"), f"is a secret, and there is no key to keep it under; {HOW_TO_KEEP_SECRETS}")
+            yield Problem((*at, "value"), f"is a secret, and there is no key to encrypt it with; {HOW_TO_KEEP_SECRETS}")
         elif value is None:
             continue
         elif CONTROL.search(value) or not is_postgres_text(value):
-            yield Problem((*at, "value"), "holds a line break or another control character")
+            yield Problem((*at, "value"), "contains a line break or another control character")
 
 
 def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Problem]:
@@ -262,7 +280,7 @@ def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Pro
     if draft.signing_secrets is not None:
         yield from signatures.problems_of(draft.signing_secrets)
     if draft.signing_secrets and not secrets.present:
-        message = f"holds secrets, and there is no key to keep them under; {HOW_TO_KEEP_SECRETS}"
+        message = f"has secrets, and there is no key to encrypt them with; {HOW_TO_KEEP_SECRETS}"
         yield Problem(("signingSecrets",), message)
     signed = draft.kept_signing_secrets if draft.signing_secrets is None else draft.signing_secrets
     for place, header in enumerate(draft.headers):
@@ -281,7 +299,7 @@ def payload_problems(payload: Any) -> Iterator[Problem]:
         yield Problem(("payload",), f"takes {size:,} bytes as JSON; at most {MAX_PAYLOAD_BYTES:,} are accepted")
 
 
-def bound_problems(draft: ActionDraft) -> Iterator[Problem]:
+def range_problems(draft: ActionDraft) -> Iterator[Problem]:
     """Yield which numbers are out of bounds."""
     if not 1 <= draft.timeout_ms <= MAX_TIMEOUT_MS:
         yield Problem(("timeoutMs",), f"must be from 1 to {MAX_TIMEOUT_MS:,}, not {draft.timeout_ms:,}")

@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from jobs.http.targets import TargetPolicy, TargetRefused, netloc
+from jobs.http.targets import EgressPolicy, TargetRefused, netloc
 from jobs.problems import Problem
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -33,8 +33,8 @@ ENDS_IN_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
 threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
 """A pool of its own, so that names whose servers do not answer delay nothing else."""
 
-calling: ContextVar[str] = ContextVar("calling")
-"""The URL of the current call."""
+current_url: ContextVar[str] = ContextVar("current_url")
+"""The URL of the current request. aiohttp does not pass it to the socket factory."""
 
 
 async def system_lookup(host: str, port: int) -> Sequence[str]:
@@ -64,7 +64,7 @@ def numeric(host: str, port: int) -> list[str]:
 class CheckedResolver(AbstractResolver):
     """Resolves names for aiohttp's connector, which does not use it for numeric addresses."""
 
-    def __init__(self, policy: TargetPolicy, lookup: Lookup) -> None:
+    def __init__(self, policy: EgressPolicy, lookup: Lookup) -> None:
         self._policy = policy
         self._lookup = lookup
 
@@ -91,13 +91,13 @@ class CheckedResolver(AbstractResolver):
         """Close nothing."""
 
 
-def checked_socket(policy: TargetPolicy, address_info: tuple[Any, ...]) -> socket.socket:
+def checked_socket(policy: EgressPolicy, address_info: tuple[Any, ...]) -> socket.socket:
     """Create a socket for aiohttp's connector, after the last check of its address.
 
     Raises `TargetRefused`.
     """
     family, kind, proto, _, (address, port, *_) = address_info
-    host = URL(calling.get()).raw_host or ""
+    host = URL(current_url.get()).raw_host or ""
     if not policy.permits(address, host=host, port=port):
         raise TargetRefused(host, port)
     made = socket.socket(family, kind, proto)
@@ -105,10 +105,10 @@ def checked_socket(policy: TargetPolicy, address_info: tuple[Any, ...]) -> socke
     return made
 
 
-class Targets:
+class TargetChecker:
     """Checks targets when a task is saved."""
 
-    def __init__(self, policy: TargetPolicy, *, lookup: Lookup = system_lookup) -> None:
+    def __init__(self, policy: EgressPolicy, *, lookup: Lookup = system_lookup) -> None:
         self._policy = policy
         self._lookup = lookup
 
@@ -135,12 +135,12 @@ class Targets:
         if not all(self._policy.permits(address, host=host, port=port) for address in addresses):
             example = netloc(addresses[0] if is_number else host, port)
             return (
-                "leads to an address that calls may not go to; public addresses can be called, and what the setting "
-                f"DUETIME_TARGETS_ALLOWED of this service names, such as {example}"
+                "resolves to an address that tasks may not call; public addresses are allowed, and what this service's "
+                f"setting DUETIME_TARGETS_ALLOWED lists, such as {example}"
             )
         if is_number and host not in addresses:
-            meant = f"is {addresses[0]} in another spelling; write that" if addresses else "is no IPv4 address"
-            return f"names the host {host}, which {meant}"
+            meant = f"is {addresses[0]} in another spelling; write that" if addresses else "is not an IPv4 address"
+            return f"has the host {host}, which {meant}"
         return None
 
 

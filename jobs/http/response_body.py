@@ -37,7 +37,7 @@ CHARSETS = frozenset(
 """
 
 
-class KeptBody(NamedTuple):
+class StoredBody(NamedTuple):
     """The body as it is stored. `truncated` means that there was more."""
 
     body: str | None
@@ -107,8 +107,8 @@ class Inflater:
         self._stream = zlib.decompressobj(self._bits)
 
 
-async def keep(stream: AsyncIterable[bytes], *, content_type: str, content_encoding: str) -> KeptBody:
-    """Read a body until its end or the limits. Raises `BadBody`, and what the stream raises."""
+async def read_body(stream: AsyncIterable[bytes], *, content_type: str, content_encoding: str) -> StoredBody:
+    """Read a body to its end or the limits, and return what to store. Raises `BadBody`, and errors of the stream."""
     codings = [name for text in content_encoding.lower().split(",") if (name := text.strip()) not in ("", "identity")]
     readable = not codings or (len(codings) == 1 and codings[0] in WINDOW_BITS)
     decoder = Inflater(codings[0]) if codings and readable else Identity()
@@ -124,7 +124,7 @@ async def keep(stream: AsyncIterable[bytes], *, content_type: str, content_encod
     body = bytes(kept[:KEPT_BYTES])
     # A content coding that was not offered is kept as it came.
     text, encoding = as_text(body, content_type=content_type, truncated=truncated) if readable else as_base64(body)
-    return KeptBody(text, encoding, truncated)
+    return StoredBody(text, encoding, truncated)
 
 
 def as_text(body: bytes, *, content_type: str, truncated: bool) -> tuple[str | None, BodyEncoding]:

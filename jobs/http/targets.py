@@ -89,8 +89,8 @@ class Rule:
         return host.endswith(name[1:]) if name.startswith("*.") else host == name
 
 
-class TargetPolicy:
-    """The lists of allowed and denied targets. Without entries, only public addresses can be called."""
+class EgressPolicy:
+    """The lists of allowed and denied targets. Without entries, tasks may call only public addresses."""
 
     def __init__(self, *, allowed: Sequence[Rule] = (), denied: Sequence[Rule] = ()) -> None:
         self._allowed = tuple(allowed)
@@ -169,17 +169,17 @@ def parse_rule(entry: str) -> Rule:
 def parse_network(entry: str) -> Network:
     """Return a network; an IPv4 network inside IPv6 as IPv4. `ValueError` says what is wrong with it."""
     try:
-        return unwrapped(ip_network(entry))
+        return without_mapping(ip_network(entry))
     except ValueError:
         pass
     try:
         meant = ip_network(entry, strict=False)
     except ValueError:
-        raise ValueError(f"{entry!r} is no network; write {SHAPE}") from None
+        raise ValueError(f"{entry!r} is not a network; write {SHAPE}") from None
     raise ValueError(f"{entry!r} is an address within a network; the network is {meant}")
 
 
-def unwrapped(network: Network) -> Network:
+def without_mapping(network: Network) -> Network:
     """Return the network in the form in which `address_of` returns addresses."""
     first = network.network_address
     if isinstance(first, IPv6Address) and first.ipv4_mapped is not None and network.prefixlen >= MAPPED_BITS:
@@ -192,7 +192,7 @@ def split_port(entry: str) -> tuple[str, int | None]:
     if entry.startswith("["):
         host, bracket, rest = entry[1:].partition("]")
         if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError(f"{entry!r} is no address in brackets; write [::1] or [::1]:8080")
+            raise ValueError(f"{entry!r} is not an address in brackets; write [::1] or [::1]:8080")
         port = rest[1:] if rest else None
     elif entry.count(":") == 1:
         host, _, port = entry.partition(":")

@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 VERSION = "v1"
 KEY_BYTES = 32
 NONCE_BYTES = 12
-SHAPE = "32 random bytes in base64, as `openssl rand -base64 32` makes them; several, the first for sealing, by commas"
+SHAPE = (
+    "32 random bytes in base64, as `openssl rand -base64 32` prints them; to rotate, list several, the new one first"
+)
 
 
 class NoSecretKey(LookupError):
@@ -47,12 +49,12 @@ class SecretKeys:
         _, name, body = sealed.split(".")
         cipher = self._ciphers.get(name)
         if cipher is None:
-            raise NoSecretKey(f"a secret was sealed with the key {name}, which DUETIME_SECRET_KEY does not hold")
+            raise NoSecretKey(f"a secret was sealed with the key {name}, which DUETIME_SECRET_KEY does not contain")
         packed = base64.b64decode(body)
         try:
             return cipher.decrypt(packed[:NONCE_BYTES], packed[NONCE_BYTES:], context).decode()
         except InvalidTag:
-            raise NoSecretKey("a secret does not open: it was changed, or belongs to something else") from None
+            raise NoSecretKey("a secret cannot be decrypted: it was changed, or belongs to something else") from None
 
     def is_current(self, sealed: str) -> bool:
         """Return whether the current key has sealed the text."""

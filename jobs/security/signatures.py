@@ -17,9 +17,9 @@ from jobs.problems import Problem
 from jobs.security.encryption import NoSecretKey, SecretKeys
 
 PREFIX = "whsec_"
-FEWEST_BYTES, MOST_BYTES = 24, 64
+MIN_BYTES, MAX_BYTES = 24, 64
 MAX_SECRETS = 4
-SHAPE = f"{PREFIX} and {FEWEST_BYTES} to {MOST_BYTES} random bytes in base64, as in {PREFIX}$(openssl rand -base64 32)"
+SHAPE = f"{PREFIX} and {MIN_BYTES} to {MAX_BYTES} random bytes in base64, as in {PREFIX}$(openssl rand -base64 32)"
 HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 CONTEXT = b"signing secret"
 
@@ -35,7 +35,7 @@ def problems_of(secrets: Sequence[str]) -> Iterator[Problem]:
         except (binascii.Error, ValueError):
             yield Problem(at, f"is not base64; write {SHAPE}")
             continue
-        if not FEWEST_BYTES <= size <= MOST_BYTES:
+        if not MIN_BYTES <= size <= MAX_BYTES:
             yield Problem(at, f"has {size:,} bytes; write {SHAPE}")
         elif secret in secrets[:place]:
             yield Problem(at, "is given twice")

@@ -47,7 +47,7 @@ async def update_task(
     """
     task = await locked(work, task_id)
     if expected_version is not None and expected_version != task.version:
-        message = f"The task has version {task.version}, not {expected_version}: it was changed meanwhile"
+        message = f"The task has version {task.version}, not {expected_version}: it has been changed since"
         raise conflict(work, task, message, reason=ConflictReason.STALE_VERSION)
     columns = columns_changed(task, wanted, now=now, secrets=work.secrets)
     first = columns.pop("next_run", None)
@@ -90,13 +90,13 @@ async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task
 
     Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
     """
-    return only(await pause_tasks(work, [task_id], now=now))
+    return task_or_raise(await pause_tasks(work, [task_id], now=now))
 
 
 async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
     """Pause many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
-    refusals = ended(work, found.values(), "paused")
+    refusals = conflicts_of_ended(work, found.values(), "paused")
     wanted = [task for task in found.values() if task.id not in refusals and task.status != TaskStatus.PAUSED]
     for task in wanted:
         task.status = TaskStatus.PAUSED
@@ -111,7 +111,7 @@ async def resume_task(work: Transaction, task_id: UUID, *, now: datetime, missed
 
     Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
     """
-    return only(await resume_tasks(work, [task_id], now=now, missed=missed))
+    return task_or_raise(await resume_tasks(work, [task_id], now=now, missed=missed))
 
 
 async def resume_tasks(
@@ -119,27 +119,27 @@ async def resume_tasks(
 ) -> list[ChangeOutcome]:
     """Resume many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
-    refusals = ended(work, found.values(), "resumed")
+    refusals = conflicts_of_ended(work, found.values(), "resumed")
     wanted = [task for task in found.values() if task.status == TaskStatus.PAUSED]
-    going_on = await changes.having_scheduled_runs(work.session, task_ids=[task.id for task in wanted])
+    unfinished = await changes.having_scheduled_runs(work.session, task_ids=[task.id for task in wanted])
     for task in wanted:
-        go_on(task, now=now, missed=missed, is_going_on=task.id in going_on)
+        resume_schedule(task, now=now, missed=missed, has_unfinished_run=task.id in unfinished)
         work.schedule_wakeup(task.due_at)
     await bump_version(work, wanted, "resumeTask", now=now)
     return outcomes(task_ids, {**found, **refusals})
 
 
-def go_on(task: Task, *, now: datetime, missed: MisfirePolicy | None, is_going_on: bool) -> None:
-    """Put a paused task back into its schedule. `is_going_on` says whether a scheduled run of it is unfinished."""
+def resume_schedule(task: Task, *, now: datetime, missed: MisfirePolicy | None, has_unfinished_run: bool) -> None:
+    """Put a paused task back into its schedule. A scheduled run may still be unfinished."""
     task.status, task.next_run, task.resume_from = TaskStatus.SCHEDULED, task.resume_from, None
     task.due_at = trigger_columns.due_at(task)
     if task.due_at is not None and task.due_at <= now:
         task.misfire_once = missed
         # ALL runs one after another, so the end of the unfinished run makes the next instant due.
-        if is_going_on and (missed or task.misfire) == MisfirePolicy.ALL:
+        if has_unfinished_run and (missed or task.misfire) == MisfirePolicy.ALL:
             task.due_at = None
     # A one-off that was paused after its instant is completed only when its run has ended.
-    if task.next_run is None and not is_going_on:
+    if task.next_run is None and not has_unfinished_run:
         task.status = TaskStatus.COMPLETED
 
 
@@ -149,7 +149,7 @@ async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Tas
     A run in progress finishes, and a waiting run is cancelled. A completed task can be cancelled as well, and then
     nothing schedules it again. A task that is already cancelled stays unchanged.
     """
-    return only(await cancel_tasks(work, [task_id], now=now))
+    return task_or_raise(await cancel_tasks(work, [task_id], now=now))
 
 
 async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
@@ -182,7 +182,7 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
 
 
 def preview(trigger: Trigger, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
-    """The next instants that the trigger would have, and the trigger in words. Raises `InvalidInput`."""
+    """Return the next instants of a trigger, and its description in words. Raises `InvalidInput`."""
     accepted, problems = validation.check(trigger, now=now)
     if problems:
         raise InvalidInput([problem.under("trigger") for problem in problems])
@@ -218,7 +218,7 @@ def outcomes(task_ids: Sequence[UUID], found: Mapping[UUID, Task | Conflict]) ->
     return [found.get(task_id) or NotFound("task", task_id) for task_id in task_ids]
 
 
-def only(outcomes: Sequence[ChangeOutcome]) -> Task:
+def task_or_raise(outcomes: Sequence[ChangeOutcome]) -> Task:
     """Return the only outcome. Raises it if it is a refusal."""
     [outcome] = outcomes
     if isinstance(outcome, Task):
@@ -226,7 +226,7 @@ def only(outcomes: Sequence[ChangeOutcome]) -> Task:
     raise outcome
 
 
-def ended(work: Transaction, found: Iterable[Task], what: str) -> dict[UUID, Conflict]:
+def conflicts_of_ended(work: Transaction, found: Iterable[Task], what: str) -> dict[UUID, Conflict]:
     """Return conflicts for the tasks whose schedule has ended, which cannot be paused or resumed."""
     return {
         task.id: conflict(work, task, f"A task that is {task.status} cannot be {what}: its schedule has ended")
@@ -253,9 +253,9 @@ def missed_instants(task: Task, *, now: datetime) -> Missed | None:
     oldest = task.next_run or task.resume_from
     if oldest is None or oldest > now:
         return None
-    its = trigger_columns.trigger_of(task)
-    newest = schedule.latest_at_or_before(its, now, after=oldest - INSTANT_BEFORE) or oldest
-    count = schedule.count_between(its, oldest, newest)
+    trigger = trigger_columns.trigger_of(task)
+    newest = schedule.latest_at_or_before(trigger, now, after=oldest - INSTANT_BEFORE) or oldest
+    count = schedule.count_between(trigger, oldest, newest)
     return Missed(
         run_id=scheduled_run_id(task.id, newest),
         task_id=task.id,

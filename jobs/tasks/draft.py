@@ -12,7 +12,7 @@ from jobs import retry
 from jobs.errors import InvalidInput
 from jobs.http import request
 from jobs.http.request import ActionDraft, HeaderDraft
-from jobs.http.resolver import Targets
+from jobs.http.resolver import TargetChecker
 from jobs.problems import Problem
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import SEALED, in_order, is_sealed, sealed_values
@@ -73,18 +73,18 @@ class TaskUpdate:
 Wanted = TypeVar("Wanted", TaskDraft, TaskUpdate)
 
 
-async def with_target_checked(draft: Wanted, targets: Targets) -> Wanted:
+async def with_target_checked(draft: Wanted, checker: TargetChecker) -> Wanted:
     """Return the draft with the problems of its target.
 
     Call this before the transaction opens: it resolves the target's name, which can take seconds.
     """
-    [checked] = await with_targets_checked([draft], targets)
+    [checked] = await with_targets_checked([draft], checker)
     return checked
 
 
-async def with_targets_checked(drafts: Sequence[Wanted], targets: Targets) -> list[Wanted]:
+async def with_targets_checked(drafts: Sequence[Wanted], checker: TargetChecker) -> list[Wanted]:
     """Return many drafts with the problems of their targets. Each name is resolved once."""
-    problems = await targets.problems_of([url_of(draft) for draft in drafts])
+    problems = await checker.problems_of([url_of(draft) for draft in drafts])
     return [replace(draft, target_problems=found) for draft, found in zip(drafts, problems, strict=True)]
 
 
@@ -255,7 +255,7 @@ def name_problems(name: str) -> Iterator[Problem]:
     if not 1 <= len(name.strip()) <= MAX_NAME_LENGTH:
         yield Problem(("name",), f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(name.strip()):,}")
     if not is_printable(name):
-        yield Problem(("name",), "holds a control character")
+        yield Problem(("name",), "contains a control character")
 
 
 def tag_problems(tags: Sequence[str]) -> Iterator[Problem]:
@@ -266,7 +266,7 @@ def tag_problems(tags: Sequence[str]) -> Iterator[Problem]:
         if not 1 <= len(tag) <= MAX_TAG_LENGTH:
             yield Problem(("tags", str(place)), f"must have 1 to {MAX_TAG_LENGTH} characters, not {len(tag):,}")
         elif not is_printable(tag):
-            yield Problem(("tags", str(place)), "holds a control character")
+            yield Problem(("tags", str(place)), "contains a control character")
         elif tag in tags[:place]:
             yield Problem(("tags", str(place)), f"{tag!r} is given twice")
 

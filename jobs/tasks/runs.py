@@ -43,9 +43,9 @@ async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str 
     Overlap and key work as in `run_task`. Raises `NotFound`, and `Conflict` for a run that is unfinished.
     """
     task = await locked_task_of(work, run_id)
-    run = await found(work, run_id)
+    run = await existing_run(work, run_id)
     if run.finished_at is None:
-        raise conflict(work, run, f"A run that is {run.state} cannot be repeated; it has to be finished first")
+        raise conflict(work, run, f"A run that is {run.state} cannot be retried before it has finished")
     kept = await versions.find(work.session, keys=[(task.id, run.task_version)])
     definition = kept.get((task.id, run.task_version), task)
     return await fire(
@@ -78,7 +78,7 @@ async def fire(
     made = await idempotency.find(work.session, scope=once.scope, keys=[once.digest]) if once else {}
     for use in made.values():
         if use.run_id is not None:
-            return await found(work, use.run_id)
+            return await existing_run(work, use.run_id)
     run_id = requested_run_id(now, randomness=secrets.token_bytes(10))
     if once:
         use = Use(once.digest, task.id, run_id, once.fingerprint)
@@ -93,7 +93,7 @@ async def fire(
         overlap=task.overlap,
     )
     await run_requests.make_run(work.session, request, now=now)
-    run = await found(work, run_id)
+    run = await existing_run(work, run_id)
     retried = None if retry_of is None else {"retry_of": str(retry_of)}
     work.record(action, task_id=task.id, run_id=run_id, after={"state": run.state, **(retried or {})})
     work.schedule_wakeup(run.next_attempt_at)
@@ -108,7 +108,7 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
     Whatever waited for its end becomes due. Raises `NotFound`, and `Conflict` for a run that is finished.
     """
     task = await locked_task_of(work, run_id)
-    run = await found(work, run_id)
+    run = await existing_run(work, run_id)
     before = run.state
     cancelled = await cancellation.cancel_run(work.session, run_id=run_id, now=now)
     await work.session.refresh(run)
@@ -130,7 +130,7 @@ async def locked_task_of(work: Transaction, run_id: UUID) -> Task:
     return task
 
 
-async def found(work: Transaction, run_id: UUID) -> Run:
+async def existing_run(work: Transaction, run_id: UUID) -> Run:
     """Return the run in its current state. Raises `NotFound`."""
     run = await work.session.get(Run, run_id)
     if run is None:

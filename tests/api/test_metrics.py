@@ -22,7 +22,7 @@ from jobs.settings import JobsSettings
 from tests.support.engine import every, one_off, save, soon, working
 from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago, run_of
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 MINUTE = timedelta(minutes=1)
@@ -89,7 +89,7 @@ async def test_what_ends_is_counted_once(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
     """Each run counts once, when it has ended, by its last attempt. A restart changes nothing; all instances agree."""
-    target.answers("/bad", Answer(status=500))
+    target.responds("/bad", CannedResponse(status=500))
     async with serving(database, jobs_settings) as api:
         at = soon()
         good = [one_off(f"{target.url}/{number}", at) for number in range(3)]

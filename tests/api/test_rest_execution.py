@@ -12,7 +12,7 @@ from jobs.settings import JobsSettings
 from tests.support.engine import working
 from tests.support.graphql import Api
 from tests.support.rest import CRON, TASKS, text
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 
@@ -43,7 +43,7 @@ async def run(api: Api, action: dict[str, Any], **more: Any) -> tuple[dict[str, 
 @pytest.mark.usefixtures("worker")
 async def test_a_one_off_is_completed_by_its_run(api: Api, target: Target) -> None:
     """A run completes its one-off, whether it succeeded or failed; the result has the response and the task."""
-    good = target.answers("/good", Answer(status=204, body=b"", headers={"X-A": "1"}))
+    good = target.responds("/good", CannedResponse(status=204, body=b"", headers={"X-A": "1"}))
     task, result = await run(api, {"method": "GET", "url": good})
     assert result["task"] == task
     assert "next_run" not in task
@@ -51,7 +51,7 @@ async def test_a_one_off_is_completed_by_its_run(api: Api, target: Target) -> No
     assert "response_body" not in result
     assert result["response_headers"]["X-A"] == "1"
     assert datetime.fromisoformat(result["run_at"]) >= datetime.fromisoformat(task["trigger_time"])
-    bad = target.answers("/bad", Answer(status=404, body=b"no"))
+    bad = target.responds("/bad", CannedResponse(status=404, body=b"no"))
     task, result = await run(api, {"method": "GET", "url": bad}, retry={"initial_delay_ms": 1})
     assert (task["status"], result["success"], result["status_code"]) == ("completed", False, 404)
     assert result["response_body"] == "no"
@@ -64,7 +64,7 @@ async def test_no_answer_is_a_result_too(api: Api, target: Target) -> None:
     """Without a response the status is null and the error says why; `run_at` is the start of the first of three
     attempts.
     """
-    gone = target.answers("/gone", Answer(drops=True))
+    gone = target.responds("/gone", CannedResponse(drops=True))
     _, result = await run(api, {"method": "GET", "url": gone}, retry={"initial_delay_ms": 1})
     assert (result["success"], result["status_code"]) == (False, None)
     assert result["error_message"]
@@ -93,8 +93,8 @@ async def test_what_a_call_carries(api: Api, target: Target) -> None:
 @pytest.mark.usefixtures("worker")
 async def test_redirects_are_followed(api: Api, target: Target) -> None:
     """Up to five redirects are followed."""
-    there = target.answers("/there", Answer(body=b"here"))
-    away = target.answers("/away", Answer(status=302, headers={"Location": there}))
+    there = target.responds("/there", CannedResponse(body=b"here"))
+    away = target.responds("/away", CannedResponse(status=302, headers={"Location": there}))
     _, result = await run(api, {"method": "GET", "url": away})
     assert (result["status_code"], result["response_body"]) == (200, "here")
 

@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from tests.support.command import Up, duetime_up
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 CREATE = """
@@ -64,7 +64,9 @@ async def next_event(socket: ClientConnection, *, task_id: str) -> dict[str, Any
 
 async def test_the_life_of_a_run(data_dir: Path, up_environment: dict[str, str], target: Target) -> None:
     """Start, create by GraphQL and by REST, watch live, see the call, read it back by both, restart: still there."""
-    hook = target.answers("/hook", Answer(status=201, body=b'{"done": true}', headers={"Content-Type": "text/plain"}))
+    hook = target.responds(
+        "/hook", CannedResponse(status=201, body=b'{"done": true}', headers={"Content-Type": "text/plain"})
+    )
     with duetime_up(data_dir, environment=up_environment) as up:
         up.wait_ready()
         async with connect(up.websocket, subprotocols=[Subprotocol("graphql-transport-ws")]) as socket:

@@ -17,8 +17,8 @@ HERD = WORKERS * int(SLOTS)
 """As many calls as all workers have slots. They would take every slot if a single host could."""
 DEADLINE = timedelta(seconds=2)
 SAYS = {
-    "hang": "no complete answer within 2 s",
-    "drip": "no complete answer within 2 s",
+    "hang": "the target sent no complete response within 2 s",
+    "drip": "the target sent no complete response within 2 s",
     "reset": "the call failed: ",
     "garbage": "the call failed: ",
     "headers": "the call failed: ",

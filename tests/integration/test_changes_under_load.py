@@ -31,7 +31,7 @@ from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import Interval, Trigger
 from tests.support.engine import every, opened, runs_of, save, working
 from tests.support.interleaving import every_run
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
@@ -211,7 +211,7 @@ async def make(engine: AsyncEngine, target: Target) -> list[Known]:
     start = utc_now() + SECOND / 4
     made = [
         every(
-            target.answers(f"/{number}", *answers(number)),
+            target.responds(f"/{number}", *answers(number)),
             SECOND,
             start + number * SECOND / TASKS,
             method="POST",
@@ -225,15 +225,15 @@ async def make(engine: AsyncEngine, target: Target) -> list[Known]:
     return [Known(task.id, [(trigger_of(task), start - SECOND, start)], {1: {"n": 0}}) for task in made]
 
 
-def answers(number: int) -> list[Answer]:
+def answers(number: int) -> list[CannedResponse]:
     """Prepare responses: the first call of some tasks fails, and calls of others take over a second and overlap."""
     match number % 5:
         case 0:
-            return [Answer(status=500), Answer()]
+            return [CannedResponse(status=500), CannedResponse()]
         case 1:
-            return [Answer(delay=1.2 * SECOND)]
+            return [CannedResponse(delay=1.2 * SECOND)]
         case _:
-            return [Answer()]
+            return [CannedResponse()]
 
 
 def check_instants(known: Known, its: Sequence[Run]) -> None:

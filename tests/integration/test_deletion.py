@@ -17,7 +17,7 @@ from jobs.tasks.transaction import Transaction
 from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working
 from tests.support.history import HOUR, ago, run_of
 from tests.support.interleaving import change, every_run
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
@@ -103,7 +103,12 @@ async def test_task_with_runs_is_not_removed(database: DatabaseSettings) -> None
 
 async def test_calls_are_broken_off(database: DatabaseSettings, jobs_settings: JobsSettings, target: Target) -> None:
     """Those of a deleted task and of a cancelled run, so that their slots are free again; and what waited goes on."""
-    url = target.answers("/slow", Answer(delay=timedelta(minutes=5)), Answer(delay=timedelta(minutes=5)), Answer())
+    url = target.responds(
+        "/slow",
+        CannedResponse(delay=timedelta(minutes=5)),
+        CannedResponse(delay=timedelta(minutes=5)),
+        CannedResponse(),
+    )
     async with opened(database) as engine, working(database, jobs_settings):
         deleted, queueing = one_off(url, soon()), one_off(url, soon(), overlap=OverlapPolicy.QUEUE)
         await save(engine, deleted, queueing)
@@ -118,4 +123,4 @@ async def test_calls_are_broken_off(database: DatabaseSettings, jobs_settings: J
         assert {run.id: run.state for run in done} == {running.id: RunState.CANCELLED, behind.id: RunState.SUCCEEDED}
         assert (await task_of(engine, queueing.id)).status == "completed"
         await wait_until(lambda: is_gone(engine, deleted), what="the deleted task's row is removed")
-        await wait_until(lambda: target.broken_off == 2, what="the target saw both connections end")
+        await wait_until(lambda: target.aborted == 2, what="the target saw both connections end")

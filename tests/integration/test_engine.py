@@ -36,7 +36,7 @@ from tests.support.engine import (
 )
 from tests.support.logs import logged
 from tests.support.proxy import Proxy, running_proxy
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
@@ -66,8 +66,8 @@ async def test_a_one_off_fires_once_at_its_instant(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """Never early; with the headers that every call carries; what came back is kept; and then the task is completed."""
-    url = target.answers(
-        "/hook", Answer(status=201, body=b'{"ok": true}', headers={"Content-Type": "application/json"})
+    url = target.responds(
+        "/hook", CannedResponse(status=201, body=b'{"ok": true}', headers={"Content-Type": "application/json"})
     )
     async with working(database, jobs_settings):
         at = soon()
@@ -108,7 +108,7 @@ async def test_a_failed_attempt_is_tried_again_under_the_same_key(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """Until one succeeds; each attempt is kept."""
-    url = target.answers("/flaky", Answer(status=500), Answer(drops=True), Answer(status=200))
+    url = target.responds("/flaky", CannedResponse(status=500), CannedResponse(drops=True), CannedResponse(status=200))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
         run = await one_run(engine, task_id)
@@ -126,9 +126,9 @@ async def test_a_failed_attempt_is_tried_again_under_the_same_key(
 @pytest.mark.parametrize(
     ("answer", "attempts", "message"),
     [
-        (Answer(status=503), 2, "the target answered 503"),
-        (Answer(status=410), 1, "the target answered 410"),
-        (Answer(delay=timedelta(seconds=20)), 2, "no complete answer within 0.2 s"),
+        (CannedResponse(status=503), 2, "the target answered 503"),
+        (CannedResponse(status=410), 1, "the target answered 410"),
+        (CannedResponse(delay=timedelta(seconds=20)), 2, "the target sent no complete response within 0.2 s"),
     ],
     ids=["unavailable", "gone", "hanging"],
 )
@@ -137,12 +137,12 @@ async def test_a_run_fails_when_no_attempt_is_left(
     jobs_settings: JobsSettings,
     engine: AsyncEngine,
     target: Target,
-    answer: Answer,
+    answer: CannedResponse,
     attempts: int,
     message: str,
 ) -> None:
     """And says why; a target that says it is gone for good is not asked again."""
-    url = target.answers("/broken", answer)
+    url = target.responds("/broken", answer)
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon(), max_attempts=2, timeout_ms=200))
         run = await one_run(engine, task_id)
@@ -157,7 +157,7 @@ async def test_a_header_is_sent_in_utf_8(
     """Whatever was accepted when the task was saved can be sent."""
     headers = {"X-Name": "grün Ā \u2028", "X-Tab": "a\tb", "X-Empty": ""}
     async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(target.answers("/x", Answer()), soon(), headers=headers))
+        [task_id] = await save(engine, one_off(target.responds("/x", CannedResponse()), soon(), headers=headers))
         run = await one_run(engine, task_id)
     assert run.state == RunState.SUCCEEDED
     assert {name: target.calls[0].headers[name.lower()] for name in headers} == headers
@@ -195,7 +195,7 @@ async def test_whatever_comes_back_is_kept_safely(
     encoding: str,
 ) -> None:
     """Text as text, with what cannot be text replaced; anything else as Base64."""
-    url = target.answers("/body", Answer(body=body, headers={"Content-Type": kind} if kind else {}))
+    url = target.responds("/body", CannedResponse(body=body, headers={"Content-Type": kind} if kind else {}))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
         run = await one_run(engine, task_id)
@@ -206,7 +206,7 @@ async def test_a_huge_body_is_cut(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """64 KiB are kept, even when that cuts a character in two, and the run says that it was cut."""
-    url = target.answers("/huge", Answer(body=b"a" + "é".encode() * 2_000_000))
+    url = target.responds("/huge", CannedResponse(body=b"a" + "é".encode() * 2_000_000))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
         run = await one_run(engine, task_id)
@@ -219,7 +219,7 @@ async def test_an_instant_during_an_unfinished_run_is_skipped(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """And recorded as SKIPPED; the next one that finds the task idle runs."""
-    url = target.answers("/slow", Answer(delay=timedelta(seconds=1.5)))
+    url = target.responds("/slow", CannedResponse(delay=timedelta(seconds=1.5)))
     async with working(database, jobs_settings):
         start = soon()
         [task_id] = await save(engine, every(url, SECOND, start))
@@ -299,7 +299,7 @@ async def test_one_dead_target_leaves_slots_to_the_others(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """With more calls to it due than there are slots, tasks of another host still run at once."""
-    dead = target.answers("/dead", Answer(delay=timedelta(minutes=5))).replace("127.0.0.1", "localhost")
+    dead = target.responds("/dead", CannedResponse(delay=timedelta(minutes=5))).replace("127.0.0.1", "localhost")
     jobs = jobs_settings.model_copy(update={"slots": 4, "grace_seconds": 0})
     async with working(database, jobs):
         at = soon()
@@ -314,7 +314,7 @@ async def test_a_worker_that_stops_lets_attempts_end(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """Within its grace period, and nothing is sent twice."""
-    url = target.answers("/ending", Answer(delay=SECOND))
+    url = target.responds("/ending", CannedResponse(delay=SECOND))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
         await wait_until(lambda: target.calls, what="the call came in")
@@ -326,7 +326,7 @@ async def test_a_worker_that_must_stop_gives_its_attempts_back(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """At once, so that the next worker sends them again, and need not wait for a lease to run out."""
-    url = target.answers("/hanging", Answer(delay=timedelta(minutes=5)), Answer())
+    url = target.responds("/hanging", CannedResponse(delay=timedelta(minutes=5)), CannedResponse())
     async with working(database, jobs_settings.model_copy(update={"grace_seconds": 0})):
         [task_id] = await save(engine, one_off(url, soon()))
         await wait_until(lambda: target.calls, what="the call came in")
@@ -411,7 +411,7 @@ async def test_a_claim_fails_after_whoever_asked_for_it_is_gone(
         engine = await stack.enter_async_context(opened(by_way_of(proxy, database)))
         queue = Queue.open(redis_url)
         stack.push_async_callback(queue.close)
-        caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs_settings.targets))
+        caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs_settings.egress_policy))
         lease = Lease(engine=engine, clock=clock, slots=1)
         await lease.renew()
         worker = compose(

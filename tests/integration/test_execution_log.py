@@ -16,7 +16,7 @@ from jobs.engine.execution_log import ExecutionLog
 from jobs.settings import JobsSettings
 from tests.support.engine import one_off, opened, runs_of, save, soon, working
 from tests.support.logs import logged
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 MEMBERS = [
@@ -48,7 +48,7 @@ async def test_a_line_for_each_run(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
 ) -> None:
     """Each run has a line after its last attempt, with the old service's names; the folder is created."""
-    bad = target.answers("/bad", Answer(status=503))
+    bad = target.responds("/bad", CannedResponse(status=503))
     folder = tmp_path / "new" / "logs"
     await run(database, jobs_settings.model_copy(update={"log_dir": folder}), f"{target.url}/ok", bad)
     found = {line["task_url"]: line for line in lines(folder / "executions-1.jsonl")}

@@ -14,9 +14,9 @@ from jobs.clock import Clock
 from jobs.http.client import KEPT_HEADER_CHARACTERS, HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.response_body import CHARSETS, KEPT_BYTES
-from jobs.http.targets import TargetPolicy, parse_rules
+from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.settings import LOOPBACK
-from tests.support.hostile_target import WAYS, hostile_target
+from tests.support.hostile_target import BEHAVIOURS, hostile_target
 
 AT_ONCE = 100
 MEBIBYTE = 1024 * 1024
@@ -35,7 +35,7 @@ async def url() -> AsyncIterator[str]:
 @pytest.fixture
 async def caller() -> AsyncIterator[HttpCaller]:
     """The connections of a worker that may call this machine."""
-    async with HttpCaller(clock=Clock(), policy=TargetPolicy(allowed=parse_rules(LOOPBACK))) as opened:
+    async with HttpCaller(clock=Clock(), policy=EgressPolicy(allowed=parse_rules(LOOPBACK))) as opened:
         yield opened
 
 
@@ -100,7 +100,7 @@ EXPECTED: dict[str, Callable[[Response], bool]] = {
     "binary": says(base64.b64encode(b"\x00\xff\x00\xff").decode(), BodyEncoding.BASE64),
     "surrogates": says("body"),
 }
-BY_DEADLINE = WAYS.keys() - EXPECTED.keys()
+BY_DEADLINE = BEHAVIOURS.keys() - EXPECTED.keys()
 
 
 @pytest.mark.parametrize("way", EXPECTED)
@@ -117,14 +117,14 @@ async def test_an_answer_ends_by_a_limit(caller: HttpCaller, url: str, way: str)
 async def test_what_drips_ends_at_the_deadline(caller: HttpCaller, url: str, way: str) -> None:
     """The deadline applies to the whole response, however steadily it drips."""
     answer = await caller.call(get(f"{url}/{way}", timeout=BRIEF), headers={})
-    assert answer.error == "no complete answer within 1 s"
+    assert answer.error == "the target sent no complete response within 1 s"
     assert answer.duration < 2 * BRIEF
 
 
 @pytest.mark.timing
 async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str) -> None:
     """A hundred hostile responses together take less than 64 MiB of memory."""
-    ways = [way for way in WAYS if way not in ("charset-bz2", "packed-twice")]
+    ways = [way for way in BEHAVIOURS if way not in ("charset-bz2", "packed-twice")]
     process = psutil.Process()
 
     async def call(number: int) -> Response:

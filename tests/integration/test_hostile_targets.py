@@ -22,14 +22,13 @@ from db.states import RunState
 from jobs.clock import Clock
 from jobs.http.client import HttpCaller, Response
 from jobs.http.request import Action
-from jobs.http.targets import TargetPolicy, parse_rules
+from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import one_off, opened, runs_of, save, soon, working
 from tests.support.graphql import serving
 from tests.support.hostile_urls import NAMES, addresses, forms
 from tests.support.names import NameServer, name_server
-from tests.support.target import Answer as TargetAnswer
-from tests.support.target import Target, running_target
+from tests.support.target import CannedResponse, Target, running_target
 from tests.support.waiting import wait_until
 
 CREATE = """
@@ -83,8 +82,8 @@ async def test_a_task_that_calls_inside_is_not_saved(
     assert {problem["path"][-1] for answer in answers.values() for problem in answer["problems"]} == {"url"}
     [problem] = answers[f"http://private.example:{port}/"]["problems"]
     assert problem["message"] == (
-        "leads to an address that calls may not go to; public addresses can be called, and what the setting "
-        f"DUETIME_TARGETS_ALLOWED of this service names, such as private.example:{port}"
+        "resolves to an address that tasks may not call; public addresses are allowed, and what this service's "
+        f"setting DUETIME_TARGETS_ALLOWED lists, such as private.example:{port}"
     )
     async with opened(database) as engine, engine.connect() as connection:
         assert await connection.scalar(select(func.count()).select_from(Task)) == 0
@@ -111,7 +110,7 @@ async def test_rest_refuses_too(database: DatabaseSettings, blocking: JobsSettin
         changed = await api.http.put(f"/api/v1/tasks/{task_id}", json={"action": action})
         kept = await api.http.put(f"/api/v1/tasks/{task_id}", json={"action": {**action, "url": f"{target.url}/old"}})
     assert (made.status_code, changed.status_code, kept.status_code) == (400, 400, 200)
-    assert "action.url: leads to an address that calls may not go to" in made.json()["error"]
+    assert "action.url: resolves to an address that tasks may not call" in made.json()["error"]
 
 
 async def test_a_run_that_calls_inside_fails_at_once(
@@ -161,7 +160,7 @@ async def get(
     secret: Sequence[str] = (),
 ) -> Response:
     """Call a URL as a worker does; `secret` are the names of headers that were sealed."""
-    policy = TargetPolicy(allowed=parse_rules(allowed))
+    policy = EgressPolicy(allowed=parse_rules(allowed))
     action = Action(
         method="GET",
         url=url,
@@ -228,7 +227,7 @@ async def test_a_refusal_does_not_tell_what_listens(target: Target, names: NameS
 async def test_each_hop_of_a_redirect_is_checked(target: Target, names: NameServer, location: str) -> None:
     """An allowed target cannot redirect a call to one that is not allowed."""
     port = port_of(target)
-    away = target.answers("/away", TargetAnswer(status=302, headers={"Location": location.format(port=port)}))
+    away = target.responds("/away", CannedResponse(status=302, headers={"Location": location.format(port=port)}))
     answer = await get(away, names, allowed="127.0.0.1", redirects=5)
     assert answer.refused
     assert [call.path for call in target.calls] == ["/away"]
@@ -236,7 +235,7 @@ async def test_each_hop_of_a_redirect_is_checked(target: Target, names: NameServ
 
 async def test_redirects_are_followed_as_often_as_wished(target: Target, names: NameServer) -> None:
     """The last response counts. By default, no redirects are followed."""
-    around = target.answers("/around", TargetAnswer(status=302, headers={"Location": "/around"}))
+    around = target.responds("/around", CannedResponse(status=302, headers={"Location": "/around"}))
     for redirects in (0, 3):
         answer = await get(around, names, allowed=LOOPBACK, redirects=redirects)
         assert answer.status_code == 302
@@ -247,7 +246,7 @@ async def test_credentials_stay_with_their_origin(target: Target, names: NameSer
     """Another port is another origin. Duetime's own headers go along, and nothing replaces a secret one."""
     agent = {"User-Agent": "secret", "Accept-Encoding": "identity"}
     async with running_target() as other:
-        away = target.answers("/away", TargetAnswer(status=307, headers={"Location": f"{other.url}/there"}))
+        away = target.responds("/away", CannedResponse(status=307, headers={"Location": f"{other.url}/there"}))
         await get(away, names, allowed=LOOPBACK, redirects=1, headers=SECRET | agent, secret=[*agent])
         [first], [second] = target.calls, other.calls
     for name, value in (SECRET | agent).items():
@@ -259,7 +258,7 @@ async def test_credentials_stay_with_their_origin(target: Target, names: NameSer
 async def test_cookies_are_not_kept(target: Target, names: NameServer) -> None:
     """Cookies are kept neither for the next hop nor for the next call."""
     headers = {"Location": "/there", "Set-Cookie": "session=1; Path=/"}
-    away = target.answers("/away", TargetAnswer(status=302, headers=headers))
+    away = target.responds("/away", CannedResponse(status=302, headers=headers))
     for _ in range(2):
         assert (await get(away, names, allowed=LOOPBACK, redirects=1)).status_code == 200
     assert not any("cookie" in call.headers for call in target.calls)

@@ -16,12 +16,12 @@ from jobs.engine import misfire
 from jobs.settings import JobsSettings
 from tests.support.engine import events_of, every, one_off, opened, runs_of, save, soon, task_of, working
 from tests.support.history import run_of
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
-LONG = Answer(delay=timedelta(minutes=5))
+LONG = CannedResponse(delay=timedelta(minutes=5))
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_overlapping_runs_go_side_by_side_when_allowed(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """ALLOW starts each run at its instant, whatever is in progress."""
-    url = target.answers("/slow", Answer(delay=4 * SECOND))
+    url = target.responds("/slow", CannedResponse(delay=4 * SECOND))
     async with working(database, jobs_settings):
         start = soon()
         [task_id] = await save(
@@ -71,7 +71,7 @@ async def test_one_run_waits_behind_another_and_a_third_is_skipped(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """QUEUE makes one run wait, which starts as soon as the earlier one has ended, and skips a third."""
-    url = target.answers("/slow", Answer(delay=2.5 * SECOND), Answer())
+    url = target.responds("/slow", CannedResponse(delay=2.5 * SECOND), CannedResponse())
     async with working(database, jobs_settings):
         start = soon()
         [task_id] = await save(
@@ -93,7 +93,7 @@ async def test_an_instant_waits_behind_a_run_that_is_about_to_begin(
 ) -> None:
     """With QUEUE, an instant waits behind a requested run that has not started."""
     start = utc_now()
-    url = target.answers("/slow", Answer(delay=SECOND), Answer())
+    url = target.responds("/slow", CannedResponse(delay=SECOND), CannedResponse())
     task = every(url, MINUTE, start, end_at=start, overlap=OverlapPolicy.QUEUE)
     asked_for = run_of(task, scheduled_for=start - SECOND, state=RunState.QUEUED, next_attempt_at=start - SECOND)
     await save(engine, task)
@@ -176,7 +176,7 @@ async def test_all_missed_instants_run_one_after_another(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """ALL runs missed instants in order, each once, never two at the same time, and then the schedule continues."""
-    url = target.answers("/slow", Answer(delay=timedelta(milliseconds=20)))
+    url = target.responds("/slow", CannedResponse(delay=timedelta(milliseconds=20)))
     start = utc_now() - 40 * MINUTE
     [task_id] = await save(engine, every(url, MINUTE, start, misfire=MisfirePolicy.ALL))
     async with working(database, jobs_settings), working(database, jobs_settings):
@@ -205,7 +205,7 @@ async def test_catching_up_goes_on_after_a_failure_and_a_policy_that_changed(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """`misfire_once` replaces the task's own policy until everything that was missed is settled, and no longer."""
-    url = target.answers("/bad", Answer(status=500), Answer())
+    url = target.responds("/bad", CannedResponse(status=500), CannedResponse())
     start = utc_now() - 5 * MINUTE
     [task_id] = await save(
         engine, every(url, MINUTE, start, misfire=MisfirePolicy.SKIP, misfire_once=MisfirePolicy.ALL, max_attempts=1)
@@ -244,7 +244,7 @@ async def test_a_call_that_is_no_longer_wanted_is_broken_off(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """The connection of an unwanted call is closed within a second or two, and its slot serves another task."""
-    url = target.answers("/hanging", LONG)
+    url = target.responds("/hanging", LONG)
     async with working(database, jobs_settings.model_copy(update={"slots": 1})):
         [task_id] = await save(engine, one_off(url, soon()))
         await wait_until(lambda: target.calls, what="the call came in")
@@ -254,7 +254,7 @@ async def test_a_call_that_is_no_longer_wanted_is_broken_off(
             )
         [other] = await save(engine, one_off(f"{target.url}/other", utc_now()))
         [run] = await finished(engine, other, number=1)
-        await wait_until(lambda: target.broken_off == 1, what="the connection was closed")
+        await wait_until(lambda: target.aborted == 1, what="the connection was closed")
     assert run.state == RunState.SUCCEEDED
     [cancelled] = await runs_of(engine, task_id)
     assert cancelled.state == RunState.CANCELLED
@@ -264,8 +264,8 @@ async def test_what_waits_gets_its_share_of_scarce_slots(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """When slots are short, a retry does not have to wait until nothing else is due."""
-    crowd = target.answers("/crowd", Answer(delay=timedelta(milliseconds=50)))
-    flaky = target.answers("/flaky", Answer(status=500), Answer())
+    crowd = target.responds("/crowd", CannedResponse(delay=timedelta(milliseconds=50)))
+    flaky = target.responds("/flaky", CannedResponse(status=500), CannedResponse())
     async with working(database, jobs_settings.model_copy(update={"slots": 1})):
         at = soon()
         [retried] = await save(engine, one_off(flaky, at))
@@ -280,7 +280,7 @@ async def test_a_one_off_that_was_paused_during_its_run_is_completed_by_it(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """A pause lets a claimed run end, and then nothing is left to resume."""
-    url = target.answers("/slow", Answer(delay=SECOND))
+    url = target.responds("/slow", CannedResponse(delay=SECOND))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
         await wait_until(lambda: target.calls, what="the call came in")

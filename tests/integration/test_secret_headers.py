@@ -21,7 +21,7 @@ from tests.support.engine import runs_of, working
 from tests.support.graphql import Api, serving
 from tests.support.logs import log_text
 from tests.support.rest import FUTURE, error
-from tests.support.target import Answer, Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 SECRET = "swordfish-9f3a"
@@ -122,7 +122,9 @@ async def test_the_target_gets_them_and_nobody_else(
     """Secrets are not in tables, Redis, logs, GraphQL or REST, even if the target repeats them in its response."""
     caplog.set_level(logging.DEBUG)
     echo = json.dumps(SECRETS).encode()
-    url = target.answers("/echo", Answer(status=500, body=echo), Answer(body=echo, headers={"X-Echo": SECRET}))
+    url = target.responds(
+        "/echo", CannedResponse(status=500, body=echo), CannedResponse(body=echo, headers={"X-Echo": SECRET})
+    )
     with_log = sealing.model_copy(update={"log_dir": tmp_path})
     async with working(database, with_log):
         made = await do(api, CREATE, input=task_input(url))
@@ -224,8 +226,8 @@ async def test_without_a_key_secrets_are_refused(
 ) -> None:
     """Without a secret key both APIs refuse secrets and say how to set one; tasks without secrets are created."""
     message = (
-        "is a secret, and there is no key to keep it under; set DUETIME_SECRET_KEY, to what `openssl rand -base64 32` "
-        "prints"
+        "is a secret, and there is no key to encrypt it with; set DUETIME_SECRET_KEY to the output of "
+        "`openssl rand -base64 32`"
     )
     async with serving(database, jobs_settings) as api:
         refused = await do(api, CREATE, input=task_input(target.url))
@@ -243,7 +245,7 @@ async def test_a_lost_key_ends_the_run_with_a_reason(
     """A lost secret key ends the run at once, without a call and without retries, which would not help."""
     for secret_key, reason in (
         ("", "a secret was sealed with the key "),
-        (fresh_key(), "which DUETIME_SECRET_KEY does not hold"),
+        (fresh_key(), "which DUETIME_SECRET_KEY does not contain"),
     ):
         async with working(database, sealing.model_copy(update={"secret_key": secret_key})):
             made = await do(api, CREATE, input=task_input(target.url))
@@ -265,7 +267,7 @@ async def test_what_a_target_repeats_is_masked(
     api: Api, database: DatabaseSettings, sealing: JobsSettings, target: Target, body: bytes, kept: str
 ) -> None:
     """Repeated secrets are masked in binary responses as well, and where the response is truncated within one."""
-    url = target.answers("/", Answer(body=body, headers={"content-type": "application/octet-stream"}))
+    url = target.responds("/", CannedResponse(body=body, headers={"content-type": "application/octet-stream"}))
     async with working(database, sealing):
         made = await do(api, CREATE, input=task_input(url))
         [run] = await fired(api, made["id"])

@@ -15,7 +15,7 @@ from jobs.maintenance.key_rotation import rotate_secrets
 from jobs.settings import JobsSettings
 from tests.support.engine import runs_of, soon, working
 from tests.support.graphql import Api, serving
-from tests.support.target import Answer, Call, Target
+from tests.support.target import Call, CannedResponse, Target
 from tests.support.waiting import wait_until
 
 CREATE = """
@@ -70,7 +70,7 @@ def verify(call: Call, secret: str) -> Any:
 
 async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: JobsSettings, target: Target) -> None:
     """Receivers can verify each attempt with either of two secrets and no other; its id is the run's."""
-    url = target.answers("/hook", Answer(status=500), Answer())
+    url = target.responds("/hook", CannedResponse(status=500), CannedResponse())
     secrets = [fresh_secret(), fresh_secret(24)]
     async with serving(database, sealing) as api, working(database, sealing):
         task = await do(api, CREATE, input=wanted(url, signingSecrets=secrets))
@@ -151,7 +151,7 @@ async def test_a_secret_outlives_the_key_that_sealed_it(
     database: DatabaseSettings, sealing: JobsSettings, target: Target
 ) -> None:
     """After a rotation the new key alone opens secrets, also in earlier versions of the task."""
-    url = target.answers("/hook", Answer(status=500), Answer())
+    url = target.responds("/hook", CannedResponse(status=500), CannedResponse())
     secret, new = fresh_secret(), base64.b64encode(os.urandom(32)).decode()
     both = sealing.model_copy(update={"secret_key": f"{new},{sealing.secret_key}"})
     async with serving(database, sealing) as api:

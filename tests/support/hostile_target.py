@@ -44,7 +44,7 @@ def text(charset: str, body: bytes) -> Pieces:
     return iter([head(f"Content-Type: text/plain; charset={charset}") + body])
 
 
-WAYS: dict[str, Callable[[], Pieces]] = {
+BEHAVIOURS: dict[str, Callable[[], Pieces]] = {
     "gzip-bomb": lambda: bomb("gzip", 31),
     "deflate-bomb": lambda: bomb("deflate", 15),
     "raw-deflate-bomb": lambda: bomb("deflate", -15),
@@ -91,7 +91,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     try:
         request = await reader.readuntil(b"\r\n\r\n")
         behaviour = request.split(b" ")[1].decode().strip("/")
-        for piece in WAYS[behaviour]():
+        for piece in BEHAVIOURS[behaviour]():
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(PAUSE if behaviour in SLOW else 0)

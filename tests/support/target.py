@@ -1,4 +1,4 @@
-"""What tasks call in tests: a real HTTP server that notes each call, and answers as a test tells it."""
+"""The target of tasks in tests: a real HTTP server that records each call and sends canned responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +11,7 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request as it came in; names of headers in lower case, as they are told apart in HTTP."""
+    """A request as received. Header names are in lower case, because HTTP does not distinguish their case."""
 
     at: datetime
     method: str
@@ -22,8 +22,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """How to answer. `drops`: close the connection without a word."""
+class CannedResponse:
+    """A response to send after `delay`. With `drops`, the target closes the connection instead."""
 
     status: int = 200
     body: bytes = b"ok"
@@ -33,28 +33,29 @@ class Answer:
 
 
 class Target:
-    """`calls` in the order in which they came in, whether or not they have been answered.
+    """A target and what it has seen.
 
-    `broken_off`: how many were given up by the caller before they were answered.
+    `calls` are the requests in the order of their arrival, with or without a response; `aborted` counts those whose
+    caller closed the connection before the response.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.calls: list[Call] = []
-        self.broken_off = 0
-        self._answers: dict[str, list[Answer]] = {}
+        self.aborted = 0
+        self._responses: dict[str, list[CannedResponse]] = {}
 
-    def answers(self, path: str, *answers: Answer) -> str:
-        """Gives these answers to calls of `path`, one after another, the last one from then on. Returns the URL."""
-        self._answers[path] = list(answers)
+    def responds(self, path: str, *responses: CannedResponse) -> str:
+        """Send these responses to calls of `path`, one after another, and repeat the last one. Return the URL."""
+        self._responses[path] = list(responses)
         return f"{self.url}{path}"
 
     def calls_of(self, path: str) -> Sequence[Call]:
-        """The calls of one path."""
+        """Return the calls of one path."""
         return [call for call in self.calls if call.path == path]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Notes a call and answers it."""
+        """Record a call and send its response."""
         at = datetime.now(UTC)
         body = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -68,21 +69,21 @@ class Target:
                 body=body,
             )
         )
-        answers = self._answers.get(request.path, [Answer()])
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        responses = self._responses.get(request.path, [CannedResponse()])
+        response = responses.pop(0) if len(responses) > 1 else responses[0]
         try:
-            await asyncio.sleep(answer.delay.total_seconds())
+            await asyncio.sleep(response.delay.total_seconds())
         except asyncio.CancelledError:
-            self.broken_off += 1
+            self.aborted += 1
             raise
-        if answer.drops and request.transport is not None:
+        if response.drops and request.transport is not None:
             request.transport.abort()
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        return web.Response(status=response.status, body=response.body, headers=response.headers)
 
 
 @asynccontextmanager
 async def running_target() -> AsyncIterator[Target]:
-    """A target on a free port of the loopback address."""
+    """Run a target on a free loopback port until the block ends."""
     target: Target
 
     async def handle(request: web.Request) -> web.StreamResponse:

@@ -85,7 +85,7 @@ def test_credentials_are_dropped_at_another_origin(location: str) -> None:
 )
 def test_redirects_to_invalid_urls_are_refused(location: str) -> None:
     """The same URLs are refused when a task is saved."""
-    with pytest.raises(BadRedirect, match=r"^the answer redirects to a URL that "):
+    with pytest.raises(BadRedirect, match=r"^the response redirects to a URL that "):
         redirected(call(), status=302, location=location)
 
 

@@ -44,7 +44,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, s
         (DatabaseSettings, {"DATABASE_URL": SECRET}, "DATABASE_URL: cannot be read; write postgresql://user:"),
         (DatabaseSettings, {"DATABASE_URL": f"mysql://u:{SECRET}@h/d"}, "DATABASE_URL: must begin with postgresql://"),
         (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h"}, "DATABASE_URL: names no database"),
-        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@/d"}, "DATABASE_URL: names no host"),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@/d"}, "DATABASE_URL: has no host"),
         (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h:x/d"}, "DATABASE_URL: cannot be read"),
         (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h:0/d"}, "DATABASE_URL: the port must be a whole"),
         (
@@ -59,7 +59,7 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, s
         (JobsSettings, {"REDIS_URL": f"redis://:{SECRET}@h"}, "special characters in the password percent-encoded"),
         (JobsSettings, {"REDIS_URL": "redis://h:port"}, "REDIS_URL: cannot be read; write redis://user:password@"),
         (JobsSettings, {"REDIS_URL": "redis://h:0"}, "REDIS_URL: the port must be a whole number from 1 to 65535"),
-        (JobsSettings, {"REDIS_URL": "redis:///0"}, "REDIS_URL: names no host"),
+        (JobsSettings, {"REDIS_URL": "redis:///0"}, "REDIS_URL: has no host"),
         (JobsSettings, {"REDIS_URL": "redis://h/cache"}, "REDIS_URL: the database must be a number"),
         (JobsSettings, {"REDIS_URL": "redis://h/0?db=1"}, "REDIS_URL: takes no parameters"),
         (JobsSettings, {"DUETIME_SLOTS": "1"}, "DUETIME_SLOTS=1: must be a whole number from 2 to 1000"),

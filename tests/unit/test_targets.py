@@ -2,7 +2,7 @@
 
 import pytest
 
-from jobs.http.targets import TargetPolicy, parse_rules
+from jobs.http.targets import EgressPolicy, parse_rules
 
 PUBLIC = [
     *("1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.0", "223.255.255.255"),
@@ -24,13 +24,13 @@ NOT_PUBLIC = [
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_may_be_called(address: str) -> None:
     """An address that anyone on the internet could call is public, also as an IPv4 address inside IPv6."""
-    assert TargetPolicy().permits(address, host="name", port=443)
+    assert EgressPolicy().permits(address, host="name", port=443)
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_other_addresses_may_not_be_called(address: str) -> None:
     """Internal addresses are blocked, and so are the IPv6 addresses that lead to them."""
-    assert not TargetPolicy().permits(address, host="name", port=443)
+    assert not EgressPolicy().permits(address, host="name", port=443)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_other_addresses_may_not_be_called(address: str) -> None:
 )
 def test_allowed_targets_may_be_called(allowed: str, address: str, host: str, port: int) -> None:
     """An entry is a network, an address or a name, for all ports or for one."""
-    assert TargetPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
+    assert EgressPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_allowed_targets_may_be_called(allowed: str, address: str, host: str, po
 )
 def test_targets_that_no_entry_matches_stay_blocked(allowed: str, address: str, host: str, port: int) -> None:
     """An entry matches only its own addresses, names and port."""
-    assert not TargetPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
+    assert not EgressPolicy(allowed=parse_rules(allowed)).permits(address, host=host, port=port)
 
 
 @pytest.mark.parametrize(
@@ -99,27 +99,27 @@ def test_targets_that_no_entry_matches_stay_blocked(allowed: str, address: str, 
 def test_denied_targets_may_not_be_called(denied: str, address: str, host: str) -> None:
     """A denied target is blocked even if it is public or allowed."""
     allowed = parse_rules("0.0.0.0/0,::/0,localhost,example.com,www.example.com")
-    assert TargetPolicy(allowed=allowed).permits(address, host=host, port=80)
-    assert not TargetPolicy(allowed=allowed, denied=parse_rules(denied)).permits(address, host=host, port=80)
+    assert EgressPolicy(allowed=allowed).permits(address, host=host, port=80)
+    assert not EgressPolicy(allowed=allowed, denied=parse_rules(denied)).permits(address, host=host, port=80)
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("10.0.0.1/8", "'10.0.0.1/8' is an address within a network; the network is 10.0.0.0/8"),
-        ("10.0.0.0/33", "'10.0.0.0/33' is no network"),
-        ("10.0.0.0/8:80", "'10.0.0.0/8:80' is no network"),
+        ("10.0.0.0/33", "'10.0.0.0/33' is not a network"),
+        ("10.0.0.0/8:80", "'10.0.0.0/8:80' is not a network"),
         ("localhost,1.2.3.4.5", "'1.2.3.4.5' is neither a network nor a host"),
         ("2130706433", "'2130706433' is neither a network nor a host"),
-        ("http://hooks.internal", "'http://hooks.internal' is no network"),
+        ("http://hooks.internal", "'http://hooks.internal' is not a network"),
         ("a b", "'a b' is neither a network nor a host"),
         ("*.*.internal", "'*.*.internal' is neither a network nor a host"),
         ("*", "'*' is neither a network nor a host"),
         ("hooks.internal:", "'hooks.internal:' has no port from 1 to 65535 after its colon"),
         ("hooks.internal:0", "'hooks.internal:0' has no port from 1 to 65535 after its colon"),
         ("hooks.internal:99999", "'hooks.internal:99999' has no port from 1 to 65535 after its colon"),
-        ("[::1", "'[::1' is no address in brackets"),
-        ("[::1]80", "'[::1]80' is no address in brackets"),
+        ("[::1", "'[::1' is not an address in brackets"),
+        ("[::1]80", "'[::1]80' is not an address in brackets"),
     ],
 )
 def test_the_error_names_the_invalid_entry(text: str, why: str) -> None:
