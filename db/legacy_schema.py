@@ -154,7 +154,7 @@ async def tasks(connection: AsyncConnection, *, after: UUID | None, limit: int) 
     return (await connection.execute(TASKS, {"after": after, "limit": limit})).all()
 
 
-async def carry_tasks(connection: AsyncConnection, columns: Sequence[Mapping[str, Any]]) -> None:
+async def import_tasks(connection: AsyncConnection, columns: Sequence[Mapping[str, Any]]) -> None:
     """Create tasks from old ones; their names and payloads stay unchanged."""
     await connection.execute(CARRY_TASK, list(columns))
 
@@ -164,7 +164,7 @@ async def odd_results(connection: AsyncConnection) -> Sequence[Row[Any]]:
     return (await connection.execute(ODD_RESULTS)).all()
 
 
-async def carry_results(connection: AsyncConnection) -> int:
+async def import_results(connection: AsyncConnection) -> int:
     """Create runs from all results, count them for the metrics, and drop the old tables. Return their number."""
     carried = await connection.execute(CARRY_RESULTS)
     await connection.execute(COUNT_RESULTS, {"old_minutes": OLD_MINUTES, "nobody": NOBODY, "buckets": BUCKETS})

@@ -42,17 +42,17 @@ def upgrade(connection: Connection) -> None:
 
 
 async def migrate(
-    engine: AsyncEngine, *, carry_over: Callable[[AsyncConnection], Awaitable[None]] | None = None
+    engine: AsyncEngine, *, import_database: Callable[[AsyncConnection], Awaitable[None]] | None = None
 ) -> None:
     """Migrate the database to the current schema in one transaction: completely, or not at all.
 
-    `carry_over` imports the tables of the service before Duetime, if the database is that service's. Raises
-    `legacy_schema.Unknown` if the database is neither's, and what `carry_over` raises.
+    `import_database` imports the tables of the service before Duetime, if the database is that service's. Raises
+    `legacy_schema.Unknown` if the database is neither's, and what `import_database` raises.
     """
     async with engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         await connection.execute(text("SET LOCAL statement_timeout = 0"))
-        old = carry_over if await legacy_schema.is_there(connection) else None
+        old = import_database if await legacy_schema.is_there(connection) else None
         if old is not None:
             await legacy_schema.set_aside(connection)
         await connection.run_sync(upgrade)

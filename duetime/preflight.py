@@ -121,7 +121,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                     raise CannotStart(unreachable(url, error)) from None
                 await asyncio.sleep(0.2)
         try:
-            await migrate(engine, carry_over=partial(import_database, now=utc_now(), secrets=secrets))
+            await migrate(engine, import_database=partial(import_database, now=utc_now(), secrets=secrets))
         except Unknown as error:
             raise CannotStart(
                 f"the database {address(url)} is not a Duetime database: {error}; use another one"

@@ -5,7 +5,8 @@
 The arguments of the root field choose which events a subscriber receives, not how they look, so subscribers of
 different tasks or with different cursors share results. A result is valid for a moment only, because a document may
 select the current state of a run or a task; for slower subscribers it is executed again. A batch starts together, so
-that its runs are read in one statement. The caller does not matter: whoever may subscribe may read everything.
+that its runs are read in one statement. The caller does not matter, because everyone who may subscribe may read
+everything.
 """
 
 import asyncio

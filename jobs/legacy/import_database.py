@@ -46,20 +46,20 @@ async def import_database(connection: AsyncConnection, *, now: datetime, secrets
             for remark in remarks:
                 logger.warning(
                     "A task could not be imported as it was.",
-                    extra={"action": "carried_over_oddly", "task": row.id, "reason": remark},
+                    extra={"action": "imported_with_remark", "task": row.id, "reason": remark},
                 )
-        await legacy_schema.carry_tasks(connection, columns)
+        await legacy_schema.import_tasks(connection, columns)
         count, after = count + len(rows), rows[-1].id
     for row in await legacy_schema.odd_results(connection):
         remark = CLAMPED if row.beyond else "has response headers that are not an object, which are left out"
         logger.warning(
             "A result could not be imported as it was.",
-            extra={"action": "carried_over_oddly", "result": row.id, "reason": remark},
+            extra={"action": "imported_with_remark", "result": row.id, "reason": remark},
         )
-    results = await legacy_schema.carry_results(connection)
+    results = await legacy_schema.import_results(connection)
     logger.info(
         "Imported the database of the old service.",
-        extra={"action": "carried_over", "tasks": count, "results": results},
+        extra={"action": "imported", "tasks": count, "results": results},
     )
 
 

@@ -350,7 +350,7 @@ async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
     counts = []
 
     def note(*arguments: Any) -> None:
-        # The tail reads events now and then, whoever asks for what.
+        # The tail reads events at any time, independently of requests.
         if "run_event" not in arguments[2]:
             sent.append(arguments[2])
 

@@ -1,7 +1,7 @@
-"""`make bench`: measures the engine against its bare counterparts, in alternating rounds, and prints a Markdown table.
+"""`make bench`: measure the engine against its bare counterparts, in alternating rounds, and print a Markdown table.
 
-Every figure is a ratio of two things measured in the same round, since machines differ and are noisy; the table shows
-the median of the rounds. The servers are the local stack's own, with the settings that users get.
+Every figure is a ratio of two measurements from the same round, because machines differ and are noisy. The table shows
+the median of the rounds. The servers are those of the local stack, with the settings that users get.
 """
 
 import argparse
@@ -38,12 +38,12 @@ class Line:
 
 
 def median(values: Iterable[float]) -> float:
-    """The median of the rounds."""
+    """Return the median of the rounds."""
     return statistics.median(values)
 
 
 def throughput_lines(rounds: list[Throughput]) -> list[Line]:
-    """Rate and CPU of a herd, against the bare loop's."""
+    """Return the lines for the rate and the CPU time of tasks that are all due at once, against the bare loop."""
     return [
         Line(
             f"runs finished per second, {THROUGHPUT_TASKS:,} due at one instant",
@@ -63,7 +63,9 @@ def throughput_lines(rounds: list[Throughput]) -> list[Line]:
 
 
 def herd_lines(rounds: list[Herd]) -> list[Line]:
-    """How late the last of a herd are, against the time in which a bare loop makes as many calls."""
+    """Return the lines for how late the last of many tasks is, against the time that a bare loop needs for as many
+    calls.
+    """
     return [
         Line(
             f"p99 lateness, {HERD_TASKS:,} due at one instant",
@@ -76,7 +78,7 @@ def herd_lines(rounds: list[Herd]) -> list[Line]:
 
 
 def dispatch_lines(rounds: list[Dispatch]) -> list[Line]:
-    """How late tasks are that come one after another, against deferred arq jobs."""
+    """Return the lines for how late tasks are that are due one after another, against deferred arq jobs."""
     return [
         Line(
             f"{name} lateness, {SPREAD_TASKS:,} spread over {SPREAD_SECONDS} s",
@@ -90,7 +92,9 @@ def dispatch_lines(rounds: list[Dispatch]) -> list[Line]:
 
 
 def subscription_lines(rounds: list[Deliveries]) -> list[Line]:
-    """What it costs to tell a subscriber of an event, against a broadcast of the same text by the same server."""
+    """Return the lines for the cost of sending an event to subscribers, against a broadcast of the same text by the
+    same server.
+    """
     return [
         Line(
             f"events told per second, {SUBSCRIBERS:,} subscribers with one document",
@@ -110,7 +114,7 @@ def subscription_lines(rounds: list[Deliveries]) -> list[Line]:
 
 
 async def measure(rounds: int, only: str | None) -> list[Line]:
-    """Runs the rounds, ours and theirs by turns."""
+    """Run the rounds, Duetime and its counterpart in turn."""
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
         async with bench_servers(Path(folder)) as servers:
@@ -129,7 +133,7 @@ async def measure(rounds: int, only: str | None) -> list[Line]:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", choices=("throughput", "herd", "spread", "subscriptions"))

@@ -1,7 +1,7 @@
-"""The counterpart of subscriptions: the same websocket server, which sends the same text to every socket.
+"""The counterpart of subscriptions: the same WebSocket server, which sends the same text to every socket.
 
-Run as `python -m tests.bench.bare_broadcast`; prints its port. Each text that comes on a socket after its first is sent
-to all sockets, by one task for each, as often as the number before its first blank says.
+Run it as `python -m tests.bench.bare_broadcast`; it prints its port. It sends each text that arrives on a socket after
+the first one to all sockets, by one task for each, and repeats it as often as the number at its beginning says.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 
 class Broadcast:
-    """What all sockets are told."""
+    """What is sent to all sockets."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._moved = asyncio.Event()
 
     async def talk(self, websocket: WebSocket) -> None:
-        """One socket, until it is closed."""
+        """Serve one socket until it is closed."""
         await websocket.accept(subprotocol="graphql-transport-ws")
         telling = asyncio.create_task(self._tell(websocket))
         try:
@@ -44,7 +44,7 @@ class Broadcast:
 
 
 def main() -> None:
-    """Serves on a free port of the loopback address until the process is ended."""
+    """Serve on a free port of the loopback address until the process is terminated."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 (the parent reads it)
     app = Starlette(routes=[WebSocketRoute("/graphql", Broadcast().talk)])

@@ -1,6 +1,6 @@
-"""The counterpart of a worker: a bare `httpx.AsyncClient` with the aiohttp transport that calls as fast as it can.
+"""The counterpart of a worker: a bare `httpx.AsyncClient` with the aiohttp transport, which calls as fast as it can.
 
-Run as `python -m tests.bench.bare_loop URL CALLS CONCURRENCY`; prints seconds and CPU seconds as JSON.
+Run it as `python -m tests.bench.bare_loop URL CALLS CONCURRENCY`; it prints seconds and CPU seconds as JSON.
 """
 
 import asyncio
@@ -14,14 +14,14 @@ from httpx_aiohttp import AiohttpTransport
 
 
 async def call(client: httpx.AsyncClient, url: str, numbers: Iterator[int]) -> None:
-    """Calls until there are no numbers left."""
+    """Make calls until there are no numbers left."""
     for _ in numbers:
         response = await client.get(url)
         assert response.status_code == 200
 
 
 async def main(url: str, calls: int, concurrency: int) -> None:
-    """Makes the calls and prints what they took."""
+    """Make the calls and print how long they took."""
     limits = httpx.Limits(max_connections=concurrency, max_keepalive_connections=concurrency)
     async with httpx.AsyncClient(transport=AiohttpTransport(limits=limits), timeout=30) as client:
         await asyncio.gather(*(call(client, url, iter(range(1))) for _ in range(concurrency)))

@@ -1,7 +1,7 @@
-"""How long metrics, health and a page of results take beside a long history.
+"""How long metrics, health and a page of results take when the history is long.
 
-Run as `python -m tests.bench.metrics RUNS`. It makes a history of so many runs, and what it would have left of rollups:
-two hours of minutes of ten workers, and the sum of all before. The figures are medians of requests to a running API.
+Run it as `python -m tests.bench.metrics RUNS`. It inserts that many runs and their rollups: two hours of minutes of ten
+workers, and the sum of everything before. The figures are medians of requests to a running API.
 """
 
 import argparse
@@ -56,7 +56,7 @@ BATCH = 500_000
 
 
 async def median(http: httpx.AsyncClient, path: str, **headers: str) -> float:
-    """Milliseconds of a request, as the median of many."""
+    """Return the median duration of a request, in milliseconds."""
     took = []
     for _ in range(REQUESTS):
         begun = time.perf_counter()
@@ -67,7 +67,7 @@ async def median(http: httpx.AsyncClient, path: str, **headers: str) -> float:
 
 
 async def main(runs: int) -> None:
-    """Prints a Markdown table."""
+    """Print a Markdown table."""
     with tempfile.TemporaryDirectory() as folder:
         async with bench_servers(Path(folder)) as servers:
             async with servers.engine.begin() as connection:

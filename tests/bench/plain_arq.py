@@ -1,6 +1,6 @@
 """The counterpart of dispatch: one deferred arq job per call, in an arq worker that polls every 50 ms.
 
-Run as `python -m tests.bench.plain_arq REDIS_URL TARGET_URL`; works until the process is ended.
+Run it as `python -m tests.bench.plain_arq REDIS_URL TARGET_URL`; it runs until the process is terminated.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ QUEUE_NAME = "plain"
 
 
 async def call(ctx: dict[Any, Any], path: str) -> None:
-    """The job: one call to the target."""
+    """Make one call to the target."""
     await ctx["client"].get(ctx["url"] + path)
 
 
 async def main(redis_url: str, target_url: str) -> None:
-    """Works for ever."""
+    """Run the worker."""
     async with httpx.AsyncClient(transport=AiohttpTransport(), timeout=30) as client:
         worker = Worker(
             functions=[func(call, name="call", keep_result=0)],

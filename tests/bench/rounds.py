@@ -1,4 +1,4 @@
-"""One round of each measurement: real servers, a real worker process, a target in a process of its own."""
+"""One round of each measurement: real servers, a real worker process, and a target in its own process."""
 
 import asyncio
 import json
@@ -39,14 +39,14 @@ MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """Milliseconds from when calls were due to when the target had them."""
+    """The time from when calls were due to when the target received them, in milliseconds."""
 
     p50: float
     p99: float
 
     @classmethod
     def of(cls, late: Sequence[float]) -> "Lateness":
-        """From seconds. Nothing may be early."""
+        """Return the lateness for a list of seconds. Fail if a call was early."""
         assert min(late) >= 0, f"a call came {-min(late) * 1000:.3f} ms early"
         hundredths = statistics.quantiles(late, n=100, method="inclusive")
         return cls(p50=hundredths[49] * 1000, p99=hundredths[98] * 1000)
@@ -54,7 +54,7 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """A herd's rate and CPU, and the bare loop's."""
+    """The rate and CPU time of tasks that are all due at once, and of the bare loop."""
 
     rate: float
     cpu_us: float
@@ -64,7 +64,7 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Herd:
-    """A herd's lateness, and the time in which the bare loop makes as many calls."""
+    """The lateness of tasks that are all due at once, and the time that the bare loop needs for as many calls."""
 
     late: Lateness
     bare_ms: float
@@ -72,7 +72,7 @@ class Herd:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """Lateness of tasks one after another, and of plain arq jobs."""
+    """The lateness of tasks that are due one after another, and of plain arq jobs."""
 
     late: Lateness
     plain_late: Lateness
@@ -80,7 +80,7 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """What runs for the whole measurement."""
+    """What runs during the whole measurement."""
 
     engine: AsyncEngine
     redis_url: str
@@ -92,7 +92,7 @@ class Servers:
 async def module(
     name: str, *arguments: str, environment: dict[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Runs `python -m name` until the block ends."""
+    """Run `python -m name` until the block ends."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", name, *arguments, env=environment, stdout=asyncio.subprocess.PIPE
     )
@@ -106,7 +106,7 @@ async def module(
 
 @asynccontextmanager
 async def bench_servers(folder: Path) -> AsyncIterator[Servers]:
-    """The local stack in `folder`, migrated, and a target."""
+    """Run the local stack in `folder`, with a migrated database, and a target."""
     async with AsyncExitStack() as running:
         data = await running.enter_async_context(open_data_folder(folder / "data"))
         stack = await running.enter_async_context(
@@ -131,13 +131,13 @@ async def bench_servers(folder: Path) -> AsyncIterator[Servers]:
 
 
 class Bench:
-    """The measurements, a round at a time."""
+    """The measurements, one round at a time."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
 
     async def throughput(self, count: int) -> Throughput:
-        """A herd of `count`: from its instant until the last result is stored."""
+        """Measure `count` tasks that are due at once, from that instant until the last result is stored."""
         bare_seconds, bare_cpu = await self._bare(count)
         async with module("duetime", "worker", environment=self._servers.environment) as worker:
             due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
@@ -151,7 +151,7 @@ class Bench:
         return Throughput(count / seconds, cpu / count * 1e6, count / bare_seconds, bare_cpu / count * 1e6)
 
     async def herd(self, count: int) -> Herd:
-        """A herd of `count`: how late each call is."""
+        """Measure how late each call of `count` tasks is that are due at once."""
         bare_seconds, _ = await self._bare(count)
         async with module("duetime", "worker", environment=self._servers.environment):
             due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
@@ -159,7 +159,7 @@ class Bench:
         return Herd(Lateness.of(await self._arrivals(due[0], count)), bare_seconds * 1000)
 
     async def dispatch(self, count: int, seconds: int) -> Dispatch:
-        """`count` instants at equal distances over `seconds`, first as tasks, then as plain arq jobs."""
+        """Measure `count` calls at equal intervals over `seconds`, first as tasks, then as plain arq jobs."""
         async with module("duetime", "worker", environment=self._servers.environment):
             start = datetime.now(UTC) + AHEAD
             due = await self._make_tasks([start + timedelta(seconds=seconds * n / count) for n in range(count)])
@@ -180,7 +180,7 @@ class Bench:
         return Dispatch(ours, plain)
 
     async def _bare(self, count: int) -> tuple[float, float]:
-        """Seconds and CPU seconds in which the bare loop makes `count` calls."""
+        """Return the seconds and CPU seconds that the bare loop needs for `count` calls."""
         url = self._servers.target_url + "/bare"
         async with module("tests.bench.bare_loop", url, str(count), str(CONCURRENCY)) as process:
             output, _ = await process.communicate()
@@ -189,7 +189,7 @@ class Bench:
         return took["seconds"], took["cpu_seconds"]
 
     async def _make_tasks(self, due: list[datetime]) -> list[datetime]:
-        """A one-off task for each instant, which calls the path of its number."""
+        """Create a one-off task for each instant, which calls the path with its number."""
         host = self._servers.target_url.removeprefix("http://")
         async with self._servers.engine.begin() as connection:
             await connection.execute(text("TRUNCATE tasks, task_results, run_events CASCADE"))
@@ -215,7 +215,7 @@ class Bench:
         return due
 
     async def _all_finished(self, count: int) -> datetime:
-        """Waits until all runs have succeeded and are stored, and tells when the last of them was."""
+        """Wait until all runs have succeeded and are stored, and return when the last of them was."""
         deadline = asyncio.get_running_loop().time() + WITHIN.total_seconds()
         while True:
             async with self._servers.engine.connect() as connection:
@@ -235,13 +235,13 @@ class Bench:
         return arrivals
 
     async def _arrivals(self, due: datetime, count: int) -> list[float]:
-        """How late each call of a herd came, in seconds; each came once."""
+        """Return how late each call was, in seconds. Fail unless each came once."""
         arrivals = await self._log()
         assert len(arrivals) == len({path for _, path in arrivals}) == count
         return [arrived - due.timestamp() for arrived, _ in arrivals]
 
     async def _arrivals_each(self, due: Sequence[datetime]) -> list[float]:
-        """How late each call came by its own instant, in seconds; each came once."""
+        """Return how late each call was by its own instant, in seconds. Fail unless each came once."""
         arrivals = await self._log()
         assert len(arrivals) == len({path for _, path in arrivals}) == len(due)
         return [arrived - due[int(path[1:])].timestamp() for arrived, path in arrivals]

@@ -1,4 +1,6 @@
-"""One round of subscriptions: events told to a thousand subscribers, against a bare broadcast of the same texts."""
+"""One round of subscriptions: events that are sent to a thousand subscribers, against a bare broadcast of the same
+texts.
+"""
 
 import asyncio
 import socket
@@ -25,7 +27,7 @@ BURST = 20
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Deliveries per second and microseconds of CPU for each, ours and bare."""
+    """Deliveries per second, and microseconds of CPU time for each, of Duetime and of the bare broadcast."""
 
     rate: float
     cpu_us: float
@@ -34,7 +36,7 @@ class Deliveries:
 
 
 async def subscriptions(servers: Servers, *, subscribers: int, events: int) -> Deliveries:
-    """`events`, in bursts that are each delivered before the next one, to `subscribers`."""
+    """Send `events` to `subscribers` in bursts, each of which is delivered before the next one starts."""
     port = free_port()
     async with module("duetime", "api", environment=servers.environment | {"PORT": str(port)}) as api:
         await answers(port)
@@ -71,7 +73,9 @@ async def subscriptions(servers: Servers, *, subscribers: int, events: int) -> D
 async def deliver(
     pid: int, watchers: list[Watcher], events: int, send: Callable[[int], Awaitable[None]], *, frames: int
 ) -> tuple[float, float]:
-    """Deliveries per second, and microseconds of the server's CPU for each. Each watcher has `frames` already."""
+    """Return deliveries per second, and microseconds of the server's CPU time for each. Each watcher has `frames`
+    already.
+    """
     server = psutil.Process(pid)
     before = server.cpu_times()
     seconds = 0.0
@@ -87,14 +91,14 @@ async def deliver(
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port on which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
     return port
 
 
 async def newest(port: int) -> str:
-    """The cursor of the newest event."""
+    """Return the cursor of the newest event."""
     async with httpx.AsyncClient() as http:
         answer = await http.post(f"http://127.0.0.1:{port}/graphql", json={"query": "{ runEventsCursor }"})
     cursor: str = answer.json()["data"]["runEventsCursor"]
@@ -102,7 +106,7 @@ async def newest(port: int) -> str:
 
 
 async def answers(port: int) -> None:
-    """Waits until the API serves."""
+    """Wait until the API responds."""
     async with asyncio.timeout(30), httpx.AsyncClient() as http:
         while True:
             try:

@@ -1,6 +1,7 @@
-"""What the calls go to: a server that answers at once, as cheaply as Python can, and knows when each call came.
+"""The target of the calls: a server that responds at once, as cheaply as Python can, and records when each call
+arrived.
 
-`GET /arrivals` answers with the instants (Unix seconds) and paths of all calls since the last time it was asked.
+`GET /arrivals` returns the instants (Unix seconds) and paths of all calls since the previous request for them.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r
 
 
 class Target(asyncio.Protocol):
-    """One connection. Requests have no body and come whole, or in pieces that end with an empty line."""
+    """One connection. Its requests have no body, and may arrive in pieces that end with an empty line."""
 
     def __init__(self, arrivals: list[tuple[float, str]]) -> None:
         self._arrivals = arrivals
@@ -39,7 +40,7 @@ class Target(asyncio.Protocol):
 
 
 async def serve() -> None:
-    """Serves on a free port of the loopback address, whose number it prints first, until the process is ended."""
+    """Serve on a free port of the loopback address, which it prints first, until the process is terminated."""
     arrivals: list[tuple[float, str]] = []
     server = await asyncio.get_running_loop().create_server(lambda: Target(arrivals), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 (the parent reads it)

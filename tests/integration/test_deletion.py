@@ -1,4 +1,4 @@
-"""Deleted tasks: their calls are broken off at once, their rows removed by and by."""
+"""Deleted tasks: their calls are aborted at once, and their rows are removed in small steps."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -41,24 +41,24 @@ NOTE_REMOVALS = (
 
 
 async def delete(work: Transaction, task_id: UUID) -> None:
-    """The task goes, with its runs."""
+    """Delete the task and its runs."""
     await changes.delete_task(work, task_id, now=utc_now())
 
 
 async def run_now(work: Transaction, task_id: UUID) -> Run:
-    """The task fires beside its schedule."""
+    """Request a run."""
     return await runs.run_task(work, task_id, now=utc_now())
 
 
 async def cancel_run(work: Transaction, run_id: UUID) -> Run:
-    """The run ends."""
+    """Cancel the run."""
     return await runs.cancel_run(work, run_id, now=utc_now())
 
 
 async def test_history_goes_in_small_transactions_and_its_task_last(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
-    """Nobody waits long for the locks of a removal; other tasks keep everything."""
+    """A removal never holds its locks for long, and other tasks keep all of their history."""
     gone, kept = every("http://localhost/", HOUR, utc_now() + HOUR), every("http://localhost/", HOUR, utc_now() + HOUR)
     number = 2 * REMOVED_PER_STATEMENT + 7
     async with opened(database) as engine:
@@ -81,13 +81,13 @@ async def test_history_goes_in_small_transactions_and_its_task_last(
 
 
 async def is_gone(engine: AsyncEngine, task: Task) -> bool:
-    """Whether there is no row of the task any more."""
+    """Return whether the task has no row any more."""
     async with AsyncSession(engine) as session:
         return await session.get(Task, task.id) is None
 
 
 async def test_task_with_runs_is_not_removed(database: DatabaseSettings) -> None:
-    """A removal that would drag its history along would hold its locks for long; it waits until that is gone."""
+    """Removing a task together with its history would hold locks for long, so it waits until the history is gone."""
     task = every("http://localhost/", HOUR, utc_now() + HOUR)
     async with opened(database) as engine:
         await save(engine, task)
@@ -102,7 +102,7 @@ async def test_task_with_runs_is_not_removed(database: DatabaseSettings) -> None
 
 
 async def test_calls_are_broken_off(database: DatabaseSettings, jobs_settings: JobsSettings, target: Target) -> None:
-    """Those of a deleted task and of a cancelled run, so that their slots are free again; and what waited goes on."""
+    """The calls of a deleted task and of a cancelled run are aborted, which frees their slots; waiting runs start."""
     url = target.responds(
         "/slow",
         CannedResponse(delay=timedelta(minutes=5)),

@@ -1,4 +1,4 @@
-"""What a worker does with what is due: real Postgres, real Redis, real calls."""
+"""What a worker does with due tasks: real Postgres, real Redis, real calls."""
 
 import asyncio
 import gc
@@ -44,20 +44,20 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """The test's own look at the tables."""
+    """Open a connection pool for the test's own checks."""
     async with opened(database) as opening:
         yield opening
 
 
 async def one_run(engine: AsyncEngine, task_id: object, *, within: float = 10) -> Run:
-    """The task's one run, once it is finished."""
+    """Return the task's one run, once it is finished."""
     runs = await wait_until(lambda: runs_of(engine, task_id, at_least=1), what="the run is finished", within=within)  # type: ignore[arg-type]
     assert len(runs) == 1
     return runs[0]
 
 
 def by_way_of(proxy: Proxy, database: DatabaseSettings) -> DatabaseSettings:
-    """The same database, through a proxy to it."""
+    """Return settings that reach the same database through a proxy."""
     url = database.url().set(port=proxy.port)
     return DatabaseSettings(database_url=url.render_as_string(hide_password=False))
 
@@ -65,7 +65,7 @@ def by_way_of(proxy: Proxy, database: DatabaseSettings) -> DatabaseSettings:
 async def test_a_one_off_fires_once_at_its_instant(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Never early; with the headers that every call carries; what came back is kept; and then the task is completed."""
+    """The call is never early and carries Duetime's headers, the response is stored, and the task is then completed."""
     url = target.responds(
         "/hook", CannedResponse(status=201, body=b'{"ok": true}', headers={"Content-Type": "application/json"})
     )
@@ -95,7 +95,7 @@ async def test_a_one_off_fires_once_at_its_instant(
 async def test_a_tasks_own_headers_win(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Over defaults and over Duetime's, whatever their case."""
+    """They take precedence over the defaults and over Duetime's own headers, whatever their case."""
     own = {"user-agent": "mine", "IDEMPOTENCY-KEY": "mine too"}
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(f"{target.url}/own", soon(), headers=own))
@@ -107,7 +107,7 @@ async def test_a_tasks_own_headers_win(
 async def test_a_failed_attempt_is_tried_again_under_the_same_key(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Until one succeeds; each attempt is kept."""
+    """Attempts continue until one succeeds, and each of them is recorded."""
     url = target.responds("/flaky", CannedResponse(status=500), CannedResponse(drops=True), CannedResponse(status=200))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
@@ -141,7 +141,7 @@ async def test_a_run_fails_when_no_attempt_is_left(
     attempts: int,
     message: str,
 ) -> None:
-    """And says why; a target that says it is gone for good is not asked again."""
+    """The run has the reason. A target that responds with 410 is not called again."""
     url = target.responds("/broken", answer)
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon(), max_attempts=2, timeout_ms=200))
@@ -154,7 +154,7 @@ async def test_a_run_fails_when_no_attempt_is_left(
 async def test_a_header_is_sent_in_utf_8(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Whatever was accepted when the task was saved can be sent."""
+    """Every value that was accepted when the task was saved can be sent."""
     headers = {"X-Name": "grün Ā \u2028", "X-Tab": "a\tb", "X-Empty": ""}
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(target.responds("/x", CannedResponse()), soon(), headers=headers))
@@ -166,7 +166,7 @@ async def test_a_header_is_sent_in_utf_8(
 async def test_a_target_that_is_not_there(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine
 ) -> None:
-    """Is a failed run like any other, without a status."""
+    """An unreachable target makes a failed run like any other, without a status."""
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off("http://127.0.0.1:1/", soon(), max_attempts=1))
         run = await one_run(engine, task_id)
@@ -194,7 +194,7 @@ async def test_whatever_comes_back_is_kept_safely(
     kept: str,
     encoding: str,
 ) -> None:
-    """Text as text, with what cannot be text replaced; anything else as Base64."""
+    """Text is stored as text, with characters replaced that Postgres cannot store; other bodies as Base64."""
     url = target.responds("/body", CannedResponse(body=body, headers={"Content-Type": kind} if kind else {}))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
@@ -205,7 +205,7 @@ async def test_whatever_comes_back_is_kept_safely(
 async def test_a_huge_body_is_cut(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """64 KiB are kept, even when that cuts a character in two, and the run says that it was cut."""
+    """64 KiB are stored, even if that cuts a character in two, and the run is marked as truncated."""
     url = target.responds("/huge", CannedResponse(body=b"a" + "é".encode() * 2_000_000))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
@@ -218,7 +218,7 @@ async def test_a_huge_body_is_cut(
 async def test_an_instant_during_an_unfinished_run_is_skipped(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """And recorded as SKIPPED; the next one that finds the task idle runs."""
+    """The instant is recorded as SKIPPED, and the next one that finds the task idle runs."""
     url = target.responds("/slow", CannedResponse(delay=timedelta(seconds=1.5)))
     async with working(database, jobs_settings):
         start = soon()
@@ -241,7 +241,7 @@ async def test_an_instant_during_an_unfinished_run_is_skipped(
 async def test_after_downtime_the_newest_instant_stands_for_those_before(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """One run, not a storm of them; what it stands for is counted, and the schedule goes on as before."""
+    """There is one run for all missed instants, which counts them, and the schedule continues as before."""
     start = utc_now() - timedelta(hours=2, seconds=30)
     [task_id] = await save(engine, every(f"{target.url}/late", timedelta(minutes=1), start))
     async with working(database, jobs_settings):
@@ -256,7 +256,9 @@ async def test_after_downtime_the_newest_instant_stands_for_those_before(
 async def test_an_attempt_of_a_lost_worker_is_rescued(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target, policy: LostPolicy
 ) -> None:
-    """RETRY sends it again under the same key; FAIL ends the run as UNKNOWN, for it may have arrived."""
+    """With RETRY it is sent again under the same key; with FAIL the run ends as UNKNOWN, because the call may have
+    arrived.
+    """
     task = one_off(f"{target.url}/lost", utc_now(), next_run=None, due_at=None, on_lost=policy)
     run = Run(
         id=scheduled_run_id(task.id, utc_now()),
@@ -286,7 +288,7 @@ async def test_an_attempt_of_a_lost_worker_is_rescued(
 
 
 async def test_tasks_fire_without_redis(database: DatabaseSettings, engine: AsyncEngine, target: Target) -> None:
-    """Redis only wakes; Postgres knows what is due, and the worker looks there by itself."""
+    """Redis only wakes workers. Postgres knows what is due, and the worker looks there by itself."""
     at = utc_now() + 4 * SECOND
     async with working(database, JobsSettings.model_construct(redis_url=UNREACHABLE_REDIS, targets_allowed=LOOPBACK)):
         [task_id] = await save(engine, one_off(f"{target.url}/alone", at))
@@ -298,7 +300,7 @@ async def test_tasks_fire_without_redis(database: DatabaseSettings, engine: Asyn
 async def test_one_dead_target_leaves_slots_to_the_others(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """With more calls to it due than there are slots, tasks of another host still run at once."""
+    """With more calls due to it than there are slots, tasks of another host still run on time."""
     dead = target.responds("/dead", CannedResponse(delay=timedelta(minutes=5))).replace("127.0.0.1", "localhost")
     jobs = jobs_settings.model_copy(update={"slots": 4, "grace_seconds": 0})
     async with working(database, jobs):
@@ -313,7 +315,7 @@ async def test_one_dead_target_leaves_slots_to_the_others(
 async def test_a_worker_that_stops_lets_attempts_end(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Within its grace period, and nothing is sent twice."""
+    """They may end within the grace period, and nothing is sent twice."""
     url = target.responds("/ending", CannedResponse(delay=SECOND))
     async with working(database, jobs_settings):
         [task_id] = await save(engine, one_off(url, soon()))
@@ -325,7 +327,7 @@ async def test_a_worker_that_stops_lets_attempts_end(
 async def test_a_worker_that_must_stop_gives_its_attempts_back(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """At once, so that the next worker sends them again, and need not wait for a lease to run out."""
+    """It does so at once, so the next worker sends them again without waiting for a lease to expire."""
     url = target.responds("/hanging", CannedResponse(delay=timedelta(minutes=5)), CannedResponse())
     async with working(database, jobs_settings.model_copy(update={"grace_seconds": 0})):
         [task_id] = await save(engine, one_off(url, soon()))
@@ -339,7 +341,7 @@ async def test_a_worker_that_must_stop_gives_its_attempts_back(
 async def test_a_worker_ends_although_postgres_is_silent(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
-    """It tries to hand over for 5 s, and then waits for no connection to be closed by the other side, one by one."""
+    """It tries to hand over for 5 s, and then waits for no connection to be closed by the server."""
     loop = asyncio.get_running_loop()
     async with running_proxy(database.url().port or 5432) as proxy:
         async with working(by_way_of(proxy, database), jobs_settings):
@@ -355,7 +357,7 @@ async def test_a_worker_ends_although_postgres_is_silent(
 async def test_a_task_whose_schedule_is_broken_harms_no_other(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Carried over from elsewhere, say: it gets a FAILED run that says so, and its neighbours run."""
+    """An imported row may have such a schedule. The task gets a FAILED run with the reason, and other tasks run."""
     at = soon()
     broken = one_off(f"{target.url}/broken", at, trigger_type="cron", cron_expr="not cron", trigger_time=None)
     async with working(database, jobs_settings):
@@ -369,7 +371,7 @@ async def test_a_task_whose_schedule_is_broken_harms_no_other(
 async def test_nothing_stays_in_redis(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Every key but the queue itself expires, and there is no key per run."""
+    """Every key except the queue expires, and there is no key per run."""
     async with working(database, jobs_settings):
         at = soon()
         ids = await save(engine, *(one_off(f"{target.url}/{n}", at) for n in range(50)))
@@ -385,7 +387,7 @@ async def test_nothing_stays_in_redis(
 async def test_two_workers_share_a_herd(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Every task is called once, whoever claims it, and the numbers of events have no gap."""
+    """Every task is called once, whichever worker claims it, and event numbers have no gap."""
     async with working(database, jobs_settings), working(database, jobs_settings):
         at = soon() + SECOND
         ids = await save(engine, *(one_off(f"{target.url}/{n}", at) for n in range(300)))
@@ -402,7 +404,7 @@ async def test_two_workers_share_a_herd(
 async def test_a_claim_fails_after_whoever_asked_for_it_is_gone(
     database: DatabaseSettings, redis_url: str, jobs_settings: JobsSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is said as every failed claim is, and no error is left over that nobody looks at."""
+    """The failure is logged like that of any other claim, and no exception is left that nothing retrieves."""
     left_over: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: left_over.append(context["message"]))
     clock = Clock()

@@ -27,14 +27,14 @@ BRIEF = timedelta(seconds=1)
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    """The URL of a target in a process of its own."""
+    """Run a hostile target in its own process and return its URL."""
     async with hostile_target() as running:
         yield running
 
 
 @pytest.fixture
 async def caller() -> AsyncIterator[HttpCaller]:
-    """The connections of a worker that may call this machine."""
+    """Open the connections of a worker that may call this machine."""
     async with HttpCaller(clock=Clock(), policy=EgressPolicy(allowed=parse_rules(LOOPBACK))) as opened:
         yield opened
 

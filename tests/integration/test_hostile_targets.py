@@ -42,7 +42,7 @@ SECRET = {"Authorization": "Bearer secret", "Cookie": "a=b", "X-Api-Key": "secre
 
 @pytest.fixture
 async def names() -> AsyncIterator[NameServer]:
-    """A name server with hostile names."""
+    """Run a name server with hostile names."""
     async with name_server() as server:
         for name, meant in NAMES.items():
             server.means(name, meant)
@@ -52,7 +52,7 @@ async def names() -> AsyncIterator[NameServer]:
 
 @pytest.fixture
 def blocking(redis_url: str) -> JobsSettings:
-    """The settings of a service that allows no further targets."""
+    """Return the settings of a service that allows no further targets."""
     return JobsSettings.model_construct(redis_url=redis_url)
 
 
@@ -159,7 +159,7 @@ async def get(
     headers: dict[str, str] | None = None,
     secret: Sequence[str] = (),
 ) -> Response:
-    """Call a URL as a worker does; `secret` are the names of headers that were sealed."""
+    """Call a URL as a worker does; `secret` are the names of headers whose values were encrypted."""
     policy = EgressPolicy(allowed=parse_rules(allowed))
     action = Action(
         method="GET",

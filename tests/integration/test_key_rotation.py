@@ -1,4 +1,4 @@
-"""Keys for secrets are rotated while the service goes on: no secret is lost, and the old key can be thrown away."""
+"""Secret keys are rotated while the service runs: no secret is lost, and the old key can be removed."""
 
 import asyncio
 import base64
@@ -33,25 +33,25 @@ RETRY = "mutation ($id: ID!) { retryRun(id: $id) { ... on Run { id } } }"
 
 
 def with_keys(jobs: JobsSettings, *keys: str) -> JobsSettings:
-    """The settings of a service that has these keys."""
+    """Return the settings of a service that has these keys."""
     return jobs.model_copy(update={"secret_key": ",".join(keys)})
 
 
 async def rotated(database: DatabaseSettings, folder: Path, *keys: str) -> tuple[int, str, str]:
-    """The exit status of `duetime keys rotate-secrets`, and what it says."""
+    """Return the exit status of `duetime keys rotate-secrets`, and its output."""
     environment = {"DATABASE_URL": str(database.database_url), "DUETIME_SECRET_KEY": ",".join(keys)}
     ended = await asyncio.to_thread(duetime, "keys", "rotate-secrets", cwd=folder, environment=environment)
     return ended.returncode, ended.stdout, ended.stderr
 
 
 async def done(api: Api, document: str, **variables: Any) -> str:
-    """The id of what a mutation made or changed."""
+    """Return the ID of what a mutation created or changed."""
     [found] = (await api.data(document, **variables)).values()
     return str(found["id"])
 
 
 async def seals(api: Api) -> list[str]:
-    """Everything that is sealed in any table."""
+    """Return every encrypted value in any table."""
     found: list[str] = []
     async with api.engine.connect() as connection:
         for table in ("tasks", "task_versions"):
@@ -110,7 +110,7 @@ async def test_secrets_outlive_their_keys(
 async def test_what_no_key_opens_stays_as_it_is(
     database: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """The command names the tasks and says so by its exit status; the others are sealed anew."""
+    """The command names the tasks and exits with status 1; the other secrets are encrypted with the new key."""
     headers = [{"name": "Authorization", "value": "Bearer swordfish"}]
     wanted = {
         "name": "a task",
@@ -133,7 +133,7 @@ async def test_what_no_key_opens_stays_as_it_is(
 
 
 async def test_without_a_key_there_is_nothing_to_rotate(database: DatabaseSettings, tmp_path: Path) -> None:
-    """It says which to set."""
+    """The error names the setting."""
     status, _, wrong = await rotated(database, tmp_path)
     assert status == 1
     assert wrong.startswith("duetime: DUETIME_SECRET_KEY is not set; list the new key and then the old ones")

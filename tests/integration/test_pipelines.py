@@ -1,4 +1,4 @@
-"""arq's pipelines, when a worker stops while Redis takes its time."""
+"""arq's pipelines when a worker stops while Redis responds slowly."""
 
 import asyncio
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from tests.support.proxy import running_proxy
 
 
 async def test_a_pipeline_that_is_broken_off_keeps_no_connection(redis_url: str) -> None:
-    """It takes back its watch as it ends, and is cancelled before Redis has answered: its connection is free again."""
+    """The pipeline is cancelled before Redis has responded, removes its WATCH, and releases its connection."""
     port = urlsplit(redis_url).port
     assert port is not None
     stalled = asyncio.Event()

@@ -59,13 +59,13 @@ def fresh_key() -> str:
 
 @pytest.fixture
 def sealing(jobs_settings: JobsSettings) -> JobsSettings:
-    """The settings of a service with a secret key."""
+    """Return the settings of a service with a secret key."""
     return jobs_settings.model_copy(update={"secret_key": fresh_key()})
 
 
 @pytest.fixture
 async def api(database: DatabaseSettings, sealing: JobsSettings) -> AsyncIterator[Api]:
-    """An API with a secret key."""
+    """Serve an API with a secret key."""
     async with serving(database, sealing) as running:
         yield running
 
@@ -192,8 +192,8 @@ async def test_a_secret_does_not_follow_to_another_origin(api: Api, target: Targ
         told = [problem["message"] for problem in refused["problems"]]
         assert "the secret Authorization does not follow to another origin; give its value again" in told
     assert (await do(api, UPDATE, id=made["id"], action={"url": f"{target.url}/path"}))["version"] == 2
-    anew = {"url": elsewhere, "headers": headers_input(Authorization="Bearer other")}
-    assert (await do(api, UPDATE, id=made["id"], action=anew))["version"] == 3
+    moved = {"url": elsewhere, "headers": headers_input(Authorization="Bearer other")}
+    assert (await do(api, UPDATE, id=made["id"], action=moved))["version"] == 3
 
 
 async def test_a_new_task_has_to_give_its_secrets(api: Api, target: Target) -> None:

@@ -42,7 +42,7 @@ def fresh_secret(size: int = 32) -> str:
 
 @pytest.fixture
 def sealing(jobs_settings: JobsSettings) -> JobsSettings:
-    """The settings of a service with a secret key."""
+    """Return the settings of a service with a secret key."""
     return jobs_settings.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
 
 

@@ -1,4 +1,4 @@
-"""How ended attempts are written: in batches, and whatever one of them holds."""
+"""Outcomes are written in batches, and no outcome can spoil its batch."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ WORKER = uuid4()
 
 
 def running(task: Task) -> Finish:
-    """How the task's running attempt ended: well."""
+    """Return the success of the task's running attempt."""
     run = run_of(task, scheduled_for=task.due_at or utc_now())
     return Finish(
         run_id=run.id,
@@ -41,7 +41,7 @@ def running(task: Task) -> Finish:
 
 
 async def write(database: DatabaseSettings, finishes: Sequence[Finish], tasks: Sequence[Task]) -> list[UUID]:
-    """Has a writer write the finishes, and tells which it called written, in order."""
+    """Let a writer write the finishes, and return those that it reports as written, in order."""
     written: list[UUID] = []
     async with opened(database) as engine:
         for task in tasks:
@@ -75,7 +75,7 @@ async def write(database: DatabaseSettings, finishes: Sequence[Finish], tasks: S
 
 
 def due(number: int) -> list[Task]:
-    """One-off tasks whose runs are on their way: nothing more is due."""
+    """Return one-off tasks whose runs have started, so nothing more is due."""
     at = utc_now()
     return [
         one_off("http://127.0.0.1:1/", at, next_run=None, due_at=None, trigger_time=at + timedelta(milliseconds=n))
@@ -84,13 +84,13 @@ def due(number: int) -> list[Task]:
 
 
 def finish_of(task: Task) -> Finish:
-    """The end of the run of a task of `due`."""
+    """Return the outcome of the run of a task of `due`."""
     assert task.trigger_time is not None
     return running(task)._replace(run_id=run_of(task, scheduled_for=task.trigger_time).id)
 
 
 async def test_one_result_that_cannot_be_stored_spoils_no_other(database: DatabaseSettings) -> None:
-    """It alone is FAILED, and says so; its task is completed like the others'."""
+    """Only this run is FAILED, with the reason. Its task is completed like the others."""
     tasks = due(120)
     finishes = [finish_of(task) for task in tasks]
     finishes[33] = finishes[33]._replace(response_body="half of a pair: \ud800")
@@ -108,7 +108,7 @@ async def test_one_result_that_cannot_be_stored_spoils_no_other(database: Databa
 
 
 async def test_a_late_result_of_a_rescued_run_is_refused(database: DatabaseSettings) -> None:
-    """It has the epoch of a claim that is no more; what the run has become meanwhile stays, and so does its task."""
+    """Its claim has an old epoch, so the run and its task stay as they are now."""
     [task] = tasks = due(1)
     late = finish_of(task)._replace(epoch=0)
     await write(database, [late], tasks)
@@ -118,7 +118,7 @@ async def test_a_late_result_of_a_rescued_run_is_refused(database: DatabaseSetti
 
 
 async def test_a_batch_that_is_written_twice_counts_once(database: DatabaseSettings) -> None:
-    """As happens when the answer to a commit is lost."""
+    """This happens when the response to a commit is lost."""
     [task] = tasks = due(1)
     await write(database, [finish_of(task), finish_of(task)], tasks)
     async with opened(database) as engine, engine.connect() as connection:

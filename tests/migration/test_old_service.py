@@ -150,7 +150,7 @@ async def test_invalid_tasks_are_reported_by_id_and_kept(
     ):
         assert any(task_id(number) in line and reason in line for line in said.splitlines()), (reason, said)
     assert task_id(1) not in said
-    assert "action=carried_over tasks=10 results=3" in said
+    assert "action=imported tasks=10 results=3" in said
     async with serving(old, jobs_settings) as api:
         for number in (8, 9, 10):
             task = await shown(api, number)
@@ -179,7 +179,7 @@ async def test_unusual_rows_are_imported_and_listed(
         """,
     )
     said = migrate(old, tmp_path)
-    assert "action=carried_over tasks=12 results=4" in said
+    assert "action=imported tasks=12 results=4" in said
     for text in (
         'task=00000000-0000-0000-0000-000000000000 reason="has an instant before the year 1',
         f'task={task_id(32)} reason="has an instant before the year 1',
@@ -240,7 +240,7 @@ async def test_importing_secrets_needs_a_key(
 async def test_a_database_is_imported_once(old: DatabaseSettings, tmp_path: Path) -> None:
     """A second migration imports nothing, and the old tables are gone."""
     migrate(old, tmp_path)
-    assert "action=carried_over" not in migrate(old, tmp_path)
+    assert "action=imported" not in migrate(old, tmp_path)
     assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
     assert await scalar(old, "SELECT count(*) FROM tasks") == 10
 

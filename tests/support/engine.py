@@ -1,4 +1,4 @@
-"""Workers and tasks for tests of the engine: workers run in the test's own process, tasks are rows."""
+"""Workers and tasks for tests of the engine: workers run in the test's own process, and tasks are inserted as rows."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -24,7 +24,7 @@ UNREACHABLE_REDIS = "redis://127.0.0.1:1/0"
 
 @asynccontextmanager
 async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for the test's own look at the tables."""
+    """Open a connection pool with which the test reads the tables."""
     engine = open_engine(database.url(), pool_size=3, application_name="duetime test")
     try:
         yield engine
@@ -36,7 +36,7 @@ async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 async def working(
     database: DatabaseSettings, jobs: JobsSettings, *, lookup: Lookup = system_lookup
 ) -> AsyncIterator[None]:
-    """A worker until the block ends, which then stops gracefully. `lookup` finds the addresses of targets' names."""
+    """Run a worker until the block ends, then stop it gracefully. `lookup` finds the addresses of targets' names."""
     stop = asyncio.Event()
     worker = asyncio.create_task(run_worker(database, jobs, stop=stop, lookup=lookup))
     try:
@@ -47,13 +47,13 @@ async def working(
 
 
 def one_off(url: str, at: datetime, **columns: Any) -> Task:
-    """A task that calls `url` once."""
+    """Return a task that calls `url` once."""
     trigger: dict[str, Any] = {"trigger_type": TriggerType.ONE_OFF, "trigger_time": at}
     return Task(**trigger | common(url, at, columns))
 
 
 def every(url: str, period: timedelta, start_at: datetime, **columns: Any) -> Task:
-    """A task that calls `url` periodically."""
+    """Return a task that calls `url` periodically."""
     milliseconds = period // timedelta(milliseconds=1)
     return Task(
         trigger_type=TriggerType.INTERVAL, every_ms=milliseconds, start_at=start_at, **common(url, start_at, columns)
@@ -61,7 +61,7 @@ def every(url: str, period: timedelta, start_at: datetime, **columns: Any) -> Ta
 
 
 def common(url: str, first: datetime, columns: dict[str, Any]) -> dict[str, Any]:
-    """The columns that all tasks of tests share: quick retries, and no redirects."""
+    """Return the columns that all tasks of tests share: quick retries, and no redirects."""
     return {
         "name": "a task",
         "method": "GET",
@@ -76,12 +76,12 @@ def common(url: str, first: datetime, columns: dict[str, Any]) -> dict[str, Any]
 
 
 def soon() -> datetime:
-    """An instant that no worker has missed yet, and that a test need not wait for long."""
+    """Return an instant that no worker has missed yet, and for which a test does not wait long."""
     return utc_now() + timedelta(milliseconds=400)
 
 
 async def save(engine: AsyncEngine, *rows: Task | Run) -> list[UUID]:
-    """Inserts the rows and returns their ids."""
+    """Insert the rows and return their ids."""
     ids = [row.id for row in rows]
     async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
         session.add_all(rows)
@@ -89,13 +89,13 @@ async def save(engine: AsyncEngine, *rows: Task | Run) -> list[UUID]:
 
 
 async def task_of(engine: AsyncEngine, task_id: UUID) -> Task:
-    """The task as it is now."""
+    """Return the task as it is now."""
     async with AsyncSession(engine) as session:
         return (await session.execute(select(Task).where(Task.id == task_id))).scalar_one()  # type: ignore[arg-type]
 
 
 async def runs_of(engine: AsyncEngine, task_id: UUID, *, at_least: int = 0) -> Sequence[Run]:
-    """The finished runs of a task, oldest first; empty while there are fewer than `at_least`."""
+    """Return the finished runs of a task, oldest first, or an empty list while there are fewer than `at_least`."""
     async with AsyncSession(engine) as session:
         found = await session.execute(
             select(Run)
@@ -107,7 +107,7 @@ async def runs_of(engine: AsyncEngine, task_id: UUID, *, at_least: int = 0) -> S
 
 
 async def events_of(engine: AsyncEngine, run_id: UUID) -> list[str]:
-    """The types of a run's events, in order."""
+    """Return the types of a run's events, in order."""
     async with AsyncSession(engine) as session:
         found = await session.execute(
             select(RunEvent).where(RunEvent.run_id == run_id).order_by(RunEvent.seq)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ subscription ($after: String) {
 
 
 class Seen(NamedTuple):
-    """An event as the API told it."""
+    """An event as the API sent it."""
 
     type: str
     run_id: str
@@ -31,7 +31,7 @@ class Seen(NamedTuple):
 
 
 class Follower:
-    """What it has seen since `cursor`, and how often it was connected."""
+    """The events that a client has seen since `cursor`, and how often it has connected."""
 
     def __init__(self, url: str, cursor: str) -> None:
         self.seen: list[Seen] = []
@@ -41,7 +41,7 @@ class Follower:
         self._cursor = cursor
 
     async def follow(self) -> None:
-        """Watches for ever."""
+        """Follow the events until the task is cancelled."""
         while True:
             try:
                 await self._watch()
@@ -71,7 +71,7 @@ class Follower:
 
 @asynccontextmanager
 async def following(url: str, cursor: str) -> AsyncIterator[Follower]:
-    """A follower from an event on, until the block ends; `url` is the API's."""
+    """Follow the events from a cursor on until the block ends; `url` is the API's."""
     follower = Follower(f"{url.replace('http', 'ws', 1)}/graphql", cursor)
     task = asyncio.create_task(follower.follow())
     try:

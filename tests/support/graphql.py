@@ -1,4 +1,4 @@
-"""The API as clients see it: a real server in the test's own process, HTTP, and graphql-transport-ws spoken by hand."""
+"""The API as clients see it: a real server in the test's process, HTTP, and a hand-written WebSocket client."""
 
 import asyncio
 import json
@@ -33,29 +33,29 @@ WITHIN = 10
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server without its signals, which belong to the tests."""
+    """uvicorn's server without its signal handlers, because signals belong to the tests."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leaves them alone."""
+        """Install no signal handlers."""
         yield
 
 
 class Subscription:
-    """One operation on a websocket."""
+    """One operation on a WebSocket."""
 
     def __init__(self, conversation: "WebSocketHandler", name: str) -> None:
         self._conversation = conversation
         self._name = name
 
     async def message(self) -> dict[str, Any]:
-        """The next message of this operation, as the protocol has it."""
+        """Return the next message of this operation, as the protocol defines it."""
         found = await self._conversation.receive()
         assert found.get("id") == self._name, found
         return found
 
     async def next(self) -> dict[str, Any]:
-        """What the next message says of the subscription's one field."""
+        """Return what the next message has for the subscription's one field."""
         message = await self.message()
         assert message["type"] == "next", message
         assert "errors" not in message["payload"], message
@@ -63,49 +63,49 @@ class Subscription:
         assert isinstance(value, dict)
         return value
 
-    async def take(self, number: int) -> list[dict[str, Any]]:
-        """The next so many of them."""
-        return [await self.next() for _ in range(number)]
+    async def take(self, count: int) -> list[dict[str, Any]]:
+        """Return the next `count` of them."""
+        return [await self.next() for _ in range(count)]
 
 
 class WebSocketHandler:
-    """A websocket."""
+    """A WebSocket."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
         self._names = count(1)
 
     async def send(self, message: Any) -> None:
-        """Sends JSON, or text as it is."""
+        """Send JSON, or text as it is."""
         await self.connection.send(message if isinstance(message, str) else json.dumps(message))
 
     async def receive(self) -> dict[str, Any]:
-        """The next message."""
+        """Return the next message."""
         message = json.loads(await asyncio.wait_for(self.connection.recv(), WITHIN))
         assert isinstance(message, dict)
         return message
 
     async def begin(self) -> Self:
-        """The protocol's greeting."""
+        """Send connection_init and wait for connection_ack."""
         await self.send({"type": "connection_init"})
         assert await self.receive() == {"type": "connection_ack"}
         return self
 
     async def subscribe(self, query: str, **variables: Any) -> Subscription:
-        """Starts an operation. What it does at once is only known to be done when its first message is there."""
+        """Start an operation. It has certainly started only when its first message has arrived."""
         name = str(next(self._names))
         await self.send({"id": name, "type": "subscribe", "payload": {"query": query, "variables": variables}})
         return Subscription(self, name)
 
     async def close_code(self) -> int | None:
-        """Waits until the server has closed the socket, and tells how."""
+        """Wait until the server has closed the socket, and return the close code."""
         await asyncio.wait_for(self.connection.wait_closed(), WITHIN)
         return self.connection.close_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """A running API, and the database behind it."""
+    """A running API, and its database."""
 
     url: str
     http: httpx.AsyncClient
@@ -115,26 +115,26 @@ class Api:
 
     @property
     def services(self) -> Services:
-        """What the API itself works with."""
+        """Return the services that the API itself uses."""
         found: Services = self.app.state.services
         return found
 
     async def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The whole answer to an operation."""
+        """Execute an operation and return the whole response."""
         answer = await self.http.post("/graphql", json={"query": query, "variables": variables})
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found
 
     async def data(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The data of an operation that has no errors."""
+        """Return the data of an operation that must have no errors."""
         answer = await self.ask(query, **variables)
         assert "errors" not in answer, answer
         data: dict[str, Any] = answer["data"]
         return data
 
     async def code(self, query: str, **variables: Any) -> str:
-        """The code of the one error of an operation."""
+        """Return the code of an operation's one error."""
         [error] = (await self.ask(query, **variables))["errors"]
         code: str = error["extensions"]["code"]
         return code
@@ -143,7 +143,7 @@ class Api:
     async def socket(
         self, *, begun: bool = True, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[WebSocketHandler]:
-        """A websocket that speaks graphql-transport-ws, asked for with these headers besides."""
+        """Open a WebSocket that speaks graphql-transport-ws, with these headers in the request."""
         address = f"{self.url.replace('http', 'ws', 1)}/graphql"
         # With a bounded queue, a client that leaves messages unread would not read the server's goodbye either.
         protocols = [Subprotocol("graphql-transport-ws")]
@@ -164,7 +164,7 @@ async def serving(
     protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol,
     body_within: timedelta = request_body.WITHIN,
 ) -> AsyncIterator[Api]:
-    """The API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
+    """Serve the API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
     with listen(ApiSettings.model_construct(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = settings or ApiSettings()
@@ -174,7 +174,7 @@ async def serving(
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await wait_until(lambda: server.started or serving.done(), what="the API has started")
-            # Nothing here speaks TLS, for which each client would read all authorities anew.
+            # The clients here never use TLS, and loading all certificate authorities for each of them takes long.
             async with (
                 opened(database) as engine,
                 httpx.AsyncClient(base_url=url, timeout=WITHIN, verify=False) as http,

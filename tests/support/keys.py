@@ -1,4 +1,4 @@
-"""Keys for tests, and APIs that ask for them."""
+"""API keys for tests, and APIs that require them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,20 +21,20 @@ BEHIND_A_PROXY = ApiSettings.model_construct(auth="keys", proxies="127.0.0.1")
 async def make_key(
     engine: AsyncEngine, name: str, *, scope: KeyScope = KeyScope.ADMIN, expires_at: datetime | None = None
 ) -> str:
-    """A new key's token."""
+    """Create a key and return its token."""
     async with AsyncSession(engine) as session, session.begin():
         _, token = await create_key(session, name=name, scope=scope, now=utc_now(), expires_at=expires_at)
     return token
 
 
 async def revoke(engine: AsyncEngine, name: str) -> None:
-    """Revokes the key of that name."""
+    """Revoke the key with that name."""
     async with AsyncSession(engine) as session, session.begin():
         await revoke_key(session, name, now=utc_now())
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that shows a key."""
+    """Return the header that contains a key."""
     return {"authorization": f"Bearer {token}"}
 
 
@@ -42,6 +42,6 @@ def bearer(token: str) -> dict[str, str]:
 async def guarded(
     database: DatabaseSettings, jobs: JobsSettings, *, settings: ApiSettings = KEYS_WANTED
 ) -> AsyncIterator[Api]:
-    """An API that asks for keys, and a client that shows none."""
+    """Serve an API that requires keys, with a client that sends none."""
     async with serving(database, jobs, settings=settings) as api:
         yield api

@@ -1,4 +1,4 @@
-"""Where tests find the addresses of targets' names: never beyond this machine."""
+"""DNS for tests: the addresses of targets' names, always on this machine."""
 
 import asyncio
 from collections import Counter
@@ -16,14 +16,14 @@ import dns.rrset
 
 
 async def no_names(host: str, port: int) -> Sequence[str]:
-    """There is no such name."""
+    """Fail: the name does not exist."""
     raise OSError(f"no address for {host}:{port}")
 
 
 class NameServer(asyncio.DatagramProtocol):
-    """A DNS server whose names mean what a test says, and may mean something else at each question.
+    """A DNS server whose names have the addresses that a test chooses, and may have others at the next query.
 
-    `asked` counts the questions for addresses by name. What it answers has a lifetime of zero.
+    `asked` counts the queries for addresses by name. Responses have a time to live of zero.
     """
 
     def __init__(self) -> None:
@@ -33,15 +33,15 @@ class NameServer(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def means(self, name: str, *addresses: Sequence[str]) -> None:
-        """Gives these addresses to a name, one list after another, the last one from then on."""
+        """Give these addresses to a name, one list after another, the last one from then on."""
         self._means[name] = list(addresses)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remembers how to answer."""
+        """Store the transport."""
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answers a question: for IPv4 with the next list, for IPv6 with the same one."""
+        """Answer a query: for IPv4 with the next list, for IPv6 with the same one."""
         query = dns.message.from_wire(data)
         [question] = query.question
         name = question.name.to_text(omit_final_dot=True)
@@ -61,7 +61,7 @@ class NameServer(asyncio.DatagramProtocol):
         return lists[place]
 
     async def lookup(self, host: str, port: int) -> Sequence[str]:
-        """Asks this server by real datagrams, as a resolver does."""
+        """Query this server by real datagrams, as a resolver does."""
         resolver = dns.asyncresolver.Resolver(configure=False)
         resolver.nameservers = ["127.0.0.1"]
         resolver.port = self.port
@@ -78,7 +78,7 @@ class NameServer(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def name_server() -> AsyncIterator[NameServer]:
-    """A name server on a free port of the loopback address."""
+    """Run a name server on a free port of the loopback address."""
     loop = asyncio.get_running_loop()
     transport, server = await loop.create_datagram_endpoint(NameServer, local_addr=("127.0.0.1", 0))
     try:

@@ -1,4 +1,4 @@
-"""Programs of Node.js, which comes from a wheel of the environment; it runs TypeScript as it is."""
+"""Programs that run in Node.js, which comes from a wheel of the environment. It runs TypeScript without a build."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ ENDS_WITHIN = 60
 
 @asynccontextmanager
 async def running_node(script: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A script that runs until it or the block ends; what it says is to be read by whoever started it."""
+    """Run a script until it or the block ends. The caller has to read its output."""
     assert (TESTS / "node_modules").is_dir(), "the packages of the tests are not installed: run `make test`"
     process = await asyncio.create_subprocess_exec(
         NODE,
@@ -36,7 +36,7 @@ async def running_node(script: Path, *arguments: str) -> AsyncIterator[asyncio.s
 
 
 async def node(script: Path, *arguments: str) -> str:
-    """What a script says, run to its end. Fails with what it says on stderr when it does not end well."""
+    """Run a script to its end and return its output. Fail with its stderr if its exit status is not 0."""
     async with running_node(script, *arguments) as process:
         said, complaints = await asyncio.wait_for(process.communicate(), ENDS_WITHIN)
     assert process.returncode == 0, f"{script.name} ended with {process.returncode}:\n{complaints.decode()}"
@@ -44,6 +44,6 @@ async def node(script: Path, *arguments: str) -> str:
 
 
 async def node_json(script: str, *arguments: str) -> list[Any]:
-    """The lines of JSON that a script of tests/clients says."""
+    """Return the lines of JSON that a script of tests/clients prints."""
     said = await node(TESTS / "clients" / script, *arguments)
     return [json.loads(line) for line in said.splitlines()]

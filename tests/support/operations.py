@@ -1,4 +1,4 @@
-"""Every mutation of the schema as an operation, so that tests which go through all of them miss none."""
+"""Every mutation of the schema as an operation, for tests that must cover all of them."""
 
 from graphql import build_schema
 
@@ -6,7 +6,7 @@ from graphql_api.execution.schema import schema
 
 
 def operations() -> dict[str, str]:
-    """By the mutation's name: a document whose variables are the mutation's arguments."""
+    """Return documents by the mutation's name. Their variables are the mutation's arguments."""
     root = build_schema(schema.as_str()).mutation_type
     assert root is not None
     found = {}

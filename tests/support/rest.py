@@ -1,4 +1,4 @@
-"""Requests that users of the service before Duetime copied from its documentation, and how errors look."""
+"""Requests that users of the earlier service copied from its documentation, and the shape of errors."""
 
 from datetime import datetime
 from typing import Any
@@ -28,12 +28,12 @@ ALWAYS = {"id", "name", "trigger_type", "method", "url", "status", "created_at",
 
 
 def text(instant: datetime) -> str:
-    """An instant as the API writes it."""
+    """Return an instant as the API writes it."""
     return instant.isoformat().replace("+00:00", "Z")
 
 
 def error(answer: httpx.Response, status: int = 400) -> str:
-    """The text of an error, which has the contract's shape."""
+    """Return the text of an error, which must have the shape of the contract."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()

@@ -1,10 +1,9 @@
 # ruff: noqa: T201 (a program, which prints)
-"""A program: whether schema.graphql has kept everything that clients may rely on since it was last published.
+"""A program that checks that schema.graphql has kept everything on which clients rely since it was last published.
 
-It compares with origin/main; where there is none, or nothing differs from it, with the latest commit from which
-something does. A change that breaks clients, or may surprise them, is let through when docs/graphql.md lists it, in the
-words in which it is reported here: so nothing breaks, and no answer gets a new kind of value, that the documentation
-does not tell.
+It compares the schema with origin/main; if that does not exist or does not differ, with the latest commit that does. It
+accepts a change that breaks clients, or may surprise them, only if docs/graphql.md lists the change in the words that
+this program prints.
 """
 
 import subprocess
@@ -32,7 +31,7 @@ SURPRISES = {
 
 
 def git(*arguments: str) -> str | None:
-    """What git says; nothing when it cannot."""
+    """Return the output of git, or nothing if it fails."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
     except FileNotFoundError:
@@ -41,7 +40,7 @@ def git(*arguments: str) -> str | None:
 
 
 def published(now: str) -> tuple[str, str] | None:
-    """The last schema that differs from this one, and where it was found."""
+    """Return the last schema that differs from this one, and where it was found."""
     changed = git("log", "--max-count=5", "--format=%h", "--", SCHEMA) or ""
     for revision in ("origin/main", "HEAD", *changed.split()):
         before = git("show", f"{revision}:{SCHEMA}")
@@ -51,7 +50,7 @@ def published(now: str) -> tuple[str, str] | None:
 
 
 def unannounced(before: str, now: str, documentation: str) -> list[BreakingChange | DangerousChange]:
-    """The changes that break or may surprise clients and that the documentation does not list."""
+    """Return the changes that break or may surprise clients and that the documentation does not list."""
     old, new = build_schema(before), build_schema(now)
     changes: list[BreakingChange | DangerousChange] = [
         *find_breaking_changes(old, new),
@@ -62,7 +61,7 @@ def unannounced(before: str, now: str, documentation: str) -> list[BreakingChang
 
 
 def main() -> int:
-    """0 when all is announced; else 1, and what is on stderr."""
+    """Return 0 if the documentation lists every change; otherwise print the others on stderr and return 1."""
     now = Path(SCHEMA).read_text("utf-8")
     found = published(now)
     if found is None:

@@ -1,7 +1,7 @@
-"""What Schemathesis has to know beyond the OpenAPI document to make requests that are right.
+"""What Schemathesis needs beyond the OpenAPI document in order to make valid requests.
 
-It is told how strings look whose formats JSON Schema has no rules for, and that what one rule across members forbids
-(a header given twice in different case) is no request that the document promises to accept.
+It adds strategies for string formats that JSON Schema does not define, and filters out requests that break a rule
+across members (a header given twice in different case), which the document does not promise to accept.
 """
 
 from datetime import UTC, datetime
@@ -29,14 +29,16 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def filter_body(_context: Any, body: Any) -> bool:
-    """Whether the document can tell what becomes of the body. An instant may have been taken from an earlier answer."""
+    """Return whether the document says how the service must respond to the body. An instant may come from an earlier
+    response.
+    """
     names = [name.lower() for name in member(body, "action", "headers")]
     past = str(member(body, "trigger").get("datetime", "")).startswith("20")
     return len(names) == len(set(names)) and not REFUSED_HEADERS.keys() & set(names) and not past
 
 
 def member(body: Any, *path: str) -> dict[str, Any]:
-    """An object within the body; empty where there is none."""
+    """Return an object within the body, or an empty one if it is missing."""
     for name in path:
         body = body.get(name) if isinstance(body, dict) else None
     return body if isinstance(body, dict) else {}

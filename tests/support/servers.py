@@ -1,7 +1,7 @@
-"""The servers that the tests run on: real ones of our own, or those that the environment names.
+"""The servers that the tests run on: embedded ones, or those that the environment names.
 
-``DUETIME_TEST_DATABASE_URL`` (whose user may make databases) and ``DUETIME_TEST_REDIS_URL`` name them; without, the
-embedded ones run in a folder of their own, so that tests never meet a developer's data.
+``DUETIME_TEST_DATABASE_URL`` (whose user must be able to create databases) and ``DUETIME_TEST_REDIS_URL`` name them.
+Without these, the embedded servers run in a folder of their own, so tests never touch a developer's data.
 """
 
 import asyncio
@@ -102,7 +102,10 @@ class Servers:
 
 @contextmanager
 def data_folder() -> Iterator[Path]:
-    """A folder for a local stack, not made yet. Not pytest's: root's lies where Postgres's account cannot go."""
+    """Yield the path of a data folder that does not exist yet.
+
+    It is not in pytest's folder, because the account of Postgres cannot enter root's.
+    """
     home = Path(tempfile.mkdtemp(prefix="duetime-", dir=memory()))
     home.chmod(0o755)
     path = home / "data"
@@ -125,7 +128,7 @@ def memory() -> Path | None:
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:
-    """The servers for a whole test session, with the template database made."""
+    """Run the servers for a whole test session, with a migrated template database."""
     database_url = os.environ.get("DUETIME_TEST_DATABASE_URL")
     redis_url = os.environ.get("DUETIME_TEST_REDIS_URL")
     with data_folder() as folder, embedded(folder, postgres=not database_url, valkey=not redis_url) as stack:
@@ -139,7 +142,7 @@ def running_servers() -> Iterator[Servers]:
 
 @contextmanager
 def embedded(folder: Path, *, postgres: bool, valkey: bool) -> Iterator[LocalStack]:
-    """The local stack, in a thread whose event loop lives as long as the servers do."""
+    """Run the local stack in a thread whose event loop lives as long as the servers."""
     started: list[LocalStack] = []
     failed: list[BaseException] = []
     running, stop = threading.Event(), threading.Event()
@@ -175,19 +178,19 @@ def embedded(folder: Path, *, postgres: bool, valkey: bool) -> Iterator[LocalSta
 
 
 def named(admin: URL, name: str) -> DatabaseSettings:
-    """The settings for one database of the test server."""
+    """Return the settings for one database of the test server."""
     url = admin.set(drivername="postgresql", database=name, query={"sslmode": str(admin.query["ssl"])})
     # Constructed, not read: a developer's .env is no business of the tests.
     return DatabaseSettings.model_construct(database_url=url.render_as_string(hide_password=False))
 
 
 def logical_databases() -> range:
-    """Return the numbers of the logical databases that are this process's own, as processes may share a Redis."""
+    """Return the numbers of the logical databases that belong to this process, because processes may share a Redis."""
     return range(PROCESS % LOGICAL_DATABASES, LOGICAL_DATABASES, PROCESSES)
 
 
 async def migrated(database: DatabaseSettings) -> None:
-    """Brings a database to the present schema."""
+    """Migrate a database to the current schema."""
     engine = open_engine(database.url(), pool_size=1, application_name="duetime tests")
     try:
         await migrate(engine)

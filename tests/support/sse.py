@@ -12,7 +12,7 @@ from tests.support.graphql import WITHIN, Api
 
 
 class EventReader:
-    """An open stream of events."""
+    """An open stream of server-sent events."""
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
@@ -20,7 +20,7 @@ class EventReader:
         self._lines = response.aiter_lines()
 
     async def event(self) -> tuple[str, str]:
-        """The next event's name and data. Fails at the end of the stream."""
+        """Return the next event's name and data. Fail at the end of the stream."""
         name, data = "", ""
         async with asyncio.timeout(WITHIN):
             async for line in self._lines:
@@ -37,28 +37,28 @@ class EventReader:
         raise EOFError
 
     async def payload(self) -> dict[str, Any]:
-        """What the next event says, which is a result."""
+        """Return the data of the next event, which is a result."""
         name, data = await self.event()
         assert name == "next", (name, data)
         found: dict[str, Any] = json.loads(data)
         return found
 
     async def next(self) -> dict[str, Any]:
-        """What the next result says of its one field."""
+        """Return what the next result has for its one field."""
         payload = await self.payload()
         assert "errors" not in payload, payload
         [value] = payload["data"].values()
         assert isinstance(value, dict)
         return value
 
-    async def take(self, number: int) -> list[dict[str, Any]]:
-        """The next so many of them."""
-        return [await self.next() for _ in range(number)]
+    async def take(self, count: int) -> list[dict[str, Any]]:
+        """Return the next `count` of them."""
+        return [await self.next() for _ in range(count)]
 
 
 @asynccontextmanager
 async def events(api: Api, query: str | None, *, method: str = "POST", **request: Any) -> AsyncIterator[EventReader]:
-    """An operation, and its results as events. `request` has the other members of the request."""
+    """Execute an operation and yield its results as events. `request` has the other members of the request."""
     members = {"query": query, **request} if query is not None else request
     sent: dict[str, Any] = {"json": members}
     if method == "GET":

@@ -1,4 +1,4 @@
-"""Waiting for what must come true, never for a fixed time."""
+"""Waiting for conditions, never for a fixed time."""
 
 import asyncio
 import inspect
@@ -14,7 +14,7 @@ async def wait_until(condition: Callable[[], Awaitable[T]], *, what: str, within
 @overload
 async def wait_until(condition: Callable[[], T], *, what: str, within: float = 10) -> T: ...
 async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, within: float = 10) -> T:
-    """The condition's value, as soon as it is true. Fails after `within` seconds and says what never came true.
+    """Return the condition's value as soon as it is true. Fail after `within` seconds with `what` in the message.
 
     `what` completes "it never came true that …".
     """
@@ -30,7 +30,7 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, wi
 
 
 def wait_for(condition: Callable[[], T], *, what: str, within: float = 10) -> T:
-    """The same for code without an event loop."""
+    """Wait in the same way in code without an event loop."""
     give_up_at = time.monotonic() + within
     while not (result := condition()):
         if time.monotonic() > give_up_at:

@@ -1,4 +1,4 @@
-"""Many subscribers of one process, on websockets that are read as cheaply as Python can."""
+"""Many subscribers in one process, on WebSockets that are read as cheaply as Python can."""
 
 import asyncio
 import base64
@@ -13,7 +13,7 @@ PING, PONG = 0x89, 0x8A
 
 
 class Watcher(asyncio.Protocol):
-    """One websocket."""
+    """One WebSocket."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -53,27 +53,27 @@ class Watcher(asyncio.Protocol):
         self._received = self._received[start:]
 
     def send(self, message: Any) -> None:
-        """A text, or JSON."""
+        """Send a text, or JSON."""
         text = (message if isinstance(message, str) else json.dumps(message)).encode()
         assert len(text) < 65_536
         # Masked with zeros, so that the text is its own mask's result.
         self._transport.write(b"\x81\xfe" + len(text).to_bytes(2, "big") + bytes(4) + text)
 
     def pause(self) -> None:
-        """Reads no more, until it is resumed."""
+        """Stop reading until `resume` is called."""
         self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Reads again."""
+        """Read again."""
         self._transport.resume_reading()
 
     def close(self) -> None:
-        """Hangs up."""
+        """Close the connection."""
         self._transport.close()
 
 
 def frame_at(data: bytes, start: int) -> tuple[int, int, int] | None:
-    """The first byte of an unmasked frame, and where its payload begins and ends, once it is there."""
+    """Return an unmasked frame's first byte and the bounds of its payload, or None if it is incomplete."""
     if len(data) < start + 2 or (data[start + 1] == 126 and len(data) < start + 4):
         return None
     length = data[start + 1]
@@ -85,12 +85,12 @@ def frame_at(data: bytes, start: int) -> tuple[int, int, int] | None:
 
 
 @asynccontextmanager
-async def watching(port: int, number: int) -> AsyncIterator[list[Watcher]]:
-    """So many sockets, connected."""
+async def watching(port: int, count: int) -> AsyncIterator[list[Watcher]]:
+    """Open `count` sockets."""
     loop = asyncio.get_running_loop()
     watchers = []
     try:
-        for _ in range(number):
+        for _ in range(count):
             _, watcher = await loop.create_connection(Watcher, "127.0.0.1", port)
             watchers.append(watcher)
             await watcher.begun.wait()
@@ -101,7 +101,7 @@ async def watching(port: int, number: int) -> AsyncIterator[list[Watcher]]:
 
 
 async def all_have(watchers: list[Watcher], frames: int) -> float:
-    """The instant at which the last of them got its last frame, once each has so many."""
+    """Return the instant at which the last of them received its last frame, once each has `frames`."""
     async with asyncio.timeout(120):
         while any(watcher.frames < frames for watcher in watchers):  # noqa: ASYNC110 (another process sends them)
             await asyncio.sleep(0.02)

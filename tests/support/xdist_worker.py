@@ -1,4 +1,4 @@
-"""The number of this pytest-xdist process, and how many there are: 0 of 1 without pytest-xdist."""
+"""The number of this pytest-xdist process, and how many there are. Without pytest-xdist it is 0 of 1."""
 
 import os
 
