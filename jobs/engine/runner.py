@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from functools import partial
 
 from jobs.clock import Clock
 from jobs.engine.attempt import Caller, make_attempt
@@ -50,7 +51,9 @@ class AttemptRunner:
         while True:
             await self._in_flight.wait_ready()
             for attempt in self._in_flight.take_ready(STARTED_PER_TURN):
-                self._in_flight.running(attempt, self._calls.start(self._make(attempt)))
+                call = self._calls.start(self._make(attempt))
+                call.add_done_callback(partial(self._ended, attempt))
+                self._in_flight.running(attempt, call)
             await asyncio.sleep(0)
 
     def cancel(self) -> None:
@@ -58,25 +61,24 @@ class AttemptRunner:
         self._calls.cancel()
 
     async def _make(self, attempt: Attempt) -> None:
-        try:
-            if not self._lease.held:
-                logger.warning(
-                    "The lease ran out before the attempt started.",
-                    extra={"action": "attempt_not_begun", "run": attempt.run_id},
-                )
-                self._in_flight.abandon(attempt)
-                return
-            try:
-                finish = await make_attempt(
-                    attempt,
-                    caller=self._caller,
-                    secrets=self._secrets,
-                    now=self._clock.now(),
-                    randomness=self._random.random(),
-                )
-            except BaseException:
-                self._in_flight.abandon(attempt)
-                raise
-            self._writer.add(finish)
-        finally:
-            self._in_flight.made(attempt)
+        if not self._lease.held:
+            logger.warning(
+                "The lease ran out before the attempt started.",
+                extra={"action": "attempt_not_begun", "run": attempt.run_id},
+            )
+            self._in_flight.abandon(attempt)
+            return
+        finish = await make_attempt(
+            attempt,
+            caller=self._caller,
+            secrets=self._secrets,
+            now=self._clock.now(),
+            randomness=self._random.random(),
+        )
+        self._writer.add(finish)
+
+    def _ended(self, attempt: Attempt, call: asyncio.Task[None]) -> None:
+        # A callback also runs for a task that was cancelled before its first step, unlike code within the task.
+        self._in_flight.made(attempt)
+        if call.cancelled() or call.exception() is not None:
+            self._in_flight.abandon(attempt)
