@@ -32,6 +32,8 @@ class Lease:
         self._slots = slots
         self._renewed: float | None = None
         self._unbroken_since: float | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._retired = False
 
     @property
     def held(self) -> bool:
@@ -75,10 +77,12 @@ class Lease:
             self._unbroken_since = begun
 
     async def keep(self) -> None:
-        """Renew until cancelled, through outages of the database."""
-        while True:
+        """Renew until the lease has ended or this is cancelled, through outages of the database."""
+        while not self._retired:
             try:
-                await self.renew()
+                async with self._one_at_a_time:
+                    if not self._retired:
+                        await self.renew()
             except CONNECTION_ERRORS as error:
                 logger.warning(
                     "The lease could not be renewed.", extra={"action": "lease_not_renewed", "error": str(error)}
@@ -86,9 +90,10 @@ class Lease:
             await asyncio.sleep(RENEW_EVERY.total_seconds())
 
     async def retire(self) -> None:
-        """End the lease of a worker that has no runs left."""
-        async with self._engine.connect() as connection:
+        """End the lease of a worker that has no runs left. No renewal that is on its way can bring it back."""
+        async with self._one_at_a_time, self._engine.connect() as connection:
             await leases.retire(connection, worker_id=self.worker_id)
+            self._retired = True
 
 
 def monotonic() -> float:
