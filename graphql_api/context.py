@@ -100,22 +100,22 @@ class Context:
 
     async def _run_pages(self, keys: list[tuple[UUID, RunFilter, Slice]]) -> list[Page]:
         alike: dict[tuple[RunFilter, Slice], set[UUID]] = defaultdict(set)
-        for task_id, wanted, rows in keys:
-            alike[wanted, rows].add(task_id)
+        for task_id, filters, rows in keys:
+            alike[filters, rows].add(task_id)
         async with self.services.session() as session:
             found = {
-                (wanted, rows): await runs.pages(session, wanted, task_ids=list(ids), rows=rows)
-                for (wanted, rows), ids in alike.items()
+                (filters, rows): await runs.pages(session, filters, task_ids=list(ids), rows=rows)
+                for (filters, rows), ids in alike.items()
             }
-        return [found[wanted, rows][task_id] for task_id, wanted, rows in keys]
+        return [found[filters, rows][task_id] for task_id, filters, rows in keys]
 
     async def _run_counts(self, keys: list[tuple[UUID, RunFilter]]) -> list[int]:
         alike: dict[RunFilter, set[UUID]] = defaultdict(set)
-        for task_id, wanted in keys:
-            alike[wanted].add(task_id)
+        for task_id, filters in keys:
+            alike[filters].add(task_id)
         async with self.services.session() as session:
-            found = {wanted: await runs.counts(session, wanted, task_ids=list(ids)) for wanted, ids in alike.items()}
-        return [found[wanted][task_id] for task_id, wanted in keys]
+            found = {filters: await runs.counts(session, filters, task_ids=list(ids)) for filters, ids in alike.items()}
+        return [found[filters][task_id] for task_id, filters in keys]
 
 
 Info = strawberry.Info[Context, None]

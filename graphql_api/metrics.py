@@ -44,8 +44,8 @@ async def show(request: Request) -> Response:
         lateness = await metrics.lateness(connection)
     numbers = RunMetricsCollector(overview, lateness)
     if chosen == OPENMETRICS:
-        told = openmetrics.generate_latest(numbers)  # type: ignore[no-untyped-call]
-        answer = Response(told, media_type=openmetrics.CONTENT_TYPE_LATEST)
+        body = openmetrics.generate_latest(numbers)  # type: ignore[no-untyped-call]
+        answer = Response(body, media_type=openmetrics.CONTENT_TYPE_LATEST)
     else:
         answer = Response(exposition.generate_latest(numbers), media_type=exposition.CONTENT_TYPE_PLAIN_0_0_4)
     return varying(answer)

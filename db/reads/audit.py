@@ -27,36 +27,36 @@ class AuditFilter:
     before: datetime | None = None
 
 
-def conditions(wanted: AuditFilter) -> list[Condition]:
+def conditions(filters: AuditFilter) -> list[Condition]:
     """Return the filter as SQL."""
     found: list[Condition] = []
-    if wanted.task_id is not None:
-        found.append(col(AuditEntry.task_id) == wanted.task_id)
-    for column, text in ((col(AuditEntry.key_name), wanted.key_name), (col(AuditEntry.action), wanted.action)):
+    if filters.task_id is not None:
+        found.append(col(AuditEntry.task_id) == filters.task_id)
+    for column, text in ((col(AuditEntry.key_name), filters.key_name), (col(AuditEntry.action), filters.action)):
         if text is not None:
             found.append(column == text if is_postgres_text(text) else false())
-    if wanted.after is not None:
-        found.append(col(AuditEntry.at) >= wanted.after)
-    if wanted.before is not None:
-        found.append(col(AuditEntry.at) < wanted.before)
+    if filters.after is not None:
+        found.append(col(AuditEntry.at) >= filters.after)
+    if filters.before is not None:
+        found.append(col(AuditEntry.at) < filters.before)
     return found
 
 
-async def page(session: AsyncSession, wanted: AuditFilter, *, rows: Slice) -> tuple[list[AuditEntry], bool]:
+async def page(session: AsyncSession, filters: AuditFilter, *, rows: Slice) -> tuple[list[AuditEntry], bool]:
     """Return a slice of the log, newest first, and whether there are more entries in its direction."""
-    return await keyset.fetch(session, select(AuditEntry).where(*conditions(wanted)), order=NEWEST_FIRST, wanted=rows)
+    return await keyset.fetch(session, select(AuditEntry).where(*conditions(filters)), order=NEWEST_FIRST, page=rows)
 
 
 async def has_more(
-    session: AsyncSession, wanted: AuditFilter, *, key: keyset.Key, backward: bool, inclusive: bool
+    session: AsyncSession, filters: AuditFilter, *, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
     """Return whether any entry follows (or, `backward`, precedes) the key."""
-    statement = select(AuditEntry).where(*conditions(wanted))
+    statement = select(AuditEntry).where(*conditions(filters))
     return await keyset.has_rows_beyond(
         session, statement, order=NEWEST_FIRST, key=key, backward=backward, inclusive=inclusive
     )
 
 
-async def count(session: AsyncSession, wanted: AuditFilter) -> int:
+async def count(session: AsyncSession, filters: AuditFilter) -> int:
     """Return the number of entries, counted at most to one beyond `keyset.COUNT_CAP`."""
-    return await keyset.count(session, conditions(wanted), of=col(AuditEntry.id))
+    return await keyset.count(session, conditions(filters), of=col(AuditEntry.id))

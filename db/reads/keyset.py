@@ -77,38 +77,36 @@ class Order:
         return mine >= key if inclusive else mine > key
 
 
-def within(order: Order, wanted: Slice) -> list[Condition]:
+def within(order: Order, page: Slice) -> list[Condition]:
     """Return the conditions of a slice, by zone, in the direction in which it is read."""
-    start, end = (wanted.before, wanted.after) if wanted.backward else (wanted.after, wanted.before)
-    zones = order.beyond(start, backward=wanted.backward)
+    start, end = (page.before, page.after) if page.backward else (page.after, page.before)
+    zones = order.beyond(start, backward=page.backward)
     if end is None:
         return zones
-    bound = or_(*order.beyond(end, backward=not wanted.backward))
+    bound = or_(*order.beyond(end, backward=not page.backward))
     return [and_(zone, bound) for zone in zones]
 
 
-async def fetch(
-    session: AsyncSession, statement: Select[Row], *, order: Order, wanted: Slice
-) -> tuple[list[Row], bool]:
+async def fetch(session: AsyncSession, statement: Select[Row], *, order: Order, page: Slice) -> tuple[list[Row], bool]:
     """Return the rows of a slice in the list's order, and whether there are more in the direction of reading."""
     rows: list[Row] = []
-    for zone in within(order, wanted):
-        left = wanted.limit + 1 - len(rows)
+    for zone in within(order, page):
+        left = page.limit + 1 - len(rows)
         found = await session.scalars(
-            statement.where(zone).order_by(*order.sorting(backward=wanted.backward)).limit(left)
+            statement.where(zone).order_by(*order.sorting(backward=page.backward)).limit(left)
         )
         rows += found
-        if len(rows) > wanted.limit:
+        if len(rows) > page.limit:
             break
-    return trimmed(rows, wanted=wanted)
+    return trimmed(rows, page=page)
 
 
-def trimmed(rows: list[Row], *, wanted: Slice) -> tuple[list[Row], bool]:
+def trimmed(rows: list[Row], *, page: Slice) -> tuple[list[Row], bool]:
     """Return rows that were read to one beyond the limit, in the list's order, and whether there was one beyond."""
-    kept = rows[: wanted.limit]
-    if wanted.backward:
+    kept = rows[: page.limit]
+    if page.backward:
         kept.reverse()
-    return kept, len(rows) > wanted.limit
+    return kept, len(rows) > page.limit
 
 
 async def has_rows_beyond(

@@ -31,27 +31,27 @@ class RunFilter:
     scheduled_before: datetime | None = None
 
 
-def conditions(wanted: RunFilter) -> list[Condition]:
+def conditions(filters: RunFilter) -> list[Condition]:
     """Return the filter as SQL."""
     found = [not_deleted()]
-    if wanted.task_id is not None:
-        found.append(col(Run.task_id) == wanted.task_id)
-    if wanted.states:
-        found.append(col(Run.state).in_(wanted.states))
-        if {*UNFINISHED}.issuperset(wanted.states):
+    if filters.task_id is not None:
+        found.append(col(Run.task_id) == filters.task_id)
+    if filters.states:
+        found.append(col(Run.state).in_(filters.states))
+        if {*UNFINISHED}.issuperset(filters.states):
             # Repeats the condition in the words of the index on unfinished runs.
             found.append(col(Run.finished_at).is_(None))
-    if wanted.causes:
-        found.append(col(Run.cause).in_(wanted.causes))
-    if wanted.success is not None:
-        found.append(col(Run.success).is_(wanted.success))
-        if not wanted.success:
+    if filters.causes:
+        found.append(col(Run.cause).in_(filters.causes))
+    if filters.success is not None:
+        found.append(col(Run.success).is_(filters.success))
+        if not filters.success:
             # Repeats the condition in the words of the index on unsuccessful runs.
             found.append(col(Run.state).in_(UNSUCCESSFUL))
-    if wanted.scheduled_after is not None:
-        found.append(col(Run.scheduled_for) >= wanted.scheduled_after)
-    if wanted.scheduled_before is not None:
-        found.append(col(Run.scheduled_for) < wanted.scheduled_before)
+    if filters.scheduled_after is not None:
+        found.append(col(Run.scheduled_for) >= filters.scheduled_after)
+    if filters.scheduled_before is not None:
+        found.append(col(Run.scheduled_for) < filters.scheduled_before)
     return found
 
 
@@ -76,13 +76,13 @@ async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Run]
     return {run.id: run for run in found}
 
 
-async def page(session: AsyncSession, wanted: RunFilter, *, rows: Slice) -> tuple[list[Run], bool]:
+async def page(session: AsyncSession, filters: RunFilter, *, rows: Slice) -> tuple[list[Run], bool]:
     """Return a slice of the runs, newest first, and whether there are more in its direction."""
-    return await keyset.fetch(session, select(Run).where(*conditions(wanted)), order=NEWEST_FIRST, wanted=rows)
+    return await keyset.fetch(session, select(Run).where(*conditions(filters)), order=NEWEST_FIRST, page=rows)
 
 
 async def pages(
-    session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID], rows: Slice
+    session: AsyncSession, filters: RunFilter, *, task_ids: Sequence[UUID], rows: Slice
 ) -> dict[UUID, tuple[list[Run], bool]]:
     """Return the same slice of the runs of each of several tasks, in one statement."""
     tasks = each(task_ids)
@@ -90,7 +90,7 @@ async def pages(
     [bound] = keyset.within(NEWEST_FIRST, rows)
     newest = (
         select(Run)
-        .where(col(Run.task_id) == tasks.c.id, *conditions(wanted), bound)
+        .where(col(Run.task_id) == tasks.c.id, *conditions(filters), bound)
         .order_by(*sorting)
         .limit(rows.limit + 1)
         .lateral("newest")
@@ -101,30 +101,30 @@ async def pages(
     found: dict[UUID, list[Run]] = {task_id: [] for task_id in task_ids}
     for its in await session.scalars(statement.order_by(*order.sorting(backward=rows.backward))):
         found[its.task_id].append(its)
-    return {task_id: keyset.trimmed(their, wanted=rows) for task_id, their in found.items()}
+    return {task_id: keyset.trimmed(their, page=rows) for task_id, their in found.items()}
 
 
 async def has_more(
-    session: AsyncSession, wanted: RunFilter, *, key: keyset.Key, backward: bool, inclusive: bool
+    session: AsyncSession, filters: RunFilter, *, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
     """Return whether any of the runs follows (or, `backward`, precedes) the key."""
-    statement = select(Run).where(*conditions(wanted))
+    statement = select(Run).where(*conditions(filters))
     return await keyset.has_rows_beyond(
         session, statement, order=NEWEST_FIRST, key=key, backward=backward, inclusive=inclusive
     )
 
 
-async def count(session: AsyncSession, wanted: RunFilter) -> int:
+async def count(session: AsyncSession, filters: RunFilter) -> int:
     """Return the number of runs, counted at most to one beyond `keyset.COUNT_CAP`."""
-    return await keyset.count(session, conditions(wanted), of=col(Run.id))
+    return await keyset.count(session, conditions(filters), of=col(Run.id))
 
 
-async def counts(session: AsyncSession, wanted: RunFilter, *, task_ids: Sequence[UUID]) -> dict[UUID, int]:
+async def counts(session: AsyncSession, filters: RunFilter, *, task_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return the number of runs of each of several tasks, capped in the same way, in one statement."""
     tasks = each(task_ids)
     its = (
         select(col(Run.id))
-        .where(col(Run.task_id) == tasks.c.id, *conditions(wanted))
+        .where(col(Run.task_id) == tasks.c.id, *conditions(filters))
         .limit(keyset.COUNT_CAP + 1)
         .lateral("its")
     )
@@ -137,8 +137,8 @@ async def results_by_number(
     session: AsyncSession, *, task_id: UUID | None = None, success: bool | None = None, page: int, limit: int
 ) -> tuple[list[Run], int]:
     """Return a page, counted from 1, of the finished runs with an attempt, newest start first, and their number."""
-    wanted = conditions(RunFilter(task_id=task_id, success=success))
-    those = (*wanted, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
+    filters = conditions(RunFilter(task_id=task_id, success=success))
+    those = (*filters, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
     newest_first = select(Run).where(*those).order_by(col(Run.run_at).desc(), col(Run.id).desc())
     found = await session.scalars(newest_first.offset(keyset.offset(page, limit)).limit(limit))
     total = await session.scalar(select(func.count()).select_from(Run).where(*those))

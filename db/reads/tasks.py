@@ -50,23 +50,23 @@ class TaskFilter:
     last_run_states: Collection[RunState] = ()
 
 
-def conditions(wanted: TaskFilter) -> list[Condition]:
+def conditions(filters: TaskFilter) -> list[Condition]:
     """Return the filter as SQL. No list contains deleted tasks."""
     found: list[Condition] = [
         col(Task.deleted_at).is_(None),
-        *keyset.containing(col(Task.name), wanted.name_contains),
-        *keyset.containing(col(Task.url), wanted.url_contains),
+        *keyset.containing(col(Task.name), filters.name_contains),
+        *keyset.containing(col(Task.url), filters.url_contains),
     ]
-    if wanted.statuses:
-        found.append(col(Task.status).in_(wanted.statuses))
-    if wanted.tags:
-        are_text = all(is_postgres_text(tag) for tag in wanted.tags)
-        found.append(col(Task.tags).contains(list(wanted.tags)) if are_text else false())
-    if wanted.next_run_after is not None:
-        found.append(col(Task.next_run) >= wanted.next_run_after)
-    if wanted.next_run_before is not None:
-        found.append(col(Task.next_run) < wanted.next_run_before)
-    if wanted.last_run_states:
+    if filters.statuses:
+        found.append(col(Task.status).in_(filters.statuses))
+    if filters.tags:
+        are_text = all(is_postgres_text(tag) for tag in filters.tags)
+        found.append(col(Task.tags).contains(list(filters.tags)) if are_text else false())
+    if filters.next_run_after is not None:
+        found.append(col(Task.next_run) >= filters.next_run_after)
+    if filters.next_run_before is not None:
+        found.append(col(Task.next_run) < filters.next_run_before)
+    if filters.last_run_states:
         newest = (
             select(col(Run.state))
             .where(col(Run.task_id) == col(Task.id))
@@ -74,7 +74,7 @@ def conditions(wanted: TaskFilter) -> list[Condition]:
             .limit(1)
             .scalar_subquery()
         )
-        found.append(newest.in_(wanted.last_run_states))
+        found.append(newest.in_(filters.last_run_states))
     return found
 
 
@@ -89,31 +89,33 @@ async def get(session: AsyncSession, task_id: UUID) -> Task | None:
     return (await find(session, ids=[task_id])).get(task_id)
 
 
-async def page(session: AsyncSession, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
+async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, and whether there are more in its direction."""
-    statement = select(Task).where(*conditions(wanted))
-    return await keyset.fetch(session, statement, order=ORDERS[order], wanted=rows)
+    statement = select(Task).where(*conditions(filters))
+    return await keyset.fetch(session, statement, order=ORDERS[order], page=rows)
 
 
 async def has_more(
-    session: AsyncSession, wanted: TaskFilter, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
+    session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
     """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
-    statement = select(Task).where(*conditions(wanted))
+    statement = select(Task).where(*conditions(filters))
     return await keyset.has_rows_beyond(
         session, statement, order=ORDERS[order], key=key, backward=backward, inclusive=inclusive
     )
 
 
-async def count(session: AsyncSession, wanted: TaskFilter) -> int:
+async def count(session: AsyncSession, filters: TaskFilter) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    return await keyset.count(session, conditions(wanted), of=col(Task.id))
+    return await keyset.count(session, conditions(filters), of=col(Task.id))
 
 
-async def page_by_number(session: AsyncSession, wanted: TaskFilter, *, page: int, limit: int) -> tuple[list[Task], int]:
+async def page_by_number(
+    session: AsyncSession, filters: TaskFilter, *, page: int, limit: int
+) -> tuple[list[Task], int]:
     """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
     order = ORDERS[TaskOrder.CREATED_AT_DESC]
-    statement = select(Task).where(*conditions(wanted)).order_by(*order.sorting(backward=False))
+    statement = select(Task).where(*conditions(filters)).order_by(*order.sorting(backward=False))
     found = await session.scalars(statement.offset(keyset.offset(page, limit)).limit(limit))
-    total = await session.scalar(select(func.count()).select_from(Task).where(*conditions(wanted)))
+    total = await session.scalar(select(func.count()).select_from(Task).where(*conditions(filters)))
     return list(found), total or 0

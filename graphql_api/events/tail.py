@@ -106,9 +106,9 @@ class Tail:
         while self._seq is None and not self.closed:
             await self._moved.wait()
         while position < self._floor and not self.closed:
-            position, told = await self._replay(position, task_id)
-            if told:
-                yield told
+            position, replayed = await self._replay(position, task_id)
+            if replayed:
+                yield replayed
         while not self.closed:
             if position < self._floor:
                 position = self._seq or self._floor
@@ -120,9 +120,9 @@ class Tail:
                 await self._moved.wait()
                 continue
             position = batch[-1].seq
-            wanted = batch if task_id is None else [event for event in batch if event.task_id == task_id]
-            if wanted:
-                yield wanted
+            matching = batch if task_id is None else [event for event in batch if event.task_id == task_id]
+            if matching:
+                yield matching
 
     async def _replay(self, position: int, task_id: UUID | None) -> tuple[int, Sequence[Event] | Gap]:
         """Return the next stored events after `position` that the list does not have, and the position they reach."""

@@ -30,7 +30,7 @@ class TaskChangeFeed:
     def __init__(self) -> None:
         self._numbers: OrderedDict[UUID, int] = OrderedDict()
         self._newest = 0
-        self._told = 0
+        self._notified = 0
         self._moved = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -48,7 +48,7 @@ class TaskChangeFeed:
             self._numbers.move_to_end(task_id)
             if len(self._numbers) > KEPT:
                 self._numbers.popitem(last=False)
-        if self._newest > self._told and self._timer is None:
+        if self._newest > self._notified and self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(GATHER_FOR.total_seconds(), self._tell)
 
@@ -56,7 +56,7 @@ class TaskChangeFeed:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._told = self._newest
+        self._notified = self._newest
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
 
@@ -64,9 +64,9 @@ class TaskChangeFeed:
         """Yield the changes from now on, of one task if given, oldest first."""
         position = self._newest
         while not self._closed:
-            if position < self._told:
+            if position < self._notified:
                 changes = self._after(position, task_id)
-                position = self._told
+                position = self._notified
                 if changes:
                     yield changes
             else:

@@ -26,10 +26,10 @@ async def text_of(
     query: str | None, extensions: dict[str, Any] | None, *, store: DocumentStore, documents: Documents
 ) -> str | None:
     """Return the document of a request. Raises `GraphQLError` when its hash is unknown, or is not the document's."""
-    wanted = (extensions or {}).get(MEMBER)
-    if wanted is None:
+    extension = (extensions or {}).get(MEMBER)
+    if extension is None:
         return query
-    digest = digest_of(wanted)
+    digest = digest_of(extension)
     if not query:
         found = await store.find(digest)
         if found is None:
@@ -43,13 +43,13 @@ async def text_of(
     return query
 
 
-def digest_of(wanted: Any) -> str:
+def digest_of(extension: Any) -> str:
     """Return the hash in a request. Raises `GraphQLError` when it is malformed."""
-    if not isinstance(wanted, dict):
+    if not isinstance(extension, dict):
         raise GraphQLError("persistedQuery has to be an object with a version and a sha256Hash")
-    if isinstance(version := wanted.get("version"), bool) or version != 1:
+    if isinstance(version := extension.get("version"), bool) or version != 1:
         raise GraphQLError("The version of persistedQuery has to be 1")
-    digest = wanted.get("sha256Hash")
+    digest = extension.get("sha256Hash")
     if not isinstance(digest, str) or len(digest) != 64 or digest.strip("0123456789abcdef"):
         raise GraphQLError("The sha256Hash of persistedQuery has to be a SHA-256 in 64 hexadecimal digits, lower case")
     return digest

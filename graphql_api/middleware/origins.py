@@ -42,9 +42,9 @@ class OriginMiddleware:
 
         async def protected(message: Message) -> None:
             if message["type"] == "http.response.start":
-                told = MutableHeaders(scope=message)
+                headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    told.setdefault(name, value)
+                    headers.setdefault(name, value)
             await send(message)
 
         problem = self.problem(Headers(scope=scope))

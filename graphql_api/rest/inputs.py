@@ -213,13 +213,13 @@ class TaskChanges(Policies):
 
 def task_draft(body: Any) -> TaskDraft:
     """Return the task that a request wants to create. Raises `BadRequest`."""
-    wanted = validated(NewTask, body, sentences=SENTENCES)
+    task = validated(NewTask, body, sentences=SENTENCES)
     return TaskDraft(
-        name=wanted.name,
-        trigger=wanted.trigger.trigger(),
-        action=ActionDraft(**{"redirects": MAX_REDIRECTS} | wanted.action.members()),
-        retry=RetryDraft() if wanted.retry is None else wanted.retry.draft(),
-        **wanted.policies(),
+        name=task.name,
+        trigger=task.trigger.trigger(),
+        action=ActionDraft(**{"redirects": MAX_REDIRECTS} | task.action.members()),
+        retry=RetryDraft() if task.retry is None else task.retry.draft(),
+        **task.policies(),
     )
 
 
@@ -229,26 +229,26 @@ def task_update(body: Any, *, of: Task) -> TaskUpdate:
     Members that the old service did not know keep their values unless the request sets them, so a client that sends
     back a task as it was shown changes nothing.
     """
-    wanted = validated(TaskChanges, body, sentences=SENTENCES)
-    trigger = None if wanted.trigger is None else wanted.trigger.trigger()
+    changes = validated(TaskChanges, body, sentences=SENTENCES)
+    trigger = None if changes.trigger is None else changes.trigger.trigger()
     return TaskUpdate(
-        name=wanted.name,
+        name=changes.name,
         trigger=None if trigger is None or is_that_of(of, trigger) else trigger,
-        action={} if wanted.action is None else wanted.action.members(),
-        retry={} if wanted.retry is None else asdict(wanted.retry.draft()),
-        **wanted.policies(),
+        action={} if changes.action is None else changes.action.members(),
+        retry={} if changes.retry is None else asdict(changes.retry.draft()),
+        **changes.policies(),
     )
 
 
-def is_that_of(task: Task, wanted: Trigger) -> bool:
+def is_that_of(task: Task, trigger: Trigger) -> bool:
     """Return whether a task has this trigger, as far as this API shows triggers; also a one-off that has run."""
     match trigger_of(task):
         case OneOff(at=at):
-            return wanted == OneOff(at=at)
+            return trigger == OneOff(at=at)
         case Cron(expression=expression, timezone=timezone):
-            return wanted == Cron(expression=expression, timezone=timezone)
+            return trigger == Cron(expression=expression, timezone=timezone)
         case Interval(every_ms=every_ms):
-            return wanted == Interval(every_ms=every_ms)
+            return trigger == Interval(every_ms=every_ms)
 
 
 def url_of(body: bytes) -> str | None:

@@ -43,10 +43,10 @@ async def create(request: Request) -> Response:
 async def listed(request: Request) -> Response:
     """GET /tasks."""
     services: Services = request.app.state.services
-    wanted = TaskFilter(statuses=query_params.statuses(request.query_params))
+    filters = TaskFilter(statuses=query_params.statuses(request.query_params))
     page = Page.of(request.query_params)
     async with services.session() as session:
-        found, total = await tasks.page_by_number(session, wanted, page=page.number, limit=page.limit)
+        found, total = await tasks.page_by_number(session, filters, page=page.number, limit=page.limit)
     body = TaskList(tasks=[Task.of(task) for task in found], pagination=Pagination.of(page, total))
     return json_answer(body.json_object())
 
@@ -71,12 +71,12 @@ async def update(request: Request) -> Response:
     now = utc_now()
     async with services.transaction(request.scope["caller"]) as work:
         task = await use_cases.locked(work, task_id)
-        wanted = replace(task_update(parsed(body), of=task), target_problems=problems)
+        update = replace(task_update(parsed(body), of=task), target_problems=problems)
         try:
-            task = await use_cases.update_task(work, task_id, wanted, now=now, revives=False)
+            task = await use_cases.update_task(work, task_id, update, now=now, revives=False)
         except InvalidInput as error:
-            headers = wanted.action.get("headers", ())
-            raise BadRequest(old_words(error, trigger=wanted.trigger, headers=headers, now=now)) from error
+            headers = update.action.get("headers", ())
+            raise BadRequest(old_words(error, trigger=update.trigger, headers=headers, now=now)) from error
     return json_answer(Task.of(task).json_object())
 
 

@@ -97,12 +97,12 @@ class Mutation:
         info.context.need(KeyScope.WRITE)
         check_number(inputs, "inputs")
         drafts = await with_targets_checked([each.draft() for each in inputs], info.context.services.targets)
-        wanted = [
+        requests = [
             CreateRequest(draft, given_or_none(each.idempotency_key))
             for draft, each in zip(drafts, inputs, strict=True)
         ]
         async with info.context.transaction() as work:
-            outcomes = await creation.create_tasks(work, wanted, now=utc_now())
+            outcomes = await creation.create_tasks(work, requests, now=utc_now())
         return [creation_result(outcome) for outcome in outcomes]
 
     @strawberry.mutation(
@@ -118,10 +118,10 @@ class Mutation:
         """Update a task, or return every problem at once."""
         info.context.need(KeyScope.WRITE)
         task_id = ids.parse(id)
-        wanted = await with_target_checked(input.changes(), info.context.services.targets)
+        update = await with_target_checked(input.changes(), info.context.services.targets)
         async with info.context.transaction() as work:
             expected = given_or_none(input.expected_version)
-            row = await changes.update_task(work, task_id, wanted, now=utc_now(), expected_version=expected)
+            row = await changes.update_task(work, task_id, update, now=utc_now(), expected_version=expected)
         return Task.of(row)
 
     @strawberry.mutation(

@@ -82,8 +82,8 @@ async def run_source_events(
     if gap is not None:
         yield [gap_source(gap)]
     async with aclosing(tail.follow(position, task_id=task_id)) as following:
-        async for told in following:
-            yield [gap_source(told)] if isinstance(told, Gap) else [event_source(event) for event in told]
+        async for item in following:
+            yield [gap_source(item)] if isinstance(item, Gap) else [event_source(event) for event in item]
 
 
 async def task_source_events(changes: TaskChangeFeed, task_id: UUID | None) -> AsyncGenerator[list[SourceEvent], None]:

@@ -89,26 +89,26 @@ def key(row: models.AuditEntry) -> Key:
     return row.at, cast("int", row.id)
 
 
-async def audit_page(info: Info, wanted: AuditFilter, *, rows: Slice) -> connections.Connection[AuditEntry]:
+async def audit_page(info: Info, filters: AuditFilter, *, rows: Slice) -> connections.Connection[AuditEntry]:
     """Return a page of the log."""
     services = info.context.services
 
     async def has_rows_beyond(key: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         async with services.session() as session:
-            return await audit.has_more(session, wanted, key=key, backward=backward, inclusive=inclusive)
+            return await audit.has_more(session, filters, key=key, backward=backward, inclusive=inclusive)
 
     async def count() -> int:
         async with services.session() as session:
-            return await audit.count(session, wanted)
+            return await audit.count(session, filters)
 
     async with services.session() as session:
-        found, more = await audit.page(session, wanted, rows=rows)
+        found, more = await audit.page(session, filters, rows=rows)
     return connections.connection(
         found,
         listing=cursors.AUDIT,
         key=key,
         node=AuditEntry.of,
-        wanted=rows,
+        page=rows,
         more=more,
         has_rows_beyond=has_rows_beyond,
         count=count,

@@ -137,7 +137,7 @@ def connection(
     listing: str,
     key: Callable[[Row], Key],
     node: Callable[[Row], Node],
-    wanted: Slice,
+    page: Slice,
     more: bool,
     has_rows_beyond: HasRowsBeyond,
     count: Callable[[], Coroutine[None, None, int]],
@@ -149,7 +149,7 @@ def connection(
         page_info=PageInfo(
             start_cursor=edges[0].cursor if edges else None,
             end_cursor=edges[-1].cursor if edges else None,
-            rows=wanted,
+            rows=page,
             first_key=key(rows[0]) if rows else None,
             last_key=key(rows[-1]) if rows else None,
             more=more,

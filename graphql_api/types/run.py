@@ -214,34 +214,34 @@ def key(row: models.Run) -> Key:
     return row.scheduled_for, row.id
 
 
-async def run_page(info: Info, wanted: RunFilter, *, rows: Slice, task_id: UUID | None) -> connections.Connection[Run]:
+async def run_page(info: Info, filters: RunFilter, *, rows: Slice, task_id: UUID | None) -> connections.Connection[Run]:
     """Return a page of all runs, or of one task's, which is read together with the pages of the other tasks."""
     context = info.context
     if task_id is None:
         async with context.services.session() as session:
-            found, more = await runs.page(session, wanted, rows=rows)
+            found, more = await runs.page(session, filters, rows=rows)
     else:
-        found, more = await context.run_pages.load((task_id, wanted, rows))
+        found, more = await context.run_pages.load((task_id, filters, rows))
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
-        if task_id is not None and wanted.task_id not in {None, task_id}:
+        if task_id is not None and filters.task_id not in {None, task_id}:
             return False  # no run belongs to two tasks
-        its = wanted if task_id is None else replace(wanted, task_id=task_id)
+        its = filters if task_id is None else replace(filters, task_id=task_id)
         async with context.services.session() as session:
             return await runs.has_more(session, its, key=at, backward=backward, inclusive=inclusive)
 
     async def count() -> int:
         if task_id is not None:
-            return await context.run_counts.load((task_id, wanted))
+            return await context.run_counts.load((task_id, filters))
         async with context.services.session() as session:
-            return await runs.count(session, wanted)
+            return await runs.count(session, filters)
 
     return connections.connection(
         found,
         listing=cursors.RUNS,
         key=key,
         node=Run.of,
-        wanted=rows,
+        page=rows,
         more=more,
         has_rows_beyond=has_rows_beyond,
         count=count,

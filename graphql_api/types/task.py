@@ -259,26 +259,26 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
             return row.created_at, row.id
 
 
-async def task_page(info: Info, wanted: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
+async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """Return a page of tasks."""
     services = info.context.services
     async with services.session() as session:
-        found, more = await tasks.page(session, wanted, order=order, rows=rows)
+        found, more = await tasks.page(session, filters, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         async with services.session() as session:
-            return await tasks.has_more(session, wanted, order=order, key=at, backward=backward, inclusive=inclusive)
+            return await tasks.has_more(session, filters, order=order, key=at, backward=backward, inclusive=inclusive)
 
     async def count() -> int:
         async with services.session() as session:
-            return await tasks.count(session, wanted)
+            return await tasks.count(session, filters)
 
     return connections.connection(
         found,
         listing=order,
         key=lambda row: key_in(order, row),
         node=Task.of,
-        wanted=rows,
+        page=rows,
         more=more,
         has_rows_beyond=has_rows_beyond,
         count=count,

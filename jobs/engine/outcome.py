@@ -48,8 +48,8 @@ def delay_before_next(
     """Return the delay between the end of a failed attempt and the next one, or None when there is no next one."""
     if response.refused or response.status_code == GONE:
         return None
-    wanted = response.header("retry-after")
-    retry_after = None if wanted is None else parse_retry_after(wanted, now=ended_at)
+    header = response.header("retry-after")
+    retry_after = None if header is None else parse_retry_after(header, now=ended_at)
     return attempt.retry.delay_after(attempt.number, randomness=randomness, retry_after=retry_after)
 
 

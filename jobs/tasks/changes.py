@@ -33,7 +33,7 @@ ChangeOutcome = Task | NotFound | Conflict
 async def update_task(
     work: Transaction,
     task_id: UUID,
-    wanted: TaskUpdate,
+    update: TaskUpdate,
     *,
     now: datetime,
     expected_version: int | None = None,
@@ -49,7 +49,7 @@ async def update_task(
     if expected_version is not None and expected_version != task.version:
         message = f"The task has version {task.version}, not {expected_version}: it has been changed since"
         raise conflict(work, task, message, reason=ConflictReason.STALE_VERSION)
-    columns = columns_changed(task, wanted, now=now, secrets=work.secrets)
+    columns = columns_changed(task, update, now=now, secrets=work.secrets)
     first = columns.pop("next_run", None)
     columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
     completed = task.status == TaskStatus.COMPLETED
@@ -97,12 +97,12 @@ async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datet
     """Pause many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
     refusals = conflicts_of_ended(work, found.values(), "paused")
-    wanted = [task for task in found.values() if task.id not in refusals and task.status != TaskStatus.PAUSED]
-    for task in wanted:
+    pausable = [task for task in found.values() if task.id not in refusals and task.status != TaskStatus.PAUSED]
+    for task in pausable:
         task.status = TaskStatus.PAUSED
         task.resume_from = task.next_run
         task.next_run = task.due_at = task.misfire_once = None
-    await bump_version(work, wanted, "pauseTask", now=now)
+    await bump_version(work, pausable, "pauseTask", now=now)
     return outcomes(task_ids, {**found, **refusals})
 
 
@@ -120,12 +120,12 @@ async def resume_tasks(
     """Resume many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
     refusals = conflicts_of_ended(work, found.values(), "resumed")
-    wanted = [task for task in found.values() if task.status == TaskStatus.PAUSED]
-    unfinished = await changes.having_scheduled_runs(work.session, task_ids=[task.id for task in wanted])
-    for task in wanted:
+    paused = [task for task in found.values() if task.status == TaskStatus.PAUSED]
+    unfinished = await changes.having_scheduled_runs(work.session, task_ids=[task.id for task in paused])
+    for task in paused:
         resume_schedule(task, now=now, missed=missed, has_unfinished_run=task.id in unfinished)
         work.schedule_wakeup(task.due_at)
-    await bump_version(work, wanted, "resumeTask", now=now)
+    await bump_version(work, paused, "resumeTask", now=now)
     return outcomes(task_ids, {**found, **refusals})
 
 
@@ -155,13 +155,13 @@ async def cancel_task(work: Transaction, task_id: UUID, *, now: datetime) -> Tas
 async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
     """Cancel many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
-    wanted = [task for task in found.values() if task.status != TaskStatus.CANCELLED]
-    missed = missed_by(wanted, now=now)
-    for task in wanted:
+    cancellable = [task for task in found.values() if task.status != TaskStatus.CANCELLED]
+    missed = missed_by(cancellable, now=now)
+    for task in cancellable:
         end_schedule(task)
-    await bump_version(work, wanted, "cancelTask", now=now)
+    await bump_version(work, cancellable, "cancelTask", now=now)
     await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
-    ids = [task.id for task in wanted]
+    ids = [task.id for task in cancellable]
     if ids and await cancellation.cancel_waiting_runs(work.session, task_ids=ids, now=now):
         work.notify_events()
     return outcomes(task_ids, found)

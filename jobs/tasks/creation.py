@@ -53,19 +53,19 @@ async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key
     raise outcome
 
 
-async def create_tasks(work: Transaction, wanted: Sequence[CreateRequest], *, now: datetime) -> list[CreationOutcome]:
+async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, now: datetime) -> list[CreationOutcome]:
     """Create many tasks as `create_task` does, in as few statements as one task needs.
 
     Return the outcomes in the order of the requests. A refused task does not stop the others. Keys are looked up
     first, because the same input may have become invalid since (the instant of a one-off passes).
     """
-    keys = [creation_key(each) for each in wanted]
+    keys = [creation_key(each) for each in requests]
     while True:
         made = await prior_creations(work, [key for key in keys if key])
         outcomes: list[CreationOutcome] = []
         new: list[Task] = []
         uses: list[Use] = []
-        for each, key in zip(wanted, keys, strict=True):
+        for each, key in zip(requests, keys, strict=True):
             if key and key.digest in made:
                 outcomes.append(task_of_key(made[key.digest], key))
                 continue
@@ -87,11 +87,11 @@ async def create_tasks(work: Transaction, wanted: Sequence[CreateRequest], *, no
     return outcomes
 
 
-def creation_key(wanted: CreateRequest) -> Key | None:
+def creation_key(request: CreateRequest) -> Key | None:
     """Return the key of a request, or None for an input from which no task can have been created."""
-    if wanted.key is None or next(json_value.faults(wanted.draft.action.payload), None):
+    if request.key is None or next(json_value.faults(request.draft.action.payload), None):
         return None
-    return Key.of(wanted.key, scope=SCOPE, fingerprint=fingerprint(wanted.draft))
+    return Key.of(request.key, scope=SCOPE, fingerprint=fingerprint(request.draft))
 
 
 async def prior_creations(work: Transaction, keys: Sequence[Key]) -> dict[str, PriorCreation]:
@@ -115,9 +115,9 @@ def task_of_key(made: PriorCreation, key: Key) -> Task | Conflict:
     return Conflict(message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED, task=made.task)
 
 
-def new_task(wanted: CreateRequest, *, now: datetime, secrets: SecretKeys) -> Task:
+def new_task(request: CreateRequest, *, now: datetime, secrets: SecretKeys) -> Task:
     """Return the row of a new task. Raises `InvalidInput`."""
-    columns = columns_of(wanted.draft, now=now, secrets=secrets)
+    columns = columns_of(request.draft, now=now, secrets=secrets)
     task = Task(**columns, settled_until=now, created_at=now, updated_at=now)
     task.due_at = trigger_columns.due_at(task)
     return task

@@ -113,11 +113,11 @@ def columns_changed(task: Task, changes: TaskUpdate, *, now: datetime, secrets: 
     It checks only what the update sets: the end of a trigger that stays may have passed since, and a target that stays
     may no longer be allowed.
     """
-    wanted, secret_problems = action_wanted(task, changes.action) if changes.action else (None, [])
+    draft, secret_problems = changed_action(task, changes.action) if changes.action else (None, [])
     columns = checked(
         name=changes.name,
         trigger=changes.trigger,
-        action=wanted,
+        action=draft,
         retry_policy=replace(retry_draft(task), **changes.retry) if changes.retry else None,
         tags=changes.tags,
         now=now,
@@ -134,16 +134,16 @@ def columns_changed(task: Task, changes: TaskUpdate, *, now: datetime, secrets: 
     return columns | {name: policy for name, policy in policies.items() if policy is not None}
 
 
-def action_wanted(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, list[Problem]]:
+def changed_action(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, list[Problem]]:
     """Return the task's action with some members changed, and the problems of its secrets.
 
     A secret header without a value keeps its stored one, but no secret follows to another origin.
     """
-    wanted = replace(action_draft(task), **members)
+    draft = replace(action_draft(task), **members)
     stored = sealed_values(task.headers)
-    headers = [header._replace(kept=stored.get(header.name.lower())) for header in wanted.headers]
-    if not stored or same_origin(task.url, wanted.url):
-        return replace(wanted, headers=headers), []
+    headers = [header._replace(kept=stored.get(header.name.lower())) for header in draft.headers]
+    if not stored or same_origin(task.url, draft.url):
+        return replace(draft, headers=headers), []
     problems = []
     for place, header in enumerate(headers):
         if header.kept is not None and header.value is None:
@@ -152,7 +152,7 @@ def action_wanted(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, 
             problems.append(Problem(at, message))
         elif header.kept is not None:
             headers[place] = header._replace(kept=None, secret=True)
-    return replace(wanted, headers=headers), problems
+    return replace(draft, headers=headers), problems
 
 
 def same_origin(mine: str, theirs: str) -> bool:
