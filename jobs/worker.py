@@ -133,8 +133,8 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
 
     Do not cancel this: arq's connections would stay open.
     """
-    asked = asyncio.create_task(enough.wait())
-    while not asked.done():
+    stop_requested = asyncio.create_task(enough.wait())
+    while not stop_requested.done():
         worker = Worker(
             functions=[func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES)],
             # Neither a result nor a job id: either one would prevent arq from enqueueing the job again each second.
@@ -153,7 +153,7 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
             job_deserializer=json.loads,
         )
         working = asyncio.create_task(worker.async_run())
-        await asyncio.wait([working, asked], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([working, stop_requested], return_when=asyncio.FIRST_COMPLETED)
         try:
             await cancel_and_wait(working)
         except REDIS_ERRORS as error:
@@ -165,4 +165,4 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
         worker.tasks.clear()
         with suppress(*REDIS_ERRORS):
             await worker.close()
-        await asyncio.wait([asked], timeout=PAUSE.total_seconds())
+        await asyncio.wait([stop_requested], timeout=PAUSE.total_seconds())

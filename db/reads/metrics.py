@@ -78,12 +78,12 @@ async def lateness(connection: AsyncConnection, *, since: datetime | None = None
 
 def percentile(counts: Sequence[int], part: float) -> timedelta | None:
     """Return the lateness that a share of the runs did not exceed, estimated within a bucket; None without any run."""
-    wanted = sum(counts) * part
+    rank = sum(counts) * part
     below = 0
     for bucket, number in enumerate(counts):
-        if number and below + number >= wanted:
+        if number and below + number >= rank:
             lower = LATENESS_BOUNDS_MS[bucket - 1] if bucket else 0.0
             upper = LATENESS_BOUNDS_MS[bucket] if bucket < len(LATENESS_BOUNDS_MS) else lower
-            return timedelta(milliseconds=lower + (upper - lower) * (wanted - below) / number)
+            return timedelta(milliseconds=lower + (upper - lower) * (rank - below) / number)
         below += number
     return None

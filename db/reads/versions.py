@@ -20,22 +20,22 @@ async def find(session: AsyncSession, *, keys: Sequence[Key]) -> dict[Key, TaskV
     A request is stored under the last version that had it, so it is in the row with the least version that is not
     below.
     """
-    asked = (
+    requested = (
         func.unnest(
             literal([task_id for task_id, _ in keys], ARRAY(Uuid)),
             literal([version for _, version in keys], ARRAY(Integer)),
         )
-        .table_valued(column("task_id", Uuid), column("version", Integer), name="asked")
+        .table_valued(column("task_id", Uuid), column("version", Integer), name="requested")
         .render_derived()
     )
     kept = (
         select(TaskVersion)
-        .where(col(TaskVersion.task_id) == asked.c.task_id, col(TaskVersion.version) >= asked.c.version)
+        .where(col(TaskVersion.task_id) == requested.c.task_id, col(TaskVersion.version) >= requested.c.version)
         .order_by(col(TaskVersion.version))
         .limit(1)
         .lateral("kept")
     )
     definition = aliased(TaskVersion, kept)
-    statement = select(asked.c.task_id, asked.c.version, definition).select_from(asked.join(kept, true()))
+    statement = select(requested.c.task_id, requested.c.version, definition).select_from(requested.join(kept, true()))
     found = await session.execute(statement)
     return {(task_id, version): row for task_id, version, row in found}

@@ -38,8 +38,8 @@ async def still_in_force(session: AsyncSession, *, key_ids: Collection[UUID], no
 
 async def active_named(session: AsyncSession, *, name: str, now: datetime) -> bool:
     """Return whether a key with this name is valid."""
-    wanted = select(func.count()).select_from(ApiKey).where(col(ApiKey.name) == name, in_force(now))
-    return bool(await session.scalar(wanted))
+    active_keys = select(func.count()).select_from(ApiKey).where(col(ApiKey.name) == name, in_force(now))
+    return bool(await session.scalar(active_keys))
 
 
 async def any_in_force(session: AsyncSession, *, now: datetime) -> bool:

@@ -72,8 +72,8 @@ async def lock_tasks(session: AsyncSession, *, task_ids: Collection[UUID]) -> di
     next statement sees what was committed while this one waited.
     """
     ids = literal(list(task_ids), ARRAY(Uuid))
-    wanted = select(Task).where(col(Task.id) == any_(ids), col(Task.deleted_at).is_(None)).order_by(col(Task.id))
-    return {task.id: task for task in await session.scalars(wanted.with_for_update(key_share=True))}
+    tasks = select(Task).where(col(Task.id) == any_(ids), col(Task.deleted_at).is_(None)).order_by(col(Task.id))
+    return {task.id: task for task in await session.scalars(tasks.with_for_update(key_share=True))}
 
 
 async def lock_task(session: AsyncSession, *, task_id: UUID) -> Task | None:

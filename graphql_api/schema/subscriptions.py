@@ -50,7 +50,7 @@ class Subscription:
         ] = UNSET,
     ) -> AsyncGenerator[RunEventMessage, None]:
         """Check the arguments before anything is sent, and return the events."""
-        task = ids.parse(wanted) if (wanted := given_or_none(task_id)) is not None else None
+        task = ids.parse(given_id) if (given_id := given_or_none(task_id)) is not None else None
         seen = cursors.seq_of(cursor) if (cursor := given_or_none(after)) is not None else None
         tail = info.context.services.tail
         try:
@@ -70,7 +70,7 @@ class Subscription:
         task_id: Annotated[strawberry.ID | None, strawberry.argument(description="Only this task.")] = UNSET,
     ) -> AsyncGenerator[TaskChange, None]:
         """Return the changes from the moment of the subscription on."""
-        task = ids.parse(wanted) if (wanted := given_or_none(task_id)) is not None else None
+        task = ids.parse(given_id) if (given_id := given_or_none(task_id)) is not None else None
         changes = info.context.services.tail.changes
         return cast("AsyncGenerator[TaskChange, None]", task_source_events(changes, task))
 

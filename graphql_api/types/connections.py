@@ -121,12 +121,12 @@ class Connection(Generic[Node]):
 
 def once(count: Callable[[], Coroutine[None, None, int]]) -> Callable[[], Awaitable[int]]:
     """Return a function that counts once, however many fields select the count."""
-    asked: list[asyncio.Future[int]] = []
+    counting: list[asyncio.Future[int]] = []
 
     def ask() -> Awaitable[int]:
-        if not asked:
-            asked.append(asyncio.ensure_future(count()))
-        return asked[0]
+        if not counting:
+            counting.append(asyncio.ensure_future(count()))
+        return counting[0]
 
     return ask
 

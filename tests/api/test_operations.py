@@ -320,9 +320,9 @@ async def test_deleted_task_is_gone_at_once(api: Api) -> None:
         query = (
             "subscription ($after: String) { runEvents(after: $after) { ... on RunEvent { runId type run { id } } } }"
         )
-        told = await (await socket.subscribe(query, after=cursor)).take(3)
-    assert {event["runId"] for event in told} == {str(run.id) for run in runs[1:]}
-    assert {(event["type"], event["run"]) for event in told} == {("CANCELLED", None)}
+        messages = await (await socket.subscribe(query, after=cursor)).take(3)
+    assert {event["runId"] for event in messages} == {str(run.id) for run in runs[1:]}
+    assert {(event["type"], event["run"]) for event in messages} == {("CANCELLED", None)}
 
 
 async def test_same_key_and_input_make_one_task(api: Api) -> None:

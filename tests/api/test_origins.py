@@ -90,8 +90,8 @@ async def test_a_refusal_can_be_read_by_pages_of_named_origins(
         refused = await api.http.post("/graphql", json=MUTATION, headers={"origin": NAMED})
         assert refused.status_code == 401
         assert refused.headers["access-control-allow-origin"] == NAMED
-        asked = {"origin": NAMED, "access-control-request-method": "POST"}
-        assert (await api.http.options("/graphql", headers=asked)).status_code == 200
+        preflight = {"origin": NAMED, "access-control-request-method": "POST"}
+        assert (await api.http.options("/graphql", headers=preflight)).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "", "[", "a b"])

@@ -138,7 +138,7 @@ async def test_filters_of_tasks(api: Api) -> None:
         run_of(red, scheduled_for=ago(2), state=RunState.FAILED),
         run_of(blue, scheduled_for=ago(1), state=RunState.SUCCEEDED),
     )
-    wanted: list[tuple[dict[str, Any], set[str]]] = [
+    cases: list[tuple[dict[str, Any], set[str]]] = [
         ({"statuses": ["COMPLETED"]}, {"blue"}),
         ({"statuses": [], "tags": [], "nameContains": None, "lastRunStates": []}, {"Red 100%", "green_1", "blue"}),
         ({"nameContains": "RE"}, {"Red 100%", "green_1"}),
@@ -154,7 +154,7 @@ async def test_filters_of_tasks(api: Api) -> None:
         ({"lastRunStates": ["SUCCEEDED"]}, {"blue"}),
         ({"lastRunStates": ["FAILED", "SUCCEEDED"], "statuses": ["SCHEDULED"]}, {"Red 100%"}),
     ]
-    for filter_, expected in wanted:
+    for filter_, expected in cases:
         page = (await api.data(TASKS, filter=filter_))["tasks"]
         assert {edge["node"]["name"] for edge in page["edges"]} == expected, filter_
         assert page["totalCount"] == len(expected)
@@ -216,7 +216,7 @@ async def test_runs_are_walked_both_ways(api: Api) -> None:
 async def test_filters_of_runs(api: Api) -> None:
     """Each member narrows the list of all runs, and of one task's."""
     mine, other, runs = await some_runs(api)
-    wanted: list[tuple[dict[str, Any], list[int]]] = [
+    cases: list[tuple[dict[str, Any], list[int]]] = [
         ({}, [0, 1, 3, 4, 5]),
         ({"states": ["FAILED", "SKIPPED"]}, [0, 3]),
         ({"causes": ["MANUAL"]}, [4]),
@@ -228,7 +228,7 @@ async def test_filters_of_runs(api: Api) -> None:
     of_task = RUNS.replace("$filter: RunFilter)", "$filter: RunFilter, $id: ID!)").replace(
         " runs(", " task(id: $id) { runs("
     )
-    for filter_, expected in wanted:
+    for filter_, expected in cases:
         ids = [str(runs[place].id) for place in reversed(expected)]
         page = (await api.data(RUNS, filter={**filter_, "taskId": str(mine.id)}))["runs"]
         assert [edge["node"]["id"] for edge in page["edges"]] == ids

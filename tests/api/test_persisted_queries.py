@@ -88,8 +88,8 @@ async def test_variables_and_names_come_with_each_use(api: Api) -> None:
     """Only the document is stored; variables and operation names come with each request."""
     query = "query A ($n: Int) { tasks(first: $n) { totalCount } } query B { __typename }"
     await api.http.post("/graphql", json=named(query, query=query, operationName="B"))
-    asked = await api.http.post("/graphql", json=named(query, operationName="A", variables={"n": 0}))
-    assert asked.json()["errors"][0]["extensions"]["code"] == "INVALID_PAGE"
+    response = await api.http.post("/graphql", json=named(query, operationName="A", variables={"n": 0}))
+    assert response.json()["errors"][0]["extensions"]["code"] == "INVALID_PAGE"
 
 
 async def test_streams_and_websockets_find_it_too(api: Api) -> None:

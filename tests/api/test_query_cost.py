@@ -185,8 +185,8 @@ async def test_introspection_can_be_off() -> None:
         ("query ($o: TaskOrder!) { tasks(orderBy: $o) { totalCount } }", {"o": "NAME_ASK"}),
         ("query ($f: TaskFilter) { tasks(filter: $f) { totalCount } }", {"f": {"statusses": []}}),
     ):
-        told = [(await each.execute(text, variables)).errors for each in (schema, DuetimeSchema(DEFAULTS))]
-        shown = [json.dumps([error.formatted for error in errors or ()]) for errors in told]
+        answers = [(await each.execute(text, variables)).errors for each in (schema, DuetimeSchema(DEFAULTS))]
+        shown = [json.dumps([error.formatted for error in errors or ()]) for errors in answers]
         assert ["Did you mean" in each for each in shown] == [False, True], text
 
 

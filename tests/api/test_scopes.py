@@ -59,8 +59,8 @@ async def test_a_read_key_changes_nothing_by_graphql(api: Api) -> None:
     async with api.socket(headers=headers) as socket:
         for name, mutation in MUTATIONS.items():
             answers = [await api.ask(mutation, **ARGUMENTS[name])]
-            told = await (await socket.subscribe(mutation, **ARGUMENTS[name])).message()
-            answers.append(told["payload"])
+            message = await (await socket.subscribe(mutation, **ARGUMENTS[name])).message()
+            answers.append(message["payload"])
             await socket.receive()
             for answer in answers:
                 [refusal] = answer["errors"]
@@ -92,7 +92,7 @@ async def test_a_write_key_may_use_every_mutation(api: Api) -> None:
 async def test_a_read_key_changes_nothing_by_rest(api: Api) -> None:
     """With a read key every REST operation except GET answers 403."""
     await show_key(api, KeyScope.READ)
-    asked = 0
+    refused = 0
     for path, operations in document()["paths"].items():
         for method in operations.keys() & {"get", "put", "post", "delete", "patch"}:
             answer = await api.http.request(method.upper(), f"/api/v1{path.replace('{id}', ID)}", json=ONE_OFF)
@@ -100,8 +100,8 @@ async def test_a_read_key_changes_nothing_by_rest(api: Api) -> None:
                 assert answer.status_code in {200, 404}, (method, path)
             else:
                 assert error(answer, 403) == "The key 'read' may only read; this needs the scope write"
-                asked += 1
-    assert asked == 3
+                refused += 1
+    assert refused == 3
     assert await tasks(api) == 0
 
 

@@ -137,8 +137,8 @@ async def test_different_variables_have_different_results(api: Api) -> None:
         await append_events(api.engine, 1, task_id=ONE, run_id=ONE)
         await api.services.queue.poke()
         messages = [(await socket.receive()) for _ in subscriptions]
-    told = {message["id"]: message["payload"]["data"]["runEvents"] for message in messages}
-    assert told == {"1": {"attempt": 1}, "2": {"attempt": 1, "state": "RUNNING"}}
+    data = {message["id"]: message["payload"]["data"]["runEvents"] for message in messages}
+    assert data == {"1": {"attempt": 1}, "2": {"attempt": 1, "state": "RUNNING"}}
 
 
 async def test_present_state_is_that_of_the_sending(api: Api) -> None:
@@ -189,7 +189,7 @@ async def test_client_that_stops_reading_costs_bounded_memory(api: Api) -> None:
         slow.resume()
         await wait_until(lambda: any(b"RunEventsGap" in text for text in slow.texts), what="the gap is told")
         assert len(slow.texts) < tail.KEPT
-        told = len(slow.texts)
+        sent = len(slow.texts)
         await append_events(api.engine, 1, task_id=uuid4(), run_id=uuid4())
         await api.services.queue.poke()
-        await wait_until(lambda: len(slow.texts) == told + 1, what="what follows the gap is told")
+        await wait_until(lambda: len(slow.texts) == sent + 1, what="what follows the gap is told")

@@ -52,9 +52,9 @@ async def changes(subscription: Subscription, *, until: str) -> list[tuple[Any, 
     """Return the status and version of each delivered change, up to the given last status."""
     seen: list[tuple[Any, ...]] = []
     while not seen or seen[-1][1] != until:
-        told = await subscription.next()
-        change = (told.get("name"), told.get("status", told["__typename"]))
-        if change not in seen and told.get("name") != "to be seen":
+        event = await subscription.next()
+        change = (event.get("name"), event.get("status", event["__typename"]))
+        if change not in seen and event.get("name") != "to be seen":
             seen.append(change)
     return seen
 

@@ -341,9 +341,9 @@ async def test_cancel_ends_the_schedule_for_good(api: Api) -> None:
             "subscription ($after: String) { runEvents(after: $after) { ... on RunEvent { type runId state } } }",
             after=cursor,
         )
-        told = await subscription.take(2)
-    assert {event["runId"] for event in told} == {str(runs[1].id), str(runs[2].id)}
-    assert {(event["type"], event["state"]) for event in told} == {("CANCELLED", "CANCELLED")}
+        messages = await subscription.take(2)
+    assert {event["runId"] for event in messages} == {str(runs[1].id), str(runs[2].id)}
+    assert {(event["type"], event["state"]) for event in messages} == {("CANCELLED", "CANCELLED")}
 
     assert (await api.data(CANCEL, id=str(task.id)))["cancelTask"] == cancelled
 

@@ -35,11 +35,11 @@ class Broadcast:
             telling.cancel()
 
     async def _tell(self, websocket: WebSocket) -> None:
-        told = len(self._texts)
+        sent = len(self._texts)
         while True:
-            while told < len(self._texts):
-                await websocket.send_text(self._texts[told])
-                told += 1
+            while sent < len(self._texts):
+                await websocket.send_text(self._texts[sent])
+                sent += 1
             await self._moved.wait()
 
 

@@ -61,10 +61,10 @@ async def subscriptions(servers: Servers, *, subscribers: int, events: int) -> D
         assert bare.stdout is not None
         port = int(await bare.stdout.readline())
         async with watching(port, subscribers) as watchers:
-            told = text.decode()
+            frame = text.decode()
 
             async def tell(number: int) -> None:
-                watchers[0].send(f"{number} {told}")
+                watchers[0].send(f"{number} {frame}")
 
             bare_rate, bare_cpu = await deliver(bare.pid, watchers, events, tell, frames=0)
     return Deliveries(rate, cpu, bare_rate, bare_cpu)

@@ -72,9 +72,9 @@ async def test_refusals_are_told_by_typename(examples: Examples) -> None:
     """The same program prints what is wrong with an input, and where."""
     program = examples.program("create.ts")
     program.write_text(program.read_text().replace("0 9 * * 1-5", "0 25 * * *"))
-    said = await node(program)
-    assert said.startswith("trigger.cron.expression: ")
-    assert "25" in said
+    output = await node(program)
+    assert output.startswith("trigger.cron.expression: ")
+    assert "25" in output
 
 
 async def test_watching_goes_on_where_it_was_cut_off(api: Api, examples: Examples) -> None:

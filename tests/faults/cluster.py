@@ -20,7 +20,7 @@ from tests.support.engine import save
 from tests.support.faulty_target import FaultyTarget, running_faulty_target
 from tests.support.killable import KillableServers, killable_servers
 from tests.support.ports import free_port
-from tests.support.processes import Part
+from tests.support.processes import ServiceProcess
 from tests.support.proxy import Proxy, running_proxy
 from tests.support.servers import data_folder
 from tests.support.waiting import wait_until
@@ -52,12 +52,12 @@ class Cluster:
     engine: AsyncEngine
     http: httpx.AsyncClient
     environment: Mapping[str, str]
-    api: Part
-    workers: list[Part]
+    api: ServiceProcess
+    workers: list[ServiceProcess]
 
-    def part(self, name: str) -> Part:
+    def process(self, name: str) -> ServiceProcess:
         """Return the API or a worker by its name."""
-        return next(part for part in self.parts if part.name == name)
+        return next(process for process in self.processes if process.name == name)
 
     async def mend(self) -> None:
         """Start what is not running, and wait until everything works."""
@@ -65,34 +65,34 @@ class Cluster:
         self.proxy.latency = timedelta()
         await self.servers.postgres.start()
         await self.servers.valkey.start()
-        for part in self.parts:
-            part.resume()
-            part.ignore_log_so_far()
-        await self.until_up(*self.parts)
+        for process in self.processes:
+            process.resume()
+            process.ignore_log_so_far()
+        await self.until_up(*self.processes)
         await wait_until(self.is_healthy, what="the API is healthy", within=STARTS_WITHIN)
 
-    async def until_up(self, *parts: Part, within: float = STARTS_WITHIN) -> None:
+    async def until_up(self, *processes: ServiceProcess, within: float = STARTS_WITHIN) -> None:
         """Start processes and wait until they work. Like a supervisor, restart those that find no servers."""
 
         async def up() -> bool:
-            for part in parts:
-                part.start()
-            return all([await self.works(part) for part in parts])
+            for process in processes:
+                process.start()
+            return all([await self.works(process) for process in processes])
 
         try:
             await wait_until(up, what="what was started works", within=within)
         except AssertionError as error:
-            raise AssertionError("\n".join([str(error), *(part.log_tail() for part in parts)])) from None
+            raise AssertionError("\n".join([str(error), *(process.log_tail() for process in processes)])) from None
 
-    async def works(self, part: Part) -> bool:
+    async def works(self, process: ServiceProcess) -> bool:
         """Return whether a worker has its lease, or the API responds."""
-        if part is self.api:
+        if process is self.api:
             with suppress(httpx.HTTPError):
                 return (await self.http.get("/health")).status_code in {200, 503}
             return False
         with suppress(*CONNECTION_ERRORS):
             async with self.engine.connect() as connection:
-                return part.alive and part.pid in (await connection.execute(HOLDING)).scalars().all()
+                return process.alive and process.pid in (await connection.execute(HOLDING)).scalars().all()
         return False
 
     async def is_healthy(self) -> bool:
@@ -170,21 +170,21 @@ class Cluster:
             complaint = f"{error}\n"
         findings = check(await self.evidence(orders))
         ok = not complaint and not findings.bad
-        assert ok, "\n".join([f"{complaint}{findings}", *(part.log_tail() for part in self.parts)])
+        assert ok, "\n".join([f"{complaint}{findings}", *(process.log_tail() for process in self.processes)])
         self.all_alive()
         return findings
 
     @property
-    def parts(self) -> list[Part]:
+    def processes(self) -> list[ServiceProcess]:
         """The API and the workers."""
         return [self.api, *self.workers]
 
     def all_alive(self) -> None:
         """Fail if a process has ended by itself, or has logged an unexpected exception."""
-        for part in self.parts:
-            assert part.process is None or part.alive, f"{part.name} ended by itself\n{part.log_tail()}"
-            surprises = part.tracebacks()
-            assert not surprises, f"{part.name} logged an unexpected exception:\n{surprises[0]}"
+        for process in self.processes:
+            assert process.process is None or process.alive, f"{process.name} ended by itself\n{process.log_tail()}"
+            surprises = process.tracebacks()
+            assert not surprises, f"{process.name} logged an unexpected exception:\n{surprises[0]}"
 
     async def evidence(self, orders: Sequence[Order]) -> Evidence:
         """Return all that the checker looks at, read without the code under test."""
@@ -226,15 +226,16 @@ async def running_cluster() -> AsyncIterator[Cluster]:
             engine=engine,
             http=await running.enter_async_context(client),
             environment=environment,
-            api=Part("api", environment=environment, cwd=folder.parent, name="api"),
+            api=ServiceProcess("api", environment=environment, cwd=folder.parent, name="api"),
             workers=[
-                Part("worker", environment=environment, cwd=folder.parent, name=f"worker-{n}") for n in range(WORKERS)
+                ServiceProcess("worker", environment=environment, cwd=folder.parent, name=f"worker-{n}")
+                for n in range(WORKERS)
             ],
         )
         try:
             await cluster.mend()
             yield cluster
         finally:
-            for part in cluster.parts:
-                if part.alive:
-                    await part.kill()
+            for process in cluster.processes:
+                if process.alive:
+                    await process.kill()

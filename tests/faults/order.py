@@ -22,8 +22,8 @@ LEAD = timedelta(seconds=2)
 class Order:
     """A task that is due from `first` to `last`, both inclusive: once, by cron, or at an interval.
 
-    `does` is how the target behaves to it, and `ends` how its runs end without a fault. `id` is known once the task
-    exists.
+    `behavior` is what the target does when it is called, `final_state` the state in which runs end unless there is a
+    fault, and `id` is set once the task exists.
     """
 
     first: datetime
@@ -31,8 +31,8 @@ class Order:
     every: timedelta | None = None
     cron: str | None = None
     zone: str = "UTC"
-    does: str = "ok"
-    ends: RunState = RunState.SUCCEEDED
+    behavior: str = "ok"
+    final_state: RunState = RunState.SUCCEEDED
     overlap: OverlapPolicy = OverlapPolicy.ALLOW
     misfire: MisfirePolicy = MisfirePolicy.LATEST
     on_lost: LostPolicy = LostPolicy.RETRY
@@ -43,8 +43,8 @@ class Order:
 
     @property
     def path(self) -> str:
-        """The path of the target, unique to this task."""
-        return f"/{self.does}/{self.name}" if "/" in self.does else f"/{self.does}/0/{self.name}"
+        """Return the path of the target, unique to this task."""
+        return f"/{self.behavior}/{self.name}" if "/" in self.behavior else f"/{self.behavior}/0/{self.name}"
 
     def instants(self) -> Iterator[datetime]:
         """Yield each instant at which it is due."""
@@ -63,7 +63,7 @@ class Order:
 
     def states(self) -> set[RunState]:
         """Return the states in which its runs may end, whatever faults occur."""
-        possible = {self.ends}
+        possible = {self.final_state}
         if self.overlap != OverlapPolicy.ALLOW:
             possible.add(RunState.SKIPPED)
         if self.misfire == MisfirePolicy.SKIP:
@@ -119,7 +119,7 @@ def whole(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
-def mixed_load(start: datetime, *, lasts: timedelta, tasks: int, does: str = "ok") -> list[Order]:
+def mixed_load(start: datetime, *, lasts: timedelta, tasks: int, behavior: str = "ok") -> list[Order]:
     """Return tasks that are due each second, spread over it, with every overlap and misfire policy among them."""
     start = whole(start)
     policies = [(overlap, misfire) for overlap in OverlapPolicy for misfire in MisfirePolicy]
@@ -128,7 +128,7 @@ def mixed_load(start: datetime, *, lasts: timedelta, tasks: int, does: str = "ok
             first=start + n * SECOND / tasks // MILLISECOND * MILLISECOND,
             last=start + lasts,
             every=SECOND,
-            does=does,
+            behavior=behavior,
             overlap=policies[n % len(policies)][0],
             misfire=policies[n % len(policies)][1],
         )

@@ -35,33 +35,33 @@ class Fault:
 Strike = Callable[[Cluster, str], Awaitable[None]]
 
 
-async def kill_part(cluster: Cluster, subject: str) -> None:
+async def kill_process(cluster: Cluster, subject: str) -> None:
     """Kill the process by SIGKILL."""
-    await cluster.part(subject).kill()
+    await cluster.process(subject).kill()
 
 
-async def stop_part(cluster: Cluster, subject: str) -> None:
+async def stop_process(cluster: Cluster, subject: str) -> None:
     """Stop the process by SIGTERM, and expect a clean exit."""
-    part = cluster.part(subject)
-    status = await part.stop()
+    process = cluster.process(subject)
+    status = await process.stop()
     # A process that is still starting may end by the signal itself, or because it finds no servers.
-    fine = status in {0, -signal.SIGTERM} or (status == 1 and REFUSED_TO_START in part.log_tail().splitlines()[-1])
-    assert fine, f"{subject} ended with status {status}:\n{part.log_tail()}"
+    fine = status in {0, -signal.SIGTERM} or (status == 1 and REFUSED_TO_START in process.log_tail().splitlines()[-1])
+    assert fine, f"{subject} ended with status {status}:\n{process.log_tail()}"
 
 
-async def start_part(cluster: Cluster, subject: str) -> None:
+async def start_process(cluster: Cluster, subject: str) -> None:
     """Start a process in its place, again and again as long as it finds no servers."""
-    await cluster.until_up(cluster.part(subject))
+    await cluster.until_up(cluster.process(subject))
 
 
-async def pause_part(cluster: Cluster, subject: str) -> None:
+async def pause_process(cluster: Cluster, subject: str) -> None:
     """Pause the process by SIGSTOP."""
-    cluster.part(subject).pause()
+    cluster.process(subject).pause()
 
 
-async def resume_part(cluster: Cluster, subject: str) -> None:
+async def resume_process(cluster: Cluster, subject: str) -> None:
     """Resume the process by SIGCONT."""
-    cluster.part(subject).resume()
+    cluster.process(subject).resume()
 
 
 async def flush(cluster: Cluster, _subject: str) -> None:
@@ -126,13 +126,13 @@ async def mend_network(cluster: Cluster, _subject: str) -> None:
 
 
 WORKER_FAULTS: dict[str, tuple[Strike, Strike, tuple[int, int]]] = {
-    "kill -9": (kill_part, start_part, (0, 3_000)),
-    "SIGTERM": (stop_part, start_part, (0, 500)),
-    "SIGSTOP": (pause_part, resume_part, (200, 9_000)),
+    "kill -9": (kill_process, start_process, (0, 3_000)),
+    "SIGTERM": (stop_process, start_process, (0, 500)),
+    "SIGSTOP": (pause_process, resume_process, (200, 9_000)),
 }
 FAULTS: dict[str, dict[str, tuple[Strike, Strike, tuple[int, int]]]] = {
     **{f"worker-{n}": WORKER_FAULTS for n in range(WORKERS)},
-    "api": {"kill -9": (kill_part, start_part, (0, 1_000)), "SIGTERM": (stop_part, start_part, (0, 500))},
+    "api": {"kill -9": (kill_process, start_process, (0, 1_000)), "SIGTERM": (stop_process, start_process, (0, 500))},
     "redis": {"FLUSHALL": (flush, nothing, (0, 0)), "kill -9": (kill_redis, start_redis, (0, 4_000))},
     "postgres": {
         "immediate shutdown": (quit_postgres, start_postgres, (0, 3_000)),
@@ -158,8 +158,8 @@ def plan_faults(random: Random, *, lasts: timedelta) -> list[Fault]:
         if idle:
             subject = random.choice(idle)
             name = random.choice(list(FAULTS[subject]))
-            wanted = random.randint(*FAULTS[subject][name][2]) * MILLISECOND
-            fault = Fault(name=name, subject=subject, begins=at, lasts=min(wanted, lasts - at))
+            duration = random.randint(*FAULTS[subject][name][2]) * MILLISECOND
+            fault = Fault(name=name, subject=subject, begins=at, lasts=min(duration, lasts - at))
             faults.append(fault)
             # A process that was just started needs a moment before another fault is of interest.
             busy_until[subject] = at + fault.lasts + 2 * SECOND

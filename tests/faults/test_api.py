@@ -17,7 +17,7 @@ async def test_subscriber_resumes(cluster: Cluster, report: Report) -> None:
     cursor = (await cluster.ask("{ runEventsCursor }"))["runEventsCursor"]
     begin = await cluster.newest_event()
     async with following(str(cluster.http.base_url), cursor) as follower:
-        load = mixed_load(utc_now() + LEAD, lasts=4 * SECOND, tasks=40, does="slow/100")
+        load = mixed_load(utc_now() + LEAD, lasts=4 * SECOND, tasks=40, behavior="slow/100")
         await cluster.insert(load)
         for _ in range(2):
             before = follower.connections

@@ -8,7 +8,7 @@ from db.models import utc_now
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, mixed_load
-from tests.support.processes import Part
+from tests.support.processes import ServiceProcess
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -21,7 +21,7 @@ async def test_clock_that_jumps(cluster: Cluster, report: Report, tmp_path: Path
     """By an hour forward, back, and an hour behind: no call goes out early, and none waits for the host's clock."""
     clock = tmp_path / "clock"
     clock.write_text("+0")
-    worker = Part(
+    worker = ServiceProcess(
         "worker",
         environment={
             **cluster.environment,

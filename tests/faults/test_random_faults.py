@@ -46,7 +46,7 @@ def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
                 last=end,
                 # Longer than a call, so that runs that catch up one after another get to an end.
                 every=random.randint(3_000, 5_000) * MILLISECOND,
-                does=random.choice(["slow/300", "slow/1500", "fail/1", "ok"]),
+                behavior=random.choice(["slow/300", "slow/1500", "fail/1", "ok"]),
                 overlap=random.choice(list(OverlapPolicy)),
                 misfire=random.choice(list(MisfirePolicy)),
                 on_lost=random.choice(list(LostPolicy)),
@@ -67,7 +67,7 @@ async def create_one_offs(cluster: Cluster, random: Random, *, until: datetime) 
     made: list[Order] = []
     refused: list[Order] = []
     while utc_now() < until:
-        order = Order(first=whole(utc_now() + random.randint(500, 4_000) * MILLISECOND), does="slow/100")
+        order = Order(first=whole(utc_now() + random.randint(500, 4_000) * MILLISECOND), behavior="slow/100")
         (made if await accepted(cluster, order) else refused).append(order)
         await asyncio.sleep(random.random() * 2 * REQUEST_AGAIN)
     return made, refused

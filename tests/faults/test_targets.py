@@ -30,8 +30,11 @@ async def lateness_beside(cluster: Cluster, herd: str) -> Findings:
     """Return what is found of a steady load beside `HERD` tasks for another host, all due at one instant."""
     start = whole(utc_now() + LEAD)
     steady = mixed_load(start, lasts=3 * SECOND, tasks=100)
-    ends = RunState.FAILED if herd == "hang" else RunState.SUCCEEDED
-    crowd = [Order(first=start + SECOND / 2, does=herd, ends=ends, timeout=DEADLINE, attempts=1) for _ in range(HERD)]
+    final_state = RunState.FAILED if herd == "hang" else RunState.SUCCEEDED
+    crowd = [
+        Order(first=start + SECOND / 2, behavior=herd, final_state=final_state, timeout=DEADLINE, attempts=1)
+        for _ in range(HERD)
+    ]
     await cluster.insert(steady)
     await cluster.insert(crowd, elsewhere=True)
     found = await cluster.settled(steady)
@@ -52,8 +55,8 @@ async def test_responses_that_are_not_http(cluster: Cluster, report: Report) -> 
     """Each run ends as FAILED within its timeout and says why, and the workers' memory does not grow."""
     start = whole(utc_now() + LEAD)
     orders = [
-        Order(first=start, does=does, ends=RunState.FAILED, timeout=DEADLINE, attempts=1)
-        for does in SAYS
+        Order(first=start, behavior=behavior, final_state=RunState.FAILED, timeout=DEADLINE, attempts=1)
+        for behavior in SAYS
         for _ in range(20)
     ]
     healthy = mixed_load(start, lasts=3 * SECOND, tasks=20)
@@ -62,9 +65,12 @@ async def test_responses_that_are_not_http(cluster: Cluster, report: Report) -> 
     found = await cluster.settled([*orders, *healthy])
     after = [worker.memory for worker in cluster.workers]
     report.add("targets: hang, drip, reset, garbage, headers", found)
-    does = {order.id: order.does for order in orders}
+    behaviors = {order.id: order.behavior for order in orders}
     for run in (await cluster.evidence(orders)).runs:
-        assert str(run.error_message).startswith(SAYS[does[run.task_id]]), (does[run.task_id], run.error_message)
+        assert str(run.error_message).startswith(SAYS[behaviors[run.task_id]]), (
+            behaviors[run.task_id],
+            run.error_message,
+        )
         assert run.duration_ms is not None
         assert timedelta(milliseconds=run.duration_ms) < DEADLINE + SECOND
     assert all(now - then < SOME_MEGABYTES for then, now in zip(before, after, strict=True)), (before, after)

@@ -16,7 +16,7 @@ from tests.faults.checker import Evidence, Findings
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, MILLISECOND, SECOND, Order, mixed_load, whole
-from tests.support.processes import Part
+from tests.support.processes import ServiceProcess
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -37,13 +37,13 @@ async def pid_of_holder(cluster: Cluster, order: Order) -> int | None:
         return pid
 
 
-async def held_by(cluster: Cluster, worker: Part) -> set[UUID]:
+async def held_by(cluster: Cluster, worker: ServiceProcess) -> set[UUID]:
     """Return the tasks whose calls a worker is making, according to the database."""
     async with cluster.engine.connect() as connection:
         return {*(await connection.execute(HELD, {"pid": worker.pid})).scalars()}
 
 
-async def pause_at_work(cluster: Cluster, worker: Part, *loads: Sequence[Order]) -> None:
+async def pause_at_work(cluster: Cluster, worker: ServiceProcess, *loads: Sequence[Order]) -> None:
     """Pause a worker at a moment at which it is making calls of each of the loads."""
 
     async def at_work() -> bool:
@@ -78,10 +78,11 @@ async def aftermath(shared_cluster: Cluster) -> Aftermath:
     cluster = shared_cluster
     await cluster.mend()
     start = whole(utc_now() + LEAD)
-    long = Order(first=start, does="slow/12000")
-    retried = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/700")
+    long = Order(first=start, behavior="slow/12000")
+    retried = mixed_load(start, lasts=4 * SECOND, tasks=40, behavior="slow/700")
     failed = [
-        Order(first=start + SECOND + n * 40 * MILLISECOND, does="slow/700", on_lost=LostPolicy.FAIL) for n in range(50)
+        Order(first=start + SECOND + n * 40 * MILLISECOND, behavior="slow/700", on_lost=LostPolicy.FAIL)
+        for n in range(50)
     ]
     await cluster.insert([long, *retried, *failed])
     await cluster.until(start + 2 * SECOND)
@@ -127,7 +128,7 @@ async def test_long_call_of_a_living_worker_is_not_taken(aftermath: Aftermath) -
 async def test_kill_9_of_all_workers(cluster: Cluster, report: Report) -> None:
     """Workers that are started afterwards rescue the attempts and catch up with what was due in between."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=4 * SECOND, tasks=40, does="slow/300")
+    load = mixed_load(start, lasts=4 * SECOND, tasks=40, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + 2 * SECOND)
     for worker in cluster.workers:
@@ -147,7 +148,7 @@ async def test_worker_paused_past_its_lease(cluster: Cluster, report: Report) ->
     Calls take so long that the second ones are still in flight when it resumes with the responses to the first ones.
     """
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/1500")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, behavior="slow/1500")
     await cluster.insert(load)
     await cluster.until(start + 2 * SECOND)
     paused = cluster.workers[0]
@@ -174,7 +175,7 @@ async def test_worker_paused_past_its_lease(cluster: Cluster, report: Report) ->
 async def test_rolling_restart(cluster: Cluster, report: Report) -> None:
     """One worker after the other gets SIGTERM under load, and nothing is lost, doubled or sent again."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=6 * SECOND, tasks=40, does="slow/300")
+    load = mixed_load(start, lasts=6 * SECOND, tasks=40, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     for worker in cluster.workers:
@@ -189,7 +190,7 @@ async def test_rolling_restart(cluster: Cluster, report: Report) -> None:
 async def test_sigterm_while_postgres_is_away(cluster: Cluster, report: Report) -> None:
     """Once it is back, workers hand over what they had claimed and exit cleanly."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, does="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=40, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     await cluster.servers.postgres.kill()

@@ -277,15 +277,15 @@ async def test_proxies_of_the_environment_are_ignored(
 
 async def test_tls_knows_the_name(names: NameServer, tmp_path: Path) -> None:
     """The connection goes to an address, and the certificate is verified for the name that led to it."""
-    asked: list[str | None] = []
+    server_names: list[str | None] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate("loopback.example", folder=tmp_path))
-    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    context.sni_callback = lambda _socket, name, _context: server_names.append(name)
     server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with server:
         port = server.sockets[0].getsockname()[1]
         answer = await get(f"https://loopback.example:{port}/", names, allowed=LOOPBACK)
-    assert asked == ["loopback.example"]
+    assert server_names == ["loopback.example"]
     # Nobody vouches for this certificate.
     assert "certificate verify failed" in (answer.error or "")
 

@@ -68,11 +68,11 @@ async def test_secrets_outlive_their_keys(
     """With both keys everything goes on; after the rotation the new key alone is enough, for old versions too."""
     headers = [{"name": "Authorization", "value": "Bearer swordfish"}, {"name": "X-Plain", "value": "plain"}]
     action = {"url": target.url, "headers": headers, "signingSecrets": [SIGNING], "payload": {"n": 1}}
-    wanted = {"name": "a task", "trigger": {"oneOff": {"at": FUTURE}}, "action": action, "overlap": "ALLOW"}
+    task = {"name": "a task", "trigger": {"oneOff": {"at": FUTURE}}, "action": action, "overlap": "ALLOW"}
     async with serving(database, with_keys(jobs_settings, OLD)) as api:
-        task_id = await done(api, CREATE, input=wanted)
+        task_id = await done(api, CREATE, input=task)
         for _ in range(2):
-            await done(api, CREATE, input={**wanted, "action": {**action, "signingSecrets": None}})
+            await done(api, CREATE, input={**task, "action": {**action, "signingSecrets": None}})
         async with working(database, with_keys(jobs_settings, OLD)):
             old_run = await done(api, RUN, id=task_id)
             await wait_until(lambda: runs_of(api.engine, UUID(task_id), at_least=1), what="the run has ended")
@@ -112,16 +112,16 @@ async def test_what_no_key_opens_stays_as_it_is(
 ) -> None:
     """The command names the tasks and exits with status 1; the other secrets are encrypted with the new key."""
     headers = [{"name": "Authorization", "value": "Bearer swordfish"}]
-    wanted = {
+    task = {
         "name": "a task",
         "trigger": {"oneOff": {"at": FUTURE}},
         "action": {"url": "http://localhost/", "headers": headers},
     }
     lost_key = base64.b64encode(os.urandom(32)).decode()
     async with serving(database, with_keys(jobs_settings, lost_key)) as api:
-        lost = await done(api, CREATE, input=wanted)
+        lost = await done(api, CREATE, input=task)
     async with serving(database, with_keys(jobs_settings, OLD)) as api:
-        await done(api, CREATE, input=wanted)
+        await done(api, CREATE, input=task)
         status, said, wrong = await rotated(database, tmp_path, NEW, OLD)
         assert (status, said) == (1, "Encrypted the secrets of 1 task definitions with the first key.\n")
         assert wrong == (

@@ -189,8 +189,8 @@ async def test_a_secret_does_not_follow_to_another_origin(api: Api, target: Targ
     elsewhere = target.url.replace("127.0.0.1", "localhost")
     for action in ({"url": elsewhere}, {"url": elsewhere, "headers": headers_input(Authorization=None)}):
         refused = await do(api, UPDATE, id=made["id"], action=action)
-        told = [problem["message"] for problem in refused["problems"]]
-        assert "the secret Authorization does not follow to another origin; give its value again" in told
+        messages = [problem["message"] for problem in refused["problems"]]
+        assert "the secret Authorization does not follow to another origin; give its value again" in messages
     assert (await do(api, UPDATE, id=made["id"], action={"url": f"{target.url}/path"}))["version"] == 2
     moved = {"url": elsewhere, "headers": headers_input(Authorization="Bearer other")}
     assert (await do(api, UPDATE, id=made["id"], action=moved))["version"] == 3
@@ -217,8 +217,10 @@ async def test_rest_keeps_a_secret_that_is_sent_back_masked(api: Api, target: Ta
     elsewhere = {**shown, "url": target.url.replace("127.0.0.1", "localhost")}
     assert "does not follow to another origin" in error(await api.http.put(path, json={"action": elsewhere}))
     masked = {**body, "action": {**action, "headers": {"Authorization": "********"}}}
-    told = "action.headers.Authorization: ******** stands for a stored value, and none is stored; send the value itself"
-    assert error(await api.http.post("/api/v1/tasks", json=masked)) == told
+    message = (
+        "action.headers.Authorization: ******** stands for a stored value, and none is stored; send the value itself"
+    )
+    assert error(await api.http.post("/api/v1/tasks", json=masked)) == message
 
 
 async def test_without_a_key_secrets_are_refused(

@@ -139,7 +139,7 @@ async def test_invalid_tasks_are_reported_by_id_and_kept(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
     """An invalid task is reported by its id and kept, is never scheduled, and both APIs can show it."""
-    said = migrate(old, tmp_path)
+    output = migrate(old, tmp_path)
     for number, reason in (
         (8, "has a cron expression that cannot be used"),
         (9, "has no instant, so it is cancelled"),
@@ -148,9 +148,9 @@ async def test_invalid_tasks_are_reported_by_id_and_kept(
         (10, "url: must begin with http:// or https://"),
         (10, "has headers that are not an object"),
     ):
-        assert any(task_id(number) in line and reason in line for line in said.splitlines()), (reason, said)
-    assert task_id(1) not in said
-    assert "action=imported tasks=10 results=3" in said
+        assert any(task_id(number) in line and reason in line for line in output.splitlines()), (reason, output)
+    assert task_id(1) not in output
+    assert "action=imported tasks=10 results=3" in output
     async with serving(old, jobs_settings) as api:
         for number in (8, 9, 10):
             task = await shown(api, number)
@@ -178,15 +178,15 @@ async def test_unusual_rows_are_imported_and_listed(
          'infinity')
         """,
     )
-    said = migrate(old, tmp_path)
-    assert "action=imported tasks=12 results=4" in said
+    output = migrate(old, tmp_path)
+    assert "action=imported tasks=12 results=4" in output
     for text in (
         'task=00000000-0000-0000-0000-000000000000 reason="has an instant before the year 1',
         f'task={task_id(32)} reason="has an instant before the year 1',
         f'task={task_id(32)} reason="has a payload that cannot be read (an integer has more than 4,300 digits)',
         'result=00000000-0000-0000-0000-000000000000 reason="has an instant before the year 1',
     ):
-        assert text in said
+        assert text in output
     async with serving(old, jobs_settings) as api:
         tasks = {task["name"]: task for task in (await api.http.get(f"{TASKS}?limit=100")).json()["tasks"]}
         zeros, never = tasks["Zeros"], tasks["Never"]

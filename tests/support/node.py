@@ -45,5 +45,5 @@ async def node(script: Path, *arguments: str) -> str:
 
 async def node_json(script: str, *arguments: str) -> list[Any]:
     """Return the lines of JSON that a script of tests/clients prints."""
-    said = await node(TESTS / "clients" / script, *arguments)
-    return [json.loads(line) for line in said.splitlines()]
+    output = await node(TESTS / "clients" / script, *arguments)
+    return [json.loads(line) for line in output.splitlines()]

@@ -17,14 +17,14 @@ ENDS_WITHIN = 40
 LAST_LINES = 15
 
 
-class Part:
+class ServiceProcess:
     """A worker or an API, and its current process, if it has one. Its output goes to the file `log`."""
 
-    def __init__(self, part: str, *, environment: Mapping[str, str], cwd: Path, name: str) -> None:
+    def __init__(self, command: str, *, environment: Mapping[str, str], cwd: Path, name: str) -> None:
         self.name = name
         self.log = cwd / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self._part = part
+        self._command = command
         self._environment = environment
         self._cwd = cwd
         self._log_start = 0
@@ -67,7 +67,7 @@ class Part:
         output: IO[bytes]
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "duetime", self._part],
+                [sys.executable, "-P", "-m", "duetime", self._command],
                 cwd=self._cwd,
                 env=clean_environment(self._environment),
                 stdin=subprocess.DEVNULL,

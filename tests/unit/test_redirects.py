@@ -91,9 +91,9 @@ def test_redirects_to_invalid_urls_are_refused(location: str) -> None:
 
 def test_a_secret_header_is_dropped_at_another_origin_whatever_its_name() -> None:
     """User-Agent follows a redirect, unless the task stores its value as a secret."""
-    asked = call()._replace(headers={"user-agent": ("User-Agent", "v")})
-    hidden = asked._replace(secret={"user-agent"})
+    first = call()._replace(headers={"user-agent": ("User-Agent", "v")})
+    hidden = first._replace(secret={"user-agent"})
     away = "https://b.example/"
-    assert set(redirected(asked, status=307, location=away).headers) == {"user-agent"}
+    assert set(redirected(first, status=307, location=away).headers) == {"user-agent"}
     assert set(redirected(hidden, status=307, location=away).headers) == set()
     assert set(redirected(hidden, status=307, location="/x").headers) == {"user-agent"}
