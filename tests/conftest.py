@@ -45,7 +45,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Stop coverage.py during tests that it would make fail, because it doubles the time that Python takes."""
+    """Stop coverage.py during tests with the mark `unmeasured`, because it doubles the time that Python takes."""
     measuring = coverage.Coverage.current()
     if measuring is None or item.get_closest_marker("unmeasured") is None:
         return (yield)

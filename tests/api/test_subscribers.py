@@ -25,6 +25,8 @@ from tests.support.sse import events
 from tests.support.waiting import wait_until
 from tests.support.watchers import Watcher, all_have, watching
 
+pytestmark = pytest.mark.unmeasured
+
 SUBSCRIBERS = 1_000
 FILES = 4_096
 RUN = "... on RunEvent { cursor attempt run { id state } }"
@@ -79,7 +81,6 @@ def many_files() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("many_files")
-@pytest.mark.unmeasured
 async def test_a_thousand_subscribers_are_told_of_everything_once(api: Api) -> None:
     """Each of a thousand subscribers receives each event once, and a batch costs one execution and one statement."""
     run = await saved_run(api, RunState.FAILED)
@@ -164,7 +165,6 @@ async def test_present_state_is_that_of_the_sending(api: Api) -> None:
     await wait_until(has_changed, what="the new state is told", within=3)
 
 
-@pytest.mark.unmeasured
 async def test_client_that_stops_reading_costs_bounded_memory(api: Api) -> None:
     """When a client stops reading, nothing more is computed for it; when it reads again it gets a gap and continues."""
     names = " ".join(f"{'a' * 200}{n}: cursor" for n in range(45))

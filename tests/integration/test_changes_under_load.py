@@ -34,6 +34,8 @@ from tests.support.interleaving import every_run
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.unmeasured
+
 SECOND = timedelta(seconds=1)
 TASKS = 200
 CLIENTS = 4
@@ -178,7 +180,6 @@ async def queue(jobs_settings: JobsSettings) -> AsyncIterator[Queue]:
         await opening.close()
 
 
-@pytest.mark.unmeasured
 async def test_changes_at_random(
     database: DatabaseSettings, jobs_settings: JobsSettings, queue: Queue, target: Target
 ) -> None:

@@ -158,7 +158,6 @@ def test_migrate_waits_only_for_a_server_that_is_starting(tmp_path: Path, databa
     assert '/missing cannot be reached (database "missing" does not exist)' in line
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_a_port_in_use_is_one_line_of_error(tmp_path: Path) -> None:
     """`up` and `api` check the port before they start anything, so `up` leaves no incomplete data behind."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -176,7 +175,6 @@ def test_a_host_of_another_machine_is_one_line_of_error(tmp_path: Path) -> None:
         assert f"HOST={host}: is no address of this machine" in line
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_schema_prints_the_schema(tmp_path: Path) -> None:
     """It prints the schema that the code defines."""
     result = duetime("schema", cwd=tmp_path)
@@ -185,7 +183,6 @@ def test_schema_prints_the_schema(tmp_path: Path) -> None:
     assert "type Mutation {" in result.stdout
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_worker_check_finds_a_running_worker(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
     """`duetime worker --check` exits with status 0 while a worker is alive, and with an error afterwards."""
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}

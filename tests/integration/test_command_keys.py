@@ -84,7 +84,6 @@ def test_invalid_arguments_are_rejected(
     assert message in result.stderr
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_the_database_of_the_local_stack_is_found(tmp_path: Path) -> None:
     """The commands work whether or not `duetime up` is running on the data folder."""
     token = create(cwd=tmp_path, database=None)

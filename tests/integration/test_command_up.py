@@ -114,7 +114,6 @@ def test_a_second_signal_ends_it_immediately(data_dir: Path) -> None:
         wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_a_killed_api_or_worker_is_restarted(data_dir: Path) -> None:
     """The log reports it."""
     with duetime_up(data_dir) as up:
@@ -125,7 +124,6 @@ def test_a_killed_api_or_worker_is_restarted(data_dir: Path) -> None:
         wait_for(up.is_healthy, what="everything is healthy again", within=30)
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_a_data_folder_that_cannot_be_used_is_one_line_of_error(data_dir: Path, tmp_path: Path) -> None:
     """The error names the folder and, if another instance is using it, that process."""
     (tmp_path / "file").touch()

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 
 from db.settings import DatabaseSettings
 from tests.support.command import clean_environment, duetime
@@ -49,7 +48,6 @@ def running_api(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[htt
         assert process.wait(30) == 0
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_when_the_api_requires_a_key(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
     """Beyond the loopback address the API starts only once there is a key, or with DUETIME_AUTH=off.
 

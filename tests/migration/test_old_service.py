@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
@@ -135,6 +137,7 @@ async def test_every_result_is_served_unchanged(
         assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
 
 
+@pytest.mark.usefixtures("measured_processes")
 async def test_invalid_tasks_are_reported_by_id_and_kept(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
@@ -221,6 +224,7 @@ async def test_a_one_off_that_was_missed_runs_once(
         assert (await api.http.get(RESULTS)).json()["pagination"]["total"] == 4
 
 
+@pytest.mark.usefixtures("measured_processes")
 async def test_importing_secrets_needs_a_key(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:

@@ -10,6 +10,8 @@ import pytest
 from jobs.triggers import validation
 from jobs.triggers.schedule import Cron, instants
 
+pytestmark = pytest.mark.unmeasured
+
 DATA = Path(__file__).parent.parent / "data"
 VECTORS: list[dict[str, Any]] = json.loads((DATA / "cron.json").read_text())
 REFUSED: list[str] = json.loads((DATA / "cron-refused.json").read_text())
