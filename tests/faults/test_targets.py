@@ -11,7 +11,7 @@ from tests.faults.cluster import SLOTS, WORKERS, Cluster
 from tests.faults.conftest import Report
 from tests.faults.order import LEAD, SECOND, Order, mixed_load, whole
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timing]
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HERD = WORKERS * int(SLOTS)
 """As many calls as all workers have slots. They would take every slot if a single host could."""
@@ -42,6 +42,7 @@ async def lateness_beside(cluster: Cluster, herd: str) -> Findings:
     return found
 
 
+@pytest.mark.timing
 async def test_dead_target_makes_no_other_late(cluster: Cluster, report: Report) -> None:
     """Beside a herd that hangs, the load is about as punctual as beside one that is answered."""
     beside_living = await lateness_beside(cluster, "ok")
@@ -72,5 +73,5 @@ async def test_responses_that_are_not_http(cluster: Cluster, report: Report) -> 
             run.error_message,
         )
         assert run.duration_ms is not None
-        assert timedelta(milliseconds=run.duration_ms) < DEADLINE + SECOND
+        assert timedelta(milliseconds=run.duration_ms) < 3 * DEADLINE
     assert all(now - then < SOME_MEGABYTES for then, now in zip(before, after, strict=True)), (before, after)

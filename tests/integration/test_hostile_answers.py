@@ -112,16 +112,14 @@ async def test_an_answer_ends_by_a_limit(caller: HttpCaller, url: str, way: str)
     json.dumps([answer.headers, answer.body, answer.error], ensure_ascii=False).encode()
 
 
-@pytest.mark.timing
 @pytest.mark.parametrize("way", sorted(BY_DEADLINE))
 async def test_what_drips_ends_at_the_deadline(caller: HttpCaller, url: str, way: str) -> None:
     """The deadline applies to the whole response, however steadily it drips."""
     answer = await caller.call(get(f"{url}/{way}", timeout=BRIEF), headers={})
     assert answer.error == "the target sent no complete response within 1 s"
-    assert answer.duration < 2 * BRIEF
+    assert answer.duration < 5 * BRIEF
 
 
-@pytest.mark.timing
 async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str) -> None:
     """A hundred hostile responses together take less than 64 MiB of memory."""
     ways = [way for way in BEHAVIOURS if way not in ("charset-bz2", "packed-twice")]
