@@ -95,7 +95,10 @@ class OneOffTriggerInput:
 class CronTriggerInput:
     """A cron expression."""
 
-    expression: str = strawberry.field(description="Five fields, or a macro such as @daily; at most 256 characters.")
+    expression: str = strawberry.field(
+        description="Five fields, or a macro such as @daily; at most 256 characters. Beyond crontab(5), L as day of "
+        "month is the last day, friL is the last Friday of the month, and mon#2 is its second Monday."
+    )
     timezone: str = strawberry.field(default="UTC", description="An IANA time zone, such as Europe/Berlin.")
     start_at: datetime | None = strawberry.field(
         default=UNSET, description="The trigger has no instant before this one; inclusive."

@@ -5,15 +5,18 @@ TZ=Europe/Berlin 0 9 * * *
 """
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 from jobs.datetimes import MILLISECOND
 from jobs.legacy import durations
-from jobs.triggers import timezones
-from jobs.triggers.schedule import Cron, Interval
+from jobs.triggers import cron, timezones
+from jobs.triggers.schedule import Cron, Interval, OneOff
 
 ZONE = re.compile(r"(?:CRON_)?TZ=(\S*)\s+(.*)", re.DOTALL)
 EVERY = re.compile(r"@every(?:\s+(.*))?", re.DOTALL)
+STEPPED = re.compile(r"(?:\*|\?)/0*([2-9]|[1-9][0-9]+)")
+FROM_WEEKDAY = re.compile(r"[0-6a-z]+/", re.IGNORECASE)
 SHORTEST = timedelta(seconds=1)
 """The old service's library rounded shorter intervals up."""
 
@@ -43,3 +46,19 @@ def write(trigger: Cron | Interval) -> str:
             return trigger.expression
         case Cron():
             return f"CRON_TZ={trigger.timezone} {trigger.expression}"
+
+
+def differences(trigger: Cron | Interval | OneOff) -> Iterator[str]:
+    """Yield where the old service's library read a valid trigger differently."""
+    if not isinstance(trigger, Cron):
+        return
+    expression = cron.parse(trigger.expression)
+    fields = trigger.expression.split()
+    if len(fields) == 1:
+        return
+    days, weekdays = fields[2], fields[4]
+    # It took a field for unrestricted if that was `*`, but not if it was `*/2`.
+    if any(STEPPED.match(one) and not other.startswith("*") for one, other in ((days, weekdays), (weekdays, days))):
+        yield f"{trigger.expression!r} fires when both day fields match, and fired when one of them did"
+    if 0 in expression.values[4] and any(FROM_WEEKDAY.match(item) and item[0] != "0" for item in weekdays.split(",")):
+        yield f"{trigger.expression!r} fires on Sunday, too, since a step runs up to 7"

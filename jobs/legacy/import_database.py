@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import legacy_schema
 from db.states import TaskStatus, TriggerType
 from jobs import json_value
-from jobs.http.request import MAX_REDIRECTS, REFUSED_HEADERS, ActionDraft, HeaderDraft, HttpMethod
+from jobs.http.request import MAX_REDIRECTS, NOT_IN_URLS, REFUSED_HEADERS, ActionDraft, HeaderDraft, HttpMethod
 from jobs.http.request import check as check_action
 from jobs.legacy import cron_text
 from jobs.security.encryption import SecretKeys
@@ -69,7 +70,7 @@ def task_columns(row: Row[Any], *, now: datetime, secrets: SecretKeys) -> tuple[
     Raises `NeedsSecretKey`.
     """
     action, action_faults = action_columns(row, secrets=secrets)
-    trigger, trigger_faults = imported_trigger(row, now=now)
+    trigger, trigger_faults, trigger_notes = imported_trigger(row, now=now)
     payload_faults = unreadable_payload(row)
     remarks = [f"{fault}, so it is cancelled" for fault in (*action_faults, *trigger_faults, *payload_faults)]
     status = row.status.lower()
@@ -80,6 +81,7 @@ def task_columns(row: Row[Any], *, now: datetime, secrets: SecretKeys) -> tuple[
     if status != TaskStatus.SCHEDULED:
         trigger["next_run"] = None
     created_at = row.created_at or row.updated_at or now
+    remarks += trigger_notes
     if row.beyond:
         remarks.append(CLAMPED)
     stamps = {"created_at": created_at, "updated_at": row.updated_at or created_at}
@@ -95,7 +97,7 @@ def action_columns(row: Row[Any], *, secrets: SecretKeys) -> tuple[dict[str, Any
     if not secrets.present and any(is_secret_name(name) for name in headers):
         raise NeedsSecretKey
     draft = ActionDraft(
-        url=row.url,
+        url=with_encoded_query(row.url),
         method=row.method,
         headers=[HeaderDraft(name, value) for name, value in headers.items()],
         redirects=MAX_REDIRECTS,
@@ -134,27 +136,34 @@ def secret_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if is_secret_name(name)}
 
 
-def imported_trigger(row: Row[Any], *, now: datetime) -> tuple[dict[str, Any], list[str]]:
-    """Return the columns of a task's trigger with `next_run`, and why it never fires."""
+def with_encoded_query(url: str) -> str:
+    """Return a URL whose query has characters percent-encoded that the old service's library sent as they were."""
+    before, mark, query = url.partition("?")
+    return before + mark + NOT_IN_URLS.sub(lambda found: quote(found.group(), errors="replace"), query)
+
+
+def imported_trigger(row: Row[Any], *, now: datetime) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return the columns of a task's trigger with `next_run`, why it never fires, and what it means differently now."""
     if row.trigger_type == TriggerType.ONE_OFF:
         at = row.trigger_time or row.next_run
         # The column must not be null, so a task that never had an instant gets that of its creation.
-        return imported_columns(
-            {"trigger_type": TriggerType.ONE_OFF, "trigger_time": at or row.created_at or now, "next_run": at}
-        ), [] if at or row.status == TaskStatus.CANCELLED else ["has no instant"]
+        columns = {"trigger_type": TriggerType.ONE_OFF, "trigger_time": at or row.created_at or now, "next_run": at}
+        faults = [] if at or row.status == TaskStatus.CANCELLED else ["has no instant"]
+        return imported_columns(columns), faults, []
     expression = (row.cron_expr or "").strip()
     try:
-        # The old service's library read ? as *.
+        # The old service's library read ? as *, also with a step.
         trigger, _ = cron_text.parse(expression.replace("?", "*"))
     except ValueError as error:
-        return unusable_cron(expression, reason=str(error))
+        return *unusable_cron(expression, reason=str(error)), []
     if isinstance(trigger, Interval) and row.next_run is not None and row.next_run > now:
         trigger = Interval(every_ms=trigger.every_ms, start_at=row.next_run)
     accepted, problems = validation.check(trigger, now=now)
     if problems:
-        return unusable_cron(expression, reason="; ".join(map(str, problems)))
+        return *unusable_cron(expression, reason="; ".join(map(str, problems))), []
     next_run = schedule.next_instant(accepted, now)
-    return imported_columns(trigger_columns.columns_of(accepted) | {"next_run": next_run}), []
+    notes = [f"has a cron expression that changes its meaning: {words}" for words in cron_text.differences(accepted)]
+    return imported_columns(trigger_columns.columns_of(accepted) | {"next_run": next_run}), [], notes
 
 
 def unusable_cron(expression: str, *, reason: str) -> tuple[dict[str, Any], list[str]]:

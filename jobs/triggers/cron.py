@@ -1,7 +1,8 @@
 """Cron expressions: parsed strictly, then stepped on a wall clock without time zones.
 
-Five fields or a macro, after crontab(5). A wall-clock moment is a whole number of minutes since 1970-01-01 00:00 on
-that clock, so no sum of moments overflows. `timezones` maps the wall clock to real instants.
+Five fields or a macro, after crontab(5); and beyond it, `L` for the last day of the month, `friL` for its last Friday
+and `mon#2` for its second Monday. A wall-clock moment is a whole number of minutes since 1970-01-01 00:00 on that
+clock, so no sum of moments overflows. `timezones` maps the wall clock to real instants.
 
 The parser is our own: croniter accepts more than cron does, and reads some of it differently. croniter steps from one
 matching day to the next (`matching_days`); the times of such a day are a list.
@@ -13,12 +14,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
 
-from cron_descriptor import ExpressionDescriptor, Options  # type: ignore[import-untyped]
-
 from jobs.triggers.day_steps import EPOCH_ORDINAL, LAST_ORDINAL
-from jobs.triggers.matching_days import MatchingDays
+from jobs.triggers.matching_days import LAST_IN_MONTH, MatchingDays, NthWeekday
 
 MAX_LENGTH = 256
+WHITE_SPACE = " \t\r\n"
 MINUTES_PER_DAY = 1_440
 CALENDAR_BEGIN = (1 - EPOCH_ORDINAL) * MINUTES_PER_DAY
 CALENDAR_END = (LAST_ORDINAL + 1 - EPOCH_ORDINAL) * MINUTES_PER_DAY
@@ -33,9 +33,13 @@ MACROS = {
     "@hourly": "0 * * * *",
 }
 
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
-_WEEKDAYS = "sun mon tue wed thu fri sat"
-_ITEM = re.compile(r"(?P<first>\*|[0-9]+|[a-z]+)(?:(?<!\*)-(?P<last>[0-9]+|[a-z]+))?(?:/(?P<step>[0-9]+))?", re.I)
+_MONTHS = "january february march april may june july august september october november december"
+_WEEKDAYS = "sunday monday tuesday wednesday thursday friday saturday"
+FULL_NAMES = {name[:3]: name for name in f"{_MONTHS} {_WEEKDAYS}".split()}
+_NTH = re.compile(r"(?P<weekday>[0-9]|[a-z]{3})(?:L|#(?P<n>[0-9]+))", re.IGNORECASE)
+_ITEM = re.compile(
+    r"(?P<first>\*|[0-9]+|[a-z]+)(?:(?<!\*)-(?P<last>[0-9]+|[a-z]+))?(?:/(?P<step>[0-9]+))?", re.IGNORECASE
+)
 
 
 class InvalidExpression(ValueError):
@@ -61,8 +65,17 @@ FIELD_RULES = (
     FieldRule(name="minute", low=0, high=59),
     FieldRule(name="hour", low=0, high=23),
     FieldRule(name="day of month", low=1, high=31),
-    FieldRule(name="month", low=1, high=12, names={name: i for i, name in enumerate(_MONTHS.split(), start=1)}),
-    FieldRule(name="day of week", low=0, high=7, names={name: i for i, name in enumerate(_WEEKDAYS.split())}),
+    FieldRule(name="month", low=1, high=12, names={name[:3]: i for i, name in enumerate(_MONTHS.split(), start=1)}),
+    FieldRule(name="day of week", low=0, high=7, names={name[:3]: i for i, name in enumerate(_WEEKDAYS.split())}),
+)
+
+
+DAY_OF_MONTH, DAY_OF_WEEK = FIELD_RULES[2], FIELD_RULES[4]
+LAST_DAY = ("L", "l")
+MOST_OF_A_WEEKDAY = 5
+FIVE_FIELDS = (
+    "exactly five are accepted: minute, hour, day of month, month, day of week (as in '0 9 * * mon-fri'), or a macro "
+    "such as @daily"
 )
 
 
@@ -70,12 +83,15 @@ FIELD_RULES = (
 class Expression:
     """A parsed expression.
 
-    `values` are the numbers that each of the five fields stands for, in ascending order (Sunday is 0, never 7).
-    `fixed_time` is True when neither minute nor hour begins with `*`, `either_day` when day of month and day of week
-    are ORed. `minutes` are the matching minutes of a matching day, in ascending order.
+    `values` are the numbers that each of the five fields stands for, in ascending order (Sunday is 0, never 7); the
+    last day of the month (`last_day`) and the weekdays within it (`nth_weekdays`) are apart. `fixed_time` is True when
+    neither minute nor hour begins with `*`, `either_day` when day of month and day of week are ORed. `minutes` are the
+    matching minutes of a matching day, in ascending order.
     """
 
     values: tuple[tuple[int, ...], ...]
+    last_day: bool
+    nth_weekdays: frozenset[NthWeekday]
     fixed_time: bool
     either_day: bool
     minutes: tuple[int, ...]
@@ -135,86 +151,89 @@ def parse(text: str) -> Expression:
     """Parse five fields or a macro. Raises `InvalidExpression` with everything that is wrong in one message."""
     fields = _split(text)
     values: list[tuple[int, ...]] = []
+    last_day = False
+    nth_weekdays: set[NthWeekday] = set()
     problems: list[str] = []
     for rule, written in zip(FIELD_RULES, fields, strict=True):
-        try:
-            values.append(_read_field(rule, written))
-        except InvalidExpression as problem:
-            problems.append(str(problem))
+        items = written.split(",")
+        if rule is DAY_OF_MONTH and (last_day := any(item in LAST_DAY for item in items)):
+            items = [item for item in items if item not in LAST_DAY]
+        numbers: set[int] = set()
+        for item in items:
+            try:
+                if rule is DAY_OF_WEEK and (match := _NTH.fullmatch(item)):
+                    nth_weekdays.add(_read_nth(match))
+                else:
+                    numbers.update(_read_item(rule, item))
+            except InvalidExpression as problem:
+                problems.append(str(problem))
+                break
+        values.append(tuple(sorted({number % 7 for number in numbers} if rule is DAY_OF_WEEK else numbers)))
     if problems:
         raise InvalidExpression("; ".join(problems))
     minutes, hours, days, months, weekdays = values
     either_day = not (fields[2].startswith("*") or fields[4].startswith("*"))
     return Expression(
         values=tuple(values),
+        last_day=last_day,
+        nth_weekdays=frozenset(nth_weekdays),
         fixed_time=not (fields[0].startswith("*") or fields[1].startswith("*")),
         either_day=either_day,
         minutes=tuple(hour * 60 + minute for hour in hours for minute in minutes),
-        days=MatchingDays(days=days, months=months, weekdays=weekdays, either_day=either_day),
+        days=MatchingDays(
+            days=days,
+            last_day=last_day,
+            months=months,
+            weekdays=weekdays,
+            nth_weekdays=nth_weekdays,
+            either_day=either_day,
+        ),
     )
 
 
-@lru_cache(maxsize=1_024)
-def describe(text: str) -> str:
-    """Return the expression as an English sentence, the same for all that mean the same. Raises `InvalidExpression`."""
-    expression = parse(text)
-    minutes, hours, days, months, weekdays = map(_canonical, FIELD_RULES, expression.values)
-    if "*" in (days, weekdays) and expression.either_day:
-        days = weekdays = "*"
-    elif "*" not in (days, weekdays):
-        weekdays = ",".join(map(str, expression.values[4]))  # a list is what gets the word "or"
-    # Without a locale the library would take the host's.
-    options = Options(locale_code="en_US", use_24hour_time_format=True)
-    written = f"{minutes} {hours} {days} {months} {weekdays}"
-    sentence: str = ExpressionDescriptor(written, options).get_full_description()
-    return sentence if expression.either_day else sentence.replace(", or on ", ", and only on ")
-
-
-def _canonical(rule: FieldRule, values: tuple[int, ...]) -> str:
-    """Return the shortest way to write a field, with a step only where its gaps are equal."""
-    last = 6 if rule.name == "day of week" else rule.high
-    span = last - rule.low + 1
-    for step in range(1, span):
-        if values == tuple(range(rule.low, last + 1, step)):
-            if step == 1:
-                return "*"
-            if span % step == 0 or rule.name == "day of month":
-                return f"*/{step}"
-    if len(values) > 2 and values[-1] - values[0] == len(values) - 1:
-        return f"{values[0]}-{values[-1]}"
-    return ",".join(map(str, values))
+def normalized(text: str) -> str:
+    """Return a valid expression as a task stores it: with `*` for `?`, and with spaces alone between the fields."""
+    if not set(text) & {"?", *WHITE_SPACE[1:]}:
+        return text
+    return " ".join(_split(text))
 
 
 def _split(text: str) -> tuple[str, ...]:
     if len(text) > MAX_LENGTH:
-        raise InvalidExpression(f"has {len(text)} characters; at most {MAX_LENGTH} are accepted")
-    for position, character in enumerate(text, start=1):
-        if not " " <= character <= "~":
+        raise InvalidExpression(f"has {len(text):,} characters; at most {MAX_LENGTH} are accepted")
+    written = text.strip(WHITE_SPACE)
+    for position, character in enumerate(written, start=1):
+        if not (" " <= character <= "~" or character == "\t"):
             raise InvalidExpression(
                 f"has the character U+{ord(character):04X} at position {position}; only printable ASCII is accepted, "
-                "with spaces between the fields"
+                "with spaces or tabs between the fields"
             )
-    written = text.strip(" ")
-    if written.upper().startswith(("TZ=", "CRON_TZ=")):
-        raise InvalidExpression("names a time zone; give the zone as the trigger's timezone instead")
-    if written.startswith("@every"):
-        raise InvalidExpression("@every is not a cron expression; use an interval trigger with everyMs instead")
     if written.startswith("@"):
         if written not in MACROS:
-            raise InvalidExpression(f"{_quoted(written)} is not a macro; the macros are {', '.join(MACROS)}")
+            raise InvalidExpression(f"{quoted(written)} is not a macro; the macros are {', '.join(MACROS)}")
         written = MACROS[written]
-    fields = tuple(written.split())
+    fields = written.split()
+    if not fields:
+        raise InvalidExpression(f"is empty; {FIVE_FIELDS}")
     if len(fields) != len(FIELD_RULES):
+        number = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        raise InvalidExpression(f"has {number}; {FIVE_FIELDS}")
+    return tuple(
+        "*" if rule in (DAY_OF_MONTH, DAY_OF_WEEK) and written == "?" else written
+        for rule, written in zip(FIELD_RULES, fields, strict=True)
+    )
+
+
+def _read_nth(match: re.Match[str]) -> NthWeekday:
+    weekday = _read_value(DAY_OF_WEEK, match["weekday"]) % 7
+    if match["n"] is None:
+        return NthWeekday(weekday, LAST_IN_MONTH)
+    if not 1 <= int(match["n"]) <= MOST_OF_A_WEEKDAY:
         raise InvalidExpression(
-            f"has {len(fields)} fields; exactly five are accepted: minute, hour, day of month, month, day of week "
-            "(as in '0 9 * * mon-fri'), or a macro such as @daily"
+            f"{DAY_OF_WEEK.name}: the number after # in {quoted(match.group())} must be from 1 to {MOST_OF_A_WEEKDAY}, "
+            "since no month has more of a weekday"
         )
-    return fields
-
-
-def _read_field(rule: FieldRule, written: str) -> tuple[int, ...]:
-    values = {value for item in written.split(",") for value in _read_item(rule, item)}
-    return tuple(sorted({value % 7 for value in values} if rule.name == "day of week" else values))
+    return NthWeekday(weekday, int(match["n"]))
 
 
 def _read_item(rule: FieldRule, item: str) -> range:
@@ -222,10 +241,10 @@ def _read_item(rule: FieldRule, item: str) -> range:
         raise InvalidExpression(f"{rule.name}: a comma needs a value on both sides, as in '1,2'")
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise InvalidExpression(f"{rule.name}: {_quoted(item)} {_unreadable(item)}")
+        raise InvalidExpression(f"{rule.name}: {quoted(item)} {_unreadable(rule, item)}")
     step = int(match["step"] or "1")
     if step == 0:
-        raise InvalidExpression(f"{rule.name}: the step in {_quoted(item)} must be at least 1")
+        raise InvalidExpression(f"{rule.name}: the step in {quoted(item)} must be at least 1")
     if match["first"] == "*":
         return range(rule.low, rule.high + 1, step)
     first = _read_value(rule, match["first"])
@@ -234,34 +253,65 @@ def _read_item(rule: FieldRule, item: str) -> range:
     else:
         last = first if match["step"] is None else rule.high
     if last < first:
-        rest = "" if (last, rule.high) == (0, 7) else f",{rule.low}-{last}"  # 7 is Sunday already
         raise InvalidExpression(
-            f"{rule.name}: the range {_quoted(item)} runs backwards; write '{first}-{rule.high}{rest}'"
+            f"{rule.name}: the range {quoted(item)} runs backwards; write '{_wrapped(rule, first, last, step)}'"
         )
     return range(first, last + 1, step)
+
+
+def _wrapped(rule: FieldRule, first: int, last: int, step: int) -> str:
+    """Return what a range that passes the field's end stands for: up to the end, and from the beginning on."""
+    if rule is DAY_OF_WEEK and last == 0:
+        return _range(first, 7, step)
+    high = 6 if rule is DAY_OF_WEEK else rule.high
+    following = first + (high - first) // step * step + step - (high - rule.low + 1)
+    parts = [_range(first, high, step)] + ([_range(following, last, step)] if following <= last else [])
+    return ",".join(parts)
+
+
+def _range(first: int, last: int, step: int) -> str:
+    if first + step > last:
+        return str(first)
+    return f"{first}-{last}" if step == 1 else f"{first}-{last}/{step}"
 
 
 def _read_value(rule: FieldRule, written: str) -> int:
     if written.isdigit():
         value = int(written)
         if not rule.low <= value <= rule.high:
-            raise InvalidExpression(f"{rule.name}: {_quoted(written)} is out of range; accepted are {rule}")
+            raise InvalidExpression(f"{rule.name}: {quoted(written)} is out of range; accepted are {rule}")
         return value
-    if written.lower() not in rule.names:
-        if written.upper() in ("L", "W", "LW", "H", "R"):
-            raise InvalidExpression(f"{rule.name}: {_quoted(written)} {_unreadable(written)}")
-        raise InvalidExpression(f"{rule.name}: {_quoted(written)} is not known; accepted are {rule}")
-    return rule.names[written.lower()]
+    name = written.lower()
+    if name in rule.names:
+        return rule.names[name]
+    short = next((known for known in rule.names if FULL_NAMES[known].startswith(name.rstrip("s"))), None)
+    if short is not None and len(name) > len(short):
+        raise InvalidExpression(f"{rule.name}: {quoted(written)} is not known; write '{short}'")
+    if written.upper() in ("L", "W", "LW", "H", "R"):
+        raise InvalidExpression(f"{rule.name}: {quoted(written)} {_unreadable(rule, written)}")
+    raise InvalidExpression(f"{rule.name}: {quoted(written)} is not known; accepted are {rule}")
 
 
-def _unreadable(item: str) -> str:
-    for character in item.upper():
-        if character in "LW#?HR~":
-            return f"uses {character}, which five-field cron does not know; write values, ranges a-b and steps /n"
+def _unreadable(rule: FieldRule, item: str) -> str:
+    """Return what is wrong with an item that is none, and what to write instead."""
+    written = item.upper()
+    if "?" in written:
+        return "uses ?, which is accepted as the whole of a day field alone; write *"
+    if "#" in written:
+        return "uses #, which is for one day of the week and its number in the month, as in 'mon#2'"
+    if "L" in written and "W" not in written:
+        return (
+            "uses L, which stands by itself as day of month (the last day), or after a day of the week, as in 'friL' "
+            "(the last Friday)"
+        )
+    for character in "WHR~":
+        if character in written:
+            return f"uses {character}, which cron does not know; write values, ranges a-b and steps /n"
     return "cannot be read; write *, a value or a range a-b, each with or without a step /n"
 
 
-def _quoted(written: str) -> str:
+def quoted(written: str) -> str:
+    """Return a text in quotation marks, cut when it is long."""
     return f"'{written}'" if len(written) <= 40 else f"'{written[:40]}...'"
 
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from jobs.datetimes import FIRST_INSTANT, LAST_INSTANT, MILLISECOND, UNIX_EPOCH
 from jobs.triggers import timezones
 from jobs.triggers.cron import InvalidExpression, parse
-from jobs.triggers.cron import describe as describe_expression
+from jobs.triggers.description import describe as describe_expression
 
 FIRST_SECOND = (FIRST_INSTANT - UNIX_EPOCH) // timedelta(seconds=1)
 LAST_SECOND = (LAST_INSTANT - UNIX_EPOCH) // timedelta(seconds=1)

@@ -17,12 +17,12 @@ Instants are whole seconds since 1970-01-01T00:00:00Z, so no sum of them overflo
 from calendar import isleap
 from dataclasses import dataclass
 from datetime import timedelta
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
 from jobs.datetimes import UNIX_EPOCH
+from jobs.triggers import zone_names
 from jobs.triggers.cron import Expression
 from jobs.triggers.day_steps import ALL_KINDS_YEARS, EPOCH_ORDINAL
 
@@ -39,10 +39,6 @@ LOOK_BACK = 3 * DAY
 # So a year outside the probed ones has the transitions of a probed year of the same kind, and needs no probing.
 FIRST_PROBED_YEAR, LAST_PROBED_YEAR = 1800, 2128
 RULED_FROM_YEAR = 2100
-
-
-class UnknownZone(ValueError):
-    """The name is not in the time zone database; the message suggests a near one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,31 +61,17 @@ class Period:
         return _ceil_minute(self.wall_start) * 60 - self.offset
 
 
-@lru_cache(maxsize=1)
-def zone_names() -> frozenset[str]:
-    """Return every name in the pinned time zone database."""
-    return frozenset(resources.files("tzdata").joinpath("zones").read_text("ascii").split())
-
-
 @lru_cache(maxsize=1_024)
 def zone(name: str) -> ZoneInfo:
-    """Return the zone's rules from the pinned `tzdata` package. Raises `UnknownZone`.
+    """Return the zone's rules from the pinned `tzdata` package. Raises `zone_names.UnknownZone`.
 
     ZoneInfo(name) would prefer the host's files (zoneinfo.TZPATH): workers on hosts with different versions would fire
     one task at different instants, and an update of the host would change instants that are already stored.
     """
-    if name not in zone_names():
-        raise UnknownZone(_unknown(name))
+    if name not in zone_names.zone_names():
+        raise zone_names.unknown(name)
     with resources.files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as rules:
         return ZoneInfo.from_file(rules, key=name)
-
-
-def _unknown(name: str) -> str:
-    known = {each.lower(): each for each in sorted(zone_names())}
-    near = get_close_matches(name[:40].lower(), known, n=1)
-    suggestion = f"did you mean {known[near[0]]}?" if near else "give an IANA name such as Europe/Berlin or UTC"
-    shown = name if len(name) <= 40 else f"{name[:40]}..."
-    return f"{shown!r} is not a time zone; {suggestion}"
 
 
 def first_at_or_after(expression: Expression, zone_name: str, second: int, *, last: int) -> int | None:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from jobs.datetimes import MILLISECOND
 from jobs.problems import Problem
 from jobs.triggers import timezones
-from jobs.triggers.cron import InvalidExpression, parse
+from jobs.triggers.advice import advice_for
+from jobs.triggers.cron import InvalidExpression, normalized, parse
 from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger, next_instant, shortest_gap, utc_text
-from jobs.triggers.timezones import UnknownZone
+from jobs.triggers.zone_names import UnknownZone
 
 MIN_EVERY_MS = 1_000
 MAX_EVERY_MS = timedelta(days=36_525) // MILLISECOND
@@ -47,12 +48,12 @@ def check_one_off(trigger: OneOff, *, now: datetime, messages: Messages) -> OneO
 
 
 def check_cron(trigger: Cron, *, now: datetime, messages: Messages) -> Cron:
-    """Return the trigger with its window in UTC; add what is wrong to `messages`."""
+    """Return the trigger with its expression normalized and its window in UTC; add what is wrong to `messages`."""
     try:
         if parse(trigger.expression).first_at_or_after(0) is None:
             messages["expression"] = "never fires: no date has this day, month and weekday (such as 30 February)"
     except InvalidExpression as error:
-        messages["expression"] = str(error)
+        messages["expression"] = advice_for(trigger.expression) or str(error)
     try:
         timezones.zone(trigger.timezone)
     except UnknownZone as error:
@@ -61,7 +62,7 @@ def check_cron(trigger: Cron, *, now: datetime, messages: Messages) -> Cron:
     check_jitter(trigger, messages)
     if messages:
         return trigger
-    accepted = replace(trigger, start_at=start_at, end_at=end_at)
+    accepted = replace(trigger, expression=normalized(trigger.expression), start_at=start_at, end_at=end_at)
     check_fires(accepted, now=now, messages=messages, field="expression")
     if "expression" not in messages and accepted.jitter > timedelta(minutes=1):  # no two instants are closer than that
         gap = shortest_gap(accepted, now)

@@ -207,6 +207,34 @@ async def test_unusual_rows_are_imported_and_listed(
         assert "response_headers" not in oldest
 
 
+async def test_tasks_that_change_their_meaning_are_reported_and_go_on(
+    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """Each is named with what its expression means now; tabs, and queries that have to be encoded, are imported."""
+    url = "http://localhost/?q=a|b&r={c}"
+    crons = ("0 0 */2 * 1", "0 0 1 * */2", "0 9 * * 1/2", "0\t9 * * 0/2", "0 9 * * 1-5")
+    values = ", ".join(
+        f"('{task_id(40 + place)}', 'Cron {place}', 'cron', '{cron}', 'GET', '{url}')"
+        for place, cron in enumerate(crons)
+    )
+    await load(old, f"INSERT INTO tasks (id, name, trigger_type, cron_expr, method, url) VALUES {values}")
+    output = migrate(old, tmp_path)
+    for number, meaning in (
+        (40, "fires when both day fields match, and fired when one of them did"),
+        (41, "fires when both day fields match, and fired when one of them did"),
+        (42, "fires on Sunday, too, since a step runs up to 7"),
+    ):
+        assert any(task_id(number) in line and meaning in line for line in output.splitlines()), output
+    assert task_id(43) not in output
+    assert task_id(44) not in output
+    async with serving(old, jobs_settings) as api:
+        for number in range(40, 45):
+            task = await shown(api, number)
+            assert task["status"] == "scheduled"
+            assert task["url"] == "http://localhost/?q=a%7Cb&r=%7Bc%7D"
+        assert (await shown(api, 43))["cron_expr"] == "0 9 * * 0/2"
+
+
 async def test_a_one_off_that_was_missed_runs_once(
     old: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
 ) -> None:

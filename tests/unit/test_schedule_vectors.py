@@ -1,20 +1,24 @@
 """Cron expressions and their instants, on which two independent implementations agreed."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jobs.triggers import validation
-from jobs.triggers.schedule import Cron, instants
+from jobs.triggers.schedule import Cron, instants, next_instant
+from tests.support.last_and_nth import AFTER, UNTIL, digest
 
 pytestmark = pytest.mark.unmeasured
 
 DATA = Path(__file__).parent.parent / "data"
 VECTORS: list[dict[str, Any]] = json.loads((DATA / "cron.json").read_text())
 REFUSED: list[str] = json.loads((DATA / "cron-refused.json").read_text())
+LAST_AND_NTH: list[dict[str, Any]] = json.loads((DATA / "cron-last-and-nth.json").read_text())
 NOW = datetime(2026, 1, 15, 9, 17, tzinfo=UTC)
 
 
@@ -41,3 +45,21 @@ def test_an_expression_is_refused(expression: str) -> None:
     _, problems = validation.check(Cron(expression=expression), now=NOW)
 
     assert [problem.path for problem in problems] == [("cron", "expression")]
+
+
+def every_instant(trigger: Cron, after: datetime) -> Iterator[datetime]:
+    """Yield the instants after `after`."""
+    instant = after
+    while (following := next_instant(trigger, instant)) is not None:
+        instant = following
+        yield instant
+
+
+@pytest.mark.parametrize("row", LAST_AND_NTH, ids=lambda row: f"{row['expr']} {row['tz']}")
+def test_last_and_nth_days_are_those_of_two_other_implementations(row: dict[str, Any]) -> None:
+    """Over ten years the instants of `L` and `#` are those of cronsim and croner (`make vectors`)."""
+    trigger = Cron(expression=row["expr"], timezone=row["tz"])
+    found = list(takewhile(lambda instant: instant < UNTIL, every_instant(trigger, AFTER)))
+
+    assert len(found) == row["count"]
+    assert digest(found) == row["sha256"]

@@ -10,6 +10,7 @@ import pytest
 
 from jobs.triggers import timezones
 from jobs.triggers.schedule import Cron, instants
+from jobs.triggers.zone_names import zone_names
 
 DAY = 86_400
 
@@ -36,7 +37,7 @@ def transitions_in_file(name: str) -> list[tuple[int, int, int]]:
 @pytest.fixture(scope="module")
 def listed_transitions() -> dict[str, list[tuple[int, int, int]]]:
     """Return the transitions of every zone."""
-    return {name: transitions_in_file(name) for name in timezones.zone_names()}
+    return {name: transitions_in_file(name) for name in zone_names()}
 
 
 def test_probing_finds_every_transition(listed_transitions: dict[str, list[tuple[int, int, int]]]) -> None:
