@@ -6,6 +6,7 @@ redirects that would not be checked, and nearly doubles the CPU of a call.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, Self, cast
@@ -16,7 +17,15 @@ from httpx_aiohttp import AiohttpTransport
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.compat import PLACEHOLDER_URL, CheckedUrl, ResponseWithoutReason, send_once
+from jobs.compat import (
+    PLACEHOLDER_URL,
+    CheckedUrl,
+    NotSent,
+    ResponseWithoutReason,
+    StrictConnector,
+    StrictRequest,
+    send_once,
+)
 from jobs.http.redirects import REDIRECTS, BadRedirect, redirected
 from jobs.http.request import Action, PreparedRequest, prepare
 from jobs.http.resolver import CheckedResolver, Lookup, checked_socket, current_url, system_lookup
@@ -30,6 +39,8 @@ BUFFER_BYTES = 16 * 1024
 """
 KEPT_HEADER_CHARACTERS = 32 * 1024
 """Characters of a response's headers that are kept. aiohttp accepts at most 128 headers of 8 KiB each."""
+SEND_TRIES = 3
+"""How many connections a request is tried on while nothing of it has been sent."""
 KEPT_REASON_CHARACTERS = 500
 
 
@@ -60,13 +71,14 @@ def open_session(policy: EgressPolicy, lookup: Lookup) -> aiohttp.ClientSession:
     Its cache of names contains only checked addresses. It uses no proxies: `trust_env` is off by default.
     """
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=StrictConnector(
             limit=0,
             keepalive_timeout=KEEP_ALIVE.total_seconds(),
             resolver=CheckedResolver(policy, lookup),
             socket_factory=partial(checked_socket, policy),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
+        request_class=StrictRequest,
         response_class=ResponseWithoutReason,
         read_bufsize=BUFFER_BYTES,
         # aiohttp would label a POST without a body as an octet-stream, and replace a secret header
@@ -115,13 +127,20 @@ class HttpCaller:
     async def _exchange(self, call: PreparedRequest, *, redirects: int) -> dict[str, Any]:
         while True:
             current_url.set(call.url)
-            response = await self._transport.handle_async_request(httpx_request(call))
+            response = await self._send(call)
             location = response.headers.get("location") if redirects and response.status_code in REDIRECTS else None
             if location is None:
                 return await read_response(response)
             await response.aclose()
             call = redirected(call, status=response.status_code, location=location)
             redirects -= 1
+
+    async def _send(self, call: PreparedRequest) -> httpx.Response:
+        """Send the request once, and return the response. Raises `NotSent` if no connection was clean."""
+        for _ in range(SEND_TRIES - 1):
+            with suppress(NotSent):
+                return await self._transport.handle_async_request(httpx_request(call))
+        return await self._transport.handle_async_request(httpx_request(call))
 
 
 def httpx_request(call: PreparedRequest) -> httpx.Request:
@@ -169,6 +188,8 @@ def error_text(error: Exception) -> str:
     """Return why a call failed, in words for the reader of the run."""
     if isinstance(error.__cause__, aiohttp.ClientConnectorError):
         text = f"could not connect: {error.__cause__}"
+    elif isinstance(error, NotSent):
+        text = str(error)
     elif isinstance(error, BadBody):
         text = f"could not decode the body: {error}"
     else:
