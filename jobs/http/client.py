@@ -19,6 +19,7 @@ from db.states import BodyEncoding
 from jobs.clock import Clock
 from jobs.compat import (
     PLACEHOLDER_URL,
+    BadResponse,
     CheckedUrl,
     NotSent,
     ResponseWithoutReason,
@@ -41,7 +42,6 @@ KEPT_HEADER_CHARACTERS = 32 * 1024
 """Characters of a response's headers that are kept. aiohttp accepts at most 128 headers of 8 KiB each."""
 SEND_TRIES = 3
 """How many connections a request is tried on while nothing of it has been sent."""
-KEPT_REASON_CHARACTERS = 500
 
 
 class Response(NamedTuple):
@@ -118,8 +118,8 @@ class HttpCaller:
             found = {"error": f"the target sent no complete response within {action.timeout.total_seconds():g} s"}
         except (TargetRefused, BadRedirect) as error:
             found = {"error": str(error), "refused": True}
-        except httpx.UnsupportedProtocol as error:  # aiohttp's error for a URL that it cannot read
-            found = {"error": f"the URL cannot be called: {error}", "refused": True}
+        except httpx.UnsupportedProtocol:  # aiohttp's error for a URL that it cannot read
+            found = {"error": "the URL cannot be called: the HTTP client cannot read it", "refused": True}
         except Exception as error:  # whatever a target causes is the run's failure, not the worker's
             found = {"error": error_text(error)}
         return Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
@@ -185,15 +185,27 @@ def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
 
 
 def error_text(error: Exception) -> str:
-    """Return why a call failed, in words for the reader of the run."""
-    if isinstance(error.__cause__, aiohttp.ClientConnectorError):
-        text = f"could not connect: {error.__cause__}"
-    elif isinstance(error, NotSent):
-        text = str(error)
-    elif isinstance(error, BadBody):
-        text = f"could not decode the body: {error}"
-    else:
-        text = f"the call failed: {str(error) or type(error).__name__}"
-    # It may quote what the target sent.
-    text = text[:KEPT_REASON_CHARACTERS].replace(NUL, REPLACEMENT)
+    """Return why a call failed, in words for the reader of the run.
+
+    The errors of aiohttp's parser quote the response, in part and escaped, so that a mask could miss a secret in them.
+    """
+    cause = (isinstance(error, httpx.HTTPError) and error.__cause__) or error
+    match cause:
+        case aiohttp.ClientConnectorError():
+            text = f"could not connect: {cause}"
+        case NotSent():
+            text = str(cause)
+        case BadBody():
+            text = f"could not decode the body: {cause}"
+        case BadResponse():
+            text = f"the call failed: {cause}"
+        case aiohttp.ServerDisconnectedError():
+            text = "the call failed: the target closed the connection before its response was complete"
+        case aiohttp.ClientPayloadError():
+            text = "the call failed: the connection ended within the body of the response"
+        case OSError(strerror=str(reason)):
+            text = f"the call failed: {reason}"
+        case _:
+            text = f"the call failed: {type(cause).__name__}"
+    text = text.replace(NUL, REPLACEMENT)
     return text.encode(errors="replace").decode()

@@ -26,12 +26,8 @@ class BadRedirect(ValueError):
 
 def redirected(call: PreparedRequest, *, status: int, location: str) -> PreparedRequest:
     """Return the request that follows, by RFC 9110, section 15.4. Raises `BadRedirect`."""
-    try:
-        source = URL(call.url)
-        target = source.join(URL(location)).with_fragment(None)
-        parse_url(str(target))
-    except ValueError as error:
-        raise BadRedirect(f"the response redirects to a URL that {error}") from error
+    source = URL(call.url)
+    target = target_of(source, location)
     method, content, headers = call.method, call.content, dict(call.headers)
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, content = "GET", b""
@@ -40,3 +36,18 @@ def redirected(call: PreparedRequest, *, status: int, location: str) -> Prepared
         kept = KEPT_ACROSS_ORIGINS.difference(call.secret)
         headers = {name: sent for name, sent in headers.items() if name in kept}
     return PreparedRequest(method, str(target), headers, content, call.secret)
+
+
+def target_of(source: URL, location: str) -> URL:
+    """Return the URL to which a location leads. Raises `BadRedirect`, whose text quotes nothing of the location."""
+    try:
+        target = source.join(URL(location)).with_fragment(None)
+    except ValueError as error:
+        raise BadRedirect("the response redirects to a URL that cannot be read as a URL") from error
+    try:
+        parse_url(str(target))
+    except ValueError as error:
+        # A library's reason stands behind the colon.
+        problem = str(error) if error.__cause__ is None else str(error).partition(": ")[0]
+        raise BadRedirect(f"the response redirects to a URL that {problem}") from error
+    return target

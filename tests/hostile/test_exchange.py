@@ -331,3 +331,38 @@ async def test_endless_interim_responses_cost_little(caller: HttpCaller) -> None
         "the call failed: the target sent more than 10 interim responses (1xx)"
     }
     assert max(response.duration for response in responses) < ENOUGH / 4
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+INVALID = {
+    b"220 mail.example ESMTP\r\n\r\n": "the response is not valid HTTP/1.1: its status line is malformed",
+    b"HTTP/1.1 abc OK\r\n\r\n": "the response is not valid HTTP/1.1: its status line is malformed",
+    HEAD + b"no colon\r\n\r\n": "the response is not valid HTTP/1.1: a header is malformed",
+    HEAD + b"X: a\0b\r\n\r\n": "the response is not valid HTTP/1.1: a header is malformed",
+    HEAD + b"X: %s\r\n\r\n" % (b"x" * 9000): "the response is not valid HTTP/1.1: a line has more than 8,190 bytes",
+    HEAD + b"X: 1\r\n" * 200 + b"\r\n": "the response is not valid HTTP/1.1: it has more than 128 headers",
+    HEAD + b"Content-Length: many\r\n\r\n": "the response is not valid HTTP/1.1: its Content-Length is invalid",
+    HEAD
+    + b"Transfer-Encoding: chunked\r\n\r\nmany\r\n": "the response is not valid HTTP/1.1: its chunks are malformed",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\nmany\r\n": (
+        "the response is not valid HTTP/1.1: its chunks are malformed"
+    ),
+    HEAD + b"X: incomplete": "the target closed the connection before its response was complete",
+    b"": "the target closed the connection before its response was complete",
+    HEAD + b"Content-Length: 9\r\n\r\nshort": "the connection ended within the body of the response",
+}
+
+
+@pytest.mark.parametrize("sent", INVALID, ids=range(len(INVALID)))
+async def test_an_invalid_response_is_described_and_not_quoted(caller: HttpCaller, sent: bytes) -> None:
+    """The attempt fails at once, with a sentence of Duetime's own."""
+
+    def respond(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        if not sent.endswith(b"many\r\n"):
+            writer.close()
+
+    async with raw_target(respond) as target:
+        response = await call(caller, target, "key")
+    assert response.error == f"the call failed: {INVALID[sent]}"
+    assert response.duration < ENOUGH / 4
