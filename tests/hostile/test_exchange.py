@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from jobs.http.request import Action
 from jobs.http.resolver import checked_socket
 from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.settings import LOOPBACK, JobsSettings
+from tests.support.certificates import certificate
 from tests.support.engine import one_off, opened, runs_of, save, working
 from tests.support.raw_target import RawTarget, Request, Respond, answer, raw_target
 from tests.support.waiting import wait_until
@@ -147,6 +150,33 @@ async def test_bytes_on_an_idle_connection_end_it(
             assert is_answer_to(await call(caller, target, key, payload=payload), key)
         assert target.keys == ["first", "second", "third"]
         assert [request.connection for request in target.requests] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_connections_with_tls_are_kept_while_they_are_clean(
+    caller: HttpCaller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    """Messages of TLS itself leave a connection usable; bytes without a request end it."""
+    path = certificate("target.example", folder=tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = version
+    context.load_cert_chain(path)
+    trusting = ssl.create_default_context(cafile=str(path))
+    trusting.check_hostname = False
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", trusting)
+    writers: list[asyncio.StreamWriter] = []
+
+    def respond(request: Request, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(answer(request))
+
+    async with raw_target(respond, tls=context) as target:
+        for key in ("first", "second", "third"):
+            assert is_answer_to(await call(caller, target, key, payload="1"), key)
+        writers[0].write(STRAY)
+        for key in ("fourth", "fifth"):
+            assert is_answer_to(await call(caller, target, key, payload="1"), key)
+        assert [request.connection for request in target.requests] == [0, 0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,8 +31,9 @@ class Request:
 
 @dataclass(slots=True)
 class RawTarget:
-    """A running target: its port, the requests in the order of their arrival, and the connections that ended."""
+    """A running target: its address, the requests in the order of their arrival, and the connections that ended."""
 
+    scheme: str = "http"
     port: int = 0
     requests: list[Request] = field(default_factory=list)
     opened: int = 0
@@ -40,7 +42,7 @@ class RawTarget:
     @property
     def url(self) -> str:
         """The URL of the target."""
-        return f"http://127.0.0.1:{self.port}/"
+        return f"{self.scheme}://127.0.0.1:{self.port}/"
 
     @property
     def keys(self) -> list[str]:
@@ -60,19 +62,23 @@ def answer(request: Request, *headers: str, status: int = 200) -> bytes:
 
 
 @asynccontextmanager
-async def raw_target(respond: Respond, *, reads_body: bool = True, greeting: bytes = b"") -> AsyncIterator[RawTarget]:
+async def raw_target(
+    respond: Respond, *, reads_body: bool = True, greeting: bytes = b"", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawTarget]:
     """Run a target until the block ends. It sends the greeting on every new connection.
 
     Without `reads_body` it responds to the head of a request before it reads on, and its kernel buffers little.
     """
-    target = RawTarget()
+    target = RawTarget("http" if tls is None else "https")
     listening = socket.create_server(("127.0.0.1", 0))
+    # Connections inherit it. Otherwise the kernel holds small pieces back until the caller has confirmed earlier ones.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not reads_body:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     target.port = listening.getsockname()[1]
     numbers = count()
     serve = partial(_serve, target, numbers, respond, reads_body, greeting)
-    server = await asyncio.start_server(serve, sock=listening, limit=64 * 1024 if reads_body else 4096)
+    server = await asyncio.start_server(serve, sock=listening, ssl=tls, limit=64 * 1024 if reads_body else 4096)
     async with AsyncExitStack() as stack:
         stack.callback(server.close)
         yield target
