@@ -12,6 +12,9 @@ from jobs.retry import parse_retry_after
 GONE = 410
 """The target is gone permanently, so there is no further attempt (RFC 9110, section 15.5.11)."""
 
+KEPT_ERROR_CHARACTERS = 500
+"""Secrets are masked before the message is cut, because half a secret would not be found."""
+
 
 def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Finish:
     """Return how the attempt ended.
@@ -21,6 +24,7 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
     ended_at = response.started_at + response.duration
     succeeded = response.status_code is not None and 200 <= response.status_code < 300
     delay = None if succeeded else delay_before_next(attempt, response, ended_at=ended_at, randomness=randomness)
+    error_message = response.error or f"the target answered {response.status_code}"
     state = RunState.SUCCEEDED if succeeded else RunState.FAILED if delay is None else RunState.RETRYING
     return Finish(
         run_id=attempt.run_id,
@@ -38,7 +42,7 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
         response_body=response.body,
         body_encoding=response.encoding,
         body_truncated=response.truncated,
-        error_message=None if succeeded else response.error or f"the target answered {response.status_code}",
+        error_message=None if succeeded else error_message[:KEPT_ERROR_CHARACTERS],
     )
 
 

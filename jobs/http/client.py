@@ -6,6 +6,7 @@ redirects that would not be checked, and nearly doubles the CPU of a call.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, Self, cast
@@ -16,7 +17,16 @@ from httpx_aiohttp import AiohttpTransport
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.compat import PLACEHOLDER_URL, CheckedUrl, ResponseWithoutReason, send_once
+from jobs.compat import (
+    PLACEHOLDER_URL,
+    BadResponse,
+    CheckedUrl,
+    NotSent,
+    ResponseWithoutReason,
+    StrictConnector,
+    StrictRequest,
+    send_once,
+)
 from jobs.http.redirects import REDIRECTS, BadRedirect, redirected
 from jobs.http.request import Action, PreparedRequest, prepare
 from jobs.http.resolver import CheckedResolver, Lookup, checked_socket, current_url, system_lookup
@@ -30,7 +40,8 @@ BUFFER_BYTES = 16 * 1024
 """
 KEPT_HEADER_CHARACTERS = 32 * 1024
 """Characters of a response's headers that are kept. aiohttp accepts at most 128 headers of 8 KiB each."""
-KEPT_REASON_CHARACTERS = 500
+SEND_TRIES = 3
+"""How many connections a request is tried on while nothing of it has been sent."""
 
 
 class Response(NamedTuple):
@@ -60,13 +71,14 @@ def open_session(policy: EgressPolicy, lookup: Lookup) -> aiohttp.ClientSession:
     Its cache of names contains only checked addresses. It uses no proxies: `trust_env` is off by default.
     """
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(
+        connector=StrictConnector(
             limit=0,
             keepalive_timeout=KEEP_ALIVE.total_seconds(),
             resolver=CheckedResolver(policy, lookup),
             socket_factory=partial(checked_socket, policy),
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
+        request_class=StrictRequest,
         response_class=ResponseWithoutReason,
         read_bufsize=BUFFER_BYTES,
         # aiohttp would label a POST without a body as an octet-stream, and replace a secret header
@@ -106,8 +118,8 @@ class HttpCaller:
             found = {"error": f"the target sent no complete response within {action.timeout.total_seconds():g} s"}
         except (TargetRefused, BadRedirect) as error:
             found = {"error": str(error), "refused": True}
-        except httpx.UnsupportedProtocol as error:  # aiohttp's error for a URL that it cannot read
-            found = {"error": f"the URL cannot be called: {error}", "refused": True}
+        except httpx.UnsupportedProtocol:  # aiohttp's error for a URL that it cannot read
+            found = {"error": "the URL cannot be called: the HTTP client cannot read it", "refused": True}
         except Exception as error:  # whatever a target causes is the run's failure, not the worker's
             found = {"error": error_text(error)}
         return Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
@@ -115,13 +127,20 @@ class HttpCaller:
     async def _exchange(self, call: PreparedRequest, *, redirects: int) -> dict[str, Any]:
         while True:
             current_url.set(call.url)
-            response = await self._transport.handle_async_request(httpx_request(call))
+            response = await self._send(call)
             location = response.headers.get("location") if redirects and response.status_code in REDIRECTS else None
             if location is None:
                 return await read_response(response)
             await response.aclose()
             call = redirected(call, status=response.status_code, location=location)
             redirects -= 1
+
+    async def _send(self, call: PreparedRequest) -> httpx.Response:
+        """Send the request once, and return the response. Raises `NotSent` if no connection was clean."""
+        for _ in range(SEND_TRIES - 1):
+            with suppress(NotSent):
+                return await self._transport.handle_async_request(httpx_request(call))
+        return await self._transport.handle_async_request(httpx_request(call))
 
 
 def httpx_request(call: PreparedRequest) -> httpx.Request:
@@ -166,13 +185,27 @@ def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
 
 
 def error_text(error: Exception) -> str:
-    """Return why a call failed, in words for the reader of the run."""
-    if isinstance(error.__cause__, aiohttp.ClientConnectorError):
-        text = f"could not connect: {error.__cause__}"
-    elif isinstance(error, BadBody):
-        text = f"could not decode the body: {error}"
-    else:
-        text = f"the call failed: {str(error) or type(error).__name__}"
-    # It may quote what the target sent.
-    text = text[:KEPT_REASON_CHARACTERS].replace(NUL, REPLACEMENT)
+    """Return why a call failed, in words for the reader of the run.
+
+    The errors of aiohttp's parser quote the response, in part and escaped, so that a mask could miss a secret in them.
+    """
+    cause = (isinstance(error, httpx.HTTPError) and error.__cause__) or error
+    match cause:
+        case aiohttp.ClientConnectorError():
+            text = f"could not connect: {cause}"
+        case NotSent():
+            text = str(cause)
+        case BadBody():
+            text = f"could not decode the body: {cause}"
+        case BadResponse():
+            text = f"the call failed: {cause}"
+        case aiohttp.ServerDisconnectedError():
+            text = "the call failed: the target closed the connection before its response was complete"
+        case aiohttp.ClientPayloadError():
+            text = "the call failed: the connection ended within the body of the response"
+        case OSError(strerror=str(reason)):
+            text = f"the call failed: {reason}"
+        case _:
+            text = f"the call failed: {type(cause).__name__}"
+    text = text.replace(NUL, REPLACEMENT)
     return text.encode(errors="replace").decode()

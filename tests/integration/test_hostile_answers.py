@@ -99,6 +99,7 @@ EXPECTED: dict[str, Callable[[Response], bool]] = {
     "charset-unknown": says("plain"),
     "binary": says(base64.b64encode(b"\x00\xff\x00\xff").decode(), BodyEncoding.BASE64),
     "surrogates": says("body"),
+    "endless-continue": fails("more than 10 interim responses"),
 }
 BY_DEADLINE = BEHAVIOURS.keys() - EXPECTED.keys()
 

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import func, select
 
 from db.models import Task
@@ -24,6 +21,7 @@ from jobs.http.client import HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.settings import LOOPBACK, JobsSettings
+from tests.support.certificates import certificate
 from tests.support.engine import one_off, opened, runs_of, save, soon, working
 from tests.support.graphql import serving
 from tests.support.hostile_urls import NAMES, addresses, forms
@@ -288,26 +286,3 @@ async def test_tls_knows_the_name(names: NameServer, tmp_path: Path) -> None:
     assert server_names == ["loopback.example"]
     # Nobody vouches for this certificate.
     assert "certificate verify failed" in (answer.error or "")
-
-
-def certificate(name: str, *, folder: Path) -> Path:
-    """Write a file with a key and a self-signed certificate."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = folder / "certificate.pem"
-    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
-    return path

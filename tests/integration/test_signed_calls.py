@@ -86,6 +86,47 @@ async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: 
             verify(call, fresh_secret())
 
 
+@pytest.mark.parametrize(("status", "becomes"), [(302, "GET"), (303, "GET"), (307, "POST")])
+async def test_a_redirect_that_drops_the_body_drops_its_signature(
+    database: DatabaseSettings, sealing: JobsSettings, target: Target, status: int, becomes: str
+) -> None:
+    """A GET in place of the signed POST has neither the signature nor a digest of the body, which it does not have."""
+    secret = fresh_secret()
+    url = target.responds("/old", CannedResponse(status=status, headers={"Location": "/new"}))
+    digests = ["Digest", "Content-Digest", "Content-MD5", "Signature", "Signature-Input"]
+    headers = [{"name": name, "value": "of the body"} for name in digests]
+    async with serving(database, sealing) as api, working(database, sealing):
+        action = {"signingSecrets": [secret], "redirects": 1, "headers": headers}
+        task = await do(api, CREATE, input=wanted(url, **action))
+        await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    first, second = target.calls
+    assert (first.method, second.method) == ("POST", becomes)
+    assert verify(first, secret) == PAYLOAD
+    names = {"content-type", "webhook-id", "webhook-timestamp", "webhook-signature", *map(str.lower, digests)}
+    assert names <= first.headers.keys()
+    if becomes == "POST":
+        assert verify(second, secret) == PAYLOAD
+    else:
+        assert names & second.headers.keys() == set()
+        assert second.body == b""
+        assert second.headers["idempotency-key"] == first.headers["idempotency-key"]
+
+
+async def test_a_redirected_call_without_a_body_stays_signed(
+    database: DatabaseSettings, sealing: JobsSettings, target: Target
+) -> None:
+    """A GET without a body stays the same request after a redirect, and so its signature stays valid."""
+    secret = fresh_secret()
+    url = target.responds("/old", CannedResponse(status=303, headers={"Location": "/new"}))
+    action: dict[str, Any] = {"signingSecrets": [secret], "redirects": 1, "method": "GET", "payload": None}
+    async with serving(database, sealing) as api, working(database, sealing):
+        task = await do(api, CREATE, input=wanted(url, **action))
+        await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    for call in target.calls:
+        Webhook(secret).verify(call.body, call.headers, json_parse=False)
+    assert [call.path for call in target.calls] == ["/old", "/new"]
+
+
 async def test_a_call_without_a_body_is_signed(
     database: DatabaseSettings, sealing: JobsSettings, target: Target
 ) -> None:
