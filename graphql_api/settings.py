@@ -131,6 +131,11 @@ class ApiSettings(BaseSettings):
         except ValueError:
             return self.host.lower() == "localhost"
 
+    @property
+    def only_for_this_machine(self) -> bool:
+        """Whether all clients are programs of this machine: with keys or a proxy, they may be anywhere."""
+        return self.on_loopback and not self.keys_wanted and not self.proxies
+
 
 def listed(text: str) -> list[str]:
     """Return the parts between commas."""

@@ -1,9 +1,18 @@
 """The local stack among other programs of its machine: what its servers are given, and who can take its port."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.support.command import duetime, duetime_up
+import httpx
+import pytest
+
+from db.settings import DatabaseSettings
+from tests.support.command import duetime, duetime_up, write_key
 from tests.support.ports import free_port
+from tests.support.waiting import wait_for
 
 KEY = "c2VjcmV0LWtleS1vZi10aGUtaG9zdGlsZS10ZXN0cy4="
 GIVEN = {"DUETIME_SECRET_KEY": KEY, "AWS_SECRET_ACCESS_KEY": "of-the-user"}
@@ -51,3 +60,82 @@ def test_helper_programs_are_not_given_the_secrets_of_the_environment(data_dir: 
     names = {line.partition("=")[0] for line in recorded.read_text().splitlines()}
     # The shell adds these two.
     assert names - {"PWD", "_", "OLDPWD", "SHLVL"} <= ALLOWED
+
+
+HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@contextmanager
+def taking(port: int, *, after: Path) -> Iterator[list[bytes]]:
+    """Try to take a port as soon as a file exists, and claim to be healthy there. Yield the requests received."""
+    received: list[bytes] = []
+    over = threading.Event()
+
+    def take() -> None:
+        while not after.exists() and not over.is_set():
+            over.wait(0.001)
+        while not over.is_set():
+            with suppress(OSError), socket.create_server(("127.0.0.1", port)) as listener:
+                listener.settimeout(1)
+                while not over.is_set():
+                    with suppress(TimeoutError):
+                        connection, _ = listener.accept()
+                        with connection:
+                            received.append(connection.recv(65536))
+                            connection.sendall(HEALTHY)
+            over.wait(0.001)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    try:
+        yield received
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_no_program_can_take_the_port_while_duetime_starts_or_the_api_restarts(data_dir: Path) -> None:
+    """Duetime would print commands that send an API key to the other program, and clients would send theirs."""
+    port = free_port()
+    with taking(port, after=data_dir / "logs" / "initdb.log") as received, duetime_up(data_dir, port=port) as up:
+        [api] = [process for process in up.descendants() if process.cmdline()[-1:] == ["api"]]
+        api.kill()
+        wait_for(lambda: "action=process_ended program=api " in up.text, what="the API has ended")
+        wait_for(up.is_healthy, what="the API responds again", within=30)
+        assert up.stop() == 0
+    assert received == []
+
+
+def test_a_port_that_is_taken_is_reported_before_anything_starts(data_dir: Path) -> None:
+    """The error names the port and what to do. There is no data yet, and nothing says that Duetime is ready."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        result = duetime("up", cwd=Path("/"), environment={"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port)})
+
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert f"PORT={port}: is in use by another program on 127.0.0.1" in result.stderr
+    assert "stop that program, or use another port" in result.stderr
+    assert not (data_dir / "logs" / "initdb.log").exists()
+
+
+@pytest.mark.parametrize("setting", [{"DUETIME_AUTH": "keys"}, {"FORWARDED_ALLOW_IPS": "127.0.0.1"}])
+def test_loopback_targets_need_a_setting_of_their_own_behind_keys_or_a_proxy(
+    setting: dict[str, str], tmp_path: Path, database: DatabaseSettings, redis_url: str
+) -> None:
+    """With a TLS proxy in front of the API, each holder of a write key could have the host's own services called."""
+    servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
+    key = write_key(cwd=tmp_path, environment=servers)
+    with duetime_up(tmp_path / "none", environment=servers | setting) as up:
+        mutation = f"""mutation {{ createTask(input: {{
+            name: "inside", trigger: {{interval: {{everyMs: 60000}}}}, action: {{url: "{up.url}/health"}}
+        }}) {{ __typename ... on InvalidInput {{ problems {{ message }} }} }} }}"""
+        response = httpx.post(up.graphql, json={"query": mutation}, headers={"authorization": f"Bearer {key}"})
+        banner = up.text
+        assert up.stop() == 0
+
+    created = response.json()["data"]["createTask"]
+    assert created["__typename"] == "InvalidInput"
+    assert "127.0.0.1" in created["problems"][0]["message"]
+    assert "public addresses only; DUETIME_TARGETS_ALLOWED=127.0.0.0/8,::1 allows this machine's own" in banner
+    assert "https://example.com/" in next(line for line in banner.splitlines() if "createTask" in line)
