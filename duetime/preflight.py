@@ -23,6 +23,7 @@ from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
 from jobs.legacy.import_database import NeedsSecretKey, import_database
+from jobs.maintenance.key_rotation import key_fingerprints
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 
@@ -122,6 +123,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                 await asyncio.sleep(0.2)
         try:
             await migrate(engine, import_database=partial(import_database, now=utc_now(), secrets=secrets))
+            await key_fingerprints(engine, secrets)
         except Unknown as error:
             raise CannotStart(
                 f"the database {address(url)} is not a Duetime database: {error}; use another one"

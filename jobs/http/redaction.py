@@ -6,10 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from db.states import BodyEncoding
 from jobs.http.client import Response
-from jobs.security.secret_headers import MASK
-
-MIN_LENGTH = 6
-"""A shorter text would occur everywhere by chance."""
+from jobs.security.secret_headers import MASK, MIN_LENGTH
 
 
 def redacted(response: Response, secrets: Iterable[str]) -> Response:

@@ -165,7 +165,11 @@ async def test_an_update_keeps_what_it_does_not_give(api: Api, target: Target) -
     assert by_name(kept) == SHOWN
     assert await sealed(api) == before
 
-    headers = [{"name": "authorization"}, {"name": "X-Api-Key", "value": SECRET}, {"name": "x-mine", "value": "new"}]
+    headers = [
+        {"name": "authorization"},
+        {"name": "X-Api-Key", "value": SECRET},
+        {"name": "x-mine", "value": "a new one"},
+    ]
     changed = await do(api, UPDATE, id=made["id"], action={"headers": headers})
     assert by_name(changed) == dict.fromkeys(("authorization", "X-Api-Key", "x-mine"), (None, True))
     after = await sealed(api)
