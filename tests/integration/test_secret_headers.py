@@ -196,7 +196,7 @@ async def test_a_secret_does_not_follow_to_another_origin(api: Api, target: Targ
         told = [problem["message"] for problem in refused["problems"]]
         assert "the secret Authorization does not follow to another origin; give its value again" in told
     assert (await do(api, UPDATE, id=made["id"], action={"url": f"{target.url}/path"}))["version"] == 2
-    moved = {"url": elsewhere, "headers": headers_input(Authorization="Bearer other")}
+    moved = {"url": elsewhere, "headers": headers_input(Authorization="Bearer another")}
     assert (await do(api, UPDATE, id=made["id"], action=moved))["version"] == 3
 
 
