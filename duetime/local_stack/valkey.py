@@ -11,6 +11,7 @@ from duetime.local_stack.guarded_server import GuardedServer, start_guarded_serv
 from duetime.local_stack.place import Place
 
 STOP = (("SIGTERM", 5.0),)
+MAX_MEMORY = "256mb"
 STARTUP_TIMEOUT = timedelta(seconds=30)
 
 
@@ -31,8 +32,21 @@ class Valkey:
 
     @property
     def configuration(self) -> str:
-        """Return the configuration file. Nothing is persisted, because Postgres has all that is needed to refill it."""
-        return f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave ""\nappendonly no\n'
+        """Return the configuration file. Nothing is persisted, because Postgres has all that is needed to refill it.
+
+        When the memory is used up, Valkey evicts what would expire anyway and was not used for the longest time, such
+        as persisted documents. The queue of wake-ups does not expire, so it stays.
+        """
+        lines = (
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"requirepass {self.password}",
+            'save ""',
+            "appendonly no",
+            f"maxmemory {MAX_MEMORY}",
+            "maxmemory-policy volatile-lru",
+        )
+        return "\n".join((*lines, ""))
 
     async def start(self) -> GuardedServer:
         """Start the server and wait until it responds. Raise CannotStart if it ends before that."""

@@ -8,8 +8,15 @@ from pathlib import Path
 
 import httpx
 import pytest
+from redis.asyncio import Redis
 
+from db.models import utc_now
 from db.settings import DatabaseSettings
+from duetime.local_stack.data_folder import open_data_folder
+from duetime.local_stack.stack import local_stack
+from duetime.local_stack.valkey import MAX_MEMORY
+from duetime.settings import DuetimeSettings
+from jobs.queue import QUEUE_NAME, Queue
 from tests.support.command import duetime, duetime_up, write_key
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -139,3 +146,38 @@ def test_loopback_targets_need_a_setting_of_their_own_behind_keys_or_a_proxy(
     assert "127.0.0.1" in created["problems"][0]["message"]
     assert "public addresses only; DUETIME_TARGETS_ALLOWED=127.0.0.0/8,::1 allows this machine's own" in banner
     assert "https://example.com/" in next(line for line in banner.splitlines() if "createTask" in line)
+
+
+async def test_expiring_keys_cannot_push_the_queue_out_of_valkey(data_dir: Path) -> None:
+    """Valkey evicts persisted documents when its memory is used up; wake-ups stay, and are accepted."""
+    settings = DuetimeSettings(data_dir=data_dir)
+    async with (
+        open_data_folder(data_dir) as folder,
+        local_stack(folder, settings, postgres=False, valkey=True) as stack,
+    ):
+        url = str(stack.redis_url)
+        queue = Queue.open(url)
+        async with Redis.from_url(url) as redis:
+            configured = await redis.config_get("maxmemory*")
+            await redis.config_set("maxmemory", 8 * 1024 * 1024)
+            await redis.zadd(QUEUE_NAME, {"dispatch:1": 1})
+            for number in range(300):
+                await redis.set(f"duetime:apq:{number}", b"x" * 65_536, ex=86_400)
+            evicted = (await redis.info("stats"))["evicted_keys"]
+            accepted = await queue.wake([utc_now()], now=utc_now())
+            members = await redis.zcard(QUEUE_NAME)
+        await queue.close()
+
+    assert configured["maxmemory"] == str(256 * 1024 * 1024)
+    assert configured["maxmemory-policy"] == "volatile-lru"
+    assert evicted > 100
+    assert accepted
+    assert members == 2
+
+
+def test_the_compose_file_limits_the_memory_of_valkey_too() -> None:
+    """Its Valkey has the same limit and the same policy."""
+    compose = (Path(__file__).parents[2] / "docker-compose.yml").read_text()
+    words = [line.strip().removeprefix("- ") for line in compose.splitlines()]
+    assert words[words.index("--maxmemory") + 1] == MAX_MEMORY
+    assert words[words.index("--maxmemory-policy") + 1] == "volatile-lru"
