@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 STARTUP_TIMEOUT = timedelta(seconds=60)
 # After its grace period, a process needs this long to close its connections and end.
 SHUTDOWN_MARGIN = timedelta(seconds=10)
-NO_SERVERS = LocalStack(database_url=None, redis_url=None, remark=None)
+NO_SERVERS = LocalStack(owner_url=None, database_url=None, redis_url=None, remark=None)
 
 
 async def run(
@@ -92,7 +92,9 @@ async def run_everything(
                 local_stack(folder, settings, postgres=not database.is_named, valkey=jobs.redis_url is None)
             )
         if servers.database_url:
-            database = database.model_copy(update={"database_url": servers.database_url})
+            database = database.model_copy(
+                update={"database_url": servers.database_url, "migrate_database_url": servers.owner_url}
+            )
         if servers.redis_url:
             jobs = jobs.model_copy(update={"redis_url": servers.redis_url})
         if api.only_for_this_machine:
