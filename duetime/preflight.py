@@ -20,7 +20,7 @@ from db.migrations import is_current, migrate, revision
 from db.models import utc_now
 from db.roles import UnsuitableRole
 from db.security import api_keys
-from db.settings import DatabaseSettings
+from db.settings import ApplicationRole, DatabaseSettings
 from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
 from jobs.legacy.import_database import NeedsSecretKey, import_database
@@ -111,7 +111,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
     role owns the tables, the role of the API and the workers gets the rights that it needs.
     """
     database_url(database)
-    url = database.migration_url()
+    url, application = database.migration_url(), application_role(database)
     engine = open_engine(url, pool_size=1, application_name="duetime migrate", answers_within=None)
     give_up_at = time.monotonic() + STARTUP_TIMEOUT.total_seconds()
     try:
@@ -126,7 +126,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                 await asyncio.sleep(0.2)
         try:
             importing = partial(import_database, now=utc_now(), secrets=secrets)
-            await migrate(engine, import_database=importing, application=database.application)
+            await migrate(engine, import_database=importing, application=application)
             await key_fingerprints(engine, secrets)
         except Unknown as error:
             raise CannotStart(
@@ -153,6 +153,14 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
             return before, await connection.run_sync(revision)
     finally:
         await engine.dispose()
+
+
+def application_role(database: DatabaseSettings) -> ApplicationRole | None:
+    """Return the role of the API and the workers, if another one owns the tables. Raise CannotStart without a name."""
+    try:
+        return database.application
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
 
 
 def database_url(database: DatabaseSettings) -> URL:

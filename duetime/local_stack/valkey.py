@@ -3,14 +3,12 @@
 import secrets
 from datetime import timedelta
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from duetime.local_stack.data_folder import DataFolder
 from duetime.local_stack.guarded_server import GuardedServer, start_guarded_server, wait_for_server
 from duetime.local_stack.place import Place
 
 STOP = (("SIGTERM", 5.0),)
+LISTENING = b"Ready to accept connections"
 MAX_MEMORY = "256mb"
 STARTUP_TIMEOUT = timedelta(seconds=30)
 
@@ -49,7 +47,8 @@ class Valkey:
         return "\n".join((*lines, ""))
 
     async def start(self) -> GuardedServer:
-        """Start the server and wait until it responds. Raise CannotStart if it ends before that."""
+        """Start the server and wait until it listens. Raise CannotStart if it ends before that."""
+        logged = self.log.stat().st_size
         server = await start_guarded_server(
             # It reads its configuration from stdin, which keeps the password off the disk and out of the process list.
             [self.place.binaries.valkey, "-"],
@@ -59,13 +58,15 @@ class Valkey:
             lock=self.folder.lock,
             stdin=self.configuration,
         )
-        await wait_for_server(server, self._responds, within=STARTUP_TIMEOUT, name="Valkey", log=self.log)
-        return server
 
-    async def _responds(self) -> bool:
-        async with Redis.from_url(self.url) as client:
-            try:
-                await client.ping()
-            except (RedisError, OSError):
-                return False
-            return True
+        async def is_ready() -> bool:
+            """Return whether the server says that it listens.
+
+            A connection would prove less: it would tell the password to a program that has taken the port meanwhile.
+            """
+            with self.log.open("rb") as log:
+                log.seek(logged)
+                return LISTENING in log.read()
+
+        await wait_for_server(server, is_ready, within=STARTUP_TIMEOUT, name="Valkey", log=self.log)
+        return server

@@ -1,10 +1,12 @@
 """The local stack among other programs of its machine: what its servers are given, and who can take its port."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,12 +14,18 @@ from redis.asyncio import Redis
 
 from db.models import utc_now
 from db.settings import DatabaseSettings
+from db.states import KeyScope
+from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import open_data_folder
+from duetime.local_stack.place import choose_place
 from duetime.local_stack.stack import local_stack
-from duetime.local_stack.valkey import MAX_MEMORY
+from duetime.local_stack.valkey import MAX_MEMORY, Valkey
 from duetime.settings import DuetimeSettings
+from graphql_api.settings import ApiSettings
 from jobs.queue import QUEUE_NAME, Queue
-from tests.support.command import duetime, duetime_up, write_key
+from tests.support.command import duetime, duetime_up
+from tests.support.engine import opened
+from tests.support.keys import bearer, make_key
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -126,18 +134,19 @@ def test_a_port_that_is_taken_is_reported_before_anything_starts(data_dir: Path)
     assert not (data_dir / "logs" / "initdb.log").exists()
 
 
-@pytest.mark.parametrize("setting", [{"DUETIME_AUTH": "keys"}, {"FORWARDED_ALLOW_IPS": "127.0.0.1"}])
-def test_loopback_targets_need_a_setting_of_their_own_behind_keys_or_a_proxy(
-    setting: dict[str, str], tmp_path: Path, database: DatabaseSettings, redis_url: str
+async def test_loopback_targets_need_a_setting_of_their_own_if_keys_are_required(
+    tmp_path: Path, database: DatabaseSettings, redis_url: str
 ) -> None:
     """With a TLS proxy in front of the API, each holder of a write key could have the host's own services called."""
-    servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
-    key = write_key(cwd=tmp_path, environment=servers)
-    with duetime_up(tmp_path / "none", environment=servers | setting) as up:
+    async with opened(database) as engine:
+        headers = bearer(await make_key(engine, "writer", scope=KeyScope.WRITE))
+    environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "DUETIME_AUTH": "keys"}
+    with duetime_up(tmp_path / "none", environment=environment) as up:
         mutation = f"""mutation {{ createTask(input: {{
             name: "inside", trigger: {{interval: {{everyMs: 60000}}}}, action: {{url: "{up.url}/health"}}
         }}) {{ __typename ... on InvalidInput {{ problems {{ message }} }} }} }}"""
-        response = httpx.post(up.graphql, json={"query": mutation}, headers={"authorization": f"Bearer {key}"})
+        async with httpx.AsyncClient() as client:
+            response = await client.post(up.graphql, json={"query": mutation}, headers=headers)
         banner = up.text
         assert up.stop() == 0
 
@@ -146,6 +155,23 @@ def test_loopback_targets_need_a_setting_of_their_own_behind_keys_or_a_proxy(
     assert "127.0.0.1" in created["problems"][0]["message"]
     assert "public addresses only; DUETIME_TARGETS_ALLOWED=127.0.0.0/8,::1 allows this machine's own" in banner
     assert "https://example.com/" in next(line for line in banner.splitlines() if "createTask" in line)
+
+
+@pytest.mark.parametrize(
+    ("settings", "only"),
+    [
+        ({}, True),
+        ({"host": "::1"}, True),
+        ({"auth": "off"}, True),
+        ({"auth": "keys"}, False),
+        ({"proxies": "127.0.0.1"}, False),
+        ({"auth": "off", "proxies": "10.0.0.0/8"}, False),
+        ({"host": "0.0.0.0", "auth": "off"}, False),
+    ],
+)
+def test_clients_are_on_this_machine_only_without_keys_and_proxies(settings: dict[str, Any], only: bool) -> None:  # noqa: FBT001 (a parameter of the test)
+    """`duetime up` allows loopback targets only then."""
+    assert ApiSettings.model_construct(**settings).only_for_this_machine == only
 
 
 async def test_expiring_keys_cannot_push_the_queue_out_of_valkey(data_dir: Path) -> None:
@@ -181,3 +207,22 @@ def test_the_compose_file_limits_the_memory_of_valkey_too() -> None:
     words = [line.strip().removeprefix("- ") for line in compose.splitlines()]
     assert words[words.index("--maxmemory") + 1] == MAX_MEMORY
     assert words[words.index("--maxmemory-policy") + 1] == "volatile-lru"
+
+
+async def test_a_program_on_valkeys_port_is_not_told_its_password(data_dir: Path) -> None:
+    """It would see the password of the server that could not start, and could answer in its place."""
+    received: list[bytes] = []
+
+    async def pretend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            received.append(data)
+            writer.write(b"+OK\r\n" * data.count(b"*"))
+        writer.close()
+
+    pretender = await asyncio.start_server(pretend, "127.0.0.1", 0)
+    port = pretender.sockets[0].getsockname()[1]
+    settings = DuetimeSettings(data_dir=data_dir)
+    async with pretender, open_data_folder(data_dir) as folder:
+        with pytest.raises(CannotStart, match="Valkey ended during startup"):
+            await Valkey(choose_place(folder, settings), folder, port=port).start()
+    assert received == []

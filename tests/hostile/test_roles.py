@@ -208,6 +208,10 @@ async def test_errors_of_roles_say_what_to_do(split: DatabaseSettings, servers: 
     with pytest.raises(CannotStart, match=r"there is no role nobody_like_this.*run CREATE ROLE"):
         await migrated(missing)
 
+    nameless = split.model_copy(update={"database_url": "postgresql://127.0.0.1/duetime"})
+    with pytest.raises(CannotStart, match="DATABASE_URL names no user; write the role"):
+        await migrated(nameless)
+
     environment = {"DATABASE_URL": str(split.database_url), "DUETIME_MIGRATE_DATABASE_URL": "mysql://u:hidden@h/d"}
     result = duetime("migrate", cwd=tmp_path, environment=environment)
     assert result.stderr.startswith("duetime: DUETIME_MIGRATE_DATABASE_URL: must begin with postgresql://")
