@@ -15,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db import legacy_schema
 from db.maintenance import partitions
 from db.models import metadata, utc_now
+from db.roles import ensure_role, grant_rights
+from db.settings import ApplicationRole
 
 PACKAGED_SCRIPTS = Path(__file__).parent / "alembic"
 # A wheel holds the migrations inside this package (see pyproject.toml); the source tree holds them beside it.
@@ -42,12 +44,16 @@ def upgrade(connection: Connection) -> None:
 
 
 async def migrate(
-    engine: AsyncEngine, *, import_database: Callable[[AsyncConnection], Awaitable[None]] | None = None
+    engine: AsyncEngine,
+    *,
+    import_database: Callable[[AsyncConnection], Awaitable[None]] | None = None,
+    application: ApplicationRole | None = None,
 ) -> None:
     """Migrate the database to the current schema in one transaction: completely, or not at all.
 
-    `import_database` imports the tables of the service before Duetime, if the database is that service's. Raises
-    `legacy_schema.Unknown` if the database is neither's, and what `import_database` raises.
+    `import_database` imports the tables of the service before Duetime, if the database is that service's.
+    `application` is the role of the API and the workers if another role owns the tables. Raises
+    `legacy_schema.Unknown` if the database is neither's, `UnsuitableRole`, and what `import_database` raises.
     """
     async with engine.begin() as connection:
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
@@ -61,6 +67,9 @@ async def migrate(
         today = utc_now().date()
         for day in await partitions.missing(connection, today):
             await partitions.make(connection, day)
+        if application is not None:
+            await ensure_role(connection, application)
+            await grant_rights(connection, application)
 
 
 def differences(connection: Connection) -> list[Any]:

@@ -304,7 +304,7 @@ class IdempotencyKey(SQLModel, table=True):
     key: str = Field(primary_key=True, sa_type=Text)
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False, index=True)
     run_id: UUID | None = None
-    fingerprint: str = Field(sa_type=Text, description="SHA-256 of the input, which a repeated request must match")
+    fingerprint: str = Field(sa_type=Text, description="keyed digest of the input, which a repeated request must match")
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 

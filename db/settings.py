@@ -2,6 +2,8 @@
 replaces.
 """
 
+from dataclasses import dataclass, field
+
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
@@ -47,12 +49,23 @@ def parse_database_url(text: str) -> URL:
     return url.set(drivername=DRIVER, query={"ssl": sslmode})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationRole:
+    """The role that the API and the workers use, and the password to create it with."""
+
+    name: str
+    password: str | None = field(repr=False)
+
+
 class DatabaseSettings(BaseSettings):
     """Settings from the environment and from `.env` in the current folder. An empty value counts as unset."""
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
     database_url: str | None = Field(default=None, repr=False, description=SHAPE)
+    migrate_database_url: str | None = Field(
+        default=None, validation_alias="DUETIME_MIGRATE_DATABASE_URL", repr=False, description=SHAPE
+    )
     db_host: str | None = None
     db_port: int = Field(default=5432, ge=1, le=65535, description="a whole number from 1 to 65535")
     db_user: str = "postgres"
@@ -60,7 +73,7 @@ class DatabaseSettings(BaseSettings):
     db_name: str = "duetime"
     db_sslmode: str = "prefer"
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migrate_database_url")
     @classmethod
     def _readable(cls, text: str | None) -> str | None:
         if text is not None:
@@ -76,6 +89,24 @@ class DatabaseSettings(BaseSettings):
     def is_named(self) -> bool:
         """Whether the settings name a server. Without one, `duetime up` starts its own."""
         return bool(self.database_url or self.db_host)
+
+    @property
+    def application(self) -> ApplicationRole | None:
+        """The role of the API and the workers, if another one owns the tables. Raises `ValueError` for a URL without a
+        user.
+        """
+        if not self.migrate_database_url:
+            return None
+        url = self.url()
+        if not url.username:
+            raise ValueError("DATABASE_URL names no user; write the role that the API and the workers use")
+        if url.username == self.migration_url().username:
+            return None
+        return ApplicationRole(name=url.username, password=url.password)
+
+    def migration_url(self) -> URL:
+        """Return the URL of the role that owns the tables, which is that of `url` unless the settings name another."""
+        return parse_database_url(self.migrate_database_url) if self.migrate_database_url else self.url()
 
     def url(self) -> URL:
         """Return the URL for SQLAlchemy's asyncpg dialect. Raises `ValueError` when no server is named."""

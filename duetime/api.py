@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 import socket
 from datetime import timedelta
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 GRACE = timedelta(seconds=10)
 # The limit of one websocket message, which is also the limit of a GraphQL request over HTTP.
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+LISTENER_VARIABLE = "DUETIME_LISTENER"
 
 
 async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> None:
@@ -30,7 +32,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
     Raise CannotStart if the port is taken, if a server cannot be reached, or if the API listens beyond the loopback
     address and requires an API key, and there is none.
     """
-    with listen(api) as listener:
+    with inherited_listener() or listen(api) as listener:
         await check_servers(database, jobs)
         await check_access(database, api)
         from graphql_api.app import create_app  # noqa: PLC0415 (takes half a second; the checks come first)
@@ -95,6 +97,15 @@ def configuration(
         ws_max_size=MAX_MESSAGE_BYTES,
         timeout_graceful_shutdown=int(grace.total_seconds()),
     )
+
+
+def inherited_listener() -> socket.socket | None:
+    """Return the listening socket that `up` passed to this process, or None in a process that was started otherwise.
+
+    `up` holds the port from its first moment to its last, so no other program receives requests meant for Duetime.
+    """
+    descriptor = os.environ.pop(LISTENER_VARIABLE, "")
+    return socket.socket(fileno=int(descriptor)) if descriptor else None
 
 
 def listen(api: ApiSettings) -> socket.socket:

@@ -116,14 +116,16 @@ async def database_for(settings: DuetimeSettings, database: DatabaseSettings) ->
     """Yield settings whose database runs until the block ends."""
     if database.is_named:
         yield database
-    elif url := running_database(settings.data_dir):
-        yield database.model_copy(update={"database_url": url})
+    elif urls := running_database(settings.data_dir):
+        yield database.model_copy(update={"database_url": urls[0], "migrate_database_url": urls[1]})
     else:
         async with (
             open_data_folder(settings.data_dir) as folder,
             local_stack(folder, settings, postgres=True, valkey=False) as servers,
         ):
-            yield database.model_copy(update={"database_url": servers.database_url})
+            yield database.model_copy(
+                update={"database_url": servers.database_url, "migrate_database_url": servers.owner_url}
+            )
 
 
 def parse_expiry(text: str, *, now: datetime) -> datetime:

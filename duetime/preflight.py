@@ -18,11 +18,13 @@ from db.engine import leases
 from db.legacy_schema import Unknown
 from db.migrations import is_current, migrate, revision
 from db.models import utc_now
+from db.roles import UnsuitableRole
 from db.security import api_keys
-from db.settings import DatabaseSettings
+from db.settings import ApplicationRole, DatabaseSettings
 from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
 from jobs.legacy.import_database import NeedsSecretKey, import_database
+from jobs.maintenance.key_rotation import key_fingerprints
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 
@@ -105,9 +107,11 @@ async def check_redis(jobs: JobsSettings) -> None:
 async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -> tuple[str | None, str | None]:
     """Migrate the database, and return the revisions before and after. Wait for a Postgres that is starting up.
 
-    A database of the service that Duetime replaces is imported, with its secrets encrypted under the keys.
+    A database of the service that Duetime replaces is imported, with its secrets encrypted under the keys. If another
+    role owns the tables, the role of the API and the workers gets the rights that it needs.
     """
-    url = database_url(database)
+    database_url(database)
+    url, application = database.migration_url(), application_role(database)
     engine = open_engine(url, pool_size=1, application_name="duetime migrate", answers_within=None)
     give_up_at = time.monotonic() + STARTUP_TIMEOUT.total_seconds()
     try:
@@ -121,7 +125,9 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                     raise CannotStart(unreachable(url, error)) from None
                 await asyncio.sleep(0.2)
         try:
-            await migrate(engine, import_database=partial(import_database, now=utc_now(), secrets=secrets))
+            importing = partial(import_database, now=utc_now(), secrets=secrets)
+            await migrate(engine, import_database=importing, application=application)
+            await key_fingerprints(engine, secrets)
         except Unknown as error:
             raise CannotStart(
                 f"the database {address(url)} is not a Duetime database: {error}; use another one"
@@ -131,17 +137,30 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                 f"the database {address(url)} contains tasks with secret headers (such as Authorization), and there is "
                 f"no key to encrypt them; {HOW_TO_KEEP_SECRETS}"
             ) from None
+        except UnsuitableRole as error:
+            raise CannotStart(f"the database {address(url)} could not be migrated: {error}") from None
         except CommandError as error:
             raise CannotStart(
                 f"the database {address(url)} is at revision {before}, which this version of Duetime does not know "
                 f"({first_line(error)}); run the newer version"
             ) from None
         except CONNECTION_ERRORS as error:
-            raise CannotStart(f"the database {address(url)} could not be migrated: {first_line(error)}") from None
+            hint = ""
+            if isinstance(cause(error), asyncpg.InsufficientPrivilegeError):
+                hint = "; set DUETIME_MIGRATE_DATABASE_URL to a URL with the role that owns the tables"
+            raise CannotStart(f"the database {address(url)} could not be migrated: {first_line(error)}{hint}") from None
         async with engine.connect() as connection:
             return before, await connection.run_sync(revision)
     finally:
         await engine.dispose()
+
+
+def application_role(database: DatabaseSettings) -> ApplicationRole | None:
+    """Return the role of the API and the workers, if another one owns the tables. Raise CannotStart without a name."""
+    try:
+        return database.application
+    except ValueError as error:
+        raise CannotStart(str(error)) from None
 
 
 def database_url(database: DatabaseSettings) -> URL:

@@ -39,6 +39,11 @@ class ChildProcess:
             self.process.kill()
 
 
+def child_environment() -> dict[str, str]:
+    """Return our environment without the URL of the tables' owner, which only migrations need."""
+    return {name: value for name, value in os.environ.items() if name != "DUETIME_MIGRATE_DATABASE_URL"}
+
+
 async def start_child(
     command: str, *, environment: dict[str, str], pipe: int, inherited: Sequence[int], stop_timeout: timedelta
 ) -> ChildProcess:
@@ -53,6 +58,6 @@ async def start_child(
         # In a session of its own, the child gets no Ctrl-C: `up` stops its processes in order.
         start_new_session=True,
         pass_fds=(pipe, *inherited),
-        env=os.environ | environment | {parent_death.VARIABLE: str(pipe)},
+        env=child_environment() | environment | {parent_death.VARIABLE: str(pipe)},
     )
     return ChildProcess(process=process, stop_timeout=stop_timeout)

@@ -46,12 +46,17 @@ class SupervisedProcess:
         """Restart the process from now on whenever it ends."""
         self._supervision = asyncio.create_task(self._restart_whenever_it_ends())
 
-    async def stop(self) -> None:
-        """Stop restarting the process, and stop the process."""
+    async def end_supervision(self) -> None:
+        """Stop restarting the process."""
         if self._supervision is not None:
             self._supervision.cancel()
             with suppress(asyncio.CancelledError):
                 await self._supervision
+            self._supervision = None
+
+    async def stop(self) -> None:
+        """Stop restarting the process, and stop the process."""
+        await self.end_supervision()
         await self.current.stop()
 
     async def _restart_whenever_it_ends(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import logging
 import os
+import socket
 import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Coroutine
@@ -15,7 +16,7 @@ from typing import Any
 from db.connection import CONNECTION_ERRORS
 from db.settings import DatabaseSettings
 from duetime import banner
-from duetime.api import GRACE, listen
+from duetime.api import GRACE, LISTENER_VARIABLE, listen
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import DataFolder, open_data_folder
 from duetime.local_stack.stack import LocalStack, local_stack
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 STARTUP_TIMEOUT = timedelta(seconds=60)
 # After its grace period, a process needs this long to close its connections and end.
 SHUTDOWN_MARGIN = timedelta(seconds=10)
+NO_SERVERS = LocalStack(owner_url=None, database_url=None, redis_url=None, remark=None)
 
 
 async def run(
@@ -80,23 +82,33 @@ async def run_everything(
 ) -> None:
     """Start everything in order, wait until cancelled, and stop everything in the reverse order."""
     async with AsyncExitStack() as running:
-        folder, servers = await running.enter_async_context(running_servers(settings, database, jobs, api))
+        folder = None
+        if not (database.is_named and jobs.redis_url):
+            folder = await running.enter_async_context(open_data_folder(settings.data_dir))
+        listener = running.enter_context(listen(api))
+        servers = NO_SERVERS
+        if folder is not None:
+            servers = await running.enter_async_context(
+                local_stack(folder, settings, postgres=not database.is_named, valkey=jobs.redis_url is None)
+            )
         if servers.database_url:
-            database = database.model_copy(update={"database_url": servers.database_url})
+            database = database.model_copy(
+                update={"database_url": servers.database_url, "migrate_database_url": servers.owner_url}
+            )
         if servers.redis_url:
             jobs = jobs.model_copy(update={"redis_url": servers.redis_url})
-        if api.on_loopback:
+        if api.only_for_this_machine:
             # A client of the API is on this machine already, and can reach its loopback addresses without Duetime.
             jobs = jobs.with_loopback()
         await check_redis(jobs)
         before, after = await migrate_database(database, secrets=jobs.secrets)
         if before != after:
             logger.info("Migrated the database.", extra={"action": "migrated", "from": before, "to": after})
-        worker = await running.enter_async_context(running_processes(servers, folder, jobs, processes))
+        worker = await running.enter_async_context(running_processes(servers, folder, listener, jobs, processes))
         await wait_until_ready(processes, wait_until_healthy(api), wait_for_worker(database, pid=worker.pid))
         for process in processes:
             process.supervise()
-        print(banner.text(api, servers, folder, took=time.monotonic() - started_at), flush=True)
+        print(banner.text(api, jobs, servers, folder, took=time.monotonic() - started_at), flush=True)
         try:
             await asyncio.Event().wait()
         finally:
@@ -104,25 +116,12 @@ async def run_everything(
 
 
 @asynccontextmanager
-async def running_servers(
-    settings: DuetimeSettings, database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings
-) -> AsyncIterator[tuple[DataFolder | None, LocalStack]]:
-    """Run the servers that are not configured. Check first that the data folder and the port are free."""
-    if database.is_named and jobs.redis_url:
-        listen(api).close()
-        yield None, LocalStack(database_url=None, redis_url=None, remark=None)
-        return
-    async with open_data_folder(settings.data_dir) as folder:
-        listen(api).close()
-        async with local_stack(
-            folder, settings, postgres=not database.is_named, valkey=jobs.redis_url is None
-        ) as servers:
-            yield folder, servers
-
-
-@asynccontextmanager
 async def running_processes(
-    servers: LocalStack, folder: DataFolder | None, jobs: JobsSettings, processes: list[SupervisedProcess]
+    servers: LocalStack,
+    folder: DataFolder | None,
+    listener: socket.socket,
+    jobs: JobsSettings,
+    processes: list[SupervisedProcess],
 ) -> AsyncIterator[Process]:
     """Run the API and a worker, append them to `processes`, and yield the worker. Stop both at the same time."""
     environment = {
@@ -132,22 +131,30 @@ async def running_processes(
         "DUETIME_SECRET_KEY": secret_key(servers, folder, jobs),
     }
     settings = {name: value for name, value in environment.items() if value is not None}
+    # They inherit the lock, so that the data folder stays locked until the last of them has ended.
+    lock = [] if folder is None else [folder.lock]
+    port = listener.fileno()
     read_end, write_end = os.pipe()
     try:
-        for command, grace in (("api", GRACE), ("worker", jobs.grace)):
+        for command, grace, extra, inherited in (
+            ("api", GRACE, {LISTENER_VARIABLE: str(port)}, [*lock, port]),
+            ("worker", jobs.grace, {}, lock),
+        ):
             start = partial(
                 start_child,
                 command,
-                environment=settings,
+                environment=settings | extra,
                 pipe=read_end,
-                # They inherit the lock, so that the data folder stays locked until the last of them has ended.
-                inherited=[] if folder is None else [folder.lock],
+                inherited=inherited,
                 stop_timeout=grace + SHUTDOWN_MARGIN,
             )
             child = await start()
             processes.append(SupervisedProcess(command, start, child))
         yield child.process
     finally:
+        await asyncio.gather(*(process.end_supervision() for process in processes))
+        # The API closes its own descriptor of this socket first, so new connections are refused while it stops.
+        listener.close()
         await asyncio.gather(*(process.stop() for process in processes))
         for end in (read_end, write_end):
             os.close(end)

@@ -62,7 +62,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime api")
-        queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url)
+        queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
             async with tail.following(engine, queue) as follower, authenticator.watching():

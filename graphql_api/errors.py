@@ -38,6 +38,15 @@ def persisted_query_not_found() -> GraphQLError:
     return GraphQLError("PersistedQueryNotFound", extensions={"code": "PERSISTED_QUERY_NOT_FOUND"})
 
 
+def persisted_query_quota_exceeded(quota: int) -> GraphQLError:
+    """Return the error for a caller who has stored as many documents as a key may."""
+    message = (
+        f"This key has {quota:,} persisted documents, and may have no more; put what differs into variables, or send "
+        "further documents without persistedQuery. A document is kept for a day after its last use"
+    )
+    return GraphQLError(message, extensions={"code": "PERSISTED_QUERY_QUOTA_EXCEEDED"})
+
+
 def unauthenticated() -> GraphQLError:
     """Return the error for a missing key."""
     message = "A key is needed: send Authorization: Bearer <key>, in a websocket's connection_init or as a header"

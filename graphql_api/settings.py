@@ -84,6 +84,13 @@ class ApiSettings(BaseSettings):
         validation_alias=f"{PREFIX}MAX_COST",
         description="a whole number from 1 to 100000000: values that an answer may have at most",
     )
+    max_persisted: int = Field(
+        default=1_000,
+        ge=0,
+        le=100_000,
+        validation_alias=f"{PREFIX}MAX_PERSISTED",
+        description="a whole number from 0 to 100000: persisted documents of an API key",
+    )
     introspection: bool = Field(
         default=True,
         validation_alias=f"{PREFIX}INTROSPECTION",
@@ -130,6 +137,11 @@ class ApiSettings(BaseSettings):
             return ip_address(self.host).is_loopback
         except ValueError:
             return self.host.lower() == "localhost"
+
+    @property
+    def only_for_this_machine(self) -> bool:
+        """Whether all clients are programs of this machine: with keys or a proxy, they may be anywhere."""
+        return self.on_loopback and not self.keys_wanted and not self.proxies
 
 
 def listed(text: str) -> list[str]:

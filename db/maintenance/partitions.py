@@ -26,15 +26,12 @@ async def missing(connection: AsyncConnection, today: date) -> list[date]:
 
 
 async def make(connection: AsyncConnection, day: date) -> None:
-    """Create the partition of `day`. Attaching it does not lock the whole table against claims.
+    """Create the partition of `day`, with the rights of the tables' owner.
 
     Raises `LockNotAvailable` after waiting 200 ms for a lock, so that a long query cannot make tasks late. Raises a
     check violation if the default partition already has runs of that day; they stay there.
     """
-    name = f"task_results_{day:%Y%m%d}"
-    first, end = lower_bound(day), lower_bound(day + timedelta(days=1))
-    await connection.execute(text("SET LOCAL lock_timeout = '200ms'"))
-    await connection.execute(text(f"CREATE TABLE {name} (LIKE task_results INCLUDING DEFAULTS INCLUDING CONSTRAINTS)"))
     await connection.execute(
-        text(f"ALTER TABLE task_results ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')")
+        text("SELECT create_run_partition(:day, :lower_bound, :upper_bound)"),
+        {"day": day, "lower_bound": lower_bound(day), "upper_bound": lower_bound(day + timedelta(days=1))},
     )

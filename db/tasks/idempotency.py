@@ -5,7 +5,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 FIND = text("""
 SELECT key, task_id, run_id, fingerprint FROM idempotency_keys
@@ -22,6 +22,21 @@ FROM unnest(CAST(:keys AS text[]), CAST(:task_ids AS uuid[]), CAST(:run_ids AS u
 ORDER BY u.key
 ON CONFLICT (scope, key) DO NOTHING
 RETURNING key
+""")
+
+# A fingerprint without a key is a SHA-256 in hexadecimal; one with a key is longer, and that of a run is empty.
+PLAIN = text("""
+SELECT scope, key, fingerprint FROM idempotency_keys
+WHERE length(fingerprint) = 64 AND (scope, key) > (:scope, :key)
+ORDER BY scope, key LIMIT :limit
+FOR UPDATE
+""")
+
+REPLACE = text("""
+UPDATE idempotency_keys AS k SET fingerprint = u.fingerprint
+FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS text[]))
+     AS u(scope, key, fingerprint)
+WHERE k.scope = u.scope AND k.key = u.key
 """)
 
 FORGET = text("DELETE FROM idempotency_keys WHERE task_id = :task_id")
@@ -48,6 +63,22 @@ async def remember(session: AsyncSession, *, scope: str, uses: Sequence[Use]) ->
     values = {"keys": keys, "task_ids": task_ids, "run_ids": run_ids, "fingerprints": fingerprints}
     written = await session.execute(REMEMBER, {"scope": scope} | {name: list(each) for name, each in values.items()})
     return len(written.all())
+
+
+async def plain_fingerprints(
+    connection: AsyncConnection, *, after: tuple[str, str], limit: int
+) -> list[tuple[str, str, str]]:
+    """Return scope, key and fingerprint of the next keys whose fingerprint is a plain SHA-256, and lock them."""
+    scope, key = after
+    found = await connection.execute(PLAIN, {"scope": scope, "key": key, "limit": limit})
+    return [tuple(row) for row in found]
+
+
+async def replace_fingerprints(connection: AsyncConnection, rows: Sequence[tuple[str, str, str]]) -> None:
+    """Store other fingerprints for these scopes and keys."""
+    scopes, keys, fingerprints = zip(*rows, strict=True)
+    values = {"scopes": list(scopes), "keys": list(keys), "fingerprints": list(fingerprints)}
+    await connection.execute(REPLACE, values)
 
 
 async def forget(session: AsyncSession, *, task_id: UUID) -> None:

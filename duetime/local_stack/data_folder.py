@@ -18,6 +18,7 @@ from jobs.security.encryption import KEY_BYTES
 
 LOCK = "duetime.lock"
 DATABASE_URL = "database.url"
+OWNER_URL = "owner.url"
 # New volumes and file managers create these in folders that are otherwise empty.
 IGNORED_ENTRIES = {"lost+found", ".DS_Store"}
 # The servers of a killed instance end within this time (see `postgres.STOP`).
@@ -60,11 +61,12 @@ class DataFolder:
         """Return the key that encrypts the tasks' secrets, in the format of DUETIME_SECRET_KEY."""
         return self.secret("secret.key", generate=lambda: base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
 
-    def save_database_url(self, url: str) -> None:
-        """Save the URL of the running Postgres, password included, for other commands on this folder."""
-        path = self.path / DATABASE_URL
-        self.give_to_owner(path)
-        path.write_text(url)
+    def save_database_urls(self, *, application: str, owner: str) -> None:
+        """Save the URLs of the running Postgres, passwords included, for other commands on this folder."""
+        for name, url in ((OWNER_URL, owner), (DATABASE_URL, application)):
+            path = self.path / name
+            self.give_to_owner(path)
+            path.write_text(url)
 
     def give_to_owner(self, path: Path) -> None:
         """Create a private file if it is missing. As root, give it to the folder's owner, who may run Duetime later."""
@@ -94,10 +96,10 @@ async def open_data_folder(path: Path) -> AsyncIterator[DataFolder]:
         os.close(lock)
 
 
-def running_database(path: Path) -> str | None:
-    """Return the URL of the Postgres that runs on this folder, or None if no instance of Duetime does.
+def running_database(path: Path) -> tuple[str, str] | None:
+    """Return the URLs of the Postgres that runs on this folder, for the application and for the owner.
 
-    Raise CannotStart if the folder cannot be read.
+    Return None if no instance of Duetime runs on the folder. Raise CannotStart if the folder cannot be read.
     """
     try:
         with (path / LOCK).open("rb") as lock:
@@ -110,7 +112,7 @@ def running_database(path: Path) -> str | None:
     else:
         return None
     try:
-        return (path / DATABASE_URL).read_text()
+        return (path / DATABASE_URL).read_text(), (path / OWNER_URL).read_text()
     except OSError as error:
         raise CannotStart(
             f"Duetime is running on the data folder {path}, but the address of its Postgres cannot be read "

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from duetime.errors import CannotStart
+from duetime.local_stack.environment import server_environment
 from duetime.local_stack.os_user import OsUser
 
 WATCHDOG = Path(__file__).with_name("watchdog.py")
@@ -75,7 +76,7 @@ async def start_guarded_server(
                 start_new_session=True,
                 pass_fds=(read_end, lock),
                 cwd="/",
-                env=environment(),
+                env=server_environment(),
             )
     except BaseException:
         os.close(write_end)
@@ -108,8 +109,3 @@ async def wait_for_server(
         raise
     await server.stop()
     raise CannotStart(f"{name} {reason}; see the end of {log}")
-
-
-def environment() -> dict[str, str]:
-    """Return our environment without Postgres's variables (such as PGDATA), and with a locale that every system has."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))} | {"LC_ALL": "C"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from duetime.errors import CannotStart
+from duetime.local_stack.environment import server_environment
 
 UNPRIVILEGED_NAMES = ("postgres", "nobody")
 
@@ -30,7 +31,14 @@ class OsUser:
     def _succeeds(self, command: list[str]) -> bool:
         try:
             result = subprocess.run(  # noqa: S603 (fixed arguments, and paths from the settings)
-                command, user=self.uid, group=self.gid, extra_groups=[], cwd="/", capture_output=True, check=False
+                command,
+                user=self.uid,
+                group=self.gid,
+                extra_groups=[],
+                cwd="/",
+                env=server_environment(),
+                capture_output=True,
+                check=False,
             )
         except PermissionError:
             return False

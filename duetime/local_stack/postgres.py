@@ -4,12 +4,14 @@ from datetime import timedelta
 
 from sqlalchemy import URL
 
-from duetime.local_stack.cluster import PASSWORD, USER
+from duetime.local_stack.cluster import OWNER, PASSWORD
 from duetime.local_stack.data_folder import DataFolder
 from duetime.local_stack.guarded_server import GuardedServer, start_guarded_server, wait_for_server
 from duetime.local_stack.place import Place
 
 DATABASE = "postgres"
+APPLICATION = "duetime_app"
+APPLICATION_PASSWORD = "application-password"  # noqa: S105 (the name of the file that contains it)
 # A fast shutdown (SIGINT) disconnects the clients and writes a checkpoint. An immediate one (SIGQUIT) does not, so the
 # next start has to recover.
 STOP = (("SIGINT", 30.0), ("SIGQUIT", 5.0))
@@ -41,9 +43,19 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """Return the URL of the server, password included."""
-        password = self.folder.secret(PASSWORD)
-        url = URL.create("postgresql", USER, password, "127.0.0.1", self.port, DATABASE, query={"sslmode": "disable"})
+        """Return the URL of the server for its owner, password included."""
+        return self._url(OWNER, PASSWORD)
+
+    @property
+    def application_url(self) -> str:
+        """Return the URL for the API and the workers, password included. The migration creates their role."""
+        return self._url(APPLICATION, APPLICATION_PASSWORD)
+
+    def _url(self, user: str, password: str) -> str:
+        url = URL.create(
+            *("postgresql", user, self.folder.secret(password), "127.0.0.1", self.port, DATABASE),
+            query={"sslmode": "disable"},
+        )
         return url.render_as_string(hide_password=False)
 
     async def start(self) -> GuardedServer:

@@ -22,8 +22,12 @@ Server = TypeVar("Server", Postgres, Valkey)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalStack:
-    """The URLs of the servers that run, passwords included, and a remark for the user."""
+    """The URLs of the servers that run, passwords included, and a remark for the user.
 
+    `owner_url` is that of the role that owns the tables, and `database_url` that of the API and the workers.
+    """
+
+    owner_url: str | None = field(repr=False)
     database_url: str | None = field(repr=False)
     redis_url: str | None = field(repr=False)
     remark: str | None
@@ -41,14 +45,14 @@ async def local_stack(
     """Run the requested servers, and stop Valkey first and Postgres last. Raise CannotStart if one cannot run."""
     place = choose_place(folder, settings)
     async with AsyncExitStack() as running:
-        database_url = redis_url = None
+        owner_url = database_url = redis_url = None
         if postgres:
             await ensure_cluster(place, folder)
             database = await start(
                 lambda port: Postgres(place, folder, port=port, extra=postgres_configuration), running=running
             )
-            database_url = database.url
-            folder.save_database_url(database_url)
+            owner_url, database_url = database.url, database.application_url
+            folder.save_database_urls(application=database_url, owner=owner_url)
         if valkey:
             redis_url = (await start(lambda port: Valkey(place, folder, port=port), running=running)).url
         remark = None
@@ -57,7 +61,7 @@ async def local_stack(
                 f"the user {place.user.name} runs Postgres and cannot reach {folder.path}; "
                 f"Postgres's data is in {place.parent}"
             )
-        yield LocalStack(database_url=database_url, redis_url=redis_url, remark=remark)
+        yield LocalStack(owner_url=owner_url, database_url=database_url, redis_url=redis_url, remark=remark)
 
 
 async def start(make: Callable[[int], Server], *, running: AsyncExitStack) -> Server:

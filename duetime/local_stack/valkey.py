@@ -3,14 +3,13 @@
 import secrets
 from datetime import timedelta
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from duetime.local_stack.data_folder import DataFolder
 from duetime.local_stack.guarded_server import GuardedServer, start_guarded_server, wait_for_server
 from duetime.local_stack.place import Place
 
 STOP = (("SIGTERM", 5.0),)
+LISTENING = b"Ready to accept connections"
+MAX_MEMORY = "256mb"
 STARTUP_TIMEOUT = timedelta(seconds=30)
 
 
@@ -31,11 +30,25 @@ class Valkey:
 
     @property
     def configuration(self) -> str:
-        """Return the configuration file. Nothing is persisted, because Postgres has all that is needed to refill it."""
-        return f'bind 127.0.0.1\nport {self.port}\nrequirepass {self.password}\nsave ""\nappendonly no\n'
+        """Return the configuration file. Nothing is persisted, because Postgres has all that is needed to refill it.
+
+        When the memory is used up, Valkey evicts what would expire anyway and was not used for the longest time, such
+        as persisted documents. The queue of wake-ups does not expire, so it stays.
+        """
+        lines = (
+            "bind 127.0.0.1",
+            f"port {self.port}",
+            f"requirepass {self.password}",
+            'save ""',
+            "appendonly no",
+            f"maxmemory {MAX_MEMORY}",
+            "maxmemory-policy volatile-lru",
+        )
+        return "\n".join((*lines, ""))
 
     async def start(self) -> GuardedServer:
-        """Start the server and wait until it responds. Raise CannotStart if it ends before that."""
+        """Start the server and wait until it listens. Raise CannotStart if it ends before that."""
+        logged = self.log.stat().st_size
         server = await start_guarded_server(
             # It reads its configuration from stdin, which keeps the password off the disk and out of the process list.
             [self.place.binaries.valkey, "-"],
@@ -45,13 +58,15 @@ class Valkey:
             lock=self.folder.lock,
             stdin=self.configuration,
         )
-        await wait_for_server(server, self._responds, within=STARTUP_TIMEOUT, name="Valkey", log=self.log)
-        return server
 
-    async def _responds(self) -> bool:
-        async with Redis.from_url(self.url) as client:
-            try:
-                await client.ping()
-            except (RedisError, OSError):
-                return False
-            return True
+        async def is_ready() -> bool:
+            """Return whether the server says that it listens.
+
+            A connection would prove less: it would tell the password to a program that has taken the port meanwhile.
+            """
+            with self.log.open("rb") as log:
+                log.seek(logged)
+                return LISTENING in log.read()
+
+        await wait_for_server(server, is_ready, within=STARTUP_TIMEOUT, name="Valkey", log=self.log)
+        return server

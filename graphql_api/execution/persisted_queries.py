@@ -3,9 +3,9 @@
     {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "…"}}}
 
 When a hash is unknown, the error is PERSISTED_QUERY_NOT_FOUND, and clients then send hash and document together. The
-document is stored for a day after its last use. Without Redis, documents are executed and hashes are not found. A
-document that may contain a secret is executed but not stored, because Redis must not hold secrets; clients that put
-secrets into variables lose nothing.
+document is stored for a day after its last use, and an API key can have only so many documents stored. Without Redis,
+documents are executed and hashes are not found. A document that may contain a secret is executed but not stored,
+because Redis must not hold secrets; clients that put secrets into variables lose nothing.
 (https://www.apollographql.com/docs/apollo-server/performance/apq)
 """
 
@@ -13,9 +13,10 @@ from typing import Any
 
 from graphql import GraphQLError, Node, ObjectFieldNode, OperationType, StringValueNode, VariableDefinitionNode
 
-from graphql_api.document_store import DocumentStore, hashed
-from graphql_api.errors import persisted_query_not_found
+from graphql_api.document_store import DocumentStore, QuotaExceeded, hashed
+from graphql_api.errors import persisted_query_not_found, persisted_query_quota_exceeded
 from graphql_api.execution.document_cache import Documents
+from jobs.security.api_keys import ANYBODY, Caller
 
 MEMBER = "persistedQuery"
 SECRET_MEMBERS = {"value", "signingSecrets"}
@@ -23,15 +24,24 @@ SECRET_MEMBERS = {"value", "signingSecrets"}
 
 
 async def text_of(
-    query: str | None, extensions: dict[str, Any] | None, *, store: DocumentStore, documents: Documents
+    query: str | None,
+    extensions: dict[str, Any] | None,
+    *,
+    store: DocumentStore,
+    documents: Documents,
+    caller: Caller | None,
 ) -> str | None:
-    """Return the document of a request. Raises `GraphQLError` when its hash is unknown, or is not the document's."""
+    """Return the document of a request.
+
+    Raises `GraphQLError` when its hash is unknown or is not the document's, or when the caller's quota is used up.
+    """
     extension = (extensions or {}).get(MEMBER)
     if extension is None:
         return query
     digest = digest_of(extension)
+    owner = str(caller.key_id) if caller and caller.key_id else ANYBODY.name
     if not query:
-        found = await store.find(digest)
+        found = await store.find(digest, owner=owner)
         if found is None:
             raise persisted_query_not_found()
         return found
@@ -39,7 +49,10 @@ async def text_of(
     if actual != digest:
         raise GraphQLError(f"The sha256Hash of persistedQuery is not that of the query, which is {actual}")
     if may_be_stored(query, documents):
-        await store.store(digest, query)
+        try:
+            await store.store(digest, query, owner=owner)
+        except QuotaExceeded:
+            raise persisted_query_quota_exceeded(store.quota) from None
     return query
 
 

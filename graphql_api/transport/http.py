@@ -186,7 +186,11 @@ class Endpoint(GraphQL[Context, None]):
     async def document_of(self, data: GraphQLRequestData, context: Context) -> str | None:
         """Return the document of a request, also if the request has only its hash. Raises `GraphQLError`."""
         return await persisted_queries.text_of(
-            data.query, data.extensions, store=context.services.documents, documents=self.schema.documents
+            data.query,
+            data.extensions,
+            store=context.services.documents,
+            documents=self.schema.documents,
+            caller=context.caller,
         )
 
     async def execute_operation(  # noqa: PLR0917 (Strawberry's signature)

@@ -85,6 +85,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                     payload.get("extensions"),
                     store=self.context.services.documents,
                     documents=self.schema.documents,
+                    caller=self.context.caller,
                 )
             except GraphQLError as error:
                 await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})

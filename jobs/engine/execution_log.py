@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from logging.handlers import QueueListener, RotatingFileHandler
@@ -105,11 +105,12 @@ class Files(RotatingFileHandler):
 
     def _open(self) -> Any:
         if self._lock is None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self._folder)
             number, self._lock = free_number(self._folder)
             self.baseFilename = str(self._folder / f"{NAME}-{number}.jsonl")
             drop_torn_line(Path(self.baseFilename))
-        return super()._open()
+        return open_private(Path(self.baseFilename), "a", encoding="utf-8")
 
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 (logging's name)
         """Drop the line, and reopen the file for the next one."""
@@ -141,13 +142,40 @@ class Files(RotatingFileHandler):
             self._lock = None
 
 
+def make_private(folder: Path) -> None:
+    """Make the files that an earlier version left behind private, and the folder if it contains nothing else.
+
+    A folder with other files is shared, and its owner decides about it. Files of other users stay as they are.
+    """
+    if sys.platform == "win32":
+        return
+    ours = {*folder.glob(f"{NAME}-*.jsonl*"), *folder.glob(f".{NAME}-*.lock")}
+    only_ours = set(folder.iterdir()) <= ours
+    for path in (*ours, *((folder,) if only_ours else ())):
+        with suppress(PermissionError, FileNotFoundError):
+            if not path.is_symlink() and path.stat().st_uid == os.geteuid():
+                path.chmod(0o700 if path == folder else 0o600)
+
+
+def open_private(path: Path, mode: str, *, encoding: str | None = None) -> Any:
+    """Open a file that only its owner can read, whatever the umask is. Raise `OSError` for a symbolic link.
+
+    In a shared folder another user could otherwise make a link to any file of ours.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+    return open(path, mode, encoding=encoding, opener=opener)
+
+
 def drop_torn_line(path: Path) -> None:
     """Truncate an incomplete last line, which a full disk or a killed worker leaves behind.
 
     Otherwise the next line would continue it and be lost as well.
     """
     try:
-        with path.open("rb+") as file:
+        with open_private(path, "rb+") as file:
             size = file.seek(0, os.SEEK_END)
             start = max(0, size - LONGEST_LINE)
             file.seek(start)
@@ -166,11 +194,11 @@ def free_number(folder: Path) -> tuple[int, Any]:
     Windows has no such locks; there the number is the process id.
     """
     if sys.platform == "win32":
-        return os.getpid(), (folder / f".{NAME}-{os.getpid()}.lock").open("w")
+        return os.getpid(), open_private(folder / f".{NAME}-{os.getpid()}.lock", "w")
     import fcntl  # noqa: PLC0415 (Windows has none)
 
     for number in count(1):
-        lock = (folder / f".{NAME}-{number}.lock").open("w")
+        lock = open_private(folder / f".{NAME}-{number}.lock", "w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -14,10 +14,8 @@ from typing import NamedTuple
 
 from db.states import BodyEncoding
 from jobs.http.client import Response
-from jobs.security.secret_headers import MASK
+from jobs.security.secret_headers import MASK, MIN_LENGTH
 
-MIN_LENGTH = 6
-"""A shorter text would occur everywhere by chance."""
 LEVELS_OF_ESCAPES = 3
 """JSON may be a text within JSON, for instance, and a secret may itself contain what looks like an escape."""
 

@@ -1,4 +1,7 @@
-"""Rotates the key for secrets: what older keys have sealed is sealed again with the first key."""
+"""Rotates the key for secrets: what older keys have sealed is sealed again with the first key.
+
+Fingerprints cannot be rotated, because their inputs are not stored.
+"""
 
 import json
 from typing import Any
@@ -9,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.models import AuditEntry
 from db.security import sealed_values
+from db.tasks import idempotency
 from jobs.http.request import origin_of
 from jobs.security import signatures
 from jobs.security.api_keys import COMMAND_LINE
@@ -16,6 +20,7 @@ from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import SEALED, is_sealed, open_headers, seal
 
 BATCH = 200
+FINGERPRINTS = 5_000
 BEFORE_ALL = UUID(int=0)
 
 
@@ -42,6 +47,19 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
     async with AsyncSession(engine) as session, session.begin():
         session.add(AuditEntry(key_name=COMMAND_LINE, action="rotateSecrets", after={"sealed_anew": count}))
     return count, sorted(unopened)
+
+
+async def key_fingerprints(engine: AsyncEngine, keys: SecretKeys) -> None:
+    """Replace plain digests of inputs, which earlier versions stored, by fingerprints under the first key."""
+    after = ("", "")
+    while keys.present:
+        async with engine.begin() as connection:
+            rows = await idempotency.plain_fingerprints(connection, after=after, limit=FINGERPRINTS)
+            if not rows:
+                break
+            replaced = [(scope, key, keys.fingerprint(digest)) for scope, key, digest in rows]
+            await idempotency.replace_fingerprints(connection, replaced)
+        after = rows[-1][:2]
 
 
 def reseal(row: Row[Any], keys: SecretKeys, unopened: set[UUID]) -> dict[str, Any] | None:

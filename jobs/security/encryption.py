@@ -3,10 +3,13 @@
 A sealed text is `v1.<key>.<base64 of nonce and ciphertext>`. `<key>` names the key that sealed it by the start of the
 key's SHA-256, so that each text finds its key during a rotation. The `context` to which a text belongs is authenticated
 with it: a text sealed for one context does not open for another.
+
+A fingerprint is `v1.<key>.<HMAC-SHA-256 of a digest>`: without the key, nobody can guess the input of the digest.
 """
 
 import base64
 import binascii
+import hmac
 import os
 from collections.abc import Sequence
 from hashlib import sha256
@@ -17,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 VERSION = "v1"
 KEY_BYTES = 32
 NONCE_BYTES = 12
+FINGERPRINT_LABEL = b"duetime fingerprint key"
 SHAPE = (
     "32 random bytes in base64, as `openssl rand -base64 32` prints them; to rotate, list several, the new one first"
 )
@@ -31,6 +35,7 @@ class SecretKeys:
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._ciphers = {name_of(key): AESGCM(key) for key in keys}
+        self._fingerprint_keys = {name_of(key): hmac.digest(key, FINGERPRINT_LABEL, "sha256") for key in keys}
 
     @property
     def present(self) -> bool:
@@ -59,6 +64,26 @@ class SecretKeys:
     def is_current(self, sealed: str) -> bool:
         """Return whether the current key has sealed the text."""
         return sealed.split(".")[1] == self._first()
+
+    def fingerprint(self, digest: str) -> str:
+        """Return the fingerprint of a digest; without a key, the digest itself."""
+        return self._fingerprint(self._first(), digest) if self.present else digest
+
+    def fits(self, fingerprint: str, digest: str) -> bool:
+        """Return whether a fingerprint may be that of a digest.
+
+        A plain digest was stored before there was a key. A fingerprint whose key is missing cannot be compared, and
+        fits every digest.
+        """
+        if not fingerprint.startswith(f"{VERSION}."):
+            return hmac.compare_digest(fingerprint, digest)
+        name = fingerprint.split(".")[1]
+        if name not in self._fingerprint_keys:
+            return True
+        return hmac.compare_digest(fingerprint, self._fingerprint(name, digest))
+
+    def _fingerprint(self, name: str, digest: str) -> str:
+        return f"{VERSION}.{name}.{hmac.digest(self._fingerprint_keys[name], digest.encode(), 'sha256').hex()}"
 
     def _first(self) -> str:
         try:

@@ -4,6 +4,7 @@ A task's headers are stored as JSON, a plain value as text and a secret one as `
 header's name and the URL's origin: copied to a task that calls another origin, it does not open.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,10 @@ from jobs.security.encryption import SecretKeys
 
 SECRET_NAMES = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
 """Headers that are always secret."""
+MIN_LENGTH = 6
+"""A shorter secret would occur in every response by chance, so it could not be masked there."""
+SCHEME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+"""A scheme of authentication by RFC 9110, section 11.1: a token, which a space separates from the credentials."""
 SEALED = "sealed"
 MASK = "********"
 """The text shown in place of a secret. When REST sends it back, the stored secret stays."""
@@ -29,6 +34,14 @@ def in_order(task: Task | TaskVersion) -> Headers:
 def is_secret_name(name: str) -> bool:
     """Return whether a header with this name is always secret."""
     return name.lower() in SECRET_NAMES
+
+
+def is_too_short(value: str) -> bool:
+    """Return whether a secret value, or what follows its scheme, is too short to be masked. Nothing is no secret."""
+    value = value.strip(" \t")
+    scheme, _, credentials = value.partition(" ")
+    credentials = credentials.strip()
+    return 0 < len(value) < MIN_LENGTH or (SCHEME.fullmatch(scheme) is not None and 0 < len(credentials) < MIN_LENGTH)
 
 
 def is_sealed(value: Any) -> bool:

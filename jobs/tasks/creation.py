@@ -13,7 +13,7 @@ from jobs.errors import Conflict, ConflictReason, InvalidInput
 from jobs.security.encryption import SecretKeys
 from jobs.tasks import audit
 from jobs.tasks.draft import TaskDraft, columns_of
-from jobs.tasks.idempotency import Key, fingerprint
+from jobs.tasks.idempotency import Key, digest_of
 from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
 
@@ -67,7 +67,7 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
         uses: list[Use] = []
         for each, key in zip(requests, keys, strict=True):
             if key and key.digest in made:
-                outcomes.append(task_of_key(made[key.digest], key))
+                outcomes.append(task_of_key(made[key.digest], key, secrets=work.secrets))
                 continue
             try:
                 task = new_task(each, now=now, secrets=work.secrets)
@@ -77,8 +77,8 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
             outcomes.append(task)
             new.append(task)
             if key:
-                made[key.digest] = PriorCreation(task, key.fingerprint)
-                uses.append(Use(key.digest, task.id, None, key.fingerprint))
+                made[key.digest] = PriorCreation(task, work.secrets.fingerprint(key.input_digest))
+                uses.append(Use(key.digest, task.id, None, made[key.digest].fingerprint))
         if await insert(work, new, uses=uses):
             break
     for task in new:
@@ -91,7 +91,7 @@ def creation_key(request: CreateRequest) -> Key | None:
     """Return the key of a request, or None for an input from which no task can have been created."""
     if request.key is None or next(json_value.faults(request.draft.action.payload), None):
         return None
-    return Key.of(request.key, scope=SCOPE, fingerprint=fingerprint(request.draft))
+    return Key.of(request.key, scope=SCOPE, input_digest=digest_of(request.draft))
 
 
 async def prior_creations(work: Transaction, keys: Sequence[Key]) -> dict[str, PriorCreation]:
@@ -107,9 +107,9 @@ async def prior_creations(work: Transaction, keys: Sequence[Key]) -> dict[str, P
     }
 
 
-def task_of_key(made: PriorCreation, key: Key) -> Task | Conflict:
+def task_of_key(made: PriorCreation, key: Key, *, secrets: SecretKeys) -> Task | Conflict:
     """Return the task that a key has created, or a conflict if its input was another one."""
-    if made.fingerprint == key.fingerprint:
+    if secrets.fits(made.fingerprint, key.input_digest):
         return made.task
     message = "The idempotency key was used before, with another input; use a new key for a new input"
     return Conflict(message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED, task=made.task)

@@ -15,7 +15,7 @@ from jobs.http.request import ActionDraft, HeaderDraft
 from jobs.http.resolver import TargetChecker
 from jobs.problems import Problem
 from jobs.security.encryption import SecretKeys
-from jobs.security.secret_headers import SEALED, in_order, is_sealed, sealed_values
+from jobs.security.secret_headers import MIN_LENGTH, SEALED, in_order, is_sealed, is_too_short, sealed_values
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule, validation
 from jobs.triggers.schedule import Trigger
@@ -224,7 +224,19 @@ def checked(
 def check_action(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:
     """Return an action's columns, or its problems, with paths from the root of the input."""
     columns, problems = request.check(draft, secrets=secrets)
+    problems += short_secret_problems(draft.headers)
     return columns, [problem.under("action") for problem in problems]
+
+
+def short_secret_problems(headers: Sequence[HeaderDraft]) -> Iterator[Problem]:
+    """Yield which secrets are too short. Those of imported tasks may be, because the tasks have to go on working."""
+    for place, header in enumerate(headers):
+        if header.is_secret and header.value is not None and is_too_short(header.value):
+            yield Problem(
+                ("headers", str(place), "value"),
+                f"is a secret of fewer than {MIN_LENGTH} characters (after a scheme such as Bearer), which cannot be "
+                "masked in responses; use a longer one",
+            )
 
 
 def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:

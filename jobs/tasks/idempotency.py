@@ -11,22 +11,23 @@ from typing import Any, Self
 class Key:
     """A client's key within a scope, which is the mutation and what it acts on. Stored as a SHA-256: any text is valid.
 
-    The fingerprint is that of the input, which has to be the same each time.
+    `input_digest` is that of the input, which has to be the same each time. The input may contain secrets, so only the
+    fingerprint of this digest is stored (see `SecretKeys.fingerprint`).
     """
 
     scope: str
     digest: str
-    fingerprint: str = ""
+    input_digest: str = ""
 
     @classmethod
-    def of(cls, key: str, *, scope: str, fingerprint: str = "") -> Self:
+    def of(cls, key: str, *, scope: str, input_digest: str = "") -> Self:
         """Return the key that a client sent."""
         digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-        return cls(scope=scope, digest=digest, fingerprint=fingerprint)
+        return cls(scope=scope, digest=digest, input_digest=input_digest)
 
 
-def fingerprint(draft: Any) -> str:
-    """Return the SHA-256 of a draft as JSON with sorted members, so that equal drafts have the same fingerprint."""
+def digest_of(draft: Any) -> str:
+    """Return the SHA-256 of a draft as JSON with sorted members, so that equal drafts have the same digest."""
     compared = {each.name for each in dataclasses.fields(draft) if each.compare}
     members = {name: value for name, value in dataclasses.asdict(draft).items() if name in compared}
     return sha256(json.dumps(members, sort_keys=True, default=str).encode()).hexdigest()

@@ -81,7 +81,7 @@ async def fire(
             return await existing_run(work, use.run_id)
     run_id = requested_run_id(now, randomness=secrets.token_bytes(10))
     if once:
-        use = Use(once.digest, task.id, run_id, once.fingerprint)
+        use = Use(once.digest, task.id, run_id, "")
         await idempotency.remember(work.session, scope=once.scope, uses=[use])
     request = RunRequest(
         run_id=run_id,

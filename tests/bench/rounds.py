@@ -112,15 +112,15 @@ async def bench_servers(folder: Path) -> AsyncIterator[Servers]:
         stack = await running.enter_async_context(
             local_stack(data, DuetimeSettings(data_dir=folder / "data"), postgres=True, valkey=True)
         )
-        assert stack.database_url is not None
+        assert stack.owner_url is not None
         assert stack.redis_url is not None
         environment = os.environ | {
-            "DATABASE_URL": stack.database_url,
+            "DATABASE_URL": stack.owner_url,
             "REDIS_URL": stack.redis_url,
             "DUETIME_TARGETS_ALLOWED": "127.0.0.0/8",
         }
         engine = open_engine(
-            DatabaseSettings(database_url=stack.database_url).url(), pool_size=2, application_name="duetime bench"
+            DatabaseSettings(database_url=stack.owner_url).url(), pool_size=2, application_name="duetime bench"
         )
         running.push_async_callback(engine.dispose)
         await migrate(engine)

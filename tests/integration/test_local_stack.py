@@ -33,7 +33,7 @@ async def started(running: AsyncExitStack, folder: Path, settings: DuetimeSettin
 
 async def query(stack: LocalStack, statement: str) -> object:
     """Execute a statement, and return the single value of its result if it has one."""
-    engine = create_async_engine(parse_database_url(stack.database_url or ""), isolation_level="AUTOCOMMIT")
+    engine = create_async_engine(parse_database_url(stack.owner_url or ""), isolation_level="AUTOCOMMIT")
     try:
         async with engine.connect() as connection:
             result = await connection.execute(text(statement))
@@ -80,7 +80,7 @@ async def test_both_servers_require_a_password(data_dir: Path) -> None:
     """Any program on this machine can connect to a loopback port."""
     async with AsyncExitStack() as running:
         stack = await started(running, data_dir)
-        url = parse_database_url(stack.database_url or "").set(password="guessed")
+        url = parse_database_url(stack.owner_url or "").set(password="guessed")
         wrong = create_async_engine(url)
         with pytest.raises(Exception, match="password authentication failed"):
             async with wrong.connect():
@@ -91,7 +91,7 @@ async def test_both_servers_require_a_password(data_dir: Path) -> None:
                 await client.ping()
         command_lines = " ".join(word for process in servers_of(data_dir) for word in process.cmdline())
 
-    for url_with_password in (stack.database_url, stack.redis_url):
+    for url_with_password in (stack.owner_url, stack.database_url, stack.redis_url):
         password = str(urlsplit(url_with_password or "").password)
         assert len(password) >= 32
         assert password not in command_lines + repr(stack)

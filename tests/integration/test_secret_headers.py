@@ -165,7 +165,11 @@ async def test_an_update_keeps_what_it_does_not_give(api: Api, target: Target) -
     assert by_name(kept) == SHOWN
     assert await sealed(api) == before
 
-    headers = [{"name": "authorization"}, {"name": "X-Api-Key", "value": SECRET}, {"name": "x-mine", "value": "new"}]
+    headers = [
+        {"name": "authorization"},
+        {"name": "X-Api-Key", "value": SECRET},
+        {"name": "x-mine", "value": "a new one"},
+    ]
     changed = await do(api, UPDATE, id=made["id"], action={"headers": headers})
     assert by_name(changed) == dict.fromkeys(("authorization", "X-Api-Key", "x-mine"), (None, True))
     after = await sealed(api)
@@ -192,7 +196,7 @@ async def test_a_secret_does_not_follow_to_another_origin(api: Api, target: Targ
         messages = [problem["message"] for problem in refused["problems"]]
         assert "the secret Authorization does not follow to another origin; give its value again" in messages
     assert (await do(api, UPDATE, id=made["id"], action={"url": f"{target.url}/path"}))["version"] == 2
-    moved = {"url": elsewhere, "headers": headers_input(Authorization="Bearer other")}
+    moved = {"url": elsewhere, "headers": headers_input(Authorization="Bearer another")}
     assert (await do(api, UPDATE, id=made["id"], action=moved))["version"] == 3
 
 

@@ -132,7 +132,7 @@ def running_servers() -> Iterator[Servers]:
     database_url = os.environ.get("DUETIME_TEST_DATABASE_URL")
     redis_url = os.environ.get("DUETIME_TEST_REDIS_URL")
     with data_folder() as folder, embedded(folder, postgres=not database_url, valkey=not redis_url) as stack:
-        administrator = Administrator(parse_database_url(database_url or stack.database_url or ""))
+        administrator = Administrator(parse_database_url(database_url or stack.owner_url or ""))
         servers = Servers(administrator=administrator, redis=redis_url or stack.redis_url or "")
         with closing(administrator), servers.empty_database() as template:
             asyncio.run(migrated(template))
