@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from db.settings import DatabaseSettings
-from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol, is_no_refused_handshake
+from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol, is_own_fault
 from duetime.errors import CannotStart
 from duetime.preflight import check_servers, has_active_key
 from duetime.signals import on_stop
@@ -34,7 +34,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
         await check_access(database, api)
         from graphql_api.app import create_app  # noqa: PLC0415 (takes half a second; the checks come first)
 
-        logging.getLogger("uvicorn.error").addFilter(is_no_refused_handshake)
+        logging.getLogger("uvicorn.error").addFilter(is_own_fault)
         app = create_app(database, jobs, api)
         server = SignalFreeServer(configuration(app, grace=GRACE, proxies=api.proxies))
 

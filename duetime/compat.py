@@ -14,9 +14,9 @@
     library websockets has refused by itself. Its limit of a message is the same before and after authentication. Remove
     it when uvicorn bounds what one connection makes it do and keep.
 
-`is_no_refused_handshake`
+`is_own_fault`
     uvicorn logs an error whenever the application refuses a websocket with an HTTP response, although ASGI provides for
-    that. Remove it when uvicorn no longer does.
+    that, and a traceback whenever a client sends text that is not UTF-8. Remove it when uvicorn no longer does.
 """
 
 import asyncio
@@ -41,6 +41,11 @@ WRITE_TIMEOUT = timedelta(seconds=30)
 """How long a client may leave unread what it is sent, once the write buffer is full or the connection is closing."""
 PIECE = 4 * 1024
 """How many bytes of a WebSocket are parsed at once. The smallest frame of a client has 6 bytes."""
+
+FAULTS_OF_CLIENTS = {
+    "ASGI callable returned without completing handshake.",
+    "Invalid UTF-8 sequence received from client.",
+}
 
 
 class SignalFreeServer(uvicorn.Server):
@@ -257,6 +262,6 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.max_message_size = size
 
 
-def is_no_refused_handshake(record: logging.LogRecord) -> bool:
-    """Return whether a log record is anything but uvicorn's complaint about a refused websocket."""
-    return record.msg != "ASGI callable returned without completing handshake."
+def is_own_fault(record: logging.LogRecord) -> bool:
+    """Return whether a log record of uvicorn is anything but an error that only clients can make or notice."""
+    return record.msg not in FAULTS_OF_CLIENTS
