@@ -17,12 +17,15 @@ import pytest
 from sqlalchemy import event, text
 
 from db.settings import DatabaseSettings
+from db.states import KeyScope
 from duetime.logs import MOST, RepetitionLimit
 from graphql_api.middleware import api_keys
 from graphql_api.middleware.api_keys import FAILURES
 from jobs.security.api_keys import PREFIX, RANDOM_BYTES
 from jobs.settings import JobsSettings
+from tests.support.engine import every, save
 from tests.support.graphql import Api
+from tests.support.history import HOUR, ago
 from tests.support.keys import bearer, guarded, make_key
 from tests.support.ports import free_port
 from tests.support.processes import Part
@@ -210,6 +213,24 @@ async def test_a_key_that_is_being_changed_stops_no_other(guarded_api: Api) -> N
         await connection.execute(text("SELECT 1 FROM api_keys WHERE name = 'busy' FOR UPDATE"))
         for token in (busy, other):
             assert (await tasks(guarded_api, token)).status_code == 200
+
+
+async def test_health_names_no_task(guarded_api: Api) -> None:
+    """Without a key that may read, health has ages and counts only; with one it names the overdue task."""
+    task = every("http://a/", HOUR, ago(1))
+    await save(guarded_api.engine, task)
+    token = await make_key(guarded_api.engine, "reader", scope=KeyScope.READ)
+    for path in ("/health", "/api/v1/health"):
+        for headers in ({}, bearer(wrong_key()), {"authorization": "Basic YTpi"}):
+            answer = await guarded_api.http.get(path, headers=headers)
+            assert answer.status_code == 200
+            assert str(task.id) not in answer.text
+            found = answer.json()
+            ages = {name: value for name, value in found.items() if not isinstance(value, str)}
+            assert ages.keys() == {"workers", "last_sweep_age_ms", "oldest_due_age_ms"}
+            assert found["oldest_due_age_ms"] >= HOUR // timedelta(milliseconds=1)
+        named = (await guarded_api.http.get(path, headers=bearer(token))).json()
+        assert named["oldest_due_task"]["id"] == str(task.id)
 
 
 def wrong_key() -> str:
