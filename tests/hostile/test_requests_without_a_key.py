@@ -15,21 +15,23 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import event, text
+from websockets.exceptions import InvalidStatus
 
 from db.settings import DatabaseSettings
 from db.states import KeyScope
 from duetime.logs import MOST, RepetitionLimit
 from graphql_api.middleware import api_keys
 from graphql_api.middleware.api_keys import FAILURES
+from graphql_api.settings import ApiSettings
 from jobs.security.api_keys import PREFIX, RANDOM_BYTES
 from jobs.settings import JobsSettings
 from tests.support.engine import every, save
-from tests.support.graphql import Api
+from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago
 from tests.support.keys import bearer, guarded, make_key
 from tests.support.ports import free_port
 from tests.support.processes import Part
-from tests.support.rest import error
+from tests.support.rest import CRON, error
 from tests.support.waiting import wait_for, wait_until
 
 MANY = 60
@@ -79,6 +81,13 @@ async def process(database: DatabaseSettings, redis_url: str, tmp_path: Path) ->
     finally:
         if part.alive:
             await part.stop()
+
+
+@pytest.fixture
+async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run an API that requires no keys."""
+    async with serving(database, jobs_settings) as running:
+        yield running
 
 
 @pytest.fixture
@@ -231,6 +240,63 @@ async def test_health_names_no_task(guarded_api: Api) -> None:
             assert found["oldest_due_age_ms"] >= HOUR // timedelta(milliseconds=1)
         named = (await guarded_api.http.get(path, headers=bearer(token))).json()
         assert named["oldest_due_task"]["id"] == str(task.id)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
+async def test_pages_from_elsewhere_may_not_ask_by_simple_requests(api: Api, site: str) -> None:
+    """Without keys, an image, a script, a link or a form of another page runs no query, although it has no Origin."""
+    sent = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
+    link = sent | {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document", "accept": "text/html"}
+    query = {"query": "{ tasks { totalCount } }"}
+    answers = [
+        await api.http.get("/graphql", params=query, headers=sent),
+        await api.http.get("/graphql", params=query, headers=sent | {"accept": "text/event-stream"}),
+        await api.http.get("/graphql", params=query, headers=link),
+        await api.http.get("/graphql", headers=link | {"accept": "application/json"}),
+        await api.http.get("/graphql", headers=link | {"sec-fetch-dest": "iframe"}),
+        await api.http.get("/api/v1/tasks", headers=sent),
+        await api.http.get("/api/v1/tasks", headers=link),
+        await api.http.get("/health", headers=link),
+        await api.http.post("/api/v1/tasks", json=CRON, headers=link),
+        await api.http.post("/graphql", json=query, headers=sent),
+        await api.http.get("/", headers=sent),
+        # A page that may speak for this origin is not on another site.
+        await api.http.get("/graphql", params=query, headers=sent | {"origin": api.url}),
+    ]
+    for answer in answers:
+        assert error(answer, 403).startswith(f"Pages from elsewhere may not ask (Sec-Fetch-Site: {site}); use keys")
+    with pytest.raises(InvalidStatus) as refused:
+        async with api.socket(headers=sent):
+            pass
+    assert refused.value.response.status_code == 403
+
+
+async def test_links_lead_to_pages(api: Api) -> None:
+    """A link on another page may open Duetime's own pages, and these may ask, as may the user and programs."""
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    html = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path in ("/", "/graphql", "/swagger", "/swagger/", "/swagger/index.html"):
+        answer = await api.http.get(path, headers=link | html)
+        assert answer.status_code in {200, 307, 404}, path
+        assert "may not ask" not in answer.text
+    for site in ({"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, {}):
+        assert (await api.http.get("/api/v1/tasks", headers=site)).status_code == 200
+        async with api.socket(headers=site):
+            pass
+
+
+async def test_pages_of_named_origins_and_requests_with_keys(
+    database: DatabaseSettings, jobs_settings: JobsSettings
+) -> None:
+    """A named origin asks by CORS. Where keys are required, no browser sends one by itself, so any site may."""
+    named, elsewhere = "https://app.example.com", {"sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"}
+    async with serving(database, jobs_settings, settings=ApiSettings.model_construct(cors_origins=named)) as api:
+        answer = await api.http.get("/api/v1/tasks", headers=elsewhere | {"origin": named})
+        assert answer.status_code == 200
+        assert (await api.http.get("/api/v1/tasks", headers=elsewhere)).status_code == 403
+    async with guarded(database, jobs_settings) as api:
+        token = await make_key(api.engine, "good")
+        assert (await api.http.get("/api/v1/tasks", headers=elsewhere | bearer(token))).status_code == 200
 
 
 def wrong_key() -> str:
