@@ -10,19 +10,18 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from db.settings import DatabaseSettings
-from duetime.compat import SignalFreeServer, TimeoutHttpProtocol, is_no_refused_handshake
+from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol, is_own_fault
 from duetime.errors import CannotStart
 from duetime.preflight import check_servers, has_active_key
 from duetime.signals import on_stop
 from graphql_api.middleware import header_limits
 from graphql_api.settings import ApiSettings
+from graphql_api.transport import message_limits
 from jobs.settings import JobsSettings
 
 logger = logging.getLogger(__name__)
 # How long a stopping API waits for responses and subscriptions to end by themselves.
 GRACE = timedelta(seconds=10)
-# The limit of one websocket message, which is also the limit of a GraphQL request over HTTP.
-MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 LISTENER_VARIABLE = "DUETIME_LISTENER"
 
 
@@ -37,7 +36,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
         await check_access(database, api)
         from graphql_api.app import create_app  # noqa: PLC0415 (takes half a second; the checks come first)
 
-        logging.getLogger("uvicorn.error").addFilter(is_no_refused_handshake)
+        logging.getLogger("uvicorn.error").addFilter(is_own_fault)
         app = create_app(database, jobs, api)
         server = SignalFreeServer(configuration(app, grace=GRACE, proxies=api.proxies))
 
@@ -78,11 +77,17 @@ async def check_access(database: DatabaseSettings, api: ApiSettings) -> None:
 
 
 def configuration(
-    app: ASGIApp, *, grace: timedelta, proxies: str = "", protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol
+    app: ASGIApp,
+    *,
+    grace: timedelta,
+    proxies: str = "",
+    protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol,
+    websocket_protocol: type[BoundedWebSocketProtocol] = BoundedWebSocketProtocol,
 ) -> uvicorn.Config:
     """Return the uvicorn configuration that serves the app, with `grace` for a graceful shutdown.
 
     Any client can send X-Forwarded-For, so the header is trusted only when it comes from one of the `proxies`.
+    WebSockets are not compressed, because a short compressed message can be long.
     """
     return uvicorn.Config(
         app,
@@ -93,8 +98,9 @@ def configuration(
         lifespan="on",
         server_header=False,
         forwarded_allow_ips=proxies,
-        ws="websockets-sansio",
-        ws_max_size=MAX_MESSAGE_BYTES,
+        ws=websocket_protocol,
+        ws_max_size=message_limits.MAX_BYTES_BEFORE_ACK,
+        ws_per_message_deflate=False,
         timeout_graceful_shutdown=int(grace.total_seconds()),
     )
 

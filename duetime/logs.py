@@ -3,18 +3,31 @@
 ``2026-01-01T09:00:00.000Z INFO    worker: Claimed due runs. action=claimed runs=100``
 
 The sentence is the message; `action` and the fields after it come from `extra`. A traceback follows its line.
+
+Anyone who can reach the port can make the API log something, so lines from the same place in its code are limited.
 """
 
+import atexit
 import json
 import logging
 import sys
-from datetime import UTC, datetime
+import threading
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+logger = logging.getLogger(__name__)
 
 # The attributes that every record has, and two that libraries add. All others come from `extra`.
 STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     *("message", "asctime"),
     *("color_message", "websocket"),
 }
+
+LIMITED = ("uvicorn", "websockets", "asyncio", "strawberry", "graphql_api")
+"""The loggers that log what clients do."""
+MOST = 10
+"""How many lines from one place in the code of those loggers are written within `WITHIN`."""
+WITHIN = timedelta(minutes=1)
 
 
 class LineFormatter(logging.Formatter):
@@ -34,6 +47,57 @@ class LineFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+class RepetitionLimit(logging.Filter):
+    """Drops lines from one place in the code after the first few, and logs later how many it has dropped.
+
+    A line with an `id` is never dropped, because a response names the id.
+    """
+
+    def __init__(self, *, most: int = MOST, within: timedelta = WITHIN) -> None:
+        super().__init__()
+        self._most = most
+        self._within = within
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, int]] = Counter()
+        self._dropped: dict[tuple[str, int], logging.LogRecord] = {}
+        self._timer: threading.Timer | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the line is written."""
+        if record.name.partition(".")[0] not in LIMITED or hasattr(record, "id"):
+            return True
+        place = (record.pathname, record.lineno)
+        with self._lock:
+            self._counts[place] += 1
+            if self._timer is None:
+                self._timer = threading.Timer(self._within.total_seconds(), self.report)
+                self._timer.daemon = True
+                self._timer.start()
+            if self._counts[place] <= self._most:
+                return True
+            self._dropped[place] = record
+            return False
+
+    def report(self) -> None:
+        """Log how many lines were dropped from each place, and begin to count from zero."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            counts, dropped, self._timer = self._counts, self._dropped, None
+            self._counts, self._dropped = Counter(), {}
+        for place, last in dropped.items():
+            logger.log(
+                last.levelno,
+                "More lines like one above were left out.",
+                extra={
+                    "action": "lines_left_out",
+                    "count": counts[place] - self._most,
+                    "within_s": int(self._within.total_seconds()),
+                    "like": last.getMessage().strip(),
+                },
+            )
+
+
 def quoted(value: object) -> str:
     """Return the value as text, in quotation marks unless it is a single word."""
     text = str(value)
@@ -46,6 +110,10 @@ def configure(process: str) -> None:
     """Send the records of all loggers from INFO up to stderr. `process` names this process in each line."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter(process))
+    limit = RepetitionLimit()
+    handler.addFilter(limit)
+    # At the end of the process the timer has no chance any more.
+    atexit.register(limit.report)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     # These libraries log their routine at INFO, which would only repeat what Duetime logs.

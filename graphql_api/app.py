@@ -97,7 +97,10 @@ def create_app(
         ],
         middleware=[
             Middleware(
-                OriginMiddleware, origins=api.origins, names_this_machine=api.on_loopback and not api.keys_wanted
+                OriginMiddleware,
+                origins=api.origins,
+                names_this_machine=api.on_loopback and not api.keys_wanted,
+                own_site_only=not api.keys_wanted,
             ),
             Middleware(InternalErrors),
             Middleware(HeaderLimitMiddleware),

@@ -1,4 +1,7 @@
-"""The health of the service: checks Postgres and Redis for each request."""
+"""The health of the service: checks Postgres and Redis for each request.
+
+No key is needed, and without one there are only ages and counts. What tasks there are is for those who may read them.
+"""
 
 import asyncio
 import logging
@@ -12,8 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from db.reads.health import ServiceState, service_state
+from db.states import KeyScope
 from graphql_api import instants
 from graphql_api.context import Services
+from graphql_api.middleware.api_keys import AuthenticationFailed, address_of, authorization_of
 from graphql_api.responses import InstantText, ResponseBody, json_answer
 from jobs.queue import Unreachable
 
@@ -43,8 +48,13 @@ class Health(ResponseBody):
     last_sweep_age_ms: int | None = Field(
         default=None, description="Milliseconds since the last sweep ended; null before the first one.", ge=0
     )
+    oldest_due_age_ms: int | None = Field(
+        default=None,
+        description="Milliseconds for which some task has been due and unclaimed; null if there is none.",
+        ge=0,
+    )
     oldest_due_task: OverdueTask | None = Field(
-        default=None, description="The task that has been due and unclaimed for longest; null if there is none."
+        default=None, description="That task; null if there is none. Left out for requests without a key that may read."
     )
 
 
@@ -57,22 +67,44 @@ class Alive(ResponseBody):
 async def show(request: Request) -> Response:
     """Return 200, or 503 when Postgres or Redis cannot be reached. Without workers it is still 200."""
     services: Services = request.app.state.services
-    found, redis = await asyncio.gather(service_state_of(services), redis_state(services))
+    found, redis, may_read = await asyncio.gather(
+        service_state_of(services), redis_state(services), may_read_tasks(services, request)
+    )
     postgres: Reachability = HEALTHY if found is not None else UNREACHABLE
     healthy = postgres == redis == HEALTHY
     body = Health(status=HEALTHY if healthy else "unhealthy", postgres=postgres, redis=redis)
     if found is not None:
         body.workers = found.workers
-        body.last_sweep_age_ms = None if found.since_sweep is None else found.since_sweep // timedelta(milliseconds=1)
-        body.oldest_due_task = (
-            OverdueTask(id=str(found.task_id), due_at=instants.write(found.due_at)) if found.due_at else None
-        )
+        body.last_sweep_age_ms = milliseconds(found.since_sweep)
+        body.oldest_due_age_ms = milliseconds(found.since_due)
+        if may_read:
+            body.oldest_due_task = (
+                OverdueTask(id=str(found.task_id), due_at=instants.write(found.due_at)) if found.due_at else None
+            )
     return json_answer(body.json_object(), 200 if healthy else 503)
 
 
 async def live(_request: Request) -> Response:
     """Return 200: this process answers, whatever the state of the others."""
     return json_answer(Alive(status="alive").json_object())
+
+
+def milliseconds(age: timedelta | None) -> int | None:
+    """Return an age in milliseconds."""
+    return None if age is None else age // timedelta(milliseconds=1)
+
+
+async def may_read_tasks(services: Services, request: Request) -> bool:
+    """Return whether the caller may read tasks. A key that cannot be looked up in time counts as none."""
+    authenticator, authorization = services.authenticator, authorization_of(request)
+    if authenticator.keys_wanted and authorization is None:
+        return False
+    try:
+        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+            caller = await authenticator.admit(authorization, address=address_of(request))
+    except (AuthenticationFailed, TimeoutError):
+        return False
+    return caller.may(KeyScope.READ)
 
 
 async def service_state_of(services: Services) -> ServiceState | None:

@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, Uuid, and_, any_, cast, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -19,15 +20,23 @@ def in_force(now: datetime) -> ColumnElement[bool]:
     return and_(col(ApiKey.revoked_at).is_(None), or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now))
 
 
-async def find(session: AsyncSession, *, token_sha256: bytes, now: datetime) -> ApiKey | None:
-    """Return the valid key with this hash."""
-    return await session.scalar(select(ApiKey).where(col(ApiKey.token_sha256) == token_sha256, in_force(now)))
+async def find(session: AsyncSession, *, digests: Collection[bytes], now: datetime) -> Sequence[ApiKey]:
+    """Return the valid keys among those with these hashes."""
+    given = any_(literal(list(digests), ARRAY(BYTEA)))
+    return (await session.scalars(select(ApiKey).where(col(ApiKey.token_sha256) == given, in_force(now)))).all()
 
 
-async def note_use(session: AsyncSession, *, key_id: UUID, now: datetime) -> None:
-    """Record that the key was used, with a resolution of a minute."""
+async def note_uses(session: AsyncSession, *, key_ids: Collection[UUID], now: datetime) -> None:
+    """Record that the keys were used, with a resolution of a minute.
+
+    A key that another transaction is changing is left out, because all callers would wait for that transaction.
+    """
+    if not key_ids:
+        return
     long_ago = or_(col(ApiKey.last_used_at).is_(None), col(ApiKey.last_used_at) < now - USE_NOTED_EVERY)
-    await session.execute(update(ApiKey).where(col(ApiKey.id) == key_id, long_ago).values(last_used_at=now))
+    due = select(col(ApiKey.id)).where(col(ApiKey.id) == any_(literal(list(key_ids), ARRAY(Uuid))), long_ago)
+    due = due.with_for_update(skip_locked=True)
+    await session.execute(update(ApiKey).where(col(ApiKey.id).in_(due)).values(last_used_at=now))
 
 
 async def still_in_force(session: AsyncSession, *, key_ids: Collection[UUID], now: datetime) -> set[UUID]:

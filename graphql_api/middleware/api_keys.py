@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from hashlib import sha256
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.datastructures import Headers
@@ -20,7 +19,8 @@ from starlette.requests import HTTPConnection
 from db.connection import CONNECTION_ERRORS
 from db.models import utc_now
 from db.security import api_keys
-from jobs.security.api_keys import ANYBODY, Caller, caller_of
+from graphql_api.middleware.key_lookup import KeyLookup, LookupFailed
+from jobs.security.api_keys import ANYBODY, Caller, digest
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,10 @@ KNOWN_FOR = timedelta(seconds=2)
 MAX_KNOWN = 10_000
 FAILURES = 10
 FAILURES_WITHIN = timedelta(minutes=1)
+DELAY = timedelta(seconds=1)
+"""How long the answer to a further wrong key is delayed."""
+MAX_DELAYED = 100
+"""Largest number of answers that are delayed at the same time."""
 MAX_ADDRESSES = 10_000
 LOOK_EVERY = timedelta(seconds=2)
 
@@ -50,9 +54,20 @@ class Failures:
 
     def __init__(self) -> None:
         self._since: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._delayed = 0
+
+    async def delay(self) -> None:
+        """Wait for a while, unless many do already: each of them costs memory and a connection."""
+        if self._delayed >= MAX_DELAYED:
+            return
+        self._delayed += 1
+        try:
+            await asyncio.sleep(DELAY.total_seconds())
+        finally:
+            self._delayed -= 1
 
     def wait_of(self, address: str) -> int | None:
-        """Return how many seconds an address has to wait, or None if it may try."""
+        """Return how many seconds an address has to wait with further keys, or None if it has not failed too often."""
         begun, count = self._since.get(address, (0.0, 0))
         left = begun + FAILURES_WITHIN.total_seconds() - time.monotonic()
         return int(left) + 1 if count >= FAILURES and left > 0 else None
@@ -74,49 +89,51 @@ class Authenticator:
 
     def __init__(self, engine: AsyncEngine, *, keys_wanted: bool) -> None:
         self._engine = engine
+        self._lookup = KeyLookup(engine)
         self.keys_wanted = keys_wanted
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._failures = Failures()
         self._open: dict[object, tuple[Caller, Callable[[], object]]] = {}
 
     async def admit(self, authorization: str | None, *, address: str) -> Caller:
-        """Return the caller with this Authorization value. Raises `AuthenticationFailed`."""
+        """Return the caller with this Authorization value. Raises `AuthenticationFailed`.
+
+        Every key is looked up, so wrong keys of an address do not lock out its valid ones.
+        """
         if not self.keys_wanted:
             return ANYBODY
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
             raise AuthenticationFailed(401, "A key is needed: send the header Authorization: Bearer <key>")
-        caller = await self._caller(token.strip(), address=address)
-        if caller is None:
-            self._failures.note(address)
-            logger.warning("A key was refused.", extra={"action": "key_refused", "address": address})
-            raise AuthenticationFailed(401, "The key is unknown, revoked or expired")
-        return caller
-
-    async def _caller(self, token: str, *, address: str) -> Caller | None:
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
-        seen, caller = self._known.get(digest, (0.0, None))
-        now = utc_now()
-        if caller is not None and time.monotonic() - seen < KNOWN_FOR.total_seconds() and not caller.expired(now):
+        was_valid = digest(token) in self._known
+        caller = await self._caller(token)
+        if caller is not None:
             return caller
-        # Wrong keys from an address must not lock out its valid ones: a key that was valid before is looked up again.
-        if digest not in self._known and (wait := self._failures.wait_of(address)) is not None:
+        logger.warning("A key was refused.", extra={"action": "key_refused", "address": address})
+        if not was_valid and (wait := self._failures.wait_of(address)) is not None:
+            await self._failures.delay()
             raise AuthenticationFailed(
                 429, f"Too many keys from {address} were refused; try again in {wait} s", retry_after=wait
             )
+        self._failures.note(address)
+        raise AuthenticationFailed(401, "The key is unknown, revoked or expired")
+
+    async def _caller(self, token: str) -> Caller | None:
+        key = digest(token)
+        seen, caller = self._known.get(key, (0.0, None))
+        if caller is not None and time.monotonic() - seen < KNOWN_FOR.total_seconds() and not caller.expired(utc_now()):
+            return caller
         try:
-            async with AsyncSession(self._engine) as session, session.begin():
-                caller = await caller_of(session, token, now=now)
-                if caller is not None and caller.key_id is not None:
-                    await api_keys.note_use(session, key_id=caller.key_id, now=now)
-        except CONNECTION_ERRORS as error:
+            caller = await self._lookup.find(token)
+        except LookupFailed as error:
             logger.warning("A key cannot be looked up.", extra={"action": "key_not_looked_up", "error": str(error)})
             raise AuthenticationFailed(
                 503, "The key cannot be looked up: the database is away", retry_after=1
             ) from None
-        self._known.pop(digest, None)
+        self._known.pop(key, None)
         if caller is not None:
-            self._known[digest] = (time.monotonic(), caller)
+            self._known[key] = (time.monotonic(), caller)
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
         return caller

@@ -17,12 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from db.states import KeyScope
 from graphql_api import content_negotiation
 from graphql_api.middleware.api_keys import AuthenticationFailed, Authenticator, address_of, authorization_of
+from graphql_api.middleware.page_requests import GRAPHQL, is_page
 from graphql_api.responses import refusal
 from jobs.security.api_keys import ANYBODY, Caller
 
-GRAPHQL = "/graphql"
 OPEN = {"/health", "/health/live", "/api/v1/health", "/api/v1/health/live"}
-PAGES = {"/", "/swagger", "/swagger/", "/swagger/index.html"}
 ASSETS = ("/swagger/assets/", "/assets/")
 READING = {"GET", "HEAD", "OPTIONS"}
 CODES = {401: "UNAUTHENTICATED", 429: "LIMIT_EXCEEDED", 503: "INTERNAL"}
@@ -91,12 +90,7 @@ class AuthenticationMiddleware:
 def is_open(scope: Scope) -> bool:
     """Return whether the request needs no key, because it asks for health or for a page."""
     path: str = scope["path"]
-    if scope["type"] != "http":
-        return False
-    if path in OPEN | PAGES or path.startswith(ASSETS):
-        return True
-    is_page = path == GRAPHQL and scope["method"] == "GET" and not scope["query_string"]
-    return is_page and content_negotiation.names(HTTPConnection(scope), content_negotiation.HTML)
+    return scope["type"] == "http" and (path in OPEN or path.startswith(ASSETS) or is_page(scope))
 
 
 def may(caller: Caller, *, method: str) -> bool:

@@ -3,6 +3,10 @@
 A browser sends `Origin` with the requests of a page. Pages of other origins are let in only if DUETIME_CORS_ORIGINS
 names them. While authentication is off, and only the loopback address keeps others out, the `Host` must be this machine
 as well: a foreign name that resolves to this machine would otherwise pass for Duetime's own origin.
+
+Images, scripts, links and forms of a page make requests without an `Origin`. While authentication is off,
+`Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/) must not say that they come from elsewhere, except from a link
+to a page.
 """
 
 from collections.abc import Collection
@@ -12,6 +16,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graphql_api.middleware.page_requests import is_page
 from graphql_api.responses import refusal
 
 HEADERS = {
@@ -26,13 +31,24 @@ HEADERS = {
 """Headers of every response that does not set them itself; pages have a policy of their own."""
 
 
-class OriginMiddleware:
-    """ASGI middleware. Pages of `origins` are let in; with `names_this_machine`, the Host has to be this machine."""
+OWN_SITES = {None, "same-origin", "none"}
+"""Values of `Sec-Fetch-Site` for requests of Duetime's own pages, of the user, and of programs other than browsers."""
 
-    def __init__(self, app: ASGIApp, *, origins: Collection[str], names_this_machine: bool) -> None:
+
+class OriginMiddleware:
+    """ASGI middleware. Pages of `origins` are let in.
+
+    With `names_this_machine`, the Host has to be this machine; with `own_site_only`, a browser must not say that a page
+    from elsewhere makes the request.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, origins: Collection[str], names_this_machine: bool, own_site_only: bool
+    ) -> None:
         self.app = app
         self.origins = frozenset(origins)
         self.names_this_machine = names_this_machine
+        self.own_site_only = own_site_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse requests of foreign pages, and add the headers to the response."""
@@ -47,19 +63,34 @@ class OriginMiddleware:
                     headers.setdefault(name, value)
             await send(message)
 
-        problem = self.problem(Headers(scope=scope))
+        problem = self.problem(scope)
         answering = self.app if problem is None else refusal(403, problem)
         await answering(scope, receive, protected)
 
-    def problem(self, headers: Headers) -> str | None:
+    def problem(self, scope: Scope) -> str | None:
         """Return why the request is refused, or None."""
+        headers = Headers(scope=scope)
         host = headers.get("host", "")
         if self.names_this_machine and not is_this_machine(host):
             return f"The host {host!r} is not this machine; use localhost, or keys (DUETIME_AUTH=keys)"
         origin = headers.get("origin")
-        if origin is None or origin in self.origins or origin in {f"http://{host}", f"https://{host}"}:
+        if origin in self.origins:
             return None
-        return f"Pages of {origin!r} may not ask; name that origin in DUETIME_CORS_ORIGINS"
+        if origin not in {None, f"http://{host}", f"https://{host}"}:
+            return f"Pages of {origin!r} may not ask; name that origin in DUETIME_CORS_ORIGINS"
+        site = headers.get("sec-fetch-site")
+        if self.own_site_only and site not in OWN_SITES and not leads_to_page(scope, headers):
+            return (
+                f"Pages from elsewhere may not ask (Sec-Fetch-Site: {site}); use keys (DUETIME_AUTH=keys), or name "
+                "their origin in DUETIME_CORS_ORIGINS and ask by CORS"
+            )
+        return None
+
+
+def leads_to_page(scope: Scope, headers: Headers) -> bool:
+    """Return whether a browser shows the response in a window of its own, and it is a page without data."""
+    is_navigation = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return is_navigation and is_page(scope)
 
 
 def is_this_machine(host: str) -> bool:

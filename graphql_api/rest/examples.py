@@ -62,6 +62,7 @@ HEALTH_EXAMPLE = {
     "redis": "healthy",
     "workers": 1,
     "last_sweep_age_ms": 412,
+    "oldest_due_age_ms": None,
     "oldest_due_task": None,
 }
 METRICS_TEXT = """# HELP duetime_runs_total Runs that have ended after an attempt.

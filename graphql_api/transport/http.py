@@ -34,11 +34,10 @@ from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.middleware.api_keys import address_of
 from graphql_api.pages.playground import Playground
-from graphql_api.transport import sse
-from graphql_api.transport.websocket import MAX_AT_ONCE, WebSocketHandler
+from graphql_api.transport import message_limits, sse
+from graphql_api.transport.websocket import MAX_AT_ONCE, ClosableWebSocket, WebSocketHandler
 from jobs import json_value
 
-MAX_BODY_BYTES = 4 * 1024 * 1024
 FIRST_MESSAGE_WITHIN = timedelta(seconds=10)
 """How long a WebSocket may be open before it sends its key."""
 
@@ -50,7 +49,7 @@ class Body(StarletteRequestAdapter):
         """Return the body. Raises 413 if it is too large, and 408 if it does not arrive in time."""
         services: Services = self._request.app.state.services
         try:
-            return await request_body.read(self._request, limit=MAX_BODY_BYTES, within=services.body_within)
+            return await request_body.read(self._request, limit=message_limits.MAX_BYTES, within=services.body_within)
         except request_body.BodyRefused as refused:
             raise HTTPException(refused.status, str(refused)) from None
 
@@ -60,6 +59,7 @@ class Endpoint(GraphQL[Context, None]):
 
     request_adapter_class = Body
     graphql_transport_ws_handler_class = WebSocketHandler
+    websocket_adapter_class = ClosableWebSocket
 
     schema: DuetimeSchema
 

@@ -1,10 +1,14 @@
 """A WebSocket with the protocol graphql-transport-ws (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from graphql import GraphQLError
+from starlette.websockets import WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
@@ -17,9 +21,12 @@ from graphql_api.errors import limit_exceeded
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.middleware.api_keys import AuthenticationFailed
+from graphql_api.transport import message_limits
 from jobs.security.api_keys import Caller
 
+UNAUTHORIZED = 4401
 FORBIDDEN = 4403
+TOO_MANY_REQUESTS = 4429
 TRY_AGAIN_LATER = 1013
 MAX_AT_ONCE = 1_000
 """Largest number of operations on one WebSocket."""
@@ -27,10 +34,32 @@ MAX_REASON = 120
 """A close frame holds a reason of at most 123 bytes."""
 
 
+class ClosableWebSocket(ASGIWebSocketAdapter):
+    """A WebSocket that may be closed by several at once: by its own messages, its key and its timeouts."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        """Send a message. Raises `WebSocketDisconnected` if the WebSocket is closed."""
+        if self.is_closed:
+            raise WebSocketDisconnected
+        await super().send_json(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the WebSocket, unless it is closed already."""
+        if not self.is_closed:
+            await super().close(code, reason)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether one of both sides has closed the WebSocket."""
+        return WebSocketState.DISCONNECTED in {self.ws.application_state, self.ws.client_state}
+
+
 class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     """One WebSocket. A malformed message closes it with 4400, as the protocol requires."""
 
     schema: DuetimeSchema
+    websocket: ClosableWebSocket
+    messages_before_ack = 0
 
     async def handle(self) -> None:
         """Handle messages until the WebSocket closes, or its key becomes invalid."""
@@ -68,11 +97,38 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_connection_init(message)
 
     async def handle_message(self, message: Message) -> None:
-        """Check the form of a message, then handle it."""
+        """Check the form of a message, and whether its time has come, then handle it."""
+        # Messages that have arrived already are handled without waiting for anything, so others come first here.
+        await asyncio.sleep(0)
         if problem := shape_problem(message):
             await self.handle_invalid_message(problem)
+        elif not self.connection_acknowledged and (refused := self.refused_before_ack(message)):
+            await self.websocket.close(*refused)
         else:
             await super().handle_message(message)
+
+    def refused_before_ack(self, message: Message) -> tuple[int, str] | None:
+        """Return the code and the reason to close with, if the message may not come before `connection_ack`."""
+        self.messages_before_ack += 1
+        if message["type"] in {"subscribe", "complete"}:
+            return UNAUTHORIZED, "Unauthorized: wait for connection_ack before any operation"
+        if self.messages_before_ack > message_limits.MAX_MESSAGES_BEFORE_ACK:
+            return (
+                TOO_MANY_REQUESTS,
+                f"More than {message_limits.MAX_MESSAGES_BEFORE_ACK} messages before connection_ack",
+            )
+        return None
+
+    async def send_message(self, message: Message) -> None:
+        """Send a message. With `connection_ack`, messages may be as large as bodies."""
+        if message["type"] == "connection_ack":
+            message_limits.raise_limit(self.websocket.ws.scope)
+        await super().send_message(message)
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """Log an error of an operation, but not that the client has gone."""
+        if not isinstance(error, WebSocketDisconnected):
+            await super().handle_task_exception(error)
 
     async def handle_subscribe(self, message: SubscribeMessage) -> None:
         """Check the number of operations, find the document of a hash, then start the operation."""

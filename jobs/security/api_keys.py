@@ -5,6 +5,7 @@ A key has 256 random bits, so SHA-256 is enough to keep a stolen hash from being
 
 import re
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -18,6 +19,9 @@ from db.security import api_keys
 from db.states import KeyScope
 
 PREFIX = "duetime_"
+RANDOM_BYTES = 32
+FORM = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
+"""A prefix and the random bytes in base64url."""
 NAME = re.compile(r"[\w.@-][\w .@-]{0,62}[\w.@-]|[\w.@-]")
 
 
@@ -64,7 +68,7 @@ async def create_key(
         raise InvalidKeyRequest(f"the key would have expired already; it is {now:%Y-%m-%dT%H:%M:%SZ} now")
     if await api_keys.active_named(session, name=name, now=now):
         raise InvalidKeyRequest(f"there is a key named {name!r}; revoke it first, or choose another name")
-    token = PREFIX + secrets.token_urlsafe(32)
+    token = PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
     key = ApiKey(name=name, scope=scope, token_sha256=digest(token), expires_at=expires_at, created_at=now)
     session.add(key)
     session.add(AuditEntry(key_name=COMMAND_LINE, action="createKey", after=shown(key)))
@@ -87,12 +91,19 @@ def shown(key: ApiKey) -> dict[str, Any]:
     return key.model_dump(mode="json", include={"id", "name", "scope", "expires_at"}, exclude_none=True)
 
 
-async def caller_of(session: AsyncSession, token: str, *, now: datetime) -> Caller | None:
-    """Return the owner of a token, or None if it is unknown, revoked or expired."""
-    key = await api_keys.find(session, token_sha256=digest(token), now=now)
-    if key is None:
-        return None
-    return Caller(name=key.name, scope=key.scope, key_id=key.id, expires_at=key.expires_at)
+async def use_keys(session: AsyncSession, digests: Collection[bytes], *, now: datetime) -> dict[bytes, Caller]:
+    """Return the owners of those hashes that belong to valid keys, and record that the keys were used."""
+    keys = await api_keys.find(session, digests=digests, now=now)
+    await api_keys.note_uses(session, key_ids=[key.id for key in keys], now=now)
+    return {
+        key.token_sha256: Caller(name=key.name, scope=key.scope, key_id=key.id, expires_at=key.expires_at)
+        for key in keys
+    }
+
+
+def has_form_of_key(token: str) -> bool:
+    """Return whether a text can be a key at all."""
+    return FORM.fullmatch(token) is not None
 
 
 def digest(token: str) -> bytes:

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from graphql_api.transport.http import MAX_BODY_BYTES
+from graphql_api.transport.message_limits import MAX_BYTES
 from tests.support.graphql import Api
 from tests.support.logs import logged
 
@@ -87,7 +87,7 @@ async def test_malformed_requests_say_what_is_wrong(api: Api) -> None:
         (json.dumps({"query": f"{{ tasks(filter: {deep}) {{ totalCount }} }}"}), 400),
         ('{"query": "subscription { runEvents { __typename } }"}', 400),
         (b'{"query": "\xff"}', 400),
-        (b" " * (MAX_BODY_BYTES + 1), 413),
+        (b" " * (MAX_BYTES + 1), 413),
     ):
         answer = await post(api, body)
         assert answer.status_code == status, (body[:80], answer.text)

@@ -17,6 +17,7 @@ from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope
 from graphql_api.middleware.api_keys import FAILURES, Authenticator
+from graphql_api.transport.message_limits import MAX_BYTES_BEFORE_ACK
 from jobs.security.api_keys import Caller
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api
@@ -176,9 +177,9 @@ async def test_a_websocket_without_a_key_in_force_is_closed(api: Api) -> None:
 
 
 async def test_a_message_of_a_stranger_is_bounded(api: Api) -> None:
-    """Messages before authentication are limited like bodies, so nobody makes the service hold more."""
+    """Messages before authentication are small, so nobody makes the service hold more."""
     async with api.socket(begun=False) as socket:
-        await socket.send({"type": "connection_init", "payload": {"padding": " " * (4 * 1024 * 1024)}})
+        await socket.send({"type": "connection_init", "payload": {"padding": " " * MAX_BYTES_BEFORE_ACK}})
         assert await socket.close_code() == 1009
 
 

@@ -18,7 +18,7 @@ from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
 from duetime.api import configuration, listen
-from duetime.compat import TimeoutHttpProtocol
+from duetime.compat import BoundedWebSocketProtocol, TimeoutHttpProtocol
 from graphql_api import request_body
 from graphql_api.app import create_app
 from graphql_api.context import Services
@@ -162,6 +162,7 @@ async def serving(
     lookup: Lookup = no_names,
     settings: ApiSettings | None = None,
     protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol,
+    websocket_protocol: type[BoundedWebSocketProtocol] = BoundedWebSocketProtocol,
     body_within: timedelta = request_body.WITHIN,
 ) -> AsyncIterator[Api]:
     """Serve the API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
@@ -170,7 +171,11 @@ async def serving(
         settings = settings or ApiSettings()
         app = create_app(database, jobs, settings, lookup=lookup, body_within=body_within)
         grace = timedelta(seconds=5)
-        server = Server(configuration(app, grace=grace, proxies=settings.proxies, protocol=protocol))
+        server = Server(
+            configuration(
+                app, grace=grace, proxies=settings.proxies, protocol=protocol, websocket_protocol=websocket_protocol
+            )
+        )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             await wait_until(lambda: server.started or serving.done(), what="the API has started")
