@@ -12,6 +12,7 @@ MAX_DIGITS = 4_300
 """Python's own limit: reading a longer integer takes quadratic time (CVE-2020-10735)."""
 
 DIGITS_BOUND = 10**MAX_DIGITS
+MISSING = object()
 
 
 class NotJson(ValueError):
@@ -22,8 +23,8 @@ def without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object's members. Duplicate names are refused, because RFC 8259 does not define their meaning."""
     found = dict(members)
     if len(found) < len(members):
-        names = [name for name, _ in members]
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        # A name that is new removes itself from `found`, so the first that is not there occurs for the second time.
+        twice = next(name for name, _ in members if found.pop(name, MISSING) is MISSING)
         raise NotJson(f"the member {twice[:100]!r} occurs twice in one object")
     return found
 

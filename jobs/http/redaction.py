@@ -41,10 +41,29 @@ def masked_body(body: str, encoding: BodyEncoding, parts: Iterable[str], *, trun
 
 
 def without_partial_secret(text: str, parts: Iterable[str]) -> str:
-    """Return the text without an ending that is the beginning of a secret."""
-    ends = (part[:length] for part in parts for length in range(len(part) - 1, MIN_LENGTH - 1, -1))
-    found = next((end for end in ends if text.endswith(end)), "")
-    return text.removesuffix(found)
+    """Return the text without the longest ending that is the beginning of a secret."""
+    longest = max((overlap(text, part) for part in parts), default=0)
+    return text[: len(text) - longest] if longest >= MIN_LENGTH else text
+
+
+def overlap(text: str, part: str) -> int:
+    """Return the length of the longest ending of the text that is a beginning of the part, but not all of it.
+
+    This is the search of Knuth, Morris and Pratt, because comparing every ending takes quadratic time.
+    """
+    borders = [0] * len(part)
+    length = 0
+    for place in range(1, len(part)):
+        while length and part[place] != part[length]:
+            length = borders[length - 1]
+        length += part[place] == part[length]
+        borders[place] = length
+    length = 0
+    for character in text[max(len(text) - len(part) + 1, 0) :]:
+        while length and character != part[length]:
+            length = borders[length - 1]
+        length += character == part[length]
+    return length
 
 
 def masked(text: str, parts: Iterable[str]) -> str:
