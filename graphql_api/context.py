@@ -1,10 +1,12 @@
 """The context of an operation: the services of the process, and loaders that combine the reads of several fields."""
 
+import json
 from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -12,10 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from strawberry.dataloader import DataLoader
 
 from db import models
-from db.reads import runs, tasks, versions
+from db.reads import large_values, runs, tasks, versions
 from db.reads.keyset import Slice
+from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
 from db.states import KeyScope
+from graphql_api import answer_size
 from graphql_api.document_store import DocumentStore
 from graphql_api.errors import forbidden, unauthenticated
 from graphql_api.events.tail import Tail
@@ -69,6 +73,8 @@ class Context:
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+        self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
+        self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction of the caller. Raises `GraphQLError` when the caller's key may not write."""
@@ -83,9 +89,45 @@ class Context:
             raise forbidden(self.caller, scope)
         return self.caller
 
+    async def large_value(self, column: LargeColumn, key: Hashable) -> tuple[Any, ...] | None:
+        """Return the value of a large column and those beside it, or None without such a row.
+
+        It counts for the size of the answer before it is read. Raises GraphQL's LIMIT_EXCEEDED.
+        """
+        size = await self._large_sizes.load((column, key))
+        answer_size.add(size)
+        found: tuple[Any, ...] | None = await self._large_values.load((column, key))
+        if found is not None and isinstance(found[0], str):
+            # Escapes take up to six bytes for one.
+            answer_size.add(max(len(json.dumps(found[0])) - size, 0))
+        return found
+
+    async def _read_large_sizes(self, keys: list[tuple[LargeColumn, Hashable]]) -> list[int]:
+        found = await self._read_by_column(keys, large_values.sizes)
+        return [found[key] for key in keys]
+
+    async def _read_large_values(self, keys: list[tuple[LargeColumn, Hashable]]) -> list[tuple[Any, ...] | None]:
+        found = await self._read_by_column(keys, large_values.values)
+        return [found.get(key) for key in keys]
+
+    async def _read_by_column(
+        self,
+        keys: list[tuple[LargeColumn, Hashable]],
+        read: Callable[[AsyncSession, LargeColumn, list[Hashable]], Awaitable[dict[Hashable, Value]]],
+    ) -> dict[tuple[LargeColumn, Hashable], Value]:
+        alike: dict[LargeColumn, set[Hashable]] = defaultdict(set)
+        for column, key in keys:
+            alike[column].add(key)
+        async with self.services.session() as session:
+            return {
+                (column, key): value
+                for column, its in alike.items()
+                for key, value in (await read(session, column, list(its))).items()
+            }
+
     async def _tasks(self, ids: list[UUID]) -> list[models.Task | None]:
         async with self.services.session() as session:
-            found = await tasks.find(session, ids=ids)
+            found = await tasks.find(session, ids=ids, without_large=True)
         return [found.get(task_id) for task_id in ids]
 
     async def _runs(self, ids: list[UUID]) -> list[models.Run | None]:
@@ -95,7 +137,7 @@ class Context:
 
     async def _versions(self, keys: list[versions.Key]) -> list[models.TaskVersion | None]:
         async with self.services.session() as session:
-            found = await versions.find(session, keys=keys)
+            found = await versions.find(session, keys=keys, without_large=True)
         return [found.get(key) for key in keys]
 
     async def _run_pages(self, keys: list[tuple[UUID, RunFilter, Slice]]) -> list[Page]:

@@ -84,6 +84,13 @@ class ApiSettings(BaseSettings):
         validation_alias=f"{PREFIX}MAX_COST",
         description="a whole number from 1 to 100000000: values that an answer may have at most",
     )
+    max_answer_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        le=1024 * 1024 * 1024,
+        validation_alias=f"{PREFIX}MAX_ANSWER_BYTES",
+        description="a whole number from 1024 to 1073741824: bytes that an answer may have at most",
+    )
     introspection: bool = Field(
         default=True,
         validation_alias=f"{PREFIX}INTROSPECTION",

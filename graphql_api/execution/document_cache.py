@@ -121,17 +121,26 @@ class Document:
         if operation is None:
             named = "" if operation_name is None else f" named {operation_name[:50]!r}"
             return GraphQLError(f"The document has no operation{named}")
+        try:
+            return check(self._measured(operation, variables, operation_name), self._limits)
+        except RecursionError:
+            return nested_too_deeply("The document's fragments are", self._limits)
+
+    def cost(self, variables: Mapping[str, Any], operation_name: str | None) -> int:
+        """Return the cost of an operation that was not refused."""
+        return self._measured(self.operations[operation_name], variables, operation_name).cost()
+
+    def _measured(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any], operation_name: str | None
+    ) -> Cost:
         sizes = sizes_of(operation, variables)
         key = (operation_name, *sizes.items())
         measure = self._measures.get(key)
         if measure is None:
-            try:
-                measure = Measurement(self._schema, self.fragments, sizes).operation(operation)
-            except RecursionError:
-                return nested_too_deeply("The document's fragments are", self._limits)
+            measure = Measurement(self._schema, self.fragments, sizes).operation(operation)
             if len(self._measures) < KEPT_MEASURES:
                 self._measures[key] = measure
-        return check(measure, self._limits)
+        return measure
 
 
 class Documents:

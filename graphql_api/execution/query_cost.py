@@ -4,6 +4,8 @@ The cost is the largest number of values (fields, and items of lists) that the r
 (`first`, `last`, `count`, or a list of inputs) multiplies the cost of each item; other lists count as if they had
 `ASSUMED_LENGTH` items. Where a value has one of several types, the most expensive selection counts:
 
+Fields whose values can be large cost more than 1 (`LARGE_COST`).
+
     { tasks(first: 50) { totalCount nodes { name lastRun { state } } } }      1 + 1 + 1 + 50 * (1 + 1 + 1)
 
 Fragments count wherever they are used, but each is measured only once, so that a document whose fragments use each
@@ -52,6 +54,12 @@ from graphql_api.types.connections import DEFAULT_SIZE, MAX_SIZE
 ASSUMED_LENGTH = 5
 ASSUMED_LENGTHS = {"InvalidInput.problems": 2}
 """Lengths of lists that are shorter. Few inputs have any problem, and one request may contain a thousand inputs."""
+
+LARGE_FIELDS = frozenset({
+    "AuditEntry.after", "AuditEntry.before", "HttpAction.payload", "Run.responseBody", "Run.responseHeaders",
+})  # fmt: skip
+LARGE_COST = 64
+"""The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
 
 Sizes = Mapping[str, int | None]
 """The size that each variable gives, or None where it gives none."""
@@ -159,7 +167,8 @@ class Measurement:
         size = size_of(definition, node, self.sizes) if definition else None
         if size is None and parent:
             size = ASSUMED_LENGTHS.get(f"{parent.name}.{node.name.value}")
-        fixed, per_item = 1, 0
+        is_large = parent is not None and f"{parent.name}.{node.name.value}" in LARGE_FIELDS
+        fixed, per_item = LARGE_COST if is_large else 1, 0
         if definition and is_list_type(get_nullable_type(definition.type)):
             each = below.cost() if node.selection_set else 1
             if size is None:

@@ -14,6 +14,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
 from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
@@ -42,7 +43,8 @@ class DuetimeSchema(Schema):
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         self.documents = Documents(self._schema, limits)
-        self.result_cache = ResultCache()
+        self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
+        self._limits = limits
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing."""
@@ -70,7 +72,10 @@ class DuetimeSchema(Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
         """Execute a query or a mutation."""
-        return self.refusal(query, variable_values, operation_name) or await super().execute(
+        if refused := self.refusal(query, variable_values, operation_name):
+            return refused
+        size = answer_size.begin(self._limits.max_answer_bytes)
+        result = await super().execute(
             query,
             variable_values,
             context_value,
@@ -79,6 +84,7 @@ class DuetimeSchema(Schema):
             allowed_operation_types,
             operation_extensions,
         )
+        return result if isinstance(result, PreExecutionError) else size.bounded(result)
 
     async def stream(  # noqa: PLR0917 (Strawberry's signature)
         self,
@@ -93,10 +99,13 @@ class DuetimeSchema(Schema):
         """Execute any operation and return its results: one, or those of a subscription."""
         if refused := self.refusal(query, variable_values, operation_name):
             return only(refused)
-        if query and self.operation_type(query, operation_name) is OperationType.SUBSCRIPTION:
+        kind = self.operation_type(query, operation_name) if query else None
+        if query and kind is OperationType.SUBSCRIPTION:
             document = self.documents.read(query)
             if not document.errors:
                 return self._watch(document, variable_values or {}, context_value, operation_name)
+        elif kind is not None:
+            return self._execute_once(query, variable_values, context_value, operation_name, operation_extensions)
         return await super().stream(
             query,
             variable_values,
@@ -114,6 +123,23 @@ class DuetimeSchema(Schema):
         except GraphQLError:
             return None
         return OperationType(operation.operation.value) if operation else None
+
+    async def _execute_once(
+        self,
+        query: str | None,
+        variables: dict[str, Any] | None,
+        context: Any,
+        operation_name: str | None,
+        extensions: dict[str, Any] | None,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """Yield the result of a query or a mutation."""
+        yield await self.execute(
+            query,
+            variables,
+            context,
+            operation_name=operation_name,
+            operation_extensions=extensions,
+        )
 
     async def _watch(
         self, document: Document, variables: dict[str, Any], context: Any, operation_name: str | None
@@ -137,9 +163,11 @@ class DuetimeSchema(Schema):
             yield PreExecutionError(data=None, errors=masked(source.errors or ()))
             return
         key = document.result_key(variables, operation_name)
+        # Results that are computed at the same time may together have as many values as one answer.
+        at_once = max(self._limits.max_cost // max(document.cost(variables, operation_name), 1), 1)
         async with aclosing(cast("AsyncGenerator[list[SourceEvent], None]", source)) as batches:
             async for batch in batches:
-                async with aclosing(self.result_cache.results_of(key, executor, batch)) as results:
+                async with aclosing(self.result_cache.results_of(key, executor, batch, at_once=at_once)) as results:
                     async for result in results:
                         yield result
 

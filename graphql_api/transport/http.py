@@ -28,7 +28,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graphql_api import content_negotiation, request_body
-from graphql_api.broadcast import SharedData
+from graphql_api.answer_size import SharedData
 from graphql_api.context import Context, Services
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
