@@ -1,10 +1,10 @@
 """The context of an operation: the services of the process, and loaders that combine the reads of several fields."""
 
 import json
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,9 +21,10 @@ from db.reads.runs import RunFilter
 from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.document_store import DocumentStore
-from graphql_api.errors import forbidden, unauthenticated
+from graphql_api.errors import forbidden, limit_exceeded, unauthenticated
 from graphql_api.events.tail import Tail
 from graphql_api.middleware.api_keys import Authenticator
+from graphql_api.settings import PREFIX, ApiSettings
 from jobs.http.resolver import TargetChecker
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
@@ -33,6 +34,34 @@ from jobs.tasks.transaction import Transaction, transaction
 Page = tuple[list[models.Run], bool]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+class OpenSubscriptions:
+    """The subscriptions that are open under each key in this process.
+
+    The same document counts once for a key, however many subscribers it has, because it is executed once for them.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[UUID | None, Counter[tuple[Hashable, int]]] = defaultdict(Counter)
+
+    def cost_with(self, key_id: UUID | None, document: Hashable, cost: int) -> int:
+        """Return what the documents under a key cost together with one more."""
+        return sum(each for _, each in {*self._open.get(key_id, ()), (document, cost)})
+
+    @contextmanager
+    def holding(self, key_id: UUID | None, document: Hashable, cost: int) -> Iterator[None]:
+        """Count a subscription as open while the block lasts."""
+        self._open[key_id][document, cost] += 1
+        try:
+            yield
+        finally:
+            documents = self._open[key_id]
+            documents[document, cost] -= 1
+            if not documents[document, cost]:
+                del documents[document, cost]
+            if not documents:
+                del self._open[key_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +76,7 @@ class Services:
     secrets: SecretKeys
     authenticator: Authenticator
     body_within: timedelta
+    subscriptions: OpenSubscriptions = field(default_factory=OpenSubscriptions)
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction on behalf of a caller."""
@@ -68,6 +98,7 @@ class Context:
         self.services = services
         self.caller = caller
         self.address = address
+        self._subscribed_cost = 0
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.runs = DataLoader(load_fn=self._runs, cache=False)
         self.versions = DataLoader(load_fn=self._versions, cache=False)
@@ -75,6 +106,31 @@ class Context:
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
         self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
         self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
+
+    @contextmanager
+    def subscribing(self, document: Hashable, *, cost: int, limits: ApiSettings) -> Iterator[None]:
+        """Count a subscription as open on this connection and under its key while the block lasts.
+
+        Raises GraphQL's LIMIT_EXCEEDED when those that are open cost too much for another one.
+        """
+        key_id = self.caller.key_id if self.caller else None
+        on_connection = self._subscribed_cost + cost
+        under_key = self.services.subscriptions.cost_with(key_id, document, cost)
+        for total, where, most, name in (
+            (on_connection, "on this connection", limits.max_connection_cost, "MAX_CONNECTION_COST"),
+            (under_key, "under this key", limits.max_key_cost, "MAX_KEY_COST"),
+        ):
+            if total > most:
+                raise limit_exceeded(
+                    f"The subscriptions {where} would cost {total:,}; at most {most:,} are accepted ({PREFIX}{name}). "
+                    "End some of them, or select fewer fields"
+                )
+        self._subscribed_cost += cost
+        try:
+            with self.services.subscriptions.holding(key_id, document, cost):
+                yield
+        finally:
+            self._subscribed_cost -= cost
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction of the caller. Raises `GraphQLError` when the caller's key may not write."""

@@ -4,7 +4,7 @@ The cost is the largest number of values (fields, and items of lists) that the r
 (`first`, `last`, `count`, or a list of inputs) multiplies the cost of each item; other lists count as if they had
 `ASSUMED_LENGTH` items. Where a value has one of several types, the most expensive selection counts:
 
-Fields whose values can be large cost more than 1 (`LARGE_COST`).
+Fields whose values can be large, or take long to compute, cost more than 1 (`FIELD_COSTS`).
 
     { tasks(first: 50) { totalCount nodes { name lastRun { state } } } }      1 + 1 + 1 + 50 * (1 + 1 + 1)
 
@@ -52,14 +52,18 @@ from graphql_api.settings import PREFIX, ApiSettings
 from graphql_api.types.connections import DEFAULT_SIZE, MAX_SIZE
 
 ASSUMED_LENGTH = 5
-ASSUMED_LENGTHS = {"InvalidInput.problems": 2}
-"""Lengths of lists that are shorter. Few inputs have any problem, and one request may contain a thousand inputs."""
+ASSUMED_LENGTHS = {"InvalidInput.problems": 2, "HttpAction.headers": 20, "Run.responseHeaders": 20}
+"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs."""
 
-LARGE_FIELDS = frozenset({
-    "AuditEntry.after", "AuditEntry.before", "HttpAction.payload", "Run.responseBody", "Run.responseHeaders",
-})  # fmt: skip
 LARGE_COST = 64
 """The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
+COMPUTED_COST = 100
+"""The cost of a value whose computation takes up to 10 ms, where that of other values takes less than 0.1 ms."""
+FIELD_COSTS = {
+    **dict.fromkeys(("AuditEntry.after", "AuditEntry.before", "HttpAction.payload"), LARGE_COST),
+    **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
+    "Query.previewTrigger": COMPUTED_COST,
+}
 
 Sizes = Mapping[str, int | None]
 """The size that each variable gives, or None where it gives none."""
@@ -165,10 +169,10 @@ class Measurement:
         definition = field_of(self.schema, parent, node.name.value)
         below = self.selections(node.selection_set, get_named_type(definition.type) if definition else None)
         size = size_of(definition, node, self.sizes) if definition else None
-        if size is None and parent:
-            size = ASSUMED_LENGTHS.get(f"{parent.name}.{node.name.value}")
-        is_large = parent is not None and f"{parent.name}.{node.name.value}" in LARGE_FIELDS
-        fixed, per_item = LARGE_COST if is_large else 1, 0
+        name = f"{parent.name}.{node.name.value}" if parent else ""
+        if size is None:
+            size = ASSUMED_LENGTHS.get(name)
+        fixed, per_item = FIELD_COSTS.get(name, 1), 0
         if definition and is_list_type(get_nullable_type(definition.type)):
             each = below.cost() if node.selection_set else 1
             if size is None:

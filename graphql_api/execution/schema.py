@@ -9,13 +9,14 @@ from graphql import GraphQLError, create_source_event_stream
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
+from graphql_api.compat import PacedExecution
+from graphql_api.context import Context
 from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.schema.mutations import Mutation
@@ -38,7 +39,7 @@ class DuetimeSchema(Schema):
             mutation=Mutation,
             subscription=Subscription,
             extensions=[MaskInternalErrors, KnownDocuments],
-            execution_context_class=None if limits.introspection else NoSuggestions,
+            execution_context_class=PacedExecution if limits.introspection else NoSuggestions,
             exception_handlers=HANDLERS,
             config=StrawberryConfig(scalar_map=SCALARS),
         )
@@ -48,6 +49,18 @@ class DuetimeSchema(Schema):
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing."""
+
+    async def prepared_refusal(
+        self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> PreExecutionError | None:
+        """Return the same as `refusal`. A long document is read without holding up the event loop."""
+        if not query:
+            return None
+        try:
+            await self.documents.prepare(query, variables or {}, operation_name)
+        except GraphQLError as unreadable:
+            return PreExecutionError(data=None, errors=[unreadable.with_traceback(None)])
+        return self.refusal(query, variables, operation_name)
 
     def refusal(
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
@@ -72,7 +85,7 @@ class DuetimeSchema(Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
         """Execute a query or a mutation."""
-        if refused := self.refusal(query, variable_values, operation_name):
+        if refused := await self.prepared_refusal(query, variable_values, operation_name):
             return refused
         size = answer_size.begin(self._limits.max_answer_bytes)
         result = await super().execute(
@@ -90,14 +103,14 @@ class DuetimeSchema(Schema):
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
+        context_value: Any = None,
         root_value: Any | None = None,
         operation_name: str | None = None,
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> AsyncGenerator[Any, None]:
         """Execute any operation and return its results: one, or those of a subscription."""
-        if refused := self.refusal(query, variable_values, operation_name):
+        if refused := await self.prepared_refusal(query, variable_values, operation_name):
             return only(refused)
         kind = self.operation_type(query, operation_name) if query else None
         if query and kind is OperationType.SUBSCRIPTION:
@@ -142,9 +155,22 @@ class DuetimeSchema(Schema):
         )
 
     async def _watch(
-        self, document: Document, variables: dict[str, Any], context: Any, operation_name: str | None
+        self, document: Document, variables: dict[str, Any], context: Context, operation_name: str | None
     ) -> AsyncGenerator[ExecutionResult, None]:
         """Yield the results of a subscription, each computed once for all subscribers who receive the same."""
+        key = document.result_key(variables, operation_name)
+        cost = document.cost(variables, operation_name)
+        try:
+            with context.subscribing(key, cost=cost, limits=self._limits):
+                async with aclosing(self._results(document, variables, context, operation_name)) as results:
+                    async for result in results:
+                        yield result
+        except GraphQLError as refused:
+            yield PreExecutionError(data=None, errors=[refused])
+
+    async def _results(
+        self, document: Document, variables: dict[str, Any], context: Context, operation_name: str | None
+    ) -> AsyncGenerator[ExecutionResult, None]:
         executor = self.execution_context_class.build(
             self._schema,
             document.ast,
@@ -172,7 +198,7 @@ class DuetimeSchema(Schema):
                         yield result
 
 
-class NoSuggestions(StrawberryGraphQLCoreExecutionContext):
+class NoSuggestions(PacedExecution):
     """Suggests no names of the schema in errors about variables, for when introspection is off."""
 
     @classmethod

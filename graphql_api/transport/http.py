@@ -173,6 +173,8 @@ class Endpoint(GraphQL[Context, None]):
             return only(PreExecutionError(data=None, errors=[error]))
         if not query:
             raise HTTPException(400, "The request has no query")
+        if refused := await self.schema.prepared_refusal(query, data.variables, data.operation_name):
+            return only(refused)
         if is_get and self.schema.operation_type(query, data.operation_name) is OperationType.MUTATION:
             raise HTTPException(405, "Mutations need a POST")
         return await self.schema.stream(

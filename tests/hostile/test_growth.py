@@ -263,7 +263,8 @@ def test_documents(schema: GraphQLSchema, kind: str) -> None:
 
 def test_variables(schema: GraphQLSchema) -> None:
     """Measuring an operation, and the key of a subscription's results, is linear in the size of the variables."""
-    text = "subscription($ids:[ID!],$text:String){runEvents(after:$text){...on RunEvent{run{task{runs(after:$text){totalCount}}}}}}"
+    fields = "...on RunEvent{run{task{runs(after:$text){totalCount}}}}"
+    text = f"subscription($ids:[ID!],$text:String){{runEvents(after:$text){{{fields}}}}}"
 
     def make(size: int) -> Callable[[], object]:
         variables: dict[str, Any] = {"ids": ["x"] * size, "text": "y" * 20 * size}
