@@ -29,6 +29,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graphql_api.compat import limit_field_comparisons
 from graphql_api.errors import limit_exceeded
+from graphql_api.execution.input_items import items_in_variables
 from graphql_api.execution.query_cost import Cost, Measurement, check, sizes_of
 from graphql_api.settings import PREFIX, ApiSettings
 from jobs.computation import off_loop
@@ -127,9 +128,10 @@ class Document:
             named = "" if operation_name is None else f" named {operation_name[:50]!r}"
             return GraphQLError(f"The document has no operation{named}")
         try:
-            return check(self._measured(operation, variables, operation_name), self._limits)
+            measured = self._measured(operation, variables, operation_name)
         except RecursionError:
             return nested_too_deeply("The document's fragments are", self._limits)
+        return check(measured, self._limits, items=items_in_variables(self._schema, operation, variables))
 
     def cost(self, variables: Mapping[str, Any], operation_name: str | None) -> int:
         """Return the cost of an operation that was not refused."""

@@ -9,13 +9,14 @@ from graphql import GraphQLError, create_source_event_stream
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
-from graphql_api.compat import PacedExecution
+from graphql_api.compat import PacedExecution, resolve_types_once
 from graphql_api.context import Context
 from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
@@ -23,8 +24,18 @@ from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
 from graphql_api.settings import ApiSettings
+from graphql_api.types.action import HeaderInput, HttpActionInput
 from graphql_api.types.refusals import HANDLERS
+from graphql_api.types.retry import RetryPolicyInput
 from graphql_api.types.scalars import SCALARS
+from graphql_api.types.task import CreateTaskInput
+from graphql_api.types.trigger import CronTriggerInput, IntervalTriggerInput, OneOffTriggerInput, TriggerInput
+
+BULK_INPUTS = (
+    CreateTaskInput, TriggerInput, OneOffTriggerInput, CronTriggerInput, IntervalTriggerInput, HttpActionInput,
+    HeaderInput, RetryPolicyInput,
+)  # fmt: skip
+"""The input types of which one mutation may have a thousand."""
 
 
 class DuetimeSchema(Schema):
@@ -41,8 +52,9 @@ class DuetimeSchema(Schema):
             extensions=[MaskInternalErrors, KnownDocuments],
             execution_context_class=PacedExecution if limits.introspection else NoSuggestions,
             exception_handlers=HANDLERS,
-            config=StrawberryConfig(scalar_map=SCALARS),
+            config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNames()),
         )
+        resolve_types_once(BULK_INPUTS)
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
         self._limits = limits
@@ -196,6 +208,21 @@ class DuetimeSchema(Schema):
                 async with aclosing(self.result_cache.results_of(key, executor, batch, at_once=at_once)) as results:
                     async for result in results:
                         yield result
+
+
+class CachedNames(NameConverter):
+    """Converts each name of Python to GraphQL once. Strawberry does so for every member of every input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[str, str] = {}
+
+    def apply_naming_config(self, name: str) -> str:
+        """Return the name in GraphQL."""
+        found = self._names.get(name)
+        if found is None:
+            found = self._names[name] = super().apply_naming_config(name)
+        return found
 
 
 class NoSuggestions(PacedExecution):

@@ -8,6 +8,7 @@ if the response is `application/graphql-response+json`. Clients that only know `
 import json
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
@@ -37,8 +38,11 @@ from graphql_api.pages.playground import Playground
 from graphql_api.transport import sse
 from graphql_api.transport.websocket import MAX_AT_ONCE, WebSocketHandler
 from jobs import json_value
+from jobs.computation import off_loop
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+SHORT_BODY = 64 * 1024
+"""Bytes of a body that is parsed at once; a longer one is parsed without holding up the event loop."""
 FIRST_MESSAGE_WITHIN = timedelta(seconds=10)
 """How long a WebSocket may be open before it sends its key."""
 
@@ -127,7 +131,11 @@ class Endpoint(GraphQL[Context, None]):
                 "utf8",
             }:
                 raise HTTPException(415, "The Content-Type has to be application/json, in UTF-8")
-            given = self.parse_json(await request.get_body())
+            body = await request.get_body()
+            if len(body) > SHORT_BODY:
+                given = await off_loop(partial(self.parse_json, body))
+            else:
+                given = self.parse_json(body)
         if not isinstance(given, dict):
             raise HTTPException(400, "The request has to be one JSON object with a query")
         return GraphQLRequestData(

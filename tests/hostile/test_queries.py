@@ -1,24 +1,37 @@
 """Operations that cost the API much more than they cost their client."""
 
+import asyncio
+import json
+import logging
+import time
+import timeit
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
+import httpx
 import pytest
+from graphql import build_schema, get_nullable_type, is_input_object_type, is_list_type
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
-from db.states import RunState
+from db.states import RunState, TriggerType
+from duetime.logs import LineFormatter
+from graphql_api.execution.schema import schema as printed
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
+from jobs.triggers.schedule import Cron, instants
 from tests.support.engine import every, save
 from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago, append_events, run_of
 
 MIB = 1024 * 1024
 BODY = 64 * 1024
+LOOP_HELD = 0.2
 SMALL = 2 * MIB
 """A limit of the answer that tests exceed without much data."""
 TOO_LARGE = (
@@ -202,3 +215,260 @@ async def test_events_are_bounded(database: DatabaseSettings, jobs_settings: Job
             assert subscriptions
         assert [error_of(answer) for answer in answers["1"]] == [TOO_LARGE] * 2
         assert all("errors" not in answer for answer in answers["2"])
+
+
+class LoopMonitor:
+    """Measures the CPU time of each turn of the event loop, which is the time that a busy loop leaves others waiting.
+
+    It runs in the API's own thread; the requests come from another one. CPU time does not depend on other processes.
+    """
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+
+    async def run(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            began = time.thread_time()
+            await asyncio.sleep(0)
+            self.longest = max(self.longest, time.thread_time() - began)
+
+
+def post(api: Api, body: str) -> dict[str, Any]:
+    """Send a request from the thread that calls this, and return the response."""
+    headers = {"content-type": "application/json"}
+    answer = httpx.post(f"{api.url}/graphql", content=body, headers=headers, timeout=60)
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+RARE = "0 0 29 2 */7"
+"""Every 29 February that is a Sunday: once in 28 years."""
+PREVIEW = (
+    'previewTrigger(count: 100, trigger: {cron: {expression: "0 0 29 2 */7", timezone: "%s", jitterMs: 3600000}}) '
+    "{ ... on TriggerPreview { instants description } }"
+)
+SCALARS_OF_TASK = "id name status overlap misfire onLost nextRunAt version createdAt updatedAt"
+CREATE = "mutation ($inputs: [CreateTaskInput!]!) { createTasks(inputs: $inputs) { __typename } }"
+
+
+def aliased(count: int, field: str) -> str:
+    """Return a field many times, under different names."""
+    return " ".join(f"a{number}: {field}" for number in range(count))
+
+
+def task_input(**cron: Any) -> dict[str, Any]:
+    """Return a task whose trigger takes long to validate."""
+    trigger = {"cron": {"expression": RARE, "timezone": "Europe/Berlin", "jitterMs": 3_600_000, **cron}}
+    return {"name": "many", "trigger": trigger, "action": {"url": "http://127.0.0.1/"}}
+
+
+def worst() -> dict[str, str]:
+    """Return the bodies of the requests that cost most of what the default limits admit."""
+    queries = {
+        "upcoming instants": "{ "
+        + " ".join(f"{name}: tasks(first: 99) {{ nodes {{ upcoming(count: 99) }} }}" for name in "ab")
+        + " }",
+        "previews": f"{{ {aliased(40, PREVIEW % 'Europe/Berlin')} }}",
+        "unknown zones": "{ " + " ".join(f"a{number}: {PREVIEW % f'Europ/{number}'}" for number in range(40)) + " }",
+        "scalars": f"{{ tasks(first: 100) {{ nodes {{ {SCALARS_OF_TASK} {aliased(50, 'name')} {'id ' * 50} }} }} }}",
+        "tags": f"{{ tasks(first: 100) {{ nodes {{ {aliased(20, 'tags')} }} }} }}",
+        "headers": "{ tasks(first: 100) { nodes { " + aliased(4, "action { headers { name value } }") + " } } }",
+        "runs": f"{{ {aliased(6, 'runs(first: 100) { edges { cursor node { id state task { id name } } } }')} }}",
+        "bodies": f"{{ {aliased(3, 'runs(first: 100) { nodes { responseBody } }')} }}",
+        "a document of many fragments": "{"
+        + " ".join(f"...f{number}" for number in range(800))
+        + "}"
+        + " ".join(f"fragment f{number} on Query{{metrics{{totalRuns}}}}" for number in range(800)),
+        "a document of many spreads": "{" + "...f " * 4_600 + "} fragment f on Query { __typename }",
+        "a document of unknown members": "{previewTrigger(trigger:{"
+        + " ".join(f"a{number}:1" for number in range(3_300))
+        + "}){__typename}}",
+    }
+    bodies = {name: json.dumps({"query": query}) for name, query in queries.items()}
+    for name, inputs in {
+        "a thousand tasks": [task_input(jitterMs=0)] * 800,
+        "tasks with jitter": [task_input(expression=f"{minute} 0 29 2 */7") for minute in range(60)] * 2,
+        "tasks in unknown zones": [task_input(timezone=f"Europ/Berlin{number}") for number in range(200)],
+    }.items():
+        bodies[name] = json.dumps({"query": CREATE, "variables": {"inputs": inputs}})
+    members = ",".join(f'"name{number}":0' for number in range(20_000))
+    trivial = '{"query": "{ __typename }", "variables": {"x": %s}}'
+    bodies["the last name twice"] = trivial % f'{{{members},"name19999":0}}'
+    bodies["many members"] = trivial % f"{{{members}}}"
+    bodies["many empty lists"] = trivial % f"[{','.join(['[]'] * 1_000_000)}]"
+    bodies["many enum values"] = json.dumps(
+        {
+            "query": "query ($s: [TaskStatus!]) { tasks(filter: {statuses: $s}) { totalCount } }",
+            "variables": {"s": ["SCHEDULED"] * 190_000},
+        }
+    )
+    return bodies
+
+
+@pytest.mark.unmeasured
+async def test_nothing_that_is_accepted_holds_the_loop_up(api: Api) -> None:
+    """Whatever a client sends, the event loop serves others at least every tenth of a second.
+
+    The bound is twice that, because of collections of garbage, whose length depends on the other tests.
+    """
+    now = utc_now()
+    tasks = [
+        Task(
+            name="t" * 200, trigger_type=TriggerType.CRON, cron_expr=RARE, timezone="Europe/Berlin", method="GET",
+            url="http://localhost/x", next_run=now + HOUR, settled_until=now, tags=[f"{n:064}" for n in range(20)],
+            headers={f"x-{n}": "value" for n in range(50)},
+        )
+        for _ in range(100)
+    ]  # fmt: skip
+    await save(api.engine, *tasks)
+    await run_often(api, tasks[0], 100, "x" * BODY)
+    monitor = LoopMonitor()
+    watching = asyncio.create_task(monitor.run())
+    too_long = {}
+    try:
+        for name, body in worst().items():
+            for _ in range(2):
+                monitor.longest = 0.0
+                await asyncio.to_thread(post, api, body)
+                if monitor.longest < LOOP_HELD:
+                    break
+            else:
+                too_long[name] = monitor.longest
+    finally:
+        watching.cancel()
+    assert not too_long
+
+
+def test_a_rare_expression_costs_no_more_than_a_common_one() -> None:
+    """A hundred instants over 2,800 years take as long as a hundred over four hundred."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def seconds(expression: str) -> float:
+        trigger = Cron(expression=expression, timezone="Europe/Berlin")
+        assert len(instants(trigger, now, count=100)) == 100
+        return min(timeit.repeat(lambda: instants(trigger, now, count=100), number=1, timer=time.thread_time))
+
+    assert seconds(RARE) < 4 * seconds("0 0 29 2 *")
+
+
+WATCH = "subscription { runEvents { ... on RunEvent { %s run { task { runs(first: 100) { nodes { id state } } } } } } }"
+
+
+async def test_the_subscriptions_of_a_connection_have_a_largest_cost(api: Api) -> None:
+    """Many subscriptions on one websocket are refused together, with the limit; ending some makes room."""
+    query = WATCH % "attempt"
+    async with api.socket() as socket:
+        subscriptions = [await socket.subscribe(query) for _ in range(100)]
+        refused = await socket.receive()
+        assert refused["type"] == "error"
+        [error] = refused["payload"]
+        assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
+        assert "at most 20,000 are accepted (DUETIME_GRAPHQL_MAX_CONNECTION_COST)" in error["message"]
+        assert refused["id"] == "98", len(subscriptions)
+        for _ in range(2):
+            await socket.receive()
+        for name in ("1", "2"):
+            await socket.send({"id": name, "type": "complete"})
+        await socket.subscribe(query)
+        await socket.send({"type": "ping"})
+        assert await socket.receive() == {"type": "pong"}
+
+
+async def test_the_subscriptions_of_a_key_have_a_largest_cost(
+    database: DatabaseSettings, jobs_settings: JobsSettings
+) -> None:
+    """Different documents count together, on however many connections; the same document counts once."""
+    settings = ApiSettings.model_construct(max_key_cost=2_000)
+    async with serving(database, jobs_settings, settings=settings) as api:
+        async with api.socket() as first, api.socket() as second, api.socket() as third:
+            for socket in (first, second):
+                for fields in (WATCH % "attempt", WATCH % "at"):
+                    await socket.subscribe(fields)
+            sockets = [
+                await third.subscribe(WATCH % " ".join(["attempt", *(f"a{n}: attempt" for n in range(number))]))
+                for number in range(1, 9)
+            ]
+            refused = await third.receive()
+            assert sockets
+            assert "at most 2,000 are accepted (DUETIME_GRAPHQL_MAX_KEY_COST)" in refused["payload"][0]["message"]
+            assert refused["payload"][0]["extensions"] == {"code": "LIMIT_EXCEEDED"}
+        async with api.socket() as socket:
+            await socket.subscribe(WATCH % "type")
+            await socket.send({"type": "ping"})
+            assert await socket.receive() == {"type": "pong"}
+
+
+def lists_of_inputs() -> dict[str, tuple[str, Any]]:
+    """Return an operation and its variable for each list among the arguments and input types of the schema."""
+    schema = build_schema(printed.as_str())
+    found: dict[str, tuple[str, Any]] = {}
+    for root, kind in (("query", schema.query_type), ("mutation", schema.mutation_type)):
+        assert kind is not None
+        for name, field in kind.fields.items():
+            for argument, definition in field.args.items():
+                for path in paths_to_lists(definition.type):
+                    value: Any = ["x"] * 5_001
+                    for step in reversed(path):
+                        value = {step: value}
+                    operation = f"{root} ($v: {definition.type}) {{ {name}({argument}: $v) {{ __typename }} }}"
+                    found[".".join((name, argument, *path))] = (operation, value)
+    return found
+
+
+def paths_to_lists(kind: Any) -> Iterator[tuple[str, ...]]:
+    """Yield the path of each list within an argument. A list of objects is one, and so are the lists in its objects."""
+    bare = get_nullable_type(kind)
+    if is_list_type(bare):
+        yield ()
+    elif is_input_object_type(bare):
+        for name, member in bare.fields.items():
+            for path in paths_to_lists(member.type):
+                yield (name, *path)
+
+
+LISTS = lists_of_inputs()
+REFUSED_ITEMS = "The lists in the arguments have 5,001 items; at most 5,000 are accepted in one operation"
+
+
+def test_lists_are_found() -> None:
+    """The lists of filters, of bulk mutations and of tasks are among those that the next test sends."""
+    assert {
+        "tasks.filter.statuses",
+        "runs.filter.states",
+        "pauseTasks.ids",
+        "createTasks.inputs",
+        "createTask.input.action.headers",
+        "updateTask.input.action.signingSecrets",
+    } <= LISTS.keys()
+
+
+async def test_lists_are_bounded_before_their_items_are_converted(api: Api) -> None:
+    """Every list of the schema has a largest length, as a variable and literally, whatever its items are."""
+    for name, (operation, value) in LISTS.items():
+        answer = await api.ask(operation, v=value)
+        assert error_of(answer) == REFUSED_ITEMS, name
+    literal = " ".join(["SCHEDULED"] * 5_001)
+    answer = await api.ask(f"{{ tasks(filter: {{statuses: [{literal}]}}) {{ totalCount }} }}")
+    assert error_of(answer) == REFUSED_ITEMS
+    default = f"query ($s: [TaskStatus!] = [{literal}]) {{ tasks(filter: {{statuses: $s}}) {{ totalCount }} }}"
+    assert error_of(await api.ask(default)) == REFUSED_ITEMS
+    await api.data(default.replace(literal, literal.removesuffix(" SCHEDULED")))
+    many = [{**task_input(), "tags": ["x"] * 10} for _ in range(455)]
+    assert "5,005 items" in error_of(await api.ask(CREATE, inputs=many))
+    payload = {**task_input(jitterMs=0), "action": {"url": "http://127.0.0.1/", "payload": [0] * 9_000}}
+    assert await api.data(CREATE, inputs=[payload]) == {"createTasks": [{"__typename": "Task"}]}
+
+
+async def test_the_log_of_a_failure_is_short(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """A failing statement's parameters are not in the log, and its traceback has a bound."""
+    secret = "marker-of-a-parameter"
+    async with api.engine.connect() as connection:
+        statement = text(f"SELECT {', '.join(f'CAST(:p{n} AS text) || 1 / 0' for n in range(9_000))}")
+        with pytest.raises(SQLAlchemyError) as caught:
+            await connection.execute(statement, {f"p{n}": secret for n in range(9_000)})
+    logging.getLogger(__name__).error("A statement failed.", exc_info=caught.value, extra={"why": str(caught.value)})
+    written = LineFormatter("api").format(caplog.records[-1])
+    assert secret not in written
+    assert "characters left out" in written
+    assert len(written) < 25_000
