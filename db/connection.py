@@ -47,6 +47,8 @@ def open_engine(
         pool_timeout=10,
         # The connection that was used last has the statements prepared.
         pool_use_lifo=True,
+        # Errors are logged, and values may be secret or large.
+        hide_parameters=True,
         # A payload is sent exactly as the json column stores it.
         json_serializer=partial(json.dumps, ensure_ascii=False),
         connect_args={

@@ -30,6 +30,11 @@ MOST = 10
 WITHIN = timedelta(minutes=1)
 
 
+MAX_TRACEBACK = 16_384
+MAX_VALUE = 4_096
+"""Characters of a traceback and of a field's value in the log. Errors may repeat what a client sent."""
+
+
 class LineFormatter(logging.Formatter):
     """Formats a record as one line: instant, level, process, sentence, then the fields as key=value."""
 
@@ -44,7 +49,16 @@ class LineFormatter(logging.Formatter):
         fields = [f"{name}={quoted(extra[name])}" for name in sorted(extra, key=lambda name: name != "action")]
         sentence = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
         line = " ".join([at, f"{record.levelname:<7}", f"{self.process}:", sentence, *fields])
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        return f"{line}\n{shortened(self.formatException(record.exc_info), MAX_TRACEBACK)}" if record.exc_info else line
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most about `most` characters, whose middle is left out if it has more."""
+    left_out = len(text) - most
+    if left_out <= 0:
+        return text
+    half = most // 2
+    return f"{text[:half]} [... {left_out:,} characters left out ...] {text[-half:]}"
 
 
 class RepetitionLimit(logging.Filter):
@@ -100,7 +114,7 @@ class RepetitionLimit(logging.Filter):
 
 def quoted(value: object) -> str:
     """Return the value as text, in quotation marks unless it is a single word."""
-    text = str(value)
+    text = shortened(str(value), MAX_VALUE)
     if text and text.isprintable() and not any(character in ' "=' for character in text):
         return text
     return json.dumps(text, ensure_ascii=False)

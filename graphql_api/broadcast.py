@@ -10,9 +10,9 @@ everything.
 """
 
 import asyncio
-import json
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -21,6 +21,8 @@ from graphql import ExecutionResult as Executed
 from graphql import Executor, GraphQLError, execute_subscription_event
 from strawberry.types import ExecutionResult
 
+from graphql_api import answer_size
+from graphql_api.answer_size import AnswerSize, SharedData
 from graphql_api.context import Context
 from graphql_api.errors import masked
 
@@ -35,14 +37,6 @@ class SourceEvent:
 
     key: Hashable
     make: Callable[[Context], object | Awaitable[object]]
-
-
-class SharedData(dict[str, Any]):
-    """The data of a result, and its JSON."""
-
-    def __init__(self, data: dict[str, Any]) -> None:
-        super().__init__(data)
-        self.text = json.dumps(data, separators=(",", ":"))
 
 
 @dataclass(slots=True)
@@ -67,9 +61,10 @@ class Rendering:
 
 
 class ResultCache:
-    """The results of the last moment. Its owner closes it."""
+    """The results of the last moment, each of at most `max_bytes`. Its owner closes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._kept: OrderedDict[tuple[Hashable, Hashable], Rendering] = OrderedDict()
         self._characters = 0
         self._under_way: set[asyncio.Task[ExecutionResult]] = set()
@@ -82,15 +77,18 @@ class ResultCache:
             await asyncio.wait(self._under_way)
 
     async def results_of(
-        self, document: Hashable, executor: Executor[Any], events: Sequence[SourceEvent]
+        self, document: Hashable, executor: Executor[Any], events: Sequence[SourceEvent], *, at_once: int
     ) -> AsyncGenerator[ExecutionResult, None]:
-        """Yield the results of a batch, in its order. `document` is the part of the key that does not depend on the
-        events.
+        """Yield the results of a batch, in its order, of which `at_once` are computed at the same time.
+
+        `document` is the part of the key that does not depend on the events.
         """
-        begun = [self._rendering(document, executor, event) for event in events]
-        for event, early in zip(events, begun, strict=True):
-            rendering = early if is_fresh(early) else self._rendering(document, executor, event)
-            yield rendering.result or await rendering.ready()
+        for start in range(0, len(events), at_once):
+            part = events[start : start + at_once]
+            begun = [self._rendering(document, executor, event) for event in part]
+            for event, early in zip(part, begun, strict=True):
+                rendering = early if is_fresh(early) else self._rendering(document, executor, event)
+                yield rendering.result or await rendering.ready()
 
     def _rendering(self, document: Hashable, executor: Executor[Any], event: SourceEvent) -> Rendering:
         key = (document, event.key)
@@ -100,11 +98,14 @@ class ResultCache:
         if known is not None:
             self._forget(key)
         rendering = Rendering(monotonic())
-        outcome = render(executor, event)
+        # Each result has a size of its own, although one task may start many.
+        own = copy_context()
+        size = own.run(answer_size.begin, self._max_bytes)
+        outcome = own.run(render, executor, event, size)
         if isinstance(outcome, ExecutionResult):
             rendering.result = outcome
         else:
-            rendering.task = asyncio.ensure_future(outcome)
+            rendering.task = asyncio.create_task(outcome, context=own)
             self._under_way.add(rendering.task)
             rendering.task.add_done_callback(lambda task: self._finish(key, rendering, task))
         self._kept[key] = rendering
@@ -139,39 +140,45 @@ def is_fresh(rendering: Rendering) -> bool:
     return monotonic() - rendering.begun_at < SHARED_SECONDS
 
 
-def render(executor: Executor[Any], event: SourceEvent) -> ExecutionResult | Awaitable[ExecutionResult]:
+def render(
+    executor: Executor[Any], event: SourceEvent, size: AnswerSize
+) -> ExecutionResult | Coroutine[Any, Any, ExecutionResult]:
     """Execute the document for an event; return a result at once if nothing has to be awaited. Never raises."""
     try:
         value = event.make(executor.context_value)
         if not isinstance(value, Awaitable):
             outcome = execute_subscription_event(executor.build_per_event_executor(value))
             if isinstance(outcome, Executed):
-                return shared(outcome)
-            return render_later(executor, outcome=outcome)
+                return shared(outcome, size)
+            return render_later(executor, size, outcome=outcome)
     except Exception as error:
         return failed(error)
-    return render_later(executor, value=value)
+    return render_later(executor, size, value=value)
 
 
 async def render_later(
-    executor: Executor[Any], *, value: Awaitable[object] | None = None, outcome: Awaitable[Executed] | None = None
+    executor: Executor[Any],
+    size: AnswerSize,
+    *,
+    value: Awaitable[object] | None = None,
+    outcome: Awaitable[Executed] | None = None,
 ) -> ExecutionResult:
     """Return the result of an execution that has to be awaited."""
     try:
         if outcome is None:
             found = execute_subscription_event(executor.build_per_event_executor(await value if value else None))
             if isinstance(found, Executed):
-                return shared(found)
+                return shared(found, size)
             outcome = found
-        return shared(await outcome)
+        return shared(await outcome, size)
     except Exception as error:
         return failed(error)
 
 
-def shared(executed: Executed) -> ExecutionResult:
-    """Return a result in the form in which it is shared."""
-    data = SharedData(executed.data) if executed.data is not None else None
-    return ExecutionResult(data=data, errors=masked(executed.errors) if executed.errors else None)
+def shared(executed: Executed, size: AnswerSize) -> ExecutionResult:
+    """Return a result in the form in which it is shared, unless it is too large."""
+    errors = masked(executed.errors) if executed.errors else None
+    return size.bounded(ExecutionResult(data=executed.data, errors=errors))
 
 
 def failed(error: Exception) -> ExecutionResult:

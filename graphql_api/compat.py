@@ -3,12 +3,61 @@
 - graphql-core: `limit_field_comparisons`. Validation compares the fields of a document pairwise, up to a budget that
   keeps the event loop busy for more than a second. The budget is a module constant, so this sets the constant. It can
   go when graphql-core takes the budget as an argument of `validate`.
+- graphql-core: `PacedExecution`. It completes a list of any length without yielding to the event loop. This makes it
+  read the items of a list as it reads those of an async iterator, by overriding the method that chooses between both.
+  It can go when graphql-core can yield between the items of a list.
+- Strawberry: `resolve_types_once`. It resolves the annotation of each member of each input again, which takes most of
+  the time before the resolver of a bulk mutation begins. This keeps what it finds. It can go when Strawberry does so.
 """
 
+from collections.abc import AsyncIterable, Iterable
+from functools import partial
+from typing import Any
+
+from graphql import GraphQLList, GraphQLOutputType, GraphQLResolveInfo
+from graphql.execution.collect_fields import FieldDetailsList
+from graphql.pyutils import AwaitableOrValue, Path
 from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types import get_object_definition
+
+from graphql_api.pacing import paced
+
+SHORT_LIST = 10
+"""Number of items that are completed without looking at the clock."""
 
 
 def limit_field_comparisons(comparisons: int) -> None:
     """Limit how many pairs of fields the validation of one document compares."""
     # The library counts each comparison twice.
     overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * comparisons
+
+
+class PacedExecution(StrawberryGraphQLCoreExecutionContext):
+    """Completes long lists in portions, between which the event loop serves others."""
+
+    def complete_list_value(  # noqa: PLR0917 (graphql-core's signature)
+        self,
+        return_type: GraphQLList[GraphQLOutputType],
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: AsyncIterable[Any] | Iterable[Any],
+        position_context: Any,
+    ) -> AwaitableOrValue[list[Any]]:
+        """Complete a list."""
+        items = paced(result) if isinstance(result, list) and len(result) > SHORT_LIST else result
+        return super().complete_list_value(return_type, field_details_list, info, path, items, position_context)
+
+
+def resolve_types_once(inputs: Iterable[type]) -> None:
+    """Resolve the types of the members of input types now, and never again."""
+    for each in inputs:
+        definition = get_object_definition(each, strict=True)
+        for field in definition.fields:
+            found = field.resolve_type(type_definition=definition)
+            vars(field)["resolve_type"] = partial(_resolved, found)
+
+
+def _resolved(found: Any, **_: Any) -> Any:
+    return found

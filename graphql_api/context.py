@@ -1,10 +1,12 @@
 """The context of an operation: the services of the process, and loaders that combine the reads of several fields."""
 
-from collections import defaultdict
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+import json
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -12,14 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from strawberry.dataloader import DataLoader
 
 from db import models
-from db.reads import runs, tasks, versions
+from db.reads import large_values, runs, tasks, versions
 from db.reads.keyset import Slice
+from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
 from db.states import KeyScope
+from graphql_api import answer_size
 from graphql_api.document_store import DocumentStore
-from graphql_api.errors import forbidden, unauthenticated
+from graphql_api.errors import forbidden, limit_exceeded, unauthenticated
 from graphql_api.events.tail import Tail
 from graphql_api.middleware.api_keys import Authenticator
+from graphql_api.settings import PREFIX, ApiSettings
 from jobs.http.resolver import TargetChecker
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
@@ -29,6 +34,34 @@ from jobs.tasks.transaction import Transaction, transaction
 Page = tuple[list[models.Run], bool]
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+
+
+class OpenSubscriptions:
+    """The subscriptions that are open under each key in this process.
+
+    The same document counts once for a key, however many subscribers it has, because it is executed once for them.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[UUID | None, Counter[tuple[Hashable, int]]] = defaultdict(Counter)
+
+    def cost_with(self, key_id: UUID | None, document: Hashable, cost: int) -> int:
+        """Return what the documents under a key cost together with one more."""
+        return sum(each for _, each in {*self._open.get(key_id, ()), (document, cost)})
+
+    @contextmanager
+    def holding(self, key_id: UUID | None, document: Hashable, cost: int) -> Iterator[None]:
+        """Count a subscription as open while the block lasts."""
+        self._open[key_id][document, cost] += 1
+        try:
+            yield
+        finally:
+            documents = self._open[key_id]
+            documents[document, cost] -= 1
+            if not documents[document, cost]:
+                del documents[document, cost]
+            if not documents:
+                del self._open[key_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +76,7 @@ class Services:
     secrets: SecretKeys
     authenticator: Authenticator
     body_within: timedelta
+    subscriptions: OpenSubscriptions = field(default_factory=OpenSubscriptions)
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction on behalf of a caller."""
@@ -64,11 +98,39 @@ class Context:
         self.services = services
         self.caller = caller
         self.address = address
+        self._subscribed_cost = 0
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.runs = DataLoader(load_fn=self._runs, cache=False)
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+        self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
+        self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
+
+    @contextmanager
+    def subscribing(self, document: Hashable, *, cost: int, limits: ApiSettings) -> Iterator[None]:
+        """Count a subscription as open on this connection and under its key while the block lasts.
+
+        Raises GraphQL's LIMIT_EXCEEDED when those that are open cost too much for another one.
+        """
+        key_id = self.caller.key_id if self.caller else None
+        on_connection = self._subscribed_cost + cost
+        under_key = self.services.subscriptions.cost_with(key_id, document, cost)
+        for total, where, most, name in (
+            (on_connection, "on this connection", limits.max_connection_cost, "MAX_CONNECTION_COST"),
+            (under_key, "under this key", limits.max_key_cost, "MAX_KEY_COST"),
+        ):
+            if total > most:
+                raise limit_exceeded(
+                    f"The subscriptions {where} would cost {total:,}; at most {most:,} are accepted ({PREFIX}{name}). "
+                    "End some of them, or select fewer fields"
+                )
+        self._subscribed_cost += cost
+        try:
+            with self.services.subscriptions.holding(key_id, document, cost):
+                yield
+        finally:
+            self._subscribed_cost -= cost
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction of the caller. Raises `GraphQLError` when the caller's key may not write."""
@@ -83,9 +145,45 @@ class Context:
             raise forbidden(self.caller, scope)
         return self.caller
 
+    async def large_value(self, column: LargeColumn, key: Hashable) -> tuple[Any, ...] | None:
+        """Return the value of a large column and those beside it, or None without such a row.
+
+        It counts for the size of the answer before it is read. Raises GraphQL's LIMIT_EXCEEDED.
+        """
+        size = await self._large_sizes.load((column, key))
+        answer_size.add(size)
+        found: tuple[Any, ...] | None = await self._large_values.load((column, key))
+        if found is not None and isinstance(found[0], str):
+            # Escapes take up to six bytes for one.
+            answer_size.add(max(len(json.dumps(found[0])) - size, 0))
+        return found
+
+    async def _read_large_sizes(self, keys: list[tuple[LargeColumn, Hashable]]) -> list[int]:
+        found = await self._read_by_column(keys, large_values.sizes)
+        return [found[key] for key in keys]
+
+    async def _read_large_values(self, keys: list[tuple[LargeColumn, Hashable]]) -> list[tuple[Any, ...] | None]:
+        found = await self._read_by_column(keys, large_values.values)
+        return [found.get(key) for key in keys]
+
+    async def _read_by_column(
+        self,
+        keys: list[tuple[LargeColumn, Hashable]],
+        read: Callable[[AsyncSession, LargeColumn, list[Hashable]], Awaitable[dict[Hashable, Value]]],
+    ) -> dict[tuple[LargeColumn, Hashable], Value]:
+        alike: dict[LargeColumn, set[Hashable]] = defaultdict(set)
+        for column, key in keys:
+            alike[column].add(key)
+        async with self.services.session() as session:
+            return {
+                (column, key): value
+                for column, its in alike.items()
+                for key, value in (await read(session, column, list(its))).items()
+            }
+
     async def _tasks(self, ids: list[UUID]) -> list[models.Task | None]:
         async with self.services.session() as session:
-            found = await tasks.find(session, ids=ids)
+            found = await tasks.find(session, ids=ids, without_large=True)
         return [found.get(task_id) for task_id in ids]
 
     async def _runs(self, ids: list[UUID]) -> list[models.Run | None]:
@@ -95,7 +193,7 @@ class Context:
 
     async def _versions(self, keys: list[versions.Key]) -> list[models.TaskVersion | None]:
         async with self.services.session() as session:
-            found = await versions.find(session, keys=keys)
+            found = await versions.find(session, keys=keys, without_large=True)
         return [found.get(key) for key in keys]
 
     async def _run_pages(self, keys: list[tuple[UUID, RunFilter, Slice]]) -> list[Page]:

@@ -91,6 +91,27 @@ class ApiSettings(BaseSettings):
         validation_alias=f"{PREFIX}MAX_PERSISTED",
         description="a whole number from 0 to 100000: persisted documents of an API key",
     )
+    max_connection_cost: int = Field(
+        default=20_000,
+        ge=1,
+        le=100_000_000,
+        validation_alias=f"{PREFIX}MAX_CONNECTION_COST",
+        description="a whole number from 1 to 100000000: what the open subscriptions of a connection may cost together",
+    )
+    max_key_cost: int = Field(
+        default=100_000,
+        ge=1,
+        le=100_000_000,
+        validation_alias=f"{PREFIX}MAX_KEY_COST",
+        description="a whole number from 1 to 100000000: what the open subscriptions of a key may cost together",
+    )
+    max_answer_bytes: int = Field(
+        default=16 * 1024 * 1024,
+        ge=1024,
+        le=1024 * 1024 * 1024,
+        validation_alias=f"{PREFIX}MAX_ANSWER_BYTES",
+        description="a whole number from 1024 to 1073741824: bytes that an answer may have at most",
+    )
     introspection: bool = Field(
         default=True,
         validation_alias=f"{PREFIX}INTROSPECTION",

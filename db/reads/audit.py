@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from db.models import AuditEntry
 from db.postgres_text import is_postgres_text
-from db.reads import keyset
+from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
 
 NEWEST_FIRST = Order(value=col(AuditEntry.at), id=col(AuditEntry.id), descending=True)
@@ -43,8 +43,11 @@ def conditions(filters: AuditFilter) -> list[Condition]:
 
 
 async def page(session: AsyncSession, filters: AuditFilter, *, rows: Slice) -> tuple[list[AuditEntry], bool]:
-    """Return a slice of the log, newest first, and whether there are more entries in its direction."""
-    return await keyset.fetch(session, select(AuditEntry).where(*conditions(filters)), order=NEWEST_FIRST, page=rows)
+    """Return a slice of the log, newest first, without its large columns, and whether there are more entries in its
+    direction.
+    """
+    statement = select(AuditEntry).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_AUDIT))
+    return await keyset.fetch(session, statement, order=NEWEST_FIRST, page=rows)
 
 
 async def has_more(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.models import Run, Task
-from db.reads import keyset
+from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
 from db.states import UNFINISHED, UNSUCCESSFUL, RunCause, RunState
 
@@ -71,20 +71,24 @@ def each(task_ids: Sequence[UUID]) -> TableValuedAlias:
 
 
 async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Run]:
-    """Return those of the runs that exist."""
-    found = await session.scalars(select(Run).where(col(Run.id).in_(ids), not_deleted()))
+    """Return those of the runs that exist, without their large columns."""
+    statement = select(Run).where(col(Run.id).in_(ids), not_deleted())
+    found = await session.scalars(statement.options(*large_values.left_out(large_values.OF_RUNS)))
     return {run.id: run for run in found}
 
 
 async def page(session: AsyncSession, filters: RunFilter, *, rows: Slice) -> tuple[list[Run], bool]:
-    """Return a slice of the runs, newest first, and whether there are more in its direction."""
-    return await keyset.fetch(session, select(Run).where(*conditions(filters)), order=NEWEST_FIRST, page=rows)
+    """Return a slice of the runs, newest first, without their large columns, and whether there are more in its
+    direction.
+    """
+    statement = select(Run).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_RUNS))
+    return await keyset.fetch(session, statement, order=NEWEST_FIRST, page=rows)
 
 
 async def pages(
     session: AsyncSession, filters: RunFilter, *, task_ids: Sequence[UUID], rows: Slice
 ) -> dict[UUID, tuple[list[Run], bool]]:
-    """Return the same slice of the runs of each of several tasks, in one statement."""
+    """Return the same slice of the runs of each of several tasks, in one statement, without their large columns."""
     tasks = each(task_ids)
     sorting = NEWEST_FIRST.sorting(backward=rows.backward)
     [bound] = keyset.within(NEWEST_FIRST, rows)
@@ -97,7 +101,8 @@ async def pages(
     )
     run = aliased(Run, newest)
     order = Order(value=col(run.scheduled_for), id=col(run.id), descending=True)
-    statement = select(run).select_from(tasks.join(newest, true()))
+    without_large = large_values.left_out(large_values.OF_RUNS, of=run)
+    statement = select(run).select_from(tasks.join(newest, true())).options(*without_large)
     found: dict[UUID, list[Run]] = {task_id: [] for task_id in task_ids}
     for its in await session.scalars(statement.order_by(*order.sorting(backward=rows.backward))):
         found[its.task_id].append(its)

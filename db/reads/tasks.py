@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from db.models import Run, Task
 from db.postgres_text import is_postgres_text
-from db.reads import keyset
+from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
 from db.states import RunState, TaskStatus
 
@@ -78,9 +78,12 @@ def conditions(filters: TaskFilter) -> list[Condition]:
     return found
 
 
-async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Task]:
-    """Return those of the tasks that exist."""
-    found = await session.scalars(select(Task).where(col(Task.id).in_(ids), col(Task.deleted_at).is_(None)))
+async def find(session: AsyncSession, *, ids: Sequence[UUID], without_large: bool = False) -> dict[UUID, Task]:
+    """Return those of the tasks that exist, without their large columns if requested."""
+    statement = select(Task).where(col(Task.id).in_(ids), col(Task.deleted_at).is_(None))
+    if without_large:
+        statement = statement.options(*large_values.left_out(large_values.OF_TASKS))
+    found = await session.scalars(statement)
     return {task.id: task for task in found}
 
 
@@ -90,8 +93,8 @@ async def get(session: AsyncSession, task_id: UUID) -> Task | None:
 
 
 async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
-    """Return a slice of the tasks, and whether there are more in its direction."""
-    statement = select(Task).where(*conditions(filters))
+    """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
+    statement = select(Task).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_TASKS))
     return await keyset.fetch(session, statement, order=ORDERS[order], page=rows)
 
 

@@ -10,15 +10,16 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.models import TaskVersion
+from db.reads import large_values
 
 Key = tuple[UUID, int]
 
 
-async def find(session: AsyncSession, *, keys: Sequence[Key]) -> dict[Key, TaskVersion]:
+async def find(session: AsyncSession, *, keys: Sequence[Key], without_large: bool = False) -> dict[Key, TaskVersion]:
     """Return the request of each of several versions of tasks, as far as it was changed since; else the task has it.
 
     A request is stored under the last version that had it, so it is in the row with the least version that is not
-    below.
+    below. Large columns are left out if requested.
     """
     requested = (
         func.unnest(
@@ -37,5 +38,7 @@ async def find(session: AsyncSession, *, keys: Sequence[Key]) -> dict[Key, TaskV
     )
     definition = aliased(TaskVersion, kept)
     statement = select(requested.c.task_id, requested.c.version, definition).select_from(requested.join(kept, true()))
+    if without_large:
+        statement = statement.options(*large_values.left_out(large_values.OF_VERSIONS, of=definition))
     found = await session.execute(statement)
     return {(task_id, version): row for task_id, version, row in found}

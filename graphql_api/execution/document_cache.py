@@ -29,8 +29,10 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graphql_api.compat import limit_field_comparisons
 from graphql_api.errors import limit_exceeded
+from graphql_api.execution.input_items import items_in_variables
 from graphql_api.execution.query_cost import Cost, Measurement, check, sizes_of
 from graphql_api.settings import PREFIX, ApiSettings
+from jobs.computation import off_loop
 
 KEPT = 256
 KEPT_CHARACTERS = 512 * 1024
@@ -79,6 +81,10 @@ class Document:
         """Fragments by name."""
         return {node.name.value: node for node in self.ast.definitions if isinstance(node, FragmentDefinitionNode)}
 
+    def validate(self) -> None:
+        """Find the errors now, which otherwise happens when they are first needed."""
+        _ = self.errors
+
     @cached_property
     def errors(self) -> list[GraphQLError]:
         """Errors that validation finds."""
@@ -121,17 +127,31 @@ class Document:
         if operation is None:
             named = "" if operation_name is None else f" named {operation_name[:50]!r}"
             return GraphQLError(f"The document has no operation{named}")
+        try:
+            measured = self._measured(operation, variables, operation_name)
+        except RecursionError:
+            return nested_too_deeply("The document's fragments are", self._limits)
+        return check(measured, self._limits, items=items_in_variables(self._schema, operation, variables))
+
+    def cost(self, variables: Mapping[str, Any], operation_name: str | None) -> int:
+        """Return the cost of an operation that was not refused."""
+        return self._measured(self.operations[operation_name], variables, operation_name).cost()
+
+    def _measured(
+        self, operation: OperationDefinitionNode, variables: Mapping[str, Any], operation_name: str | None
+    ) -> Cost:
         sizes = sizes_of(operation, variables)
         key = (operation_name, *sizes.items())
         measure = self._measures.get(key)
         if measure is None:
-            try:
-                measure = Measurement(self._schema, self.fragments, sizes).operation(operation)
-            except RecursionError:
-                return nested_too_deeply("The document's fragments are", self._limits)
+            measure = Measurement(self._schema, self.fragments, sizes).operation(operation)
             if len(self._measures) < KEPT_MEASURES:
                 self._measures[key] = measure
-        return check(measure, self._limits)
+        return measure
+
+
+LONG = 2_000
+"""Characters of a document that is read in a thread of its own. Reading a thousand characters takes about 5 ms."""
 
 
 class Documents:
@@ -149,8 +169,28 @@ class Documents:
         if document is not None:
             self._kept.move_to_end(text)
             return document
-        document = self._kept[text] = Document(text, self._schema, self._limits)
-        self._characters += len(text)
+        return self._keep(Document(text, self._schema, self._limits))
+
+    async def prepare(self, text: str, variables: Mapping[str, Any], operation_name: str | None) -> None:
+        """Read, measure and validate a long document without holding up the event loop, so that `read` finds it.
+
+        Raises `GraphQLError` when the text is not a document, or exceeds a limit.
+        """
+        if len(text) <= LONG or text in self._kept:
+            return
+
+        def read() -> Document:
+            document = Document(text, self._schema, self._limits)
+            if document.refusal(variables, operation_name) is None:
+                document.validate()
+            return document
+
+        self._keep(await off_loop(read))
+
+    def _keep(self, document: Document) -> Document:
+        if document.text not in self._kept:
+            self._characters += len(document.text)
+        self._kept[document.text] = document
         while self._characters > KEPT_CHARACTERS or len(self._kept) > KEPT:
             oldest, _ = self._kept.popitem(last=False)
             self._characters -= len(oldest)

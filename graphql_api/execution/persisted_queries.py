@@ -9,6 +9,7 @@ because Redis must not hold secrets; clients that put secrets into variables los
 (https://www.apollographql.com/docs/apollo-server/performance/apq)
 """
 
+from contextlib import suppress
 from typing import Any
 
 from graphql import GraphQLError, Node, ObjectFieldNode, OperationType, StringValueNode, VariableDefinitionNode
@@ -48,6 +49,8 @@ async def text_of(
     actual = hashed(query)
     if actual != digest:
         raise GraphQLError(f"The sha256Hash of persistedQuery is not that of the query, which is {actual}")
+    with suppress(GraphQLError):
+        await documents.prepare(query, {}, None)
     if may_be_stored(query, documents):
         try:
             await store.store(digest, query, owner=owner)

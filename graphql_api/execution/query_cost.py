@@ -4,13 +4,15 @@ The cost is the largest number of values (fields, and items of lists) that the r
 (`first`, `last`, `count`, or a list of inputs) multiplies the cost of each item; other lists count as if they had
 `ASSUMED_LENGTH` items. Where a value has one of several types, the most expensive selection counts:
 
+Fields whose values can be large, or take long to compute, cost more than 1 (`FIELD_COSTS`).
+
     { tasks(first: 50) { totalCount nodes { name lastRun { state } } } }      1 + 1 + 1 + 50 * (1 + 1 + 1)
 
 Fragments count wherever they are used, but each is measured only once, so that a document whose fragments use each
 other twice, again and again, takes no longer to measure than any other document of its length.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Self
@@ -45,13 +47,24 @@ from graphql import (
 )
 
 from graphql_api.errors import limit_exceeded
+from graphql_api.execution.input_items import MAX_ITEMS, items_in
 from graphql_api.schema.mutations import MAX_INPUTS
 from graphql_api.settings import PREFIX, ApiSettings
 from graphql_api.types.connections import DEFAULT_SIZE, MAX_SIZE
 
 ASSUMED_LENGTH = 5
-ASSUMED_LENGTHS = {"InvalidInput.problems": 2}
-"""Lengths of lists that are shorter. Few inputs have any problem, and one request may contain a thousand inputs."""
+ASSUMED_LENGTHS = {"InvalidInput.problems": 2, "HttpAction.headers": 20, "Run.responseHeaders": 20}
+"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs."""
+
+LARGE_COST = 64
+"""The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
+COMPUTED_COST = 100
+"""The cost of a value whose computation takes up to 10 ms, where that of other values takes less than 0.1 ms."""
+FIELD_COSTS = {
+    **dict.fromkeys(("AuditEntry.after", "AuditEntry.before", "HttpAction.payload"), LARGE_COST),
+    **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
+    "Query.previewTrigger": COMPUTED_COST,
+}
 
 Sizes = Mapping[str, int | None]
 """The size that each variable gives, or None where it gives none."""
@@ -65,6 +78,7 @@ class Cost:
     aliases: int = 0
     directives: int = 0
     repeats: int = 0
+    items: int = 0
     fixed: int = 0
     per_item: int = 0
 
@@ -75,6 +89,7 @@ class Cost:
             aliases=self.aliases + other.aliases,
             directives=self.directives + other.directives,
             repeats=self.repeats + other.repeats,
+            items=self.items + other.items,
             fixed=self.fixed + other.fixed,
             per_item=self.per_item + other.per_item,
         )
@@ -86,6 +101,7 @@ class Cost:
             aliases=self.aliases + other.aliases,
             directives=self.directives + other.directives,
             repeats=self.repeats + other.repeats,
+            items=self.items + other.items,
             fixed=max(self.fixed, other.fixed),
             per_item=max(self.per_item, other.per_item),
         )
@@ -157,9 +173,10 @@ class Measurement:
         definition = field_of(self.schema, parent, node.name.value)
         below = self.selections(node.selection_set, get_named_type(definition.type) if definition else None)
         size = size_of(definition, node, self.sizes) if definition else None
-        if size is None and parent:
-            size = ASSUMED_LENGTHS.get(f"{parent.name}.{node.name.value}")
-        fixed, per_item = 1, 0
+        name = f"{parent.name}.{node.name.value}" if parent else ""
+        if size is None:
+            size = ASSUMED_LENGTHS.get(name)
+        fixed, per_item = FIELD_COSTS.get(name, 1), 0
         if definition and is_list_type(get_nullable_type(definition.type)):
             each = below.cost() if node.selection_set else 1
             if size is None:
@@ -174,9 +191,20 @@ class Measurement:
             aliases=below.aliases + (node.alias is not None),
             directives=below.directives,
             repeats=below.repeats,
+            items=below.items + literal_items(definition, node),
             fixed=fixed,
             per_item=per_item,
         )
+
+
+def literal_items(definition: GraphQLField | None, node: FieldNode) -> int:
+    """Return the number of items in the lists that a field's arguments contain literally."""
+    kinds = definition.args if definition else {}
+    return sum(
+        items_in(kinds[argument.name.value].type, argument.value)
+        for argument in node.arguments or ()
+        if argument.name.value in kinds
+    )
 
 
 def repeats_in(node: SelectionSetNode | None) -> int:
@@ -266,35 +294,44 @@ def sizes_of(operation: OperationDefinitionNode, variables: Mapping[str, Any]) -
     return sizes
 
 
-def check(measure: Cost, limits: ApiSettings) -> GraphQLError | None:
-    """Return the error of an operation that exceeds a limit, or None."""
-    cost = measure.cost()
+def check(measure: Cost, limits: ApiSettings, *, items: int) -> GraphQLError | None:
+    """Return the error of an operation that exceeds a limit, or None. `items` are those in its variables."""
+    excess = next(excesses(measure, limits, items=items + measure.items), None)
+    return None if excess is None else limit_exceeded(excess)
+
+
+def excesses(measure: Cost, limits: ApiSettings, *, items: int) -> Iterator[str]:
+    """Yield each limit that an operation exceeds, with the value."""
+    if items > MAX_ITEMS:
+        yield (
+            f"The lists in the arguments have {amount(items)} items; at most {MAX_ITEMS:,} are accepted in one "
+            "operation"
+        )
     if measure.depth > limits.max_depth:
-        return limit_exceeded(
+        yield (
             f"The document is {measure.depth:,} levels deep; at most {limits.max_depth:,} are accepted "
             f"({PREFIX}MAX_DEPTH)"
         )
     if measure.aliases > limits.max_aliases:
-        return limit_exceeded(
+        yield (
             f"The document has {amount(measure.aliases)} aliases; at most {limits.max_aliases:,} are accepted "
             f"({PREFIX}MAX_ALIASES)"
         )
     if measure.directives > limits.max_directives:
-        return limit_exceeded(
+        yield (
             f"The document has {amount(measure.directives)} directives; at most {limits.max_directives:,} are accepted "
             f"({PREFIX}MAX_DIRECTIVES)"
         )
     if measure.repeats > limits.max_repeats:
-        return limit_exceeded(
+        yield (
             f"The document selects {amount(measure.repeats)} fields again beside themselves; at most "
             f"{limits.max_repeats:,} are accepted ({PREFIX}MAX_REPEATS)"
         )
-    if cost > limits.max_cost:
-        return limit_exceeded(
+    if (cost := measure.cost()) > limits.max_cost:
+        yield (
             f"The answer could have {amount(cost)} values; at most {limits.max_cost:,} are accepted "
             f"({PREFIX}MAX_COST). Ask for smaller pages or fewer fields"
         )
-    return None
 
 
 def amount(number: int) -> str:

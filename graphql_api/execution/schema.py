@@ -9,20 +9,33 @@ from graphql import GraphQLError, create_source_event_stream
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
+from graphql_api.compat import PacedExecution, resolve_types_once
+from graphql_api.context import Context
 from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
 from graphql_api.settings import ApiSettings
+from graphql_api.types.action import HeaderInput, HttpActionInput
 from graphql_api.types.refusals import HANDLERS
+from graphql_api.types.retry import RetryPolicyInput
 from graphql_api.types.scalars import SCALARS
+from graphql_api.types.task import CreateTaskInput
+from graphql_api.types.trigger import CronTriggerInput, IntervalTriggerInput, OneOffTriggerInput, TriggerInput
+
+BULK_INPUTS = (
+    CreateTaskInput, TriggerInput, OneOffTriggerInput, CronTriggerInput, IntervalTriggerInput, HttpActionInput,
+    HeaderInput, RetryPolicyInput,
+)  # fmt: skip
+"""The input types of which one mutation may have a thousand."""
 
 
 class DuetimeSchema(Schema):
@@ -37,15 +50,29 @@ class DuetimeSchema(Schema):
             mutation=Mutation,
             subscription=Subscription,
             extensions=[MaskInternalErrors, KnownDocuments],
-            execution_context_class=None if limits.introspection else NoSuggestions,
+            execution_context_class=PacedExecution if limits.introspection else NoSuggestions,
             exception_handlers=HANDLERS,
-            config=StrawberryConfig(scalar_map=SCALARS),
+            config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNames()),
         )
+        resolve_types_once(BULK_INPUTS)
         self.documents = Documents(self._schema, limits)
-        self.result_cache = ResultCache()
+        self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
+        self._limits = limits
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing."""
+
+    async def prepared_refusal(
+        self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> PreExecutionError | None:
+        """Return the same as `refusal`. A long document is read without holding up the event loop."""
+        if not query:
+            return None
+        try:
+            await self.documents.prepare(query, variables or {}, operation_name)
+        except GraphQLError as unreadable:
+            return PreExecutionError(data=None, errors=[unreadable.with_traceback(None)])
+        return self.refusal(query, variables, operation_name)
 
     def refusal(
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
@@ -70,7 +97,10 @@ class DuetimeSchema(Schema):
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
         """Execute a query or a mutation."""
-        return self.refusal(query, variable_values, operation_name) or await super().execute(
+        if refused := await self.prepared_refusal(query, variable_values, operation_name):
+            return refused
+        size = answer_size.begin(self._limits.max_answer_bytes)
+        result = await super().execute(
             query,
             variable_values,
             context_value,
@@ -79,24 +109,28 @@ class DuetimeSchema(Schema):
             allowed_operation_types,
             operation_extensions,
         )
+        return result if isinstance(result, PreExecutionError) else size.bounded(result)
 
     async def stream(  # noqa: PLR0917 (Strawberry's signature)
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
-        context_value: Any | None = None,
+        context_value: Any = None,
         root_value: Any | None = None,
         operation_name: str | None = None,
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
     ) -> AsyncGenerator[Any, None]:
         """Execute any operation and return its results: one, or those of a subscription."""
-        if refused := self.refusal(query, variable_values, operation_name):
+        if refused := await self.prepared_refusal(query, variable_values, operation_name):
             return only(refused)
-        if query and self.operation_type(query, operation_name) is OperationType.SUBSCRIPTION:
+        kind = self.operation_type(query, operation_name) if query else None
+        if query and kind is OperationType.SUBSCRIPTION:
             document = self.documents.read(query)
             if not document.errors:
                 return self._watch(document, variable_values or {}, context_value, operation_name)
+        elif kind is not None:
+            return self._execute_once(query, variable_values, context_value, operation_name, operation_extensions)
         return await super().stream(
             query,
             variable_values,
@@ -115,10 +149,40 @@ class DuetimeSchema(Schema):
             return None
         return OperationType(operation.operation.value) if operation else None
 
+    async def _execute_once(
+        self,
+        query: str | None,
+        variables: dict[str, Any] | None,
+        context: Any,
+        operation_name: str | None,
+        extensions: dict[str, Any] | None,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """Yield the result of a query or a mutation."""
+        yield await self.execute(
+            query,
+            variables,
+            context,
+            operation_name=operation_name,
+            operation_extensions=extensions,
+        )
+
     async def _watch(
-        self, document: Document, variables: dict[str, Any], context: Any, operation_name: str | None
+        self, document: Document, variables: dict[str, Any], context: Context, operation_name: str | None
     ) -> AsyncGenerator[ExecutionResult, None]:
         """Yield the results of a subscription, each computed once for all subscribers who receive the same."""
+        key = document.result_key(variables, operation_name)
+        cost = document.cost(variables, operation_name)
+        try:
+            with context.subscribing(key, cost=cost, limits=self._limits):
+                async with aclosing(self._results(document, variables, context, operation_name)) as results:
+                    async for result in results:
+                        yield result
+        except GraphQLError as refused:
+            yield PreExecutionError(data=None, errors=[refused])
+
+    async def _results(
+        self, document: Document, variables: dict[str, Any], context: Context, operation_name: str | None
+    ) -> AsyncGenerator[ExecutionResult, None]:
         executor = self.execution_context_class.build(
             self._schema,
             document.ast,
@@ -137,14 +201,31 @@ class DuetimeSchema(Schema):
             yield PreExecutionError(data=None, errors=masked(source.errors or ()))
             return
         key = document.result_key(variables, operation_name)
+        # Results that are computed at the same time may together have as many values as one answer.
+        at_once = max(self._limits.max_cost // max(document.cost(variables, operation_name), 1), 1)
         async with aclosing(cast("AsyncGenerator[list[SourceEvent], None]", source)) as batches:
             async for batch in batches:
-                async with aclosing(self.result_cache.results_of(key, executor, batch)) as results:
+                async with aclosing(self.result_cache.results_of(key, executor, batch, at_once=at_once)) as results:
                     async for result in results:
                         yield result
 
 
-class NoSuggestions(StrawberryGraphQLCoreExecutionContext):
+class CachedNames(NameConverter):
+    """Converts each name of Python to GraphQL once. Strawberry does so for every member of every input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._names: dict[str, str] = {}
+
+    def apply_naming_config(self, name: str) -> str:
+        """Return the name in GraphQL."""
+        found = self._names.get(name)
+        if found is None:
+            found = self._names[name] = super().apply_naming_config(name)
+        return found
+
+
+class NoSuggestions(PacedExecution):
     """Suggests no names of the schema in errors about variables, for when introspection is off."""
 
     @classmethod

@@ -13,6 +13,7 @@ from db.states import KeyScope, MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded
+from graphql_api.pacing import paced
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
@@ -96,14 +97,16 @@ class Mutation:
         """Create many tasks, much faster than one by one."""
         info.context.need(KeyScope.WRITE)
         check_number(inputs, "inputs")
-        drafts = await with_targets_checked([each.draft() for each in inputs], info.context.services.targets)
+        drafts = await with_targets_checked(
+            [each.draft() async for each in paced(inputs)], info.context.services.targets
+        )
         requests = [
             CreateRequest(draft, given_or_none(each.idempotency_key))
             for draft, each in zip(drafts, inputs, strict=True)
         ]
         async with info.context.transaction() as work:
             outcomes = await creation.create_tasks(work, requests, now=utc_now())
-        return [creation_result(outcome) for outcome in outcomes]
+        return [creation_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(
         description="Changes a task. The status stays the same, with one exception: a new trigger on a COMPLETED "
@@ -173,7 +176,7 @@ class Mutation:
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
             outcomes = await changes.pause_tasks(work, task_ids, now=utc_now())
-        return [action_result(outcome) for outcome in outcomes]
+        return [action_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(
         description="Does the same as resumeTask for many tasks in one transaction, and returns a result for each in "
@@ -184,7 +187,7 @@ class Mutation:
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
             outcomes = await changes.resume_tasks(work, task_ids, now=utc_now(), missed=given_or_none(missed))
-        return [action_result(outcome) for outcome in outcomes]
+        return [action_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(
         description="Does the same as cancelTask for many tasks in one transaction, and returns a result for each in "
@@ -195,7 +198,7 @@ class Mutation:
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
             outcomes = await changes.cancel_tasks(work, task_ids, now=utc_now())
-        return [action_result(outcome) for outcome in outcomes]
+        return [action_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(description="Deletes the task and its history. A call that is in progress is aborted.")
     async def delete_task(self, info: Info, id: Id) -> DeleteTaskResult:  # noqa: A002

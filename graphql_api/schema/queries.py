@@ -1,6 +1,7 @@
 """The root type of queries."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import strawberry
@@ -19,6 +20,7 @@ from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, Trigge
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.trigger import TriggerInput
+from jobs.computation import off_loop
 from jobs.errors import InvalidInput
 from jobs.problems import Problem
 from jobs.tasks import changes
@@ -108,7 +110,10 @@ class Query:
         """Return the next instants of a trigger, validated as for a new task."""
         if not 0 <= count <= MAX_INSTANTS:
             raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
-        instants, words = changes.preview(trigger.draft(), count=count, after=after or None, now=utc_now())
+        draft = trigger.draft()
+        instants, words = await off_loop(
+            partial(changes.preview, draft, count=count, after=after or None, now=utc_now())
+        )
         return TriggerPreview(instants=instants, description=words)
 
     @strawberry.field(description="Lists who changed what, newest first. Needs an admin key.")

@@ -8,6 +8,7 @@ if the response is `application/graphql-response+json`. Clients that only know `
 import json
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
@@ -28,7 +29,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from graphql_api import content_negotiation, request_body
-from graphql_api.broadcast import SharedData
+from graphql_api.answer_size import SharedData
 from graphql_api.context import Context, Services
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
@@ -37,7 +38,10 @@ from graphql_api.pages.playground import Playground
 from graphql_api.transport import message_limits, sse
 from graphql_api.transport.websocket import MAX_AT_ONCE, ClosableWebSocket, WebSocketHandler
 from jobs import json_value
+from jobs.computation import off_loop
 
+SHORT_BODY = 64 * 1024
+"""Bytes of a body that is parsed at once; a longer one is parsed without holding up the event loop."""
 FIRST_MESSAGE_WITHIN = timedelta(seconds=10)
 """How long a WebSocket may be open before it sends its key."""
 
@@ -127,7 +131,11 @@ class Endpoint(GraphQL[Context, None]):
                 "utf8",
             }:
                 raise HTTPException(415, "The Content-Type has to be application/json, in UTF-8")
-            given = self.parse_json(await request.get_body())
+            body = await request.get_body()
+            if len(body) > SHORT_BODY:
+                given = await off_loop(partial(self.parse_json, body))
+            else:
+                given = self.parse_json(body)
         if not isinstance(given, dict):
             raise HTTPException(400, "The request has to be one JSON object with a query")
         return GraphQLRequestData(
@@ -173,6 +181,8 @@ class Endpoint(GraphQL[Context, None]):
             return only(PreExecutionError(data=None, errors=[error]))
         if not query:
             raise HTTPException(400, "The request has no query")
+        if refused := await self.schema.prepared_refusal(query, data.variables, data.operation_name):
+            return only(refused)
         if is_get and self.schema.operation_type(query, data.operation_name) is OperationType.MUTATION:
             raise HTTPException(405, "Mutations need a POST")
         return await self.schema.stream(

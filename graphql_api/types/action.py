@@ -1,12 +1,14 @@
 """The HTTP request that a task makes."""
 
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from db import models
+from db.reads import large_values
+from graphql_api.context import Info
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
 from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
 from jobs.http.request import ActionDraft, HeaderDraft, HttpMethod
@@ -31,10 +33,10 @@ class HttpAction:
     headers: list[Header] = strawberry.field(
         description="The headers that the task sets, in the order in which they were given."
     )
-    payload: JSON | None = strawberry.field(description="The body, sent as JSON; null if there is none.")
     timeout_ms: Milliseconds = strawberry.field(description="Timeout of a whole attempt: connection, headers and body.")
     redirects: int = strawberry.field(description="Largest number of redirects to follow.")
     signed: bool = strawberry.field(description="Whether calls carry a Standard Webhooks signature.")
+    row: strawberry.Private[models.Task | models.TaskVersion]
 
     @staticmethod
     def of(task: models.Task | models.TaskVersion) -> "HttpAction":
@@ -46,11 +48,28 @@ class HttpAction:
                 Header(name=name, value=None, secret=True) if is_sealed(value) else Header(name=name, value=value)
                 for name, value in in_order(task).items()
             ],
-            payload=task.payload,
             timeout_ms=Milliseconds(task.timeout_ms),
             redirects=task.redirects,
             signed=bool(task.signing_secrets),
+            row=task,
         )
+
+    @strawberry.field(description="The body, sent as JSON; null if there is none.")
+    async def payload(self, info: Info) -> JSON | None:
+        """Return the payload, read only when it is selected.
+
+        If the task was changed since its row was read, the earlier version has the payload that belongs to the row.
+        """
+        context, row = info.context, self.row
+        if isinstance(row, models.Task):
+            found = await context.large_value(large_values.PAYLOAD, row.id)
+            payload, version = found or (None, row.version)
+            earlier = await context.versions.load((row.id, row.version)) if version != row.version else None
+            if earlier is None:
+                return cast("JSON | None", payload)
+            row = earlier
+        [payload] = await context.large_value(large_values.EARLIER_PAYLOAD, (row.task_id, row.version)) or [None]
+        return payload
 
 
 @strawberry.input(description="A header to send.")

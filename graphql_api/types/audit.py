@@ -8,7 +8,7 @@ from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from db import models
-from db.reads import audit
+from db.reads import audit, large_values
 from db.reads.audit import AuditFilter
 from db.reads.keyset import Key, Slice
 from graphql_api import cursors, ids
@@ -35,8 +35,6 @@ class AuditEntry:
     )
     task_id: strawberry.ID | None = strawberry.field(description="The task that was changed, or whose run was changed.")
     run_id: strawberry.ID | None = strawberry.field(description="The run that was created or changed.")
-    before: JSON | None = strawberry.field(description="The changed members before the change; null for something new.")
-    after: JSON | None = strawberry.field(description="The changed members after the change.")
 
     @staticmethod
     def of(row: models.AuditEntry) -> "AuditEntry":
@@ -52,9 +50,19 @@ class AuditEntry:
             action=row.action,
             task_id=task_id,
             run_id=run_id,
-            before=row.before,
-            after=row.after,
         )
+
+    @strawberry.field(description="The changed members before the change; null for something new.")
+    async def before(self, info: Info) -> JSON | None:
+        """Return the members before, read only when they are selected."""
+        [members] = await info.context.large_value(large_values.AUDIT_BEFORE, int(self.id)) or [None]
+        return members
+
+    @strawberry.field(description="The changed members after the change.")
+    async def after(self, info: Info) -> JSON | None:
+        """Return the members after, read only when they are selected."""
+        [members] = await info.context.large_value(large_values.AUDIT_AFTER, int(self.id)) or [None]
+        return members
 
 
 @strawberry.input(

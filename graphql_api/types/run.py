@@ -10,7 +10,7 @@ import strawberry
 from strawberry import UNSET
 
 from db import models
-from db.reads import runs
+from db.reads import large_values, runs
 from db.reads.keyset import Key, Slice
 from db.reads.runs import RunFilter
 from db.states import BodyEncoding, RunCause, RunState
@@ -76,9 +76,6 @@ class Run:
         description="Whether the run succeeded; null until it is finished, and for runs without an attempt."
     )
     status_code: int | None = strawberry.field(description="The status of the last response.")
-    response_body: str | None = strawberry.field(description="The body of the last response, or its beginning.")
-    response_body_encoding: BodyEncoding = strawberry.field(description="The encoding of responseBody.")
-    response_truncated: bool = strawberry.field(description="Whether responseBody is only the beginning of the body.")
     error_message: str | None = strawberry.field(
         description="Why the last attempt had no response, or why the run failed."
     )
@@ -102,9 +99,6 @@ class Run:
             finished_at=row.finished_at,
             success=row.success,
             status_code=row.status_code,
-            response_body=row.response_body,
-            response_body_encoding=row.body_encoding,
-            response_truncated=row.body_truncated,
             error_message=row.error_message,
             duration_ms=None if row.duration_ms is None else Milliseconds(row.duration_ms),
             missed_count=row.missed_count,
@@ -155,10 +149,38 @@ class Run:
             found.append(Attempt(number=self.row.attempt, started_at=self.row.attempt_started_at))
         return found
 
+    @strawberry.field(description="The body of the last response, or its beginning.")
+    async def response_body(self, info: Info) -> str | None:
+        """Return the body, read only when it is selected."""
+        body, _, _ = await self._response(info)
+        return body
+
+    @strawberry.field(description="The encoding of responseBody.")
+    async def response_body_encoding(self, info: Info) -> BodyEncoding:
+        """Return the encoding, which belongs to the body: that of an unfinished run may have changed since."""
+        if self.row.finished_at is not None:
+            return self.row.body_encoding
+        _, encoding, _ = await self._response(info)
+        return encoding
+
+    @strawberry.field(description="Whether responseBody is only the beginning of the body.")
+    async def response_truncated(self, info: Info) -> bool:
+        """Return what belongs to the body, as for the encoding."""
+        if self.row.finished_at is not None:
+            return self.row.body_truncated
+        _, _, truncated = await self._response(info)
+        return truncated
+
+    async def _response(self, info: Info) -> tuple[str | None, BodyEncoding, bool]:
+        found = await info.context.large_value(large_values.RESPONSE_BODY, self.row.id)
+        return (
+            (None, self.row.body_encoding, self.row.body_truncated) if found is None else (found[0], found[1], found[2])
+        )
+
     @strawberry.field(description="The headers of the last response, in its order; a name may occur more than once.")
-    def response_headers(self) -> list[Header] | None:
+    async def response_headers(self, info: Info) -> list[Header] | None:
         """Return the headers as pairs. Imported rows have an object, whose values may be lists."""
-        kept = self.row.response_headers
+        [kept] = await info.context.large_value(large_values.RESPONSE_HEADERS, self.row.id) or [None]
         if kept is None:
             return None
         pairs: Sequence[tuple[str, Any]] = list(kept.items()) if isinstance(kept, dict) else kept

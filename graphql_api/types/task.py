@@ -1,6 +1,7 @@
 """A task: a trigger, an action, and policies."""
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPo
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
+from jobs.computation import off_loop
 from jobs.tasks.changes import upcoming
 from jobs.tasks.draft import RetryDraft, TaskDraft, TaskUpdate
 
@@ -86,13 +88,13 @@ class Task:
     @strawberry.field(
         description="The next `count` (at most 100) instants, without jitter; for a paused task, what they would be."
     )
-    def upcoming(
+    async def upcoming(
         self, count: Annotated[int, strawberry.argument(description="Number of instants; 0 to 100.")] = 5
     ) -> list[datetime]:
         """Return the next instants, computed from the trigger."""
         if not 0 <= count <= MAX_UPCOMING:
             raise invalid_page(f"count must be from 0 to {MAX_UPCOMING}, not {count}")
-        return upcoming(self.row, count=count, now=utc_now())
+        return await off_loop(partial(upcoming, self.row, count=count, now=utc_now()))
 
     @strawberry.field(description="The run with the newest scheduledFor.")
     async def last_run(self, info: Info) -> Run | None:

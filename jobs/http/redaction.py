@@ -175,9 +175,25 @@ def beginnings_at_end(view: View, forms: Sequence[str]) -> Iterator[int]:
     begun = BEGUN_ESCAPE.search(view.text, max(0, len(view.text) - LONGEST_ESCAPE))
     for text in {view.text, view.text[: begun.start()] if begun else view.text}:
         for form in forms:
-            tail = text[1 - len(form) :]
-            at = tail.find(form[:MIN_LENGTH])
-            while at >= 0 and not form.startswith(tail[at:]):
-                at = tail.find(form[:MIN_LENGTH], at + 1)
-            if at >= 0:
-                yield view.places[len(text) - len(tail) + at]
+            if (length := overlap(text, form)) >= MIN_LENGTH:
+                yield view.places[len(text) - length]
+
+
+def overlap(text: str, part: str) -> int:
+    """Return the length of the longest ending of the text that is a beginning of the part, but not all of it.
+
+    This is the search of Knuth, Morris and Pratt, because comparing every ending takes quadratic time.
+    """
+    borders = [0] * len(part)
+    length = 0
+    for place in range(1, len(part)):
+        while length and part[place] != part[length]:
+            length = borders[length - 1]
+        length += part[place] == part[length]
+        borders[place] = length
+    length = 0
+    for character in text[max(len(text) - len(part) + 1, 0) :]:
+        while length and character != part[length]:
+            length = borders[length - 1]
+        length += character == part[length]
+    return length

@@ -247,9 +247,11 @@ def header_problems(headers: Sequence[HeaderDraft], *, secrets: SecretKeys) -> I
     """Yield what is wrong with headers: a name, a duplicate in any case, or a header that the connection needs."""
     if len(headers) > MAX_HEADERS:
         yield Problem(("headers",), f"has {len(headers):,} headers; at most {MAX_HEADERS} are accepted")
+        return
     size = sum(len((header.name + (header.value or "")).encode("utf-8", "surrogatepass")) for header in headers)
     if size > MAX_HEADERS_BYTES:
         yield Problem(("headers",), f"takes {size:,} bytes; at most {MAX_HEADERS_BYTES:,} are accepted")
+        return
     seen: set[str] = set()
     for place, header in enumerate(headers):
         name, value = header.name, header.value
@@ -283,7 +285,7 @@ def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Pro
         message = f"has secrets, and there is no key to encrypt them with; {HOW_TO_KEEP_SECRETS}"
         yield Problem(("signingSecrets",), message)
     signed = draft.kept_signing_secrets if draft.signing_secrets is None else draft.signing_secrets
-    for place, header in enumerate(draft.headers):
+    for place, header in enumerate(draft.headers[:MAX_HEADERS]):
         if signed and header.name.lower() in signatures.HEADERS:
             yield Problem(
                 ("headers", str(place), "name"), f"{header.name} cannot be set: it is made from signingSecrets"

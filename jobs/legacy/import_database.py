@@ -120,7 +120,7 @@ def unreadable_payload(row: Row[Any]) -> list[str]:
     """Return why the payload cannot be kept; nothing when it can."""
     if row.doubtful_payload is not None:
         try:
-            json_value.parse(row.doubtful_payload)
+            json_value.parse(row.doubtful_payload, max_values=None)
         except json_value.NotJson as error:
             return [f"has a payload that cannot be read ({error}), which is left out"]
     return []

@@ -28,6 +28,7 @@ def problems_of(secrets: Sequence[str]) -> Iterator[Problem]:
     """Yield what is wrong with a task's secrets, without repeating one."""
     if len(secrets) > MAX_SECRETS:
         yield Problem(("signingSecrets",), f"has {len(secrets):,} secrets; at most {MAX_SECRETS} are accepted")
+        return
     for place, secret in enumerate(secrets):
         at = ("signingSecrets", str(place))
         try:

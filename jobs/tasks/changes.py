@@ -14,6 +14,7 @@ from db.models import Task
 from db.states import MisfirePolicy, TaskStatus
 from db.tasks import cancellation, changes, idempotency
 from db.tasks.changes import Missed
+from jobs.computation import portions
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
@@ -207,9 +208,12 @@ async def locked(work: Transaction, task_id: UUID) -> Task:
 
 
 async def all_locked(work: Transaction, task_ids: Sequence[UUID]) -> dict[UUID, Task]:
-    """Return the tasks that exist, locked in the same way."""
-    found = await changes.lock_tasks(work.session, task_ids=set(task_ids))
-    work.seen |= {task.id: audit.definition(task) for task in found.values()}
+    """Return the tasks that exist, locked in the same way, in the order of their ids."""
+    found: dict[UUID, Task] = {}
+    for portion in portions(sorted(set(task_ids))):
+        locked = await changes.lock_tasks(work.session, task_ids=portion)
+        work.seen |= {task.id: audit.definition(task) for task in locked.values()}
+        found |= locked
     return found
 
 
@@ -280,19 +284,20 @@ def end_schedule(task: Task) -> None:
     task.next_run = task.due_at = task.resume_from = task.misfire_once = None
 
 
-async def bump_version(work: Transaction, tasks: Iterable[Task], action: str, *, now: datetime) -> None:
+async def bump_version(work: Transaction, tasks: Sequence[Task], action: str, *, now: datetime) -> None:
     """Save changes of definition or status, increase the versions, and record the changes in the audit log.
 
     For a deleted task the log contains the whole definition, because nothing else will.
     """
-    for task in tasks:
-        task.version += 1
-        before, after = audit.difference(work.seen[task.id], audit.definition(task))
-        deleted = task.deleted_at is not None
-        work.record(action, task_id=task.id, before=work.seen[task.id] if deleted else before, after=after)
-        task.updated_at = now
-        work.notify_task(task.id)
-    await work.session.flush()
+    for portion in portions(tasks):
+        for task in portion:
+            task.version += 1
+            before, after = audit.difference(work.seen[task.id], audit.definition(task))
+            deleted = task.deleted_at is not None
+            work.record(action, task_id=task.id, before=work.seen[task.id] if deleted else before, after=after)
+            task.updated_at = now
+            work.notify_task(task.id)
+        await work.session.flush()
 
 
 def same(mine: Any, theirs: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from db.models import Task
@@ -9,6 +10,7 @@ from db.reads import tasks
 from db.tasks import idempotency
 from db.tasks.idempotency import Use
 from jobs import json_value
+from jobs.computation import off_loop, portions
 from jobs.errors import Conflict, ConflictReason, InvalidInput
 from jobs.security.encryption import SecretKeys
 from jobs.tasks import audit
@@ -59,22 +61,21 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
     Return the outcomes in the order of the requests. A refused task does not stop the others. Keys are looked up
     first, because the same input may have become invalid since (the instant of a one-off passes).
     """
-    keys = [creation_key(each) for each in requests]
+    keys = await off_loop(lambda: [creation_key(each) for each in requests])
     while True:
+        # Before the first statement, because no transaction may stay open meanwhile.
+        validated = await off_loop(partial(new_tasks, requests, now=now, secrets=work.secrets))
         made = await prior_creations(work, [key for key in keys if key])
         outcomes: list[CreationOutcome] = []
         new: list[Task] = []
         uses: list[Use] = []
-        for each, key in zip(requests, keys, strict=True):
+        for task, key in zip(validated, keys, strict=True):
             if key and key.digest in made:
                 outcomes.append(task_of_key(made[key.digest], key, secrets=work.secrets))
                 continue
-            try:
-                task = new_task(each, now=now, secrets=work.secrets)
-            except InvalidInput as refusal:
-                outcomes.append(refusal)
-                continue
             outcomes.append(task)
+            if isinstance(task, InvalidInput):
+                continue
             new.append(task)
             if key:
                 made[key.digest] = PriorCreation(task, work.secrets.fingerprint(key.input_digest))
@@ -115,6 +116,17 @@ def task_of_key(made: PriorCreation, key: Key, *, secrets: SecretKeys) -> Task |
     return Conflict(message, reason=ConflictReason.IDEMPOTENCY_KEY_REUSED, task=made.task)
 
 
+def new_tasks(requests: Sequence[CreateRequest], *, now: datetime, secrets: SecretKeys) -> list[Task | InvalidInput]:
+    """Return the row of each new task, or what is wrong with it."""
+    found: list[Task | InvalidInput] = []
+    for request in requests:
+        try:
+            found.append(new_task(request, now=now, secrets=secrets))
+        except InvalidInput as refusal:
+            found.append(refusal)
+    return found
+
+
 def new_task(request: CreateRequest, *, now: datetime, secrets: SecretKeys) -> Task:
     """Return the row of a new task. Raises `InvalidInput`."""
     columns = columns_of(request.draft, now=now, secrets=secrets)
@@ -141,7 +153,8 @@ async def insert(work: Transaction, new: Sequence[Task], *, uses: Sequence[Use])
 
 async def add(work: Transaction, new: Sequence[Task]) -> None:
     """Insert the tasks, and record each in the audit log."""
-    work.session.add_all(new)
-    for task in new:
-        work.record(SCOPE, task_id=task.id, after=audit.definition(task))
-    await work.session.flush()
+    for portion in portions(new):
+        work.session.add_all(portion)
+        for task in portion:
+            work.record(SCOPE, task_id=task.id, after=audit.definition(task))
+        await work.session.flush()

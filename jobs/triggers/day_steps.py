@@ -5,7 +5,7 @@ day are a list already. A step costs it 20 to 50 µs, so its answers are kept an
 
 - There are 14 kinds of year: leap or not, and beginning on one of seven weekdays. croniter is asked about one year of
   each kind, and its answers hold for every year of that kind. So it never comes near the first or the last year of the
-  calendar, and a date that occurs every 28 years costs little.
+  calendar. Years without a matching day are skipped, so a date that occurs every 28 years costs no more than others.
 - A pattern that restricts the weekdays alone repeats every week, so croniter is asked about one week.
 - The first matching day from Tuesday on is also the first from each day between Tuesday and itself.
 
@@ -31,6 +31,9 @@ YEARS_ASKED = range(1972, 2000)
 ALL_KINDS_YEARS = 40
 """Any 40 consecutive years include all 14 kinds of year."""
 
+CALENDAR_CYCLE_YEARS = 400
+"""The Gregorian calendar repeats after 400 years, weekdays included."""
+
 WEEK_ASKED = date(1972, 1, 3).toordinal()
 
 
@@ -54,17 +57,24 @@ class DayStepper:
         if self._weekly:
             found = day + _days_ahead(self, day % 7)
             return found if found <= LAST_ORDINAL else None
-        this = date.fromordinal(day).year
-        for year in range(this, min(this + ALL_KINDS_YEARS, date.max.year) + 1):
-            begin, asked = _year(year)
-            place = max(0, day - begin)
-            answers = _first_days(self, asked)
-            answer = answers[place]
-            if answer is None:
-                answer = self._ask_ahead(asked, place, answers)
-            if answer < len(answers):
-                return begin + answer
-        return None
+        year = date.fromordinal(day).year
+        this_year = self._first_in(year, day)
+        if this_year is not None:
+            return this_year
+        # Most years may have no matching day at all, such as a 29 February that is a Sunday, so they are skipped.
+        years = _years_ahead(self)[(year + 1) % CALENDAR_CYCLE_YEARS]
+        if years is None or year + 1 + years > date.max.year:
+            return None
+        return self._first_in(year + 1 + years, day)
+
+    def _first_in(self, year: int, day: int) -> int | None:
+        begin, asked = _year(year)
+        place = max(0, day - begin)
+        answers = _first_days(self, asked)
+        answer = answers[place]
+        if answer is None:
+            answer = self._ask_ahead(asked, place, answers)
+        return begin + answer if answer < len(answers) else None
 
     def last_until(self, day: int) -> int | None:
         """Return the last matching day, `day` or earlier; None when there is none since the year 1."""
@@ -73,17 +83,27 @@ class DayStepper:
         if self._weekly:
             found = day - _days_back(self, day % 7)
             return found if found >= 1 else None
-        this = date.fromordinal(day).year
-        for year in range(this, max(this - ALL_KINDS_YEARS, date.min.year) - 1, -1):
-            begin, asked = _year(year)
-            answers = _last_days(self, asked)
-            place = min(day - begin, len(answers) - 1)
-            answer = answers[place]
-            if answer is None:
-                answer = self._ask_back(asked, place, answers)
-            if answer >= 0:
-                return begin + answer
-        return None
+        year = date.fromordinal(day).year
+        this_year = self._last_in(year, day)
+        if this_year is not None:
+            return this_year
+        years = _years_back(self)[(year - 1) % CALENDAR_CYCLE_YEARS]
+        if years is None or year - 1 - years < date.min.year:
+            return None
+        return self._last_in(year - 1 - years, day)
+
+    def _last_in(self, year: int, day: int) -> int | None:
+        begin, asked = _year(year)
+        answers = _last_days(self, asked)
+        place = min(day - begin, len(answers) - 1)
+        answer = answers[place]
+        if answer is None:
+            answer = self._ask_back(asked, place, answers)
+        return begin + answer if answer >= 0 else None
+
+    def matches_in(self, year: int) -> bool:
+        """Return whether a year has a matching day."""
+        return self._first_in(year, 0) is not None
 
     def _ask_ahead(self, year: int, place: int, answers: list[int | None]) -> int:
         begin = date(year, 1, 1).toordinal()
@@ -124,6 +144,34 @@ def day_stepper(*, days: tuple[int, ...], months: tuple[int, ...], weekdays: tup
     return DayStepper(days=days, months=months, weekdays=weekdays)
 
 
+@lru_cache(maxsize=512)
+def _years_ahead(stepper: DayStepper) -> list[int | None]:
+    """Return, for each year of the calendar's cycle, how many years later the next one with a matching day is.
+
+    It is 0 for a year with such a day, and None when no year has one.
+    """
+    return _distances(stepper, range(CALENDAR_CYCLE_YEARS - 1, -1, -1))
+
+
+@lru_cache(maxsize=512)
+def _years_back(stepper: DayStepper) -> list[int | None]:
+    """Return the same about the last year with a matching day."""
+    return _distances(stepper, range(CALENDAR_CYCLE_YEARS))
+
+
+def _distances(stepper: DayStepper, towards: range) -> list[int | None]:
+    distances: list[int | None] = [None] * CALENDAR_CYCLE_YEARS
+    distance: int | None = None
+    # The first pass finds the distance at the end of the cycle, where the second one begins.
+    for year in (*towards, *towards):
+        if stepper.matches_in(year + CALENDAR_CYCLE_YEARS):
+            distance = 0
+        elif distance is not None:
+            distance += 1
+        distances[year] = distance
+    return distances
+
+
 @lru_cache(maxsize=2_048)
 def _first_days(_of: DayStepper, year: int) -> list[int | None]:
     """Return croniter's answers about a year, yet to be filled: for each day of it the first that matches from it on.
@@ -157,7 +205,7 @@ def _days_back(stepper: DayStepper, remainder: int) -> int:
     return day - found
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=4_096)
 def _year(year: int) -> tuple[int, int]:
     """Return the first day of a year, and the year of its kind that croniter is asked about."""
     begin = date(year, 1, 1).toordinal()

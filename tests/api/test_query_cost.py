@@ -112,6 +112,8 @@ def test_size_and_tokens(schema: DuetimeSchema) -> None:
         (f"{MANY} ... on Error {{ message }} ... on Task {{ id }} }} }}", {"ids": ["x"] * 7}, 1 + 7 * 2),
         (f"{MAKE} ... on InvalidInput {{ problems {{ message path }} }} }} }}", {"i": [{}] * 9}, 1 + 9 * (1 + 2 * 7)),
         (f"{MAKE} ...A ... on Task {{ id }} }} }} fragment A on InvalidInput {{ message }}", {"i": [{}] * 9}, 1 + 9),
+        ("{ runs(first: 3) { nodes { id responseBody } } }", {}, 2 + 3 * (1 + 64)),
+        ("{ task(id: 1) { action { url payload } } }", {}, 1 + 1 + 1 + 64),
         ("{ run(id: 1) { attempts { number durationMs } } }", {}, 2 + 5 * 2),
         ("{ tasks(last: 3) {...A} } fragment A on TaskConnection { nodes {...B ...B} } fragment B on Task {id}", {}, 8),
         ("{ nope(first: 3) { nope { id } } }", {}, 3),

@@ -30,7 +30,7 @@ from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago
 from tests.support.keys import bearer, guarded, make_key
 from tests.support.ports import free_port
-from tests.support.processes import Part
+from tests.support.processes import ServiceProcess
 from tests.support.rest import CRON, error
 from tests.support.waiting import wait_for, wait_until
 
@@ -54,7 +54,9 @@ NONSENSE = {
 
 
 @pytest.fixture
-async def process(database: DatabaseSettings, redis_url: str, tmp_path: Path) -> AsyncIterator[tuple[Part, str]]:
+async def process(
+    database: DatabaseSettings, redis_url: str, tmp_path: Path
+) -> AsyncIterator[tuple[ServiceProcess, str]]:
     """Run an API that requires keys in a process of its own, with its address."""
     port = free_port()
     environment = {
@@ -63,7 +65,7 @@ async def process(database: DatabaseSettings, redis_url: str, tmp_path: Path) ->
         "PORT": str(port),
         "DUETIME_AUTH": "keys",
     }
-    part = Part("api", environment=environment, cwd=tmp_path, name="api")
+    part = ServiceProcess("api", environment=environment, cwd=tmp_path, name="api")
     url = f"http://127.0.0.1:{port}"
     part.start()
     try:
@@ -112,7 +114,7 @@ async def send(url: str, request: bytes) -> None:
         writer.transport.abort()
 
 
-async def test_nonsense_writes_few_lines(process: tuple[Part, str]) -> None:
+async def test_nonsense_writes_few_lines(process: tuple[ServiceProcess, str]) -> None:
     """However often the same nonsense comes, the log has a few lines about it, and how many more there were."""
     part, url = process
     for sent in NONSENSE.values():

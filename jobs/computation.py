@@ -1,0 +1,29 @@
+"""Keeps long work from holding up the event loop: in a thread of its own, or in portions.
+
+There is one such thread: more of them would only compete with the loop for the interpreter's lock.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+Item = TypeVar("Item")
+
+PORTION = 50
+"""Number of rows that are written at once. Between them the event loop serves others."""
+
+_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="computation")
+
+
+async def off_loop(compute: Callable[[], Result]) -> Result:
+    """Return the result of a computation, during which the event loop goes on. It must not do I/O."""
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, compute)
+
+
+def portions(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield the items in portions, in their order."""
+    for start in range(0, len(items), PORTION):
+        yield items[start : start + PORTION]
