@@ -122,6 +122,15 @@ class Task(SQLModel, table=True):
         nullable=True,
         description="json and not jsonb, which would reorder the members",
     )
+    body: Any = Field(
+        default=None,
+        sa_type=JSON(none_as_null=True),
+        nullable=True,
+        description="a body that is no payload: an object with text, base64 or form",
+    )
+    success_statuses: list[str] | None = Field(
+        default=None, sa_type=ARRAY(Text), nullable=True, description="null for 2xx"
+    )
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True, description="encrypted")
     timeout_ms: int = Field(default=30_000, sa_type=BigInteger, sa_column_kwargs=default(30_000))
     redirects: int = Field(default=5, sa_column_kwargs=default(5))
@@ -130,6 +139,10 @@ class Task(SQLModel, table=True):
     initial_delay_ms: int = Field(default=5_000, sa_type=BigInteger, sa_column_kwargs=default(5_000))
     backoff_factor: float = Field(default=2.0, sa_column_kwargs=default(2))
     max_delay_ms: int = Field(default=300_000, sa_type=BigInteger, sa_column_kwargs=default(300_000))
+    retry_statuses: list[str] | None = Field(
+        default=None, sa_type=ARRAY(Text), nullable=True, description="null for all that are no success"
+    )
+    max_elapsed_ms: int | None = Field(default=None, sa_type=BigInteger)
     overlap: OverlapPolicy = Field(
         default=OverlapPolicy.SKIP, sa_type=stored(OverlapPolicy), sa_column_kwargs=default("skip")
     )
@@ -285,6 +298,8 @@ class TaskVersion(SQLModel, table=True):
         description="the headers' names in their given order, which jsonb does not keep",
     )
     payload: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    body: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    success_statuses: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     timeout_ms: int = Field(sa_type=BigInteger)
     redirects: int
@@ -292,6 +307,8 @@ class TaskVersion(SQLModel, table=True):
     initial_delay_ms: int = Field(sa_type=BigInteger)
     backoff_factor: float
     max_delay_ms: int = Field(sa_type=BigInteger)
+    retry_statuses: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
+    max_elapsed_ms: int | None = Field(default=None, sa_type=BigInteger)
     on_lost: LostPolicy = Field(sa_type=stored(LostPolicy))
 
 

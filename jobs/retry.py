@@ -17,6 +17,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=24)
 MAX_ATTEMPTS = 100
 MAX_DELAY_MS = 86_400_000
 MAX_FACTOR = 10.0
+MAX_ELAPSED_MS = 30 * 86_400_000
 
 # RFC 9110, section 5.6.7: IMF-fixdate, then the two obsolete forms that recipients must read too.
 _HTTP_DATE = re.compile(
@@ -35,6 +36,14 @@ class RetryPolicy:
     initial_delay: timedelta = timedelta(seconds=5)
     factor: float = 2.0
     max_delay: timedelta = timedelta(seconds=300)
+    statuses: frozenset[int] | None = None
+    """The statuses that are tried again; None for all that are no success. A call without a status always is."""
+    max_elapsed: timedelta | None = None
+    """How long after the run's instant the last attempt may begin; None for any time."""
+
+    def latest_start(self, instant: datetime) -> datetime | None:
+        """Return when the last attempt of a run for this instant may begin, or None if that is not limited."""
+        return None if self.max_elapsed is None else instant + self.max_elapsed
 
     def delay_after(self, attempt: int, *, randomness: float, retry_after: timedelta | None = None) -> timedelta | None:
         """Return the delay from the end of attempt number `attempt`, from 1, to the next one; None after the last one.
@@ -55,7 +64,9 @@ class RetryPolicy:
         return timedelta(seconds=min(seconds, self.max_delay.total_seconds()))
 
 
-def problems_of(*, max_attempts: int, initial_delay_ms: int, factor: float, max_delay_ms: int) -> Iterator[Problem]:
+def problems_of(
+    *, max_attempts: int, initial_delay_ms: int, factor: float, max_delay_ms: int, max_elapsed_ms: int | None
+) -> Iterator[Problem]:
     """Yield what is wrong with a policy, by the names of GraphQL's RetryPolicyInput."""
     if not 1 <= max_attempts <= MAX_ATTEMPTS:
         yield Problem(("maxAttempts",), f"must be from 1 to {MAX_ATTEMPTS}; 1 means no retry")
@@ -65,6 +76,8 @@ def problems_of(*, max_attempts: int, initial_delay_ms: int, factor: float, max_
         yield Problem(("factor",), f"must be a number from 1.0 to {MAX_FACTOR}")
     if not 0 <= max_delay_ms <= MAX_DELAY_MS:
         yield Problem(("maxDelayMs",), f"must be from 0 to {MAX_DELAY_MS} (24 hours)")
+    if max_elapsed_ms is not None and not 0 <= max_elapsed_ms <= MAX_ELAPSED_MS:
+        yield Problem(("maxElapsedMs",), f"must be from 0 to {MAX_ELAPSED_MS} (30 days)")
 
 
 def parse_retry_after(value: str, *, now: datetime) -> timedelta | None:

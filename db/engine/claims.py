@@ -15,11 +15,11 @@ from db.states import OverlapPolicy, RunState, TaskStatus
 SKIPPED_BY_OVERLAP = "skipped: an earlier run of this task was unfinished"
 
 REQUEST = (
-    "method", "url", "headers", "payload", "signing_secrets", "timeout_ms", "redirects", "max_attempts",
-    "initial_delay_ms", "backoff_factor", "max_delay_ms",
+    "method", "url", "headers", "payload", "body", "success_statuses", "signing_secrets", "timeout_ms", "redirects",
+    "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms",
 )  # fmt: skip
 """The columns of a task, or of a version of it, that an attempt needs."""
-JSON_COLUMNS = ("headers", "payload")
+JSON_COLUMNS = ("headers", "payload", "body")
 
 
 def request_columns(table: str) -> str:

@@ -39,12 +39,14 @@ RESPONSE_BODY = LargeColumn(
 RESPONSE_HEADERS = LargeColumn(column=col(Run.response_headers), ids=(col(Run.id),))
 PAYLOAD = LargeColumn(column=col(Task.payload), ids=(col(Task.id),), beside=(col(Task.version),))
 EARLIER_PAYLOAD = LargeColumn(column=col(TaskVersion.payload), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
+BODY = LargeColumn(column=col(Task.body), ids=(col(Task.id),), beside=(col(Task.version),))
+EARLIER_BODY = LargeColumn(column=col(TaskVersion.body), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
 AUDIT_BEFORE = LargeColumn(column=col(AuditEntry.before), ids=(col(AuditEntry.id),))
 AUDIT_AFTER = LargeColumn(column=col(AuditEntry.after), ids=(col(AuditEntry.id),))
 
 OF_RUNS = (RESPONSE_BODY, RESPONSE_HEADERS)
-OF_TASKS = (PAYLOAD,)
-OF_VERSIONS = (EARLIER_PAYLOAD,)
+OF_TASKS = (PAYLOAD, BODY)
+OF_VERSIONS = (EARLIER_PAYLOAD, EARLIER_BODY)
 OF_AUDIT = (AUDIT_BEFORE, AUDIT_AFTER)
 
 

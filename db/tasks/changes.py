@@ -14,8 +14,9 @@ from db.engine.events import with_events
 from db.models import Task
 
 DEFINITION = (
-    "method", "url", "host", "headers", "header_order", "payload", "signing_secrets", "timeout_ms", "redirects",
-    "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "on_lost",
+    "method", "url", "host", "headers", "header_order", "payload", "body", "success_statuses", "signing_secrets",
+    "timeout_ms", "redirects", "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "retry_statuses",
+    "max_elapsed_ms", "on_lost",
 )  # fmt: skip
 """The columns on which a run's calls depend, and which a run keeps as they were when it was claimed."""
 

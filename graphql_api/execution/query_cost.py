@@ -61,7 +61,10 @@ LARGE_COST = 64
 COMPUTED_COST = 100
 """The cost of a value whose computation takes up to 10 ms, where that of other values takes less than 0.1 ms."""
 FIELD_COSTS = {
-    **dict.fromkeys(("AuditEntry.after", "AuditEntry.before", "HttpAction.payload"), LARGE_COST),
+    **dict.fromkeys(
+        ("AuditEntry.after", "AuditEntry.before", "HttpAction.body", "HttpAction.form", "HttpAction.payload"),
+        LARGE_COST,
+    ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
     "Query.previewTrigger": COMPUTED_COST,
 }

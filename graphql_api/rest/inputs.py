@@ -1,9 +1,10 @@
 """Request bodies: what clients send to create or change a task, and how it becomes what the use cases take."""
 
 from dataclasses import asdict, replace
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypeAliasType
 
 from db.models import Task
@@ -22,9 +23,9 @@ from graphql_api.rest.form import (
     validated,
 )
 from jobs import json_value
+from jobs.http.body import MAX_BODY_BYTES, MAX_FIELDS, NO_BODY, BodyDraft, FormField
 from jobs.http.request import (
     MAX_HEADERS,
-    MAX_PAYLOAD_BYTES,
     MAX_REDIRECTS,
     MAX_TIMEOUT_MS,
     MAX_URL_LENGTH,
@@ -33,8 +34,11 @@ from jobs.http.request import (
     HeaderDraft,
     HttpMethod,
 )
+from jobs.http.statuses import MAX_ITEMS as MAX_STATUSES
+from jobs.http.statuses import PATTERN as STATUS_PATTERN
+from jobs.http.statuses import SUCCESS
 from jobs.legacy import cron_text
-from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_FACTOR
+from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_ELAPSED_MS, MAX_FACTOR
 from jobs.security.secret_headers import MASK
 from jobs.tasks.draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS, RetryDraft, TaskDraft, TaskUpdate
 from jobs.triggers.columns import trigger_of
@@ -43,6 +47,9 @@ from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
+WITHOUT_NUL = r"^[^\x00]*$"
+BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+BODY_MEMBERS = ("payload", "body", "body_base64", "form")
 SENTENCES = {
     "trigger.datetime": "datetime is required for one-off triggers",
     "trigger.cron": "cron expression is required for cron triggers",
@@ -102,8 +109,24 @@ TriggerInput = TypeAliasType(
 )
 
 
+class FormFieldInput(Input):
+    """A field of a form. A name may occur more than once."""
+
+    name: Text = described("The name.", pattern=WITHOUT_NUL)
+    value: Text = described("The value.", pattern=WITHOUT_NUL)
+
+
 class ActionInput(Input):
     """The request that the task makes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {"not": {"required": list(pair), "properties": {name: {"not": {"type": "null"}} for name in pair}}}
+                for pair in combinations(BODY_MEMBERS, 2)
+            ]
+        }
+    )
 
     method: RequiredText = described("An HTTP method, in any case.", enum=[str(method) for method in HttpMethod])
     url: RequiredText = described(
@@ -117,9 +140,21 @@ class ActionInput(Input):
         maxProperties=MAX_HEADERS,
     )
     payload: Any = described(
-        f"Any JSON of at most {MAX_PAYLOAD_BYTES:,} bytes and {json_value.MAX_DEPTH} levels; null sends no payload. "
-        "Integers keep every digit.",
+        f"The body as JSON, of at most {MAX_BODY_BYTES:,} bytes and {json_value.MAX_DEPTH} levels; null sends none. "
+        "Numbers keep every digit. At most one of `payload`, `body`, `body_base64` and `form` is not null.",
         default=None,
+    )
+    body: Text | None = described("The body as text, sent as it is in UTF-8.", default=None, pattern=WITHOUT_NUL)
+    body_base64: Text | None = described("The body as bytes in base64.", default=None, pattern=BASE64)
+    form: Annotated[list[FormFieldInput], must_be("an array of fields, each with a name and a value")] | None = (
+        described("The body as the fields of a form.", default=None, maxItems=MAX_FIELDS)
+    )
+    success_statuses: Annotated[list[str], must_be("an array of strings")] | None = described(
+        "Which statuses are a success, such as `2xx`, `404` or `200-204`.",
+        default=None,
+        applied=list(SUCCESS),
+        items={"type": "string", "pattern": STATUS_PATTERN},
+        maxItems=MAX_STATUSES,
     )
     timeout_ms: Whole | None = described(
         "Timeout of one attempt, in milliseconds.", default=None, minimum=1, maximum=MAX_TIMEOUT_MS, applied=30_000
@@ -136,8 +171,13 @@ class ActionInput(Input):
             "headers": [
                 HeaderDraft(name, None if value == MASK else value) for name, value in (self.headers or {}).items()
             ],
-            "payload": self.payload,
-        } | self.model_dump(include={"timeout_ms", "redirects"}, exclude_unset=True)
+            "body": BodyDraft(
+                payload=self.payload,
+                body=self.body,
+                body_base64=self.body_base64,
+                form=None if self.form is None else [FormField(field.name, field.value) for field in self.form],
+            ),
+        } | self.model_dump(include={"timeout_ms", "redirects", "success_statuses"}, exclude_unset=True)
 
 
 class RetryInput(Input):
@@ -158,6 +198,18 @@ class RetryInput(Input):
     )
     max_delay_ms: Whole | None = described(
         "Longest delay, in milliseconds.", default=None, minimum=0, maximum=MAX_DELAY_MS, applied=300_000
+    )
+    retry_statuses: Annotated[list[str], must_be("an array of strings")] | None = described(
+        "Which statuses are tried again, such as `5xx` or `429`; by default all that are no success.",
+        default=None,
+        items={"type": "string", "pattern": STATUS_PATTERN},
+        maxItems=MAX_STATUSES,
+    )
+    max_elapsed_ms: Whole | None = described(
+        "How long after the run's instant the last attempt may begin, in milliseconds.",
+        default=None,
+        minimum=0,
+        maximum=MAX_ELAPSED_MS,
     )
 
     def draft(self) -> RetryDraft:
@@ -230,11 +282,14 @@ def task_update(body: Any, *, of: Task) -> TaskUpdate:
     back a task as it was shown changes nothing.
     """
     changes = validated(TaskChanges, body, sentences=SENTENCES)
+    action = {} if changes.action is None else changes.action.members()
+    if of.body is not None and action.get("body") == NO_BODY:
+        del action["body"]
     trigger = None if changes.trigger is None else changes.trigger.trigger()
     return TaskUpdate(
         name=changes.name,
         trigger=None if trigger is None or is_that_of(of, trigger) else trigger,
-        action={} if changes.action is None else changes.action.members(),
+        action=action,
         retry={} if changes.retry is None else asdict(changes.retry.draft()),
         **changes.policies(),
     )

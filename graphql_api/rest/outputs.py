@@ -14,6 +14,7 @@ from graphql_api.responses import InstantText, ResponseBody
 from graphql_api.rest.examples import RESULT_EXAMPLE, TASK_EXAMPLE
 from graphql_api.rest.query_params import MAX_LIMIT, Page
 from jobs import json_value
+from jobs.http.body import draft_of
 from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK, in_order, is_sealed
 from jobs.triggers.columns import trigger_of
@@ -48,6 +49,13 @@ class Message(ResponseBody):
     message: str = Field(description="What was done, in words.")
 
 
+class FormField(ResponseBody):
+    """A field of a form."""
+
+    name: str
+    value: str
+
+
 class Task(ResponseBody):
     """A task. Empty members are left out."""
 
@@ -69,17 +77,27 @@ class Task(ResponseBody):
     )
     headers: Headers = Field(default_factory=dict, description="The headers that the task sends.")
     payload: str = Field(default_factory=str, description="The payload that the task sends, as JSON text.")
+    body: str = Field(default_factory=str, description="The body that the task sends, if it is a text.")
+    body_base64: str = Field(default_factory=str, description="The body that the task sends, if it is bytes.")
+    form: list[FormField] = Field(default_factory=list, description="The form that the task sends.")
+    success_statuses: list[str] = Field(
+        default_factory=list, description="Which statuses are a success, if not those of 2xx."
+    )
     next_run: InstantText = Field(default_factory=str, description="When the task is due next.")
 
     @classmethod
     def of(cls, row: models.Task) -> Self:
         """Return a task as it is shown."""
-        cron = shown_cron(row)
+        cron, body = shown_cron(row), draft_of(row.payload, row.body)
         optional: dict[str, Any] = {
             "trigger_time": row.trigger_time and instants.write(row.trigger_time),
             "cron_expr": cron or None,
             "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
             "payload": None if row.payload is None else json_value.encode(row.payload),
+            "body": body.body,
+            "body_base64": body.body_base64,
+            "form": None if body.form is None else [FormField(name=name, value=value) for name, value in body.form],
+            "success_statuses": row.success_statuses,
             "next_run": row.next_run and instants.write(row.next_run),
         }
         return cls(

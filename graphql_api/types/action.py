@@ -8,10 +8,16 @@ from strawberry.scalars import JSON
 
 from db import models
 from db.reads import large_values
+from db.reads.large_values import LargeColumn
+from db.states import BodyEncoding
 from graphql_api.context import Info
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
 from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
+from jobs.http.body import BodyDraft
+from jobs.http.body import FormField as FormDraft
+from jobs.http.body import draft_of as body_draft
 from jobs.http.request import ActionDraft, HeaderDraft, HttpMethod
+from jobs.http.statuses import SUCCESS
 from jobs.security.secret_headers import in_order, is_sealed
 
 
@@ -24,6 +30,14 @@ class Header:
     secret: bool = strawberry.field(default=False, description="Whether the value is a secret.")
 
 
+@strawberry.type(description="A field of a form.")
+class FormField:
+    """A field of a form."""
+
+    name: str = strawberry.field(description="The name.")
+    value: str = strawberry.field(description="The value.")
+
+
 @strawberry.type(description="The request that a task makes.")
 class HttpAction:
     """The request of a task, or of a run."""
@@ -33,6 +47,7 @@ class HttpAction:
     headers: list[Header] = strawberry.field(
         description="The headers that the task sets, in the order in which they were given."
     )
+    success_statuses: list[str] = strawberry.field(description='Which statuses are a success, such as "2xx" or "404".')
     timeout_ms: Milliseconds = strawberry.field(description="Timeout of a whole attempt: connection, headers and body.")
     redirects: int = strawberry.field(description="Largest number of redirects to follow.")
     signed: bool = strawberry.field(description="Whether calls carry a Standard Webhooks signature.")
@@ -48,28 +63,53 @@ class HttpAction:
                 Header(name=name, value=None, secret=True) if is_sealed(value) else Header(name=name, value=value)
                 for name, value in in_order(task).items()
             ],
+            success_statuses=list(task.success_statuses or SUCCESS),
             timeout_ms=Milliseconds(task.timeout_ms),
             redirects=task.redirects,
             signed=bool(task.signing_secrets),
             row=task,
         )
 
-    @strawberry.field(description="The body, sent as JSON; null if there is none.")
+    @strawberry.field(description="The body, if it is sent as JSON.")
     async def payload(self, info: Info) -> JSON | None:
-        """Return the payload, read only when it is selected.
+        """Return the payload, read only when it is selected."""
+        return cast("JSON | None", await self._large_value(info, large_values.PAYLOAD, large_values.EARLIER_PAYLOAD))
 
-        If the task was changed since its row was read, the earlier version has the payload that belongs to the row.
+    @strawberry.field(description="The body, if it is a text or bytes; see bodyEncoding.")
+    async def body(self, info: Info) -> str | None:
+        """Return the body, in base64 if it was given so."""
+        draft = await self._other_body(info)
+        return draft.body if draft.body_base64 is None else draft.body_base64
+
+    @strawberry.field(description="How `body` is written here: bytes come as BASE64.")
+    async def body_encoding(self, info: Info) -> BodyEncoding:
+        """Return whether the body is a text or bytes."""
+        return BodyEncoding.UTF8 if (await self._other_body(info)).body_base64 is None else BodyEncoding.BASE64
+
+    @strawberry.field(description="The fields of the form that is the body, if it is one.")
+    async def form(self, info: Info) -> list[FormField] | None:
+        """Return the fields of a form."""
+        fields = (await self._other_body(info)).form
+        return None if fields is None else [FormField(name=name, value=value) for name, value in fields]
+
+    async def _other_body(self, info: Info) -> BodyDraft:
+        return body_draft(None, await self._large_value(info, large_values.BODY, large_values.EARLIER_BODY))
+
+    async def _large_value(self, info: Info, of_task: LargeColumn, of_version: LargeColumn) -> Any:
+        """Return a large value of the row.
+
+        If the task was changed since its row was read, the earlier version has the value that belongs to the row.
         """
         context, row = info.context, self.row
         if isinstance(row, models.Task):
-            found = await context.large_value(large_values.PAYLOAD, row.id)
-            payload, version = found or (None, row.version)
+            found = await context.large_value(of_task, row.id)
+            value, version = found or (None, row.version)
             earlier = await context.versions.load((row.id, row.version)) if version != row.version else None
             if earlier is None:
-                return cast("JSON | None", payload)
+                return value
             row = earlier
-        [payload] = await context.large_value(large_values.EARLIER_PAYLOAD, (row.task_id, row.version)) or [None]
-        return payload
+        [value] = await context.large_value(of_version, (row.task_id, row.version)) or [None]
+        return value
 
 
 @strawberry.input(description="A header to send.")
@@ -82,7 +122,7 @@ class HeaderInput:
         description="The value, without line breaks. It is required, except in an update, where a secret header "
         "without a value keeps its stored one unless the URL changes to another origin.",
     )
-    secret: bool = strawberry.field(
+    secret: bool | None = strawberry.field(
         default=False,
         description="Whether the value is encrypted and never shown. Authorization, Cookie, Proxy-Authorization "
         "and X-Api-Key are always secret, and a secret header stays secret.",
@@ -90,29 +130,53 @@ class HeaderInput:
 
     def draft(self) -> HeaderDraft:
         """Return the header as the use cases take it."""
-        return HeaderDraft(self.name, given_or_none(self.value), secret=self.secret)
+        return HeaderDraft(self.name, given_or_none(self.value), secret=bool(self.secret))
 
 
-@strawberry.input(description="The request that a task makes.")
+@strawberry.input(description="A field of a form. A name may occur more than once.")
+class FormFieldInput:
+    """A field of a form."""
+
+    name: str = strawberry.field(description="The name.")
+    value: str = strawberry.field(description="The value.")
+
+
+@strawberry.input(
+    description="The request that a task makes. Its body is at most one of payload, body, bodyBase64 and form, each of "
+    "at most 256 KiB, and comes with a Content-Type unless the headers have one."
+)
 class HttpActionInput:
     """The request to make."""
 
-    method: HttpMethod = strawberry.field(default=HttpMethod.GET, description="The HTTP method.")
+    method: HttpMethod | None = strawberry.field(default=HttpMethod.GET, description="The HTTP method.")
     url: str = strawberry.field(
         description="An http or https URL with a host and without a user name; at most 2,000 characters."
     )
-    headers: list[HeaderInput] = strawberry.field(
+    headers: list[HeaderInput] | None = strawberry.field(
         default_factory=list,
         description="At most 100, 32 KiB in all; none of those that belong to the connection, Host or Content-Length.",
     )
     payload: JSON | None = strawberry.field(
-        default=UNSET, description="The body, any JSON of at most 256 KiB; null sends none."
+        default=UNSET, description="The body as JSON, sent as application/json; null sends none."
     )
-    timeout_ms: Milliseconds = strawberry.field(
+    body: str | None = strawberry.field(
+        default=UNSET, description="The body as text, sent as it is in UTF-8, as text/plain; charset=utf-8."
+    )
+    body_base64: str | None = strawberry.field(
+        default=UNSET, description="The body as bytes in base64, sent as application/octet-stream."
+    )
+    form: list[FormFieldInput] | None = strawberry.field(
+        default=UNSET, description="The body as the fields of a form, sent as application/x-www-form-urlencoded."
+    )
+    success_statuses: list[str] | None = strawberry.field(
+        default_factory=lambda: list(SUCCESS),
+        description='Which statuses are a success, such as "2xx", "404" or "200-204"; null means the default.',
+    )
+    timeout_ms: Milliseconds | None = strawberry.field(
         default=Milliseconds(30_000),
         description="Timeout of a whole attempt; 1 to 3,600,000.",
     )
-    redirects: int = strawberry.field(default=0, description="Largest number of redirects to follow; 0 to 5.")
+    redirects: int | None = strawberry.field(default=0, description="Largest number of redirects to follow; 0 to 5.")
     signing_secrets: list[str] | None = strawberry.field(
         default=UNSET,
         description="Secrets by which calls are signed, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in "
@@ -121,21 +185,26 @@ class HttpActionInput:
 
     def draft(self) -> ActionDraft:
         """Return the action as the use cases take it."""
-        return ActionDraft(
-            method=self.method,
-            url=self.url,
-            headers=[header.draft() for header in self.headers],
-            payload=given_or_none(self.payload),
-            timeout_ms=self.timeout_ms,
-            redirects=self.redirects,
-            signing_secrets=given_or_none(self.signing_secrets),
-        )
+        members = given_members(self)
+        for name in BodyDraft._fields:
+            members.pop(name, None)
+        members["headers"] = [header.draft() for header in self.headers or ()]
+        return ActionDraft(**members, body=BodyDraft(**body_members(self)))
+
+
+def body_members(input_: "HttpActionInput | UpdateHttpActionInput") -> dict[str, Any]:
+    """Return the members of a body that were given, by the names of the draft."""
+    given = {name: getattr(input_, name) for name in BodyDraft._fields}
+    members = {name: value for name, value in given.items() if given_or_none(value) is not None}
+    if "form" in members:
+        members["form"] = [FormDraft(field.name, field.value) for field in members["form"]]
+    return members
 
 
 @strawberry.input(
-    description="What to change in an action. An absent or null member leaves the old value, except that an "
-    "explicit `payload: null` clears the payload. `signingSecrets: []` ends signing, and headers, if "
-    "given, replace the whole list."
+    description="What to change in an action. An absent or null member leaves the old value. A body in any form "
+    "replaces the old one, and `clearBody: true` removes it. `signingSecrets: []` ends signing, and headers, if given, "
+    "replace the whole list."
 )
 class UpdateHttpActionInput:
     """Some members of an action."""
@@ -147,8 +216,13 @@ class UpdateHttpActionInput:
     headers: list[HeaderInput] | None = strawberry.field(
         default=UNSET, description="The headers that replace the old ones; at most 100, 32 KiB in total."
     )
-    payload: JSON | None = strawberry.field(
-        default=UNSET, description="The body, any JSON of at most 256 KiB; null sends none."
+    payload: JSON | None = strawberry.field(default=UNSET, description="A body as JSON.")
+    body: str | None = strawberry.field(default=UNSET, description="A body as text.")
+    body_base64: str | None = strawberry.field(default=UNSET, description="A body as bytes in base64.")
+    form: list[FormFieldInput] | None = strawberry.field(default=UNSET, description="A body as the fields of a form.")
+    clear_body: bool | None = strawberry.field(default=False, description="Whether the body is removed.")
+    success_statuses: list[str] | None = strawberry.field(
+        default=UNSET, description="The statuses that are a success, which replace the old ones."
     )
     timeout_ms: Milliseconds | None = strawberry.field(
         default=UNSET, description="Timeout of a whole attempt; 1 to 3,600,000."
@@ -163,8 +237,11 @@ class UpdateHttpActionInput:
     def members(self) -> dict[str, Any]:
         """Return the members that were given, by the names of the draft."""
         members = given_members(self)
+        for name in (*BodyDraft._fields, "clear_body"):
+            members.pop(name, None)
+        if (body := body_members(self)) or self.clear_body:
+            members["body"] = BodyDraft(**body)
+            members["clear_body"] = bool(self.clear_body)
         if self.headers:
             members["headers"] = [header.draft() for header in self.headers]
-        if self.payload is None:
-            members["payload"] = None
         return members

@@ -9,6 +9,12 @@ from db import models
 from graphql_api.types.scalars import Milliseconds, given_members
 from jobs.tasks.draft import RetryDraft
 
+RETRY_STATUSES = (
+    'The statuses that are tried again, such as "5xx", "429" or "500-504"; without them, all that are no success, '
+    "except 410. Connection errors and timeouts always are."
+)
+MAX_ELAPSED = "No attempt begins later than that after the instant of the run; at most 2,592,000,000."
+
 
 @strawberry.type(
     description="How failed attempts are retried. Attempt n+1 starts min(initialDelayMs * factor^(n-1), "
@@ -22,6 +28,13 @@ class RetryPolicy:
     initial_delay_ms: Milliseconds = strawberry.field(description="Delay before the second attempt.")
     factor: float = strawberry.field(description="Multiplier for each further delay.")
     max_delay_ms: Milliseconds = strawberry.field(description="Longest delay.")
+    retry_statuses: list[str] | None = strawberry.field(
+        description="The statuses that are tried again; null means all that are no success. Connection errors and "
+        "timeouts always are."
+    )
+    max_elapsed_ms: Milliseconds | None = strawberry.field(
+        description="How long after its instant the last attempt of a run may begin; null means any time."
+    )
 
     @staticmethod
     def of(task: models.Task) -> "RetryPolicy":
@@ -31,6 +44,8 @@ class RetryPolicy:
             initial_delay_ms=Milliseconds(task.initial_delay_ms),
             factor=task.backoff_factor,
             max_delay_ms=Milliseconds(task.max_delay_ms),
+            retry_statuses=task.retry_statuses,
+            max_elapsed_ms=None if task.max_elapsed_ms is None else Milliseconds(task.max_elapsed_ms),
         )
 
 
@@ -38,23 +53,22 @@ class RetryPolicy:
 class RetryPolicyInput:
     """A retry policy to apply."""
 
-    max_attempts: int = strawberry.field(default=3, description="Number of attempts, including the first; 1 to 100.")
-    initial_delay_ms: Milliseconds = strawberry.field(
+    max_attempts: int | None = strawberry.field(
+        default=3, description="Number of attempts, including the first; 1 to 100."
+    )
+    initial_delay_ms: Milliseconds | None = strawberry.field(
         default=Milliseconds(5_000), description="Delay before the second attempt; at most 86,400,000."
     )
-    factor: float = strawberry.field(default=2.0, description="Multiplier for each further delay; 1.0 to 10.0.")
-    max_delay_ms: Milliseconds = strawberry.field(
+    factor: float | None = strawberry.field(default=2.0, description="Multiplier for each further delay; 1.0 to 10.0.")
+    max_delay_ms: Milliseconds | None = strawberry.field(
         default=Milliseconds(300_000), description="Longest delay; at most 86,400,000."
     )
+    retry_statuses: list[str] | None = strawberry.field(default=UNSET, description=RETRY_STATUSES)
+    max_elapsed_ms: Milliseconds | None = strawberry.field(default=UNSET, description=MAX_ELAPSED)
 
     def draft(self) -> RetryDraft:
         """Return the policy as the use cases take it."""
-        return RetryDraft(
-            max_attempts=self.max_attempts,
-            initial_delay_ms=self.initial_delay_ms,
-            factor=self.factor,
-            max_delay_ms=self.max_delay_ms,
-        )
+        return RetryDraft(**given_members(self))
 
 
 @strawberry.input(description="What to change in a retry policy. An absent or null member leaves the old value.")
@@ -73,6 +87,8 @@ class UpdateRetryPolicyInput:
     max_delay_ms: Milliseconds | None = strawberry.field(
         default=UNSET, description="Longest delay; at most 86,400,000."
     )
+    retry_statuses: list[str] | None = strawberry.field(default=UNSET, description=RETRY_STATUSES)
+    max_elapsed_ms: Milliseconds | None = strawberry.field(default=UNSET, description=MAX_ELAPSED)
 
     def members(self) -> dict[str, Any]:
         """Return the members that were given, by the names of the draft."""

@@ -58,7 +58,7 @@ def signature_of(attempt: Attempt, *, secrets: SecretKeys, at: datetime) -> dict
     sealed = attempt.action.signing_secrets
     if not sealed:
         return {}
-    body = attempt.action.payload or ""
+    body = attempt.action.content.data
     return signature_headers(sealed, keys=secrets, run_id=attempt.run_id, at=at, body=body)
 
 

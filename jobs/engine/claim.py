@@ -21,7 +21,9 @@ from db.states import RunState
 from jobs.engine.claimed import Attempt, Claimed
 from jobs.engine.misfire import Plan, plan, unplannable
 from jobs.engine.slots import Slots
+from jobs.http.body import content_of
 from jobs.http.request import Action
+from jobs.http.statuses import SUCCESS, statuses
 from jobs.retry import RetryPolicy
 from jobs.triggers.columns import trigger_of
 
@@ -56,23 +58,41 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
             method=row.method,
             url=row.url,
             headers={} if row.headers is None else json.loads(row.headers),
-            payload=row.payload,
+            content=content_of(row.payload, row.body),
             timeout=timedelta(milliseconds=row.timeout_ms),
             redirects=row.redirects,
             signing_secrets=row.signing_secrets or (),
         ),
-        retry=policy_of(row.max_attempts, row.initial_delay_ms, row.backoff_factor, row.max_delay_ms),
+        retry=policy_of(
+            max_attempts=row.max_attempts,
+            initial_delay_ms=row.initial_delay_ms,
+            factor=row.backoff_factor,
+            max_delay_ms=row.max_delay_ms,
+            retry_statuses=None if row.retry_statuses is None else tuple(row.retry_statuses),
+            max_elapsed_ms=row.max_elapsed_ms,
+        ),
+        success=statuses(SUCCESS if row.success_statuses is None else tuple(row.success_statuses)),
     )
 
 
 @lru_cache
-def policy_of(max_attempts: int, initial_delay_ms: int, factor: float, max_delay_ms: int) -> RetryPolicy:
+def policy_of(
+    *,
+    max_attempts: int,
+    initial_delay_ms: int,
+    factor: float,
+    max_delay_ms: int,
+    retry_statuses: tuple[str, ...] | None,
+    max_elapsed_ms: int | None,
+) -> RetryPolicy:
     """Return the retry policy in a task's columns. Most tasks share a few policies, so they are cached."""
     return RetryPolicy(
         max_attempts=max_attempts,
         initial_delay=timedelta(milliseconds=initial_delay_ms),
         factor=factor,
         max_delay=timedelta(milliseconds=max_delay_ms),
+        statuses=None if retry_statuses is None else statuses(retry_statuses),
+        max_elapsed=None if max_elapsed_ms is None else timedelta(milliseconds=max_elapsed_ms),
     )
 
 

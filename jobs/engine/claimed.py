@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from jobs.http.request import Action
+from jobs.http.statuses import SUCCESS, statuses
 from jobs.retry import RetryPolicy
 
 AttemptKey = tuple[UUID, int]
@@ -13,7 +14,8 @@ AttemptKey = tuple[UUID, int]
 
 
 class Attempt(NamedTuple):
-    """One attempt that this worker has claimed: the run it belongs to, the request, and the retry policy.
+    """One attempt that this worker has claimed: the run it belongs to, the request, which statuses are a success, and
+    the retry policy.
 
     `one_off` and `releases` say what else the end of the run affects (see `db.engine.finishes`).
     """
@@ -29,6 +31,7 @@ class Attempt(NamedTuple):
     releases: bool
     action: Action
     retry: RetryPolicy
+    success: frozenset[int] = statuses(SUCCESS)
 
     @property
     def key(self) -> AttemptKey:

@@ -19,10 +19,10 @@ KEPT_ERROR_CHARACTERS = 500
 def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Finish:
     """Return how the attempt ended.
 
-    Any 2xx is a success. After anything else the run is retried while its retry policy has attempts left.
+    The task says which statuses are a success. After anything else the run is retried as its retry policy has it.
     """
     ended_at = response.started_at + response.duration
-    succeeded = response.status_code is not None and 200 <= response.status_code < 300
+    succeeded = response.status_code in attempt.success
     delay = None if succeeded else delay_before_next(attempt, response, ended_at=ended_at, randomness=randomness)
     error_message = response.error or f"the target answered {response.status_code}"
     state = RunState.SUCCEEDED if succeeded else RunState.FAILED if delay is None else RunState.RETRYING
@@ -50,11 +50,20 @@ def delay_before_next(
     attempt: Attempt, response: Response, *, ended_at: datetime, randomness: float
 ) -> timedelta | None:
     """Return the delay between the end of a failed attempt and the next one, or None when there is no next one."""
-    if response.refused or response.status_code == GONE:
+    if response.refused or not is_retried(attempt, response.status_code):
         return None
     header = response.header("retry-after")
     retry_after = None if header is None else parse_retry_after(header, now=ended_at)
-    return attempt.retry.delay_after(attempt.number, randomness=randomness, retry_after=retry_after)
+    delay = attempt.retry.delay_after(attempt.number, randomness=randomness, retry_after=retry_after)
+    latest = attempt.retry.latest_start(attempt.scheduled_for)
+    return None if delay is None or (latest is not None and ended_at + delay > latest) else delay
+
+
+def is_retried(attempt: Attempt, status: int | None) -> bool:
+    """Return whether the retry policy has another attempt after this status; None stands for a call without one."""
+    if status is None:
+        return True
+    return status != GONE if attempt.retry.statuses is None else status in attempt.retry.statuses
 
 
 def unwritable(finish: Finish) -> Finish:

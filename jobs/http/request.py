@@ -12,7 +12,11 @@ from urllib.parse import SplitResult, urlsplit
 from yarl import URL
 
 from db.postgres_text import is_postgres_text
-from jobs import json_value
+from jobs.http.body import NO_BODY, BodyDraft, Content
+from jobs.http.body import problems_of as body_problems
+from jobs.http.body import stored as stored_body
+from jobs.http.statuses import SUCCESS
+from jobs.http.statuses import problems_of as status_problems
 from jobs.problems import Problem
 from jobs.security import signatures
 from jobs.security.encryption import NoSecretKey, SecretKeys
@@ -21,7 +25,6 @@ from jobs.security.secret_headers import SEALED, is_secret_name, open_headers, s
 MAX_URL_LENGTH = 2_000
 MAX_HEADERS = 100
 MAX_HEADERS_BYTES = 32 * 1024
-MAX_PAYLOAD_BYTES = 256 * 1024
 MAX_TIMEOUT_MS = 3_600_000
 MAX_REDIRECTS = 5
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -39,8 +42,8 @@ NOT_IN_HOST_NAMES = re.compile(r"[%!$&'()*+,;=~]")
 
 REFUSED_HEADERS = {
     "host": "is made from the URL",
-    "content-length": "is made from the payload",
-    "transfer-encoding": "is made from the payload",
+    "content-length": "is made from the body",
+    "transfer-encoding": "is made from the body",
     "expect": "is not supported",
     **dict.fromkeys(
         ("connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "trailers", "upgrade"),
@@ -91,7 +94,8 @@ class ActionDraft:
     url: str
     method: str = HttpMethod.GET
     headers: Sequence[HeaderDraft] = field(default=())
-    payload: Any = None
+    body: BodyDraft = NO_BODY
+    success_statuses: Sequence[str] = SUCCESS
     timeout_ms: int = 30_000
     redirects: int = 0
     signing_secrets: Sequence[str] | None = None
@@ -99,7 +103,7 @@ class ActionDraft:
 
 
 class Action(NamedTuple):
-    """The request of a task. `payload` is JSON text; secret headers and `signing_secrets` are sealed until the call.
+    """The request of a task. Secret headers and `signing_secrets` are sealed until the call.
 
     `secret_names` are the names of the headers that were sealed.
     """
@@ -107,7 +111,7 @@ class Action(NamedTuple):
     method: str
     url: str
     headers: Mapping[str, str]
-    payload: str | None
+    content: Content
     timeout: timedelta
     redirects: int
     signing_secrets: Sequence[str] = ()
@@ -130,11 +134,11 @@ class PreparedRequest(NamedTuple):
 def prepare(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
     """Return the first request of an attempt: default headers, then Duetime's, then the task's own over both."""
     merged = dict(DEFAULT_HEADERS)
-    if action.payload is not None:
-        merged["content-type"] = ("Content-Type", "application/json")
+    if action.content.content_type is not None:
+        merged["content-type"] = ("Content-Type", action.content.content_type)
     for own in (headers, action.headers):
         merged.update((name.lower(), (name, value)) for name, value in own.items())
-    content = b"" if action.payload is None else action.payload.encode()
+    content = action.content.data
     return PreparedRequest(action.method, action.url, merged, content, frozenset(map(str.lower, action.secret_names)))
 
 
@@ -148,7 +152,8 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
         *url_problems(draft.url),
         *header_problems(draft.headers, secrets=secrets),
         *signing_problems(draft, secrets=secrets),
-        *payload_problems(draft.payload),
+        *body_problems(draft.body),
+        *success_problems(draft.success_statuses),
         *range_problems(draft),
     ]
     if problems:
@@ -161,7 +166,9 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
         "host": host,
         "headers": headers or None,
         "header_order": list(headers) or None,
-        "payload": draft.payload,
+        "payload": draft.body.payload,
+        "body": stored_body(draft.body),
+        "success_statuses": None if tuple(draft.success_statuses) == SUCCESS else list(draft.success_statuses),
         "signing_secrets": signatures.sealed(draft.signing_secrets, kept=draft.kept_signing_secrets, keys=secrets),
         "timeout_ms": draft.timeout_ms,
         "redirects": draft.redirects,
@@ -292,13 +299,11 @@ def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Pro
             )
 
 
-def payload_problems(payload: Any) -> Iterator[Problem]:
-    """Yield what is wrong with a payload, which can be any JSON that is stored and sent digit for digit."""
-    reason = next(json_value.faults(payload), None)
-    if reason is not None:
-        yield Problem(("payload",), reason)
-    elif (size := len(json_value.encode(payload).encode())) > MAX_PAYLOAD_BYTES:
-        yield Problem(("payload",), f"takes {size:,} bytes as JSON; at most {MAX_PAYLOAD_BYTES:,} are accepted")
+def success_problems(written: Sequence[str]) -> Iterator[Problem]:
+    """Yield what is wrong with the statuses that are a success."""
+    if not written:
+        yield Problem(("successStatuses",), "is empty, so that no answer could be a success; leave it out for 2xx")
+    yield from status_problems(written, "successStatuses")
 
 
 def range_problems(draft: ActionDraft) -> Iterator[Problem]:

@@ -90,7 +90,7 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
 
 def creation_key(request: CreateRequest) -> Key | None:
     """Return the key of a request, or None for an input from which no task can have been created."""
-    if request.key is None or next(json_value.faults(request.draft.action.payload), None):
+    if request.key is None or next(json_value.faults(request.draft.action.body.payload), None):
         return None
     return Key.of(request.key, scope=SCOPE, input_digest=digest_of(request.draft))
 

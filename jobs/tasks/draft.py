@@ -11,8 +11,12 @@ from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from jobs import retry
 from jobs.errors import InvalidInput
 from jobs.http import request
+from jobs.http.body import BodyDraft
+from jobs.http.body import draft_of as body_draft
 from jobs.http.request import ActionDraft, HeaderDraft
 from jobs.http.resolver import TargetChecker
+from jobs.http.statuses import SUCCESS
+from jobs.http.statuses import problems_of as status_problems
 from jobs.problems import Problem
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import MIN_LENGTH, SEALED, in_order, is_sealed, is_too_short, sealed_values
@@ -35,6 +39,8 @@ class RetryDraft:
     initial_delay_ms: int = 5_000
     factor: float = 2.0
     max_delay_ms: int = 300_000
+    retry_statuses: Sequence[str] | None = None
+    max_elapsed_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +147,9 @@ def changed_action(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft,
 
     A secret header without a value keeps its stored one, but no secret follows to another origin.
     """
+    members = dict(members)
+    if members.pop("clear_body", False) and members["body"] != BodyDraft():
+        return action_draft(task), [Problem(("action", "clearBody"), "is given beside a body; give one of them")]
     draft = replace(action_draft(task), **members)
     stored = sealed_values(task.headers)
     headers = [header._replace(kept=stored.get(header.name.lower())) for header in draft.headers]
@@ -174,7 +183,8 @@ def action_draft(task: Task) -> ActionDraft:
             HeaderDraft(name, None, kept=value[SEALED]) if is_sealed(value) else HeaderDraft(name, value)
             for name, value in in_order(task).items()
         ],
-        payload=task.payload,
+        body=body_draft(task.payload, task.body),
+        success_statuses=task.success_statuses or SUCCESS,
         timeout_ms=task.timeout_ms,
         redirects=task.redirects,
         kept_signing_secrets=task.signing_secrets or (),
@@ -188,6 +198,8 @@ def retry_draft(task: Task) -> RetryDraft:
         initial_delay_ms=task.initial_delay_ms,
         factor=task.backoff_factor,
         max_delay_ms=task.max_delay_ms,
+        retry_statuses=task.retry_statuses,
+        max_elapsed_ms=task.max_elapsed_ms,
     )
 
 
@@ -243,12 +255,19 @@ def short_secret_problems(headers: Sequence[HeaderDraft]) -> Iterator[Problem]:
 
 def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
     """Return a retry policy's columns, or its problems."""
-    problems = [problem.under("retry") for problem in retry.problems_of(**asdict(draft))]
+    members = asdict(draft)
+    written = members.pop("retry_statuses")
+    problems = [
+        problem.under("retry")
+        for problem in (*retry.problems_of(**members), *status_problems(written or (), "retryStatuses"))
+    ]
     columns = {
         "max_attempts": draft.max_attempts,
         "initial_delay_ms": draft.initial_delay_ms,
         "backoff_factor": draft.factor,
         "max_delay_ms": draft.max_delay_ms,
+        "retry_statuses": None if draft.retry_statuses is None else list(draft.retry_statuses),
+        "max_elapsed_ms": draft.max_elapsed_ms,
     }
     return ({}, problems) if problems else (columns, [])
 

@@ -131,12 +131,14 @@ async def test_update_that_changes_nothing_leaves_the_version(api: Api) -> None:
     assert (await do(api, UPDATE, id=str(task.id), input=other))["version"] == 2
 
 
-async def test_null_clears_a_payload_and_absence_keeps_it(api: Api) -> None:
-    """An explicit `payload: null` is the only null that clears something."""
+async def test_null_and_absence_keep_a_payload_and_clear_body_removes_it(api: Api) -> None:
+    """No null clears anything."""
     task = await hourly(api, payload=[1])
     kept = await do(api, UPDATE, id=str(task.id), input={"action": {"timeoutMs": 5}})
     assert kept["action"]["payload"] == [1]
-    cleared = await do(api, UPDATE, id=str(task.id), input={"action": {"payload": None}})
+    kept = await do(api, UPDATE, id=str(task.id), input={"action": {"payload": None}})
+    assert kept["action"]["payload"] == [1]
+    cleared = await do(api, UPDATE, id=str(task.id), input={"action": {"clearBody": True}})
     assert cleared["action"]["payload"] is None
     cleared = await do(api, UPDATE, id=str(task.id), input={"action": {"headers": []}})
     assert cleared["action"]["headers"] == []

@@ -18,6 +18,7 @@ from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.clock import Clock
 from jobs.compat import MAX_INTERIM_RESPONSES, StrictRequest
+from jobs.http.body import NO_CONTENT, Content
 from jobs.http.client import SEND_TRIES, HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.resolver import checked_socket
@@ -56,7 +57,7 @@ async def call(
         method=method or ("GET" if payload is None else "POST"),
         url=target.url,
         headers={},
-        payload=payload,
+        content=NO_CONTENT if payload is None else Content(payload.encode(), "application/json"),
         timeout=ENOUGH,
         redirects=0,
     )

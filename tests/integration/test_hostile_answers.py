@@ -11,6 +11,7 @@ import pytest
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
+from jobs.http.body import NO_CONTENT
 from jobs.http.client import KEPT_HEADER_CHARACTERS, HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.response_body import CHARSETS, KEPT_BYTES
@@ -41,7 +42,7 @@ async def caller() -> AsyncIterator[HttpCaller]:
 
 def get(url: str, *, timeout: timedelta = QUICK) -> Action:
     """Return the simplest request."""
-    return Action(method="GET", url=url, headers={}, payload=None, timeout=timeout, redirects=0)
+    return Action(method="GET", url=url, headers={}, content=NO_CONTENT, timeout=timeout, redirects=0)
 
 
 def is_cut(answer: Response) -> bool:

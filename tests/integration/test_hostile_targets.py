@@ -17,6 +17,7 @@ from db.models import Task
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.clock import Clock
+from jobs.http.body import NO_CONTENT
 from jobs.http.client import HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.targets import EgressPolicy, parse_rules
@@ -163,7 +164,7 @@ async def get(
         method="GET",
         url=url,
         headers=headers or {},
-        payload=None,
+        content=NO_CONTENT,
         timeout=timedelta(seconds=10),
         redirects=redirects,
         secret_names=secret,

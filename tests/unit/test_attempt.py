@@ -1,6 +1,7 @@
 """The pipeline of one attempt: open secrets, sign, call, redact, outcome. No engine, no database, no network."""
 
 import base64
+import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -11,6 +12,7 @@ from standardwebhooks import Webhook
 from db.states import RunState
 from jobs.engine.attempt import make_attempt
 from jobs.engine.claimed import Attempt
+from jobs.http.body import Content
 from jobs.http.client import Response
 from jobs.http.request import Action
 from jobs.retry import RetryPolicy
@@ -45,7 +47,7 @@ def attempt_with(*, number: int = 1, max_attempts: int = 3, **action: object) ->
         "method": "POST",
         "url": URL,
         "headers": {},
-        "payload": '{"a": 1}',
+        "content": Content(b'{"a": 1}', "application/json"),
         "timeout": timedelta(seconds=1),
         "redirects": 0,
     }
@@ -81,7 +83,7 @@ async def test_a_success_is_the_end_of_the_run() -> None:
     assert (finish.state, finish.status_code, finish.response_body) == (RunState.SUCCEEDED, 200, "done")
     assert (finish.duration_ms, finish.error_message, finish.next_attempt_at) == (1000, None, None)
     [(action, headers)] = caller.calls
-    assert action.payload == '{"a": 1}'
+    assert action.content.data == b'{"a": 1}'
     assert headers == {
         "Idempotency-Key": str(RUN_ID),
         "X-Duetime-Scheduled-For": "2026-01-01T09:00:00Z",
@@ -128,9 +130,18 @@ async def test_a_signed_call_verifies_with_the_standard_library() -> None:
     now = datetime.now(UTC)
     await make_attempt(attempt, caller=caller, secrets=KEYS, now=now, randomness=0.5)
     [(action, headers)] = caller.calls
-    assert action.payload is not None
-    assert Webhook(SIGNING_SECRET).verify(action.payload, dict(headers)) == {"a": 1}
+    assert Webhook(SIGNING_SECRET).verify(action.content.data, dict(headers)) == {"a": 1}
     assert headers["webhook-id"] == str(RUN_ID)
+
+
+def test_a_signature_covers_bytes_that_are_no_text() -> None:
+    """The specification's library signs text alone, so the signature of other bytes is computed here once more."""
+    seal = KEYS.seal(SIGNING_SECRET, context=signatures.CONTEXT)
+    run_id, body = UUID(int=1), b"\x00\xff"
+    headers = signatures.signature_headers([seal], keys=KEYS, run_id=run_id, at=NOW, body=body)
+    key = base64.b64decode(SIGNING_SECRET.removeprefix("whsec_"))
+    signed = f"{run_id}.{headers['webhook-timestamp']}.".encode() + body
+    assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
 
 
 @pytest.mark.parametrize("secret", ["header", "signature"])

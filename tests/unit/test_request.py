@@ -20,8 +20,8 @@ def problem(header: HeaderDraft) -> str:
     ("name", "why"),
     [
         ("Host", "is made from the URL"),
-        ("Content-Length", "is made from the payload"),
-        ("Transfer-Encoding", "is made from the payload"),
+        ("Content-Length", "is made from the body"),
+        ("Transfer-Encoding", "is made from the body"),
         ("Expect", "is not supported"),
         *(
             (name, "concerns one connection only")

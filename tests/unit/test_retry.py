@@ -106,22 +106,29 @@ def test_retry_after_is_read_after_the_rfc(value: str, wait: timedelta | None) -
     assert parse_retry_after(value, now=NOW) == wait
 
 
-VALID = {"max_attempts": 3, "initial_delay_ms": 5_000, "factor": 2.0, "max_delay_ms": 300_000}
+VALID = {"max_attempts": 3, "initial_delay_ms": 5_000, "factor": 2.0, "max_delay_ms": 300_000, "max_elapsed_ms": None}
 
 
 def test_a_policy_may_use_the_whole_range() -> None:
     """The bounds are inclusive."""
-    assert not list(problems_of(max_attempts=100, initial_delay_ms=0, factor=10, max_delay_ms=86_400_000))
-    assert not list(problems_of(max_attempts=1, initial_delay_ms=86_400_000, factor=1, max_delay_ms=0))
+    assert not list(
+        problems_of(max_attempts=100, initial_delay_ms=0, factor=10, max_delay_ms=86_400_000, max_elapsed_ms=0)
+    )
+    assert not list(
+        problems_of(max_attempts=1, initial_delay_ms=86_400_000, factor=1, max_delay_ms=0, max_elapsed_ms=None)
+    )
 
 
 def test_every_problem_of_a_policy_is_found_at_once() -> None:
     """Each has its member and what would be right."""
-    assert list(problems_of(max_attempts=0, initial_delay_ms=-1, factor=0.99, max_delay_ms=86_400_001)) == [
+    assert list(
+        problems_of(max_attempts=0, initial_delay_ms=-1, factor=0.99, max_delay_ms=86_400_001, max_elapsed_ms=-1)
+    ) == [
         Problem(("maxAttempts",), "must be from 1 to 100; 1 means no retry"),
         Problem(("initialDelayMs",), "must be from 0 to 86400000 (24 hours)"),
         Problem(("factor",), "must be a number from 1.0 to 10.0"),
         Problem(("maxDelayMs",), "must be from 0 to 86400000 (24 hours)"),
+        Problem(("maxElapsedMs",), "must be from 0 to 2592000000 (30 days)"),
     ]
 
 

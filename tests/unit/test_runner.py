@@ -16,6 +16,7 @@ from jobs.engine.claimed import Attempt
 from jobs.engine.in_flight import InFlight
 from jobs.engine.runner import STARTED_PER_TURN, AttemptRunner
 from jobs.engine.slots import Slots
+from jobs.http.body import NO_CONTENT
 from jobs.http.client import Response
 from jobs.http.request import Action
 from jobs.retry import RetryPolicy
@@ -47,7 +48,7 @@ class Caller:
 
 def attempts(count: int) -> list[Attempt]:
     """Return attempts of different runs, each to its own host."""
-    action = Action(method="GET", url="https://t.example/", headers={}, payload=None, timeout=SECOND, redirects=0)
+    action = Action(method="GET", url="https://t.example/", headers={}, content=NO_CONTENT, timeout=SECOND, redirects=0)
     return [
         Attempt(
             run_id=UUID(int=n),
