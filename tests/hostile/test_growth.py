@@ -19,6 +19,7 @@ from graphql_api.execution.document_cache import Document
 from graphql_api.execution.schema import schema as printed
 from graphql_api.settings import ApiSettings
 from jobs import json_value
+from jobs.http.body import BodyDraft
 from jobs.http.client import Response
 from jobs.http.redaction import redacted
 from jobs.http.request import ActionDraft, HeaderDraft, header_problems
@@ -111,7 +112,7 @@ def test_json_values(kind: str) -> None:
 
     def make(size: int) -> Callable[[], object]:
         value = VALUES[kind](size)
-        action = ActionDraft(url="http://localhost/", payload=value)
+        action = ActionDraft(url="http://localhost/", body=BodyDraft(payload=value))
 
         def judge() -> None:
             assert list(json_value.faults(value)) == []
