@@ -145,17 +145,14 @@ class StrictResponseHandler(ResponseHandler):
         self._end_of_data = b""
 
     def data_received(self, data: bytes) -> None:
-        """Parse what the target sent, if a request is open; no data means that the reader has room again."""
+        """Parse what the target sent, if a request is open. aiohttp resumes its parser with no data."""
         if not self._is_open:
             if data:
                 self._end(NotSent())
             return
-        pieces = self._pieces(data) if data else iter((data,))
+        pieces = self._pieces(data)
         for piece in pieces:
             super().data_received(piece)
-            if self._reading_paused and self.exception() is None:
-                # The parser has kept the rest of the piece, which has to be parsed before the next one.
-                super().data_received(b"")
             if (error := self.exception()) is not None:
                 if self._response is not None and not self._response.is_eof():
                     self._response.set_exception(error)
@@ -179,6 +176,15 @@ class StrictResponseHandler(ResponseHandler):
             if size > 1:
                 yield piece[:-1]
             yield piece[-1:]
+
+    def pause_reading(self) -> None:
+        """Receive nothing until the reader of the response has room again.
+
+        Unlike aiohttp's, this does not pause the parser, which would keep the rest of a piece to itself.
+        """
+        self._reading_paused = True
+        self._drop_timeout()
+        self._pause_transport_reading()
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """Take the head of a response, which the parser has read, and its body."""

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.clock import Clock
-from jobs.compat import MAX_INTERIM_RESPONSES, StrictRequest
+from jobs.compat import MAX_INTERIM_RESPONSES, StrictRequest, StrictResponseHandler
 from jobs.http.body import NO_CONTENT, Content
-from jobs.http.client import SEND_TRIES, HttpCaller, Response
+from jobs.http.client import BUFFER_BYTES, SEND_TRIES, HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.resolver import checked_socket
 from jobs.http.targets import EgressPolicy, parse_rules
@@ -216,6 +218,88 @@ async def test_bytes_behind_a_large_response_end_the_connection(caller: HttpCall
             response = await call(caller, target, key)
             assert (response.status_code, response.truncated, response.error) == (200, True, None)
         assert [request.connection for request in target.requests] == [0, 1, 2]
+
+
+class FakeTransport(asyncio.Transport):
+    """A transport over a socket that is never readable. More may arrive while `has_room` is set."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__({"socket": connection})
+        self.has_ended = False
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+
+    def is_closing(self) -> bool:
+        """Return whether the connection has ended."""
+        return self.has_ended
+
+    def abort(self) -> None:
+        """End the connection."""
+        self.has_ended = True
+        self.has_room.set()
+
+    def close(self) -> None:
+        """End the connection."""
+        self.abort()
+
+    def get_write_buffer_size(self) -> int:
+        """Return that everything is sent."""
+        return 0
+
+    def pause_reading(self) -> None:
+        """Note that nothing more may arrive."""
+        self.has_room.clear()
+
+    def resume_reading(self) -> None:
+        """Note that more may arrive."""
+        self.has_room.set()
+
+
+def chunked(pieces: Sequence[bytes]) -> bytes:
+    """Return a body in chunks."""
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece) + b"0\r\n\r\n"
+
+
+@given(
+    interim=st.integers(0, 3),
+    chunks=st.lists(st.builds(bytes.__mul__, st.binary(min_size=1, max_size=9), st.sampled_from([1, 9, 9000]))),
+    is_chunked=st.booleans(),
+    line_break=st.sampled_from([b"\r\n", b"\n"]),
+    excess=st.sampled_from([b"", b"\r", b"\n", b"H", *UNASKED.values()]),
+    sizes=st.lists(st.integers(1, 100_000), min_size=1, max_size=5),
+)
+@settings(deadline=None, max_examples=60)
+async def test_a_connection_ends_if_and_only_if_more_than_the_response_arrives(
+    *, interim: int, chunks: list[bytes], is_chunked: bool, line_break: bytes, excess: bytes, sizes: list[int]
+) -> None:
+    """This holds however a response is framed, and however its bytes are divided into pieces on the way."""
+    body = b"".join(chunks)
+    framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % len(body)
+    head = UNASKED["an interim response"] * interim + b"HTTP/1.1 200 OK" + line_break + framing + 2 * line_break
+    sent = head + (chunked(chunks) if is_chunked else body) + excess
+    mine, other = socket.socketpair()
+    with mine, other:
+        transport = FakeTransport(mine)
+        handler = StrictResponseHandler(asyncio.get_running_loop())
+        handler.connection_made(transport)
+        handler.set_response_params(read_until_eof=True, auto_decompress=False, read_bufsize=BUFFER_BYTES)
+        handler.open_request()
+        reading = asyncio.create_task(whole(handler))
+        for size in cycle(sizes):
+            await transport.has_room.wait()
+            if not sent or transport.has_ended:
+                break
+            handler.data_received(sent[:size])
+            sent = sent[size:]
+        assert await reading == (200, body)
+        assert transport.has_ended == (excess != b"")
+        assert handler.is_clean == (not transport.has_ended)
+
+
+async def whole(handler: StrictResponseHandler) -> tuple[int, bytes]:
+    """Return the status and the body of the response."""
+    message, content = await handler.read()
+    return message.code, await content.read()
 
 
 @pytest.mark.parametrize("size", [5, 300_000])
