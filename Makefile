@@ -67,6 +67,9 @@ test test-quick: export PYTHONDONTWRITEBYTECODE :=
 faults: .venv/.installed-dev ## Inject random faults for SECONDS=600; SEED repeats an earlier run
 	@DUETIME_TEST_FAULT_SECONDS=$(SECONDS) DUETIME_TEST_FAULT_SEED=$(SEED) $(BIN)/python -m pytest -q tests/faults/test_random_faults.py $(ARGS)
 
+fuzz: .venv/.installed-dev ## Send random input to an API process for SECONDS=600; SEED repeats an earlier run
+	@DUETIME_TEST_FUZZ_SECONDS=$(SECONDS) DUETIME_TEST_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q tests/hostile/test_fuzz.py $(ARGS)
+
 bench: .venv/.installed-dev ## Run the benchmarks against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -171,6 +174,6 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help install dev-setup run migrate build test test-quick faults bench fmt lint check check-style check-types check-imports \
+.PHONY: help install dev-setup run migrate build test test-quick faults fuzz bench fmt lint check check-style check-types check-imports \
 	check-pages check-containers check-schema check-schema-growth check-migrations check-lock check-vulnerabilities schema \
 	swagger lock docker-build docker-run docker-stop
