@@ -70,6 +70,9 @@ faults: .venv/.installed-dev ## Inject random faults for SECONDS=600; SEED repea
 vectors: .venv/.installed-dev tests/$(INSTALLED) ## Write the instants of L and # by two other implementations to tests/data
 	@$(BIN)/python -m tests.support.last_and_nth
 
+fuzz: .venv/.installed-dev ## Send random input to an API process for SECONDS=600; SEED repeats an earlier run
+	@DUETIME_TEST_FUZZ_SECONDS=$(SECONDS) DUETIME_TEST_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest -q tests/hostile/test_fuzz.py $(ARGS)
+
 bench: .venv/.installed-dev ## Run the benchmarks against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
@@ -174,6 +177,6 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-.PHONY: help install dev-setup run migrate build test test-quick faults vectors bench fmt lint check check-style check-types check-imports \
-	check-pages check-containers check-schema check-schema-growth check-migrations check-lock check-vulnerabilities schema \
+.PHONY: help install dev-setup run migrate build test test-quick faults fuzz vectors bench fmt lint check check-style \
+	check-types check-imports check-pages check-containers check-schema check-schema-growth check-migrations check-lock check-vulnerabilities schema \
 	swagger lock docker-build docker-run docker-stop

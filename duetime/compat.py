@@ -29,6 +29,7 @@ from typing import Any, ClassVar, cast
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame
@@ -209,7 +210,14 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
                 self._write_timer.start(self.transport, self.write_timeout)
 
     async def send(self, message: Any) -> None:
-        """Send a message of the application, and read again once that is the acceptance or the end."""
+        """Send a message of the application, and read again once that is the acceptance or the end.
+
+        Raises ClientDisconnected if the connection is closed, because the client broke the protocol, for example.
+        """
+        await self.writable.wait()
+        if self.close_sent and self.initial_response is None:
+            # uvicorn knows that only of a connection that is lost, and would raise what looks like a mistake.
+            raise ClientDisconnected
         await super().send(message)
         if message["type"] != "websocket.send":
             self._continue()

@@ -23,8 +23,8 @@ STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     *("color_message", "websocket"),
 }
 
-LIMITED = ("uvicorn", "websockets", "asyncio", "strawberry", "graphql_api")
-"""The loggers that log what clients do."""
+LIMITED = ("uvicorn", "websockets", "asyncio", "strawberry", "graphql_api", "py")
+"""The loggers that log what clients do; those below `py` are for Python's warnings and ignored exceptions."""
 MOST = 10
 """How many lines from one place in the code of those loggers are written within `WITHIN`."""
 WITHIN = timedelta(minutes=1)
@@ -120,6 +120,14 @@ def quoted(value: object) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def log_ignored(ignored: "sys.UnraisableHookArgs") -> None:
+    """Log an exception that Python ignores, which it would write to stderr as it is, and without a limit."""
+    logging.getLogger("py.ignored").error(
+        "Python has ignored an exception.",
+        extra={"action": "exception_ignored", "error": repr(ignored.exc_value), "where": repr(ignored.object)},
+    )
+
+
 def configure(process: str) -> None:
     """Send the records of all loggers from INFO up to stderr. `process` names this process in each line."""
     handler = logging.StreamHandler(sys.stderr)
@@ -130,6 +138,7 @@ def configure(process: str) -> None:
     atexit.register(limit.report)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    sys.unraisablehook = log_ignored
     # These libraries log their routine at INFO, which would only repeat what Duetime logs.
     for library in ("uvicorn", "alembic", "arq", "httpx", "websockets"):
         logging.getLogger(library).setLevel(logging.WARNING)

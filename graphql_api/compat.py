@@ -8,17 +8,30 @@
   It can go when graphql-core can yield between the items of a list.
 - Strawberry: `resolve_types_once`. It resolves the annotation of each member of each input again, which takes most of
   the time before the resolver of a bulk mutation begins. This keeps what it finds. It can go when Strawberry does so.
+- Strawberry: `OneOfRule`. Its rule raises KeyError for a variable that the operation does not define, and
+  AttributeError in a fragment before the first operation. It can go when Strawberry's rule looks variables up with
+  `get`.
 """
 
 from collections.abc import AsyncIterable, Iterable
 from functools import partial
 from typing import Any
 
-from graphql import GraphQLList, GraphQLOutputType, GraphQLResolveInfo
+from graphql import (
+    GraphQLList,
+    GraphQLNamedType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    ObjectValueNode,
+    ValidationContext,
+    VariableDefinitionNode,
+    VariableNode,
+)
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import AwaitableOrValue, Path
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import get_object_definition
 
 from graphql_api.pacing import paced
@@ -61,3 +74,18 @@ def resolve_types_once(inputs: Iterable[type]) -> None:
 
 def _resolved(found: Any, **_: Any) -> Any:
     return found
+
+
+class OneOfRule(OneOfInputValidationRule):
+    """Strawberry's rule for inputs of which exactly one field is given; unknown variables are for another rule."""
+
+    def __init__(self, validation_context: ValidationContext) -> None:
+        super().__init__(validation_context)
+        self.variable_definitions: dict[str, VariableDefinitionNode] = {}
+
+    def validate_one_of(self, node: ObjectValueNode, type: GraphQLNamedType) -> None:  # noqa: A002 (its signature)
+        """Report what is wrong with an input, unless it has a variable that is not defined."""
+        values: list[Any] = [field.value for field in node.fields]
+        used = {value.name.value for value in values if isinstance(value, VariableNode)}
+        if used <= self.variable_definitions.keys():
+            super().validate_one_of(node, type)

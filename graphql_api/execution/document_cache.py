@@ -25,9 +25,8 @@ from graphql import (
     validate,
 )
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from graphql_api.compat import limit_field_comparisons
+from graphql_api.compat import OneOfRule, limit_field_comparisons
 from graphql_api.errors import limit_exceeded
 from graphql_api.execution.input_items import items_in_variables
 from graphql_api.execution.query_cost import Cost, Measurement, check, sizes_of
@@ -47,7 +46,7 @@ and blocks the event loop meanwhile.
 """
 limit_field_comparisons(MAX_COMPARISONS)
 
-RULES = (*specified_rules, *recommended_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+RULES = (*specified_rules, *recommended_rules, MaybeNullValidationRule, OneOfRule)
 
 
 class Document:

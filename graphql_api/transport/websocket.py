@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from graphql import GraphQLError
-from starlette.websockets import WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
@@ -30,8 +30,8 @@ TOO_MANY_REQUESTS = 4429
 TRY_AGAIN_LATER = 1013
 MAX_AT_ONCE = 1_000
 """Largest number of operations on one WebSocket."""
-MAX_REASON = 120
-"""A close frame holds a reason of at most 123 bytes."""
+MAX_REASON = 123
+"""Largest number of bytes of the reason in a close frame."""
 
 
 class ClosableWebSocket(ASGIWebSocketAdapter):
@@ -44,9 +44,12 @@ class ClosableWebSocket(ASGIWebSocketAdapter):
         await super().send_json(message)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the WebSocket, unless it is closed already."""
+        """Close the WebSocket, unless it is closed already. A reason that is too long is cut."""
         if not self.is_closed:
-            await super().close(code, reason)
+            cut = reason.encode("utf-8", "replace")[:MAX_REASON]
+            # The client may be gone, which is noticed only now.
+            with suppress(WebSocketDisconnect):
+                await super().close(code, cut.decode("utf-8", "ignore"))
 
     @property
     def is_closed(self) -> bool:
@@ -90,7 +93,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 )
             except AuthenticationFailed as refused:
                 code = TRY_AGAIN_LATER if refused.status == 503 else FORBIDDEN
-                await self.websocket.close(code=code, reason=str(refused)[:MAX_REASON])
+                await self.websocket.close(code=code, reason=str(refused))
                 return
             self.context.caller = caller
             self.hold(caller)
@@ -144,9 +147,22 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                     caller=self.context.caller,
                 )
             except GraphQLError as error:
-                await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+                await self.refuse(message, error)
+                return
+            if not payload["query"]:
+                await self.refuse(message, GraphQLError("The request has no query"))
                 return
         await super().handle_subscribe({**message, "payload": payload})  # type: ignore[typeddict-item]
+
+    async def refuse(self, message: SubscribeMessage, error: GraphQLError) -> None:
+        """Answer a subscribe message with an error."""
+        await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
+
+    def forget_id(self, id: str) -> None:  # noqa: A002 (Strawberry's signature)
+        """Forget the current operation. Its client may have completed it meanwhile, and given its id to another one."""
+        operation = self.operations.get(id)
+        if operation is not None and operation.task is asyncio.current_task():
+            del self.operations[id]
 
     def check_room(self) -> None:
         """Raise `GraphQLError` when the WebSocket already carries the largest number of operations."""

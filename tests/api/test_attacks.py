@@ -184,3 +184,17 @@ async def test_the_schema_can_be_kept_back(database: DatabaseSettings, jobs_sett
             assert "Did you mean" not in errors
         page = await api.http.get("/graphql", headers={"accept": "text/html"})
         assert page.headers["content-type"].startswith("text/plain")
+
+
+CREATE = 'createTask(input: {name: "a", trigger: {at: $x}, action: {url: "http://a/"}}) { __typename }'
+
+
+@pytest.mark.parametrize(
+    "query", [f"mutation {{ {CREATE} }}", f"fragment A on Mutation {{ {CREATE} }} mutation {{ ...A }}"]
+)
+async def test_a_variable_that_no_operation_defines(api: Api, query: str) -> None:
+    """It is a mistake like any other, also where exactly one field of an input has to be given."""
+    answer = (await api.http.post("/graphql", json={"query": query})).json()
+    assert "data" not in answer
+    assert "Variable '$x' is not defined" in str(answer["errors"])
+    assert "INTERNAL" not in str(answer)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 import secrets
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from websockets.exceptions import InvalidStatus
 
 from db.settings import DatabaseSettings
 from db.states import KeyScope
-from duetime.logs import MOST, RepetitionLimit
+from duetime.logs import LIMITED, MOST, LineFormatter, RepetitionLimit, log_ignored
 from graphql_api.middleware import api_keys
 from graphql_api.middleware.api_keys import FAILURES
 from graphql_api.settings import ApiSettings
@@ -165,6 +166,23 @@ def test_lines_that_are_limited() -> None:
     assert (counts["first %s"], counts["second"], counts["third"], counts["first"]) == (2, 5, 5, 1)
     assert vars(rest)["count"] == 3
     assert vars(rest)["like"] == "first 4"
+
+
+def test_exceptions_that_python_ignores(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are lines of the log like others, and limited like those."""
+
+    class Failing:
+        """Fails when nobody uses it any more."""
+
+        def __del__(self) -> None:
+            raise KeyError("x")
+
+    monkeypatch.setattr(sys, "unraisablehook", log_ignored)
+    Failing()
+    [record] = caplog.records
+    line = LineFormatter("api").format(record)
+    assert "ERROR   api: Python has ignored an exception. action=exception_ignored error=KeyError('x')" in line
+    assert record.name.partition(".")[0] in LIMITED
 
 
 async def test_wrong_keys_lock_nobody_out(guarded_api: Api) -> None:

@@ -172,6 +172,7 @@ async def test_messages_are_small_before_the_acknowledgement(api: Api) -> None:
         ([{"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }"}}], (4401, "Unauthorized: wait for")),
         ([{"type": "complete", "id": "1"}], (4401, "Unauthorized: wait for connection_ack")),
         ([{"type": "next", "id": "1"}], (4400, "Unknown message type: next")),
+        ([{"type": "\ud800" + "ä" * 1_000}], (4400, "Unknown message type: ?ää")),
         ([{"type": "ping"}] * (MAX_MESSAGES_BEFORE_ACK + 1), (4429, "More than 8 messages before connection_ack")),
         ([{"type": "pong"}] * (MAX_MESSAGES_BEFORE_ACK + 1), (4429, "More than 8 messages before connection_ack")),
     ],
@@ -182,6 +183,13 @@ async def test_a_stranger_can_only_begin(api: Api, messages: list[Any], expected
         raw.writer.write(b"".join(map(text, messages)))
         code, reason = await raw.close_frame()
         assert (code, reason[: len(expected[1])]) == expected
+
+
+async def test_an_operation_without_a_document(api: Api) -> None:
+    """It is refused like any other wrong document, and is no internal error."""
+    async with api.socket() as client:
+        refused = await (await client.subscribe("")).message()
+        assert (refused["type"], refused["payload"]) == ("error", [{"message": "The request has no query"}])
 
 
 async def test_as_many_messages_as_are_allowed(api: Api) -> None:
@@ -278,6 +286,24 @@ async def test_text_that_is_not_utf_8_before_a_closing_frame(api: Api, caplog: p
             await raw.reader.read()
     await wait_until(lambda: not api.server.server_state.connections, what="the connection is closed")
     assert "Fatal error" not in caplog.text
+
+
+async def test_messages_before_a_broken_frame(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """Their answers find a connection that is closed, which is no mistake of the server."""
+    subscribe = {"type": "subscribe", "payload": {"query": "{ __typename }"}}
+    async with raw_socket(api) as raw:
+        raw.writer.write(text({"type": "connection_init"}) + text({"type": "ping"}) + frame(0x3 | LAST))
+        async with asyncio.timeout(WITHIN):
+            await raw.reader.read()
+    async with raw_socket(api) as raw:
+        raw.writer.write(text({"type": "connection_init"}))
+        for _ in range(50):
+            raw.writer.write(text(subscribe | {"id": "1"}) + text({"type": "complete", "id": "1"}))
+        raw.writer.write(text({"type": "ping"}) + frame(0x3 | LAST))
+        async with asyncio.timeout(WITHIN):
+            await raw.reader.read()
+    await wait_until(lambda: not api.server.server_state.tasks, what="the application has ended")
+    assert "Traceback" not in caplog.text
 
 
 async def test_the_server_reads_on_for_an_honest_client(api: Api) -> None:
