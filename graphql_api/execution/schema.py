@@ -20,6 +20,7 @@ from graphql_api.compat import PacedExecution, resolve_types_once
 from graphql_api.context import Context
 from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
+from graphql_api.execution.hidden_names import HiddenNames
 from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
@@ -58,6 +59,7 @@ class DuetimeSchema(Schema):
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
         self._limits = limits
+        self._hidden_names = None if limits.introspection else HiddenNames(self._schema)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing."""
@@ -109,6 +111,7 @@ class DuetimeSchema(Schema):
             allowed_operation_types,
             operation_extensions,
         )
+        self._hide_names(result, query, variable_values)
         return result if isinstance(result, PreExecutionError) else size.bounded(result)
 
     async def stream(  # noqa: PLR0917 (Strawberry's signature)
@@ -127,9 +130,12 @@ class DuetimeSchema(Schema):
         kind = self.operation_type(query, operation_name) if query else None
         if query and kind is OperationType.SUBSCRIPTION:
             document = self.documents.read(query)
-            if not document.errors:
-                return self._watch(document, variable_values or {}, context_value, operation_name)
-        elif kind is not None:
+            if document.errors:
+                invalid = PreExecutionError(data=None, errors=document.errors)
+                self._hide_names(invalid, query, variable_values)
+                return only(invalid)
+            return self._watch(document, variable_values or {}, context_value, operation_name)
+        if kind is not None:
             return self._execute_once(query, variable_values, context_value, operation_name, operation_extensions)
         return await super().stream(
             query,
@@ -140,6 +146,11 @@ class DuetimeSchema(Schema):
             operation_extensions,
             allowed_operation_types,
         )
+
+    def _hide_names(self, result: ExecutionResult, query: str | None, variables: dict[str, Any] | None) -> None:
+        """Hide names of the schema in the errors of a result, if introspection is off."""
+        if result.errors and self._hidden_names is not None:
+            result.errors = self._hidden_names.hidden(result.errors, query, variables)
 
     def operation_type(self, query: str, operation_name: str | None) -> OperationType | None:
         """Return the type of an operation, or None if the document cannot be parsed."""
@@ -192,7 +203,9 @@ class DuetimeSchema(Schema):
             operation_extensions=None,
         )
         if isinstance(executor, list):
-            yield PreExecutionError(data=None, errors=executor)
+            invalid = PreExecutionError(data=None, errors=executor)
+            self._hide_names(invalid, document.text, variables)
+            yield invalid
             return
         source = create_source_event_stream(executor)
         if isinstance(source, Awaitable):
