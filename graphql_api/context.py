@@ -111,9 +111,9 @@ class Context:
     def subscribing(self, document: Hashable, *, cost: int, limits: ApiSettings) -> Iterator[None]:
         """Count a subscription as open on this connection and under its key while the block lasts.
 
-        Raises GraphQL's LIMIT_EXCEEDED when those that are open cost too much for another one.
+        Raises GraphQL's LIMIT_EXCEEDED when those that are open cost too much for another one, and UNAUTHENTICATED.
         """
-        key_id = self.caller.key_id if self.caller else None
+        key_id = self.need(KeyScope.READ).key_id
         on_connection = self._subscribed_cost + cost
         under_key = self.services.subscriptions.cost_with(key_id, document, cost)
         for total, where, most, name in (

@@ -1,11 +1,12 @@
 """The GraphQL schema. `duetime schema` prints it into schema.graphql."""
 
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
+from functools import wraps
 from typing import Any, cast
 
 from graphql import ExecutionResult as GraphQLExecutionResult
-from graphql import GraphQLError, create_source_event_stream
+from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo, create_source_event_stream
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
@@ -14,6 +15,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
 from graphql_api.compat import PacedExecution, resolve_types_once
@@ -55,6 +57,12 @@ class DuetimeSchema(Schema):
             exception_handlers=HANDLERS,
             config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNames()),
         )
+        for root, scope in (
+            (self._schema.query_type, KeyScope.READ),
+            (self._schema.mutation_type, KeyScope.WRITE),
+            (self._schema.subscription_type, KeyScope.READ),
+        ):
+            check_scopes(root, scope)
         resolve_types_once(BULK_INPUTS)
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
@@ -221,6 +229,27 @@ class DuetimeSchema(Schema):
                 async with aclosing(self.result_cache.results_of(key, executor, batch, at_once=at_once)) as results:
                     async for result in results:
                         yield result
+
+
+def check_scopes(root: GraphQLObjectType | None, scope: KeyScope) -> None:
+    """Make every field of a root type check the caller's scope before anything else, also each field to come.
+
+    The middleware lets nobody through without a key, and this does not rely on it. A field may need more itself.
+    """
+    for field in root.fields.values() if root else ():
+        field.resolve = after_check(field.resolve, scope) if field.resolve else None
+        field.subscribe = after_check(field.subscribe, scope) if field.subscribe else None
+
+
+def after_check(resolve: Callable[..., Any], scope: KeyScope) -> Callable[..., Any]:
+    """Return a resolver that first checks the caller's scope. Raises GraphQL's UNAUTHENTICATED and FORBIDDEN."""
+
+    @wraps(resolve)
+    def checked(source: Any, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
+        info.context.need(scope)
+        return resolve(source, info, **arguments)
+
+    return checked
 
 
 class CachedNames(NameConverter):

@@ -31,6 +31,7 @@ FAILURES = 10
 FAILURES_WITHIN = timedelta(minutes=1)
 MAX_ADDRESSES = 10_000
 LOOK_EVERY = timedelta(seconds=2)
+KEY_NEEDED = "A key is needed: send the header Authorization: Bearer <key>"
 
 
 class AuthenticationFailed(Exception):
@@ -85,7 +86,7 @@ class Authenticator:
             return ANYBODY
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
-            raise AuthenticationFailed(401, "A key is needed: send the header Authorization: Bearer <key>")
+            raise AuthenticationFailed(401, KEY_NEEDED)
         caller = await self._caller(token.strip(), address=address)
         if caller is None:
             self._failures.note(address)
