@@ -1,6 +1,7 @@
 """Runs `duetime api`: one API process."""
 
 import errno
+import gc
 import logging
 import socket
 from datetime import timedelta
@@ -37,6 +38,9 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
 
         logging.getLogger("uvicorn.error").addFilter(is_no_refused_handshake)
         app = create_app(database, jobs, api)
+        # Otherwise each full collection of garbage looks at all modules, which holds every request up for 0.2 s.
+        gc.collect()
+        gc.freeze()
         server = SignalFreeServer(configuration(app, grace=GRACE, proxies=api.proxies))
 
         def stop() -> None:

@@ -151,7 +151,7 @@ class Context:
         It counts for the size of the answer before it is read. Raises GraphQL's LIMIT_EXCEEDED.
         """
         size = await self._large_sizes.load((column, key))
-        answer_size.add(size)
+        answer_size.add(size * column.weight)
         found: tuple[Any, ...] | None = await self._large_values.load((column, key))
         if found is not None and isinstance(found[0], str):
             # Escapes take up to six bytes for one.
