@@ -1,6 +1,7 @@
 """Runs `duetime api`: one API process."""
 
 import errno
+import gc
 import logging
 import os
 import socket
@@ -38,6 +39,9 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
 
         logging.getLogger("uvicorn.error").addFilter(is_own_fault)
         app = create_app(database, jobs, api)
+        # Otherwise each full collection of garbage looks at all modules, which holds every request up for 0.2 s.
+        gc.collect()
+        gc.freeze()
         server = SignalFreeServer(configuration(app, grace=GRACE, proxies=api.proxies))
 
         def stop() -> None:

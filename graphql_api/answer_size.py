@@ -54,8 +54,9 @@ class AnswerSize:
     def _exceeded(self) -> GraphQLError:
         if self._refusal is None:
             self._refusal = limit_exceeded(
-                f"The answer would have more than {self._limit:,} bytes ({PREFIX}MAX_ANSWER_BYTES); ask for smaller "
-                "pages or fewer fields. If this was a mutation, it was executed"
+                f"The answer would have more than {self._limit:,} bytes ({PREFIX}MAX_ANSWER_BYTES), where those of "
+                "JSON values count four times; ask for smaller pages or fewer fields. If this was a mutation, it was "
+                "executed"
             )
         return self._refusal
 

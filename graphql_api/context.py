@@ -111,9 +111,9 @@ class Context:
     def subscribing(self, document: Hashable, *, cost: int, limits: ApiSettings) -> Iterator[None]:
         """Count a subscription as open on this connection and under its key while the block lasts.
 
-        Raises GraphQL's LIMIT_EXCEEDED when those that are open cost too much for another one.
+        Raises GraphQL's LIMIT_EXCEEDED when those that are open cost too much for another one, and UNAUTHENTICATED.
         """
-        key_id = self.caller.key_id if self.caller else None
+        key_id = self.need(KeyScope.READ).key_id
         on_connection = self._subscribed_cost + cost
         under_key = self.services.subscriptions.cost_with(key_id, document, cost)
         for total, where, most, name in (
@@ -151,7 +151,7 @@ class Context:
         It counts for the size of the answer before it is read. Raises GraphQL's LIMIT_EXCEEDED.
         """
         size = await self._large_sizes.load((column, key))
-        answer_size.add(size)
+        answer_size.add(size * column.weight)
         found: tuple[Any, ...] | None = await self._large_values.load((column, key))
         if found is not None and isinstance(found[0], str):
             # Escapes take up to six bytes for one.

@@ -25,6 +25,7 @@ from db.reads import metrics
 from db.reads.metrics import Overview
 from graphql_api.content_negotiation import JSON, preferred
 from graphql_api.context import Services
+from graphql_api.middleware.authentication import scoped
 from graphql_api.responses import ResponseBody, json_answer
 
 TEXT = "text/plain"
@@ -125,4 +126,4 @@ class RunMetricsCollector(Collector):
         return found
 
 
-ROUTES = [Route("/metrics", show, methods=["GET"])]
+ROUTES = [Route("/metrics", scoped(show), methods=["GET"])]

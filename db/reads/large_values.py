@@ -21,11 +21,15 @@ Key = Hashable
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LargeColumn:
-    """A column, how its row is found, and the columns that have to be read at the same moment."""
+    """A column, how its row is found, and the columns that have to be read at the same moment.
+
+    `weight` is how many bytes of memory a byte of its text takes.
+    """
 
     column: Any
     ids: tuple[Any, ...]
     beside: tuple[Any, ...] = ()
+    weight: int = 1
 
     def rows_with(self, keys: Iterable[Key]) -> ColumnElement[bool]:
         """Return the condition that a row has one of the keys."""
@@ -33,16 +37,19 @@ class LargeColumn:
         return found
 
 
+JSON_WEIGHT = 4
+"""An array of numbers takes two bytes for each of them as text, and eight in memory."""
+
 RESPONSE_BODY = LargeColumn(
     column=col(Run.response_body), ids=(col(Run.id),), beside=(col(Run.body_encoding), col(Run.body_truncated))
 )
-RESPONSE_HEADERS = LargeColumn(column=col(Run.response_headers), ids=(col(Run.id),))
-PAYLOAD = LargeColumn(column=col(Task.payload), ids=(col(Task.id),), beside=(col(Task.version),))
+RESPONSE_HEADERS = LargeColumn(column=col(Run.response_headers), ids=(col(Run.id),), weight=JSON_WEIGHT)
+PAYLOAD = LargeColumn(column=col(Task.payload), ids=(col(Task.id),), beside=(col(Task.version),), weight=JSON_WEIGHT)
 EARLIER_PAYLOAD = LargeColumn(column=col(TaskVersion.payload), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
-BODY = LargeColumn(column=col(Task.body), ids=(col(Task.id),), beside=(col(Task.version),))
+BODY = LargeColumn(column=col(Task.body), ids=(col(Task.id),), beside=(col(Task.version),), weight=JSON_WEIGHT)
 EARLIER_BODY = LargeColumn(column=col(TaskVersion.body), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
-AUDIT_BEFORE = LargeColumn(column=col(AuditEntry.before), ids=(col(AuditEntry.id),))
-AUDIT_AFTER = LargeColumn(column=col(AuditEntry.after), ids=(col(AuditEntry.id),))
+AUDIT_BEFORE = LargeColumn(column=col(AuditEntry.before), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
+AUDIT_AFTER = LargeColumn(column=col(AuditEntry.after), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
 
 OF_RUNS = (RESPONSE_BODY, RESPONSE_HEADERS)
 OF_TASKS = (PAYLOAD, BODY)

@@ -1,11 +1,12 @@
 """The GraphQL schema. `duetime schema` prints it into schema.graphql."""
 
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing
+from functools import wraps
 from typing import Any, cast
 
 from graphql import ExecutionResult as GraphQLExecutionResult
-from graphql import GraphQLError, create_source_event_stream
+from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo, create_source_event_stream
 from strawberry import Schema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
@@ -14,12 +15,14 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
 from graphql_api.compat import PacedExecution, resolve_types_once
 from graphql_api.context import Context
 from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
+from graphql_api.execution.hidden_names import HiddenNames
 from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
@@ -54,10 +57,17 @@ class DuetimeSchema(Schema):
             exception_handlers=HANDLERS,
             config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNames()),
         )
+        for root, scope in (
+            (self._schema.query_type, KeyScope.READ),
+            (self._schema.mutation_type, KeyScope.WRITE),
+            (self._schema.subscription_type, KeyScope.READ),
+        ):
+            check_scopes(root, scope)
         resolve_types_once(BULK_INPUTS)
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
         self._limits = limits
+        self._hidden_names = None if limits.introspection else HiddenNames(self._schema)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Log nothing."""
@@ -109,6 +119,7 @@ class DuetimeSchema(Schema):
             allowed_operation_types,
             operation_extensions,
         )
+        self._hide_names(result, query, variable_values)
         return result if isinstance(result, PreExecutionError) else size.bounded(result)
 
     async def stream(  # noqa: PLR0917 (Strawberry's signature)
@@ -127,9 +138,12 @@ class DuetimeSchema(Schema):
         kind = self.operation_type(query, operation_name) if query else None
         if query and kind is OperationType.SUBSCRIPTION:
             document = self.documents.read(query)
-            if not document.errors:
-                return self._watch(document, variable_values or {}, context_value, operation_name)
-        elif kind is not None:
+            if document.errors:
+                invalid = PreExecutionError(data=None, errors=document.errors)
+                self._hide_names(invalid, query, variable_values)
+                return only(invalid)
+            return self._watch(document, variable_values or {}, context_value, operation_name)
+        if kind is not None:
             return self._execute_once(query, variable_values, context_value, operation_name, operation_extensions)
         return await super().stream(
             query,
@@ -140,6 +154,11 @@ class DuetimeSchema(Schema):
             operation_extensions,
             allowed_operation_types,
         )
+
+    def _hide_names(self, result: ExecutionResult, query: str | None, variables: dict[str, Any] | None) -> None:
+        """Hide names of the schema in the errors of a result, if introspection is off."""
+        if result.errors and self._hidden_names is not None:
+            result.errors = self._hidden_names.hidden(result.errors, query, variables)
 
     def operation_type(self, query: str, operation_name: str | None) -> OperationType | None:
         """Return the type of an operation, or None if the document cannot be parsed."""
@@ -192,7 +211,9 @@ class DuetimeSchema(Schema):
             operation_extensions=None,
         )
         if isinstance(executor, list):
-            yield PreExecutionError(data=None, errors=executor)
+            invalid = PreExecutionError(data=None, errors=executor)
+            self._hide_names(invalid, document.text, variables)
+            yield invalid
             return
         source = create_source_event_stream(executor)
         if isinstance(source, Awaitable):
@@ -208,6 +229,27 @@ class DuetimeSchema(Schema):
                 async with aclosing(self.result_cache.results_of(key, executor, batch, at_once=at_once)) as results:
                     async for result in results:
                         yield result
+
+
+def check_scopes(root: GraphQLObjectType | None, scope: KeyScope) -> None:
+    """Make every field of a root type check the caller's scope before anything else, also each field to come.
+
+    The middleware lets nobody through without a key, and this does not rely on it. A field may need more itself.
+    """
+    for field in root.fields.values() if root else ():
+        field.resolve = after_check(field.resolve, scope) if field.resolve else None
+        field.subscribe = after_check(field.subscribe, scope) if field.subscribe else None
+
+
+def after_check(resolve: Callable[..., Any], scope: KeyScope) -> Callable[..., Any]:
+    """Return a resolver that first checks the caller's scope. Raises GraphQL's UNAUTHENTICATED and FORBIDDEN."""
+
+    @wraps(resolve)
+    def checked(source: Any, info: GraphQLResolveInfo[Context], **arguments: Any) -> Any:
+        info.context.need(scope)
+        return resolve(source, info, **arguments)
+
+    return checked
 
 
 class CachedNames(NameConverter):

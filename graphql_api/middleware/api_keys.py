@@ -35,6 +35,7 @@ MAX_DELAYED = 100
 """Largest number of answers that are delayed at the same time."""
 MAX_ADDRESSES = 10_000
 LOOK_EVERY = timedelta(seconds=2)
+KEY_NEEDED = "A key is needed: send the header Authorization: Bearer <key>"
 
 
 class AuthenticationFailed(Exception):
@@ -105,7 +106,7 @@ class Authenticator:
         scheme, _, token = (authorization or "").partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            raise AuthenticationFailed(401, "A key is needed: send the header Authorization: Bearer <key>")
+            raise AuthenticationFailed(401, KEY_NEEDED)
         was_valid = digest(token) in self._known
         caller = await self._caller(token)
         if caller is not None:

@@ -6,17 +6,23 @@ GraphQL checks the scope itself, once it knows the operation, so for GraphQL thi
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
 
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.states import KeyScope
 from graphql_api import content_negotiation
-from graphql_api.middleware.api_keys import AuthenticationFailed, Authenticator, address_of, authorization_of
+from graphql_api.middleware.api_keys import (
+    KEY_NEEDED,
+    AuthenticationFailed,
+    Authenticator,
+    address_of,
+    authorization_of,
+)
 from graphql_api.middleware.page_requests import GRAPHQL, is_page
 from graphql_api.responses import refusal
 from jobs.security.api_keys import ANYBODY, Caller
@@ -27,6 +33,7 @@ READING = {"GET", "HEAD", "OPTIONS"}
 CODES = {401: "UNAUTHENTICATED", 429: "LIMIT_EXCEEDED", 503: "INTERNAL"}
 """GraphQL's codes for refusals, by status."""
 
+Endpoint = Callable[[Request], Awaitable[Response]]
 Hold = Callable[[Callable[[], object]], AbstractContextManager[None]]
 """Calls a function when the key becomes invalid while the block lasts."""
 
@@ -56,9 +63,7 @@ class AuthenticationMiddleware:
             await answer(refused, connection)(scope, receive, send)
             return
         if scope["type"] == "http" and scope["path"] != GRAPHQL and not may(caller, method=scope["method"]):
-            await refusal(403, f"The key {caller.name!r} may only read; this needs the scope write")(
-                scope, receive, send
-            )
+            await may_only_read(caller)(scope, receive, send)
             return
         scope["caller"] = caller
         if scope["type"] == "http" and content_negotiation.names(connection, content_negotiation.EVENT_STREAM):
@@ -96,6 +101,23 @@ def is_open(scope: Scope) -> bool:
 def may(caller: Caller, *, method: str) -> bool:
     """Return whether the caller's scope allows the method."""
     return caller.may(KeyScope.READ if method in READING else KeyScope.WRITE)
+
+
+def may_only_read(caller: Caller) -> Response:
+    """Return the refusal of a change under a key that may only read."""
+    return refusal(403, f"The key {caller.name!r} may only read; this needs the scope write")
+
+
+def scoped(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint of data that checks the caller's scope itself, should a request have passed the middleware."""
+
+    async def checked(request: Request) -> Response:
+        caller: Caller | None = request.scope.get("caller")
+        if caller is None:
+            return answer(AuthenticationFailed(401, KEY_NEEDED), request)
+        return await endpoint(request) if may(caller, method=request.method) else may_only_read(caller)
+
+    return checked
 
 
 def answer(refused: AuthenticationFailed, asked: HTTPConnection) -> Response:

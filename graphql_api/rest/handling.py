@@ -1,6 +1,5 @@
 """What the endpoints of tasks and results share: how they read a request, and how they answer errors."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from starlette.responses import Response
 
 from graphql_api import ids, request_body
 from graphql_api.context import Services
+from graphql_api.middleware.authentication import Endpoint, scoped
 from graphql_api.responses import refusal
 from graphql_api.rest.form import BadRequest
 from jobs import json_value
@@ -17,8 +17,6 @@ from jobs.errors import NotFound
 MAX_BODY_BYTES = 1024 * 1024
 INVALID_ID = "Invalid task ID"
 TASK_NOT_FOUND = "Task not found"
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def path_id(request: Request) -> UUID:
@@ -44,7 +42,7 @@ def parsed(body: bytes) -> Any:
 
 
 def answering(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint with its errors turned into responses."""
+    """Return the endpoint behind a check of the caller's scope, with its errors turned into responses."""
 
     async def answered(request: Request) -> Response:
         try:
@@ -59,4 +57,4 @@ def answering(endpoint: Endpoint) -> Endpoint:
                 answer.headers["connection"] = "close"
             return answer
 
-    return answered
+    return scoped(answered)

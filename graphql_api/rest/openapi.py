@@ -13,6 +13,7 @@ from starlette.routing import Route
 from graphql_api import request_body
 from graphql_api.health import Alive, Health
 from graphql_api.metrics import Metrics
+from graphql_api.middleware.authentication import scoped
 from graphql_api.middleware.header_limits import MAX_BYTES
 from graphql_api.responses import ResponseBody, json_answer
 from graphql_api.rest.examples import (
@@ -355,4 +356,7 @@ async def show(_request: Request) -> Response:
     return json_answer(document())
 
 
-ROUTES = [Route("/openapi.json", show, methods=["GET"]), Route("/swagger/doc.json", show, methods=["GET"])]
+ROUTES = [
+    Route("/openapi.json", scoped(show), methods=["GET"]),
+    Route("/swagger/doc.json", scoped(show), methods=["GET"]),
+]

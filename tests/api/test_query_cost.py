@@ -106,7 +106,7 @@ def test_size_and_tokens(schema: DuetimeSchema) -> None:
         ("{ tasks(first: " + "9" * 5_000 + ") { nodes { id } } }", {}, 2 + 100),
         ("{ task(id: 1) { upcoming } }", {}, 2 + 5),
         ("{ task(id: 1) { upcoming(count: 100) } }", {}, 2 + 100),
-        ("{ previewTrigger(trigger: {}, count: 30) { ... on TriggerPreview { instants } } }", {}, 2 + 30),
+        ("{ previewTrigger(trigger: {}, count: 30) { ... on TriggerPreview { instants } } }", {}, 100 + 1 + 30),
         (f"{MANY} ... on Task {{ id name }} }} }}", {"ids": ["x"] * 7}, 1 + 7 * 2),
         (f"{MANY} __typename ... on Task {{ id name }} ... on NotFound {{ message }} }} }}", {"ids": ["x"]}, 1 + 3),
         (f"{MANY} ... on Error {{ message }} ... on Task {{ id }} }} }}", {"ids": ["x"] * 7}, 1 + 7 * 2),
