@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
-from jobs.engine.misfire import CAUGHT_UP, LATE, Plan, oldest_of_newest, plan
+from jobs.engine.misfire import Plan, plan
 from jobs.triggers import schedule
+from jobs.triggers.due import CAUGHT_UP, LATE, oldest_of_newest
 from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 
 START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)
@@ -31,6 +32,8 @@ def due_task(trigger: Trigger, *, next_run: datetime, misfire: MisfirePolicy) ->
         host="target",
         trigger_type=kind,
         next_run=next_run,
+        due_at=schedule.due_at(trigger, next_run, task_id=TASK_ID),
+        settled_until=None,
         misfire=misfire,
         overlap=OverlapPolicy.SKIP,
     )
