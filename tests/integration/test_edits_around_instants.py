@@ -22,14 +22,17 @@ from jobs.engine.claim import claim_tasks
 from jobs.engine.slots import Slots
 from jobs.errors import InvalidInput
 from jobs.http.request import ActionDraft
+from jobs.settings import JobsSettings
 from jobs.tasks import changes, creation
 from jobs.tasks.draft import TaskDraft, TaskUpdate
 from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
-from tests.support.engine import opened, task_of
+from tests.support.engine import every, opened, runs_of, save, soon, task_of, working
 from tests.support.interleaving import WORKER, changing, every_run
+from tests.support.target import CannedResponse, Target
+from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
 HISTORIES = 25
@@ -266,3 +269,35 @@ async def test_edits_around_instants_lose_nothing(engine: AsyncEngine) -> None:
     """Each instant whose moment has come is accounted for once, and nothing else is."""
     for seed in range(HISTORIES):
         await History(engine, seed=seed).run()
+
+
+@pytest.mark.parametrize("what", ["the same trigger", "its end", "its period", "its name"])
+async def test_a_task_that_is_edited_all_the_time_fires(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target, what: str
+) -> None:
+    """Edits that come faster than the instants, also amid the jitter and when a call is due, hold up no call."""
+    start = soon()
+    # A new period has other instants, so that it drops the one whose call waits for its jitter.
+    jitter_ms = 0 if what == "its period" else 400
+    [task_id] = await save(engine, every(target.responds("/", CannedResponse()), SECOND, start, jitter_ms=jitter_ms))
+    numbers = iter(range(1_000_000))
+
+    async def edit() -> bool:
+        number, now = next(numbers), utc_now()
+        members: dict[str, Any] = {"every_ms": 1_000 + (number % 2 if what == "its period" else 0)}
+        if what == "its end":
+            members["end_at"] = now + timedelta(hours=1)
+        update = TaskUpdate(trigger=TriggerUpdate(kind=Interval, members=members))
+        async with changing(engine) as work:
+            await changes.update_task(
+                work, task_id, TaskUpdate(name=f"{now}") if what == "its name" else update, now=now
+            )
+        return len(await runs_of(engine, task_id)) >= 3
+
+    async with working(database, jobs_settings):
+        await wait_until(edit, what="the task has fired three times")
+    runs = await runs_of(engine, task_id)
+    assert {run.state for run in runs} == {RunState.SUCCEEDED}
+    assert all(run.missed_count == 0 for run in runs)
+    if what != "its period":
+        assert [run.scheduled_for for run in runs[:3]] == [start + number * SECOND for number in range(3)]
