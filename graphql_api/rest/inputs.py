@@ -96,7 +96,9 @@ class CronTrigger(Input):
         "The first instant of an interval, or an instant before which a cron expression does not fire; inclusive.",
         default=None,
     )
-    end_at: Instant | None = described("The trigger has no instant after this one; inclusive.", default=None)
+    end_at: Instant | None = described(
+        "The trigger has no instant after this one; inclusive.", default=None, examples=["2100-01-31T09:00:00Z"]
+    )
     jitter_ms: Whole | None = described(
         "Delays each call by up to this many milliseconds; at most the shortest gap between two instants.",
         default=None,
