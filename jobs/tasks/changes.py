@@ -60,15 +60,14 @@ async def update_task(
         await changes.keep_definition(work.session, task_id=task_id)
     if completed and not revives:
         changed = None
-    if changed is not None:
-        reason = "missed: the trigger was changed before this instant was claimed"
-        await settle(work, missed_by_update(task, changed), now=now, reason=reason)
+    missed = [] if changed is None else missed_by_update(task, changed)
     for name, value in columns.items():
         setattr(task, name, value)
     if changed is not None:
         reschedule(task, changed, now=now)
         work.schedule_wakeup(task.due_at)
     await bump_version(work, [task], "updateTask", now=now)
+    await settle(work, missed, now=now, reason="missed: the trigger was changed before this instant was claimed")
     return task
 
 
@@ -184,10 +183,11 @@ async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
     for task in cancellable:
         end_schedule(task)
     await bump_version(work, cancellable, "cancelTask", now=now)
-    await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
     ids = [task.id for task in cancellable]
+    # This waits for runs that are being claimed, so it comes before anything that locks the counter of events.
     if ids and await cancellation.cancel_waiting_runs(work.session, task_ids=ids, now=now):
         work.notify_events()
+    await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
     return outcomes(task_ids, found)
 
 
