@@ -80,6 +80,31 @@ def test_jitter_does_not_count_as_lateness() -> None:
     assert run.verdict == RunState.MISSED
 
 
+def test_call_that_waited_for_a_jitter_which_is_gone_is_not_late() -> None:
+    """An update that removes the jitter makes the call due at that moment, and SKIP runs it."""
+    row = due_task(EVERY_MINUTE, next_run=START, misfire=MisfirePolicy.SKIP)
+    row.due_at = START + 40 * SECOND
+    [run], _ = plan(row, EVERY_MINUTE, now=START + 41 * SECOND)
+    assert (run.scheduled_for, run.verdict) == (START, None)
+    [run], _ = plan(row, EVERY_MINUTE, now=row.due_at + LATE + MILLISECOND)
+    assert run.verdict == RunState.MISSED
+
+
+@pytest.mark.parametrize(
+    "trigger", [Interval(every_ms=1_000, start_at=START - 5 * SECOND), Cron(expression="* * * * *")]
+)
+@pytest.mark.parametrize("misfire", MisfirePolicy)
+def test_instants_of_a_new_trigger_before_its_update_were_never_due(trigger: Trigger, misfire: MisfirePolicy) -> None:
+    """The instant that an update has kept runs by itself; the new trigger applies from the update on."""
+    updated = START + 130 * SECOND
+    row = due_task(trigger, next_run=START, misfire=misfire)
+    row.due_at, row.settled_until = updated, updated
+    [run], reschedule = plan(row, trigger, now=updated)
+    assert (run.scheduled_for, run.missed_count, run.verdict) == (START, 0, None)
+    following = schedule.next_instant(trigger, updated)
+    assert (reschedule.next_run, reschedule.settled_until) == (following, updated)
+
+
 @pytest.mark.parametrize("surplus", [-1, 0, 1, 2, CAUGHT_UP - 1, CAUGHT_UP, CAUGHT_UP + 1, 5 * CAUGHT_UP])
 def test_newest_thousand_are_found_from_either_end(surplus: int) -> None:
     """They are found for an interval, and for cron across a spring gap."""
