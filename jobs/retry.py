@@ -19,6 +19,8 @@ MAX_DELAY_MS = 86_400_000
 MAX_FACTOR = 10.0
 MAX_ELAPSED_MS = 30 * 86_400_000
 
+_SECONDS = re.compile(r"(?P<whole>\d+)(?:\.(?P<fraction>\d+))?", re.ASCII)
+
 # RFC 9110, section 5.6.7: IMF-fixdate, then the two obsolete forms that recipients must read too.
 _HTTP_DATE = re.compile(
     r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT"
@@ -83,13 +85,14 @@ def problems_of(
 def parse_retry_after(value: str, *, now: datetime) -> timedelta | None:
     """Return how long a Retry-After field asks to wait, in seconds or until a date (RFC 9110, section 10.2.3).
 
-    A date in the past asks for no wait. Returns None for any other text.
+    A decimal number, which the RFC does not know, is rounded up. A date in the past asks for no wait. Returns None for
+    any other text.
     """
     written = value.strip(" \t")
-    if written.isascii() and written.isdigit():
-        digits = written.lstrip("0") or "0"
+    if (number := _SECONDS.fullmatch(written)) is not None:
+        digits, fraction = number["whole"].lstrip("0") or "0", (number["fraction"] or "").strip("0")
         # A longer number may not fit a timedelta, and exceeds the limit anyway.
-        return timedelta(seconds=int(digits)) if len(digits) < 10 else LONGEST_RETRY_AFTER
+        return timedelta(seconds=int(digits) + bool(fraction)) if len(digits) < 10 else LONGEST_RETRY_AFTER
     if not _HTTP_DATE.fullmatch(written):
         return None
     try:

@@ -41,8 +41,8 @@ RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all')
 # NO KEY: a plain FOR UPDATE would skip a task just because a row that refers to it is being inserted.
 LOCK_DUE_TASKS = text(f"""
 SELECT t.id, t.name, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at,
-       t.end_at, t.jitter_ms, t.next_run, t.due_at, t.overlap, t.host, COALESCE(t.misfire_once, t.misfire) AS misfire,
-       t.trigger_type = 'one-off' AS one_off, {RELEASES},
+       t.end_at, t.jitter_ms, t.next_run, t.due_at, t.settled_until, t.overlap, t.host,
+       COALESCE(t.misfire_once, t.misfire) AS misfire, t.trigger_type = 'one-off' AS one_off, {RELEASES},
        {request_as_text("t")}
 FROM tasks t
 WHERE t.due_at <= :now AND t.due_at > :since AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))

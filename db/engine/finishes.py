@@ -30,10 +30,15 @@ ENDED_ATTEMPT = ended_attempt(
     next_attempt_at="f.next_attempt_at",
 )
 
-# Everything that changes tasks and their runs locks the tasks first, in the order of their ids, so nothing deadlocks.
+# All statements take locks in one order, so nothing deadlocks: tasks in the order of their ids, runs in the order of
+# theirs, a row of the rollups, and the counter of events.
 FINISH = with_events(f"""
 locked AS (
     SELECT id FROM tasks WHERE id = ANY(CAST(:completing AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+),
+locked_runs AS (
+    SELECT id FROM task_results WHERE id = ANY(CAST(:run_ids AS uuid[])) AND {after("locked")}
+    ORDER BY id FOR NO KEY UPDATE
 ),
 done AS (
     UPDATE task_results r
@@ -53,7 +58,7 @@ done AS (
     ) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
             body_encoding, body_truncated, error_message, duration_ms)
     WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
-      AND {after("locked")}
+      AND {after("locked_runs")}
     RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at
 ),
 completed AS (

@@ -55,6 +55,8 @@ held AS (
     ), t.on_lost) AS on_lost
     FROM task_results r JOIN tasks t ON t.id = r.task_id
     WHERE {condition}
+    ORDER BY r.id
+    FOR NO KEY UPDATE OF r
 ),
 lost AS (
     UPDATE task_results r

@@ -24,10 +24,14 @@ CANCELLED_ATTEMPT = ended_attempt(
 def cancelled_runs(condition: str) -> str:
     """Return expressions of a WITH that cancel the unfinished runs `r` that meet a condition, and count them.
 
-    A running attempt loses its worker, which notices and aborts the call; the epoch refuses its late outcome. The
-    response or error of an earlier attempt is cleared, because it would look like the result of the aborted one.
+    The runs are locked in the order of their ids, as by every statement that waits for runs. A running attempt loses
+    its worker, which notices and aborts the call; the epoch refuses its late outcome. The response or error of an
+    earlier attempt is cleared, because it would look like the result of the aborted one.
     """
     return f"""
+locked_runs AS (
+    SELECT r.id FROM task_results r WHERE r.finished_at IS NULL AND {condition} ORDER BY r.id FOR NO KEY UPDATE
+),
 cancelled AS (
     UPDATE task_results r
     SET state = 'cancelled', finished_at = CAST(:now AS timestamptz), next_attempt_at = NULL, worker_id = NULL,
@@ -41,7 +45,8 @@ cancelled AS (
         response_body = CASE WHEN r.state <> 'running' THEN r.response_body END,
         body_encoding = CASE WHEN r.state = 'running' THEN 'utf8' ELSE r.body_encoding END,
         body_truncated = r.state <> 'running' AND r.body_truncated
-    WHERE r.finished_at IS NULL AND {condition}
+    FROM locked_runs l
+    WHERE r.id = l.id AND r.finished_at IS NULL AND {condition}
     RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms,
               r.due_at, r.run_at
 ),

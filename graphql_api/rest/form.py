@@ -42,7 +42,12 @@ class Input(BaseModel):
     def _drop_nulls(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             raise PydanticCustomError("form", "must be an object")
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in given.items() if value is not None or name in cls.nulls_kept()}
+
+    @classmethod
+    def nulls_kept(cls) -> set[str]:
+        """Return the members in which null does not count as absent."""
+        return set()
 
 
 def must_be(words: str) -> WrapValidator:

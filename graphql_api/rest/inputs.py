@@ -1,6 +1,6 @@
 """Request bodies: what clients send to create or change a task, and how it becomes what the use cases take."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
@@ -41,8 +41,8 @@ from jobs.legacy import cron_text
 from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_ELAPSED_MS, MAX_FACTOR
 from jobs.security.secret_headers import MASK
 from jobs.tasks.draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS, RetryDraft, TaskDraft, TaskUpdate
-from jobs.triggers.columns import trigger_of
-from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
+from jobs.triggers.revision import TriggerUpdate
+from jobs.triggers.schedule import Cron, OneOff
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
@@ -67,15 +67,23 @@ def described(description: str, *, default: Any = ..., applied: Any = None, **sc
     return Field(default, description=description, json_schema_extra=schema)
 
 
+OnlyCron = Annotated[None, must_be("left out: only cron triggers have it")]
+WINDOW = {"start_at", "end_at", "jitter_ms"}
+"""Members of a trigger that the old service did not have. In an update null sets the default."""
+
+
 class OneOffTrigger(Input):
     """Fires once."""
 
     type: Literal["one-off"]
     datetime: Instant = described("An instant in the future, with an offset.")
+    start_at: OnlyCron = described("Only cron triggers have it.", default=None)
+    end_at: OnlyCron = described("Only cron triggers have it.", default=None)
+    jitter_ms: OnlyCron = described("Only cron triggers have it.", default=None)
 
-    def trigger(self) -> Trigger:
+    def update(self) -> TriggerUpdate:
         """Return the trigger as the use cases take it."""
-        return OneOff(at=self.datetime)
+        return TriggerUpdate(kind=OneOff, members={"at": self.datetime})
 
 
 class CronTrigger(Input):
@@ -91,16 +99,42 @@ class CronTrigger(Input):
     timezone: Annotated[str, must_be("an IANA time zone")] | None = described(
         "An IANA time zone; UTC by default.", default=None, format="timezone"
     )
+    start_at: Instant | None = described(
+        "The first instant of an interval, or an instant before which a cron expression does not fire; inclusive.",
+        default=None,
+    )
+    end_at: Instant | None = described(
+        "The trigger has no instant after this one; inclusive.", default=None, examples=["2100-01-31T09:00:00Z"]
+    )
+    jitter_ms: Whole | None = described(
+        "Delays each call by up to this many milliseconds; at most the shortest gap between two instants.",
+        default=None,
+        minimum=0,
+        applied=0,
+    )
 
-    def trigger(self) -> Trigger:
-        """Return the trigger as the use cases take it. Raises `BadRequest`."""
+    @classmethod
+    def nulls_kept(cls) -> set[str]:
+        """Return the members in which null sets the default."""
+        return WINDOW
+
+    def update(self) -> TriggerUpdate:
+        """Return the trigger as the use cases take it. Raises `BadRequest`.
+
+        The cron text is the whole expression, with its zone or its period; the other members stay if they are absent.
+        """
         try:
             found, zone = cron_text.parse(self.cron.strip())
         except ValueError as error:
             raise BadRequest(f"invalid cron expression: {error}") from error
         if None not in {self.timezone, zone} and self.timezone != zone:
             raise BadRequest("the time zone is given twice: in trigger.cron and in trigger.timezone")
-        return replace(found, timezone=self.timezone) if isinstance(found, Cron) and self.timezone else found
+        if isinstance(found, Cron):
+            members: dict[str, Any] = {"expression": found.expression, "timezone": self.timezone or found.timezone}
+        else:
+            members = {"every_ms": found.every_ms}
+        given = {name: getattr(self, name) for name in WINDOW & self.model_fields_set}
+        return TriggerUpdate(kind=type(found), members=members | given)
 
 
 TriggerInput = TypeAliasType(
@@ -268,7 +302,7 @@ def task_draft(body: Any) -> TaskDraft:
     task = validated(NewTask, body, sentences=SENTENCES)
     return TaskDraft(
         name=task.name,
-        trigger=task.trigger.trigger(),
+        trigger=task.trigger.update().applied_to(None),
         action=ActionDraft(**{"redirects": MAX_REDIRECTS} | task.action.members()),
         retry=RetryDraft() if task.retry is None else task.retry.draft(),
         **task.policies(),
@@ -279,31 +313,24 @@ def task_update(body: Any, *, of: Task) -> TaskUpdate:
     """Return what a request wants to change in a task. Raises `BadRequest`.
 
     Members that the old service did not know keep their values unless the request sets them, so a client that sends
-    back a task as it was shown changes nothing.
+    back a task as it was shown changes nothing. That includes the payload, which is shown as text.
     """
     changes = validated(TaskChanges, body, sentences=SENTENCES)
     action = {} if changes.action is None else changes.action.members()
     if of.body is not None and action.get("body") == NO_BODY:
         del action["body"]
-    trigger = None if changes.trigger is None else changes.trigger.trigger()
+    elif (
+        of.payload is not None and action and action["body"] == NO_BODY._replace(payload=json_value.encode(of.payload))
+    ):
+        # A client sends back the text that the task shows.
+        del action["body"]
     return TaskUpdate(
         name=changes.name,
-        trigger=None if trigger is None or is_that_of(of, trigger) else trigger,
+        trigger=None if changes.trigger is None else changes.trigger.update(),
         action=action,
         retry={} if changes.retry is None else asdict(changes.retry.draft()),
         **changes.policies(),
     )
-
-
-def is_that_of(task: Task, trigger: Trigger) -> bool:
-    """Return whether a task has this trigger, as far as this API shows triggers; also a one-off that has run."""
-    match trigger_of(task):
-        case OneOff(at=at):
-            return trigger == OneOff(at=at)
-        case Cron(expression=expression, timezone=timezone):
-            return trigger == Cron(expression=expression, timezone=timezone)
-        case Interval(every_ms=every_ms):
-            return trigger == Interval(every_ms=every_ms)
 
 
 def url_of(body: bytes) -> str | None:

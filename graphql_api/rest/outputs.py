@@ -3,6 +3,7 @@
 import base64
 import codecs
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, WithJsonSchema
@@ -14,6 +15,7 @@ from graphql_api.responses import InstantText, ResponseBody
 from graphql_api.rest.examples import RESULT_EXAMPLE, TASK_EXAMPLE
 from graphql_api.rest.query_params import MAX_LIMIT, Page
 from jobs import json_value
+from jobs.datetimes import MILLISECOND
 from jobs.http.body import draft_of
 from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK, in_order, is_sealed
@@ -75,6 +77,12 @@ class Task(ResponseBody):
         default_factory=str,
         description="The cron expression, in a form that can be sent back; `@every <duration>` for an interval.",
     )
+    start_at: InstantText = Field(
+        default_factory=str,
+        description="The first instant, or the one before which there is none; left out when it is the default.",
+    )
+    end_at: InstantText = Field(default_factory=str, description="The instant after which there is none.")
+    jitter_ms: int = Field(default=0, description="The longest delay of a call by jitter, in milliseconds.", ge=0)
     headers: Headers = Field(default_factory=dict, description="The headers that the task sends.")
     payload: str = Field(default_factory=str, description="The payload that the task sends, as JSON text.")
     body: str = Field(default_factory=str, description="The body that the task sends, if it is a text.")
@@ -92,6 +100,9 @@ class Task(ResponseBody):
         optional: dict[str, Any] = {
             "trigger_time": row.trigger_time and instants.write(row.trigger_time),
             "cron_expr": cron or None,
+            "start_at": (row.start_at and row.start_at != default_start(row) and instants.write(row.start_at)) or None,
+            "end_at": row.end_at and instants.write(row.end_at),
+            "jitter_ms": row.jitter_ms or None,
             "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
             "payload": None if row.payload is None else json_value.encode(row.payload),
             "body": body.body,
@@ -112,6 +123,11 @@ class Task(ResponseBody):
             updated_at=instants.write(row.updated_at),
             **{name: value for name, value in optional.items() if value is not None},
         )
+
+
+def default_start(row: models.Task) -> datetime | None:
+    """Return the start that an interval has if none is given."""
+    return None if row.every_ms is None else row.created_at + row.every_ms * MILLISECOND
 
 
 def shown_cron(row: models.Task) -> str | None:

@@ -8,12 +8,11 @@ from jobs.errors import InvalidInput
 from jobs.http.request import NO_VALUE, HeaderDraft
 from jobs.problems import Problem
 from jobs.security.secret_headers import MASK
-from jobs.triggers.schedule import OneOff, Trigger
 
 
-def old_words(error: InvalidInput, *, trigger: Trigger | None, headers: Sequence[HeaderDraft], now: datetime) -> str:
-    """Return all problems in the old service's words. `trigger` and `headers` are those of the request."""
-    past = isinstance(trigger, OneOff) and trigger.at <= now
+def old_words(error: InvalidInput, *, at: datetime | None, headers: Sequence[HeaderDraft], now: datetime) -> str:
+    """Return all problems in the old service's words. `headers`, and `at` of a one-off, are those of the request."""
+    past = at is not None and at <= now
     return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
 
 
@@ -26,10 +25,11 @@ def words(problem: Problem, *, past: bool, headers: Sequence[HeaderDraft]) -> st
             where = "trigger.datetime"
         case ("trigger", "cron", "expression"):
             where = "invalid cron expression"
-        case ("trigger", "cron", member):
-            where = f"trigger.{member}"
-        case ("trigger", "interval", *_):
+        case ("trigger", "interval", "everyMs"):
             where = "invalid cron expression: @every"
+        case ("trigger", _, member):
+            message = problem.message.replace("startAt", "start_at").replace("everyMs", "the duration of @every in ms")
+            return f"trigger.{snake(member)}: {message}"
         case ("action", "headers", place, _) if problem.message == NO_VALUE:
             return (
                 f"action.headers.{headers[int(place)].name[:100]}: {MASK} stands for a stored value, and none is "

@@ -22,6 +22,7 @@ from jobs.errors import InvalidInput, NotFound
 from jobs.tasks import changes as use_cases
 from jobs.tasks import creation
 from jobs.tasks.draft import with_target_checked
+from jobs.triggers.schedule import OneOff
 
 CANCELLED = Message(message="Task cancelled successfully")
 
@@ -35,7 +36,8 @@ async def create(request: Request) -> Response:
         async with services.transaction(request.scope["caller"]) as work:
             task = await creation.create_task(work, draft, now=now)
     except InvalidInput as error:
-        reason = old_words(error, trigger=draft.trigger, headers=draft.action.headers, now=now)
+        at = draft.trigger.at if isinstance(draft.trigger, OneOff) else None
+        reason = old_words(error, at=at, headers=draft.action.headers, now=now)
         raise BadRequest(reason) from error
     return json_answer(Task.of(task).json_object(), 201)
 
@@ -75,8 +77,8 @@ async def update(request: Request) -> Response:
         try:
             task = await use_cases.update_task(work, task_id, update, now=now, revives=False)
         except InvalidInput as error:
-            headers = update.action.get("headers", ())
-            raise BadRequest(old_words(error, trigger=update.trigger, headers=headers, now=now)) from error
+            at = None if update.trigger is None else update.trigger.members.get("at")
+            raise BadRequest(old_words(error, at=at, headers=update.action.get("headers", ()), now=now)) from error
     return json_answer(Task.of(task).json_object())
 
 

@@ -20,6 +20,23 @@ Milliseconds = NewType("Milliseconds", int)
 Count = NewType("Count", int)
 
 
+class Default:
+    """Marks the default of a member of an input, so that the member's absence is told from a value that equals it."""
+
+
+class DefaultText(Default, str):
+    """A default text."""
+
+
+class DefaultNumber(Default, int):
+    """A default number."""
+
+
+def is_given(value: Any) -> bool:
+    """Return whether a member of an input is present; it may be null."""
+    return value is not UNSET and not isinstance(value, Default)
+
+
 def given_or_none(value: Given | None) -> Given | None:
     """Return the value of an optional argument, or None if it is absent or null."""
     return None if value is UNSET else value

@@ -26,7 +26,7 @@ from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
-from jobs.tasks.changes import upcoming
+from jobs.tasks.changes import next_to_run, upcoming
 from jobs.tasks.draft import RetryDraft, TaskDraft, TaskUpdate
 
 MAX_UPCOMING = 100
@@ -50,8 +50,9 @@ class Task:
     on_lost: LostPolicy = strawberry.field(description="What happens to an attempt whose worker was lost.")
     tags: list[str] = strawberry.field(description="Labels for filtering.")
     next_run_at: datetime | None = strawberry.field(
-        description="The next instant, without jitter, which delays the call and does not move the instant. Null "
-        "while the task is paused and after the last instant."
+        description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
+        "It has passed while the call waits for its jitter, and when instants were missed and the misfire policy runs "
+        "one of them: that one fires next, at once. Null while the task is paused and after the last instant."
     )
     version: int = strawberry.field(
         description="Increases with each change of the definition or status, but not when the task fires."
@@ -73,7 +74,7 @@ class Task:
             misfire=row.misfire,
             on_lost=row.on_lost,
             tags=row.tags,
-            next_run_at=row.next_run,
+            next_run_at=next_to_run(row, now=utc_now()),
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -183,8 +184,8 @@ class CreateTaskInput:
 
 
 @strawberry.input(
-    description="What to change in a task. An absent or null member leaves the old value. A trigger replaces the "
-    "old one as a whole; of an action or a retry policy, only the given members change."
+    description="What to change in a task. An absent or null member leaves the old value. Of a trigger of the same "
+    "kind, an action or a retry policy, only the given members change."
 )
 class UpdateTaskInput:
     """What to change in a task."""
@@ -192,7 +193,10 @@ class UpdateTaskInput:
     name: str | None = strawberry.field(default=UNSET, description="The task's name, for people; 1 to 255 characters.")
     trigger: TriggerInput | None = strawberry.field(
         default=UNSET,
-        description="The new trigger, which applies from now on; instants up to now belong to the old one.",
+        description="The new trigger, which applies from now on; a call that was due before belongs to the old one. "
+        "If the kind stays, absent members keep their values and null sets the default; if the kind changes, absent "
+        "members have their defaults. An interval without startAt keeps its instants while everyMs stays; a new "
+        "everyMs counts from the last instant that was settled.",
     )
     action: UpdateHttpActionInput | None = strawberry.field(
         default=UNSET, description="The request that the task makes."
@@ -218,7 +222,7 @@ class UpdateTaskInput:
         """Return the update as the use cases take it."""
         return TaskUpdate(
             name=given_or_none(self.name),
-            trigger=self.trigger.draft() if self.trigger else None,
+            trigger=self.trigger.update() if self.trigger else None,
             action=self.action.members() if self.action else {},
             retry=self.retry.members() if self.retry else {},
             overlap=given_or_none(self.overlap),

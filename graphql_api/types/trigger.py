@@ -1,15 +1,16 @@
 """When a task is due."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 from strawberry import UNSET
 
 from db import models
-from graphql_api.types.scalars import Milliseconds, given_or_none
+from graphql_api.types.scalars import DefaultNumber, DefaultText, Milliseconds, is_given
 from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
+from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Cron, Interval, OneOff
 
 
@@ -84,6 +85,9 @@ def trigger_type_of(task: models.Task) -> OneOffTrigger | CronTrigger | Interval
             )
 
 
+NO_JITTER = Milliseconds(DefaultNumber(0))
+
+
 @strawberry.input(description="Fires once.")
 class OneOffTriggerInput:
     """One instant."""
@@ -99,16 +103,19 @@ class CronTriggerInput:
         description="Five fields, or a macro such as @daily; at most 256 characters. Beyond crontab(5), L as day of "
         "month is the last day, friL is the last Friday of the month, and mon#2 is its second Monday."
     )
-    timezone: str = strawberry.field(default="UTC", description="An IANA time zone, such as Europe/Berlin.")
+    timezone: str | None = strawberry.field(
+        default=DefaultText("UTC"), description="An IANA time zone, such as Europe/Berlin. Null stands for UTC."
+    )
     start_at: datetime | None = strawberry.field(
         default=UNSET, description="The trigger has no instant before this one; inclusive."
     )
     end_at: datetime | None = strawberry.field(
         default=UNSET, description="The trigger has no instant after this one; inclusive."
     )
-    jitter_ms: Milliseconds = strawberry.field(
-        default=Milliseconds(0),
-        description="Delays each call by up to this much; at most the shortest gap between two instants.",
+    jitter_ms: Milliseconds | None = strawberry.field(
+        default=NO_JITTER,
+        description="Delays each call by up to this much; at most the shortest gap between two instants. Null stands "
+        "for 0.",
     )
 
 
@@ -118,13 +125,15 @@ class IntervalTriggerInput:
 
     every_ms: Milliseconds = strawberry.field(description="The time from one instant to the next; at least 1,000.")
     start_at: datetime | None = strawberry.field(
-        default=UNSET, description="The first instant; by default everyMs after the task is created."
+        default=UNSET,
+        description="The first instant. By default everyMs after the task is created, or, in an update, after the "
+        "last instant that was settled.",
     )
     end_at: datetime | None = strawberry.field(
         default=UNSET, description="The trigger has no instant after this one; inclusive."
     )
-    jitter_ms: Milliseconds = strawberry.field(
-        default=Milliseconds(0), description="Delays each call by up to this much; at most everyMs."
+    jitter_ms: Milliseconds | None = strawberry.field(
+        default=NO_JITTER, description="Delays each call by up to this much; at most everyMs. Null stands for 0."
     )
 
 
@@ -138,21 +147,15 @@ class TriggerInput:
 
     def draft(self) -> schedule.Trigger:
         """Return the requested trigger, unchecked."""
-        if self.one_off:
-            return OneOff(at=self.one_off.at)
-        if self.cron:
-            return Cron(
-                expression=self.cron.expression,
-                timezone=self.cron.timezone,
-                start_at=given_or_none(self.cron.start_at),
-                end_at=given_or_none(self.cron.end_at),
-                jitter_ms=self.cron.jitter_ms,
-            )
-        if self.interval:
-            return Interval(
-                every_ms=self.interval.every_ms,
-                start_at=given_or_none(self.interval.start_at),
-                end_at=given_or_none(self.interval.end_at),
-                jitter_ms=self.interval.jitter_ms,
-            )
-        raise AssertionError("GraphQL's @oneOf lets no empty trigger pass")
+        return self.update().applied_to(None)
+
+    def update(self) -> TriggerUpdate:
+        """Return the trigger as an update takes it: its kind, and the members that are present."""
+        kinds = {OneOff: self.one_off, Cron: self.cron, Interval: self.interval}
+        [(kind, given)] = [(kind, given) for kind, given in kinds.items() if given]
+        return TriggerUpdate(kind=kind, members=present_members(given))
+
+
+def present_members(given: Any) -> dict[str, Any]:
+    """Return the members of a trigger that are present, some of them null."""
+    return {name: value for name, value in vars(given).items() if is_given(value)}

@@ -4,22 +4,17 @@ Pure, so `now` is an argument. An instant is missed when a later instant of the 
 it is more than `LATE` late, after downtime, a pause, or a jump of the clock.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row
 
 from db.engine.claims import NewRun, Reschedule
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
-from jobs.datetimes import FIRST_INSTANT
 from jobs.run_ids import scheduled_run_id
 from jobs.triggers import schedule
+from jobs.triggers.due import LATE, before, count_missed, latest_due, oldest_of_newest, unsettled
 from jobs.triggers.schedule import Trigger
-
-LATE = timedelta(seconds=10)
-CAUGHT_UP = 1_000
-"""Number of missed instants that ALL runs, the newest ones; older ones are counted in the first of them."""
-INSTANT_BEFORE = timedelta(microseconds=1)
 
 
 class Plan(NamedTuple):
@@ -31,8 +26,9 @@ class Plan(NamedTuple):
 
 def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
     """Settle a due task's instants up to `now` by its policies. `row` is a row of the claim's statement."""
-    newest = newest_due(row, trigger, now=now)
-    late = now - schedule.due_at(trigger, newest, task_id=row.id) > LATE
+    trigger = unsettled(trigger, row.next_run, settled_until=row.settled_until)
+    newest = latest_due(trigger, row.next_run, due_at=row.due_at, now=now, task_id=row.id) or row.next_run
+    late = now - due_since(row, trigger, newest) > LATE
     if newest == row.next_run and not late:
         return Plan([run_for(row, trigger, newest)], rescheduled_after(row, trigger, newest, now=now))
     match MisfirePolicy(row.misfire):
@@ -42,13 +38,22 @@ def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
             runs = [run_for(row, trigger, newest, verdict=RunState.MISSED)]
         case MisfirePolicy.SKIP:
             runs = [
-                run_for(row, trigger, before(trigger, newest), verdict=RunState.MISSED),
+                run_for(row, trigger, before(trigger, newest, oldest=row.next_run), verdict=RunState.MISSED),
                 run_for(row, trigger, newest, standing_for=0),
             ]
         case MisfirePolicy.ALL:
             newest = oldest_of_newest(row.next_run, newest, trigger)
             runs = [run_for(row, trigger, newest, overlap=OverlapPolicy.ALLOW)]
     return Plan(runs, rescheduled_after(row, trigger, newest, now=now, one_by_one=row.misfire == MisfirePolicy.ALL))
+
+
+def due_since(row: Row[Any], trigger: Trigger, instant: datetime) -> datetime:
+    """Return the moment from which the lateness of an instant counts.
+
+    An update that takes away the jitter for which a call waited makes the call due at that moment, so SKIP runs it.
+    """
+    due_at = schedule.due_at(trigger, instant, task_id=row.id)
+    return max(due_at, row.due_at) if row.misfire == MisfirePolicy.SKIP and instant == row.next_run else due_at
 
 
 def run_for(
@@ -61,7 +66,7 @@ def run_for(
     verdict: RunState | None = None,
 ) -> NewRun:
     """Return the run of an instant. Without `standing_for` it counts all earlier instants that have no run."""
-    missed = schedule.count_between(trigger, row.next_run, instant) if standing_for is None else standing_for
+    missed = count_missed(trigger, row.next_run, instant) if standing_for is None else standing_for
     return NewRun(
         id=scheduled_run_id(row.id, instant),
         task_id=row.id,
@@ -92,41 +97,9 @@ def rescheduled_after(
         task_id=row.id,
         next_run=following,
         due_at=None if waits else due_at,
-        settled_until=settled,
+        settled_until=settled if row.settled_until is None else max(settled, row.settled_until),
         status=TaskStatus.COMPLETED if completed else TaskStatus.SCHEDULED,
     )
-
-
-def newest_due(row: Row[Any], trigger: Trigger, *, now: datetime) -> datetime:
-    """Return the task's latest instant that is due at `now`, its jitter included."""
-    oldest: datetime = row.next_run
-    following = schedule.next_instant(trigger, oldest)
-    if following is None or schedule.due_at(trigger, following, task_id=row.id) > now:
-        return oldest
-    newest = schedule.latest_at_or_before(trigger, now, after=oldest) or oldest
-    if newest > oldest and schedule.due_at(trigger, newest, task_id=row.id) > now:
-        # Jitter is never longer than the shortest gap, so the one before it is due.
-        newest = schedule.latest_at_or_before(trigger, newest - INSTANT_BEFORE, after=oldest) or oldest
-    return newest
-
-
-def before(trigger: Trigger, instant: datetime) -> datetime:
-    """Return the trigger's instant before `instant`, or `instant` itself if it is the first."""
-    found = schedule.latest_at_or_before(trigger, instant - INSTANT_BEFORE, after=FIRST_INSTANT)
-    return instant if found is None else found
-
-
-def oldest_of_newest(oldest: datetime, newest: datetime, trigger: Trigger) -> datetime:
-    """Return the first of the newest `CAUGHT_UP` instants in [oldest, newest], found from the nearer end."""
-    surplus = schedule.count_between(trigger, oldest, newest) + 1 - CAUGHT_UP
-    if surplus <= 0:
-        return oldest
-    if surplus < CAUGHT_UP:
-        return schedule.instants(trigger, oldest, count=surplus)[-1]
-    found = newest
-    for _ in range(CAUGHT_UP - 1):
-        found = before(trigger, found)
-    return found
 
 
 def unplannable(row: Row[Any], *, error: Exception) -> Plan:

@@ -66,6 +66,9 @@ def rescheduled(row: Row[Any]) -> Reschedule | None:
     """Return the task's new next instant, or None if it has not changed."""
     stored = row.next_run or row.resume_from
     settled = row.settled_until or min(row.updated_at, stored - INSTANT_BEFORE)
+    if settled >= stored:
+        # An update has kept this instant, whose call is still to be made; its claim applies the new rules.
+        return None
     try:
         trigger = trigger_of(row)
         instant = schedule.next_instant(trigger, settled)

@@ -6,7 +6,7 @@ change was acknowledged has the old definition; a run that was claimed before ke
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,13 +18,14 @@ from jobs.computation import portions
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
-from jobs.tasks.draft import TaskUpdate, columns_changed
+from jobs.tasks.draft import NO_INSTANT, TaskUpdate, columns_changed
 from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
-from jobs.triggers import schedule, validation
-from jobs.triggers.schedule import Trigger
+from jobs.triggers import revision, schedule, validation
+from jobs.triggers.due import LATE, count_missed, latest_due, oldest_of_newest, unsettled
+from jobs.triggers.revision import ChangedTrigger, Standing, TriggerUpdate
+from jobs.triggers.schedule import OneOff, Trigger
 
-INSTANT_BEFORE = timedelta(microseconds=1)
 ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 ChangeOutcome = Task | NotFound | Conflict
@@ -42,7 +43,7 @@ async def update_task(
 ) -> Task:
     """Apply an update, and nothing at all if it changes nothing.
 
-    A new trigger starts after `now`; what was due under the old one and could not be claimed is recorded as missed. The
+    A new trigger applies from `now` on; `jobs.triggers.revision` says what becomes of the instants before. The
     status stays the same, except that a new trigger schedules a completed task again if `revives` is set. The problems
     of the target count only if the URL is new. Raises `NotFound`, `Conflict` and `InvalidInput`.
     """
@@ -50,40 +51,62 @@ async def update_task(
     if expected_version is not None and expected_version != task.version:
         message = f"The task has version {task.version}, not {expected_version}: it has been changed since"
         raise conflict(work, task, message, reason=ConflictReason.STALE_VERSION)
-    columns = columns_changed(task, update, now=now, secrets=work.secrets)
-    first = columns.pop("next_run", None)
+    changed = None if update.trigger is None else changed_trigger(task, update.trigger, revives=revives, now=now)
+    columns = columns_changed(task, update, trigger=changed, now=now, secrets=work.secrets)
     columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
     completed = task.status == TaskStatus.COMPLETED
-    rescheduled = first is not None and (revives if completed else bool(columns.keys() & trigger_columns.COLUMNS))
-    if not columns and not rescheduled:
+    if not columns and not (completed and changed):
         return task
     if columns.keys() & set(changes.DEFINITION):
         await changes.keep_definition(work.session, task_id=task_id)
-    if rescheduled:
-        await settle(
-            work,
-            missed_by([task], now=now),
-            now=now,
-            reason="missed: the trigger was changed before this instant was claimed",
-        )
+    if completed and not revives:
+        changed = None
+    missed = [] if changed is None else missed_by_update(task, changed)
     for name, value in columns.items():
         setattr(task, name, value)
-    if rescheduled:
-        reschedule(task, first, now=now)
+    if changed is not None:
+        reschedule(task, changed, now=now)
         work.schedule_wakeup(task.due_at)
     await bump_version(work, [task], "updateTask", now=now)
+    await settle(work, missed, now=now, reason="missed: the trigger was changed before this instant was claimed")
     return task
 
 
-def reschedule(task: Task, first: datetime | None, *, now: datetime) -> None:
-    """Schedule a task for the first instant of its new trigger, if its status allows that."""
-    task.misfire_once, task.settled_until = None, now
+def changed_trigger(task: Task, update: TriggerUpdate, *, revives: bool, now: datetime) -> ChangedTrigger | None:
+    """Return the trigger after an update; None if the update leaves it, and the task's schedule, as it is."""
+    old = trigger_columns.trigger_of(task)
+    changed = revision.changed_trigger(update, old, standing(task, now=now), now=now)
+    revived = revives and task.status == TaskStatus.COMPLETED and not validation.check(changed.trigger, now=now)[1]
+    return changed if changed.trigger != old or revived else None
+
+
+def standing(task: Task, *, now: datetime) -> Standing:
+    """Return where a task's schedule stands. What is due can be claimed unless the task is paused or catches up."""
+    return revision.standing(
+        trigger_columns.trigger_of(task),
+        task.next_run or task.resume_from,
+        settled_until=task.settled_until,
+        due_at=task.due_at,
+        now=now,
+        task_id=task.id,
+    )
+
+
+def reschedule(task: Task, changed: ChangedTrigger, *, now: datetime) -> None:
+    """Schedule a task for the first instant of its new trigger, if its status allows that. Raises `InvalidInput`."""
+    trigger = trigger_columns.trigger_of(task)
+    revised = revision.revised(trigger, changed, now=now)
+    if revised is None:
+        raise InvalidInput([NO_INSTANT])
+    task.misfire_once, task.settled_until = None, revised.settled_until
     if task.status == TaskStatus.PAUSED:
-        task.resume_from = first
+        task.resume_from = revised.first
     elif task.status != TaskStatus.CANCELLED:
         task.status = TaskStatus.SCHEDULED
-        task.next_run = first
-        task.due_at = trigger_columns.due_at(task)
+        task.next_run = revised.first
+        if revised.first != changed.stands.due:
+            # A call that waited for a jitter which is gone is due now.
+            task.due_at = max(schedule.due_at(trigger, revised.first, task_id=task.id), now)
 
 
 async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
@@ -161,10 +184,11 @@ async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
     for task in cancellable:
         end_schedule(task)
     await bump_version(work, cancellable, "cancelTask", now=now)
-    await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
     ids = [task.id for task in cancellable]
+    # This waits for runs that are being claimed, so it comes before anything that locks the counter of events.
     if ids and await cancellation.cancel_waiting_runs(work.session, task_ids=ids, now=now):
         work.notify_events()
+    await settle(work, missed, now=now, reason="missed: the task was cancelled before this instant was claimed")
     return outcomes(task_ids, found)
 
 
@@ -192,11 +216,33 @@ def preview(trigger: Trigger, *, count: int, after: datetime | None, now: dateti
 
 def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
     """Return the next instants of a task: for a paused one what they would be, and none once its schedule has ended."""
+    trigger = trigger_columns.trigger_of(task)
     if task.status == TaskStatus.PAUSED:
-        return schedule.instants(trigger_columns.trigger_of(task), now, count=count)
-    if task.next_run is None or count == 0:
+        return schedule.instants(trigger, now, count=count)
+    first = next_to_run(task, now=now)
+    if first is None or count == 0:
         return []
-    return [task.next_run, *schedule.instants(trigger_columns.trigger_of(task), task.next_run, count=count - 1)]
+    trigger = unsettled(trigger, first, settled_until=task.settled_until)
+    return [first, *schedule.instants(trigger, first, count=count - 1)]
+
+
+def next_to_run(task: Task, *, now: datetime) -> datetime | None:
+    """Return the instant of the next run, or None if there will be none.
+
+    When instants were missed, that is the one which the misfire policy runs for them, and which has passed.
+    """
+    oldest = task.next_run
+    if oldest is None or task.due_at is None or task.due_at > now:
+        return oldest
+    trigger = unsettled(trigger_columns.trigger_of(task), oldest, settled_until=task.settled_until)
+    newest = latest_due(trigger, oldest, due_at=task.due_at, now=now, task_id=task.id) or oldest
+    match task.misfire_once or task.misfire:
+        case MisfirePolicy.ALL:
+            return oldest_of_newest(oldest, newest, trigger)
+        case MisfirePolicy.SKIP if now - max(task.due_at, schedule.due_at(trigger, newest, task_id=task.id)) > LATE:
+            return schedule.next_instant(trigger, newest)
+        case _:
+            return newest
 
 
 async def locked(work: Transaction, task_id: UUID) -> Task:
@@ -248,18 +294,28 @@ def conflict(
 
 
 def missed_by(tasks: Iterable[Task], *, now: datetime) -> list[Missed]:
-    """Return the instants that a change of the tasks at `now` leaves unclaimed."""
-    return [missed for task in tasks if (missed := missed_instants(task, now=now))]
+    """Return the instants that are due at `now` and that an end of the tasks' schedules leaves unclaimed."""
+    missed = []
+    for task in tasks:
+        stands = standing(task, now=now)
+        last = stands.due or (stands.missed and stands.missed[1])
+        if last is not None:
+            missed.append(missed_run(task, stands.missed[0] if stands.missed else last, last))
+    return missed
 
 
-def missed_instants(task: Task, *, now: datetime) -> Missed | None:
-    """Return the task's unclaimed instants up to `now` as one missed run, if there are any."""
-    oldest = task.next_run or task.resume_from
-    if oldest is None or oldest > now:
-        return None
-    trigger = trigger_columns.trigger_of(task)
-    newest = schedule.latest_at_or_before(trigger, now, after=oldest - INSTANT_BEFORE) or oldest
-    count = schedule.count_between(trigger, oldest, newest)
+def missed_by_update(task: Task, changed: ChangedTrigger) -> list[Missed]:
+    """Return the instants that an update of the trigger leaves unclaimed."""
+    stands = changed.stands
+    if isinstance(changed.trigger, OneOff) and stands.due is not None:
+        return [missed_run(task, stands.missed[0] if stands.missed else stands.due, stands.due)]
+    return [missed_run(task, *stands.missed)] if stands.missed else []
+
+
+def missed_run(task: Task, oldest: datetime, newest: datetime) -> Missed:
+    """Return the missed run for the instants from `oldest` to `newest`."""
+    trigger = unsettled(trigger_columns.trigger_of(task), oldest, settled_until=task.settled_until)
+    count = count_missed(trigger, oldest, newest)
     return Missed(
         run_id=scheduled_run_id(task.id, newest),
         task_id=task.id,

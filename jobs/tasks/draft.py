@@ -22,6 +22,8 @@ from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import MIN_LENGTH, SEALED, in_order, is_sealed, is_too_short, sealed_values
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule, validation
+from jobs.triggers.due import INSTANT
+from jobs.triggers.revision import ChangedTrigger, TriggerUpdate
 from jobs.triggers.schedule import Trigger
 
 MAX_NAME_LENGTH = 255
@@ -29,6 +31,7 @@ MAX_TAGS = 20
 MAX_TAG_LENGTH = 64
 NOT_PRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Unicode's control characters, and halves of surrogate pairs."""
+NO_INSTANT = Problem(("trigger",), "has no instant after the present one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +66,11 @@ class TaskDraft:
 class TaskUpdate:
     """What to change in a task, not validated yet; None leaves the old value.
 
-    `action` and `retry` have only those members of their drafts that change.
+    `trigger`, `action` and `retry` have only those members that change.
     """
 
     name: str | None = None
-    trigger: Trigger | None = None
+    trigger: TriggerUpdate | None = None
     action: Mapping[str, Any] = field(default_factory=dict)
     retry: Mapping[str, Any] = field(default_factory=dict)
     overlap: OverlapPolicy | None = None
@@ -115,8 +118,15 @@ def columns_of(draft: TaskDraft, *, now: datetime, secrets: SecretKeys) -> dict[
     ) | {"overlap": draft.overlap, "misfire": draft.misfire, "on_lost": draft.on_lost}
 
 
-def columns_changed(task: Task, changes: TaskUpdate, *, now: datetime, secrets: SecretKeys) -> dict[str, Any]:
-    """Return the columns that an update sets, with `next_run` if the trigger is new. Raises `InvalidInput`.
+def columns_changed(
+    task: Task,
+    changes: TaskUpdate,
+    *,
+    trigger: ChangedTrigger | None,
+    now: datetime,
+    secrets: SecretKeys,
+) -> dict[str, Any]:
+    """Return the columns that an update sets; `trigger` is the changed trigger, if it changes. Raises `InvalidInput`.
 
     It checks only what the update sets: the end of a trigger that stays may have passed since, and a target that stays
     may no longer be allowed.
@@ -124,7 +134,8 @@ def columns_changed(task: Task, changes: TaskUpdate, *, now: datetime, secrets: 
     draft, secret_problems = changed_action(task, changes.action) if changes.action else (None, [])
     columns = checked(
         name=changes.name,
-        trigger=changes.trigger,
+        trigger=None if trigger is None else trigger.trigger,
+        pending=None if trigger is None else trigger.stands.pending,
         action=draft,
         retry_policy=replace(retry_draft(task), **changes.retry) if changes.retry else None,
         tags=changes.tags,
@@ -135,6 +146,7 @@ def columns_changed(task: Task, changes: TaskUpdate, *, now: datetime, secrets: 
             *(() if url_of(changes) == task.url else changes.target_problems),
         ],
     )
+    columns.pop("next_run", None)
     if columns.get("header_order") == list(in_order(task)):
         # The order is the same; a row imported from the old service has none stored.
         del columns["header_order"]
@@ -213,6 +225,7 @@ def checked(
     now: datetime,
     secrets: SecretKeys,
     target_problems: Sequence[Problem],
+    pending: datetime | None = None,
 ) -> dict[str, Any]:
     """Return the columns of the given members. Raises `InvalidInput` with all that is wrong."""
     columns: dict[str, Any] = {}
@@ -223,7 +236,7 @@ def checked(
     for found, wrong in (
         check_action(action, secrets=secrets) if action else ({}, []),
         check_retry(retry_policy) if retry_policy else ({}, []),
-        check_trigger(trigger, now=now) if trigger else ({}, []),
+        check_trigger(trigger, now=now, pending=pending) if trigger else ({}, []),
     ):
         columns |= found
         problems += wrong
@@ -272,14 +285,20 @@ def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
     return ({}, problems) if problems else (columns, [])
 
 
-def check_trigger(trigger: Trigger, *, now: datetime) -> tuple[dict[str, Any], list[Problem]]:
-    """Return a trigger's columns with `next_run`, its first instant after `now`; or its problems."""
-    accepted, problems = validation.check(trigger, now=now)
+def check_trigger(
+    trigger: Trigger, *, now: datetime, pending: datetime | None = None
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return a trigger's columns with `next_run`, its first instant after `now`; or its problems.
+
+    An instant that is `pending` has come and is still to be called, so the trigger may begin and end with it.
+    """
+    since = now if pending is None else pending - INSTANT
+    accepted, problems = validation.check(trigger, now=now, since=since)
     if problems:
         return {}, [problem.under("trigger") for problem in problems]
-    first = schedule.next_instant(accepted, now)
+    first = schedule.next_instant(accepted, since)
     if first is None:
-        return {}, [Problem(("trigger",), "has no instant after the present one")]
+        return {}, [NO_INSTANT]
     return trigger_columns.columns_of(accepted) | {"next_run": first}, []
 
 

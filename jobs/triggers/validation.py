@@ -19,8 +19,10 @@ Messages = dict[str, str]
 """What is wrong with each field at fault, by the field's name in GraphQL's TriggerInput."""
 
 
-def check(trigger: Trigger, *, now: datetime) -> tuple[Trigger, list[Problem]]:
+def check(trigger: Trigger, *, now: datetime, since: datetime | None = None) -> tuple[Trigger, list[Problem]]:
     """Return the trigger as a task created at `now` gets it, and everything that is wrong with it.
+
+    Instants of a recurring trigger count from `since` on, if an instant before `now` is still to be called.
 
     The trigger that is returned has its instants in UTC and an interval its start; it is of use only when there are no
     problems. The problems' paths are those of GraphQL's TriggerInput.
@@ -31,9 +33,9 @@ def check(trigger: Trigger, *, now: datetime) -> tuple[Trigger, list[Problem]]:
         case OneOff():
             kind, accepted = "oneOff", check_one_off(trigger, now=now, messages=messages)
         case Cron():
-            kind, accepted = "cron", check_cron(trigger, now=now, messages=messages)
+            kind, accepted = "cron", check_cron(trigger, now=now, since=since or now, messages=messages)
         case Interval():
-            kind, accepted = "interval", check_interval(trigger, now=now, messages=messages)
+            kind, accepted = "interval", check_interval(trigger, now=now, since=since or now, messages=messages)
     return accepted, [Problem((kind, field), message) for field, message in messages.items()]
 
 
@@ -47,7 +49,7 @@ def check_one_off(trigger: OneOff, *, now: datetime, messages: Messages) -> OneO
     return OneOff(at=at)
 
 
-def check_cron(trigger: Cron, *, now: datetime, messages: Messages) -> Cron:
+def check_cron(trigger: Cron, *, now: datetime, since: datetime, messages: Messages) -> Cron:
     """Return the trigger with its expression normalized and its window in UTC; add what is wrong to `messages`."""
     try:
         if parse(trigger.expression).first_at_or_after(0) is None:
@@ -58,12 +60,12 @@ def check_cron(trigger: Cron, *, now: datetime, messages: Messages) -> Cron:
         timezones.zone(trigger.timezone)
     except UnknownZone as error:
         messages["timezone"] = str(error)
-    start_at, end_at = check_window(trigger, now=now, messages=messages)
+    start_at, end_at = check_window(trigger, now=now, since=since, messages=messages)
     check_jitter(trigger, messages)
     if messages:
         return trigger
     accepted = replace(trigger, expression=normalized(trigger.expression), start_at=start_at, end_at=end_at)
-    check_fires(accepted, now=now, messages=messages, field="expression")
+    check_fires(accepted, since=since, messages=messages, field="expression")
     if "expression" not in messages and accepted.jitter > timedelta(minutes=1):  # no two instants are closer than that
         gap = shortest_gap(accepted, now)
         if gap is not None and accepted.jitter > gap:
@@ -71,14 +73,14 @@ def check_cron(trigger: Cron, *, now: datetime, messages: Messages) -> Cron:
     return accepted
 
 
-def check_interval(trigger: Interval, *, now: datetime, messages: Messages) -> Interval:
+def check_interval(trigger: Interval, *, now: datetime, since: datetime, messages: Messages) -> Interval:
     """Return the trigger with its window in UTC and its start, `every_ms` after `now` unless it has one.
 
     Adds what is wrong to `messages`.
     """
     if not MIN_EVERY_MS <= trigger.every_ms <= MAX_EVERY_MS:
         messages["everyMs"] = f"must be from {MIN_EVERY_MS} to {MAX_EVERY_MS} (one second to 100 years)"
-    start_at, end_at = check_window(trigger, now=now, messages=messages)
+    start_at, end_at = check_window(trigger, now=now, since=since, messages=messages)
     check_jitter(trigger, messages)
     if "everyMs" not in messages and trigger.jitter_ms > trigger.every_ms:
         messages["jitterMs"] = f"must be at most everyMs, which is {trigger.every_ms}"
@@ -89,17 +91,17 @@ def check_interval(trigger: Interval, *, now: datetime, messages: Messages) -> I
     except OverflowError:
         messages["everyMs"] = "must be shorter: the first instant, now + everyMs, lies beyond the year 9999"
         return trigger
-    check_fires(accepted, now=now, messages=messages, field="everyMs")
+    check_fires(accepted, since=since, messages=messages, field="everyMs")
     return accepted
 
 
 def check_window(
-    trigger: Cron | Interval, *, now: datetime, messages: Messages
+    trigger: Cron | Interval, *, now: datetime, since: datetime, messages: Messages
 ) -> tuple[datetime | None, datetime | None]:
     """Return the first and the last instant that the trigger allows, in UTC; add what is wrong to `messages`."""
     start = None if trigger.start_at is None else in_utc(trigger.start_at, "startAt", messages)
     end = None if trigger.end_at is None else in_utc(trigger.end_at, "endAt", messages)
-    if end is not None and end <= now:
+    if end is not None and end <= since:
         messages["endAt"] = f"must be in the future; now is {utc_text(now)}"
     elif end is not None and start is not None and end < start:
         messages["endAt"] = f"must not be before startAt, which is {utc_text(start)}"
@@ -110,13 +112,15 @@ def check_jitter(trigger: Cron | Interval, messages: Messages) -> None:
     """Add what is wrong with the jitter by itself to `messages`."""
     if trigger.jitter_ms < 0:
         messages["jitterMs"] = "must be 0 or more: jitter only delays"
+    elif trigger.jitter_ms > MAX_EVERY_MS:
+        messages["jitterMs"] = f"must be at most {MAX_EVERY_MS} (100 years)"
 
 
-def check_fires(trigger: Cron | Interval, *, now: datetime, messages: Messages, field: str) -> None:
-    """Add to `messages` that the trigger has no instant after `now`, at `endAt` if that is why, or else at `field`."""
-    if next_instant(trigger, now) is not None:
+def check_fires(trigger: Cron | Interval, *, since: datetime, messages: Messages, field: str) -> None:
+    """Add to `messages` that no instant comes after `since`, at `endAt` if that is why, or else at `field`."""
+    if next_instant(trigger, since) is not None:
         return
-    first = None if trigger.end_at is None else next_instant(replace(trigger, end_at=None), now)
+    first = None if trigger.end_at is None else next_instant(replace(trigger, end_at=None), since)
     if first is None:
         messages[field] = "has no instant left before the year 10000"
     else:

@@ -172,15 +172,15 @@ async def test_update_of_a_version_that_is_not_the_expected_one(api: Api) -> Non
 
 
 async def test_new_trigger_starts_after_now(api: Api) -> None:
-    """The next instant is the first one of the new trigger, and the status stays."""
+    """The next instant is the first one of the new trigger, one period after the last settled one. The status stays."""
     task = await hourly(api)
     changed = await do(api, UPDATE, id=str(task.id), input={"trigger": {"interval": {"everyMs": 60_000}}})
     assert changed["status"] == "SCHEDULED"
     assert changed["nextRunAt"] == changed["trigger"]["startAt"] == changed["upcoming"][0]
     row = await task_of(api.engine, task.id)
     assert row.due_at == row.next_run
-    assert row.next_run is not None
-    assert row.next_run - row.updated_at == timedelta(minutes=1)
+    assert task.next_run is not None
+    assert row.next_run == task.next_run - HOUR + timedelta(minutes=1)
 
 
 async def test_new_trigger_does_what_the_status_lets_it(api: Api) -> None:

@@ -180,3 +180,65 @@ async def test_additional_members(api: Api) -> None:
     await put(api, task, overlap="skip", retry={"initial_delay_ms": 9}, action=PLAIN | {"timeout_ms": 6})
     row = await task_of(api.engine, UUID(task["id"]))
     assert (row.overlap, row.max_attempts, row.initial_delay_ms, row.timeout_ms) == (OverlapPolicy.SKIP, 3, 9, 6)
+
+
+async def test_what_an_old_client_cannot_know_of_a_trigger_stays(api: Api) -> None:
+    """Another cron text keeps start, end and jitter; null sets the default, and another kind has defaults."""
+    more = {"start_at": "2099-01-01T00:00:00Z", "end_at": "2100-01-01T00:00:00Z", "jitter_ms": 700}
+    task = await make(api, CRON | {"trigger": {"type": "cron", "cron": "0 9 * * *", **more}})
+    assert {name: task[name] for name in more} == more
+    respelled = await put(api, task, trigger={"type": "cron", "cron": "00 9 * * *"})
+    assert respelled == task | {"cron_expr": "00 9 * * *", "updated_at": respelled["updated_at"]}
+    calmed = await put(api, task, trigger={"type": "cron", "cron": "00 9 * * *", "jitter_ms": 0, "end_at": None})
+    assert "jitter_ms" not in calmed
+    assert "end_at" not in calmed
+    assert calmed["start_at"] == more["start_at"]
+    interval = await put(api, task, trigger={"type": "cron", "cron": "@every 10s"})
+    assert not {"end_at", "jitter_ms"} & interval.keys()
+    ended = await put(api, task, trigger={"type": "cron", "cron": "@every 10s", **more})
+    longer = await put(api, task, trigger={"type": "cron", "cron": "@every 20s"})
+    assert {name: longer[name] for name in more} == {name: ended[name] for name in more} == more
+
+
+async def test_interval_that_is_put_again_keeps_its_instants(api: Api) -> None:
+    """`@every` with the same duration changes nothing, and an interval without a start of its own shows none."""
+    task = await make(api, CRON | {"trigger": {"type": "cron", "cron": "@every 90s"}})
+    assert "start_at" not in task
+    assert await put(api, task, trigger={"type": "cron", "cron": "@every 1m30s"}) == task
+
+
+async def test_start_end_and_jitter_are_checked(api: Api) -> None:
+    """They are checked as in GraphQL, for a new task and for an update, and a one-off has none of them."""
+    task = await make(api, CRON)
+    for trigger, expected in (
+        ({"cron": "0 9 * * *", "end_at": "2001-01-01T00:00:00Z"}, "trigger.end_at: must be in the future"),
+        (
+            {"cron": "0 9 * * *", "start_at": "2100-01-02T00:00:00Z", "end_at": "2100-01-01T00:00:00Z"},
+            "trigger.end_at: must not be before start_at",
+        ),
+        ({"cron": "0 9 * * *", "end_at": "soon"}, "trigger.end_at: "),
+        ({"cron": "0 9 * * *", "start_at": 5}, "trigger.start_at must be an RFC 3339 instant"),
+        ({"cron": "0 9 * * *", "jitter_ms": -1}, "trigger.jitter_ms: must be 0 or more"),
+        ({"cron": "0 9 * * *", "jitter_ms": 10**40}, "trigger.jitter_ms: must be at most"),
+        ({"cron": "0 9 * * *", "jitter_ms": "5"}, "trigger.jitter_ms must be a whole number"),
+        ({"cron": "@every 2s", "jitter_ms": 2_001}, "trigger.jitter_ms: must be at most the duration of @every"),
+        ({"cron": "* * * * *", "jitter_ms": 60_001}, "trigger.jitter_ms: must be at most 60000"),
+        ({"type": "one-off", "datetime": FUTURE, "jitter_ms": 5}, "trigger.jitter_ms must be left out"),
+        ({"type": "one-off", "datetime": FUTURE, "end_at": FUTURE}, "trigger.end_at must be left out"),
+    ):
+        body = {"trigger": {"type": "cron"} | trigger}
+        assert error(await api.http.post(TASKS, json=CRON | body)).startswith(expected), trigger
+        assert error(await api.http.put(f"{TASKS}/{task['id']}", json=body)).startswith(expected), trigger
+    assert (await api.http.get(f"{TASKS}/{task['id']}")).json() == task
+
+
+async def test_payload_that_is_sent_back_as_it_was_shown_stays(api: Api) -> None:
+    """A payload is shown as text; the same text in a PUT is the payload itself, and any other string is a new one."""
+    big = 10**30 + 7
+    for payload in ({"b": [1, "ü", None], "a": 1.50}, [big], "text", '"quoted"', 5, False):
+        body = json.dumps(CRON | {"action": PLAIN | {"payload": payload}})
+        made = (await api.http.post(TASKS, content=body)).json()
+        action = {name: made.get(name) for name in ("method", "url", "headers", "payload")}
+        assert await put(api, made, action=action) == made
+    changed = await put(api, made, action=PLAIN | {"payload": "other"})
+    assert changed["payload"] == '"other"'

@@ -108,6 +108,6 @@ def test_parts_really_compares() -> None:
     seen = parts(contract)
     assert seen["Query.tasks(orderBy)"] == "TaskOrder! = CREATED_AT_DESC"
     assert seen["HttpActionInput.timeoutMs"] == "Milliseconds = 30000"
-    assert seen["CronTriggerInput.timezone"] == 'String! = "UTC"'
+    assert seen["CronTriggerInput.timezone"] == 'String = "UTC"'
     assert seen["TriggerInput"] == "GraphQLInputObjectType @oneOf"
     assert seen["Conflict implements Error"] == "interface"

@@ -14,8 +14,9 @@ from typing import Any
 from uuid import UUID
 
 from db.states import MisfirePolicy, OverlapPolicy, TriggerType
+from jobs.datetimes import FIRST_INSTANT
 from jobs.engine import misfire
-from jobs.triggers import cron, day_steps, schedule
+from jobs.triggers import cron, day_steps, due, schedule
 from jobs.triggers.schedule import Cron
 from tests.support.caches import clear_caches
 
@@ -46,7 +47,7 @@ def backwards(trigger: Cron) -> Callable[[], object]:
     def work() -> None:
         instant = NOW
         for _ in range(STEPS):
-            instant = misfire.before(trigger, instant)
+            instant = due.before(trigger, instant, oldest=FIRST_INSTANT)
 
     return work
 
@@ -84,6 +85,8 @@ def task_row(next_run: datetime) -> Any:
         version=1,
         host="",
         next_run=next_run,
+        due_at=next_run,
+        settled_until=None,
         trigger_type=TriggerType.CRON,
         misfire=MisfirePolicy.ALL,
         overlap=OverlapPolicy.SKIP,

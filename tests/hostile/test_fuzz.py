@@ -21,7 +21,7 @@ from tests.support.engine import every, opened, save
 from tests.support.fuzz import KNOWN, Fuzzer
 from tests.support.history import HOUR, ago, run_of
 from tests.support.ports import free_port
-from tests.support.processes import Part
+from tests.support.processes import ServiceProcess
 from tests.support.waiting import wait_until
 
 SECONDS = int(os.environ.get("DUETIME_TEST_FUZZ_SECONDS") or 30)
@@ -44,11 +44,13 @@ INTERNAL = re.compile(rb'"code": ?"INTERNAL"|HTTP/1\.1 500 ')
 
 
 @pytest.fixture
-async def process(database: DatabaseSettings, redis_url: str, tmp_path: Path) -> AsyncIterator[tuple[Part, int]]:
+async def process(
+    database: DatabaseSettings, redis_url: str, tmp_path: Path
+) -> AsyncIterator[tuple[ServiceProcess, int]]:
     """Run an API in a process of its own, and return it with its port."""
     port = free_port()
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "PORT": str(port)}
-    part = Part("api", environment=environment, cwd=tmp_path, name="api")
+    part = ServiceProcess("api", environment=environment, cwd=tmp_path, name="api")
     tasks = [every("http://127.0.0.1:1/", HOUR, ago(-1), id=known) for known in KNOWN]
     runs = [run_of(task, scheduled_for=ago(hours)) for task in tasks for hours in range(3)]
     async with opened(database) as engine:
@@ -107,7 +109,7 @@ async def fuzz(port: int, fuzzer: Fuzzer, *, until: float) -> int:
     return clients
 
 
-async def watch(part: Part, port: int, *, until: float) -> None:
+async def watch(part: ServiceProcess, port: int, *, until: float) -> None:
     """Ask all the time whether the process is alive. Fail when it is not, or too slow twice in a row, or too large."""
     process, slow, first = psutil.Process(part.pid), 0, part.memory
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=LIVE_WITHIN_AT_ALL, verify=False) as http:
@@ -123,7 +125,7 @@ async def watch(part: Part, port: int, *, until: float) -> None:
 
 @pytest.mark.unmeasured
 @pytest.mark.timeout(SECONDS + 120)
-async def test_whatever_clients_send(process: tuple[Part, int], capsys: pytest.CaptureFixture[str]) -> None:
+async def test_whatever_clients_send(process: tuple[ServiceProcess, int], capsys: pytest.CaptureFixture[str]) -> None:
     """The process lives, stays responsive and small, and never answers with an internal error."""
     part, port = process
 

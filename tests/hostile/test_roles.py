@@ -7,11 +7,13 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import text
+from alembic import command
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.maintenance import partitions
+from db.migrations import config_for
 from db.models import utc_now
 from db.settings import DatabaseSettings, parse_database_url
 from duetime.errors import CannotStart
@@ -183,14 +185,18 @@ async def test_a_role_that_could_change_the_audit_log_is_refused(
         await migrated(split)
 
 
+def downgrade(connection: Connection, revision: str) -> None:
+    """Take a database back to an earlier revision."""
+    command.downgrade(config_for(connection), revision)
+
+
 async def test_errors_of_roles_say_what_to_do(split: DatabaseSettings, servers: Servers, tmp_path: Path) -> None:
     """The application's role cannot migrate, and a missing role that nobody may create is named."""
     owner, app = str(split.migration_url().username), str(split.url().username)
     await migrated(split)
     as_owner = create_async_engine(split.migration_url())
     async with as_owner.begin() as connection:
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0011'")
-        await connection.exec_driver_sql("DROP FUNCTION create_run_partition")
+        await connection.run_sync(downgrade, "0011")
     await as_owner.dispose()
     application = DatabaseSettings.model_construct(database_url=split.database_url)
     with pytest.raises(
@@ -239,8 +245,7 @@ async def make_folder_of_an_earlier_version(data_dir: Path) -> None:
         await migrated(DatabaseSettings.model_construct(database_url=stack.owner_url))
         engine = create_async_engine(parse_database_url(str(stack.owner_url)))
         async with engine.begin() as connection:
-            await connection.exec_driver_sql("DROP FUNCTION create_run_partition")
-            await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0011'")
+            await connection.run_sync(downgrade, "0011")
             await connection.exec_driver_sql("INSERT INTO audit_log (key_name, action) VALUES ('ops', 'createTask')")
         await engine.dispose()
     for name in ("application-password", "owner.url"):

@@ -26,7 +26,8 @@ from db.states import KeyScope
 from graphql_api.app import create_app
 from graphql_api.context import Context, Services
 from graphql_api.execution.schema import schema
-from graphql_api.middleware.authentication import ASSETS, OPEN, PAGES
+from graphql_api.middleware.authentication import ASSETS, OPEN
+from graphql_api.middleware.page_requests import PAGES
 from graphql_api.settings import ApiSettings
 from jobs.security.api_keys import Caller
 from jobs.settings import JobsSettings

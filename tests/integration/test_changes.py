@@ -17,6 +17,7 @@ from jobs.http.request import ActionDraft
 from jobs.tasks import changes, creation, runs
 from jobs.tasks.draft import TaskDraft, TaskUpdate
 from jobs.tasks.transaction import Transaction
+from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Interval
 from tests.support.engine import events_of, every, one_off, opened, runs_of, save, task_of
 from tests.support.history import HOUR, run_of
@@ -348,8 +349,9 @@ async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine
     [attempt] = await claim_all(engine)
 
     async def reschedule(work: Transaction, task_id: UUID) -> Task:
-        draft = Interval(every_ms=3_600_000, start_at=utc_now() - 3 * HOUR)
-        return await changes.update_task(work, task_id, TaskUpdate(trigger=draft), now=utc_now() - 3 * HOUR)
+        members = {"every_ms": 3_600_000, "start_at": utc_now() - 3 * HOUR}
+        trigger = TriggerUpdate(kind=Interval, members=members)
+        return await changes.update_task(work, task_id, TaskUpdate(trigger=trigger), now=utc_now() - 3 * HOUR)
 
     await change(engine, reschedule, task.id)
     [catching_up] = await claim_all(engine)

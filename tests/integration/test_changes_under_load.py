@@ -28,6 +28,7 @@ from jobs.tasks.draft import TaskUpdate
 from jobs.tasks.transaction import transaction
 from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
+from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Interval, Trigger
 from tests.support.engine import every, opened, runs_of, save, working
 from tests.support.interleaving import every_run
@@ -123,7 +124,8 @@ class Client:
         known.acknowledged.append((utc_now(), task.version))
 
     async def _trigger(self, known: Known) -> None:
-        now, trigger = utc_now(), Interval(every_ms=self._random.choice([1_000, 1_300]))
+        now = utc_now()
+        trigger = TriggerUpdate(kind=Interval, members={"every_ms": self._random.choice([1_000, 1_300])})
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
             task = await changes.update_task(work, known.id, TaskUpdate(trigger=trigger), now=now)
         known.acknowledged.append((utc_now(), task.version))

@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
-from jobs.engine import misfire
 from jobs.settings import JobsSettings
+from jobs.triggers.due import CAUGHT_UP
 from tests.support.engine import events_of, every, one_off, opened, runs_of, save, soon, task_of, working
 from tests.support.history import run_of
 from tests.support.target import CannedResponse, Target
@@ -196,7 +196,7 @@ async def test_of_very_many_missed_instants_the_newest_run(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """ALL counts instants older than the newest thousand in the first run."""
-    start = utc_now() - (misfire.CAUGHT_UP + 500) * MINUTE
+    start = utc_now() - (CAUGHT_UP + 500) * MINUTE
     [task_id] = await save(engine, every(f"{target.url}/", MINUTE, start, misfire=MisfirePolicy.ALL))
     async with working(database, jobs_settings):
         runs = await finished(engine, task_id, number=2)

@@ -72,6 +72,13 @@ async def test_tasks_that_are_not_due_are_moved_too(engine: AsyncEngine) -> None
     ]
 
 
+async def test_instant_that_an_update_has_kept_stays(engine: AsyncEngine) -> None:
+    """Its call is still to be made; its claim computes the following one by the new rules."""
+    [kept] = await save(engine, nine_in_berlin(settled_until=STORED + HOUR))
+    assert await apply_zone_rules(engine, version=NEW) == 0
+    assert (await task_of(engine, kept)).next_run == STORED
+
+
 async def test_more_tasks_than_one_batch(engine: AsyncEngine) -> None:
     """All tasks are rescheduled, a few hundred at a time; a broken one does not stop the others."""
     await save(engine, nine_in_berlin(cron_expr="not cron"), *(nine_in_berlin() for _ in range(1_100)))

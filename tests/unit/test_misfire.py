@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
-from jobs.engine.misfire import CAUGHT_UP, LATE, Plan, oldest_of_newest, plan
+from jobs.engine.misfire import Plan, plan
 from jobs.triggers import schedule
+from jobs.triggers.due import CAUGHT_UP, LATE, oldest_of_newest
 from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
 
 START = datetime(2026, 3, 28, 22, 0, tzinfo=UTC)
@@ -31,6 +32,8 @@ def due_task(trigger: Trigger, *, next_run: datetime, misfire: MisfirePolicy) ->
         host="target",
         trigger_type=kind,
         next_run=next_run,
+        due_at=schedule.due_at(trigger, next_run, task_id=TASK_ID),
+        settled_until=None,
         misfire=misfire,
         overlap=OverlapPolicy.SKIP,
     )
@@ -75,6 +78,31 @@ def test_jitter_does_not_count_as_lateness() -> None:
     assert run.verdict is None
     [run], _ = planned(trigger, MisfirePolicy.SKIP, now=due + LATE + MILLISECOND)
     assert run.verdict == RunState.MISSED
+
+
+def test_call_that_waited_for_a_jitter_which_is_gone_is_not_late() -> None:
+    """An update that removes the jitter makes the call due at that moment, and SKIP runs it."""
+    row = due_task(EVERY_MINUTE, next_run=START, misfire=MisfirePolicy.SKIP)
+    row.due_at = START + 40 * SECOND
+    [run], _ = plan(row, EVERY_MINUTE, now=START + 41 * SECOND)
+    assert (run.scheduled_for, run.verdict) == (START, None)
+    [run], _ = plan(row, EVERY_MINUTE, now=row.due_at + LATE + MILLISECOND)
+    assert run.verdict == RunState.MISSED
+
+
+@pytest.mark.parametrize(
+    "trigger", [Interval(every_ms=1_000, start_at=START - 5 * SECOND), Cron(expression="* * * * *")]
+)
+@pytest.mark.parametrize("misfire", MisfirePolicy)
+def test_instants_of_a_new_trigger_before_its_update_were_never_due(trigger: Trigger, misfire: MisfirePolicy) -> None:
+    """The instant that an update has kept runs by itself; the new trigger applies from the update on."""
+    updated = START + 130 * SECOND
+    row = due_task(trigger, next_run=START, misfire=misfire)
+    row.due_at, row.settled_until = updated, updated
+    [run], reschedule = plan(row, trigger, now=updated)
+    assert (run.scheduled_for, run.missed_count, run.verdict) == (START, 0, None)
+    following = schedule.next_instant(trigger, updated)
+    assert (reschedule.next_run, reschedule.settled_until) == (following, updated)
 
 
 @pytest.mark.parametrize("surplus", [-1, 0, 1, 2, CAUGHT_UP - 1, CAUGHT_UP, CAUGHT_UP + 1, 5 * CAUGHT_UP])

@@ -90,7 +90,14 @@ def test_no_delay_leaves_its_bounds(
         ("soon", None),
         ("-5", None),
         ("+5", None),
-        ("1.5", None),
+        ("1.5", 2 * SECOND),
+        ("0.001", SECOND),
+        ("3.000", 3 * SECOND),
+        (".5", None),
+        ("1.", None),
+        ("1.5.5", None),
+        ("-1.5", None),
+        ("9" * 5_000 + ".5", timedelta(hours=24)),
         ("1e3", None),
         ("5 seconds", None),
         ("\u0661\u0662", None),
@@ -102,7 +109,7 @@ def test_no_delay_leaves_its_bounds(
     ],
 )
 def test_retry_after_is_read_after_the_rfc(value: str, wait: timedelta | None) -> None:
-    """Seconds or a date; the past is no wait, and what is neither says nothing."""
+    """Seconds, which are rounded up, or a date; the past is no wait, and what is neither says nothing."""
     assert parse_retry_after(value, now=NOW) == wait
 
 
