@@ -10,20 +10,26 @@ import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+import strawberry
 from graphql import build_schema, get_nullable_type, is_input_object_type, is_list_type
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from strawberry.types.arguments import InputContext
+from strawberry.types.field import StrawberryField
 
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState, TriggerType
 from duetime.logs import LineFormatter
+from graphql_api.compat import PacedExecution
 from graphql_api.execution.schema import schema as printed
 from graphql_api.settings import ApiSettings
+from graphql_api.types.task import CreateTaskInput
+from jobs.http.request import HeaderDraft
 from jobs.settings import JobsSettings
 from jobs.triggers.schedule import Cron, instants
 from tests.support.engine import every, save
@@ -551,3 +557,48 @@ async def test_errors_name_nothing_that_the_request_does_not_name(
         assert error["message"] == (
             "Expected value of type (not shown) to include required field (not shown), found: { name: 1 }."
         )
+
+
+@strawberry.type
+class LongLists:
+    """A root type with a list that takes long to complete."""
+
+    @strawberry.field
+    def numbers(self) -> list[int]:
+        """Return many numbers."""
+        return list(range(60_000))
+
+
+async def test_long_lists_are_completed_in_portions() -> None:
+    """Many operations with long lists at the same time leave the loop to others between portions of their items.
+
+    This fails when graphql-core no longer calls the method that `PacedExecution` overrides.
+    """
+    slow = strawberry.Schema(LongLists, execution_context_class=PacedExecution)
+    monitor = LoopMonitor()
+    watching = asyncio.create_task(monitor.run())
+    try:
+        results = await asyncio.gather(*[slow.execute("{ numbers }") for _ in range(2)])
+        await asyncio.sleep(0.01)
+    finally:
+        watching.cancel()
+    assert [result.data for result in results] == [{"numbers": list(range(60_000))}] * 2
+    assert monitor.longest < LOOP_HELD / 4
+
+
+def test_the_types_of_bulk_inputs_are_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Converting an input does not resolve the types of its members.
+
+    This fails when Strawberry no longer looks the method up on the field, as `resolve_types_once` expects.
+    """
+
+    def resolve_again(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(StrawberryField, "resolve_type", resolve_again)
+    registry = printed.schema_converter.scalar_registry
+    conversion = InputContext(info=None, config=printed.config, scalar_registry=registry, path=())
+    given = {**task_input(), "retry": {"maxAttempts": 2}}
+    given["action"]["headers"] = [{"name": "a", "value": "b"}]
+    [converted] = cast("list[CreateTaskInput]", conversion.convert([given], list[CreateTaskInput]))
+    assert converted.draft().action.headers == [HeaderDraft("a", "b")]
