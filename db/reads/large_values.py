@@ -45,9 +45,13 @@ RESPONSE_BODY = LargeColumn(
 )
 RESPONSE_HEADERS = LargeColumn(column=col(Run.response_headers), ids=(col(Run.id),), weight=JSON_WEIGHT)
 PAYLOAD = LargeColumn(column=col(Task.payload), ids=(col(Task.id),), beside=(col(Task.version),), weight=JSON_WEIGHT)
-EARLIER_PAYLOAD = LargeColumn(column=col(TaskVersion.payload), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
+EARLIER_PAYLOAD = LargeColumn(
+    column=col(TaskVersion.payload), ids=(col(TaskVersion.task_id), col(TaskVersion.version)), weight=JSON_WEIGHT
+)
 BODY = LargeColumn(column=col(Task.body), ids=(col(Task.id),), beside=(col(Task.version),), weight=JSON_WEIGHT)
-EARLIER_BODY = LargeColumn(column=col(TaskVersion.body), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
+EARLIER_BODY = LargeColumn(
+    column=col(TaskVersion.body), ids=(col(TaskVersion.task_id), col(TaskVersion.version)), weight=JSON_WEIGHT
+)
 AUDIT_BEFORE = LargeColumn(column=col(AuditEntry.before), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
 AUDIT_AFTER = LargeColumn(column=col(AuditEntry.after), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
 

@@ -62,7 +62,14 @@ COMPUTED_COST = 100
 """The cost of a value whose computation takes up to 10 ms, where that of other values takes less than 0.1 ms."""
 FIELD_COSTS = {
     **dict.fromkeys(
-        ("AuditEntry.after", "AuditEntry.before", "HttpAction.body", "HttpAction.form", "HttpAction.payload"),
+        (
+            "AuditEntry.after",
+            "AuditEntry.before",
+            "HttpAction.body",
+            "HttpAction.bodyEncoding",
+            "HttpAction.form",
+            "HttpAction.payload",
+        ),
         LARGE_COST,
     ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
