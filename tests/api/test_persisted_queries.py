@@ -157,15 +157,16 @@ async def test_without_redis_documents_have_to_be_sent(database: DatabaseSetting
 async def test_hanging_redis_holds_nothing_up(database: DatabaseSettings) -> None:
     """A Redis that accepts connections and never replies delays a request only briefly."""
 
+    over = asyncio.Event()
+
     async def hang(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            writer.close()
+        await over.wait()
+        writer.close()
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, serving(database, JobsSettings.model_construct(redis_url=f"redis://127.0.0.1:{port}/0")) as api:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             assert (await api.http.post("/graphql", json=named(QUERY, query=QUERY))).json() == DATA
             assert (await api.http.post("/graphql", json=named(QUERY))).json() == NOT_FOUND
+        over.set()
