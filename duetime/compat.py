@@ -96,9 +96,9 @@ class TimeoutHttpProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop both timers."""
+        super().connection_lost(exc)
         self._stop_head_timer()
         self._write_timer.stop()
-        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Keep the head timer running from the first byte of a request until its head is complete."""
@@ -114,9 +114,25 @@ class TimeoutHttpProtocol(H11Protocol):
         self._write_timer.start(self.transport, self.write_timeout)
 
     def resume_writing(self) -> None:
-        """Stop the write timer."""
+        """Stop the write timer, or start it again if the connection is closing."""
         self._write_timer.stop()
         super().resume_writing()
+        self._end_if_closing()
+
+    def on_response_complete(self) -> None:
+        """Start the write timer if the response was the last one."""
+        super().on_response_complete()
+        self._end_if_closing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Start the write timer: there will be no other response."""
+        super().send_400_response(msg)
+        self._end_if_closing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Start the write timer: the client has sent no other request in time."""
+        super().timeout_keep_alive_handler()
+        self._end_if_closing()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Stop the head timer, because websockets have timeouts of their own."""
@@ -139,6 +155,12 @@ class TimeoutHttpProtocol(H11Protocol):
     def _close(self) -> None:
         self._head_timer = None
         self.transport.close()
+        self._end_if_closing()
+
+    def _end_if_closing(self) -> None:
+        # A closing connection stays until the client has read what is left in the write buffer.
+        if self.transport.is_closing():
+            self._write_timer.start(self.transport, self.write_timeout)
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
@@ -177,10 +199,11 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._continue()
 
     def resume_writing(self) -> None:
-        """Read again, and stop the write timer, unless it is there to end the connection."""
+        """Read again, and stop the write timer, or start it again if the connection is closing."""
         super().resume_writing()
-        if not self.transport.is_closing():
-            self._write_timer.stop()
+        self._write_timer.stop()
+        if self.transport.is_closing():
+            self._write_timer.start(self.transport, self.write_timeout)
         self._continue()
 
     def handle_cont(self, event: Frame) -> None:

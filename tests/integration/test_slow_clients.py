@@ -1,6 +1,7 @@
 """Slow clients: their connections are closed, and other clients are served in the meantime."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -151,11 +152,30 @@ async def test_a_response_that_is_never_read(impatient: Api) -> None:
         await wait_until(lambda: not impatient.server.server_state.connections, what="the connection is closed")
 
 
+@pytest.mark.parametrize("header", ["Connection: close", "Connection: keep-alive"])
+async def test_a_last_response_that_is_never_read(impatient: Api, header: str) -> None:
+    """The connection is closed also if what is left of the response is small, whoever ended the connection."""
+    with socket.socket() as plain:
+        # The operating systems of both sides keep little of the response.
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        plain.settimeout(0)
+        host, port = impatient.url.removeprefix("http://").split(":")
+        await asyncio.get_running_loop().sock_connect(plain, (host, int(port)))
+        await wait_until(lambda: impatient.server.server_state.connections, what="the connection is open")
+        [server] = impatient.server.server_state.connections
+        assert isinstance(server, TimeoutHttpProtocol)
+        server.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        plain.send(request("/openapi.json", header, method="GET"))
+        await wait_until(server.transport.get_write_buffer_size, what="a part of the response waits")
+        assert not server.flow.write_paused
+        await wait_until(lambda: not impatient.server.server_state.connections, what="the connection is closed")
+
+
 async def test_a_websocket_without_connection_init(api: Api) -> None:
     """It is closed with the code 4408 of graphql-transport-ws, after the same time as an incomplete head."""
-    async with asyncio.timeout(2 * HEAD_TIMEOUT.total_seconds()), api.socket(begun=False) as socket:
-        await socket.connection.wait_closed()
-        assert socket.connection.close_code == 4408
+    async with asyncio.timeout(2 * HEAD_TIMEOUT.total_seconds()), api.socket(begun=False) as client:
+        await client.connection.wait_closed()
+        assert client.connection.close_code == 4408
 
 
 async def test_other_clients_are_served_in_the_meantime(api: Api) -> None:
