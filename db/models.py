@@ -169,7 +169,10 @@ class Task(SQLModel, table=True):
         description="when to claim next_run, with jitter; null while it waits for the end of the run before it",
     )
     settled_until: datetime | None = Field(
-        default=None, sa_type=INSTANT, description="all instants up to this one, inclusive, have a run or count in one"
+        default=None,
+        sa_type=INSTANT,
+        description="all instants up to this moment, inclusive, have a run or count in one, but for a next_run before "
+        "it, which an update has kept",
     )
     resume_from: datetime | None = Field(
         default=None, sa_type=INSTANT, description="while paused, the first instant that was not claimed"

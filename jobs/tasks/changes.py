@@ -229,17 +229,26 @@ def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
 def next_to_run(task: Task, *, now: datetime) -> datetime | None:
     """Return the instant of the next run, or None if there will be none.
 
-    When instants were missed, that is the one which the misfire policy runs for them, and which has passed.
+    When instants were missed, that is the one which the misfire policy runs for them, and which has passed. A claim
+    records a schedule that cannot be computed in a run of its own.
     """
     oldest = task.next_run
     if oldest is None or task.due_at is None or task.due_at > now:
         return oldest
+    try:
+        return first_of_overdue(task, oldest, due_at=task.due_at, now=now)
+    except ValueError:
+        return oldest
+
+
+def first_of_overdue(task: Task, oldest: datetime, *, due_at: datetime, now: datetime) -> datetime | None:
+    """Return the instant of the next run of a task that is due. Raises `ValueError` if it cannot be computed."""
     trigger = unsettled(trigger_columns.trigger_of(task), oldest, settled_until=task.settled_until)
-    newest = latest_due(trigger, oldest, due_at=task.due_at, now=now, task_id=task.id) or oldest
+    newest = latest_due(trigger, oldest, due_at=due_at, now=now, task_id=task.id) or oldest
     match task.misfire_once or task.misfire:
         case MisfirePolicy.ALL:
             return oldest_of_newest(oldest, newest, trigger)
-        case MisfirePolicy.SKIP if now - max(task.due_at, schedule.due_at(trigger, newest, task_id=task.id)) > LATE:
+        case MisfirePolicy.SKIP if now - max(due_at, schedule.due_at(trigger, newest, task_id=task.id)) > LATE:
             return schedule.next_instant(trigger, newest)
         case _:
             return newest

@@ -75,7 +75,7 @@ async def test_an_interval_that_is_saved_again_keeps_its_instants(api: Api) -> N
 @pytest.mark.parametrize("member", [{"jitterMs": 500}, {"endAt": FAR}])
 async def test_an_interval_keeps_its_instants_when_another_member_changes(api: Api, member: dict[str, Any]) -> None:
     """Only jitter, or only an end, is no reason to start the period again."""
-    task = fired(every("http://localhost/", MINUTE, ago(1)), ago=20 * SECOND)
+    task = fired(every("http://localhost/", MINUTE, ago(1)), ago=16 * SECOND)
     await save(api.engine, task)
     answer = await update(api, task.id, {"interval": {"everyMs": 60_000, **member}})
     after = await task_of(api.engine, task.id)
@@ -85,7 +85,7 @@ async def test_an_interval_keeps_its_instants_when_another_member_changes(api: A
 @pytest.mark.parametrize(("every_ms", "periods"), [(90_000, 1), (30_000, 1), (7_000, 3)])
 async def test_a_new_period_counts_from_the_last_settled_instant(api: Api, every_ms: int, periods: int) -> None:
     """The next instant is one new period after the last one, or the next multiple that has not passed."""
-    task = fired(every("http://localhost/", MINUTE, ago(1)), ago=20 * SECOND)
+    task = fired(every("http://localhost/", MINUTE, ago(1)), ago=16 * SECOND)
     await save(api.engine, task)
     await update(api, task.id, {"interval": {"everyMs": every_ms}})
     after = await task_of(api.engine, task.id)

@@ -35,7 +35,7 @@ from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
-HISTORIES = 25
+HISTORIES = 12
 EDITS = 10
 LONG_ENOUGH = timedelta(minutes=5)
 
