@@ -27,7 +27,7 @@ async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> Asy
 
 async def run(api: Api, action: dict[str, Any], **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a one-off task after its run, and its only result."""
-    at = text(utc_now() + timedelta(milliseconds=700))
+    at = text(utc_now() + timedelta(seconds=1))
     made = await api.http.post(
         TASKS, json={"name": "once", "trigger": {"type": "one-off", "datetime": at}, **more, "action": action}
     )

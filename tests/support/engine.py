@@ -77,7 +77,7 @@ def common(url: str, first: datetime, columns: dict[str, Any]) -> dict[str, Any]
 
 def soon() -> datetime:
     """Return an instant that no worker has missed yet, and for which a test does not wait long."""
-    return utc_now() + timedelta(milliseconds=400)
+    return utc_now() + timedelta(milliseconds=800)
 
 
 async def save(engine: AsyncEngine, *rows: Task | Run) -> list[UUID]:

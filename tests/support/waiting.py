@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 @overload
-async def wait_until(condition: Callable[[], Awaitable[T]], *, what: str, within: float = 10) -> T: ...
+async def wait_until(condition: Callable[[], Awaitable[T]], *, what: str, within: float = 20) -> T: ...
 @overload
-async def wait_until(condition: Callable[[], T], *, what: str, within: float = 10) -> T: ...
-async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, within: float = 10) -> T:
+async def wait_until(condition: Callable[[], T], *, what: str, within: float = 20) -> T: ...
+async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, within: float = 20) -> T:
     """Return the condition's value as soon as it is true. Fail after `within` seconds with `what` in the message.
 
     `what` completes "it never came true that …".
@@ -29,7 +29,7 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, wi
         await asyncio.sleep(0.01)
 
 
-def wait_for(condition: Callable[[], T], *, what: str, within: float = 10) -> T:
+def wait_for(condition: Callable[[], T], *, what: str, within: float = 20) -> T:
     """Wait in the same way in code without an event loop."""
     give_up_at = time.monotonic() + within
     while not (result := condition()):
