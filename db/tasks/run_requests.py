@@ -22,11 +22,11 @@ judged AS (
         WHEN p.overlap = 'queue' AND p.place = 2 THEN 'behind'
         ELSE 'skipped' END AS verdict
     FROM (
-        SELECT u.*, row_number() OVER (PARTITION BY u.task_id ORDER BY u.ordinal)
-            + CAST({has_unfinished_run("u.task_id")} AS int) + CAST({has_waiting_run("u.task_id")} AS int) AS place
+        SELECT w.*, row_number() OVER (PARTITION BY w.task_id ORDER BY w.ordinal)
+            + CAST({has_unfinished_run("w.task_id")} AS int) + CAST({has_waiting_run("w.task_id")} AS int) AS place
         FROM unnest(CAST(:run_id AS uuid[]), CAST(:task_id AS uuid[]), CAST(:task_version AS int[]),
                     CAST(:host AS text[]), CAST(:cause AS text[]), CAST(:retry_of AS uuid[]), CAST(:overlap AS text[]))
-             WITH ORDINALITY AS u(run_id, task_id, task_version, host, cause, retry_of, overlap, ordinal)
+             WITH ORDINALITY AS w(run_id, task_id, task_version, host, cause, retry_of, overlap, ordinal)
     ) p
 ),
 made AS (
