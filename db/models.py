@@ -3,6 +3,7 @@
 Instants are `timestamptz` and come back aware, in UTC. Durations are whole milliseconds, in columns that end in `_ms`.
 """
 
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -67,6 +68,17 @@ def default(value: str | int) -> dict[str, Any]:
     return {"server_default": text(f"'{value}'" if isinstance(value, str) else str(value))}
 
 
+class ExactJson(JSON):
+    """A json column that keeps the order of members, and notices every change.
+
+    To Python, 1, 1.0 and True are equal, so SQLAlchemy would not store the one in place of the other.
+    """
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Return whether two values are the same JSON."""
+        return json.dumps(x, default=str) == json.dumps(y, default=str)
+
+
 class Task(SQLModel, table=True):
     """A definition: a trigger, an HTTP action, and policies."""
 
@@ -107,7 +119,7 @@ class Task(SQLModel, table=True):
     description: str = Field(default="", sa_type=Text, sa_column_kwargs=default(""))
     user_metadata: Any = Field(
         default=None,
-        sa_type=JSON(none_as_null=True),
+        sa_type=ExactJson(none_as_null=True),
         nullable=True,
         description="what the caller keeps with the task; the name metadata belongs to SQLAlchemy",
     )
@@ -137,13 +149,13 @@ class Task(SQLModel, table=True):
     )
     payload: Any = Field(
         default=None,
-        sa_type=JSON(none_as_null=True),
+        sa_type=ExactJson(none_as_null=True),
         nullable=True,
         description="json and not jsonb, which would reorder the members",
     )
     body: Any = Field(
         default=None,
-        sa_type=JSON(none_as_null=True),
+        sa_type=ExactJson(none_as_null=True),
         nullable=True,
         description="a body that is no payload: an object with text, base64 or form",
     )
@@ -323,8 +335,8 @@ class TaskVersion(SQLModel, table=True):
         nullable=True,
         description="the headers' names in their given order, which jsonb does not keep",
     )
-    payload: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
-    body: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    payload: Any = Field(default=None, sa_type=ExactJson(none_as_null=True), nullable=True)
+    body: Any = Field(default=None, sa_type=ExactJson(none_as_null=True), nullable=True)
     success_statuses: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     timeout_ms: int = Field(sa_type=BigInteger)
