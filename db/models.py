@@ -3,6 +3,7 @@
 Instants are `timestamptz` and come back aware, in UTC. Durations are whole milliseconds, in columns that end in `_ms`.
 """
 
+import json
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -67,6 +68,17 @@ def default(value: str | int) -> dict[str, Any]:
     return {"server_default": text(f"'{value}'" if isinstance(value, str) else str(value))}
 
 
+class ExactJson(JSON):
+    """A json column that keeps the order of members, and notices every change.
+
+    To Python, 1, 1.0 and True are equal, so SQLAlchemy would not store the one in place of the other.
+    """
+
+    def compare_values(self, x: Any, y: Any) -> bool:
+        """Return whether two values are the same JSON."""
+        return json.dumps(x, default=str) == json.dumps(y, default=str)
+
+
 class Task(SQLModel, table=True):
     """A definition: a trigger, an HTTP action, and policies."""
 
@@ -85,13 +97,32 @@ class Task(SQLModel, table=True):
         Index("tasks_catching_up", "id", postgresql_where=text("next_run IS NOT NULL AND due_at IS NULL")),
         Index("tasks_timezone", "timezone", postgresql_where=text("timezone <> 'UTC'")),
         Index("tasks_deleted_at", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
+        Index(
+            "tasks_external_id",
+            "external_id",
+            unique=True,
+            postgresql_where=text("external_id IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index("tasks_delete_at", "delete_at", postgresql_where=text("delete_at IS NOT NULL AND deleted_at IS NULL")),
         Index("tasks_created_at_id", "created_at", "id"),
         Index("tasks_next_run_id", "next_run", "id"),
         Index("tasks_name_id", "name", "id"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
+    external_id: str | None = Field(
+        default=None,
+        sa_type=String(255),
+        description="a name of the caller's own, unique among tasks that are not deleted",
+    )
     name: str = Field(sa_type=String(255))
+    description: str = Field(default="", sa_type=Text, sa_column_kwargs=default(""))
+    user_metadata: Any = Field(
+        default=None,
+        sa_type=ExactJson(none_as_null=True),
+        nullable=True,
+        description="what the caller keeps with the task; the name metadata belongs to SQLAlchemy",
+    )
     trigger_type: TriggerType = Field(sa_type=stored(TriggerType))
     trigger_time: datetime | None = Field(default=None, sa_type=INSTANT)
     cron_expr: str | None = Field(default=None, sa_type=String(256))
@@ -118,13 +149,13 @@ class Task(SQLModel, table=True):
     )
     payload: Any = Field(
         default=None,
-        sa_type=JSON(none_as_null=True),
+        sa_type=ExactJson(none_as_null=True),
         nullable=True,
         description="json and not jsonb, which would reorder the members",
     )
     body: Any = Field(
         default=None,
-        sa_type=JSON(none_as_null=True),
+        sa_type=ExactJson(none_as_null=True),
         nullable=True,
         description="a body that is no payload: an object with text, base64 or form",
     )
@@ -182,6 +213,13 @@ class Task(SQLModel, table=True):
     )
     deleted_at: datetime | None = Field(
         default=None, sa_type=INSTANT, description="hidden since then; its rows are removed in chunks"
+    )
+    delete_after_ms: int | None = Field(default=None, sa_type=BigInteger, description="counted from ended_at")
+    ended_at: datetime | None = Field(
+        default=None, sa_type=INSTANT, description="when the status became completed or cancelled; set by a trigger"
+    )
+    delete_at: datetime | None = Field(
+        default=None, sa_type=INSTANT, description="when maintenance deletes the task; set by the same trigger"
     )
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
@@ -300,8 +338,8 @@ class TaskVersion(SQLModel, table=True):
         nullable=True,
         description="the headers' names in their given order, which jsonb does not keep",
     )
-    payload: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
-    body: Any = Field(default=None, sa_type=JSON(none_as_null=True), nullable=True)
+    payload: Any = Field(default=None, sa_type=ExactJson(none_as_null=True), nullable=True)
+    body: Any = Field(default=None, sa_type=ExactJson(none_as_null=True), nullable=True)
     success_statuses: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     timeout_ms: int = Field(sa_type=BigInteger)

@@ -100,6 +100,7 @@ class Context:
         self.address = address
         self._subscribed_cost = 0
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
+        self.tasks_by_external_id = DataLoader(load_fn=self._tasks_by_external_id, cache=False)
         self.runs = DataLoader(load_fn=self._runs, cache=False)
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
@@ -185,6 +186,11 @@ class Context:
         async with self.services.session() as session:
             found = await tasks.find(session, ids=ids, without_large=True)
         return [found.get(task_id) for task_id in ids]
+
+    async def _tasks_by_external_id(self, external_ids: list[str]) -> list[models.Task | None]:
+        async with self.services.session() as session:
+            found = await tasks.find_by_external_ids(session, external_ids=external_ids, without_large=True)
+        return [found.get(external_id) for external_id in external_ids]
 
     async def _runs(self, ids: list[UUID]) -> list[models.Run | None]:
         async with self.services.session() as session:

@@ -18,6 +18,11 @@ def invalid_id(given: str) -> GraphQLError:
     return GraphQLError(f"{given[:50]!r} is not a UUID", extensions={"code": "INVALID_ID"})
 
 
+def not_one_id() -> GraphQLError:
+    """Return the error for a look-up that names no object, or names one in two ways."""
+    return GraphQLError("Give exactly one of id and externalId", extensions={"code": "INVALID_ID"})
+
+
 def invalid_cursor(reason: str) -> GraphQLError:
     """Return the error for a cursor that does not belong to this list."""
     return GraphQLError(f"The cursor cannot be used: {reason}", extensions={"code": "INVALID_CURSOR"})

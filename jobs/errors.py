@@ -39,6 +39,7 @@ class ConflictReason(StrEnum):
     STALE_VERSION = "stale_version"
     WRONG_STATE = "wrong_state"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
+    EXTERNAL_ID_TAKEN = "external_id_taken"
 
 
 class Conflict(Refusal):

@@ -119,3 +119,8 @@ def text_faults(text: str) -> Iterator[str]:
 def encode(value: Any) -> str:
     """Return the value as JSON text, spaced as Postgres writes it, without escaping."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def size(value: Any) -> int:
+    """Return the number of bytes of the value as JSON without white space, in UTF-8."""
+    return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())

@@ -22,6 +22,7 @@ from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
 from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
+from jobs.maintenance.expiry import expiry_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
 from jobs.maintenance.rollups import rollups_duty
@@ -92,6 +93,7 @@ async def run_worker(
         duties = [
             partitions_duty(database_engine, clock),
             deletion_duty(database_engine),
+            expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
         ]
         running = engine.start()

@@ -70,10 +70,11 @@ def each(task_ids: Sequence[UUID]) -> TableValuedAlias:
     return ids.table_valued(column("id", Uuid), name="asked").render_derived()
 
 
-async def find(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, Run]:
-    """Return those of the runs that exist, without their large columns."""
+async def find(session: AsyncSession, *, ids: Sequence[UUID], again: bool = False) -> dict[UUID, Run]:
+    """Return those of the runs that exist, without their large columns; with `again`, in their state after a change."""
     statement = select(Run).where(col(Run.id).in_(ids), not_deleted())
-    found = await session.scalars(statement.options(*large_values.left_out(large_values.OF_RUNS)))
+    statement = statement.options(*large_values.left_out(large_values.OF_RUNS))
+    found = await session.scalars(statement.execution_options(populate_existing=again))
     return {run.id: run for run in found}
 
 

@@ -41,6 +41,7 @@ class TaskFilter:
     `next_run_after` is inclusive, `next_run_before` exclusive.
     """
 
+    external_ids: Collection[str] = ()
     statuses: Collection[TaskStatus] = ()
     name_contains: str | None = None
     url_contains: str | None = None
@@ -57,6 +58,8 @@ def conditions(filters: TaskFilter) -> list[Condition]:
         *keyset.containing(col(Task.name), filters.name_contains),
         *keyset.containing(col(Task.url), filters.url_contains),
     ]
+    if filters.external_ids:
+        found.append(col(Task.external_id).in_([each for each in filters.external_ids if is_postgres_text(each)]))
     if filters.statuses:
         found.append(col(Task.status).in_(filters.statuses))
     if filters.tags:
@@ -85,6 +88,18 @@ async def find(session: AsyncSession, *, ids: Sequence[UUID], without_large: boo
         statement = statement.options(*large_values.left_out(large_values.OF_TASKS))
     found = await session.scalars(statement)
     return {task.id: task for task in found}
+
+
+async def find_by_external_ids(
+    session: AsyncSession, *, external_ids: Collection[str], without_large: bool = False
+) -> dict[str, Task]:
+    """Return, by their external ids, those of the tasks that exist, without their large columns if requested."""
+    filters = TaskFilter(external_ids=external_ids)
+    statement = select(Task).where(*conditions(filters))
+    if without_large:
+        statement = statement.options(*large_values.left_out(large_values.OF_TASKS))
+    found = await session.scalars(statement) if external_ids else ()
+    return {task.external_id: task for task in found if task.external_id is not None}
 
 
 async def get(session: AsyncSession, task_id: UUID) -> Task | None:

@@ -68,13 +68,13 @@ CANCEL_WAITING_RUNS = with_events(f"""
 {cancellation_events("rollup")}
 """)
 CANCEL_UNFINISHED_RUNS = with_events(f"""
-{cancelled_runs("r.task_id = :task_id")},
+{cancelled_runs("r.task_id = ANY (CAST(:task_ids AS uuid[]))")},
 {cancellation_events("rollup")}
 """)
 
-# A one-off task has had its only run with this one, however the run ended.
-CANCEL_RUN = with_events(f"""
-{cancelled_runs("r.id = :run_id")},
+# A one-off task has had its only run with one of these, however the run ended.
+CANCEL_RUNS = with_events(f"""
+{cancelled_runs("r.id = ANY (CAST(:run_ids AS uuid[]))")},
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM cancelled c
@@ -85,7 +85,7 @@ completed AS (
 {cancellation_events("rollup", "completed")}
 """)
 
-TASK_OF_RUN = text("SELECT task_id FROM task_results WHERE id = :run_id")
+TASKS_OF_RUNS = text("SELECT id, task_id FROM task_results WHERE id = ANY (CAST(:run_ids AS uuid[]))")
 
 
 async def cancel_waiting_runs(session: AsyncSession, *, task_ids: Collection[UUID], now: datetime) -> int:
@@ -97,18 +97,19 @@ async def cancel_waiting_runs(session: AsyncSession, *, task_ids: Collection[UUI
     return len(cancelled.all())
 
 
-async def cancel_unfinished_runs(session: AsyncSession, *, task_id: UUID, now: datetime) -> int:
-    """Cancel the task's unfinished runs, including those in progress. Return their number."""
-    cancelled = await session.execute(CANCEL_UNFINISHED_RUNS, {"task_id": task_id, "now": now})
+async def cancel_unfinished_runs(session: AsyncSession, *, task_ids: Collection[UUID], now: datetime) -> int:
+    """Cancel the tasks' unfinished runs, including those in progress. Return their number."""
+    cancelled = await session.execute(CANCEL_UNFINISHED_RUNS, {"task_ids": list(task_ids), "now": now})
     return len(cancelled.all())
 
 
-async def cancel_run(session: AsyncSession, *, run_id: UUID, now: datetime) -> bool:
-    """Cancel one run. Return False if it was finished. Its task has to be locked before."""
-    cancelled = await session.execute(CANCEL_RUN, {"run_id": run_id, "now": now})
-    return bool(cancelled.all())
+async def cancel_runs(session: AsyncSession, *, run_ids: Collection[UUID], now: datetime) -> set[UUID]:
+    """Cancel runs. Return those that were not finished. Their tasks have to be locked before."""
+    cancelled = await session.execute(CANCEL_RUNS, {"run_ids": list(run_ids), "now": now})
+    return {row.run_id for row in cancelled}
 
 
-async def task_of_run(session: AsyncSession, *, run_id: UUID) -> UUID | None:
-    """Return the task that has to be locked before the run is changed, or None if no run has the id."""
-    return (await session.execute(TASK_OF_RUN, {"run_id": run_id})).scalar_one_or_none()
+async def tasks_of_runs(session: AsyncSession, *, run_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """Return, by the ids of the runs that exist, the tasks that have to be locked before the runs are changed."""
+    found = await session.execute(TASKS_OF_RUNS, {"run_ids": list(run_ids)})
+    return {row.id: row.task_id for row in found}

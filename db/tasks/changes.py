@@ -77,11 +77,6 @@ async def lock_tasks(session: AsyncSession, *, task_ids: Collection[UUID]) -> di
     return {task.id: task for task in await session.scalars(tasks.with_for_update(key_share=True))}
 
 
-async def lock_task(session: AsyncSession, *, task_id: UUID) -> Task | None:
-    """Return one task, locked in the same way, or None if it was deleted."""
-    return (await lock_tasks(session, task_ids=[task_id])).get(task_id)
-
-
 async def keep_definition(session: AsyncSession, *, task_id: UUID) -> None:
     """Store a task's current request for the runs that were claimed before it changes. The task has to be locked."""
     await session.execute(KEEP_DEFINITION, {"task_id": task_id})

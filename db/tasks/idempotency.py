@@ -39,7 +39,7 @@ FROM unnest(CAST(:scopes AS text[]), CAST(:keys AS text[]), CAST(:fingerprints A
 WHERE k.scope = u.scope AND k.key = u.key
 """)
 
-FORGET = text("DELETE FROM idempotency_keys WHERE task_id = :task_id")
+FORGET = text("DELETE FROM idempotency_keys WHERE task_id = ANY (CAST(:task_ids AS uuid[]))")
 
 
 class Use(NamedTuple):
@@ -81,6 +81,6 @@ async def replace_fingerprints(connection: AsyncConnection, rows: Sequence[tuple
     await connection.execute(REPLACE, values)
 
 
-async def forget(session: AsyncSession, *, task_id: UUID) -> None:
-    """Delete the keys that a task has used, because keys live as long as their task."""
-    await session.execute(FORGET, {"task_id": task_id})
+async def forget(session: AsyncSession, *, task_ids: Collection[UUID]) -> None:
+    """Delete the keys that the tasks have used, because keys live as long as their task."""
+    await session.execute(FORGET, {"task_ids": list(task_ids)})

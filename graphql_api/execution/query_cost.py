@@ -58,6 +58,8 @@ ASSUMED_LENGTHS = {"InvalidInput.problems": 2, "HttpAction.headers": 20, "Run.re
 
 LARGE_COST = 64
 """The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
+MEDIUM_COST = 4
+"""The cost of a value that can have 4 KiB."""
 COMPUTED_COST = 100
 """The cost of a value whose computation takes up to 10 ms, where that of other values takes less than 0.1 ms."""
 FIELD_COSTS = {
@@ -73,6 +75,7 @@ FIELD_COSTS = {
         LARGE_COST,
     ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
+    **dict.fromkeys(("Task.description", "Task.metadata"), MEDIUM_COST),
     "Query.previewTrigger": COMPUTED_COST,
 }
 

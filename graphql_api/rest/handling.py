@@ -12,7 +12,7 @@ from graphql_api.middleware.authentication import Endpoint, scoped
 from graphql_api.responses import refusal
 from graphql_api.rest.form import BadRequest
 from jobs import json_value
-from jobs.errors import NotFound
+from jobs.errors import Conflict, NotFound
 
 MAX_BODY_BYTES = 1024 * 1024
 INVALID_ID = "Invalid task ID"
@@ -51,6 +51,8 @@ def answering(endpoint: Endpoint) -> Endpoint:
             return refusal(400, str(error))
         except NotFound:
             return refusal(404, TASK_NOT_FOUND)
+        except Conflict as error:
+            return refusal(409, str(error).replace("externalId", "external_id", 1))
         except request_body.BodyRefused as refused:
             answer = refusal(refused.status, str(refused))
             if refused.status == 408:

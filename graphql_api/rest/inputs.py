@@ -40,7 +40,18 @@ from jobs.http.statuses import SUCCESS
 from jobs.legacy import cron_text
 from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_ELAPSED_MS, MAX_FACTOR
 from jobs.security.secret_headers import MASK
-from jobs.tasks.draft import MAX_NAME_LENGTH, MAX_TAG_LENGTH, MAX_TAGS, RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.draft import (
+    MAX_DELETE_AFTER_MS,
+    MAX_DESCRIPTION_LENGTH,
+    MAX_EXTERNAL_ID_LENGTH,
+    MAX_METADATA_BYTES,
+    MAX_NAME_LENGTH,
+    MAX_TAG_LENGTH,
+    MAX_TAGS,
+    RetryDraft,
+    TaskDraft,
+    TaskUpdate,
+)
 from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Cron, OneOff
 
@@ -252,7 +263,7 @@ class RetryInput(Input):
 
 
 class Policies(Input):
-    """What Duetime adds to the tasks of the old service."""
+    """What Duetime adds to the tasks of the old service. In a change, null leaves the value as it is."""
 
     retry: RetryInput | None = None
     overlap: Annotated[OverlapPolicy, one_of(OverlapPolicy)] | None = described(
@@ -272,9 +283,34 @@ class Policies(Input):
         uniqueItems=True,
     )
 
+    external_id: Text | None = described(
+        "A name of the caller's own, unique among tasks that are not deleted.",
+        default=None,
+        pattern=PRINTABLE,
+        minLength=1,
+        maxLength=MAX_EXTERNAL_ID_LENGTH,
+    )
+    description: Text | None = described(
+        "A text about the task, for people.",
+        default=None,
+        pattern=WITHOUT_NUL,
+        maxLength=MAX_DESCRIPTION_LENGTH,
+        applied="",
+    )
+    metadata: Any = described(
+        f"Any JSON to keep with the task, of at most {MAX_METADATA_BYTES:,} bytes without white space.",
+        default=None,
+    )
+    delete_after_ms: Whole | None = described(
+        "Deletes the task this many milliseconds after it completed or was cancelled; null means never.",
+        default=None,
+        minimum=0,
+        maximum=MAX_DELETE_AFTER_MS,
+    )
+
     def policies(self) -> dict[str, Any]:
-        """Return the policies and tags, as far as they were given."""
-        names = {"overlap", "misfire", "on_lost", "tags"}
+        """Return the policies, tags and notes, as far as they were given."""
+        names = set(Policies.model_fields) - {"retry"}
         return {name: getattr(self, name) for name in names & self.model_fields_set}
 
 

@@ -225,6 +225,10 @@ WRONG_TASK = refused(
     "future`, `cron expression is required for cron triggers`, `invalid cron expression: …`.",
     "datetime must be in the future",
 )
+TAKEN = refused(
+    "Another task has the external id.",
+    f"The task {TASK_ID} has the external_id 'daily-report'; choose another one, or change that task",
+)
 PATHS: dict[str, dict[str, Any]] = {
     "/tasks": {
         "get": operation(
@@ -239,7 +243,7 @@ PATHS: dict[str, dict[str, Any]] = {
         "post": operation(
             "createTask",
             "Create a task",
-            {"201": TASK | {"links": ID_LINKS}, "400": WRONG_TASK, "403": MAY_NOT_WRITE},
+            {"201": TASK | {"links": ID_LINKS}, "400": WRONG_TASK, "403": MAY_NOT_WRITE, "409": TAKEN},
             requestBody=body(NewTask, {"one-off": ONE_OFF_EXAMPLE, "cron": CRON_EXAMPLE}),
         ),
     },
@@ -253,6 +257,7 @@ PATHS: dict[str, dict[str, Any]] = {
                 "200": TASK,
                 "400": refused("The id is wrong, or something in the body, as for a new task.", INVALID_ID),
                 "403": MAY_NOT_WRITE,
+                "409": TAKEN,
             },
             one=True,
             requestBody=body(TaskChanges, {"cron": UPDATE_EXAMPLE}),

@@ -92,6 +92,14 @@ class Task(ResponseBody):
         default_factory=list, description="Which statuses are a success, if not those of 2xx."
     )
     next_run: InstantText = Field(default_factory=str, description="When the task is due next.")
+    external_id: str = Field(default_factory=str, description="A name of the caller's own.")
+    description: str = Field(default_factory=str, description="A text about the task, for people.")
+    metadata: Any = Field(default=None, description="Any JSON that the caller keeps with the task.")
+    delete_after_ms: int = Field(
+        default=0,
+        description="The task is deleted this many milliseconds after it ended; left out when it never is.",
+        ge=0,
+    )
 
     @classmethod
     def of(cls, row: models.Task) -> Self:
@@ -110,6 +118,10 @@ class Task(ResponseBody):
             "form": None if body.form is None else [FormField(name=name, value=value) for name, value in body.form],
             "success_statuses": row.success_statuses,
             "next_run": row.next_run and instants.write(row.next_run),
+            "external_id": row.external_id,
+            "description": row.description or None,
+            "metadata": row.user_metadata,
+            "delete_after_ms": row.delete_after_ms,
         }
         return cls(
             id=str(row.id),

@@ -17,9 +17,9 @@ from graphql_api.pacing import paced
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
-from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput
+from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput, UpsertedTask
 from jobs import errors
-from jobs.tasks import changes, creation, runs
+from jobs.tasks import changes, creation, runs, upsert
 from jobs.tasks.creation import CreateRequest
 from jobs.tasks.draft import with_target_checked, with_targets_checked
 
@@ -42,8 +42,12 @@ DeleteTaskResult = Annotated[
     DeletedTask | NotFound,
     strawberry.union("DeleteTaskResult", description="The deleted task, or that it was not found."),
 ]
+UpsertTaskResult = Annotated[
+    UpsertedTask | InvalidInput | Conflict,
+    strawberry.union("UpsertTaskResult", description="The task that the input describes, or why there is none."),
+]
 RunActionResult = Annotated[
-    Run | NotFound | Conflict,
+    Run | InvalidInput | NotFound | Conflict,
     strawberry.union("RunActionResult", description="The run in its new state, or why it was not changed."),
 ]
 
@@ -51,6 +55,12 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")
 Ids = Annotated[
     list[strawberry.ID],
     strawberry.argument(description=f"UUIDs, at most {MAX_INPUTS:,}. An id that occurs twice has two results."),
+]
+IdsOnce = Annotated[
+    list[strawberry.ID],
+    strawberry.argument(
+        description=f"UUIDs, at most {MAX_INPUTS:,}. An id that occurs twice counts once, and its result occurs twice."
+    ),
 ]
 Missed = Annotated[
     MisfirePolicy | None,
@@ -107,6 +117,25 @@ class Mutation:
         async with info.context.transaction() as work:
             outcomes = await creation.create_tasks(work, requests, now=utc_now())
         return [creation_result(outcome) async for outcome in paced(outcomes)]
+
+    @strawberry.mutation(
+        description="Creates the task of an `externalId`, which is required, or brings the existing one to exactly "
+        "this input: absent members have their defaults again. An equal input changes nothing, the version included. "
+        "The status stays the same, as in `updateTask`, and an interval without startAt keeps its instants while "
+        "everyMs stays. An idempotency key is refused, because the externalId does its work."
+    )
+    async def upsert_task(
+        self,
+        info: Info,
+        input: Annotated[CreateTaskInput, strawberry.argument(description="The task as it should be.")],  # noqa: A002
+    ) -> UpsertTaskResult:
+        """Create or update a task, or return every problem at once."""
+        info.context.need(KeyScope.WRITE)
+        draft = await with_target_checked(input.draft(), info.context.services.targets)
+        async with info.context.transaction() as work:
+            key = given_or_none(input.idempotency_key)
+            row, outcome = await upsert.upsert_task(work, draft, now=utc_now(), key=key)
+        return UpsertedTask(task=Task.of(row), outcome=outcome)
 
     @strawberry.mutation(
         description="Changes a task. The status stays the same, with one exception: a new trigger on a COMPLETED "
@@ -209,6 +238,17 @@ class Mutation:
         return DeletedTask(id=strawberry.ID(str(task_id)))
 
     @strawberry.mutation(
+        description="Does the same as deleteTask for many tasks in one transaction, and returns a result for each in "
+        "the same order."
+    )
+    async def delete_tasks(self, info: Info, ids: Ids) -> list[DeleteTaskResult]:
+        """Delete many tasks. An unknown one does not stop the others."""
+        async with info.context.transaction() as work:
+            task_ids = parsed(ids)
+            outcomes = await changes.delete_tasks(work, task_ids, now=utc_now())
+        return [deletion_result(task_id, outcome) for task_id, outcome in zip(task_ids, outcomes, strict=True)]
+
+    @strawberry.mutation(
         description="Runs a task now, in addition to its schedule and whatever its status. scheduledFor is the "
         "instant of this call. The run counts for the overlap policy."
     )
@@ -225,6 +265,17 @@ class Mutation:
         return Run.of(row)
 
     @strawberry.mutation(
+        description="Does the same as runTask for many tasks in one transaction, and returns a result for each in the "
+        "same order."
+    )
+    async def run_tasks(self, info: Info, ids: IdsOnce) -> list[RunActionResult]:
+        """Run many tasks. An unknown one does not stop the others."""
+        async with info.context.transaction() as work:
+            task_ids = parsed(ids)
+            outcomes = await runs.run_tasks(work, task_ids, now=utc_now())
+        return [run_result(outcome) async for outcome in paced(outcomes)]
+
+    @strawberry.mutation(
         description="Cancels a run. A waiting run ends at once; the call of a running one is aborted: its "
         "connection is closed within about a second, and the effect on the target is unknown."
     )
@@ -234,6 +285,17 @@ class Mutation:
             run_id = ids.parse(id)
             row = await runs.cancel_run(work, run_id, now=utc_now())
         return Run.of(row)
+
+    @strawberry.mutation(
+        description="Does the same as cancelRun for many runs in one transaction, and returns a result for each in the "
+        "same order."
+    )
+    async def cancel_runs(self, info: Info, ids: IdsOnce) -> list[RunActionResult]:
+        """Cancel many runs. A refused one does not stop the others."""
+        async with info.context.transaction() as work:
+            run_ids = parsed(ids)
+            outcomes = await runs.cancel_runs(work, run_ids, now=utc_now())
+        return [run_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(
         description="Repeats a finished run: creates a new run with the same request, whose `retryOf` is the old "
@@ -250,6 +312,17 @@ class Mutation:
             run_id = ids.parse(id)
             row = await runs.retry_run(work, run_id, now=utc_now(), key=given_or_none(idempotency_key))
         return Run.of(row)
+
+    @strawberry.mutation(
+        description="Does the same as retryRun for many runs in one transaction, and returns a result for each in the "
+        "same order. The overlap policy judges the new runs of a task in that order."
+    )
+    async def retry_runs(self, info: Info, ids: IdsOnce) -> list[RunActionResult]:
+        """Retry many runs. A refused one does not stop the others."""
+        async with info.context.transaction() as work:
+            run_ids = parsed(ids)
+            outcomes = await runs.retry_runs(work, run_ids, now=utc_now())
+        return [run_result(outcome) async for outcome in paced(outcomes)]
 
 
 def check_number(given: Sequence[object], name: str) -> None:
@@ -280,6 +353,24 @@ def action_result(outcome: changes.ChangeOutcome) -> Task | NotFound | Conflict:
     match outcome:
         case models.Task():
             return Task.of(outcome)
+        case errors.NotFound():
+            return NotFound.of(outcome)
+        case errors.Conflict():
+            return Conflict.of(outcome)
+
+
+def deletion_result(task_id: UUID, outcome: changes.ChangeOutcome) -> DeletedTask | NotFound:
+    """Return the outcome of a deletion as a member of its union."""
+    if isinstance(outcome, errors.NotFound):
+        return NotFound.of(outcome)
+    return DeletedTask(id=strawberry.ID(str(task_id)))
+
+
+def run_result(outcome: runs.RunOutcome) -> Run | NotFound | Conflict:
+    """Return the outcome of a call about a run as a member of its union."""
+    match outcome:
+        case models.Run():
+            return Run.of(outcome)
         case errors.NotFound():
             return NotFound.of(outcome)
         case errors.Conflict():

@@ -12,12 +12,14 @@ from db.reads.tasks import TaskOrder
 from db.states import KeyScope
 from graphql_api import cursors, ids
 from graphql_api.context import Info
+from graphql_api.errors import not_one_id
 from graphql_api.types import connections, metrics
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
+from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.trigger import TriggerInput
 from jobs.computation import off_loop
@@ -30,14 +32,23 @@ from jobs.tasks import changes
 class Query:
     """The root of queries."""
 
-    @strawberry.field(description="Returns a task, or null if no task has the id.")
+    @strawberry.field(
+        description="Returns a task, or null if there is none. Takes exactly one of `id` and `externalId`."
+    )
     async def task(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
+        id: Annotated[strawberry.ID | None, strawberry.argument(description="The id, a UUID.")] = UNSET,  # noqa: A002
+        external_id: Annotated[str | None, strawberry.argument(description="The external id.")] = UNSET,
     ) -> Task | None:
         """Return a task, read together with the other tasks of the operation."""
-        row = await info.context.tasks.load(ids.parse(id))
+        by_id, by_external_id = given_or_none(id), given_or_none(external_id)
+        if by_id is not None and by_external_id is None:
+            row = await info.context.tasks.load(ids.parse(by_id))
+        elif by_external_id is not None and by_id is None:
+            row = await info.context.tasks_by_external_id.load(by_external_id)
+        else:
+            raise not_one_id()
         return Task.of(row) if row else None
 
     @strawberry.field(description="Lists tasks.")

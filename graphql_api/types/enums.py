@@ -19,6 +19,7 @@ from db.states import (
 )
 from jobs.errors import ConflictReason
 from jobs.http.request import HttpMethod
+from jobs.tasks.upsert import UpsertOutcome
 
 
 def describe(enum: type[StrEnum], description: str, **values: str) -> None:
@@ -122,6 +123,14 @@ describe(
     WRONG_STATE="The call is not possible in the current state: resuming a cancelled task or cancelling a "
     "finished run, for instance.",
     IDEMPOTENCY_KEY_REUSED="The idempotency key was used before, with another input.",
+    EXTERNAL_ID_TAKEN="Another task, which is included, has the externalId.",
+)
+describe(
+    UpsertOutcome,
+    "What an upsert has done.",
+    CREATED="No task had the externalId, so one was created.",
+    UPDATED="The task was changed.",
+    UNCHANGED="The task was equal to the input already.",
 )
 describe(
     TaskOrder,

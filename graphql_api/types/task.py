@@ -2,15 +2,16 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, cast
 from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
+from strawberry.scalars import JSON
 
 from db import models
 from db.models import utc_now
-from db.reads import tasks
+from db.reads import large_values, tasks
 from db.reads.keyset import Key, Slice
 from db.reads.runs import RunFilter
 from db.reads.tasks import TaskFilter, TaskOrder
@@ -23,13 +24,24 @@ from graphql_api.types.action import HttpAction, HttpActionInput, UpdateHttpActi
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPolicyInput
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
-from graphql_api.types.scalars import given_or_none
+from graphql_api.types.scalars import Milliseconds, given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
 from jobs.tasks.changes import next_to_run, upcoming
-from jobs.tasks.draft import RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.draft import MAX_DELETE_AFTER_MS, RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.upsert import UpsertOutcome
 
 MAX_UPCOMING = 100
+EXTERNAL_ID = (
+    "A name of the caller's own, unique among tasks that are not deleted; 1 to 255 characters, none of them a control "
+    "character."
+)
+DESCRIPTION = "A text about the task, for people; at most 4,000 characters."
+METADATA = "Any JSON to keep with the task; at most 4 KiB, without white space."
+DELETE_AFTER = (
+    "Deletes the task this long after it completed or was cancelled, but not before its last run has ended; at most "
+    f"{MAX_DELETE_AFTER_MS:,}."
+)
 
 NEWEST = Slice(limit=1)
 
@@ -39,7 +51,11 @@ class Task:
     """A task from its row. Fields that need a query run it only when they are selected."""
 
     id: strawberry.ID = strawberry.field(description="The id, a UUID.")
+    external_id: str | None = strawberry.field(
+        description="A name of the caller's own, unique among tasks that are not deleted."
+    )
     name: str = strawberry.field(description="The task's name, for people.")
+    description: str = strawberry.field(description="A text about the task, for people.")
     status: TaskStatus = strawberry.field(description="The status of the schedule.")
     action: HttpAction = strawberry.field(description="The request that the task makes.")
     retry: RetryPolicy = strawberry.field(description="How failed attempts are retried.")
@@ -49,6 +65,10 @@ class Task:
     misfire: MisfirePolicy = strawberry.field(description="What happens to missed instants.")
     on_lost: LostPolicy = strawberry.field(description="What happens to an attempt whose worker was lost.")
     tags: list[str] = strawberry.field(description="Labels for filtering.")
+    delete_after_ms: Milliseconds | None = strawberry.field(
+        description="The task is deleted this long after it completed or was cancelled, but not before its last run "
+        "has ended; null means never."
+    )
     next_run_at: datetime | None = strawberry.field(
         description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
         "It has passed while the call waits for its jitter, and when instants were missed and the misfire policy runs "
@@ -66,7 +86,9 @@ class Task:
         """Return a task from its row."""
         return Task(
             id=strawberry.ID(str(row.id)),
+            external_id=row.external_id,
             name=row.name,
+            description=row.description,
             status=row.status,
             action=HttpAction.of(row),
             retry=RetryPolicy.of(row),
@@ -74,12 +96,19 @@ class Task:
             misfire=row.misfire,
             on_lost=row.on_lost,
             tags=row.tags,
+            delete_after_ms=None if row.delete_after_ms is None else Milliseconds(row.delete_after_ms),
             next_run_at=next_to_run(row, now=utc_now()),
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,
             row=row,
         )
+
+    @strawberry.field(description="Any JSON that the caller keeps with the task.")
+    async def metadata(self, info: Info) -> JSON | None:
+        """Return the metadata, read only when it is selected."""
+        [value] = await info.context.large_value(large_values.METADATA, self.row.id) or [None]
+        return cast("JSON | None", value)
 
     @strawberry.field(description="When the task is due.")
     def trigger(self) -> Trigger:
@@ -129,6 +158,7 @@ class Task:
 class TaskFilterInput:
     """A filter of tasks."""
 
+    external_ids: list[str] | None = strawberry.field(default=UNSET, description="With one of these external ids.")
     statuses: list[TaskStatus] | None = strawberry.field(default=UNSET, description="In one of these statuses.")
     name_contains: str | None = strawberry.field(default=UNSET, description="Whose name contains this text.")
     tags: list[str] | None = strawberry.field(default=UNSET, description="With all of these tags.")
@@ -140,7 +170,7 @@ class TaskFilterInput:
     )
 
 
-@strawberry.input(description="A task to create.")
+@strawberry.input(description="A task to create. A null stands for a member's default.")
 class CreateTaskInput:
     """A task to create."""
 
@@ -150,18 +180,22 @@ class CreateTaskInput:
     retry: RetryPolicyInput | None = strawberry.field(
         default=UNSET, description="How failed attempts are retried; by default there are up to three attempts."
     )
-    overlap: OverlapPolicy = strawberry.field(
+    overlap: OverlapPolicy | None = strawberry.field(
         default=OverlapPolicy.SKIP, description="What happens when the task is due while an earlier run is unfinished."
     )
-    misfire: MisfirePolicy = strawberry.field(
+    misfire: MisfirePolicy | None = strawberry.field(
         default=MisfirePolicy.LATEST, description="What happens to missed instants."
     )
-    on_lost: LostPolicy = strawberry.field(
+    on_lost: LostPolicy | None = strawberry.field(
         default=LostPolicy.RETRY, description="What happens to an attempt whose worker was lost."
     )
-    tags: list[str] = strawberry.field(
+    tags: list[str] | None = strawberry.field(
         default_factory=list, description="Labels for filtering; at most 20, each of 1 to 64 characters."
     )
+    external_id: str | None = strawberry.field(default=UNSET, description=EXTERNAL_ID)
+    description: str | None = strawberry.field(default="", description=DESCRIPTION)
+    metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
+    delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
         description="Any text. Repeating a call with the same key and input returns the task that the first call "
@@ -176,10 +210,14 @@ class CreateTaskInput:
             trigger=self.trigger.draft(),
             action=self.action.draft(),
             retry=self.retry.draft() if self.retry else RetryDraft(),
-            overlap=self.overlap,
-            misfire=self.misfire,
-            on_lost=self.on_lost,
-            tags=self.tags,
+            overlap=self.overlap or OverlapPolicy.SKIP,
+            misfire=self.misfire or MisfirePolicy.LATEST,
+            on_lost=self.on_lost or LostPolicy.RETRY,
+            tags=self.tags or (),
+            external_id=given_or_none(self.external_id),
+            description=self.description or None,
+            metadata=given_or_none(self.metadata),
+            delete_after_ms=given_or_none(self.delete_after_ms),
         )
 
 
@@ -214,6 +252,10 @@ class UpdateTaskInput:
     tags: list[str] | None = strawberry.field(
         default=UNSET, description="The labels that replace the old ones; at most 20, each of 1 to 64 characters."
     )
+    external_id: str | None = strawberry.field(default=UNSET, description=EXTERNAL_ID)
+    description: str | None = strawberry.field(default=UNSET, description=DESCRIPTION)
+    metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
+    delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
     expected_version: int | None = strawberry.field(
         default=UNSET, description="Refuses the change unless the task has this version."
     )
@@ -229,7 +271,19 @@ class UpdateTaskInput:
             misfire=given_or_none(self.misfire),
             on_lost=given_or_none(self.on_lost),
             tags=given_or_none(self.tags),
+            external_id=given_or_none(self.external_id),
+            description=given_or_none(self.description),
+            metadata=given_or_none(self.metadata),
+            delete_after_ms=given_or_none(self.delete_after_ms),
         )
+
+
+@strawberry.type(description="The task of an upsert.")
+class UpsertedTask:
+    """A task with what an upsert has done to it."""
+
+    task: Task = strawberry.field(description="The task, which is now as the input has it.")
+    outcome: UpsertOutcome = strawberry.field(description="What was done.")
 
 
 @strawberry.type(description="A deleted task.")
@@ -244,6 +298,7 @@ def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:
     if not given:
         return TaskFilter()
     return TaskFilter(
+        external_ids=given.external_ids or (),
         statuses=given.statuses or (),
         name_contains=given_or_none(given.name_contains),
         url_contains=given_or_none(given.url_contains),

@@ -52,6 +52,8 @@ ANYBODY = Caller(name="anybody", scope=KeyScope.ADMIN)
 """The caller while authentication is off."""
 COMMAND_LINE = "command line"
 """The name of the command line in the audit log. No key has that name."""
+MAINTENANCE = "maintenance"
+"""The name of the service itself in the audit log, for what it does at an interval. No new key gets that name."""
 
 
 async def create_key(
@@ -62,7 +64,7 @@ async def create_key(
         raise InvalidKeyRequest(
             f"the name {name!r} must have 1 to 64 letters, digits, or . _ @ -, with spaces in between only"
         )
-    if name in {ANYBODY.name, COMMAND_LINE}:
+    if name in {ANYBODY.name, COMMAND_LINE, MAINTENANCE}:
         raise InvalidKeyRequest(f"the name {name!r} means something else in the audit log; choose another")
     if expires_at is not None and expires_at <= now:
         raise InvalidKeyRequest(f"the key would have expired already; it is {now:%Y-%m-%dT%H:%M:%SZ} now")

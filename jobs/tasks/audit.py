@@ -8,7 +8,7 @@ from jobs.security.secret_headers import SEALED, is_sealed
 
 LEFT_OUT = {
     "id", "host", "header_order", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at",
-    "updated_at",
+    "updated_at", "ended_at", "delete_at",
 }  # fmt: skip
 """Columns that follow from other columns or from the time, or that do not change the request."""
 
@@ -24,7 +24,7 @@ def definition(task: Task) -> Columns:
         }
     if task.signing_secrets:
         columns["signing_secrets"] = [{"secret": mark(seal)} for seal in task.signing_secrets]
-    return {name: value for name, value in columns.items() if value not in ([], {})}
+    return {name: value for name, value in columns.items() if value not in ([], {}, "")}
 
 
 def mark(seal: str) -> str:

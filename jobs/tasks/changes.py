@@ -4,15 +4,15 @@ A change waits for a claim that has the task locked, and later claims see the ch
 change was acknowledged has the old definition; a run that was claimed before keeps it.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from db.models import Task
+from db.reads.tasks import find_by_external_ids
 from db.states import MisfirePolicy, TaskStatus
-from db.tasks import cancellation, changes, idempotency
+from db.tasks import cancellation, changes, external_ids, idempotency
 from db.tasks.changes import Missed
 from jobs.computation import portions
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
@@ -53,23 +53,53 @@ async def update_task(
         raise conflict(work, task, message, reason=ConflictReason.STALE_VERSION)
     changed = None if update.trigger is None else changed_trigger(task, update.trigger, revives=revives, now=now)
     columns = columns_changed(task, update, trigger=changed, now=now, secrets=work.secrets)
-    columns = {name: value for name, value in columns.items() if not same(getattr(task, name), value)}
     completed = task.status == TaskStatus.COMPLETED
     if not columns and not (completed and changed):
         return task
-    if columns.keys() & set(changes.DEFINITION):
-        await changes.keep_definition(work.session, task_id=task_id)
     if completed and not revives:
         changed = None
-    missed = [] if changed is None else missed_by_update(task, changed)
+    if "external_id" in columns:
+        await give_external_id(work, task, columns["external_id"])
+    await change(work, task, columns, "updateTask", trigger=changed, now=now)
+    return task
+
+
+async def change(
+    work: Transaction,
+    task: Task,
+    columns: Mapping[str, Any],
+    action: str,
+    *,
+    trigger: ChangedTrigger | None,
+    now: datetime,
+) -> None:
+    """Set columns of a task, and reschedule it if its trigger changes. Raises `InvalidInput`."""
+    if columns.keys() & set(changes.DEFINITION):
+        await changes.keep_definition(work.session, task_id=task.id)
+    missed = [] if trigger is None else missed_by_update(task, trigger)
     for name, value in columns.items():
         setattr(task, name, value)
-    if changed is not None:
-        reschedule(task, changed, now=now)
+    if trigger is not None:
+        reschedule(task, trigger, now=now)
         work.schedule_wakeup(task.due_at)
-    await bump_version(work, [task], "updateTask", now=now)
+    await bump_version(work, [task], action, now=now)
     await settle(work, missed, now=now, reason="missed: the trigger was changed before this instant was claimed")
-    return task
+
+
+async def give_external_id(work: Transaction, task: Task, external_id: str) -> None:
+    """Give a task an external id. Raises `Conflict` if another task has it."""
+    while True:
+        holders = await find_by_external_ids(work.session, external_ids=[external_id])
+        if external_id in holders:
+            raise expunged(work, external_id_taken(holders[external_id]))
+        if await external_ids.give(work.session, external_id, task_id=task.id):
+            return
+
+
+def external_id_taken(holder: Task) -> Conflict:
+    """Return the conflict with the task that has an external id."""
+    message = f"The task {holder.id} has the externalId {holder.external_id!r}; choose another one, or change that task"
+    return Conflict(message, reason=ConflictReason.EXTERNAL_ID_TAKEN, task=holder)
 
 
 def changed_trigger(task: Task, update: TriggerUpdate, *, revives: bool, now: datetime) -> ChangedTrigger | None:
@@ -197,13 +227,21 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
 
     Maintenance removes the rows later. The keys that created the task and its runs can be used again.
     """
-    task = await locked(work, task_id)
-    end_schedule(task)
-    task.deleted_at = now
-    await bump_version(work, [task], "deleteTask", now=now)
-    await idempotency.forget(work.session, task_id=task_id)
-    if await cancellation.cancel_unfinished_runs(work.session, task_id=task_id, now=now):
-        work.notify_events()
+    task_or_raise(await delete_tasks(work, [task_id], now=now))
+
+
+async def delete_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
+    """Delete many tasks. Return the outcomes in the order of the ids."""
+    found = await all_locked(work, task_ids)
+    for task in found.values():
+        end_schedule(task)
+        task.deleted_at = now
+    await bump_version(work, list(found.values()), "deleteTask", now=now)
+    if found:
+        await idempotency.forget(work.session, task_ids=found.keys())
+        if await cancellation.cancel_unfinished_runs(work.session, task_ids=found.keys(), now=now):
+            work.notify_events()
+    return outcomes(task_ids, found)
 
 
 def preview(trigger: Trigger, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
@@ -297,9 +335,15 @@ def conflicts_of_ended(work: Transaction, found: Iterable[Task], what: str) -> d
 def conflict(
     work: Transaction, task: Task, message: str, *, reason: ConflictReason = ConflictReason.WRONG_STATE
 ) -> Conflict:
-    """Return a conflict with the state of a task. The conflict carries the task, which has to outlive the rollback."""
-    work.session.expunge(task)
-    return Conflict(message, reason=reason, task=task)
+    """Return a conflict with the state of a task."""
+    return expunged(work, Conflict(message, reason=reason, task=task))
+
+
+def expunged(work: Transaction, refusal: Conflict) -> Conflict:
+    """Return a conflict whose task has left the session, because it has to outlive the rollback."""
+    if refusal.task is not None and refusal.task in work.session:
+        work.session.expunge(refusal.task)
+    return refusal
 
 
 def missed_by(tasks: Iterable[Task], *, now: datetime) -> list[Missed]:
@@ -363,8 +407,3 @@ async def bump_version(work: Transaction, tasks: Sequence[Task], action: str, *,
             task.updated_at = now
             work.notify_task(task.id)
         await work.session.flush()
-
-
-def same(mine: Any, theirs: Any) -> bool:
-    """Return whether two values are stored alike. To Python, 1, 1.0 and True are equal; in JSON they are not."""
-    return json.dumps(mine, sort_keys=True, default=str) == json.dumps(theirs, sort_keys=True, default=str)

@@ -5,15 +5,18 @@ from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
+from sqlalchemy.exc import IntegrityError
+
 from db.models import Task
 from db.reads import tasks
-from db.tasks import idempotency
+from db.tasks import external_ids, idempotency
 from db.tasks.idempotency import Use
 from jobs import json_value
 from jobs.computation import off_loop, portions
 from jobs.errors import Conflict, ConflictReason, InvalidInput
 from jobs.security.encryption import SecretKeys
 from jobs.tasks import audit
+from jobs.tasks.changes import expunged, external_id_taken
 from jobs.tasks.draft import TaskDraft, columns_of
 from jobs.tasks.idempotency import Key, digest_of
 from jobs.tasks.transaction import Transaction
@@ -49,10 +52,7 @@ async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key
     [outcome] = await create_tasks(work, [CreateRequest(draft, key)], now=now)
     if isinstance(outcome, Task):
         return outcome
-    if isinstance(outcome, Conflict) and outcome.task is not None:
-        # The error carries the task, which has to outlive the rollback.
-        work.session.expunge(outcome.task)
-    raise outcome
+    raise expunged(work, outcome) if isinstance(outcome, Conflict) else outcome
 
 
 async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, now: datetime) -> list[CreationOutcome]:
@@ -66,6 +66,8 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
         # Before the first statement, because no transaction may stay open meanwhile.
         validated = await off_loop(partial(new_tasks, requests, now=now, secrets=work.secrets))
         made = await prior_creations(work, [key for key in keys if key])
+        wanted = {task.external_id for task in validated if isinstance(task, Task) and task.external_id is not None}
+        holders = await tasks.find_by_external_ids(work.session, external_ids=wanted)
         outcomes: list[CreationOutcome] = []
         new: list[Task] = []
         uses: list[Use] = []
@@ -73,24 +75,36 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
             if key and key.digest in made:
                 outcomes.append(task_of_key(made[key.digest], key, secrets=work.secrets))
                 continue
-            outcomes.append(task)
             if isinstance(task, InvalidInput):
+                outcomes.append(task)
                 continue
+            if task.external_id in holders:
+                outcomes.append(external_id_taken(holders[task.external_id]))
+                continue
+            outcomes.append(task)
             new.append(task)
+            if task.external_id is not None:
+                holders[task.external_id] = task
             if key:
                 made[key.digest] = PriorCreation(task, work.secrets.fingerprint(key.input_digest))
                 uses.append(Use(key.digest, task.id, None, made[key.digest].fingerprint))
         if await insert(work, new, uses=uses):
             break
     for task in new:
-        work.schedule_wakeup(task.due_at)
-        work.notify_task(task.id)
+        publish(work, task)
     return outcomes
+
+
+def publish(work: Transaction, task: Task) -> None:
+    """Wake a worker for a new task, and tell subscribers of it, after the commit."""
+    work.schedule_wakeup(task.due_at)
+    work.notify_task(task.id)
 
 
 def creation_key(request: CreateRequest) -> Key | None:
     """Return the key of a request, or None for an input from which no task can have been created."""
-    if request.key is None or next(json_value.faults(request.draft.action.body.payload), None):
+    values = (request.draft.action.body.payload, request.draft.metadata)
+    if request.key is None or any(next(json_value.faults(value), None) for value in values):
         return None
     return Key.of(request.key, scope=SCOPE, input_digest=digest_of(request.draft))
 
@@ -135,26 +149,32 @@ def new_task(request: CreateRequest, *, now: datetime, secrets: SecretKeys) -> T
     return task
 
 
-async def insert(work: Transaction, new: Sequence[Task], *, uses: Sequence[Use]) -> bool:
-    """Insert the tasks with their keys, or nothing if a key was used meanwhile. Return whether they were inserted.
+async def insert(work: Transaction, new: Sequence[Task], *, uses: Sequence[Use], action: str = SCOPE) -> bool:
+    """Insert the tasks with their keys, or nothing if a key or an external id was used meanwhile. Return whether they
+    were inserted.
 
-    Concurrent uses of the same key wait for each other here, and the later one then finds what the first one created.
+    Concurrent uses of the same one wait for each other here, and the later one then finds what the first one created.
+    All insert external ids in one order, and then keys in one order, so no two of them wait for each other.
     """
-    if not uses:
-        await add(work, new)
+    if not uses and all(task.external_id is None for task in new):
+        await add(work, new, action=action)
         return True
-    async with work.session.begin_nested() as attempt:
-        await add(work, new)
-        if await idempotency.remember(work.session, scope=SCOPE, uses=uses) == len(uses):
-            return True
-        await attempt.rollback()
+    try:
+        async with work.session.begin_nested() as attempt:
+            await add(work, sorted(new, key=lambda task: task.external_id or ""), action=action)
+            if not uses or await idempotency.remember(work.session, scope=SCOPE, uses=uses) == len(uses):
+                return True
+            await attempt.rollback()
+    except IntegrityError as error:
+        if not external_ids.is_taken(error):
+            raise
     return False
 
 
-async def add(work: Transaction, new: Sequence[Task]) -> None:
+async def add(work: Transaction, new: Sequence[Task], *, action: str) -> None:
     """Insert the tasks, and record each in the audit log."""
     for portion in portions(new):
         work.session.add_all(portion)
         for task in portion:
-            work.record(SCOPE, task_id=task.id, after=audit.definition(task))
+            work.record(action, task_id=task.id, after=audit.definition(task))
         await work.session.flush()

@@ -1,5 +1,6 @@
 """Drafts: tasks as requested, new or changed, and the one validation that both pass."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -7,8 +8,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from db.models import Task
+from db.postgres_text import is_postgres_text
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
-from jobs import retry
+from jobs import json_value, retry
 from jobs.errors import InvalidInput
 from jobs.http import request
 from jobs.http.body import BodyDraft
@@ -27,10 +29,17 @@ from jobs.triggers.revision import ChangedTrigger, TriggerUpdate
 from jobs.triggers.schedule import Trigger
 
 MAX_NAME_LENGTH = 255
+MAX_EXTERNAL_ID_LENGTH = 255
+MAX_DESCRIPTION_LENGTH = 4_000
+MAX_METADATA_BYTES = 4 * 1024
+MAX_DELETE_AFTER_MS = 100 * 365 * 24 * 3_600_000
+"""A hundred years: the instant stays one that Python can read."""
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 64
 NOT_PRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Unicode's control characters, and halves of surrogate pairs."""
+WITHOUT_NOTES: dict[str, Any] = {"description": "", "user_metadata": None, "delete_after_ms": None}
+"""What the columns hold of which an input says nothing."""
 NO_INSTANT = Problem(("trigger",), "has no instant after the present one")
 
 
@@ -58,6 +67,10 @@ class TaskDraft:
     misfire: MisfirePolicy = MisfirePolicy.LATEST
     on_lost: LostPolicy = LostPolicy.RETRY
     tags: Sequence[str] = ()
+    external_id: str | None = None
+    description: str | None = None
+    metadata: Any = None
+    delete_after_ms: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -77,6 +90,10 @@ class TaskUpdate:
     misfire: MisfirePolicy | None = None
     on_lost: LostPolicy | None = None
     tags: Sequence[str] | None = None
+    external_id: str | None = None
+    description: str | None = None
+    metadata: Any = None
+    delete_after_ms: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -107,15 +124,14 @@ def url_of(draft: TaskDraft | TaskUpdate) -> str | None:
 def columns_of(draft: TaskDraft, *, now: datetime, secrets: SecretKeys) -> dict[str, Any]:
     """Return a new task's columns, including `next_run`. Raises `InvalidInput` with all that is wrong."""
     return checked(
-        name=draft.name,
+        draft,
         trigger=draft.trigger,
         action=draft.action,
         retry_policy=draft.retry,
-        tags=draft.tags,
         now=now,
         secrets=secrets,
         target_problems=draft.target_problems,
-    ) | {"overlap": draft.overlap, "misfire": draft.misfire, "on_lost": draft.on_lost}
+    )
 
 
 def columns_changed(
@@ -133,12 +149,11 @@ def columns_changed(
     """
     draft, secret_problems = changed_action(task, changes.action) if changes.action else (None, [])
     columns = checked(
-        name=changes.name,
+        changes,
         trigger=None if trigger is None else trigger.trigger,
         pending=None if trigger is None else trigger.stands.pending,
         action=draft,
         retry_policy=replace(retry_draft(task), **changes.retry) if changes.retry else None,
-        tags=changes.tags,
         now=now,
         secrets=secrets,
         target_problems=[
@@ -146,12 +161,58 @@ def columns_changed(
             *(() if url_of(changes) == task.url else changes.target_problems),
         ],
     )
-    columns.pop("next_run", None)
-    if columns.get("header_order") == list(in_order(task)):
+    return differing(columns, task)
+
+
+def columns_replaced(
+    task: Task, draft: TaskDraft, *, trigger: ChangedTrigger | None, now: datetime, secrets: SecretKeys
+) -> dict[str, Any]:
+    """Return the columns that bring a task to a draft; `trigger` is the changed trigger, if it changes.
+
+    Raises `InvalidInput`. What is the same already is not checked again, as in an update.
+    """
+    columns = checked(
+        draft,
+        trigger=None if trigger is None else trigger.trigger,
+        pending=None if trigger is None else trigger.stands.pending,
+        action=replaced_action(task, draft.action),
+        retry_policy=draft.retry,
+        now=now,
+        secrets=secrets,
+        target_problems=() if draft.action.url == task.url else draft.target_problems,
+    )
+    return differing(WITHOUT_NOTES | columns, task)
+
+
+def replaced_action(task: Task, draft: ActionDraft) -> ActionDraft:
+    """Return a draft that replaces the task's action, with the stored seals of secrets, which equal ones keep."""
+    stored = sealed_values(task.headers)
+    headers = [
+        header._replace(kept=stored.get(header.name.lower()))
+        if header.value is not None and header.is_secret
+        else header
+        for header in draft.headers
+    ]
+    return replace(
+        draft,
+        headers=headers,
+        signing_secrets=draft.signing_secrets or (),
+        kept_signing_secrets=task.signing_secrets or (),
+    )
+
+
+def differing(columns: Mapping[str, Any], task: Task) -> dict[str, Any]:
+    """Return the columns in which a task differs from these."""
+    found = {name: value for name, value in columns.items() if name != "next_run"}
+    if found.get("header_order") == list(in_order(task)):
         # The order is the same; a row imported from the old service has none stored.
-        del columns["header_order"]
-    policies = {"overlap": changes.overlap, "misfire": changes.misfire, "on_lost": changes.on_lost}
-    return columns | {name: policy for name, policy in policies.items() if policy is not None}
+        del found["header_order"]
+    return {name: value for name, value in found.items() if not same(getattr(task, name), value)}
+
+
+def same(mine: Any, theirs: Any) -> bool:
+    """Return whether two values are stored alike. To Python, 1, 1.0 and True are equal; in JSON they are not."""
+    return json.dumps(mine, sort_keys=True, default=str) == json.dumps(theirs, sort_keys=True, default=str)
 
 
 def changed_action(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, list[Problem]]:
@@ -216,23 +277,22 @@ def retry_draft(task: Task) -> RetryDraft:
 
 
 def checked(
+    draft: TaskDraft | TaskUpdate,
     *,
-    name: str | None,
     trigger: Trigger | None,
     action: ActionDraft | None,
     retry_policy: RetryDraft | None,
-    tags: Sequence[str] | None,
     now: datetime,
     secrets: SecretKeys,
     target_problems: Sequence[Problem],
     pending: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return the columns of the given members. Raises `InvalidInput` with all that is wrong."""
+    """Return the columns of the given members of a draft. Raises `InvalidInput` with all that is wrong."""
     columns: dict[str, Any] = {}
     problems = [*target_problems]
-    if name is not None:
-        columns["name"] = name.strip()
-        problems += name_problems(name)
+    if draft.name is not None:
+        columns["name"] = draft.name.strip()
+        problems += name_problems(draft.name)
     for found, wrong in (
         check_action(action, secrets=secrets) if action else ({}, []),
         check_retry(retry_policy) if retry_policy else ({}, []),
@@ -240,12 +300,52 @@ def checked(
     ):
         columns |= found
         problems += wrong
-    if tags is not None:
-        columns["tags"] = list(tags)
-        problems += tag_problems(tags)
+    if draft.tags is not None:
+        columns["tags"] = list(draft.tags)
+        problems += tag_problems(draft.tags)
+    problems += note_problems(draft)
     if problems:
         raise InvalidInput(problems)
-    return columns
+    others = {
+        "overlap": draft.overlap,
+        "misfire": draft.misfire,
+        "on_lost": draft.on_lost,
+        "external_id": draft.external_id,
+        "description": draft.description,
+        "user_metadata": draft.metadata,
+        "delete_after_ms": draft.delete_after_ms,
+    }
+    return columns | {name: value for name, value in others.items() if value is not None}
+
+
+def note_problems(draft: TaskDraft | TaskUpdate) -> Iterator[Problem]:
+    """Yield what is wrong with what a caller notes about a task: external id, description, metadata, and its expiry."""
+    if draft.external_id is not None:
+        if not 1 <= len(draft.external_id) <= MAX_EXTERNAL_ID_LENGTH:
+            message = f"must have 1 to {MAX_EXTERNAL_ID_LENGTH} characters, not {len(draft.external_id):,}"
+            yield Problem(("externalId",), message)
+        if not is_printable(draft.external_id):
+            yield Problem(("externalId",), "contains a control character; use printable ones")
+    if draft.description is not None:
+        if len(draft.description) > MAX_DESCRIPTION_LENGTH:
+            message = f"has {len(draft.description):,} characters; at most {MAX_DESCRIPTION_LENGTH:,} are accepted"
+            yield Problem(("description",), message)
+        if not is_postgres_text(draft.description):
+            yield Problem(("description",), "contains NUL or half of a surrogate pair, which cannot be stored as text")
+    if draft.metadata is not None:
+        yield from metadata_problems(draft.metadata)
+    if draft.delete_after_ms is not None and not 0 <= draft.delete_after_ms <= MAX_DELETE_AFTER_MS:
+        message = f"must be from 0 to {MAX_DELETE_AFTER_MS:,}, not {draft.delete_after_ms:,}"
+        yield Problem(("deleteAfterMs",), message)
+
+
+def metadata_problems(metadata: Any) -> Iterator[Problem]:
+    """Yield what is wrong with metadata, which can be any JSON that is stored digit for digit."""
+    reason = next(json_value.faults(metadata), None)
+    if reason is not None:
+        yield Problem(("metadata",), reason)
+    elif (size := json_value.size(metadata)) > MAX_METADATA_BYTES:
+        yield Problem(("metadata",), f"takes {size:,} bytes as JSON; at most {MAX_METADATA_BYTES:,} are accepted")
 
 
 def check_action(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], list[Problem]]:

@@ -27,7 +27,12 @@ class Key:
 
 
 def digest_of(draft: Any) -> str:
-    """Return the SHA-256 of a draft as JSON with sorted members, so that equal drafts have the same digest."""
+    """Return the SHA-256 of a draft as JSON with sorted members, so that equal drafts have the same digest.
+
+    Members of the draft that are None were not given. They do not count, so that a draft keeps its digest when a later
+    version adds such a member.
+    """
     compared = {each.name for each in dataclasses.fields(draft) if each.compare}
-    members = {name: value for name, value in dataclasses.asdict(draft).items() if name in compared}
+    given = dataclasses.asdict(draft).items()
+    members = {name: value for name, value in given if name in compared and value is not None}
     return sha256(json.dumps(members, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,21 +1,25 @@
 """The use cases of runs. They take a transaction and flush; its owner commits."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from db.engine import finishes
 from db.models import Run, Task
-from db.reads import versions
+from db.reads import runs, versions
 from db.states import RunCause
 from db.tasks import cancellation, changes, idempotency, run_requests
 from db.tasks.idempotency import Use
 from db.tasks.run_requests import RunRequest
+from jobs.computation import portions
 from jobs.errors import Conflict, ConflictReason, NotFound
 from jobs.run_ids import requested_run_id
-from jobs.tasks.changes import locked
 from jobs.tasks.idempotency import Key
 from jobs.tasks.transaction import Transaction
+
+RunOutcome = Run | NotFound | Conflict
+"""The run in its new state, or why nothing was done."""
 
 
 async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str | None = None) -> Run:
@@ -24,17 +28,23 @@ async def run_task(work: Transaction, task_id: UUID, *, now: datetime, key: str 
     The overlap policy may leave the run queued or skipped. With a key that has created a run before, return that run.
     Raises `NotFound`.
     """
-    task = await locked(work, task_id)
-    return await fire(
-        work,
-        task,
-        "runTask",
-        cause=RunCause.MANUAL,
-        version=task.version,
-        host=task.host,
-        now=now,
-        once=None if key is None else Key.of(key, scope=f"runTask:{task_id}"),
-    )
+    [outcome] = await run_tasks(work, [task_id], now=now, key=key)
+    return run_or_raise(outcome)
+
+
+async def run_tasks(
+    work: Transaction, task_ids: Sequence[UUID], *, now: datetime, key: str | None = None
+) -> list[RunOutcome]:
+    """Run many tasks once each. Return the outcomes in the order of the ids. A key is for one task."""
+    tasks = await locked_tasks(work, task_ids)
+    requests = [
+        requested(task, cause=RunCause.MANUAL, version=task.version, host=task.host, now=now)
+        for task_id in dict.fromkeys(task_ids)
+        if (task := tasks.get(task_id))
+    ]
+    made = await fire(work, "runTask", requests, now=now, once=use_of(key, "runTask", task_ids))
+    by_task = {run.task_id: run for run in made}
+    return [by_task.get(task_id) or NotFound("task", task_id) for task_id in task_ids]
 
 
 async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str | None = None) -> Run:
@@ -42,64 +52,40 @@ async def retry_run(work: Transaction, run_id: UUID, *, now: datetime, key: str 
 
     Overlap and key work as in `run_task`. Raises `NotFound`, and `Conflict` for a run that is unfinished.
     """
-    task = await locked_task_of(work, run_id)
-    run = await existing_run(work, run_id)
-    if run.finished_at is None:
-        raise conflict(work, run, f"A run that is {run.state} cannot be retried before it has finished")
-    kept = await versions.find(work.session, keys=[(task.id, run.task_version)])
-    definition = kept.get((task.id, run.task_version), task)
-    return await fire(
-        work,
-        task,
-        "retryRun",
-        cause=RunCause.RETRY,
-        version=run.task_version,
-        host=definition.host,
-        retry_of=run_id,
-        now=now,
-        once=None if key is None else Key.of(key, scope=f"retryRun:{run_id}"),
-    )
+    [outcome] = await retry_runs(work, [run_id], now=now, key=key)
+    return run_or_raise(outcome)
 
 
-async def fire(
-    work: Transaction,
-    task: Task,
-    action: str,
-    *,
-    cause: RunCause,
-    version: int,
-    host: str,
-    now: datetime,
-    once: Key | None,
-    retry_of: UUID | None = None,
-) -> Run:
-    """Create a requested run of a task that this transaction has locked."""
-    # The task's lock protects the key as well: an earlier holder of the lock has committed what the key created.
-    made = await idempotency.find(work.session, scope=once.scope, keys=[once.digest]) if once else {}
-    for use in made.values():
-        if use.run_id is not None:
-            return await existing_run(work, use.run_id)
-    run_id = requested_run_id(now, randomness=secrets.token_bytes(10))
-    if once:
-        use = Use(once.digest, task.id, run_id, "")
-        await idempotency.remember(work.session, scope=once.scope, uses=[use])
-    request = RunRequest(
-        run_id=run_id,
-        task_id=task.id,
-        task_version=version,
-        host=host,
-        cause=cause,
-        retry_of=retry_of,
-        overlap=task.overlap,
-    )
-    await run_requests.make_run(work.session, request, now=now)
-    run = await existing_run(work, run_id)
-    retried = None if retry_of is None else {"retry_of": str(retry_of)}
-    work.record(action, task_id=task.id, run_id=run_id, after={"state": run.state, **(retried or {})})
-    work.schedule_wakeup(run.next_attempt_at)
-    if run.next_attempt_at is None:
-        work.notify_events()
-    return run
+async def retry_runs(
+    work: Transaction, run_ids: Sequence[UUID], *, now: datetime, key: str | None = None
+) -> list[RunOutcome]:
+    """Retry many runs once each. Return the outcomes in the order of the ids. A key is for one run.
+
+    The overlap policy judges the runs of one task in that order.
+    """
+    found, tasks = await locked_runs(work, run_ids)
+    refusals: dict[UUID, RunOutcome] = {
+        run.id: conflict(work, run, f"A run that is {run.state} cannot be retried before it has finished")
+        for run in found.values()
+        if run.finished_at is None
+    }
+    retried = [found[run_id] for run_id in dict.fromkeys(run_ids) if run_id in found and run_id not in refusals]
+    definitions = [(run.task_id, run.task_version) for run in retried]
+    kept = await versions.find(work.session, keys=definitions, without_large=True) if definitions else {}
+    requests = [
+        requested(
+            tasks[run.task_id],
+            cause=RunCause.RETRY,
+            version=run.task_version,
+            host=kept.get((run.task_id, run.task_version), tasks[run.task_id]).host,
+            now=now,
+            retry_of=run.id,
+        )
+        for run in retried
+    ]
+    made = await fire(work, "retryRun", requests, now=now, once=use_of(key, "retryRun", run_ids))
+    results: dict[UUID, RunOutcome] = {**refusals, **{run.retry_of: run for run in made if run.retry_of is not None}}
+    return [results.get(run_id) or NotFound("run", run_id) for run_id in run_ids]
 
 
 async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
@@ -107,35 +93,99 @@ async def cancel_run(work: Transaction, run_id: UUID, *, now: datetime) -> Run:
 
     Whatever waited for its end becomes due. Raises `NotFound`, and `Conflict` for a run that is finished.
     """
-    task = await locked_task_of(work, run_id)
-    run = await existing_run(work, run_id)
-    before = run.state
-    cancelled = await cancellation.cancel_run(work.session, run_id=run_id, now=now)
-    await work.session.refresh(run)
-    if not cancelled:
-        raise conflict(work, run, f"A run that is {run.state} cannot be cancelled: it has ended")
-    work.record("cancelRun", task_id=task.id, run_id=run_id, before={"state": before}, after={"state": run.state})
-    work.notify_events()
-    if await finishes.promote_waiting(await work.session.connection(), task_ids=[task.id], now=now):
-        work.schedule_wakeup(now)
-    return run
+    [outcome] = await cancel_runs(work, [run_id], now=now)
+    return run_or_raise(outcome)
 
 
-async def locked_task_of(work: Transaction, run_id: UUID) -> Task:
-    """Return the run's task, which has to be locked before the run is changed. Raises `NotFound` for the run."""
-    task_id = await cancellation.task_of_run(work.session, run_id=run_id)
-    task = None if task_id is None else await changes.lock_task(work.session, task_id=task_id)
-    if task is None:
-        raise NotFound("run", run_id)
-    return task
+async def cancel_runs(work: Transaction, run_ids: Sequence[UUID], *, now: datetime) -> list[RunOutcome]:
+    """Cancel many runs. Return the outcomes in the order of the ids."""
+    found, _ = await locked_runs(work, run_ids)
+    if not found:
+        return [NotFound("run", run_id) for run_id in run_ids]
+    states = {run.id: run.state for run in found.values()}
+    cancelled = await cancellation.cancel_runs(work.session, run_ids=states.keys(), now=now)
+    results: dict[UUID, RunOutcome] = {}
+    for run in (await runs.find(work.session, ids=list(states), again=True)).values():
+        if run.id in cancelled:
+            before, after = {"state": states[run.id]}, {"state": run.state}
+            work.record("cancelRun", task_id=run.task_id, run_id=run.id, before=before, after=after)
+            results[run.id] = run
+        else:
+            results[run.id] = conflict(work, run, f"A run that is {run.state} cannot be cancelled: it has ended")
+    if cancelled:
+        work.notify_events()
+        freed = {found[run_id].task_id for run_id in cancelled}
+        if await finishes.promote_waiting(await work.session.connection(), task_ids=freed, now=now):
+            work.schedule_wakeup(now)
+    return [results.get(run_id) or NotFound("run", run_id) for run_id in run_ids]
 
 
-async def existing_run(work: Transaction, run_id: UUID) -> Run:
-    """Return the run in its current state. Raises `NotFound`."""
-    run = await work.session.get(Run, run_id)
-    if run is None:
-        raise NotFound("run", run_id)
-    return run
+def requested(
+    task: Task, *, cause: RunCause, version: int, host: str, now: datetime, retry_of: UUID | None = None
+) -> RunRequest:
+    """Return a run to create, with an id of its own."""
+    return RunRequest(
+        run_id=requested_run_id(now, randomness=secrets.token_bytes(10)),
+        task_id=task.id,
+        task_version=version,
+        host=host,
+        cause=cause,
+        retry_of=retry_of,
+        overlap=task.overlap,
+    )
+
+
+def use_of(key: str | None, mutation: str, ids: Sequence[UUID]) -> Key | None:
+    """Return the key of a mutation of one task or run."""
+    return None if key is None else Key.of(key, scope=f"{mutation}:{ids[0]}")
+
+
+async def fire(
+    work: Transaction, action: str, requests: Sequence[RunRequest], *, now: datetime, once: Key | None
+) -> list[Run]:
+    """Create requested runs of tasks that this transaction has locked. Return them, or the run that the key created."""
+    if not requests:
+        return []
+    if once:
+        # The task's lock protects the key as well: an earlier holder of the lock has committed what the key created.
+        made = await idempotency.find(work.session, scope=once.scope, keys=[once.digest])
+        earlier = [use.run_id for use in made.values() if use.run_id is not None]
+        if earlier:
+            return list((await runs.find(work.session, ids=earlier)).values())
+        uses = [Use(once.digest, each.task_id, each.run_id, "") for each in requests]
+        await idempotency.remember(work.session, scope=once.scope, uses=uses)
+    await run_requests.make_runs(work.session, requests, now=now)
+    made_runs = await runs.find(work.session, ids=[each.run_id for each in requests])
+    for run in made_runs.values():
+        retried = None if run.retry_of is None else {"retry_of": str(run.retry_of)}
+        work.record(action, task_id=run.task_id, run_id=run.id, after={"state": run.state, **(retried or {})})
+        work.schedule_wakeup(run.next_attempt_at)
+        if run.next_attempt_at is None:
+            work.notify_events()
+    return list(made_runs.values())
+
+
+async def locked_tasks(work: Transaction, task_ids: Sequence[UUID]) -> dict[UUID, Task]:
+    """Return the tasks that exist, locked in the order of their ids. A run is changed only while its task is locked."""
+    found: dict[UUID, Task] = {}
+    for portion in portions(sorted(set(task_ids))):
+        found |= await changes.lock_tasks(work.session, task_ids=portion)
+    return found
+
+
+async def locked_runs(work: Transaction, run_ids: Sequence[UUID]) -> tuple[dict[UUID, Run], dict[UUID, Task]]:
+    """Return the runs that exist, and their tasks, which are locked."""
+    owners = await cancellation.tasks_of_runs(work.session, run_ids=set(run_ids))
+    tasks = await locked_tasks(work, list(owners.values()))
+    ids = [run_id for run_id, task_id in owners.items() if task_id in tasks]
+    return (await runs.find(work.session, ids=ids) if ids else {}), tasks
+
+
+def run_or_raise(outcome: RunOutcome) -> Run:
+    """Return the run of an outcome. Raises it if it is a refusal."""
+    if isinstance(outcome, Run):
+        return outcome
+    raise outcome
 
 
 def conflict(work: Transaction, run: Run, message: str) -> Conflict:

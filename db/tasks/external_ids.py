@@ -1,0 +1,41 @@
+"""The statements that keep external ids unique among tasks that are not deleted."""
+
+from uuid import UUID
+
+from asyncpg import UniqueViolationError
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+INDEX = "tasks_external_id"
+
+HOLDER = text("SELECT id FROM tasks WHERE external_id = :external_id AND deleted_at IS NULL")
+
+SET = text("UPDATE tasks SET external_id = :external_id WHERE id = :task_id")
+
+
+def is_taken(error: IntegrityError) -> bool:
+    """Return whether a statement failed because a task has the external id."""
+    cause = error.orig and error.orig.__cause__
+    return isinstance(cause, UniqueViolationError) and cause.constraint_name == INDEX
+
+
+async def holder(session: AsyncSession, external_id: str) -> UUID | None:
+    """Return the task that has an external id."""
+    found: UUID | None = await session.scalar(HOLDER, {"external_id": external_id})
+    return found
+
+
+async def give(session: AsyncSession, external_id: str, *, task_id: UUID) -> bool:
+    """Give a task an external id. Return False, without effect, if another task has it.
+
+    It waits for a transaction that is giving or taking away the same external id.
+    """
+    try:
+        async with session.begin_nested():
+            await session.execute(SET, {"external_id": external_id, "task_id": task_id})
+    except IntegrityError as error:
+        if not is_taken(error):
+            raise
+        return False
+    return True
