@@ -4,16 +4,17 @@ A change waits for a claim that has the task locked, and later claims see the ch
 change was acknowledged has the old definition; a run that was claimed before keeps it.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from db.json_text import JsonText
 from db.models import Task
 from db.states import MisfirePolicy, TaskStatus
 from db.tasks import cancellation, changes, idempotency
 from db.tasks.changes import Missed
+from jobs import json_value
 from jobs.computation import portions
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.run_ids import scheduled_run_id
@@ -357,5 +358,7 @@ async def bump_version(work: Transaction, tasks: Sequence[Task], action: str, *,
 
 
 def same(mine: Any, theirs: Any) -> bool:
-    """Return whether two values are stored alike. To Python, 1, 1.0 and True are equal; in JSON they are not."""
-    return json.dumps(mine, sort_keys=True, default=str) == json.dumps(theirs, sort_keys=True, default=str)
+    """Return whether two values of a column mean the same. Payloads whose numbers differ in digits alone do not."""
+    if isinstance(mine, JsonText) and isinstance(theirs, JsonText):
+        return json_value.same(mine, theirs)
+    return json_value.sorted_text(mine) == json_value.sorted_text(theirs)

@@ -1,10 +1,11 @@
 """Idempotency keys: a request with a key creates one thing, however often it is sent."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
+
+from jobs import json_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,4 +31,4 @@ def digest_of(draft: Any) -> str:
     """Return the SHA-256 of a draft as JSON with sorted members, so that equal drafts have the same digest."""
     compared = {each.name for each in dataclasses.fields(draft) if each.compare}
     members = {name: value for name, value in dataclasses.asdict(draft).items() if name in compared}
-    return sha256(json.dumps(members, sort_keys=True, default=str).encode()).hexdigest()
+    return sha256(json_value.sorted_text(members).encode()).hexdigest()
