@@ -1,6 +1,5 @@
 """The connection pool to Postgres."""
 
-import json
 from datetime import timedelta
 from functools import partial
 
@@ -11,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from db import json_text
 from db.compat import Connection, count_timeout_as_disconnect, register_timestamptz_codec
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
@@ -50,7 +50,7 @@ def open_engine(
         # Errors are logged, and values may be secret or large.
         hide_parameters=True,
         # A payload is sent exactly as the json column stores it.
-        json_serializer=partial(json.dumps, ensure_ascii=False),
+        json_serializer=partial(json_text.write, ensure_ascii=False),
         connect_args={
             "connection_class": Connection,
             "timeout": 5,

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
+from db.json_text import TextOfJson
 from db.states import (
     UNFINISHED,
     UNSUCCESSFUL,
@@ -149,9 +150,9 @@ class Task(SQLModel, table=True):
     )
     payload: Any = Field(
         default=None,
-        sa_type=ExactJson(none_as_null=True),
+        sa_type=TextOfJson(none_as_null=True),
         nullable=True,
-        description="json and not jsonb, which would reorder the members",
+        description="json and not jsonb, which would reorder the members and change the numbers; read as text",
     )
     body: Any = Field(
         default=None,
@@ -287,6 +288,18 @@ class Run(SQLModel, table=True):
 
     worker_id: UUID | None = Field(default=None, description="the worker of the current attempt; null unless running")
     retry_of: UUID | None = Field(default=None, description="the finished run that this one retries")
+    input_body: Any = Field(
+        default=None,
+        sa_type=JSON(none_as_null=True),
+        nullable=True,
+        description="what this run sends in place of its task's body: an object with json, text, base64 or form",
+    )
+    input_headers: list[list[str]] | None = Field(
+        default=None,
+        sa_type=JSON(none_as_null=True),
+        nullable=True,
+        description="the headers of this run alone, as pairs of name and value",
+    )
     epoch: int = Field(
         default=0,
         sa_column_kwargs=default(0),
@@ -338,7 +351,7 @@ class TaskVersion(SQLModel, table=True):
         nullable=True,
         description="the headers' names in their given order, which jsonb does not keep",
     )
-    payload: Any = Field(default=None, sa_type=ExactJson(none_as_null=True), nullable=True)
+    payload: Any = Field(default=None, sa_type=TextOfJson(none_as_null=True), nullable=True)
     body: Any = Field(default=None, sa_type=ExactJson(none_as_null=True), nullable=True)
     success_statuses: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     signing_secrets: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
@@ -478,5 +491,5 @@ class AuditEntry(SQLModel, table=True):
     action: str = Field(sa_type=Text, description="the mutation, such as updateTask")
     task_id: UUID | None = None
     run_id: UUID | None = None
-    before: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
-    after: Any = Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+    before: Any = Field(default=None, sa_type=TextOfJson(none_as_null=True), nullable=True)
+    after: Any = Field(default=None, sa_type=TextOfJson(none_as_null=True), nullable=True)

@@ -4,13 +4,13 @@ Whoever is about to read a large value counts its size first, so an answer that 
 memory is spent. An answer of many small values is measured once it has been written as JSON.
 """
 
-import json
 from contextvars import ContextVar
 from typing import Any
 
 from graphql import GraphQLError
 from strawberry.types import ExecutionResult
 
+from db import json_text
 from graphql_api.errors import limit_exceeded
 from graphql_api.settings import PREFIX
 
@@ -20,7 +20,7 @@ class SharedData(dict[str, Any]):
 
     def __init__(self, data: dict[str, Any]) -> None:
         super().__init__(data)
-        self.text = json.dumps(data, separators=(",", ":"))
+        self.text = json_text.write(data, separators=(",", ":"))
 
 
 class AnswerSize:

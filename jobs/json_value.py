@@ -1,11 +1,13 @@
-"""JSON that Duetime can store: Postgres's `jsonb`, read back by Python, digit for digit."""
+"""JSON that Duetime can store and send, digit for digit."""
 
 import json
 import math
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
+from db import json_text
+from db.json_text import JsonText
 from db.postgres_text import is_postgres_text
 
 MAX_DEPTH = 128
@@ -21,10 +23,36 @@ STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
 DIGITS_BOUND = 10**MAX_DIGITS
 MISSING = object()
+SCALARS = {str, int, float, bool, type(None)}
 
 
 class NotJson(ValueError):
     """The text is not acceptable JSON; the message says where and why."""
+
+
+class Number(float):
+    """A number that Python would write in another way, such as 1.10, 1e5, -0 or 1e400, with its text."""
+
+    __slots__ = ("text",)
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the number that a text of JSON stands for."""
+        number = cls(text)
+        number.text = text
+        return number
+
+
+def read_float(text: str) -> float:
+    """Return a number with a fraction or an exponent."""
+    number = float(text)
+    return number if repr(number) == text else Number.of(text)
+
+
+def read_integer(text: str) -> int | float:
+    """Return a number without a fraction and an exponent. Raises `ValueError` for one of too many digits."""
+    return Number.of(text) if text == "-0" else int(text)
 
 
 def without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -48,7 +76,14 @@ def parse(text: bytes | str, *, max_values: int | None = MAX_VALUES) -> Any:
     if max_values is not None and has_more_values(decoded, max_values):
         raise NotJson(f"it has more than {max_values:,} values, which is the most that are accepted")
     try:
-        return json.loads(decoded, object_pairs_hook=without_duplicates, parse_constant=refuse_constant)
+        return json.loads(
+            decoded,
+            object_pairs_hook=without_duplicates,
+            parse_constant=refuse_constant,
+            parse_float=read_float,
+            # Reading each integer by a function of Python's takes time, and -0 is the only one that it would change.
+            parse_int=read_integer if "-0" in decoded else None,
+        )
     except NotJson:
         raise
     except json.JSONDecodeError as error:
@@ -88,39 +123,91 @@ def faults(value: Any) -> Iterator[str]:
         if depth > MAX_DEPTH:
             yield f"is nested too deeply; at most {MAX_DEPTH} levels can be stored"
             return
-        match item:
-            case None | bool():
-                pass
-            case str():
-                yield from text_faults(item)
-            case int():
-                if abs(item) >= DIGITS_BOUND:
-                    yield f"contains an integer of more than {MAX_DIGITS:,} digits"
-            case float():
-                if not math.isfinite(item):
-                    yield "contains a number that JSON has no text for: NaN, infinite, or with too many digits"
-            case list():
-                waiting += [(member, depth + 1) for member in item]
-            case dict():
-                for name in item:
-                    yield from text_faults(name)
-                waiting += [(member, depth + 1) for member in item.values()]
-            case _:
-                # graphql-core puts its Undefined where a literal uses a variable that was not given.
-                yield "contains a variable without a value"
+        kind = type(item)
+        if kind is str:
+            yield from text_faults(item)
+        elif kind is int:
+            if not -DIGITS_BOUND < item < DIGITS_BOUND:
+                yield f"contains an integer of more than {MAX_DIGITS:,} digits"
+        elif kind is float:
+            if not math.isfinite(item):
+                yield "contains a number that JSON has no text for: NaN, infinite, or with too many digits"
+        elif kind is list:
+            waiting += [(member, depth + 1) for member in item]
+        elif kind is dict:
+            for name in item:
+                yield from text_faults(name)
+            waiting += [(member, depth + 1) for member in item.values()]
+        elif item is not None and kind is not bool and kind is not Number:
+            # graphql-core puts its Undefined where a literal uses a variable that was not given.
+            yield "contains a variable without a value"
 
 
-def text_faults(text: str) -> Iterator[str]:
-    """Yield the reasons why a string in the value cannot be stored."""
-    if not is_postgres_text(text):
-        yield "contains a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot store"
+def text_faults(text: str) -> tuple[str, ...]:
+    """Return the reasons why a string in the value cannot be stored."""
+    if is_postgres_text(text):
+        return ()
+    return ("contains a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot store",)
 
 
 def encode(value: Any) -> str:
     """Return the value as JSON text, spaced as Postgres writes it, without escaping."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return json_text.write(with_exact_numbers(value), ensure_ascii=False, allow_nan=False)
 
 
 def size(value: Any) -> int:
     """Return the number of bytes of the value as JSON without white space, in UTF-8."""
-    return len(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode())
+    written = json_text.write(with_exact_numbers(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return len(written.encode())
+
+
+def sorted_text(value: Any) -> str:
+    """Return a text that two values share if they differ in the order of members alone. What is no JSON counts as text.
+
+    To Python, 1, 1.0 and True are equal; here they are not.
+    """
+    return json_text.write(with_exact_numbers(value), sort_keys=True, default=str)
+
+
+def same(mine: JsonText, theirs: JsonText) -> bool:
+    """Return whether two texts differ at most in spaces and in the order of members."""
+    if mine == theirs:
+        return True
+    try:
+        return sorted_text(parse(mine.text, max_values=None)) == sorted_text(parse(theirs.text, max_values=None))
+    except NotJson:
+        # The older service accepted what is not read strictly, such as integers of more digits.
+        return False
+
+
+def with_exact_numbers(value: Any) -> Any:
+    """Return the value in the form in which its numbers are written digit for digit."""
+    return replaced(value) if has_exact_numbers(value) else value
+
+
+def has_exact_numbers(value: Any) -> bool:
+    """Return whether the value contains a number that Python would write in another way."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is Number:
+            return True
+        if kind is dict:
+            waiting.extend(item.values())
+        elif kind is list or (kind not in SCALARS and isinstance(item, tuple)):
+            waiting.extend(item)
+    return False
+
+
+def replaced(value: Any) -> Any:
+    """Return the value with its exact numbers as texts."""
+    match value:
+        case Number():
+            return JsonText(value.text)
+        case list() | tuple():
+            return [replaced(item) for item in value]
+        case dict():
+            return {name: replaced(item) for name, item in value.items()}
+        case _:
+            return value

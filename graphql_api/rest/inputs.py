@@ -355,9 +355,7 @@ def task_update(body: Any, *, of: Task) -> TaskUpdate:
     action = {} if changes.action is None else changes.action.members()
     if of.body is not None and action.get("body") == NO_BODY:
         del action["body"]
-    elif (
-        of.payload is not None and action and action["body"] == NO_BODY._replace(payload=json_value.encode(of.payload))
-    ):
+    elif of.payload is not None and action and action["body"] == NO_BODY._replace(payload=of.payload.text):
         # A client sends back the text that the task shows.
         del action["body"]
     return TaskUpdate(

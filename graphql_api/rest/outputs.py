@@ -14,7 +14,6 @@ from graphql_api import instants
 from graphql_api.responses import InstantText, ResponseBody
 from graphql_api.rest.examples import RESULT_EXAMPLE, TASK_EXAMPLE
 from graphql_api.rest.query_params import MAX_LIMIT, Page
-from jobs import json_value
 from jobs.datetimes import MILLISECOND
 from jobs.http.body import draft_of
 from jobs.legacy import cron_text
@@ -112,7 +111,7 @@ class Task(ResponseBody):
             "end_at": row.end_at and instants.write(row.end_at),
             "jitter_ms": row.jitter_ms or None,
             "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
-            "payload": None if row.payload is None else json_value.encode(row.payload),
+            "payload": None if row.payload is None else row.payload.text,
             "body": body.body,
             "body_base64": body.body_base64,
             "form": None if body.form is None else [FormField(name=name, value=value) for name, value in body.form],

@@ -28,6 +28,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
+from db import json_text
 from graphql_api import content_negotiation, request_body
 from graphql_api.answer_size import SharedData
 from graphql_api.context import Context, Services
@@ -257,7 +258,7 @@ class Endpoint(GraphQL[Context, None]):
                 return f'{{"data":{text}}}'
             case {"type": "next", "id": name, "payload": {"data": SharedData(text=text), **others}} if not others:
                 return f'{{"type":"next","id":{json.dumps(name)},"payload":{{"data":{text}}}}}'
-        return json.dumps(data, separators=(",", ":"))
+        return json_text.write(data, separators=(",", ":"))
 
     def create_response(
         self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response

@@ -5,12 +5,21 @@ from datetime import datetime
 from typing import Any, NewType, TypeVar
 
 import strawberry
-from graphql import GraphQLError, ValueNode, value_from_ast_untyped
+from graphql import (
+    FloatValueNode,
+    GraphQLError,
+    IntValueNode,
+    ListValueNode,
+    ObjectValueNode,
+    ValueNode,
+    value_from_ast_untyped,
+)
 from strawberry import UNSET
 from strawberry.scalars import JSON
 from strawberry.types.scalar import ScalarDefinition
 
 from graphql_api import instants
+from jobs import json_value
 
 MAX_SAFE = 2**53 - 1
 
@@ -78,6 +87,21 @@ def in_document(parse: Callable[[Any], Any]) -> Callable[..., Any]:
     return parse_literal
 
 
+def json_of_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    """Return the JSON value in a document. Its numbers keep every digit, as those in variables do."""
+    match node:
+        case FloatValueNode():
+            return json_value.read_float(node.value)
+        case IntValueNode() if node.value == "-0":
+            return json_value.read_integer(node.value)
+        case ListValueNode():
+            return [json_of_literal(item, variables) for item in node.values]
+        case ObjectValueNode():
+            return {field.name.value: json_of_literal(field.value, variables) for field in node.fields}
+        case _:
+            return value_from_ast_untyped(node, variables)
+
+
 def parse_count(value: Any) -> int:
     """Parse a Count. No input has one."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SAFE:
@@ -98,10 +122,12 @@ SCALARS: dict[object, ScalarDefinition] = {
     ),
     JSON: strawberry.scalar(
         name="JSON",
-        description="Any JSON value. Integers of any size (up to 4,300 digits) keep every digit.",
+        description="Any JSON value. Numbers keep every digit: 1.10, 1e5 and -0 stay as they are written. An integer "
+        "has at most 4,300 digits.",
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=lambda value: value,
         parse_value=lambda value: value,
+        parse_literal=json_of_literal,
     ),
     Milliseconds: strawberry.scalar(
         name="Milliseconds",

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from db.json_text import JsonText
 from db.postgres_text import is_postgres_text
 from jobs import json_value
 from jobs.problems import Problem
@@ -36,7 +37,7 @@ class FormField(NamedTuple):
 
 
 class BodyDraft(NamedTuple):
-    """A body as requested, not validated yet. At most one member is not None."""
+    """A body as requested, not validated yet. At most one member is not None. A stored payload is a `JsonText`."""
 
     payload: Any = None
     body: str | None = None
@@ -67,6 +68,8 @@ def problems_of(draft: BodyDraft) -> Iterator[Problem]:
             yield Problem(
                 (name,), f"is given beside {given[0]}; give at most one of payload, body, bodyBase64 and form"
             )
+        return
+    if isinstance(draft.payload, JsonText):
         return
     if draft.payload is not None:
         yield from payload_problems(draft.payload)
@@ -129,6 +132,12 @@ def size_problems(path: tuple[str, ...], size: int) -> Iterator[Problem]:
         yield Problem(path, f"takes {size:,} bytes; at most {MAX_BODY_BYTES:,} are accepted")
 
 
+def stored_payload(draft: BodyDraft) -> JsonText | None:
+    """Return a valid payload as it is stored and sent; None without one."""
+    payload = draft.payload
+    return payload if payload is None or isinstance(payload, JsonText) else JsonText(json_value.encode(payload))
+
+
 def stored(draft: BodyDraft) -> StoredBody | None:
     """Return a valid body in its stored form; None for a payload, or for no body."""
     if draft.body is not None:
@@ -140,7 +149,7 @@ def stored(draft: BodyDraft) -> StoredBody | None:
     return None
 
 
-def draft_of(payload: Any, body: StoredBody | None) -> BodyDraft:
+def draft_of(payload: JsonText | None, body: StoredBody | None) -> BodyDraft:
     """Return the body of a task as a draft."""
     match body:
         case {"text": str(text)}:

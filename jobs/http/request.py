@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from yarl import URL
 
 from db.postgres_text import is_postgres_text
-from jobs.http.body import NO_BODY, BodyDraft, Content
+from jobs.http.body import NO_BODY, BodyDraft, Content, stored_payload
 from jobs.http.body import problems_of as body_problems
 from jobs.http.body import stored as stored_body
 from jobs.http.statuses import SUCCESS
@@ -166,7 +166,7 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
         "host": host,
         "headers": headers or None,
         "header_order": list(headers) or None,
-        "payload": draft.body.payload,
+        "payload": stored_payload(draft.body),
         "body": stored_body(draft.body),
         "success_statuses": None if tuple(draft.success_statuses) == SUCCESS else list(draft.success_statuses),
         "signing_secrets": signatures.sealed(draft.signing_secrets, kept=draft.kept_signing_secrets, keys=secrets),

@@ -7,10 +7,10 @@ from db.models import Task
 from jobs.security.secret_headers import SEALED, is_sealed
 
 LEFT_OUT = {
-    "id", "host", "header_order", "next_run", "due_at", "settled_until", "resume_from", "misfire_once", "created_at",
-    "updated_at", "ended_at", "delete_at",
+    "id", "host", "payload", "header_order", "next_run", "due_at", "settled_until", "resume_from", "misfire_once",
+    "created_at", "updated_at", "ended_at", "delete_at",
 }  # fmt: skip
-"""Columns that follow from other columns or from the time, or that do not change the request."""
+"""Columns that follow from others or from the time, or change no request; and the payload, which is a text."""
 
 Columns = dict[str, Any]
 
@@ -18,6 +18,8 @@ Columns = dict[str, Any]
 def definition(task: Task) -> Columns:
     """Return a task's definition; unset members are left out."""
     columns = task.model_dump(mode="json", exclude=LEFT_OUT, exclude_none=True)
+    if task.payload is not None:
+        columns["payload"] = task.payload
     if task.headers:
         columns["headers"] = {
             name: {"secret": mark(value[SEALED])} if is_sealed(value) else value for name, value in task.headers.items()

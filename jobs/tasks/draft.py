@@ -1,12 +1,12 @@
 """Drafts: tasks as requested, new or changed, and the one validation that both pass."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from db.json_text import JsonText
 from db.models import Task
 from db.postgres_text import is_postgres_text
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
@@ -211,8 +211,10 @@ def differing(columns: Mapping[str, Any], task: Task) -> dict[str, Any]:
 
 
 def same(mine: Any, theirs: Any) -> bool:
-    """Return whether two values are stored alike. To Python, 1, 1.0 and True are equal; in JSON they are not."""
-    return json.dumps(mine, sort_keys=True, default=str) == json.dumps(theirs, sort_keys=True, default=str)
+    """Return whether two values of a column mean the same. Payloads whose numbers differ in digits alone do not."""
+    if isinstance(mine, JsonText) and isinstance(theirs, JsonText):
+        return json_value.same(mine, theirs)
+    return json_value.sorted_text(mine) == json_value.sorted_text(theirs)
 
 
 def changed_action(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, list[Problem]]:

@@ -1,10 +1,11 @@
 """Idempotency keys: a request with a key creates one thing, however often it is sent."""
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Self
+
+from jobs import json_value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,4 +36,4 @@ def digest_of(draft: Any) -> str:
     compared = {each.name for each in dataclasses.fields(draft) if each.compare}
     given = dataclasses.asdict(draft).items()
     members = {name: value for name, value in given if name in compared and value is not None}
-    return sha256(json.dumps(members, sort_keys=True, default=str).encode()).hexdigest()
+    return sha256(json_value.sorted_text(members).encode()).hexdigest()

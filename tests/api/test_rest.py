@@ -169,7 +169,6 @@ async def test_bodies_that_are_no_json(api: Api) -> None:
         right.replace("Daily Report", "\xff").encode("latin-1"),
         right.replace('"name"', '"name": "a", "name"').encode(),
         right.replace('"daily"', "NaN").encode(),
-        right.replace('"daily"', "1e999").encode(),
         right.replace('"daily"', "1" * 4_301).encode(),
         right.replace('"daily"', "[" * 100_000 + "]" * 100_000).encode(),
         right.replace('"daily"', "[" * 200 + "]" * 200).encode(),

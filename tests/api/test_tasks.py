@@ -281,8 +281,6 @@ async def test_payloads_that_cannot_be_kept_are_refused(api: Api) -> None:
     """A payload that cannot be stored is refused with the reason."""
     deep = "[" * 150 + "]" * 150
     for literal in (
-        "1e400",
-        "[1, -1e999]",
         "{a: $nothing}",
         "1" + "0" * 4_300,
         '"\\u0000"',

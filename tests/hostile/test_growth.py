@@ -103,7 +103,28 @@ VALUES: dict[str, Callable[[int], object]] = {
     "a long array": lambda size: [0] * size,
     "a long text": lambda size: "\u00e4" * 100 * size,
     "arrays in arrays": lambda size: [[[]]] * size,
+    "numbers that keep their digits": lambda size: json_value.parse("[" + ",".join(["1.10"] * size) + "]"),
 }
+
+
+NUMBERS: dict[str, Callable[[int], str]] = {
+    "a long fraction": lambda size: "1." + "1" * size,
+    "zeros before a digit": lambda size: "0." + "0" * size + "1",
+    "many digits and a small exponent": lambda size: "9" * size + f"e-{size}",
+    "a long exponent": lambda size: "1e" + "9" * size,
+    "many numbers": lambda size: "[" + ",".join(["-0,1.50"] * size) + "]",
+}
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_json_numbers(kind: str) -> None:
+    """Reading numbers with their digits is linear in their length."""
+
+    def make(size: int) -> Callable[[], object]:
+        text = NUMBERS[kind](size)
+        return lambda: json_value.parse(text, max_values=None)
+
+    assert_proportional(make, 10_000)
 
 
 @pytest.mark.parametrize("kind", VALUES)

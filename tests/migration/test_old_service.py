@@ -58,7 +58,7 @@ async def test_every_task_is_served_unchanged(
             "updated_at": "2024-01-03T00:00:00Z",
             "cron_expr": "0 9 * * *",
             "headers": {"Content-Type": "application/json"},
-            "payload": '{"big": 123456789012345678901234567890, "exact": 1.1}',
+            "payload": '{"big": 123456789012345678901234567890, "exact": 1.10}',
             "next_run": ...,
         }
         assert await scalar(old, f"SELECT CAST(payload AS text) FROM tasks WHERE id = '{task_id(1)}'") == (
