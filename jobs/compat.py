@@ -5,13 +5,18 @@
   redis's `Pipeline.reset` releases the connection when it is cancelled.
 - `WorkerRedis`: arq closes its Redis client by `close`, which redis has renamed to `aclose` and warns of. It also makes
   `WorkerPipeline` the kind of its pipelines. It can go once arq calls `aclose` and `WorkerPipeline` has gone.
-- `send_once`: aiohttp silently resends an idempotent request when a kept connection breaks. Only a retry may do that,
-  with a number of its own. It can go once aiohttp has a public name for the switch.
+- `send_once`: aiohttp silently resends an idempotent request when a connection breaks, even after a part of the
+  response. It can go once aiohttp has a public name for the switch.
 - `ResponseWithoutReason`: httpx-aiohttp fails over a reason phrase that is not ASCII, which servers may send. It can go
   once httpx-aiohttp ignores the reason phrase.
 - `StrictResponseHandler`, with `StrictConnector` and `StrictRequest`: aiohttp takes a response that nobody asked for as
   the response to the next request on that connection, and stops neither endless interim responses nor a call whose body
-  is malformed. They can go once aiohttp ends a connection that receives anything without an open request.
+  is malformed. They can go once aiohttp ends a connection that receives anything without an open request. They also
+  keep a connection no longer than its target does, which aiohttp does not know of; and `StrictRequest` writes the
+  target of the request as it is, where aiohttp decodes and encodes parts of it.
+- `unread`: aiohttp drops what has arrived of a body when the rest of it does not arrive. It can go once aiohttp returns
+  that before it raises.
+- `HeadersAsGiven`: httpx-aiohttp sends the names of headers in lower case. It can go once it sends them as given.
 - `BadResponse`: aiohttp's errors quote the bytes of a response, which may repeat a secret. It can go once they say what
   is wrong without.
 - `CheckedUrl`: httpx parses each URL, which takes a fifth of a call, and aiohttp parses it again. It can go once a
@@ -20,15 +25,19 @@
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, ItemsView, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from time import monotonic
+from typing import Any, NamedTuple, Self, cast
 
 import aiohttp
 import httpx
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.helpers import _EXC_SENTINEL as NO_CAUSE
 from aiohttp.http import RawResponseMessage
@@ -37,6 +46,7 @@ from aiohttp.tracing import Trace
 from arq.connections import ArqRedis
 from httpcore._utils import is_socket_readable
 from redis.asyncio.client import Pipeline
+from yarl import URL
 
 
 class WorkerPipeline(Pipeline):
@@ -82,6 +92,9 @@ class ResponseWithoutReason(aiohttp.ClientResponse):
 
 
 MAX_INTERIM_RESPONSES = 10
+MAX_HEADERS = 1_000
+MAX_HEAD_BYTES = 256 * 1024
+"""Bytes of the status line and the headers of a response, and of its interim responses, that are accepted."""
 SWITCHING_PROTOCOLS = 101
 """It is no interim response: what follows is not HTTP."""
 HEAD_END = re.compile(rb"[^\r\n]\r?\n\r?\n")
@@ -111,10 +124,33 @@ class StrictResponseHandler(ResponseHandler):
         super().__init__(loop)
         self.is_kept = False
         """Whether the connection has had a request before."""
+        self.has_excess = False
+        """Whether more arrived than the response."""
+        self.idle_limit: float | None = None
+        """For how many seconds the target says that it keeps the connection without a request."""
+        self.on_idle_end: Callable[[float], None] | None = None
+        """Gets the seconds without a request after which the target ended the connection."""
         self._is_open = False
+        self._is_reused = False
+        self._has_ended = False
+        self._idle_since: float | None = None
         self._response: StreamReader | None = None
         self._interim_responses = 0
+        self._received = 0
         self._end_of_data = b""
+
+    @property
+    def idle_seconds(self) -> float:
+        """For how long the connection has had no request."""
+        return 0 if self._idle_since is None else monotonic() - self._idle_since
+
+    @property
+    def ended_without_response(self) -> bool:
+        """Whether the connection had an earlier request, and ended before any byte of the response to this one.
+
+        The target then has most likely closed it while the request was on its way.
+        """
+        return self._is_reused and self._has_ended and not self._received
 
     @property
     def is_clean(self) -> bool:
@@ -139,27 +175,37 @@ class StrictResponseHandler(ResponseHandler):
         if not self.is_clean:
             self._end(NotSent())
             raise NotSent
+        self._is_reused = self.is_kept
         self.is_kept = self._is_open = True
         self._response = None
-        self._interim_responses = 0
+        self._interim_responses = self._received = 0
         self._end_of_data = b""
 
     def data_received(self, data: bytes) -> None:
         """Parse what the target sent, if a request is open. aiohttp resumes its parser with no data."""
         if not self._is_open:
             if data:
+                self._note_idle_end(self.idle_seconds)
                 self._end(NotSent())
             return
         pieces = self._pieces(data)
         for piece in pieces:
+            self._received += len(piece)
+            if self._response is None and self._received > MAX_HEAD_BYTES:
+                self._end(BadResponse(f"the head of the response has more than {MAX_HEAD_BYTES // 1024} KiB"))
+                return
             super().data_received(piece)
             if (error := self.exception()) is not None:
-                if self._response is not None and not self._response.is_eof():
+                if self._response is not None and self._response.is_eof():
+                    self.has_excess = True
+                elif self._response is not None:
                     self._response.set_exception(error)
                 return
             if self._response is not None and self._response.is_eof():
                 self._is_open = False
+                self._idle_since = monotonic()
                 if next(pieces, None) is not None:
+                    self.has_excess = True
                     self._end(NotSent())
                 return
 
@@ -197,6 +243,7 @@ class StrictResponseHandler(ResponseHandler):
                 self._end(BadResponse(f"the target sent more than {MAX_INTERIM_RESPONSES} interim responses (1xx)"))
             return
         self._response = body
+        self.idle_limit = idle_limit_of(message.headers.get("Keep-Alive", ""))
         super().feed_data(data, size)
 
     def set_exception(self, exc: BaseException, exc_cause: BaseException = NO_CAUSE) -> None:
@@ -207,9 +254,17 @@ class StrictResponseHandler(ResponseHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note the end of the connection."""
+        self._has_ended = True
+        is_by_target = self.transport is not None
+        if is_by_target and not self._is_open:
+            self._note_idle_end(self.idle_seconds)
         if not self._is_open and self.exception() is None:
             self.set_exception(NotSent())
         super().connection_lost(exc)
+
+    def _note_idle_end(self, seconds: float) -> None:
+        if self._idle_since is not None and self.on_idle_end is not None:
+            self.on_idle_end(seconds)
 
     def _end(self, error: Exception) -> None:
         self.abort()
@@ -242,12 +297,48 @@ def problem_of(error: BaseException) -> str:
     return f"the response is not valid HTTP/1.1: {problem}"
 
 
+KEEP_ALIVE_TIMEOUT = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+MARGIN = 1.0
+"""Seconds before the end of a connection in which a request could still meet it, or half of its time if that is less.
+"""
+
+
+def idle_limit_of(keep_alive: str) -> float | None:
+    """Return for how many seconds a Keep-Alive field says that the connection is kept, or None."""
+    found = KEEP_ALIVE_TIMEOUT.search(keep_alive)
+    return None if found is None else float(found.group(1))
+
+
+LEARNED_FOR = 3600.0
+"""For how many seconds the limit of a host is believed. A restart of the target ends connections early, too."""
+LEARNED_HOSTS = 1_000
+
+
+@dataclass(slots=True)
+class Sending:
+    """One request on its way: what aiohttp does not pass on, in both directions.
+
+    `target` is the target of the request as its first line has it; `fresh` asks for a new connection.
+    """
+
+    target: str
+    fresh: bool = False
+    connection: StrictResponseHandler | None = None
+
+
+current_sending: ContextVar[Sending] = ContextVar("current_sending")
+
+
 class StrictConnector(aiohttp.TCPConnector):
-    """A connector that uses a kept connection only if it is clean."""
+    """A connector that uses a kept connection only if it is clean, and if its target will not end it at any moment.
+
+    How long a target keeps connections is what it says, or what the end of an earlier one has shown.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._factory = partial(StrictResponseHandler, loop=self._loop)  # type: ignore[assignment]  # a subclass
+        self._learned: dict[ConnectionKey, tuple[float, float]] = {}
 
     async def connect(
         self,
@@ -256,12 +347,39 @@ class StrictConnector(aiohttp.TCPConnector):
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (aiohttp's signature)
     ) -> Connection:
         """Return a kept connection or a new one."""
+        sending, key = current_sending.get(), req.connection_key
         while True:
             connection = await super().connect(req, traces, timeout)
             handler = handler_of(connection)
-            if not handler.is_kept or handler.is_clean:
+            if not handler.is_kept or (not sending.fresh and handler.is_clean and self._is_young(handler, key)):
+                sending.connection = handler
+                handler.on_idle_end = partial(self.learn, key)
                 return connection
             connection.close()
+
+    def learn(self, key: ConnectionKey, seconds: float) -> None:
+        """Note that a target ended a connection after so many seconds without a request."""
+        self._learned.pop(key, None)
+        self._learned[key] = seconds, monotonic()
+        if len(self._learned) > LEARNED_HOSTS:
+            del self._learned[next(iter(self._learned))]
+
+    def _is_young(self, handler: StrictResponseHandler, key: ConnectionKey) -> bool:
+        """Return whether the target keeps a connection for clearly longer than it has had no request."""
+        limits = [] if handler.idle_limit is None else [handler.idle_limit]
+        if learned := self._learned.get(key):
+            limit, at = learned
+            if monotonic() - at < LEARNED_FOR:
+                limits.append(limit)
+            else:
+                del self._learned[key]
+        return all(handler.idle_seconds < limit - min(MARGIN, limit / 2) for limit in limits)
+
+
+class RequestTarget(NamedTuple):
+    """Stands for the URL of a request while aiohttp writes its first line."""
+
+    raw_path_qs: str
 
 
 class StrictRequest(aiohttp.ClientRequest):
@@ -271,7 +389,11 @@ class StrictRequest(aiohttp.ClientRequest):
         """Send a request without a body, or prepare to send the head with the body. Raises `NotSent`."""
         if not self.body:
             handler_of(conn).open_request()
-        return await super().send(conn)
+        url, self.url = self.url, cast("URL", RequestTarget(current_sending.get().target))
+        try:
+            return await super().send(conn)
+        finally:
+            self.url = url
 
     async def write_bytes(
         self, writer: AbstractStreamWriter, conn: Connection, content_length: int | None = None
@@ -289,6 +411,24 @@ def handler_of(connection: Connection) -> StrictResponseHandler:
     """Return the protocol of an open connection of `StrictConnector`."""
     assert isinstance(connection.protocol, StrictResponseHandler)  # noqa: S101 (for the type checker)
     return connection.protocol
+
+
+class HeadersAsGiven(httpx.Headers):
+    """The headers of a request, each once, whose names aiohttp gets as they are spelt."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__(headers, encoding="utf-8")
+        self._given = headers
+
+    def items(self) -> ItemsView[str, str]:
+        """Return the names and values."""
+        return self._given.items()
+
+
+def unread(response: httpx.Response) -> bytes:
+    """Return what has arrived of the body and was not read, whatever became of the rest."""
+    content = response.stream._aiohttp_response.content  # type: ignore[union-attr]  # noqa: SLF001
+    return b"" if content.is_eof() and content.exception() is None else bytes(content._read_nowait(-1))  # noqa: SLF001
 
 
 PLACEHOLDER_URL = httpx.URL("http://target/")

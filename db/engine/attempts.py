@@ -1,4 +1,8 @@
-"""The record of an ended attempt, as `task_results.attempts` stores it."""
+"""The record of an ended attempt, as `task_results.attempts` stores it.
+
+An attempt with a call may also have these members: `response_error` (text), `headers_truncated` and `resent` (true),
+and `redirects` (a list of status, URL and method).
+"""
 
 
 def ended_attempt(

@@ -15,8 +15,9 @@ from db.states import OverlapPolicy, RunState, TaskStatus
 SKIPPED_BY_OVERLAP = "skipped: an earlier run of this task was unfinished"
 
 REQUEST = (
-    "method", "url", "headers", "payload", "body", "success_statuses", "signing_secrets", "timeout_ms", "redirects",
-    "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms",
+    "method", "url", "headers", "header_order", "payload", "body", "success_statuses", "signing_secrets", "timeout_ms",
+    "redirects", "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "retry_statuses",
+    "max_elapsed_ms",
 )  # fmt: skip
 """The columns of a task, or of a version of it, that an attempt needs."""
 JSON_COLUMNS = ("headers", "payload", "body")

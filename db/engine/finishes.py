@@ -49,14 +49,15 @@ done AS (
         status_code = f.status_code, response_headers = CAST(f.response_headers AS jsonb),
         response_body = f.response_body, body_encoding = f.body_encoding, body_truncated = f.body_truncated,
         error_message = f.error_message, duration_ms = f.duration_ms,
-        attempts = r.attempts || {ENDED_ATTEMPT}
+        attempts = r.attempts || ({ENDED_ATTEMPT} || CAST(f.details AS jsonb))
     FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
         CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
         CAST(:response_headers AS text[]), CAST(:response_bodies AS text[]), CAST(:body_encodings AS text[]),
-        CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[])
+        CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[]),
+        CAST(:details AS text[])
     ) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
-            body_encoding, body_truncated, error_message, duration_ms)
+            body_encoding, body_truncated, error_message, duration_ms, details)
     WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
       AND {after("locked_runs")}
     RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at
@@ -105,7 +106,10 @@ LIMIT :limit
 
 
 class Finish(NamedTuple):
-    """How one attempt ended, and the new state of its run. `response_headers` is JSON text."""
+    """How one attempt ended, and the new state of its run.
+
+    `response_headers` is JSON text, and so is `details`, which has further members of the attempt's record.
+    """
 
     run_id: UUID
     task_id: UUID
@@ -123,6 +127,7 @@ class Finish(NamedTuple):
     body_encoding: BodyEncoding
     body_truncated: bool
     error_message: str | None
+    details: str = "{}"
 
     @property
     def completes(self) -> UUID | None:
@@ -156,6 +161,7 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
             "body_truncateds": [f.body_truncated for f in finishes],
             "error_messages": [f.error_message for f in finishes],
             "durations_ms": [f.duration_ms for f in finishes],
+            "details": [f.details for f in finishes],
         },
     )
 

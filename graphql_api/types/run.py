@@ -20,9 +20,23 @@ from graphql_api.types import connections
 from graphql_api.types.action import Header, HttpAction
 from graphql_api.types.scalars import Milliseconds, given_or_none
 from jobs.datetimes import MILLISECOND
+from jobs.http.request import HttpMethod
 
 if TYPE_CHECKING:
     from graphql_api.types.task import Task
+
+
+@strawberry.type(description="A redirect that an attempt followed.")
+class Redirect:
+    """One redirect."""
+
+    status: int = strawberry.field(description="The status of the response that redirected.")
+    url: str = strawberry.field(
+        description="The URL to which it led, with secrets masked; of a longer one, the first 2,000 characters."
+    )
+    method: HttpMethod = strawberry.field(
+        description="The method of the request to that URL. A POST may have become a GET, without its body."
+    )
 
 
 @strawberry.type(description="One HTTP call of a run.")
@@ -38,7 +52,20 @@ class Attempt:
     status_code: int | None = strawberry.field(
         default=None, description="The status of the response; null if there was none."
     )
-    error_message: str | None = strawberry.field(default=None, description="Why there was no response.")
+    error_message: str | None = strawberry.field(default=None, description="Why the attempt failed; null otherwise.")
+    response_error: str | None = strawberry.field(
+        default=None,
+        description="What was wrong with the response, apart from its status, such as a body that ended early; null if "
+        "nothing was. A successful attempt may have one.",
+    )
+    redirects: list[Redirect] = strawberry.field(
+        default_factory=list, description="The redirects that the attempt followed, in their order."
+    )
+    resent: bool = strawberry.field(
+        default=False,
+        description="Whether the request was sent a second time, over a new connection, because the first one had been "
+        "used before and ended without any byte of a response. Only requests that are safe to repeat are.",
+    )
     next_attempt_at: datetime | None = strawberry.field(
         default=None, description="When the retry is due, if there will be one."
     )
@@ -54,6 +81,12 @@ class Attempt:
             duration_ms=ended.get("duration_ms"),
             status_code=ended.get("status_code"),
             error_message=ended.get("error_message"),
+            response_error=ended.get("response_error"),
+            redirects=[
+                Redirect(status=status, url=url, method=HttpMethod(method))
+                for status, url, method in ended.get("redirects", ())
+            ],
+            resent=ended.get("resent", False),
             next_attempt_at=datetime.fromisoformat(next_attempt_at) if next_attempt_at else None,
         )
 
@@ -176,6 +209,11 @@ class Run:
         return (
             (None, self.row.body_encoding, self.row.body_truncated) if found is None else (found[0], found[1], found[2])
         )
+
+    @strawberry.field(description="Whether the last response had further headers, which did not fit into 32 KiB.")
+    def response_headers_truncated(self) -> bool:
+        """Return what the last ended attempt says."""
+        return bool(self.row.attempts and self.row.attempts[-1].get("headers_truncated"))
 
     @strawberry.field(description="The headers of the last response, in its order; a name may occur more than once.")
     async def response_headers(self, info: Info) -> list[Header] | None:

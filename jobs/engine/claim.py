@@ -25,6 +25,7 @@ from jobs.http.body import content_of
 from jobs.http.request import Action
 from jobs.http.statuses import SUCCESS, statuses
 from jobs.retry import RetryPolicy
+from jobs.security.secret_headers import ordered
 from jobs.triggers.columns import trigger_of
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
         action=Action(
             method=row.method,
             url=row.url,
-            headers={} if row.headers is None else json.loads(row.headers),
+            headers={} if row.headers is None else ordered(json.loads(row.headers), row.header_order),
             content=content_of(row.payload, row.body),
             timeout=timedelta(milliseconds=row.timeout_ms),
             redirects=row.redirects,

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 from db.engine.finishes import Finish
 from db.states import RunState
@@ -14,6 +15,8 @@ GONE = 410
 
 KEPT_ERROR_CHARACTERS = 500
 """Secrets are masked before the message is cut, because half a secret would not be found."""
+KEPT_URL_CHARACTERS = 2_000
+"""Characters that are kept of the URL of each redirect, because a run can have 500 of them."""
 
 
 def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Finish:
@@ -22,9 +25,8 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
     The task says which statuses are a success. After anything else the run is retried as its retry policy has it.
     """
     ended_at = response.started_at + response.duration
-    succeeded = response.status_code in attempt.success
+    succeeded = response.status_code in attempt.success and not response.incomplete and not response.refused
     delay = None if succeeded else delay_before_next(attempt, response, ended_at=ended_at, randomness=randomness)
-    error_message = response.error or f"the target answered {response.status_code}"
     state = RunState.SUCCEEDED if succeeded else RunState.FAILED if delay is None else RunState.RETRYING
     return Finish(
         run_id=attempt.run_id,
@@ -42,17 +44,44 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
         response_body=response.body,
         body_encoding=response.encoding,
         body_truncated=response.truncated,
-        error_message=None if succeeded else error_message[:KEPT_ERROR_CHARACTERS],
+        error_message=None if succeeded else error_message_of(attempt, response)[:KEPT_ERROR_CHARACTERS],
+        details=json.dumps(details_of(response)),
     )
+
+
+def error_message_of(attempt: Attempt, response: Response) -> str:
+    """Return why an attempt failed: its status, and what is known beside that."""
+    is_wrong_status = response.status_code is not None and response.status_code not in attempt.success
+    reasons = [f"the target answered {response.status_code}"] if is_wrong_status else []
+    return "; ".join([*reasons, *filter(None, (response.unfollowed, response.error))])
+
+
+def details_of(response: Response) -> dict[str, Any]:
+    """Return what else an ended attempt shows, by the names in its record; a name is absent where nothing is shown."""
+    details = {
+        "response_error": response.error[:KEPT_ERROR_CHARACTERS] if response.status_code and response.error else None,
+        "headers_truncated": response.headers_truncated,
+        "resent": response.resent,
+        "redirects": [[hop.status, shown(hop.url), hop.method] for hop in response.redirects],
+    }
+    return {name: value for name, value in details.items() if value}
+
+
+def shown(url: str) -> str:
+    """Return a URL, or its beginning. Secrets are masked before, for the same reason."""
+    size = len(url)
+    return url if size <= KEPT_URL_CHARACTERS else f"{url[:KEPT_URL_CHARACTERS]}… ({size:,} characters)"
 
 
 def delay_before_next(
     attempt: Attempt, response: Response, *, ended_at: datetime, randomness: float
 ) -> timedelta | None:
     """Return the delay between the end of a failed attempt and the next one, or None when there is no next one."""
-    if response.refused or not is_retried(attempt, response.status_code):
+    # A success that did not arrive as a whole is retried as a call without a response is.
+    is_lost = response.status_code is None or (response.incomplete and response.status_code in attempt.success)
+    if response.refused or not is_retried(attempt, None if is_lost else response.status_code):
         return None
-    header = response.header("retry-after")
+    header = response.retry_after
     retry_after = None if header is None else parse_retry_after(header, now=ended_at)
     delay = attempt.retry.delay_after(attempt.number, randomness=randomness, retry_after=retry_after)
     latest = attempt.retry.latest_start(attempt.scheduled_for)
@@ -74,5 +103,6 @@ def unwritable(finish: Finish) -> Finish:
         response_headers=None,
         response_body=None,
         body_truncated=True,
+        details="{}",
         error_message="the answer holds something that cannot be stored",
     )

@@ -5,8 +5,10 @@ redirects that would not be checked, and nearly doubles the CPU of a call.
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+import logging
+import os
+import ssl
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, Self, cast
@@ -14,24 +16,34 @@ from typing import Any, NamedTuple, Self, cast
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+from yarl import URL
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
 from jobs.compat import (
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
     PLACEHOLDER_URL,
     BadResponse,
     CheckedUrl,
+    HeadersAsGiven,
     NotSent,
     ResponseWithoutReason,
+    Sending,
     StrictConnector,
     StrictRequest,
+    current_sending,
     send_once,
+    unread,
 )
-from jobs.http.redirects import REDIRECTS, BadRedirect, redirected
+from jobs.http.redirects import REDIRECTS, BadRedirect, Hop, redirected
 from jobs.http.request import Action, PreparedRequest, prepare
 from jobs.http.resolver import CheckedResolver, Lookup, checked_socket, current_url, system_lookup
-from jobs.http.response_body import NUL, REPLACEMENT, BadBody, read_body
-from jobs.http.targets import EgressPolicy, TargetRefused
+from jobs.http.response_body import NUL, REPLACEMENT, BodyReader
+from jobs.http.targets import EgressPolicy, TargetRefused, netloc
+from jobs.http.urls import request_target
+
+logger = logging.getLogger(__name__)
 
 KEEP_ALIVE = timedelta(seconds=4)
 """Less than the 5 s after which many servers close an idle connection, so that a call does not race with the close."""
@@ -39,30 +51,41 @@ BUFFER_BYTES = 16 * 1024
 """Buffer of each connection. aiohttp stops reading at twice as much, so a hundred large responses take little memory.
 """
 KEPT_HEADER_CHARACTERS = 32 * 1024
-"""Characters of a response's headers that are kept. aiohttp accepts at most 128 headers of 8 KiB each."""
+"""Characters of a response's headers that are kept. A header that does not fit is left out."""
 SEND_TRIES = 3
 """How many connections a request is tried on while nothing of it has been sent."""
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+"""Methods that are safe to repeat (RFC 9110, section 9.2.2)."""
+
+FAILED = "the call failed: "
+EXCESS = "the target sent more than its response announces, which was discarded"
 
 
 class Response(NamedTuple):
     """The response to a call. Without one, `status_code` is None and `error` says why.
 
-    `refused` means that the call may not be made at all, now or later.
+    With a status, `error` says what is wrong with the rest of the response. `incomplete` means that the body did not
+    arrive as a whole, and `refused` that the call may not be made at all, now or later. `headers_truncated` means that
+    there were more headers. `retry_after` is that header. `redirects` are those that were followed, and `unfollowed`
+    says why the last one was not. `resent` means that the request was sent a second time because the connection had
+    ended without a response.
     """
 
     started_at: datetime
     duration: timedelta
     status_code: int | None = None
     headers: list[tuple[str, str]] | None = None
+    headers_truncated: bool = False
+    retry_after: str | None = None
     body: str | None = None
     encoding: BodyEncoding = BodyEncoding.UTF8
     truncated: bool = False
     error: str | None = None
+    incomplete: bool = False
     refused: bool = False
-
-    def header(self, name: str) -> str | None:
-        """Return the first header with that name, in any case."""
-        return next((value for key, value in self.headers or () if key.lower() == name), None)
+    redirects: Sequence[Hop] = ()
+    unfollowed: str | None = None
+    resent: bool = False
 
 
 def open_session(policy: EgressPolicy, lookup: Lookup) -> aiohttp.ClientSession:
@@ -81,6 +104,9 @@ def open_session(policy: EgressPolicy, lookup: Lookup) -> aiohttp.ClientSession:
         request_class=StrictRequest,
         response_class=ResponseWithoutReason,
         read_bufsize=BUFFER_BYTES,
+        max_line_size=MAX_HEAD_BYTES,
+        max_field_size=MAX_HEAD_BYTES,
+        max_headers=MAX_HEADERS,
         # aiohttp would label a POST without a body as an octet-stream, and replace a secret header
         # that does not go to another origin by its own.
         skip_auto_headers=["Accept", "Accept-Encoding", "Content-Type", "User-Agent"],
@@ -110,81 +136,169 @@ class HttpCaller:
         """
         loop = asyncio.get_running_loop()
         started_at, start = self._clock.now(), loop.time()
-        found: dict[str, Any]
+        exchange = Exchange(prepare(action, headers=headers))
+        seconds = action.timeout.total_seconds()
+        found: dict[str, Any] = {}
         try:
-            async with asyncio.timeout(action.timeout.total_seconds()):
-                found = await self._exchange(prepare(action, headers=headers), redirects=action.redirects)
-        except TimeoutError:
-            found = {"error": f"the target sent no complete response within {action.timeout.total_seconds():g} s"}
+            async with asyncio.timeout(seconds) as deadline:
+                await self._run(exchange, redirects=action.redirects)
         except (TargetRefused, BadRedirect) as error:
             found = {"error": str(error), "refused": True}
         except httpx.UnsupportedProtocol:  # aiohttp's error for a URL that it cannot read
             found = {"error": "the URL cannot be called: the HTTP client cannot read it", "refused": True}
         except Exception as error:  # whatever a target causes is the run's failure, not the worker's
-            found = {"error": error_text(error)}
-        return Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start), **found)
+            text = error_text(error, exchange.call.url)
+            if deadline.expired():
+                text = f"{exchange.overdue} within {seconds:g} s"
+            elif exchange.head is not None:
+                text = text.removeprefix(FAILED)
+            found = {"error": text, "incomplete": exchange.head is not None}
+        response = Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start))
+        return response._replace(**exchange.found() | found)
 
-    async def _exchange(self, call: PreparedRequest, *, redirects: int) -> dict[str, Any]:
+    async def _run(self, exchange: "Exchange", *, redirects: int) -> None:
         while True:
-            current_url.set(call.url)
-            response = await self._send(call)
-            location = response.headers.get("location") if redirects and response.status_code in REDIRECTS else None
-            if location is None:
-                return await read_response(response)
+            response = exchange.head = await self._send(exchange)
+            locations = locations_of(response) if response.status_code in REDIRECTS else []
+            if not redirects or not locations:
+                if locations:
+                    exchange.stay()
+                await exchange.read_body(response)
+                return
             await response.aclose()
-            call = redirected(call, status=response.status_code, location=location)
+            exchange.follow(redirected(exchange.call, status=response.status_code, locations=locations))
             redirects -= 1
 
-    async def _send(self, call: PreparedRequest) -> httpx.Response:
-        """Send the request once, and return the response. Raises `NotSent` if no connection was clean."""
-        for _ in range(SEND_TRIES - 1):
-            with suppress(NotSent):
+    async def _send(self, exchange: "Exchange") -> httpx.Response:
+        """Send the request, and return the response. Raises `NotSent` if no connection was clean.
+
+        If a connection of an earlier request ends without a response, and the request is safe to repeat, send it a
+        second time over a new connection.
+        """
+        call, tries = exchange.call, 0
+        current_url.set(call.url)
+        while True:
+            sending = Sending(request_target(call.url), fresh=exchange.resent)
+            current_sending.set(sending)
+            exchange.sending = sending
+            try:
                 return await self._transport.handle_async_request(httpx_request(call))
-        return await self._transport.handle_async_request(httpx_request(call))
+            except NotSent:
+                tries += 1
+                if tries == SEND_TRIES:
+                    raise
+            except Exception:
+                connection = sending.connection
+                if connection is None or not connection.ended_without_response:
+                    raise
+                if exchange.resent or call.method not in IDEMPOTENT:
+                    raise
+                exchange.resent = True
+
+
+class Exchange:
+    """What is known of a call, at each moment at which the deadline may end it."""
+
+    def __init__(self, call: PreparedRequest) -> None:
+        self.call = call
+        self.sending: Sending | None = None
+        self.head: httpx.Response | None = None
+        self.resent = False
+        self._hops: list[Hop] = []
+        self._unfollowed: str | None = None
+        self._body: BodyReader | None = None
+        self._is_complete = False
+
+    @property
+    def overdue(self) -> str:
+        """What had not happened when the deadline ended the call."""
+        if self.head is None and (self.sending is None or self.sending.connection is None):
+            return f"could not connect to {place_of(self.call.url)}"
+        return "the target sent no complete response"
+
+    def follow(self, call: PreparedRequest) -> None:
+        """Go on with the request that follows a redirect."""
+        assert self.head is not None  # noqa: S101 (for the type checker)
+        self._hops.append(Hop(self.head.status_code, call.url, call.method))
+        self.call, self.head, self.sending = call, None, None
+
+    def stay(self) -> None:
+        """Note that a redirect is not followed because the task allows no further one."""
+        count = len(self._hops)
+        self._unfollowed = (
+            f"it redirects further than the task allows (redirects: {count})"
+            if count
+            else "the task follows no redirects (redirects: 0)"
+        )
+
+    async def read_body(self, response: httpx.Response) -> None:
+        """Read the body as far as it is kept. Raises errors of the connection."""
+        body = self._body = BodyReader(
+            content_type=response.headers.get("content-type", ""),
+            content_encoding=response.headers.get("content-encoding", ""),
+        )
+        try:
+            async for piece in cast("httpx.AsyncByteStream", response.stream):
+                body.feed(piece)
+                if body.is_full:
+                    break
+            self._is_complete = True
+        finally:
+            if not self._is_complete:
+                body.feed(unread(response))
+            await response.aclose()
+
+    def found(self) -> dict[str, Any]:
+        """Return the members of a `Response` that are known."""
+        found: dict[str, Any] = {"redirects": self._hops, "unfollowed": self._unfollowed, "resent": self.resent}
+        if self.head is not None:
+            headers = limited_headers(self.head.headers)
+            found |= {
+                "status_code": self.head.status_code,
+                "headers": headers,
+                "headers_truncated": len(headers) < len(self.head.headers.raw),
+                "retry_after": next(iter(self.head.headers.get_list("retry-after")), None),
+            }
+        if self._body is not None:
+            stored = self._body.stored(complete=self._is_complete)
+            found |= {"body": stored.body, "encoding": stored.encoding, "truncated": stored.truncated}
+            found["error"] = stored.error or (EXCESS if self._has_excess else None)
+        return found
+
+    @property
+    def _has_excess(self) -> bool:
+        return self.sending is not None and self.sending.connection is not None and self.sending.connection.has_excess
+
+
+def locations_of(response: httpx.Response) -> list[str]:
+    """Return the Location headers of a response. Bytes that are no UTF-8 are decoded by `surrogateescape`."""
+    return [
+        value.decode(errors="surrogateescape") for name, value in response.headers.raw if name.lower() == b"location"
+    ]
 
 
 def httpx_request(call: PreparedRequest) -> httpx.Request:
     """Return the request in httpx's form. aiohttp adds Host and the length."""
-    headers = [(name.encode(), value.encode()) for name, value in call.headers.values()]
-    request = httpx.Request(call.method, PLACEHOLDER_URL, headers=headers, stream=httpx.ByteStream(call.content))
-    # Otherwise httpx would detect the encoding for each request, by trying.
-    request.headers.encoding = "utf-8"
+    request = httpx.Request(call.method, PLACEHOLDER_URL, stream=httpx.ByteStream(call.content))
+    request.headers = HeadersAsGiven(dict(call.headers.values()))
     request.url = CheckedUrl(call.url)
     request.read()
     return request
 
 
-async def read_response(response: httpx.Response) -> dict[str, Any]:
-    """Return the members of a `Response` that come from the exchange."""
-    try:
-        body, encoding, truncated = await read_body(
-            cast("httpx.AsyncByteStream", response.stream),
-            content_type=response.headers.get("content-type", ""),
-            content_encoding=response.headers.get("content-encoding", ""),
-        )
-    finally:
-        await response.aclose()
-    return {
-        "status_code": response.status_code,
-        "headers": limited_headers(response.headers),
-        "body": body,
-        "encoding": encoding,
-        "truncated": truncated,
-    }
-
-
 def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
-    """Return the headers of a response, up to a limit."""
+    """Return the headers of a response, without those that are too long for the limit."""
     kept, room = [], KEPT_HEADER_CHARACTERS
-    for name, value in headers.multi_items():
-        room -= len(name) + len(value)
-        if room < 0:
-            break
-        kept.append((name, value.replace(NUL, REPLACEMENT)))
+    for raw_name, raw_value in headers.raw:
+        name, value = raw_name.decode(headers.encoding), raw_value.decode(headers.encoding)
+        size = len(name) + len(value)
+        if size <= room:
+            room -= size
+            kept.append((name, value.replace(NUL, REPLACEMENT)))
     return kept
 
 
-def error_text(error: Exception) -> str:
+def error_text(error: Exception, url: str) -> str:
     """Return why a call failed, in words for the reader of the run.
 
     The errors of aiohttp's parser quote the response, in part and escaped, so that a mask could miss a secret in them.
@@ -192,20 +306,55 @@ def error_text(error: Exception) -> str:
     cause = (isinstance(error, httpx.HTTPError) and error.__cause__) or error
     match cause:
         case aiohttp.ClientConnectorError():
-            text = f"could not connect: {cause}"
+            text = f"could not connect to {place_of(url)}: {connect_problem(cause)}"
         case NotSent():
             text = str(cause)
-        case BadBody():
-            text = f"could not decode the body: {cause}"
         case BadResponse():
-            text = f"the call failed: {cause}"
+            text = f"{FAILED}{cause}"
         case aiohttp.ServerDisconnectedError():
-            text = "the call failed: the target closed the connection before its response was complete"
+            text = f"{FAILED}the target closed the connection before its response was complete"
         case aiohttp.ClientPayloadError():
-            text = "the call failed: the connection ended within the body of the response"
-        case OSError(strerror=str(reason)):
-            text = f"the call failed: {reason}"
+            text = f"{FAILED}the connection ended within the body of the response"
+        case OSError():
+            text = f"{FAILED}{reason_of(cause)}"
         case _:
-            text = f"the call failed: {type(cause).__name__}"
+            logger.error("A call failed for an unknown reason.", extra={"action": "call_failed"}, exc_info=error)
+            text = "the call failed for a reason that Duetime does not know; the log of the worker has it"
     text = text.replace(NUL, REPLACEMENT)
     return text.encode(errors="replace").decode()
+
+
+def connect_problem(error: aiohttp.ClientConnectorError) -> str:
+    """Return why there is no connection."""
+    match error, error.os_error:
+        case aiohttp.ClientConnectorDNSError(), _:
+            return "the name does not resolve to an address"
+        case aiohttp.ClientConnectorCertificateError(), _:
+            return certificate_problem(error.certificate_error)
+        case _, ssl.SSLCertVerificationError() as cause:
+            return certificate_problem(cause)
+        case _, ssl.SSLError() as cause:
+            return f"the TLS handshake failed ({str(cause.reason or 'no reason given').replace('_', ' ').lower()})"
+        case _, cause:
+            return reason_of(cause)
+
+
+def certificate_problem(error: Exception) -> str:
+    """Return why a certificate is not accepted."""
+    reason = getattr(error, "verify_message", "") or "it does not belong to the name"
+    return f"certificate verify failed: {reason}"
+
+
+def reason_of(error: OSError) -> str:
+    """Return what the operating system says, without numbers and addresses."""
+    if isinstance(error, ConnectionResetError):
+        return "the target reset the connection"
+    if error.errno is None or (reason := os.strerror(error.errno)).startswith("Unknown error"):
+        return "the connection ended"
+    return reason[0].lower() + reason[1:]
+
+
+def place_of(url: str) -> str:
+    """Return the host and port of a URL."""
+    read = URL(url)
+    return netloc(read.raw_host or "", read.port or 0)

@@ -46,6 +46,7 @@ def redacted(response: Response, secrets: Iterable[str]) -> Response:
         headers=response.headers and [(masked(name, forms), masked(value, forms)) for name, value in response.headers],
         body=response.body and masked_body(response.body, response.encoding, forms, truncated=response.truncated),
         error=response.error and masked(response.error, forms),
+        redirects=[hop._replace(url=masked(hop.url, forms)) for hop in response.redirects],
     )
 
 

@@ -1,8 +1,12 @@
 """The next request after a redirect. Pure: the caller checks the new target."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from yarl import URL
 
 from jobs.http.request import PreparedRequest, parse_url
+from jobs.http.urls import in_ascii, resolved
 from jobs.security.signatures import HEADERS
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -31,10 +35,20 @@ class BadRedirect(ValueError):
     """The redirect leads to a URL that cannot be called."""
 
 
-def redirected(call: PreparedRequest, *, status: int, location: str) -> PreparedRequest:
+class Hop(NamedTuple):
+    """A redirect that was followed: its status, the URL to which it led, and the method of the request there."""
+
+    status: int
+    url: str
+    method: str
+
+
+def redirected(call: PreparedRequest, *, status: int, locations: Sequence[str]) -> PreparedRequest:
     """Return the request that follows, by RFC 9110, section 15.4. Raises `BadRedirect`."""
-    source = URL(call.url)
-    target = target_of(source, location)
+    if len(set(locations)) > 1:
+        raise BadRedirect(f"the response has {len(locations)} Location headers, so its target is ambiguous")
+    url = target_of(call.url, locations[0])
+    source, target = URL(call.url), URL(url)
     method, content, headers = call.method, call.content, dict(call.headers)
     becomes_get = (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST")
     if becomes_get and (method, content) != ("GET", b""):
@@ -43,19 +57,24 @@ def redirected(call: PreparedRequest, *, status: int, location: str) -> Prepared
     if (target.scheme, target.raw_host, target.port) != (source.scheme, source.raw_host, source.port):
         kept = KEPT_ACROSS_ORIGINS.difference(call.secret)
         headers = {name: sent for name, sent in headers.items() if name in kept}
-    return PreparedRequest(method, str(target), headers, content, call.secret)
+    return PreparedRequest(method, url, headers, content, call.secret)
 
 
-def target_of(source: URL, location: str) -> URL:
-    """Return the URL to which a location leads. Raises `BadRedirect`, whose text quotes nothing of the location."""
+def target_of(source: str, location: str) -> str:
+    """Return the URL to which a location leads. Raises `BadRedirect`, whose text quotes nothing of the location.
+
+    The text has its bytes beyond ASCII as the handler `surrogateescape` decodes them.
+    """
     try:
-        target = source.join(URL(location)).with_fragment(None)
+        target = in_ascii(resolved(source, location))
     except ValueError as error:
-        raise BadRedirect("the response redirects to a URL that cannot be read as a URL") from error
+        raise BadRedirect("the response redirects to a URL with a host that is not a DNS name") from error
+    if not target.lower().startswith(("http://", "https://")):
+        raise BadRedirect("the response redirects to a URL that does not begin with http:// or https://")
     try:
-        parse_url(str(target))
+        parse_url(target)
     except ValueError as error:
         # A library's reason stands behind the colon.
-        problem = str(error) if error.__cause__ is None else str(error).partition(": ")[0]
+        problem = str(error) if error.__cause__ is None else str(error).partition(": ")[0].removesuffix(" as a URL")
         raise BadRedirect(f"the response redirects to a URL that {problem}") from error
     return target

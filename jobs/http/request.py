@@ -17,12 +17,13 @@ from jobs.http.body import problems_of as body_problems
 from jobs.http.body import stored as stored_body
 from jobs.http.statuses import SUCCESS
 from jobs.http.statuses import problems_of as status_problems
+from jobs.http.urls import in_ascii
 from jobs.problems import Problem
 from jobs.security import signatures
 from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import SEALED, is_secret_name, open_headers, seal
 
-MAX_URL_LENGTH = 2_000
+MAX_URL_LENGTH = 8_000
 MAX_HEADERS = 100
 MAX_HEADERS_BYTES = 32 * 1024
 MAX_TIMEOUT_MS = 3_600_000
@@ -36,7 +37,7 @@ CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 """What a field value cannot contain by RFC 9110, section 5.5. A tab is allowed."""
 
 NOT_IN_URLS = re.compile(r'[\x00-\x20\x7f-\xa0<>"{}|\\^`\u2028\u2029\ud800-\udfff]')
-"""Characters that RFC 3986 does not allow; other characters beyond ASCII are sent percent-encoded."""
+"""Characters that RFC 3986 does not allow; other characters beyond ASCII are saved percent-encoded."""
 
 NOT_IN_HOST_NAMES = re.compile(r"[%!$&'()*+,;=~]")
 
@@ -132,12 +133,18 @@ class PreparedRequest(NamedTuple):
 
 
 def prepare(action: Action, *, headers: Mapping[str, str]) -> PreparedRequest:
-    """Return the first request of an attempt: default headers, then Duetime's, then the task's own over both."""
-    merged = dict(DEFAULT_HEADERS)
+    """Return the first request of an attempt: the task's headers in their order, then Duetime's, then the defaults.
+
+    Of headers with the same name, the first counts.
+    """
+    merged: dict[str, tuple[str, str]] = {}
+    for own in (action.headers, headers):
+        for name, value in own.items():
+            merged.setdefault(name.lower(), (name, value))
+    for name, default in DEFAULT_HEADERS.items():
+        merged.setdefault(name, default)
     if action.content.content_type is not None:
-        merged["content-type"] = ("Content-Type", action.content.content_type)
-    for own in (headers, action.headers):
-        merged.update((name.lower(), (name, value)) for name, value in own.items())
+        merged.setdefault("content-type", ("Content-Type", action.content.content_type))
     content = action.content.data
     return PreparedRequest(action.method, action.url, merged, content, frozenset(map(str.lower, action.secret_names)))
 
@@ -162,7 +169,7 @@ def check(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, Any], l
     headers = {header.name: stored_value(header, origin=origin, secrets=secrets) for header in draft.headers}
     columns = {
         "method": draft.method.upper(),
-        "url": draft.url,
+        "url": in_ascii(draft.url),
         "host": host,
         "headers": headers or None,
         "header_order": list(headers) or None,
@@ -193,6 +200,7 @@ def url_problems(url: str) -> Iterator[Problem]:
     """Yield what is wrong with a URL."""
     try:
         parse_url(url)
+        check_length(in_ascii(url))
     except ValueError as error:
         yield Problem(("url",), str(error))
 
@@ -203,10 +211,15 @@ def method_problems(method: str) -> Iterator[Problem]:
         yield Problem(("method",), f"{method[:20]!r} is not one of {', '.join(HttpMethod)}")
 
 
-def parse_url(url: str) -> SplitResult:
-    """Return the parts of a URL. Raises `ValueError`, whose text says what is wrong."""
+def check_length(url: str) -> None:
+    """Raise `ValueError` for a URL that is too long."""
     if len(url) > MAX_URL_LENGTH:
         raise ValueError(f"has {len(url):,} characters; at most {MAX_URL_LENGTH:,} are accepted")
+
+
+def parse_url(url: str) -> SplitResult:
+    """Return the parts of a URL. Raises `ValueError`, whose text says what is wrong."""
+    check_length(url)
     if found := NOT_IN_URLS.search(url):
         raise ValueError(f"contains the character {found.group()!r}, which a URL must percent-encode")
     try:

@@ -6,9 +6,11 @@ KiB into 16 MiB.
 
 import base64
 import codecs
+import re
 import zlib
-from collections.abc import AsyncIterable
 from typing import NamedTuple
+
+import webencodings
 
 from db.states import BodyEncoding
 
@@ -24,25 +26,21 @@ WINDOW_BITS = {"gzip": GZIP, "x-gzip": GZIP, "deflate": zlib.MAX_WBITS}
 NUL = "\x00"
 REPLACEMENT = "\ufffd"
 
-CHARSETS = frozenset(
-    [
-        *("ascii", "us-ascii", "utf-8", "utf8", "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"),
-        *("big5", "euc-jp", "euc-kr", "gb2312", "gb18030", "gbk", "iso-2022-jp", "shift-jis", "sjis", "tis-620"),
-        *("koi8-r", "koi8-u", "macintosh", "latin1", "latin-1"),
-        *(f"iso-8859-{number}" for number in range(1, 17) if number != 12),
-        *(f"windows-{number}" for number in range(1250, 1259)),
-    ]
-)
-"""Charsets that a target may name. Python knows more, some of which decompress (`bz2`) or are very slow (`punycode`).
-"""
+UTF_8 = webencodings.UTF8
+REPLACED = "replacement"
+"""The encoding of the WHATWG that reads every body as one replacement character, which would show nothing of it."""
+COMPRESSED = frozenset({"br", "zstd", "compress", "x-compress", "exi", "pack200-gzip", "dcb", "dcz", *WINDOW_BITS})
+"""Content codings whose bytes are not the text. A word that is no coding is ignored, as are "utf-8" and "none"."""
+CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 
 
 class StoredBody(NamedTuple):
-    """The body as it is stored. `truncated` means that there was more."""
+    """The body as it is stored. `truncated` means that there was more, and `error` says what is wrong with it."""
 
     body: str | None
     encoding: BodyEncoding
     truncated: bool
+    error: str | None = None
 
 
 class BadBody(ValueError):
@@ -53,6 +51,7 @@ class Identity:
     """Passes a body on unchanged."""
 
     gave_up = False
+    is_within = False
 
     def feed(self, data: bytes, *, limit: int) -> bytes:
         """Return at most `limit` bytes of the piece."""
@@ -72,6 +71,11 @@ class Inflater:
         self._members = 1
         self._ended = False
         self.gave_up = False
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the data so far ends within the compressed body."""
+        return self._begun and self._members == 1 and not self._ended
 
     def feed(self, data: bytes, *, limit: int) -> bytes:
         """Return the decompressed piece, at most `limit` bytes. Raises `BadBody`."""
@@ -107,41 +111,81 @@ class Inflater:
         self._stream = zlib.decompressobj(self._bits)
 
 
-async def read_body(stream: AsyncIterable[bytes], *, content_type: str, content_encoding: str) -> StoredBody:
-    """Read a body to its end or the limits, and return what to store. Raises `BadBody`, and errors of the stream."""
-    codings = [name for text in content_encoding.lower().split(",") if (name := text.strip()) not in ("", "identity")]
-    readable = not codings or (len(codings) == 1 and codings[0] in WINDOW_BITS)
-    decoder = Inflater(codings[0]) if codings and readable else Identity()
-    kept = bytearray()
-    length = 0
-    async for piece in stream:
-        length += len(piece)
-        if len(kept) <= KEPT_BYTES:
-            kept += decoder.feed(piece, limit=KEPT_BYTES + 1 - len(kept))
-        if length > READ_BYTES:
-            break
-    truncated = len(kept) > KEPT_BYTES or length > READ_BYTES or decoder.gave_up
-    body = bytes(kept[:KEPT_BYTES])
-    # A content coding that was not offered is kept as it came.
-    text, encoding = as_text(body, content_type=content_type, truncated=truncated) if readable else as_base64(body)
-    return StoredBody(text, encoding, truncated)
+class BodyReader:
+    """Takes a body piece by piece, and knows at each moment what of it is to be stored."""
+
+    def __init__(self, *, content_type: str, content_encoding: str) -> None:
+        self._content_type = content_type
+        names = (text.strip() for text in content_encoding.lower().split(","))
+        self._codings = [name for name in names if name in COMPRESSED]
+        is_readable = len(self._codings) == 1 and self._codings[0] in WINDOW_BITS
+        self._decoder = Inflater(self._codings[0]) if is_readable else Identity()
+        self._as_sent = bytearray()
+        self._kept = bytearray()
+        self._length = 0
+        self._error: str | None = None
+        if is_readable:
+            self._codings = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more has to be read."""
+        return self._length > READ_BYTES
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+        self._length += len(data)
+        room = KEPT_BYTES + 1 - len(self._kept)
+        if room <= 0 or (self._error is not None and isinstance(self._decoder, Inflater)):
+            return
+        if isinstance(self._decoder, Inflater) and not self._kept:
+            self._as_sent += data[: KEPT_BYTES + 1 - len(self._as_sent)]
+        try:
+            self._kept += self._decoder.feed(data, limit=room)
+        except BadBody:
+            self._error = "the body is not compressed as its Content-Encoding says"
+            if not self._kept:
+                self._kept, self._decoder = self._as_sent, Identity()
+
+    def stored(self, *, complete: bool) -> StoredBody:
+        """Return what to store. Without `complete`, the body ended early."""
+        error = self._error
+        if complete and error is None and not self.is_full and self._decoder.is_within:
+            error = "the compressed body ends too early"
+        is_whole = complete and not self.is_full and not self._decoder.gave_up and len(self._kept) <= KEPT_BYTES
+        truncated = not is_whole or (error is not None and isinstance(self._decoder, Inflater))
+        body = bytes(self._kept[:KEPT_BYTES])
+        if self._codings:
+            text, encoding = as_plain_text(body, truncated=truncated) or as_base64(body)
+        else:
+            text, encoding = as_text(body, content_type=self._content_type, truncated=truncated)
+        return StoredBody(text, encoding, truncated, error)
+
+
+def as_plain_text(body: bytes, *, truncated: bool) -> tuple[str, BodyEncoding] | None:
+    """Return a body as text if it is UTF-8 without control characters, as no compressed body is."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(body, final=not truncated)
+    except UnicodeDecodeError:
+        return None
+    return None if not text or CONTROLS.search(text) else (text, BodyEncoding.UTF8)
 
 
 def as_text(body: bytes, *, content_type: str, truncated: bool) -> tuple[str | None, BodyEncoding]:
     """Return the body as text, with invalid bytes replaced; or as Base64 if neither its type nor its bytes are text."""
     if not body:
         return None, BodyEncoding.UTF8
-    kind, _, parameters = content_type.lower().partition(";")
-    kind = kind.strip()
+    kind, _, parameters = content_type.partition(";")
+    kind = kind.strip().lower()
     says_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript", "x-www-form-urlencoded"))
-    charset = charset_of(parameters) if says_text else "utf-8"
-    # A truncated body may end within a character, which is no fault of its encoding.
-    try:
-        text = codecs.getincrementaldecoder(charset)().decode(body, final=not truncated)
-    except UnicodeDecodeError:
-        if not says_text:
+    if not says_text:
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(body, final=not truncated)
+        except UnicodeDecodeError:
             return as_base64(body)
-        text = body.decode("utf-8", errors="replace")
+    # A truncated body may end within a character, which is no fault of its encoding.
+    decoder = webencodings.IncrementalDecoder(charset_of(parameters) if says_text else UTF_8, errors="replace")
+    text: str = decoder.decode(body, final=not truncated)
     return text.replace(NUL, REPLACEMENT), BodyEncoding.UTF8
 
 
@@ -150,11 +194,16 @@ def as_base64(body: bytes) -> tuple[str | None, BodyEncoding]:
     return (base64.b64encode(body).decode(), BodyEncoding.BASE64) if body else (None, BodyEncoding.UTF8)
 
 
-def charset_of(parameters: str) -> str:
-    """Return the charset in the parameters of a Content-Type if it is a known one, else UTF-8."""
+def charset_of(parameters: str) -> webencodings.Encoding:
+    """Return the encoding that the parameters of a Content-Type name by a label of the WHATWG, or UTF-8."""
     for parameter in parameters.split(";"):
         name, _, value = parameter.partition("=")
-        charset = value.strip().strip("\"'").replace("_", "-")
-        if name.strip() == "charset" and charset in CHARSETS:
-            return charset
-    return "utf-8"
+        if name.strip().lower() != "charset":
+            continue
+        label = value.strip().strip("\"'")
+        # Many write a label as Python does, or with a hyphen too many: "utf_8", "latin-1".
+        for spelling in (label, label.replace("_", "-"), label.replace("-", "")):
+            found = webencodings.lookup(spelling) if spelling.isascii() else None
+            if found is not None and found.name != REPLACED:
+                return found
+    return UTF_8

@@ -5,7 +5,7 @@ header's name and the URL's origin: copied to a task that calls another origin, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from db.models import Task, TaskVersion
@@ -27,8 +27,12 @@ Headers = Mapping[str, Any]
 
 def in_order(task: Task | TaskVersion) -> Headers:
     """Return the headers of a task in the order in which they were given; imported ones have no defined order."""
-    kept = task.headers or {}
-    return {name: kept[name] for name in task.header_order or () if name in kept} | kept
+    return ordered(task.headers or {}, task.header_order)
+
+
+def ordered(headers: Headers, order: Sequence[str] | None) -> dict[str, Any]:
+    """Return stored headers in an order of their names, and those without a place in it behind the others."""
+    return {name: headers[name] for name in order or () if name in headers} | dict(headers)
 
 
 def is_secret_name(name: str) -> bool:

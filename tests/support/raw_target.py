@@ -15,13 +15,17 @@ LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as received. `connection` numbers the connections of the target; header names are in lower case."""
+    """A request as received. `connection` numbers the connections of the target; header names are in lower case.
+
+    `lines` are the lines of its head as they arrived.
+    """
 
     connection: int
     method: str
     path: str
     headers: dict[str, str]
     body: bytes
+    lines: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -104,7 +108,7 @@ async def _serve(
             first, *lines = head.decode("latin-1").split("\r\n")[:-2]
             method, path, _ = first.split(" ")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-            request = Request(number, method, path, headers, body)
+            request = Request(number, method, path, headers, body, (first, *lines))
             target.requests.append(request)
             sending = respond(request, writer)
             if sending is not None:

@@ -32,7 +32,7 @@ def call(method: str = "POST", url: str = "https://a.example/dir/page?q=1") -> P
 )
 def test_a_location_is_resolved_against_the_request(location: str, url: str) -> None:
     """As RFC 3986, section 5.2, defines."""
-    assert redirected(call(), status=307, location=location).url == url
+    assert redirected(call(), status=307, locations=[location]).url == url
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_location_is_resolved_against_the_request(location: str, url: str) -> 
 )
 def test_the_method_follows_the_status(status: int, method: str, becomes: str) -> None:
     """A request that becomes a GET loses its body and the headers that describe it."""
-    after = redirected(call(method), status=status, location="/")
+    after = redirected(call(method), status=status, locations=["/"])
     assert after.method == becomes
     changed = method != becomes
     assert after.content == (b"" if changed else b"{}")
@@ -61,7 +61,7 @@ def test_the_method_follows_the_status(status: int, method: str, becomes: str) -
 @pytest.mark.parametrize("location", ["/", "https://a.example:443/", "https://A.example/x"])
 def test_credentials_are_kept_within_an_origin(location: str) -> None:
     """The origin is scheme, host and port, with default ports and the case of the host normalized."""
-    assert redirected(call(), status=307, location=location).headers == HEADERS
+    assert redirected(call(), status=307, locations=[location]).headers == HEADERS
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_credentials_are_kept_within_an_origin(location: str) -> None:
 )
 def test_credentials_are_dropped_at_another_origin(location: str) -> None:
     """Every header that may be a credential is dropped, and a redirect back does not restore it."""
-    after = redirected(call(), status=307, location=location)
+    after = redirected(call(), status=307, locations=[location])
     assert sorted(after.headers) == SAFE
-    assert sorted(redirected(after, status=307, location="https://a.example/").headers) == SAFE
+    assert sorted(redirected(after, status=307, locations=["https://a.example/"]).headers) == SAFE
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_credentials_are_dropped_at_another_origin(location: str) -> None:
 def test_redirects_to_invalid_urls_are_refused(location: str) -> None:
     """The same URLs are refused when a task is saved."""
     with pytest.raises(BadRedirect, match=r"^the response redirects to a URL that "):
-        redirected(call(), status=302, location=location)
+        redirected(call(), status=302, locations=[location])
 
 
 def test_a_secret_header_is_dropped_at_another_origin_whatever_its_name() -> None:
@@ -94,6 +94,6 @@ def test_a_secret_header_is_dropped_at_another_origin_whatever_its_name() -> Non
     first = call()._replace(headers={"user-agent": ("User-Agent", "v")})
     hidden = first._replace(secret={"user-agent"})
     away = "https://b.example/"
-    assert set(redirected(first, status=307, location=away).headers) == {"user-agent"}
-    assert set(redirected(hidden, status=307, location=away).headers) == set()
-    assert set(redirected(hidden, status=307, location="/x").headers) == {"user-agent"}
+    assert set(redirected(first, status=307, locations=[away]).headers) == {"user-agent"}
+    assert set(redirected(hidden, status=307, locations=[away]).headers) == set()
+    assert set(redirected(hidden, status=307, locations=["/x"]).headers) == {"user-agent"}
