@@ -3,6 +3,12 @@
 - `Connection`: SQLAlchemy closes the connections of a pool one by one and without a timeout, and asyncpg then waits for
   the server, which hangs for as long as a host stays silent. It can go once SQLAlchemy passes a timeout to asyncpg's
   `close` whenever it closes a connection.
+- `TransactionPooledConnection`: a pooler that shares connections by transaction keeps no settings of a session, so they
+  have to come with each transaction. asyncpg begins transactions by `execute`, and this adds the settings there, which
+  costs no further round trip. It can go once asyncpg's `transaction` takes settings.
+- `unnamed`: behind such a pooler, the next connection does not know a prepared statement, or knows another one by its
+  name. asyncpg without a cache parses an unnamed statement together with its execution, but SQLAlchemy asks for named
+  ones. It can go once SQLAlchemy lets asyncpg choose the name.
 - `register_timestamptz_codec`: asyncpg's codec turns the first and the last instant of Python's calendar into
   infinities, and returns them without an offset, so that they cannot be compared; yet a task may end at
   9999-12-31T23:59:59.999999Z. It can go once asyncpg sends and returns these two like any other instant, and does not
@@ -35,6 +41,24 @@ class Connection(asyncpg.Connection):
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                 await super().close(timeout=timeout)
+
+
+class TransactionPooledConnection(Connection):
+    """A connection through a pooler that shares connections by transaction."""
+
+    transaction_settings = ""
+    """Statements that begin each transaction, with which the server's connection is left as it was."""
+
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109 (asyncpg's own parameter)
+        """Execute statements. A `BEGIN` takes the settings along."""
+        if query.startswith("BEGIN") and not args:
+            query += self.transaction_settings
+        return await super().execute(query, *args, timeout=timeout)
+
+
+def unnamed() -> str:
+    """Return the name of the unnamed statement."""
+    return ""
 
 
 def count_timeout_as_disconnect(failed: ExceptionContext) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, event
@@ -11,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from db import json_text
-from db.compat import Connection, count_timeout_as_disconnect, register_timestamptz_codec
+from db.compat import count_timeout_as_disconnect, register_timestamptz_codec, unnamed
+from db.connecting import connect
+from db.connection_strings import DRIVER, Pooler
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
@@ -26,6 +29,7 @@ def open_engine(
     *,
     pool_size: int,
     application_name: str,
+    pooler: Pooler = "session",
     plans_once: bool = False,
     answers_within: timedelta | None = ANSWERS_WITHIN,
 ) -> AsyncEngine:
@@ -39,9 +43,31 @@ def open_engine(
 
     Every session ends a transaction that idles, so that a process which stalls in a transaction cannot hold its row
     locks for longer than a few seconds.
+
+    Behind a `pooler` that shares connections by transaction, nothing stays in a session: transactions bring their
+    settings along, and each statement is parsed where it is executed.
     """
-    engine = create_async_engine(
+    settings = {
+        # Statements are short; JIT compilation of one that touches many partitions took longer than running it.
+        "jit": "off",
+        "statement_timeout": str(int(STATEMENT_TIMEOUT.total_seconds() * 1000)),
+        "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
+        "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
+    }
+    open_connection = partial(
+        connect,
         url,
+        application_name=application_name,
+        pooler=pooler,
+        settings=settings,
+        command_timeout=None if answers_within is None else answers_within.total_seconds(),
+    )
+    statements: dict[str, Any] = {}
+    if pooler == "transaction":
+        statements = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": unnamed}
+    engine = create_async_engine(
+        # The connection string stays out of the engine: SQLAlchemy has no place for some of its parameters.
+        URL.create(DRIVER),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
@@ -51,20 +77,7 @@ def open_engine(
         hide_parameters=True,
         # A payload is sent exactly as the json column stores it.
         json_serializer=partial(json_text.write, ensure_ascii=False),
-        connect_args={
-            "connection_class": Connection,
-            "timeout": 5,
-            "server_settings": {
-                "application_name": application_name,
-                "timezone": "UTC",
-                # Statements are short; JIT compilation of one that touches many partitions took longer than running it.
-                "jit": "off",
-                "statement_timeout": str(int(STATEMENT_TIMEOUT.total_seconds() * 1000)),
-                "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
-                "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
-            },
-            "command_timeout": answers_within and answers_within.total_seconds(),
-        },
+        connect_args={"async_creator_fn": open_connection, **statements},
     )
     event.listen(engine.sync_engine, "handle_error", count_timeout_as_disconnect)
     event.listen(engine.sync_engine, "connect", set_up)

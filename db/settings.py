@@ -6,47 +6,9 @@ from dataclasses import dataclass, field
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 
-DRIVER = "postgresql+asyncpg"
-SCHEMES = ("postgresql", "postgres", DRIVER)
-SSLMODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-SHAPE = "postgresql://user:password@host:port/database"
-NOT_ESCAPED = f"cannot be read; write {SHAPE}, with special characters in the password percent-encoded (@ as %40)"
-
-
-def known_sslmode(mode: str) -> str:
-    """Return the mode. Raises `ValueError` with libpq's values of `sslmode` for an unknown one."""
-    if mode not in SSLMODES:
-        raise ValueError(f"sslmode must be one of {', '.join(SSLMODES)}")
-    return mode
-
-
-def parse_database_url(text: str) -> URL:
-    """Return a libpq-like URL as one for asyncpg. `ValueError` says what is wrong without repeating the password."""
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
-        raise ValueError(NOT_ESCAPED) from None
-    if url.drivername not in SCHEMES:
-        raise ValueError(f"must begin with postgresql://, as in {SHAPE}")
-    if "@" in (url.host or "") or "@" in (url.database or ""):
-        raise ValueError(NOT_ESCAPED)
-    if not url.host:
-        raise ValueError(f"has no host; write {SHAPE}")
-    if url.port is not None and not 1 <= url.port <= 65535:
-        raise ValueError("the port must be a whole number from 1 to 65535")
-    if not url.database:
-        raise ValueError(f"names no database; write {SHAPE}")
-    sslmode = "prefer"
-    for name, value in url.query.items():
-        if name == "sslrootcert":
-            raise ValueError("sslrootcert is read from the environment variable PGSSLROOTCERT; take it out of the URL")
-        if name not in ("sslmode", "ssl"):
-            raise ValueError(f"the parameter {name} is not known; sslmode is the only one, take {name} out")
-        sslmode = known_sslmode(value if isinstance(value, str) else value[-1])
-    return url.set(drivername=DRIVER, query={"ssl": sslmode})
+from db.connection_strings import DRIVER, SHAPE, Pooler, known_sslmode, parse_database_url, unused_parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +28,16 @@ class DatabaseSettings(BaseSettings):
     migrate_database_url: str | None = Field(
         default=None, validation_alias="DUETIME_MIGRATE_DATABASE_URL", repr=False, description=SHAPE
     )
-    db_host: str | None = None
+    database_pooler: Pooler = Field(
+        default="session",
+        description="session or transaction: how a pooler such as PgBouncer between Duetime and Postgres shares "
+        "connections",
+    )
+    db_host: str = "localhost"
     db_port: int = Field(default=5432, ge=1, le=65535, description="a whole number from 1 to 65535")
     db_user: str = "postgres"
-    db_password: str = Field(default="", repr=False)
-    db_name: str = "duetime"
+    db_password: str = Field(default="postgres", repr=False)
+    db_name: str = "task_scheduler"
     db_sslmode: str = "prefer"
 
     @field_validator("database_url", "migrate_database_url")
@@ -88,7 +55,23 @@ class DatabaseSettings(BaseSettings):
     @property
     def is_named(self) -> bool:
         """Whether the settings name a server. Without one, `duetime up` starts its own."""
-        return bool(self.database_url or self.db_host)
+        return bool(self.database_url or self.parts)
+
+    @property
+    def parts(self) -> list[str]:
+        """The variables `DB_*` that are set. Each of them means a server, as in the service that Duetime replaces."""
+        return sorted(name.upper() for name in self.model_fields_set if name.startswith("db_"))
+
+    @property
+    def unused_parameters(self) -> list[str]:
+        """Parameters of the URLs that libpq knows and Duetime does not use."""
+        urls = (self.database_url, self.migrate_database_url)
+        return sorted({name for url in urls if url for name in unused_parameters(url)})
+
+    @property
+    def migration_pooler(self) -> Pooler:
+        """How a pooler before the database of `migration_url` shares connections."""
+        return "session" if self.migrate_database_url else self.database_pooler
 
     @property
     def application(self) -> ApplicationRole | None:
@@ -112,12 +95,12 @@ class DatabaseSettings(BaseSettings):
         """Return the URL for SQLAlchemy's asyncpg dialect. Raises `ValueError` when no server is named."""
         if self.database_url:
             return parse_database_url(self.database_url)
-        if not self.db_host:
+        if not self.parts:
             raise ValueError("no Postgres server is named: set DATABASE_URL, or DB_HOST and its companions")
         return URL.create(
             DRIVER,
             username=self.db_user,
-            password=self.db_password or None,
+            password=self.db_password,
             host=self.db_host,
             port=self.db_port,
             database=self.db_name,

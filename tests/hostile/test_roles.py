@@ -12,10 +12,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.connection_strings import parse_database_url
 from db.maintenance import partitions
 from db.migrations import config_for
 from db.models import utc_now
-from db.settings import DatabaseSettings, parse_database_url
+from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.stack import local_stack

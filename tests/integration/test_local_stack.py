@@ -15,7 +15,7 @@ from redis.exceptions import AuthenticationError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from db.settings import parse_database_url
+from db.connection_strings import parse_database_url
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import LOCK, open_data_folder
 from duetime.local_stack.place import place_elsewhere

@@ -21,8 +21,9 @@ from sqlalchemy import URL, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.connection import open_engine
+from db.connection_strings import parse_database_url
 from db.migrations import migrate
-from db.settings import DatabaseSettings, parse_database_url
+from db.settings import DatabaseSettings
 from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.place import place_elsewhere
 from duetime.local_stack.stack import LocalStack, local_stack
@@ -179,7 +180,7 @@ def embedded(folder: Path, *, postgres: bool, valkey: bool) -> Iterator[LocalSta
 
 def named(admin: URL, name: str) -> DatabaseSettings:
     """Return the settings for one database of the test server."""
-    url = admin.set(drivername="postgresql", database=name, query={"sslmode": str(admin.query["ssl"])})
+    url = admin.set(drivername="postgresql", database=name, query={"sslmode": str(admin.query.get("ssl", "prefer"))})
     # Constructed, not read: a developer's .env is no business of the tests.
     return DatabaseSettings.model_construct(database_url=url.render_as_string(hide_password=False))
 

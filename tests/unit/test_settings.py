@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
+from db.connection_strings import dsn, one_per_host, parse_database_url
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from duetime.settings import DuetimeSettings, read
@@ -43,8 +44,6 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, s
         ),
         (DatabaseSettings, {"DATABASE_URL": SECRET}, "DATABASE_URL: cannot be read; write postgresql://user:"),
         (DatabaseSettings, {"DATABASE_URL": f"mysql://u:{SECRET}@h/d"}, "DATABASE_URL: must begin with postgresql://"),
-        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h"}, "DATABASE_URL: names no database"),
-        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@/d"}, "DATABASE_URL: has no host"),
         (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h:x/d"}, "DATABASE_URL: cannot be read"),
         (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h:0/d"}, "DATABASE_URL: the port must be a whole"),
         (
@@ -53,8 +52,35 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, s
             "special characters in the password percent",
         ),
         (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h/d?sslmode=on"}, "sslmode must be one of disable"),
-        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:{SECRET}@h/d?pool=9"}, "the parameter pool is not known"),
-        (DatabaseSettings, {"DATABASE_URL": "postgres://h/d?sslrootcert=x"}, "environment variable PGSSLROOTCERT"),
+        (
+            DatabaseSettings,
+            {"DATABASE_URL": f"postgres://u:{SECRET}@h/d?pool=9"},
+            "the parameter pool is not known to libpq",
+        ),
+        (DatabaseSettings, {"DATABASE_URL": f"postgres://u:1?a={SECRET}@h/d"}, "special characters in the password"),
+        (DatabaseSettings, {"DATABASE_URL": "postgres://h/d@x"}, "special characters in the password"),
+        (
+            DatabaseSettings,
+            {"DATABASE_URL": "postgres://h/d?sslrootcert=/x"},
+            "the file /x of the parameter sslrootcert",
+        ),
+        (DatabaseSettings, {"DATABASE_URL": "postgres://h/d?connect_timeout=soon"}, "connect_timeout must be a whole"),
+        (
+            DatabaseSettings,
+            {"DATABASE_URL": "postgres://h/d?target_session_attrs=x"},
+            "target_session_attrs must be one",
+        ),
+        (
+            DatabaseSettings,
+            {"DATABASE_URL": "postgres://a,b/d?port=1,2,3"},
+            "port must be one port, or as many as there",
+        ),
+        (DatabaseSettings, {"DATABASE_URL": "postgres://a,,b/d"}, "one of the hosts has no name"),
+        (
+            DatabaseSettings,
+            {"DATABASE_POOLER": "statement"},
+            "DATABASE_POOLER=statement: must be session or transaction",
+        ),
         (JobsSettings, {"REDIS_URL": "http://h:6379"}, "REDIS_URL: must begin with redis:// or rediss://"),
         (JobsSettings, {"REDIS_URL": f"redis://:{SECRET}@h"}, "special characters in the password percent-encoded"),
         (JobsSettings, {"REDIS_URL": "redis://h:port"}, "REDIS_URL: cannot be read; write redis://user:password@"),
@@ -111,20 +137,57 @@ def test_all_wrong_settings_are_reported_together(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("postgres://u:p@h/d", "postgresql+asyncpg://u:p@h/d?ssl=prefer"),
-        ("postgresql://u:p@h:6543/d?sslmode=require", "postgresql+asyncpg://u:p@h:6543/d?ssl=require"),
-        ("postgresql+asyncpg://u@[::1]:5432/d?ssl=disable", "postgresql+asyncpg://u@[::1]:5432/d?ssl=disable"),
-        ("postgres://u:p%40s%2Fs%25@h/d", "postgresql+asyncpg://u:p%40s%2Fs%25@h/d?ssl=prefer"),
+        ("postgres://u:p@h/d", "postgresql://u:p@h/d"),
+        ("postgresql://u:p@h:6543/d?sslmode=require", "postgresql://u:p@h:6543/d?sslmode=require"),
+        ("postgresql+asyncpg://u@[::1]:5432/d?ssl=disable", "postgresql://u@[::1]:5432/d?sslmode=disable"),
+        ("postgres://u:p%40s%2Fs%25@h/d", "postgresql://u:p%40s%2Fs%25@h/d"),
+        ("postgres://u:p/s#%25@h/d", "postgresql://u:p%2Fs%23%25@h/d"),
+        ("postgres://u:p@h/d?ssl=true", "postgresql://u:p@h/d?sslmode=require"),
+        ("postgres://h?dbname=d&user=u&password=p%26&port=6", "postgresql://u:p%26@h:6/d"),
+        ("postgresql://%2Frun%2Fpostgresql/d", "postgresql:///d?host=%2Frun%2Fpostgresql"),
+        ("postgresql://u@/d?host=/run/postgresql&port=6", "postgresql://u@/d?host=%2Frun%2Fpostgresql&port=6"),
+        ("postgresql://", "postgresql:///"),
+        (
+            "postgresql:///d?service=s&passfile=/p&options=-c%20a%3Db",
+            "postgresql:///d?service=s&passfile=%2Fp&options=-c+a%3Db",
+        ),
+        ("postgres://u@h/d?channel_binding=require&keepalives=1&sslsni=1", "postgresql://u@h/d"),
     ],
 )
 def test_database_url_accepts_all_common_forms(text: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hosting services use libpq's schemes and its parameter `sslmode`."""
+    """Hosting services use libpq's schemes and parameters; asyncpg reads the result."""
     set_environment(monkeypatch, {"DATABASE_URL": text, "DB_HOST": "other"})
 
     settings = read(DatabaseSettings)
 
     assert settings.is_named
-    assert settings.url().render_as_string(hide_password=False) == expected
+    assert dsn(settings.url()).removesuffix("?") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("postgresql://u@a:1,b:2/d", ["postgresql://u@a:1/d", "postgresql://u@b:2/d"]),
+        ("postgresql://a,b/d?port=1,2", ["postgresql://a:1/d", "postgresql://b:2/d"]),
+        ("postgresql:///d?host=a,[::1]&port=3", ["postgresql://a:3/d", "postgresql://[::1]:3/d"]),
+        (
+            "postgresql:///d?host=/run,b&sslmode=require",
+            ["postgresql:///d?sslmode=require&host=%2Frun", "postgresql://b/d?sslmode=require"],
+        ),
+    ],
+)
+def test_several_hosts(text: str, expected: list[str]) -> None:
+    """Each host has its port, and the parameters are those of all."""
+    assert [dsn(url).removesuffix("?") for url in one_per_host(parse_database_url(text))] == expected
+
+
+def test_parameters_without_a_counterpart_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parameter that libpq takes is no reason to refuse the connection, and the start names it."""
+    both = {"DATABASE_URL": "postgres://h/d?channel_binding=require&sslmode=require"}
+    both["DUETIME_MIGRATE_DATABASE_URL"] = "postgres://o@h/d?keepalives=1"
+    set_environment(monkeypatch, both)
+
+    assert read(DatabaseSettings).unused_parameters == ["channel_binding", "keepalives"]
 
 
 def test_the_database_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,8 +202,30 @@ def test_the_database_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert url.query == {"ssl": "prefer"}
 
 
-def test_without_a_host_no_database_is_configured() -> None:
-    """The defaults of the other variables do not count."""
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ("DB_HOST", "postgresql://postgres:postgres@x:5432/task_scheduler"),
+        ("DB_USER", "postgresql://x:postgres@localhost:5432/task_scheduler"),
+        ("DB_PASSWORD", "postgresql://postgres:x@localhost:5432/task_scheduler"),
+        ("DB_NAME", "postgresql://postgres:postgres@localhost:5432/x"),
+    ],
+)
+def test_each_variable_of_the_old_service_means_a_server(
+    variable: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others have the defaults that the old service documents."""
+    set_environment(monkeypatch, {variable: "x"})
+
+    settings = read(DatabaseSettings)
+
+    assert settings.is_named
+    assert settings.parts == [variable]
+    assert dsn(settings.url()) == f"{expected}?sslmode=prefer"
+
+
+def test_without_a_variable_no_database_is_configured() -> None:
+    """The defaults of the variables do not count."""
     settings = read(DatabaseSettings)
 
     assert not settings.is_named
