@@ -15,6 +15,7 @@ from db.states import RunState, TaskStatus
 from jobs.http.request import ActionDraft
 from jobs.maintenance.expiry import DELETED_PER_TRANSACTION, delete_expired
 from jobs.queue import Queue
+from jobs.security.api_keys import InvalidKeyRequest
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 from jobs.tasks import changes, creation, runs
@@ -25,6 +26,7 @@ from tests.support.engine import every, one_off, opened, save, soon, task_of, wo
 from tests.support.graphql import serving
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import changing
+from tests.support.keys import make_key
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
@@ -139,6 +141,12 @@ async def test_a_task_stays_while_a_run_of_it_is_unfinished(engine: AsyncEngine,
             await runs.cancel_run(work, each.id, now=utc_now())
     await expire(engine, queue)
     assert await remaining(engine) == set()
+
+
+async def test_no_key_has_the_name_of_maintenance(engine: AsyncEngine) -> None:
+    """A key of that name could pretend in the audit log that the service itself had deleted a task."""
+    with pytest.raises(InvalidKeyRequest, match="means something else in the audit log"):
+        await make_key(engine, "maintenance")
 
 
 async def test_it_leaves_out_what_somebody_is_changing(engine: AsyncEngine, queue: Queue) -> None:
