@@ -199,6 +199,7 @@ class ActionInput(Input):
         default=None,
         applied=list(SUCCESS),
         items={"type": "string", "pattern": STATUS_PATTERN},
+        minItems=1,
         maxItems=MAX_STATUSES,
     )
     timeout_ms: Whole | None = described(

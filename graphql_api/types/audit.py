@@ -26,9 +26,10 @@ class AuditEntry:
     id: strawberry.ID = strawberry.field(description="Number of the entry; later entries have higher numbers.")
     at: datetime = strawberry.field(description="When the change was made.")
     key_id: strawberry.ID | None = strawberry.field(
-        description="The API key that made the change; null if authentication is off, and for the command line."
+        description="The API key that made the change; null if authentication is off, and for the command line and "
+        "maintenance."
     )
-    key_name: str = strawberry.field(description="The name of the key, `anybody`, or `command line`.")
+    key_name: str = strawberry.field(description="The name of the key, `anybody`, `command line`, or `maintenance`.")
     action: str = strawberry.field(
         description="The mutation that changes one item, such as updateTask, also for changes by REST and in "
         "bulk; or createKey, revokeKey, rotateSecrets."

@@ -1,1 +1,1 @@
-"""What keeps a running service in order: recovery of lost runs, partitions, deletion, rollups, key rotation."""
+"""What keeps a running service in order: recovery of lost runs, partitions, deletion, expiry, rollups, key rotation."""

@@ -97,6 +97,16 @@ async def to_resume(api: Api) -> dict[str, Any]:
     return {"ids": [await paused_task(api), await paused_task(api)]}
 
 
+async def of_runs(api: Api) -> dict[str, Any]:
+    """Return the ids of two runs, and one that does not exist."""
+    return {"ids": [await run(api, await task(api)), str(uuid4()), await run(api, await task(api))]}
+
+
+async def of_finished_runs(api: Api) -> dict[str, Any]:
+    """Return the ids of two finished runs."""
+    return {"ids": [await finished_run(api), await finished_run(api)]}
+
+
 Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
@@ -111,6 +121,11 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "pauseTasks": (of_tasks, 2),
     "resumeTasks": (to_resume, 2),
     "cancelTasks": (of_tasks, 2),
+    "deleteTasks": (of_tasks, 2),
+    "upsertTask": (lambda _: given(input={**TASK, "externalId": "e"}), 1),
+    "runTasks": (of_tasks, 2),
+    "cancelRuns": (of_runs, 2),
+    "retryRuns": (of_finished_runs, 2),
 }
 
 
@@ -146,11 +161,12 @@ async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
         assert (entry["action"], entry["keyName"]) == (mutation.removesuffix("s"), "operations")
         assert entry["taskId"]
         assert began.isoformat()[:19] <= entry["at"] <= utc_now().isoformat()
-        assert (entry["runId"] is not None) == (mutation in {"runTask", "cancelRun", "retryRun"})
+        one = mutation.removesuffix("s")
+        assert (entry["runId"] is not None) == (one in {"runTask", "cancelRun", "retryRun"})
         assert entry["after"]
-        assert entry["before"] is not None or mutation in {"createTask", "createTasks", "runTask", "retryRun"}
+        assert entry["before"] is not None or one in {"createTask", "upsertTask", "runTask", "retryRun"}
     again = await api.data(MUTATIONS[mutation], **variables)
-    if mutation in {"pauseTask", "resumeTask", "cancelTask", "updateTask", "deleteTask", "cancelRun"}:
+    if mutation not in {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns"}:
         assert (await log(api))["totalCount"] == before + entries, again
 
 

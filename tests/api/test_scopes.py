@@ -22,7 +22,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} 
     "createTask": {"input": INPUT},
     "createTasks": {"inputs": [INPUT]},
     "updateTask": {"id": ID, "input": {"name": "another"}},
-    **{name: {"ids": [ID]} for name in ("pauseTasks", "resumeTasks", "cancelTasks")},
+    "upsertTask": {"input": {**INPUT, "externalId": "e"}},
+    **{name: {"ids": [ID]} for name in ("pauseTasks", "resumeTasks", "cancelTasks", "deleteTasks")},
+    **{name: {"ids": [ID]} for name in ("runTasks", "cancelRuns", "retryRuns")},
 }
 QUERIES = (
     "{ tasks { nodes { id action { headers { value } } } } }",
@@ -86,7 +88,7 @@ async def test_a_write_key_may_use_every_mutation(api: Api) -> None:
     await show_key(api, KeyScope.WRITE)
     for name, mutation in MUTATIONS.items():
         await api.data(mutation, **ARGUMENTS[name])
-    assert await tasks(api) == 2
+    assert await tasks(api) == 3
 
 
 async def test_a_read_key_changes_nothing_by_rest(api: Api) -> None:

@@ -68,6 +68,14 @@ async def test_creating_and_paging(api: Api, examples: Examples) -> None:
     assert (await api.data("{ tasks { totalCount } }"))["tasks"]["totalCount"] == 1
 
 
+async def test_upserting(api: Api, examples: Examples) -> None:
+    """A task is created, left as it is, and changed; run again, the program first takes the change back."""
+    assert await node(examples.program("upsert.ts")) == PROGRAMS["upsert.ts"][1]
+    outcomes = [json.loads(line)["outcome"] for line in (await node(examples.program("upsert.ts"))).splitlines()]
+    assert outcomes == ["UPDATED", "UNCHANGED", "UPDATED"]
+    assert (await api.data("{ tasks { totalCount } }"))["tasks"]["totalCount"] == 1
+
+
 async def test_refusals_are_told_by_typename(examples: Examples) -> None:
     """The same program prints what is wrong with an input, and where."""
     program = examples.program("create.ts")
