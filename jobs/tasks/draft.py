@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from jobs import retry
+from jobs.datetimes import INSTANT
 from jobs.errors import InvalidInput
 from jobs.http import request
 from jobs.http.body import BodyDraft
@@ -22,9 +23,8 @@ from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import MIN_LENGTH, SEALED, in_order, is_sealed, is_too_short, sealed_values
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule, validation
-from jobs.triggers.due import INSTANT
 from jobs.triggers.revision import ChangedTrigger, TriggerUpdate
-from jobs.triggers.schedule import Trigger
+from jobs.triggers.schedule import Requested
 
 MAX_NAME_LENGTH = 255
 MAX_TAGS = 20
@@ -51,7 +51,7 @@ class TaskDraft:
     """A task as requested by either API, not validated yet."""
 
     name: str
-    trigger: Trigger
+    trigger: Requested
     action: ActionDraft
     retry: RetryDraft = field(default_factory=RetryDraft)
     overlap: OverlapPolicy = OverlapPolicy.SKIP
@@ -218,7 +218,7 @@ def retry_draft(task: Task) -> RetryDraft:
 def checked(
     *,
     name: str | None,
-    trigger: Trigger | None,
+    trigger: Requested | None,
     action: ActionDraft | None,
     retry_policy: RetryDraft | None,
     tags: Sequence[str] | None,
@@ -286,7 +286,7 @@ def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def check_trigger(
-    trigger: Trigger, *, now: datetime, pending: datetime | None = None
+    trigger: Requested, *, now: datetime, pending: datetime | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Return a trigger's columns with `next_run`, its first instant after `now`; or its problems.
 
