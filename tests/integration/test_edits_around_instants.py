@@ -21,6 +21,7 @@ from jobs.datetimes import FIRST_INSTANT, MILLISECOND
 from jobs.engine.claim import claim_tasks
 from jobs.engine.slots import Slots
 from jobs.errors import InvalidInput
+from jobs.http.body import BodyDraft
 from jobs.http.request import ActionDraft
 from jobs.settings import JobsSettings
 from jobs.tasks import changes, creation
@@ -193,7 +194,7 @@ class History:
         async with changing(self._engine) as work:
             if chance < 0.1:
                 self._steps.append((now, "rename"))
-                update = TaskUpdate(name=f"{now}", action={"payload": f"{now}"})
+                update = TaskUpdate(name=f"{now}", action={"body": BodyDraft(payload=f"{now}")})
                 await changes.update_task(work, task_id, update, now=now)
             elif chance < 0.2:
                 self._steps.append((now, "pause"))
