@@ -9,3 +9,6 @@ FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 MILLISECOND = timedelta(milliseconds=1)
+
+INSTANT = timedelta(microseconds=1)
+"""The shortest time between two instants."""

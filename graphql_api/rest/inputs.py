@@ -53,7 +53,8 @@ from jobs.tasks.draft import (
     TaskUpdate,
 )
 from jobs.triggers.revision import TriggerUpdate
-from jobs.triggers.schedule import Cron, OneOff
+from jobs.triggers.schedule import Cron
+from jobs.triggers.validation import MAX_EVERY_MS
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
@@ -84,17 +85,37 @@ WINDOW = {"start_at", "end_at", "jitter_ms"}
 
 
 class OneOffTrigger(Input):
-    """Fires once."""
+    """Fires once: at an instant, or after a delay."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name], "properties": {name: {"not": {"type": "null"}}}}
+                for name in ("datetime", "delay_ms")
+            ]
+        }
+    )
 
     type: Literal["one-off"]
-    datetime: Instant = described("An instant in the future, with an offset.")
+    datetime: Instant | None = described("An instant in the future, with an offset.", default=None)
+    delay_ms: Whole | None = described(
+        "The time from the moment when the trigger is stored until the instant, in milliseconds, in place of "
+        "`datetime`.",
+        default=None,
+        minimum=0,
+        maximum=MAX_EVERY_MS,
+    )
     start_at: OnlyCron = described("Only cron triggers have it.", default=None)
     end_at: OnlyCron = described("Only cron triggers have it.", default=None)
     jitter_ms: OnlyCron = described("Only cron triggers have it.", default=None)
 
     def update(self) -> TriggerUpdate:
-        """Return the trigger as the use cases take it."""
-        return TriggerUpdate(kind=OneOff, members={"at": self.datetime})
+        """Return the trigger as the use cases take it. Raises `BadRequest`."""
+        if self.datetime is None and self.delay_ms is None:
+            raise BadRequest(SENTENCES["trigger.datetime"])
+        if None not in {self.datetime, self.delay_ms}:
+            raise BadRequest("the instant is given twice: by trigger.datetime and by trigger.delay_ms")
+        return TriggerUpdate.one_off(at=self.datetime, delay_ms=self.delay_ms)
 
 
 class CronTrigger(Input):

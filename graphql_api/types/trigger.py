@@ -7,7 +7,7 @@ import strawberry
 from strawberry import UNSET
 
 from db import models
-from graphql_api.types.scalars import DefaultNumber, DefaultText, Milliseconds, is_given
+from graphql_api.types.scalars import DefaultNumber, DefaultText, Milliseconds, given_or_none, is_given
 from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.revision import TriggerUpdate
@@ -88,11 +88,16 @@ def trigger_type_of(task: models.Task) -> OneOffTrigger | CronTrigger | Interval
 NO_JITTER = Milliseconds(DefaultNumber(0))
 
 
-@strawberry.input(description="Fires once.")
+@strawberry.input(description="Fires once: at an instant, or after a delay. Exactly one of both is required.")
 class OneOffTriggerInput:
     """One instant."""
 
-    at: datetime = strawberry.field(description="The instant, which has to be in the future.")
+    at: datetime | None = strawberry.field(default=UNSET, description="The instant, which has to be in the future.")
+    delay_ms: Milliseconds | None = strawberry.field(
+        default=UNSET,
+        description="The time from the moment when the trigger is stored, by Postgres's clock, until the instant; "
+        "0 or more, at most 100 years. In previewTrigger it counts from now.",
+    )
 
 
 @strawberry.input(description="Fires at the minutes that a cron expression selects, in a time zone.")
@@ -145,13 +150,16 @@ class TriggerInput:
     cron: CronTriggerInput | None = strawberry.field(default=UNSET, description="By a cron expression.")
     interval: IntervalTriggerInput | None = strawberry.field(default=UNSET, description="At an interval.")
 
-    def draft(self) -> schedule.Trigger:
+    def draft(self) -> schedule.Requested:
         """Return the requested trigger, unchecked."""
         return self.update().applied_to(None)
 
     def update(self) -> TriggerUpdate:
         """Return the trigger as an update takes it: its kind, and the members that are present."""
-        kinds = {OneOff: self.one_off, Cron: self.cron, Interval: self.interval}
+        if self.one_off:
+            at, delay_ms = given_or_none(self.one_off.at), given_or_none(self.one_off.delay_ms)
+            return TriggerUpdate.one_off(at=at, delay_ms=delay_ms)
+        kinds = {Cron: self.cron, Interval: self.interval}
         [(kind, given)] = [(kind, given) for kind, given in kinds.items() if given]
         return TriggerUpdate(kind=kind, members=present_members(given))
 

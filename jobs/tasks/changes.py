@@ -12,9 +12,10 @@ from uuid import UUID
 from db.models import Task
 from db.reads.tasks import find_by_external_ids
 from db.states import MisfirePolicy, TaskStatus
-from db.tasks import cancellation, changes, external_ids, idempotency
+from db.tasks import cancellation, changes, clock, external_ids, idempotency
 from db.tasks.changes import Missed
 from jobs.computation import portions
+from jobs.datetimes import INSTANT
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
@@ -24,7 +25,7 @@ from jobs.triggers import columns as trigger_columns
 from jobs.triggers import revision, schedule, validation
 from jobs.triggers.due import LATE, count_missed, latest_due, oldest_of_newest, unsettled
 from jobs.triggers.revision import ChangedTrigger, Standing, TriggerUpdate
-from jobs.triggers.schedule import OneOff, Trigger
+from jobs.triggers.schedule import Delayed, OneOff, Requested
 
 ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
@@ -43,14 +44,17 @@ async def update_task(
 ) -> Task:
     """Apply an update, and nothing at all if it changes nothing.
 
-    A new trigger applies from `now` on; `jobs.triggers.revision` says what becomes of the instants before. The
-    status stays the same, except that a new trigger schedules a completed task again if `revives` is set. The problems
-    of the target count only if the URL is new. Raises `NotFound`, `Conflict` and `InvalidInput`.
+    A new trigger applies from `now` on, and a delay counts from the present by Postgres's clock;
+    `jobs.triggers.revision` says what becomes of the instants before. The status stays the same, except that a new
+    trigger schedules a completed task again if `revives` is set. The problems of the target count only if the URL is
+    new. Raises `NotFound`, `Conflict` and `InvalidInput`.
     """
     task = await locked(work, task_id)
     if expected_version is not None and expected_version != task.version:
         message = f"The task has version {task.version}, not {expected_version}: it has been changed since"
         raise conflict(work, task, message, reason=ConflictReason.STALE_VERSION)
+    if update.trigger is not None and update.trigger.kind is Delayed:
+        now = await clock.now(work.session) - INSTANT
     changed = None if update.trigger is None else changed_trigger(task, update.trigger, revives=revives, now=now)
     columns = columns_changed(task, update, trigger=changed, now=now, secrets=work.secrets)
     completed = task.status == TaskStatus.COMPLETED
@@ -244,7 +248,7 @@ async def delete_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
     return outcomes(task_ids, found)
 
 
-def preview(trigger: Trigger, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
+def preview(trigger: Requested, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
     """Return the next instants of a trigger, and its description in words. Raises `InvalidInput`."""
     accepted, problems = validation.check(trigger, now=now)
     if problems:
@@ -360,7 +364,7 @@ def missed_by(tasks: Iterable[Task], *, now: datetime) -> list[Missed]:
 def missed_by_update(task: Task, changed: ChangedTrigger) -> list[Missed]:
     """Return the instants that an update of the trigger leaves unclaimed."""
     stands = changed.stands
-    if isinstance(changed.trigger, OneOff) and stands.due is not None:
+    if isinstance(changed.trigger, OneOff | Delayed) and stands.due is not None:
         return [missed_run(task, stands.missed[0] if stands.missed else stands.due, stands.due)]
     return [missed_run(task, *stands.missed)] if stands.missed else []
 

@@ -9,10 +9,11 @@ from sqlalchemy.exc import IntegrityError
 
 from db.models import Task
 from db.reads import tasks
-from db.tasks import external_ids, idempotency
+from db.tasks import clock, external_ids, idempotency
 from db.tasks.idempotency import Use
 from jobs import json_value
 from jobs.computation import off_loop, portions
+from jobs.datetimes import INSTANT, MILLISECOND
 from jobs.errors import Conflict, ConflictReason, InvalidInput
 from jobs.security.encryption import SecretKeys
 from jobs.tasks import audit
@@ -21,6 +22,7 @@ from jobs.tasks.draft import TaskDraft, columns_of
 from jobs.tasks.idempotency import Key, digest_of
 from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
+from jobs.triggers.schedule import Delayed
 
 SCOPE = "createTask"
 
@@ -71,7 +73,8 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
         outcomes: list[CreationOutcome] = []
         new: list[Task] = []
         uses: list[Use] = []
-        for task, key in zip(validated, keys, strict=True):
+        delays: list[tuple[Task, int]] = []
+        for request, task, key in zip(requests, validated, keys, strict=True):
             if key and key.digest in made:
                 outcomes.append(task_of_key(made[key.digest], key, secrets=work.secrets))
                 continue
@@ -85,9 +88,12 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
             new.append(task)
             if task.external_id is not None:
                 holders[task.external_id] = task
+            if isinstance(request.draft.trigger, Delayed):
+                delays.append((task, request.draft.trigger.delay_ms or 0))
             if key:
                 made[key.digest] = PriorCreation(task, work.secrets.fingerprint(key.input_digest))
                 uses.append(Use(key.digest, task.id, None, made[key.digest].fingerprint))
+        await start_delays(work, delays)
         if await insert(work, new, uses=uses):
             break
     for task in new:
@@ -147,6 +153,16 @@ def new_task(request: CreateRequest, *, now: datetime, secrets: SecretKeys) -> T
     task = Task(**columns, settled_until=now, created_at=now, updated_at=now)
     task.due_at = trigger_columns.due_at(task)
     return task
+
+
+async def start_delays(work: Transaction, delays: Sequence[tuple[Task, int]]) -> None:
+    """Let new tasks be due so many milliseconds after the present by Postgres's clock."""
+    if not delays:
+        return
+    stored_at = await clock.now(work.session)
+    for task, delay_ms in delays:
+        task.trigger_time = task.next_run = task.due_at = stored_at + delay_ms * MILLISECOND
+        task.settled_until = stored_at - INSTANT
 
 
 async def insert(work: Transaction, new: Sequence[Task], *, uses: Sequence[Use], action: str = SCOPE) -> bool:

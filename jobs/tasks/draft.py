@@ -11,6 +11,7 @@ from db.models import Task
 from db.postgres_text import is_postgres_text
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from jobs import json_value, retry
+from jobs.datetimes import INSTANT
 from jobs.errors import InvalidInput
 from jobs.http import request
 from jobs.http.body import BodyDraft
@@ -24,9 +25,8 @@ from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import MIN_LENGTH, SEALED, in_order, is_sealed, is_too_short, sealed_values
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import schedule, validation
-from jobs.triggers.due import INSTANT
 from jobs.triggers.revision import ChangedTrigger, TriggerUpdate
-from jobs.triggers.schedule import Trigger
+from jobs.triggers.schedule import Requested
 
 MAX_NAME_LENGTH = 255
 MAX_EXTERNAL_ID_LENGTH = 255
@@ -60,7 +60,7 @@ class TaskDraft:
     """A task as requested by either API, not validated yet."""
 
     name: str
-    trigger: Trigger
+    trigger: Requested
     action: ActionDraft
     retry: RetryDraft = field(default_factory=RetryDraft)
     overlap: OverlapPolicy = OverlapPolicy.SKIP
@@ -281,7 +281,7 @@ def retry_draft(task: Task) -> RetryDraft:
 def checked(
     draft: TaskDraft | TaskUpdate,
     *,
-    trigger: Trigger | None,
+    trigger: Requested | None,
     action: ActionDraft | None,
     retry_policy: RetryDraft | None,
     now: datetime,
@@ -388,7 +388,7 @@ def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def check_trigger(
-    trigger: Trigger, *, now: datetime, pending: datetime | None = None
+    trigger: Requested, *, now: datetime, pending: datetime | None = None
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Return a trigger's columns with `next_run`, its first instant after `now`; or its problems.
 

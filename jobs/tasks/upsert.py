@@ -16,13 +16,17 @@ from jobs.tasks.draft import TaskDraft, columns_replaced
 from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers.revision import TriggerUpdate
-from jobs.triggers.schedule import Interval, Trigger
+from jobs.triggers.schedule import Delayed, Interval, Trigger
 
 ACTION = "upsertTask"
 NO_EXTERNAL_ID = Problem(("externalId",), "is missing; it says which task to create or to change")
 NO_KEY = Problem(
     ("idempotencyKey",),
     "is not accepted here; leave it out, because sending the same externalId and input again changes nothing",
+)
+NO_DELAY = Problem(
+    ("trigger", "oneOff", "delayMs"),
+    "is not accepted here, because the same input would mean another instant each time; give the instant as at",
 )
 
 
@@ -46,12 +50,14 @@ async def upsert_task(
         problems.append(NO_KEY)
     # Before the first statement, because no transaction may stay open meanwhile.
     [candidate] = await off_loop(partial(creation.new_tasks, [CreateRequest(draft)], now=now, secrets=work.secrets))
-    if problems or draft.external_id is None:
+    if isinstance(candidate, Task) and isinstance(draft.trigger, Delayed):
+        problems.append(NO_DELAY)
+    if problems or draft.external_id is None or isinstance(draft.trigger, Delayed):
         raise InvalidInput([*problems, *(candidate.problems if isinstance(candidate, InvalidInput) else ())])
     while True:
         task = await locked(work, draft.external_id)
         if task is not None:
-            changed = await bring_to(work, task, draft, now=now)
+            changed = await bring_to(work, task, draft, trigger=draft.trigger, now=now)
             return task, UpsertOutcome.UPDATED if changed else UpsertOutcome.UNCHANGED
         if isinstance(candidate, InvalidInput):
             raise candidate
@@ -72,16 +78,16 @@ async def locked(work: Transaction, external_id: str) -> Task | None:
             return task
 
 
-async def bring_to(work: Transaction, task: Task, draft: TaskDraft, *, now: datetime) -> bool:
+async def bring_to(work: Transaction, task: Task, draft: TaskDraft, *, trigger: Trigger, now: datetime) -> bool:
     """Bring a locked task to a draft. Return False if it is equal to it already. Raises `InvalidInput`."""
-    trigger = changes.changed_trigger(task, whole(draft.trigger), revives=False, now=now)
-    columns = columns_replaced(task, draft, trigger=trigger, now=now, secrets=work.secrets)
+    changed = changes.changed_trigger(task, whole(trigger), revives=False, now=now)
+    columns = columns_replaced(task, draft, trigger=changed, now=now, secrets=work.secrets)
     if not columns:
         return False
     if not columns.keys() & trigger_columns.COLUMNS:
         # The same trigger in other words.
-        trigger = None
-    await changes.change(work, task, columns, ACTION, trigger=trigger, now=now)
+        changed = None
+    await changes.change(work, task, columns, ACTION, trigger=changed, now=now)
     return True
 
 

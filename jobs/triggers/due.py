@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from jobs.datetimes import LAST_INSTANT
+from jobs.datetimes import INSTANT, LAST_INSTANT
 from jobs.triggers import schedule
 from jobs.triggers.schedule import Interval, OneOff, Trigger
 
@@ -12,8 +12,6 @@ LATE = timedelta(seconds=10)
 """An instant that has been due for longer is missed, and so is every instant after which a later one is due."""
 CAUGHT_UP = 1_000
 """Number of missed instants that ALL runs, the newest ones; older ones are counted in the first of them."""
-INSTANT = timedelta(microseconds=1)
-"""The shortest time between two instants."""
 
 
 def unsettled(trigger: Trigger, oldest: datetime, *, settled_until: datetime | None) -> Trigger:

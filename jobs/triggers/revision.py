@@ -12,13 +12,13 @@ judges what it finds by that moment:
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from jobs.datetimes import FIRST_INSTANT
+from jobs.datetimes import FIRST_INSTANT, INSTANT
 from jobs.triggers import schedule
-from jobs.triggers.due import INSTANT, LATE, latest_due, unsettled
-from jobs.triggers.schedule import Interval, OneOff, Trigger
+from jobs.triggers.due import LATE, latest_due, unsettled
+from jobs.triggers.schedule import Delayed, Interval, OneOff, Requested, Trigger
 from jobs.triggers.validation import MAX_EVERY_MS, MIN_EVERY_MS
 
 
@@ -29,10 +29,17 @@ class TriggerUpdate:
     None stands for a member's default.
     """
 
-    kind: type[Trigger]
+    kind: type[Requested]
     members: Mapping[str, Any]
 
-    def applied_to(self, old: Trigger | None) -> Trigger:
+    @classmethod
+    def one_off(cls, *, at: datetime | None, delay_ms: int | None) -> Self:
+        """Return an update to a one-off, which is acceptable with exactly one of both."""
+        if at is not None and delay_ms is None:
+            return cls(kind=OneOff, members={"at": at})
+        return cls(kind=Delayed, members={"at": at, "delay_ms": delay_ms})
+
+    def applied_to(self, old: Trigger | None) -> Requested:
         """Return the updated trigger. Members that are absent stay if the kind stays, and have defaults otherwise."""
         defaults = {each.name: each.default for each in fields(self.kind)}
         given: Any = {name: defaults[name] if value is None else value for name, value in self.members.items()}
@@ -56,7 +63,7 @@ class Standing(NamedTuple):
 class ChangedTrigger(NamedTuple):
     """The trigger after an update, unchecked; whether its start was derived; and where its schedule stands."""
 
-    trigger: Trigger
+    trigger: Requested
     starts_anew: bool
     stands: Standing
 

@@ -77,6 +77,20 @@ class Interval:
 Trigger = OneOff | Cron | Interval
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delayed:
+    """A requested one-off that is due a while after the moment when it is stored.
+
+    It is acceptable with a delay and without an instant.
+    """
+
+    delay_ms: int | None = None
+    at: datetime | None = None
+
+
+Requested = Trigger | Delayed
+
+
 def next_instant(trigger: Trigger, after: datetime, *, inclusive: bool = False) -> datetime | None:
     """Return the first instant after `after` (or at it, when `inclusive`); None when there is no further one."""
     match trigger:

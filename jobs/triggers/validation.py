@@ -3,12 +3,22 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from jobs.datetimes import MILLISECOND
+from jobs.datetimes import INSTANT, MILLISECOND
 from jobs.problems import Problem
 from jobs.triggers import timezones
 from jobs.triggers.advice import advice_for
 from jobs.triggers.cron import InvalidExpression, normalized, parse
-from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger, next_instant, shortest_gap, utc_text
+from jobs.triggers.schedule import (
+    Cron,
+    Delayed,
+    Interval,
+    OneOff,
+    Requested,
+    Trigger,
+    next_instant,
+    shortest_gap,
+    utc_text,
+)
 from jobs.triggers.zone_names import UnknownZone
 
 MIN_EVERY_MS = 1_000
@@ -19,10 +29,12 @@ Messages = dict[str, str]
 """What is wrong with each field at fault, by the field's name in GraphQL's TriggerInput."""
 
 
-def check(trigger: Trigger, *, now: datetime, since: datetime | None = None) -> tuple[Trigger, list[Problem]]:
+def check(trigger: Requested, *, now: datetime, since: datetime | None = None) -> tuple[Trigger, list[Problem]]:
     """Return the trigger as a task created at `now` gets it, and everything that is wrong with it.
 
     Instants of a recurring trigger count from `since` on, if an instant before `now` is still to be called.
+
+    A delay counts from the first moment after `now`, so that even one of 0 is due after it.
 
     The trigger that is returned has its instants in UTC and an interval its start; it is of use only when there are no
     problems. The problems' paths are those of GraphQL's TriggerInput.
@@ -32,6 +44,8 @@ def check(trigger: Trigger, *, now: datetime, since: datetime | None = None) -> 
     match trigger:
         case OneOff():
             kind, accepted = "oneOff", check_one_off(trigger, now=now, messages=messages)
+        case Delayed():
+            kind, accepted = "oneOff", check_delayed(trigger, now=now, messages=messages)
         case Cron():
             kind, accepted = "cron", check_cron(trigger, now=now, since=since or now, messages=messages)
         case Interval():
@@ -47,6 +61,22 @@ def check_one_off(trigger: OneOff, *, now: datetime, messages: Messages) -> OneO
     if at <= now:
         messages["at"] = f"must be in the future; now is {utc_text(now)}"
     return OneOff(at=at)
+
+
+def check_delayed(trigger: Delayed, *, now: datetime, messages: Messages) -> OneOff:
+    """Return the one-off after its delay; add what is wrong to `messages`."""
+    if trigger.delay_ms is None:
+        messages["at"] = "is missing; give at, the instant, or delayMs, the time until then"
+    elif trigger.at is not None:
+        messages["delayMs"] = "is given beside at; give one of them"
+    elif not 0 <= trigger.delay_ms <= MAX_EVERY_MS:
+        messages["delayMs"] = f"must be from 0 to {MAX_EVERY_MS} (100 years)"
+    else:
+        try:
+            return OneOff(at=now + INSTANT + trigger.delay_ms * MILLISECOND)
+        except OverflowError:
+            messages["delayMs"] = "must be shorter: its end lies beyond the year 9999"
+    return OneOff(at=now)
 
 
 def check_cron(trigger: Cron, *, now: datetime, since: datetime, messages: Messages) -> Cron:

@@ -287,3 +287,12 @@ async def test_runs_keep_the_definition_of_their_claim(api: Api) -> None:
     row = await task_of(api.engine, task["id"])
     assert row.due_at is not None
     assert row.due_at - utc_now() < timedelta(days=1)
+
+
+async def test_a_delay_is_refused(api: Api) -> None:
+    """The same input would mean another instant each time."""
+    task = {"name": "a", "externalId": "x", "action": {"url": "http://localhost/"}}
+    refused = await api.data(UPSERT, input=task | {"trigger": {"oneOff": {"delayMs": 1_000}}})
+    [problem] = refused["upsertTask"]["problems"]
+    assert problem["path"] == ["trigger", "oneOff", "delayMs"]
+    assert problem["message"].startswith("is not accepted here, because the same input would mean another instant")

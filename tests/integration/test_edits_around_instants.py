@@ -29,7 +29,7 @@ from jobs.tasks.draft import TaskDraft, TaskUpdate
 from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.revision import TriggerUpdate
-from jobs.triggers.schedule import Cron, Interval, OneOff, Trigger
+from jobs.triggers.schedule import Cron, Delayed, Interval, OneOff, Trigger
 from tests.support.engine import every, opened, runs_of, save, soon, task_of, working
 from tests.support.interleaving import WORKER, changing, every_run
 from tests.support.target import CannedResponse, Target
@@ -98,6 +98,7 @@ class Expected:
         settled = max(self.accounted | due | {self._counts_from})
         pending = come - due
         new = update.applied_to(self.trigger)
+        assert not isinstance(new, Delayed)
         if isinstance(new, Interval) and isinstance(self.trigger, Interval):
             new, kept = self._interval(new, update, settled=settled, pending=pending, now=now)
         else:

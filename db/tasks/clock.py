@@ -1,0 +1,14 @@
+"""The database's clock, which all hosts share."""
+
+from datetime import datetime
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+NOW = text("SELECT clock_timestamp()")
+
+
+async def now(session: AsyncSession) -> datetime:
+    """Return the present by the database's clock."""
+    moment: datetime = (await session.execute(NOW)).scalar_one()
+    return moment
