@@ -129,11 +129,12 @@ class StrictResponseHandler(ResponseHandler):
         self.idle_limit: float | None = None
         """For how many seconds the target says that it keeps the connection without a request."""
         self.on_idle_end: Callable[[float], None] | None = None
-        """Gets the seconds without a request after which the target ended the connection."""
+        """Gets the seconds without a request after which the target has ended the connection."""
         self._is_open = False
         self._is_reused = False
         self._has_ended = False
         self._idle_since: float | None = None
+        self._idle_before = 0.0
         self._response: StreamReader | None = None
         self._interim_responses = 0
         self._received = 0
@@ -175,7 +176,7 @@ class StrictResponseHandler(ResponseHandler):
         if not self.is_clean:
             self._end(NotSent())
             raise NotSent
-        self._is_reused = self.is_kept
+        self._is_reused, self._idle_before = self.is_kept, self.idle_seconds
         self.is_kept = self._is_open = True
         self._response = None
         self._interim_responses = self._received = 0
@@ -258,6 +259,8 @@ class StrictResponseHandler(ResponseHandler):
         is_by_target = self.transport is not None
         if is_by_target and not self._is_open:
             self._note_idle_end(self.idle_seconds)
+        elif self.ended_without_response:
+            self._note_idle_end(self._idle_before)
         if not self._is_open and self.exception() is None:
             self.set_exception(NotSent())
         super().connection_lost(exc)
@@ -312,6 +315,8 @@ def idle_limit_of(keep_alive: str) -> float | None:
 LEARNED_FOR = 3600.0
 """For how many seconds the limit of a host is believed. A restart of the target ends connections early, too."""
 LEARNED_HOSTS = 1_000
+LEARNED_AT_LEAST = 0.5
+"""Seconds. Targets that keep connections keep them for longer, so an earlier end is an accident."""
 
 
 @dataclass(slots=True)
@@ -359,6 +364,8 @@ class StrictConnector(aiohttp.TCPConnector):
 
     def learn(self, key: ConnectionKey, seconds: float) -> None:
         """Note that a target ended a connection after so many seconds without a request."""
+        if seconds < LEARNED_AT_LEAST:
+            return
         self._learned.pop(key, None)
         self._learned[key] = seconds, monotonic()
         if len(self._learned) > LEARNED_HOSTS:

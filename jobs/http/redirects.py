@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from yarl import URL
 
-from jobs.http.request import PreparedRequest, parse_url
-from jobs.http.urls import in_ascii, resolved
+from jobs.http.request import DEFAULT_PORTS, PreparedRequest, parse_url
+from jobs.http.urls import Parts, in_ascii, resolved
 from jobs.security.signatures import HEADERS
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -69,7 +69,7 @@ def target_of(source: str, location: str) -> str:
         target = in_ascii(resolved(source, location))
     except ValueError as error:
         raise BadRedirect("the response redirects to a URL with a host that is not a DNS name") from error
-    if not target.lower().startswith(("http://", "https://")):
+    if (Parts.of(target).scheme or "").lower() not in DEFAULT_PORTS:
         raise BadRedirect("the response redirects to a URL that does not begin with http:// or https://")
     try:
         parse_url(target)

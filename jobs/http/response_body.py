@@ -149,10 +149,10 @@ class BodyReader:
 
     def stored(self, *, complete: bool) -> StoredBody:
         """Return what to store. Without `complete`, the body ended early."""
-        error = self._error
-        if complete and error is None and not self.is_full and self._decoder.is_within:
-            error = "the compressed body ends too early"
         is_whole = complete and not self.is_full and not self._decoder.gave_up and len(self._kept) <= KEPT_BYTES
+        error = self._error
+        if is_whole and error is None and self._decoder.is_within:
+            error = "the compressed body ends too early"
         truncated = not is_whole or (error is not None and isinstance(self._decoder, Inflater))
         body = bytes(self._kept[:KEPT_BYTES])
         if self._codings:
