@@ -100,7 +100,7 @@ async def engine_on(settings: DuetimeSettings, database: DatabaseSettings) -> As
     """
     async with database_for(settings, database) as found:
         await migrate_database(found, secrets=read(JobsSettings).secrets)
-        engine = open_engine(found.url(), pool_size=1, application_name="duetime keys")
+        engine = open_engine(found.url(), pool_size=1, application_name="duetime keys", pooler=found.database_pooler)
         try:
             yield engine
         except InvalidKeyRequest as error:

@@ -193,16 +193,16 @@ async def wait_until_ready(processes: list[SupervisedProcess], *checks: Coroutin
 
 
 async def wait_until_healthy(api: ApiSettings) -> None:
-    """Request the health check until it responds with 200."""
+    """Request the health check of the process until it responds with 200. Redis may be away."""
     while await asyncio.to_thread(health, api) != http.HTTPStatus.OK:  # noqa: ASYNC110 (there is no event to wait for)
         await asyncio.sleep(0.02)
 
 
 def health(api: ApiSettings) -> int | None:
-    """Return the status of GET /health, or None without a response."""
+    """Return the status of GET /health/live, or None without a response."""
     connection = http.client.HTTPConnection(banner.local_host(api.host), api.port, timeout=1)
     try:
-        connection.request("GET", "/health")
+        connection.request("GET", "/health/live")
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return None
