@@ -195,12 +195,18 @@ def worker(options: argparse.Namespace) -> None:
 
 def migrate(_options: argparse.Namespace) -> None:
     """Migrate the database and print its revisions."""
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
+    settings, database, jobs = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings)
+    from duetime import keys
     from duetime.preflight import log_database, migrate_database
+
+    async def migrate_and_create_key() -> tuple[str | None, str | None]:
+        revisions = await migrate_database(database, secrets=jobs.secrets)
+        await keys.create_first(settings, database)
+        return revisions
 
     logs.configure("migrate")
     log_database(database)
-    before, after = asyncio.run(migrate_database(database, secrets=jobs.secrets))
+    before, after = asyncio.run(migrate_and_create_key())
     if before == after:
         print(f"The database is already at revision {after}.")
     else:

@@ -18,6 +18,7 @@ from db.settings import DatabaseSettings
 from duetime import banner
 from duetime.api import GRACE, LISTENER_VARIABLE, listen
 from duetime.errors import CannotStart
+from duetime.keys import create_first
 from duetime.local_stack.data_folder import DataFolder, open_data_folder
 from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.preflight import check_redis, first_line, migrate_database, wait_for_worker
@@ -104,6 +105,7 @@ async def run_everything(
         before, after = await migrate_database(database, secrets=jobs.secrets)
         if before != after:
             logger.info("Migrated the database.", extra={"action": "migrated", "from": before, "to": after})
+        await create_first(settings, database)
         worker = await running.enter_async_context(running_processes(servers, folder, listener, jobs, processes))
         await wait_until_ready(processes, wait_until_healthy(api), wait_for_worker(database, pid=worker.pid))
         for process in processes:
