@@ -3,6 +3,7 @@ replaces.
 """
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,7 +23,9 @@ class ApplicationRole:
 class DatabaseSettings(BaseSettings):
     """Settings from the environment and from `.env` in the current folder. An empty value counts as unset."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+    )
 
     database_url: str | None = Field(default=None, repr=False, description=SHAPE)
     migrate_database_url: str | None = Field(
@@ -32,6 +35,13 @@ class DatabaseSettings(BaseSettings):
         default="session",
         description="session or transaction: how a pooler such as PgBouncer between Duetime and Postgres shares "
         "connections",
+    )
+    wait_seconds: float = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        validation_alias="DUETIME_WAIT_SECONDS",
+        description="a number of seconds from 0 to 3600: how long a command waits for a Postgres that is away",
     )
     db_host: str = "localhost"
     db_port: int = Field(default=5432, ge=1, le=65535, description="a whole number from 1 to 65535")
@@ -67,6 +77,11 @@ class DatabaseSettings(BaseSettings):
         """Parameters of the URLs that libpq knows and Duetime does not use."""
         urls = (self.database_url, self.migrate_database_url)
         return sorted({name for url in urls if url for name in unused_parameters(url)})
+
+    @property
+    def wait(self) -> timedelta:
+        """How long a command waits at its start for a Postgres that is away."""
+        return timedelta(seconds=self.wait_seconds)
 
     @property
     def migration_pooler(self) -> Pooler:

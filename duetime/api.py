@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from db.settings import DatabaseSettings
+from duetime.command_name import command_name
 from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol, is_own_fault
 from duetime.errors import CannotStart
 from duetime.preflight import check_servers, has_active_key
@@ -65,12 +66,12 @@ async def check_access(database: DatabaseSettings, api: ApiSettings) -> None:
         if not api.on_loopback:
             raise CannotStart(
                 "an API key is required (DUETIME_AUTH=keys, or HOST is not a loopback address), and there is no active "
-                "key; create one with `duetime keys create --name NAME --scope admin`, or set DUETIME_AUTH=off"
+                f"key; create one with `{command_name()} keys create --name NAME --scope admin`, or set "
+                "DUETIME_AUTH=off"
             )
         logger.warning(
-            "The API rejects every request, because it requires an API key and there is no active key; create one with "
-            "`duetime keys create --name NAME --scope admin`.",
-            extra={"action": "no_keys"},
+            "The API rejects every request, because it requires an API key and there is no active key; create one.",
+            extra={"action": "no_keys", "command": f"{command_name()} keys create --name NAME --scope admin"},
         )
     elif not api.on_loopback:
         logger.warning(

@@ -3,6 +3,7 @@
 import json
 import shlex
 
+from duetime.command_name import command_name
 from duetime.local_stack.data_folder import DataFolder
 from duetime.local_stack.stack import LocalStack
 from graphql_api.settings import ApiSettings
@@ -54,7 +55,9 @@ def text(api: ApiSettings, jobs: JobsSettings, servers: LocalStack, folder: Data
         f"  Health   {url}/health",
     ]
     if api.keys_wanted:
-        lines.append("  Keys     required; create one: duetime keys create --name NAME --scope read|write|admin")
+        lines.append(
+            f"  Keys     required; create one: {command_name()} keys create --name NAME --scope read|write|admin"
+        )
     if api.only_for_this_machine:
         lines.append("  Targets  loopback addresses are allowed, because only this machine can reach the API")
     elif not may_call_loopback(api, jobs):

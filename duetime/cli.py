@@ -44,9 +44,9 @@ def parser() -> argparse.ArgumentParser:
     everything = commands.add_parser(
         "up",
         help="run everything: Postgres, Valkey, migrations, API and worker",
-        description="Starts an embedded Postgres (unless DATABASE_URL or DB_HOST is set) and an embedded Valkey "
-        "(unless REDIS_URL is set), migrates the database, and runs the API and a worker. SIGINT (Ctrl-C) or SIGTERM "
-        "stops everything gracefully; a second signal stops it immediately.",
+        description="Starts an embedded Postgres (unless DATABASE_URL or one of the DB_ variables is set) and an "
+        "embedded Valkey (unless REDIS_URL is set), migrates the database, and runs the API and a worker. SIGINT "
+        "(Ctrl-C) or SIGTERM stops everything gracefully; a second signal stops it immediately.",
     )
     everything.add_argument("--with-parent", action="store_true", help="also stop when the parent process ends")
     everything.set_defaults(run=up)
@@ -79,8 +79,8 @@ def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     keys = commands.add_parser(
         "keys",
         help="create, list and revoke API keys",
-        description="Creates, lists and revokes API keys in the database that DATABASE_URL or DB_HOST names, or else "
-        "in the database of the data folder, whether or not `duetime up` is running.",
+        description="Creates, lists and revokes API keys in the database that DATABASE_URL or the DB_ variables name, "
+        "or else in the database of the data folder, whether or not `duetime up` is running.",
     ).add_subparsers(title="commands", metavar="COMMAND", required=True)
     create = keys.add_parser(
         "create", help="create a key; its last line of output is the key, which is not shown again"
@@ -153,27 +153,34 @@ def up(options: argparse.Namespace) -> None:
             "run `duetime migrate`, then `duetime api` and `duetime worker`"
         )
     settings, database, jobs, api = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    from duetime.preflight import log_database
     from duetime.up import run
 
     logs.configure("up")
+    log_database(database)
+    logs.log_gin_mode(api.gin_mode)
     asyncio.run(run(settings, database, jobs, api, started_at=STARTED_AT, with_parent=options.with_parent))
 
 
 def api(_options: argparse.Namespace) -> None:
     """Run one API process."""
-    parent_death.watch()
+    started_by_up = parent_death.watch()
     database, jobs, settings = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
     from duetime.api import serve_api
+    from duetime.preflight import log_database
 
     logs.configure("api")
+    if not started_by_up:
+        log_database(database)
+        logs.log_gin_mode(settings.gin_mode)
     asyncio.run(serve_api(database, jobs, settings))
 
 
 def worker(options: argparse.Namespace) -> None:
     """Run one worker process, or check whether one is alive."""
-    parent_death.watch()
+    started_by_up = parent_death.watch()
     database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime.preflight import check_worker
+    from duetime.preflight import check_worker, log_database
     from duetime.worker import work
 
     if options.check:
@@ -181,16 +188,25 @@ def worker(options: argparse.Namespace) -> None:
         return
 
     logs.configure("worker")
+    if not started_by_up:
+        log_database(database)
     asyncio.run(work(database, jobs))
 
 
 def migrate(_options: argparse.Namespace) -> None:
     """Migrate the database and print its revisions."""
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime.preflight import migrate_database
+    settings, database, jobs = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings)
+    from duetime import keys
+    from duetime.preflight import log_database, migrate_database
+
+    async def migrate_and_create_key() -> tuple[str | None, str | None]:
+        revisions = await migrate_database(database, secrets=jobs.secrets)
+        await keys.create_first(settings, database)
+        return revisions
 
     logs.configure("migrate")
-    before, after = asyncio.run(migrate_database(database, secrets=jobs.secrets))
+    log_database(database)
+    before, after = asyncio.run(migrate_and_create_key())
     if before == after:
         print(f"The database is already at revision {after}.")
     else:

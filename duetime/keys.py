@@ -1,9 +1,12 @@
 """Runs `duetime keys`: creates, lists and revokes API keys, and rotates the keys that encrypt secrets."""
 
+import logging
+import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -22,6 +25,8 @@ from jobs.security.api_keys import InvalidKeyRequest, create_key, revoke_key
 from jobs.settings import JobsSettings
 
 MAX_SHOWN_IDS = 10
+FIRST_KEY = "first"
+"""The name of the key that is created for a database without one."""
 DURATION = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 UNITS = {
     "s": timedelta(seconds=1),
@@ -33,6 +38,8 @@ UNITS = {
 EXPIRY_FORMAT = (
     "write a duration such as 90d (s, m, h, d or w), or an instant such as 2030-01-31 or 2030-01-31T12:00:00Z"
 )
+
+logger = logging.getLogger(__name__)
 
 
 async def create(
@@ -50,6 +57,38 @@ async def create(
         )
         await session.commit()
         print(token)
+
+
+async def create_first(settings: DuetimeSettings, database: DatabaseSettings) -> None:
+    """Create a key with the scope admin and write it to the configured file, unless there has been a key before.
+
+    The log names the file and does not contain the key. Raise CannotStart if the file cannot be written.
+    """
+    path = settings.first_key_file
+    if path is None:
+        return
+    async with opened(database) as engine, AsyncSession(engine) as session:
+        if not await api_keys.none_yet(session):
+            return
+        _, token = await create_key(session, name=FIRST_KEY, scope=KeyScope.ADMIN, now=utc_now())
+        try:
+            write_privately(path, token)
+        except OSError as error:
+            raise CannotStart(f"DUETIME_FIRST_KEY_FILE={path}: cannot be written: {error.strerror}") from None
+        await session.commit()
+    logger.info(
+        "Created the first API key, with the scope admin. Keep it elsewhere, and delete the file.",
+        extra={"action": "first_key_created", "file": path},
+    )
+
+
+def write_privately(path: Path, token: str) -> None:
+    """Write a key to a file that only this user can read. A file of that name is replaced."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f"{token}\n")
+    unfinished.replace(path)
 
 
 async def show(settings: DuetimeSettings, database: DatabaseSettings) -> None:
@@ -100,15 +139,27 @@ async def engine_on(settings: DuetimeSettings, database: DatabaseSettings) -> As
     """
     async with database_for(settings, database) as found:
         await migrate_database(found, secrets=read(JobsSettings).secrets)
-        engine = open_engine(found.url(), pool_size=1, application_name="duetime keys")
-        try:
+        async with opened(found) as engine:
             yield engine
-        except InvalidKeyRequest as error:
-            raise CannotStart(str(error)) from None
-        except CONNECTION_ERRORS as error:
-            raise CannotStart(f"the connection to Postgres was lost: {first_line(error)}") from None
-        finally:
-            await engine.dispose()
+
+
+@asynccontextmanager
+async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """Open an engine on a migrated database. Raise CannotStart for an invalid request."""
+    engine = open_engine(
+        database.url(),
+        pool_size=1,
+        application_name="duetime keys",
+        pooler=database.database_pooler,
+    )
+    try:
+        yield engine
+    except InvalidKeyRequest as error:
+        raise CannotStart(str(error)) from None
+    except CONNECTION_ERRORS as error:
+        raise CannotStart(f"the connection to Postgres was lost: {first_line(error)}") from None
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager

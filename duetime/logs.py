@@ -128,6 +128,15 @@ def log_ignored(ignored: "sys.UnraisableHookArgs") -> None:
     )
 
 
+def log_gin_mode(mode: str | None) -> None:
+    """Answer the setting of the web framework of the service that Duetime replaces, if it is set."""
+    if mode is not None:
+        logger.info(
+            "GIN_MODE changes nothing: Duetime has one mode, and logs no requests.",
+            extra={"action": "gin_mode_ignored", "value": mode},
+        )
+
+
 def configure(process: str) -> None:
     """Send the records of all loggers from INFO up to stderr. `process` names this process in each line."""
     handler = logging.StreamHandler(sys.stderr)

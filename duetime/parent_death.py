@@ -15,11 +15,12 @@ VARIABLE = "DUETIME_PARENT_PIPE"
 GRACE = timedelta(seconds=5)
 
 
-def watch() -> None:
-    """Watch the pipe that `up` passed to this process. Do nothing in a process that was started otherwise."""
+def watch() -> bool:
+    """Watch the pipe that `up` passed to this process, and return whether `up` has started it."""
     descriptor = os.environ.pop(VARIABLE, "")
     if descriptor:
         threading.Thread(target=end_with_pipe, args=[int(descriptor)], name="parent-death", daemon=True).start()
+    return bool(descriptor)
 
 
 def end_with_pipe(pipe: int) -> None:

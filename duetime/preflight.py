@@ -1,19 +1,27 @@
-"""Checks Postgres and Redis before anything starts that needs them. Each failure is one clear line."""
+"""Checks Postgres and Redis before anything starts that needs them. Each failure is one clear line.
+
+Redis may be away, because it only wakes workers. Postgres is waited for.
+"""
 
 import asyncio
+import logging
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 
 import asyncpg
 from alembic.util import CommandError
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
-from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncSession
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from sqlalchemy import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from db.connection import CONNECTION_ERRORS, open_engine
+from db.connection_strings import address
 from db.engine import leases
 from db.legacy_schema import Unknown
 from db.migrations import is_current, migrate, revision
@@ -29,21 +37,51 @@ from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 
 RESPONSE_TIMEOUT = timedelta(seconds=5)
-# When containers start together, the database may not accept connections yet.
-STARTUP_TIMEOUT = timedelta(seconds=30)
-STARTING_UP = (ConnectionRefusedError, asyncpg.CannotConnectNowError)
+TRY_EVERY = timedelta(seconds=0.2)
+# When containers start together, Postgres is away for a moment, which is not worth a line of log.
+QUIET = timedelta(seconds=2)
+LOG_EVERY = timedelta(seconds=10)
+AWAY = (
+    OSError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.exceptions.TargetServerAttributeNotMatched,
+)
+MISCONFIGURED = (ssl.SSLError, PermissionError)
+"""Errors of the operating system that waiting does not change."""
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+
+def log_database(database: DatabaseSettings) -> None:
+    """Log which server the `DB_*` variables mean, and which parameters of the URLs are not used."""
+    parts = ", ".join(database.parts)
+    if database.database_url and parts:
+        logger.info(
+            "DATABASE_URL names the Postgres server, and the DB_ variables are not used.",
+            extra={"action": "database_url_preferred", "not_used": parts},
+        )
+    elif parts:
+        logger.info(
+            "The DB_ variables name the Postgres server; those that are not set have their defaults.",
+            extra={"action": "database_in_parts", "server": address(database.url()), "set": parts},
+        )
+    if database.unused_parameters:
+        logger.warning(
+            "Parameters of the connection string are not used, because the driver asyncpg has no counterpart to them.",
+            extra={"action": "parameters_unused", "parameters": ", ".join(database.unused_parameters)},
+        )
 
 
 async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
-    """Raise CannotStart if Redis or Postgres cannot be reached, or the schema is not the one of this version."""
+    """Raise CannotStart if Postgres cannot be reached, the schema is not the one of this version, or Redis refuses."""
     await check_redis(jobs)
     url = database_url(database)
-    engine = open_engine(url, pool_size=1, application_name="duetime start")
+    engine = open_engine(url, pool_size=1, application_name="duetime start", pooler=database.database_pooler)
     try:
-        async with engine.connect() as connection:
-            current = await connection.run_sync(is_current)
-    except CONNECTION_ERRORS as error:
-        raise CannotStart(unreachable(url, error)) from None
+        current = await once_reachable(engine, url, is_current, wait=database.wait)
     finally:
         await engine.dispose()
     if not current:
@@ -52,9 +90,50 @@ async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
         )
 
 
+async def once_reachable(engine: AsyncEngine, url: URL, read: Callable[[Connection], T], *, wait: timedelta) -> T:
+    """Return what `read` returns, as soon as Postgres can be reached.
+
+    Raise CannotStart if Postgres is away for longer than `wait`, or refuses the connection.
+    """
+    started_at = time.monotonic()
+    logs_at = QUIET.total_seconds()
+    while True:
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(read)
+        except CONNECTION_ERRORS as error:
+            waited = time.monotonic() - started_at
+            if not is_away(error) or waited >= wait.total_seconds():
+                raise CannotStart(unreachable(url, error)) from None
+            if waited >= logs_at:
+                logs_at = waited + LOG_EVERY.total_seconds()
+                logger.warning(
+                    "Waiting for Postgres.",
+                    extra={
+                        "action": "waiting_for_postgres",
+                        "server": address(url),
+                        "error": first_line(error),
+                        "waited_s": int(waited),
+                        "longest_s": int(wait.total_seconds()),
+                    },
+                )
+        await asyncio.sleep(TRY_EVERY.total_seconds())
+
+
+def is_away(error: BaseException) -> bool:
+    """Return whether waiting may help: the server does not answer, or says that it is starting or full."""
+    reason = cause(error)
+    return isinstance(reason, AWAY) and not isinstance(reason, MISCONFIGURED)
+
+
 async def has_active_key(database: DatabaseSettings) -> bool:
     """Return whether there is an API key that is neither revoked nor expired."""
-    engine = open_engine(database_url(database), pool_size=1, application_name="duetime start")
+    engine = open_engine(
+        database_url(database),
+        pool_size=1,
+        application_name="duetime start",
+        pooler=database.database_pooler,
+    )
     try:
         async with AsyncSession(engine) as session:
             return await api_keys.any_in_force(session, now=utc_now())
@@ -65,7 +144,7 @@ async def has_active_key(database: DatabaseSettings) -> bool:
 async def check_worker(database: DatabaseSettings) -> None:
     """Raise CannotStart unless a worker on this host holds a lease. Workers renew their leases every second."""
     url = database_url(database)
-    engine = open_engine(url, pool_size=1, application_name="duetime check")
+    engine = open_engine(url, pool_size=1, application_name="duetime check", pooler=database.database_pooler)
     try:
         async with engine.connect() as connection:
             holds = await leases.holds(connection, host=socket.gethostname())
@@ -79,7 +158,12 @@ async def check_worker(database: DatabaseSettings) -> None:
 
 async def wait_for_worker(database: DatabaseSettings, *, pid: int) -> None:
     """Wait until the worker with this process ID on this host holds its lease."""
-    engine = open_engine(database.url(), pool_size=1, application_name="duetime start")
+    engine = open_engine(
+        database.url(),
+        pool_size=1,
+        application_name="duetime start",
+        pooler=database.database_pooler,
+    )
     try:
         while True:
             async with engine.connect() as connection:
@@ -91,7 +175,7 @@ async def wait_for_worker(database: DatabaseSettings, *, pid: int) -> None:
 
 
 async def check_redis(jobs: JobsSettings) -> None:
-    """Raise CannotStart if REDIS_URL is not set or Redis does not respond."""
+    """Log a warning if Redis is away. Raise CannotStart if REDIS_URL is not set, or Redis refuses the connection."""
     if jobs.redis_url is None:
         raise CannotStart(
             "REDIS_URL is not set; set it to a Redis or Valkey server, or run `duetime up`, which starts its own"
@@ -100,8 +184,13 @@ async def check_redis(jobs: JobsSettings) -> None:
     async with Redis.from_url(jobs.redis_url, socket_connect_timeout=timeout, socket_timeout=timeout) as client:
         try:
             await client.ping()
+        except (AuthenticationError, ResponseError) as error:
+            raise CannotStart(f"Redis refuses the connection ({first_line(error)}); is REDIS_URL right?") from None
         except (RedisError, OSError) as error:
-            raise CannotStart(f"Redis cannot be reached ({first_line(error)}); is REDIS_URL right?") from None
+            logger.warning(
+                "Redis cannot be reached; tasks fire from Postgres meanwhile. Is REDIS_URL right?",
+                extra={"action": "redis_away_at_start", "error": first_line(error)},
+            )
 
 
 async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -> tuple[str | None, str | None]:
@@ -112,18 +201,15 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
     """
     database_url(database)
     url, application = database.migration_url(), application_role(database)
-    engine = open_engine(url, pool_size=1, application_name="duetime migrate", answers_within=None)
-    give_up_at = time.monotonic() + STARTUP_TIMEOUT.total_seconds()
+    engine = open_engine(
+        url,
+        pool_size=1,
+        application_name="duetime migrate",
+        pooler=database.migration_pooler,
+        answers_within=None,
+    )
     try:
-        while True:
-            try:
-                async with engine.connect() as connection:
-                    before = await connection.run_sync(revision)
-                break
-            except CONNECTION_ERRORS as error:
-                if not isinstance(cause(error), STARTING_UP) or time.monotonic() > give_up_at:
-                    raise CannotStart(unreachable(url, error)) from None
-                await asyncio.sleep(0.2)
+        before = await once_reachable(engine, url, revision, wait=database.wait)
         try:
             importing = partial(import_database, now=utc_now(), secrets=secrets)
             await migrate(engine, import_database=importing, application=application)
@@ -173,11 +259,6 @@ def database_url(database: DatabaseSettings) -> URL:
     return database.url()
 
 
-def address(url: URL) -> str:
-    """Return host, port and database, without user and password."""
-    return f"{url.host}:{url.port or 5432}/{url.database}"
-
-
 def unreachable(url: URL, error: BaseException) -> str:
     """Return the message for a Postgres that cannot be reached or rejects the connection."""
     return f"Postgres at {address(url)} cannot be reached ({first_line(error)}); is DATABASE_URL (or DB_HOST, …) right?"
@@ -193,9 +274,5 @@ def first_line(error: BaseException) -> str:
     """Return the first line of an exception's message."""
     text = str(cause(error)).strip()
     if not text:
-        return (
-            f"no response within {RESPONSE_TIMEOUT.seconds} s"
-            if isinstance(error, TimeoutError)
-            else type(error).__name__
-        )
+        return "no response" if isinstance(error, TimeoutError) else type(error).__name__
     return text.splitlines()[0]

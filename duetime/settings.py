@@ -13,7 +13,7 @@ Settings = TypeVar("Settings", bound=BaseSettings)
 
 
 class DuetimeSettings(BaseSettings):
-    """The data folder of the local stack, and the programs that it runs."""
+    """The data folder of the local stack, the programs that it runs, and the file for the first API key."""
 
     model_config = SettingsConfigDict(
         env_prefix="DUETIME_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
@@ -23,7 +23,11 @@ class DuetimeSettings(BaseSettings):
     postgres_bin: Path | None = Field(default=None, description="the folder that contains Postgres's programs")
     valkey_bin: Path | None = Field(default=None, description="the program valkey-server or redis-server")
 
-    @field_validator("data_dir", "postgres_bin", "valkey_bin")
+    first_key_file: Path | None = Field(
+        default=None, description="a file for the first API key, which a migration creates if there is none"
+    )
+
+    @field_validator("data_dir", "postgres_bin", "valkey_bin", "first_key_file")
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return None if path is None else Path(os.path.abspath(path.expanduser()))

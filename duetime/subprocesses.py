@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
-from duetime import parent_death
+from duetime import command_name, parent_death
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ async def start_child(
         # In a session of its own, the child gets no Ctrl-C: `up` stops its processes in order.
         start_new_session=True,
         pass_fds=(pipe, *inherited),
-        env=child_environment() | environment | {parent_death.VARIABLE: str(pipe)},
+        env=child_environment()
+        | environment
+        | {parent_death.VARIABLE: str(pipe), command_name.VARIABLE: command_name.command_name()},
     )
     return ChildProcess(process=process, stop_timeout=stop_timeout)

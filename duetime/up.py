@@ -18,6 +18,7 @@ from db.settings import DatabaseSettings
 from duetime import banner
 from duetime.api import GRACE, LISTENER_VARIABLE, listen
 from duetime.errors import CannotStart
+from duetime.keys import create_first
 from duetime.local_stack.data_folder import DataFolder, open_data_folder
 from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.preflight import check_redis, first_line, migrate_database, wait_for_worker
@@ -104,6 +105,7 @@ async def run_everything(
         before, after = await migrate_database(database, secrets=jobs.secrets)
         if before != after:
             logger.info("Migrated the database.", extra={"action": "migrated", "from": before, "to": after})
+        await create_first(settings, database)
         worker = await running.enter_async_context(running_processes(servers, folder, listener, jobs, processes))
         await wait_until_ready(processes, wait_until_healthy(api), wait_for_worker(database, pid=worker.pid))
         for process in processes:
@@ -193,16 +195,16 @@ async def wait_until_ready(processes: list[SupervisedProcess], *checks: Coroutin
 
 
 async def wait_until_healthy(api: ApiSettings) -> None:
-    """Request the health check until it responds with 200."""
+    """Request the health check of the process until it responds with 200. Redis may be away."""
     while await asyncio.to_thread(health, api) != http.HTTPStatus.OK:  # noqa: ASYNC110 (there is no event to wait for)
         await asyncio.sleep(0.02)
 
 
 def health(api: ApiSettings) -> int | None:
-    """Return the status of GET /health, or None without a response."""
+    """Return the status of GET /health/live, or None without a response."""
     connection = http.client.HTTPConnection(banner.local_host(api.host), api.port, timeout=1)
     try:
-        connection.request("GET", "/health")
+        connection.request("GET", "/health/live")
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return None

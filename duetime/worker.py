@@ -6,6 +6,7 @@ from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
 from duetime.preflight import check_servers, unreachable
 from duetime.signals import on_stop
+from jobs.cancellation import cancel_and_wait
 from jobs.settings import JobsSettings
 
 
@@ -13,7 +14,13 @@ async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
     """Run the worker until it is asked to stop. Raise CannotStart if a server cannot be reached."""
     stop = asyncio.Event()
     on_stop(stop.set)
-    await check_servers(database, jobs)
+    checking, stopping = asyncio.create_task(check_servers(database, jobs)), asyncio.create_task(stop.wait())
+    await asyncio.wait([checking, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not checking.done():
+        await cancel_and_wait(checking)
+        return
+    stopping.cancel()
+    checking.result()
     from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
 
     try:

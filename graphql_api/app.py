@@ -61,7 +61,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        engine = open_engine(database.url(), pool_size=POOL_SIZE, application_name="duetime api")
+        engine = open_engine(
+            database.url(), pool_size=POOL_SIZE, application_name="duetime api", pooler=database.database_pooler
+        )
         queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)

@@ -35,6 +35,10 @@ class ApiSettings(BaseSettings):
         validation_alias="DUETIME_CORS_ORIGINS",
         description="origins such as https://app.example.com, separated by commas: whose pages may ask",
     )
+    gin_mode: str | None = Field(
+        default=None,
+        description="any value: the service that Duetime replaces has this setting, and Duetime ignores it",
+    )
     max_depth: int = Field(
         default=15,
         ge=1,

@@ -64,6 +64,7 @@ async def run_worker(
             database.url(),
             pool_size=POOL_SIZE,
             application_name="duetime worker",
+            pooler=database.database_pooler,
             plans_once=True,
             answers_within=ANSWERS_WITHIN,
         )
@@ -136,6 +137,12 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
     Do not cancel this: arq's connections would stay open.
     """
     stop_requested = asyncio.create_task(enough.wait())
+    away = False
+
+    async def note_connection(ctx: dict[Any, Any]) -> None:
+        nonlocal away
+        away = False
+
     while not stop_requested.done():
         worker = Worker(
             functions=[func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES)],
@@ -146,6 +153,7 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
                 )
             ],
             ctx={"dispatcher": dispatcher, "recovery": recovery},
+            on_startup=note_connection,
             redis_pool=open_redis(redis_url),
             queue_name=QUEUE_NAME,
             poll_delay=POLL_DELAY.total_seconds(),
@@ -159,7 +167,9 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
         try:
             await cancel_and_wait(working)
         except REDIS_ERRORS as error:
-            logger.warning("Lost the connection to Redis.", extra={"action": "redis_lost", "error": str(error)})
+            if not away:
+                logger.warning("Lost the connection to Redis.", extra={"action": "redis_lost", "error": str(error)})
+            away = True
         # arq's own shutdown stops at the first job that is cancelled, and leaves its connections open.
         for job in worker.tasks.values():
             job.cancel()

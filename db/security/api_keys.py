@@ -14,6 +14,9 @@ from db.models import ApiKey
 USE_NOTED_EVERY = timedelta(minutes=1)
 """Resolution of `last_used_at`: recording each use would make each read a write."""
 
+FIRST_KEY_LOCK = 0x44_75_65_6B_65_79
+"""Makes two processes that would create the first key at the same time wait for each other."""
+
 
 def in_force(now: datetime) -> ColumnElement[bool]:
     """Return the condition that a key is neither revoked nor expired."""
@@ -54,6 +57,12 @@ async def active_named(session: AsyncSession, *, name: str, now: datetime) -> bo
 async def any_in_force(session: AsyncSession, *, now: datetime) -> bool:
     """Return whether any key is valid."""
     return bool(await session.scalar(select(func.count()).select_from(ApiKey).where(in_force(now))))
+
+
+async def none_yet(session: AsyncSession) -> bool:
+    """Return whether there has never been a key. Until the end of the transaction, no other caller is told so."""
+    await session.execute(select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK)))
+    return not await session.scalar(select(func.count()).select_from(ApiKey))
 
 
 async def everything(session: AsyncSession) -> Sequence[ApiKey]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import text
@@ -71,24 +72,34 @@ def test_without_servers_the_error_names_the_setting(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("measured_processes")
-@pytest.mark.parametrize("command", [*SERVICES, "up"])
-def test_an_unreachable_server_is_one_line_of_error(command: str, tmp_path: Path, redis_url: str) -> None:
-    """The error contains the address of Postgres or Redis, but not the password."""
+@pytest.mark.parametrize("command", [*SERVICES, "up", "migrate"])
+def test_a_postgres_that_refuses_or_stays_away_is_one_line_of_error(
+    command: str, tmp_path: Path, redis_url: str
+) -> None:
+    """The error contains the address of Postgres, but not the password."""
     closed = free_port()
     environment = {
         "PORT": str(free_port()),
         "DATABASE_URL": f"postgres://u:hidden@127.0.0.1:{closed}/d",
-        "REDIS_URL": f"redis://:hidden@127.0.0.1:{closed}",
+        "REDIS_URL": redis_url,
+        "DUETIME_WAIT_SECONDS": "0",
     }
 
     line = error_of(duetime(command, cwd=tmp_path, environment=environment))
-    assert f"Redis cannot be reached (Error 111 connecting to 127.0.0.1:{closed}" in line
+    assert f"Postgres at 127.0.0.1:{closed}/d cannot be reached" in line
     assert "hidden" not in line
 
-    if command != "up":
-        line = error_of(duetime(command, cwd=tmp_path, environment=environment | {"REDIS_URL": redis_url}))
-        assert f"Postgres at 127.0.0.1:{closed}/d cannot be reached" in line
-        assert "hidden" not in line
+
+@pytest.mark.parametrize("command", [*SERVICES, "up"])
+def test_a_redis_that_refuses_is_one_line_of_error(command: str, tmp_path: Path, redis_url: str) -> None:
+    """A wrong number of a database does not become right by waiting."""
+    wrong = f"{redis_url.rpartition('/')[0]}/99999"
+    environment = {"PORT": str(free_port()), "DATABASE_URL": "postgres://h/d", "REDIS_URL": wrong}
+
+    line = error_of(duetime(command, cwd=tmp_path, environment=environment))
+
+    assert "Redis refuses the connection" in line
+    assert urlsplit(redis_url).password is None or str(urlsplit(redis_url).password) not in line
 
 
 @pytest.mark.parametrize("command", SERVICES)

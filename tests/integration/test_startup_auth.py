@@ -84,3 +84,15 @@ def test_up_does_not_retry_an_api_without_a_key(tmp_path: Path, database: Databa
     assert result.returncode == 1
     assert NO_ACTIVE_KEY in result.stderr
     assert "Duetime is ready" not in result.stdout
+
+
+def test_messages_name_the_command_as_it_was_called(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
+    """`make run` calls the command by its path, because the shell does not find it by its name."""
+    script = str(Path(sys.executable).parent / "duetime")
+    servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "HOST": "0.0.0.0"}
+    for path, name in (("/usr/bin:/bin", script), (f"{Path(script).parent}:/usr/bin:/bin", "duetime")):
+        environment = clean_environment(servers | {"PORT": str(free_port()), "PATH": path})
+        result = subprocess.run(
+            [script, "up"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert f"create one with `{name} keys create --name NAME --scope admin`" in result.stderr, result.stderr
