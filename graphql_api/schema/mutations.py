@@ -235,7 +235,7 @@ class Mutation:
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
             await changes.delete_task(work, task_id, now=utc_now())
-        return DeletedTask(id=strawberry.ID(str(task_id)))
+        return DeletedTask(task_id=strawberry.ID(str(task_id)))
 
     @strawberry.mutation(
         description="Does the same as deleteTask for many tasks in one transaction, and returns a result for each in "
@@ -363,7 +363,7 @@ def deletion_result(task_id: UUID, outcome: changes.ChangeOutcome) -> DeletedTas
     """Return the outcome of a deletion as a member of its union."""
     if isinstance(outcome, errors.NotFound):
         return NotFound.of(outcome)
-    return DeletedTask(id=strawberry.ID(str(task_id)))
+    return DeletedTask(task_id=strawberry.ID(str(task_id)))
 
 
 def run_result(outcome: runs.RunOutcome) -> Run | NotFound | Conflict:

@@ -1,8 +1,10 @@
 """The root type of queries."""
 
+import asyncio
 from datetime import datetime
 from functools import partial
 from typing import Annotated
+from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
@@ -12,11 +14,13 @@ from db.reads.tasks import TaskOrder
 from db.states import KeyScope
 from graphql_api import cursors, ids
 from graphql_api.context import Info
-from graphql_api.errors import not_one_id
+from graphql_api.errors import limit_exceeded, not_one_id
+from graphql_api.ids import parse as parse_id
 from graphql_api.types import connections, metrics
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
+from graphql_api.types.node import Node
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
@@ -27,10 +31,40 @@ from jobs.errors import InvalidInput
 from jobs.problems import Problem
 from jobs.tasks import changes
 
+MAX_NODES = 100
+
+
+async def node_of(info: Info, node_id: UUID) -> Node | None:
+    """Return the task or the run with an id, read together with the others of the operation."""
+    task, run = await asyncio.gather(info.context.tasks.load(node_id), info.context.runs.load(node_id))
+    if task is not None:
+        return Task.of(task)
+    return None if run is None else Run.of(run)
+
 
 @strawberry.type(description="Root query type.")
 class Query:
     """The root of queries."""
+
+    @strawberry.field(description="Returns the object that has an id, or null if none has it.")
+    async def node(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
+    ) -> Node | None:
+        """Return a task or a run."""
+        return await node_of(info, ids.parse(id))
+
+    @strawberry.field(description="Returns the objects that have the ids, in the same order; null where none has one.")
+    async def nodes(
+        self,
+        info: Info,
+        ids: Annotated[list[strawberry.ID], strawberry.argument(description="The ids, UUIDs; at most 100.")],
+    ) -> list[Node | None]:
+        """Return tasks and runs."""
+        if len(ids) > MAX_NODES:
+            raise limit_exceeded(f"There are {len(ids):,} ids; at most {MAX_NODES} are accepted")
+        return list(await asyncio.gather(*(node_of(info, parse_id(each)) for each in ids)))
 
     @strawberry.field(
         description="Returns a task, or null if there is none. Takes exactly one of `id` and `externalId`."

@@ -108,6 +108,6 @@ def change_source(change: Change) -> SourceEvent:
 
     async def task(context: Context) -> Task | DeletedTask:
         row = await context.tasks.load(change.task_id)
-        return Task.of(row) if row else DeletedTask(id=strawberry.ID(str(change.task_id)))
+        return Task.of(row) if row else DeletedTask(task_id=strawberry.ID(str(change.task_id)))
 
     return SourceEvent(("task", change), task)

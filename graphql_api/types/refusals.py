@@ -60,10 +60,10 @@ class Conflict(Error):
     """The current state does not allow the call."""
 
     reason: ConflictReason = strawberry.field(description="The reason, for programs.")
-    task: Annotated["Task", strawberry.lazy("graphql_api.types.task")] | None = strawberry.field(
+    current_task: Annotated["Task", strawberry.lazy("graphql_api.types.task")] | None = strawberry.field(
         default=None, description="The task whose state forbids the call, in its current state."
     )
-    run: Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None = strawberry.field(
+    current_run: Annotated["Run", strawberry.lazy("graphql_api.types.run")] | None = strawberry.field(
         default=None, description="The run whose state forbids the call, in its current state."
     )
 
@@ -76,8 +76,8 @@ class Conflict(Error):
         return Conflict(
             message=str(refusal),
             reason=refusal.reason,
-            task=Task.of(refusal.task) if refusal.task else None,
-            run=Run.of(refusal.run) if refusal.run else None,
+            current_task=Task.of(refusal.task) if refusal.task else None,
+            current_run=Run.of(refusal.run) if refusal.run else None,
         )
 
 

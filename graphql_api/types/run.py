@@ -18,6 +18,7 @@ from graphql_api import cursors, ids
 from graphql_api.context import Info
 from graphql_api.types import connections
 from graphql_api.types.action import Header, HttpAction
+from graphql_api.types.node import Node
 from graphql_api.types.scalars import Milliseconds, given_or_none
 from jobs.datetimes import MILLISECOND
 from jobs.http.request import HttpMethod
@@ -95,7 +96,7 @@ class Attempt:
     description="One firing of a task. Every instant at which a task was due has exactly one run, or is counted "
     "in one (see missedCount)."
 )
-class Run:
+class Run(Node):
     """A run from its row. Fields that need a query run it only when they are selected."""
 
     id: strawberry.ID = strawberry.field(description="A UUID, which is also the Idempotency-Key of the run's calls.")

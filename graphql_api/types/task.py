@@ -22,6 +22,7 @@ from graphql_api.errors import invalid_page
 from graphql_api.types import connections
 from graphql_api.types.action import HttpAction, HttpActionInput, UpdateHttpActionInput
 from graphql_api.types.connections import After, Before, First, Last
+from graphql_api.types.node import Node
 from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPolicyInput
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import Milliseconds, given_or_none
@@ -47,10 +48,9 @@ NEWEST = Slice(limit=1)
 
 
 @strawberry.type(description="A definition: what to call, when, and with which policies.")
-class Task:
+class Task(Node):
     """A task from its row. Fields that need a query run it only when they are selected."""
 
-    id: strawberry.ID = strawberry.field(description="The id, a UUID.")
     external_id: str | None = strawberry.field(
         description="A name of the caller's own, unique among tasks that are not deleted."
     )
@@ -290,7 +290,7 @@ class UpsertedTask:
 class DeletedTask:
     """A task that was deleted."""
 
-    id: strawberry.ID = strawberry.field(description="The id of the task.")
+    task_id: strawberry.ID = strawberry.field(description="The id of the task.")
 
 
 def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:

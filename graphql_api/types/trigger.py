@@ -48,7 +48,9 @@ class IntervalTrigger:
     """Every so often."""
 
     every_ms: Milliseconds = strawberry.field(description="The time from one instant to the next.")
-    start_at: datetime = strawberry.field(description="The first instant.")
+    start_at: datetime | None = strawberry.field(
+        description="The first instant; never null, but nullable so that it can be selected beside that of CronTrigger."
+    )
     end_at: datetime | None = strawberry.field(description="The trigger has no instant after this one; inclusive.")
     jitter_ms: Milliseconds = strawberry.field(
         description="Each call is delayed by up to this much; the delay is always the same for the same instant."

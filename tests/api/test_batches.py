@@ -20,7 +20,7 @@ RESULT = """
   ... on Task { id name status nextRunAt version }
   ... on InvalidInput { message problems { path message } }
   ... on NotFound { message }
-  ... on Conflict { message reason task { id name status } }
+  ... on Conflict { message reason task: currentTask { id name status } }
 """
 CREATION = RESULT.replace("... on NotFound { message }", "")
 ACTION = RESULT.replace("... on InvalidInput { message problems { path message } }", "")

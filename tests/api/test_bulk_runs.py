@@ -19,13 +19,15 @@ RUN = """
   __typename
   ... on Run { id cause state taskVersion retryOf { id } task { id } }
   ... on NotFound { message }
-  ... on Conflict { message reason run { id state } }
+  ... on Conflict { message reason run: currentRun { id state } }
 """
 RUN_MANY = f"mutation ($ids: [ID!]!) {{ runTasks(ids: $ids) {{ {RUN} }} }}"
 RETRY_MANY = f"mutation ($ids: [ID!]!) {{ retryRuns(ids: $ids) {{ {RUN} }} }}"
 CANCEL_MANY = f"mutation ($ids: [ID!]!) {{ cancelRuns(ids: $ids) {{ {RUN} }} }}"
 DELETE_MANY = """
-mutation ($ids: [ID!]!) { deleteTasks(ids: $ids) { __typename ... on DeletedTask { id } ... on NotFound { message } } }
+mutation ($ids: [ID!]!) {
+  deleteTasks(ids: $ids) { __typename ... on DeletedTask { id: taskId } ... on NotFound { message } }
+}
 """
 LEAN = {
     name: f"mutation ($ids: [ID!]!) {{ {name}(ids: $ids) {{ __typename }} }}"
@@ -186,7 +188,7 @@ async def test_delete_many(api: Api) -> None:
     assert [run.state for run in await runs_of(api.engine, first.id)] == ["cancelled"]
     assert await events_of(api.engine, running.id) == ["cancelled"]
     assert {each["__typename"] for each in await done(api, DELETE_MANY, [first.id, second.id])} == {"NotFound"}
-    assert await count(api, "audit_log", "action = 'deleteTask' AND before ? 'url'") == 2
+    assert await count(api, "audit_log", "action = 'deleteTask' AND CAST(before AS jsonb) ? 'url'") == 2
 
 
 @pytest.mark.parametrize("mutation", LEAN)

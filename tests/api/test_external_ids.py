@@ -12,7 +12,7 @@ RESULT = """
   __typename
   ... on Task { id externalId name version }
   ... on InvalidInput { problems { path message } }
-  ... on Conflict { message reason task { id externalId } }
+  ... on Conflict { message reason task: currentTask { id externalId } }
 """
 CREATE = f"mutation ($input: CreateTaskInput!) {{ createTask(input: $input) {{ {RESULT} }} }}"
 CREATE_MANY = f"mutation ($inputs: [CreateTaskInput!]!) {{ createTasks(inputs: $inputs) {{ {RESULT} }} }}"

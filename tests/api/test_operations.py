@@ -23,7 +23,7 @@ fragment task on Task {
 REFUSALS = """
     ... on InvalidInput { problems { path message } }
     ... on NotFound { message }
-    ... on Conflict { message reason task { id version status } run { id state } }
+    ... on Conflict { message reason task: currentTask { id version status } run: currentRun { id state } }
 """
 UPDATE = f"""
 mutation ($id: ID!, $input: UpdateTaskInput!) {{
@@ -36,7 +36,7 @@ mutation ($input: CreateTaskInput!) {{
   createTask(input: $input) {{
     __typename ...task
     ... on InvalidInput {{ problems {{ path message }} }}
-    ... on Conflict {{ message reason task {{ id }} }}
+    ... on Conflict {{ message reason task: currentTask {{ id }} }}
   }}
 }}
 {TASK}
@@ -47,11 +47,13 @@ RESUME = (
 )
 CANCEL = "mutation ($id: ID!) { cancelTask(id: $id) { __typename ...task ...no } }"
 NO = """
-fragment no on Error { message ... on Conflict { reason task { id version status } } }
+fragment no on Error { message ... on Conflict { reason task: currentTask { id version status } } }
 """
-DELETE = (
-    "mutation ($id: ID!) { deleteTask(id: $id) { __typename ... on DeletedTask { id } ... on NotFound { message } } }"
-)
+DELETE = """
+mutation ($id: ID!) {
+  deleteTask(id: $id) { __typename ... on DeletedTask { id: taskId } ... on NotFound { message } }
+}
+"""
 ACTION_OF_RUN = "query ($id: ID!) { run(id: $id) { taskVersion action { url payload } } }"
 
 

@@ -16,7 +16,7 @@ ANSWER = """
       attempts { number errorMessage finishedAt } retryOf { id } task { id } action { url }
     }
     ... on NotFound { message }
-    ... on Conflict { message reason run { id state } }
+    ... on Conflict { message reason run: currentRun { id state } }
 """
 RUN = f"mutation ($id: ID!, $key: String) {{ runTask(id: $id, idempotencyKey: $key) {{ {ANSWER} }} }}"
 RETRY = f"mutation ($id: ID!, $key: String) {{ retryRun(id: $id, idempotencyKey: $key) {{ {ANSWER} }} }}"

@@ -18,7 +18,7 @@ subscription ($taskId: ID) {
   taskChanged(taskId: $taskId) {
     __typename
     ... on Task { id name status version nextRunAt }
-    ... on DeletedTask { id }
+    ... on DeletedTask { id: taskId }
   }
 }
 """

@@ -31,7 +31,7 @@ from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 ENDED: dict[str, Any] = {"next_run": None, "due_at": None}
-WATCH = "subscription { taskChanged { __typename ... on DeletedTask { id } } }"
+WATCH = "subscription { taskChanged { __typename ... on DeletedTask { id: taskId } } }"
 
 
 @pytest.fixture

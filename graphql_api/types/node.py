@@ -1,0 +1,10 @@
+"""Objects with an id of their own, as Relay and normalized caches find them."""
+
+import strawberry
+
+
+@strawberry.interface(description="An object with an id of its own. Ids are UUIDs, unique over all types.")
+class Node:
+    """What can be found by its id alone."""
+
+    id: strawberry.ID = strawberry.field(description="The id, a UUID.")
