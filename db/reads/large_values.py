@@ -48,10 +48,12 @@ PAYLOAD = LargeColumn(column=col(Task.payload), ids=(col(Task.id),), beside=(col
 EARLIER_PAYLOAD = LargeColumn(column=col(TaskVersion.payload), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
 BODY = LargeColumn(column=col(Task.body), ids=(col(Task.id),), beside=(col(Task.version),), weight=JSON_WEIGHT)
 EARLIER_BODY = LargeColumn(column=col(TaskVersion.body), ids=(col(TaskVersion.task_id), col(TaskVersion.version)))
+RUN_BODY = LargeColumn(column=col(Run.input_body), ids=(col(Run.id),), weight=JSON_WEIGHT)
+RUN_HEADERS = LargeColumn(column=col(Run.input_headers), ids=(col(Run.id),), weight=JSON_WEIGHT)
 AUDIT_BEFORE = LargeColumn(column=col(AuditEntry.before), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
 AUDIT_AFTER = LargeColumn(column=col(AuditEntry.after), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
 
-OF_RUNS = (RESPONSE_BODY, RESPONSE_HEADERS)
+OF_RUNS = (RESPONSE_BODY, RESPONSE_HEADERS, RUN_BODY, RUN_HEADERS)
 OF_TASKS = (PAYLOAD, BODY)
 OF_VERSIONS = (EARLIER_PAYLOAD, EARLIER_BODY)
 OF_AUDIT = (AUDIT_BEFORE, AUDIT_AFTER)

@@ -21,7 +21,7 @@ judged AS (
 ),
 made AS (
     INSERT INTO task_results (id, task_id, task_version, host, cause, retry_of, state, scheduled_for, due_at,
-                              next_attempt_at, finished_at, error_message, created_at)
+                              next_attempt_at, finished_at, error_message, created_at, input_body, input_headers)
     SELECT CAST(:run_id AS uuid), CAST(:task_id AS uuid), CAST(:task_version AS int), CAST(:host AS text),
            CAST(:cause AS text), CAST(:retry_of AS uuid),
            CASE verdict WHEN 'skipped' THEN 'skipped' ELSE 'queued' END,
@@ -29,7 +29,8 @@ made AS (
            CASE verdict WHEN 'due' THEN CAST(:now AS timestamptz) END,
            CASE verdict WHEN 'skipped' THEN CAST(:now AS timestamptz) END,
            CASE verdict WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' END,
-           CAST(:now AS timestamptz)
+           CAST(:now AS timestamptz), CAST(CAST(:input_body AS text) AS json),
+           CAST(CAST(:input_headers AS text) AS json)
     FROM judged
     RETURNING id, task_id, state, attempt, next_attempt_at, error_message
 ),
@@ -42,7 +43,10 @@ events AS (
 
 
 class RunRequest(NamedTuple):
-    """A run to create on request. `host` is that of the version's request; `overlap` is the task's policy."""
+    """A run to create on request. `host` is that of the version's request; `overlap` is the task's policy.
+
+    `input_body` and `input_headers` are texts of JSON.
+    """
 
     run_id: UUID
     task_id: UUID
@@ -51,6 +55,8 @@ class RunRequest(NamedTuple):
     cause: RunCause
     retry_of: UUID | None
     overlap: OverlapPolicy
+    input_body: str | None = None
+    input_headers: str | None = None
 
 
 async def make_run(session: AsyncSession, request: RunRequest, *, now: datetime) -> None:
