@@ -121,14 +121,16 @@ SELECT EXISTS (
 # Each run uses the version of its task with which it was claimed.
 LOCK_WAITING = text(f"""
 WITH due AS MATERIALIZED (
-    SELECT id AS run_id, task_id, task_version, cause, epoch, attempt, scheduled_for, host FROM task_results
+    SELECT id AS run_id, task_id, task_version, cause, epoch, attempt, scheduled_for, host,
+           CAST(input_body AS text) AS input_body, CAST(input_headers AS text) AS input_headers
+    FROM task_results
     WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
     ORDER BY next_attempt_at
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
 )
 SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host,
-       t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES},
+       due.input_body, due.input_headers, t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES},
        {request_as_text("a")}
 FROM due JOIN tasks t ON t.id = due.task_id
 CROSS JOIN LATERAL (

@@ -53,10 +53,12 @@ EARLIER_BODY = LargeColumn(
     column=col(TaskVersion.body), ids=(col(TaskVersion.task_id), col(TaskVersion.version)), weight=JSON_WEIGHT
 )
 METADATA = LargeColumn(column=col(Task.user_metadata), ids=(col(Task.id),), weight=JSON_WEIGHT)
+RUN_BODY = LargeColumn(column=col(Run.input_body), ids=(col(Run.id),), weight=JSON_WEIGHT)
+RUN_HEADERS = LargeColumn(column=col(Run.input_headers), ids=(col(Run.id),), weight=JSON_WEIGHT)
 AUDIT_BEFORE = LargeColumn(column=col(AuditEntry.before), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
 AUDIT_AFTER = LargeColumn(column=col(AuditEntry.after), ids=(col(AuditEntry.id),), weight=JSON_WEIGHT)
 
-OF_RUNS = (RESPONSE_BODY, RESPONSE_HEADERS)
+OF_RUNS = (RESPONSE_BODY, RESPONSE_HEADERS, RUN_BODY, RUN_HEADERS)
 OF_TASKS = (PAYLOAD, BODY, METADATA)
 OF_VERSIONS = (EARLIER_PAYLOAD, EARLIER_BODY)
 OF_AUDIT = (AUDIT_BEFORE, AUDIT_AFTER)

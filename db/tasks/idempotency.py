@@ -24,7 +24,8 @@ ON CONFLICT (scope, key) DO NOTHING
 RETURNING key
 """)
 
-# A fingerprint without a key is a SHA-256 in hexadecimal; one with a key is longer, and that of a run is empty.
+# A fingerprint without a key is a SHA-256 in hexadecimal; one with a key is longer, and that of a run without input is
+# empty.
 PLAIN = text("""
 SELECT scope, key, fingerprint FROM idempotency_keys
 WHERE length(fingerprint) = 64 AND (scope, key) > (:scope, :key)

@@ -25,20 +25,22 @@ judged AS (
         SELECT w.*, row_number() OVER (PARTITION BY w.task_id ORDER BY w.ordinal)
             + CAST({has_unfinished_run("w.task_id")} AS int) + CAST({has_waiting_run("w.task_id")} AS int) AS place
         FROM unnest(CAST(:run_id AS uuid[]), CAST(:task_id AS uuid[]), CAST(:task_version AS int[]),
-                    CAST(:host AS text[]), CAST(:cause AS text[]), CAST(:retry_of AS uuid[]), CAST(:overlap AS text[]))
-             WITH ORDINALITY AS w(run_id, task_id, task_version, host, cause, retry_of, overlap, ordinal)
+                    CAST(:host AS text[]), CAST(:cause AS text[]), CAST(:retry_of AS uuid[]), CAST(:overlap AS text[]),
+                    CAST(:input_body AS text[]), CAST(:input_headers AS text[]))
+             WITH ORDINALITY AS w(run_id, task_id, task_version, host, cause, retry_of, overlap, input_body,
+                                  input_headers, ordinal)
     ) p
 ),
 made AS (
     INSERT INTO task_results (id, task_id, task_version, host, cause, retry_of, state, scheduled_for, due_at,
-                              next_attempt_at, finished_at, error_message, created_at)
+                              next_attempt_at, finished_at, error_message, created_at, input_body, input_headers)
     SELECT run_id, task_id, task_version, host, cause, retry_of,
            CASE verdict WHEN 'skipped' THEN 'skipped' ELSE 'queued' END,
            CAST(:now AS timestamptz), CAST(:now AS timestamptz),
            CASE verdict WHEN 'due' THEN CAST(:now AS timestamptz) END,
            CASE verdict WHEN 'skipped' THEN CAST(:now AS timestamptz) END,
            CASE verdict WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' END,
-           CAST(:now AS timestamptz)
+           CAST(:now AS timestamptz), CAST(input_body AS json), CAST(input_headers AS json)
     FROM judged ORDER BY ordinal
     RETURNING id, task_id, state, attempt, next_attempt_at, error_message
 ),
@@ -51,7 +53,10 @@ events AS (
 
 
 class RunRequest(NamedTuple):
-    """A run to create on request. `host` is that of the version's request; `overlap` is the task's policy."""
+    """A run to create on request. `host` is that of the version's request; `overlap` is the task's policy.
+
+    The input, which it sends in place of the task's own, is JSON as text.
+    """
 
     run_id: UUID
     task_id: UUID
@@ -60,6 +65,8 @@ class RunRequest(NamedTuple):
     cause: RunCause
     retry_of: UUID | None
     overlap: OverlapPolicy
+    input_body: str | None = None
+    input_headers: str | None = None
 
 
 async def make_runs(session: AsyncSession, requests: Sequence[RunRequest], *, now: datetime) -> None:

@@ -14,6 +14,7 @@ from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded
 from graphql_api.pacing import paced
+from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
@@ -22,6 +23,7 @@ from jobs import errors
 from jobs.tasks import changes, creation, runs, upsert
 from jobs.tasks.creation import CreateRequest
 from jobs.tasks.draft import with_target_checked, with_targets_checked
+from jobs.tasks.run_input import NO_INPUT
 
 MAX_INPUTS = 1_000
 """Number of items in a bulk mutation."""
@@ -71,6 +73,13 @@ IdempotencyKey = Annotated[
     strawberry.argument(
         description="Any text. Repeating a call with the same key returns the run that the first call created. "
         "The key is kept as long as the task."
+    ),
+]
+RunKey = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Any text. Repeating a call with the same key and input returns the run that the first call "
+        "created. The key is kept as long as the task."
     ),
 ]
 
@@ -250,18 +259,23 @@ class Mutation:
 
     @strawberry.mutation(
         description="Runs a task now, in addition to its schedule and whatever its status. scheduledFor is the "
-        "instant of this call. The run counts for the overlap policy."
+        "instant of this call. The run counts for the overlap policy. An input is for this run alone, and is kept with "
+        "it."
     )
     async def run_task(
         self,
         info: Info,
         id: Id,  # noqa: A002
-        idempotency_key: IdempotencyKey = UNSET,
+        idempotency_key: RunKey = UNSET,
+        input: Annotated[  # noqa: A002
+            RunTaskInput | None, strawberry.argument(description="What the run sends in place of the task's own.")
+        ] = UNSET,
     ) -> RunActionResult:
         """Request a run and return it; it may be a skipped one."""
+        given = input.draft() if input else NO_INPUT
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
-            row = await runs.run_task(work, task_id, now=utc_now(), key=given_or_none(idempotency_key))
+            row = await runs.run_task(work, task_id, now=utc_now(), key=given_or_none(idempotency_key), given=given)
         return Run.of(row)
 
     @strawberry.mutation(
@@ -298,8 +312,8 @@ class Mutation:
         return [run_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(
-        description="Repeats a finished run: creates a new run with the same request, whose `retryOf` is the old "
-        "one. The new run counts for the overlap policy."
+        description="Repeats a finished run: creates a new run with the same request and input, whose `retryOf` is "
+        "the old one. The new run counts for the overlap policy."
     )
     async def retry_run(
         self,

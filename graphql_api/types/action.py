@@ -1,6 +1,8 @@
 """The HTTP request that a task makes."""
 
+from collections.abc import Sequence
 from typing import Any, cast
+from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
@@ -16,9 +18,10 @@ from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
 from jobs.http.body import BodyDraft
 from jobs.http.body import FormField as FormDraft
 from jobs.http.body import draft_of as body_draft
-from jobs.http.request import ActionDraft, HeaderDraft, HttpMethod
+from jobs.http.request import ActionDraft, HeaderDraft, HttpMethod, with_run_headers
 from jobs.http.statuses import SUCCESS
 from jobs.security.secret_headers import in_order, is_sealed
+from jobs.tasks.run_input import RunInput
 
 
 @strawberry.type(description="A header of a request or of a response.")
@@ -52,27 +55,33 @@ class HttpAction:
     redirects: int = strawberry.field(description="Largest number of redirects to follow.")
     signed: bool = strawberry.field(description="Whether calls carry a Standard Webhooks signature.")
     row: strawberry.Private[models.Task | models.TaskVersion]
+    run_id: strawberry.Private[UUID | None] = None
 
     @staticmethod
-    def of(task: models.Task | models.TaskVersion) -> "HttpAction":
-        """Return the action of a task or of an earlier version."""
+    def of(
+        task: models.Task | models.TaskVersion, *, run_id: UUID | None = None, run_headers: Sequence[Sequence[str]] = ()
+    ) -> "HttpAction":
+        """Return the action of a task or of an earlier version; with a run's id, the one that the run sends."""
         return HttpAction(
             method=HttpMethod(task.method),
             url=task.url,
             headers=[
                 Header(name=name, value=None, secret=True) if is_sealed(value) else Header(name=name, value=value)
-                for name, value in in_order(task).items()
+                for name, value in with_run_headers(in_order(task), run_headers).items()
             ],
             success_statuses=list(task.success_statuses or SUCCESS),
             timeout_ms=Milliseconds(task.timeout_ms),
             redirects=task.redirects,
             signed=bool(task.signing_secrets),
             row=task,
+            run_id=run_id,
         )
 
     @strawberry.field(description="The body, if it is sent as JSON.")
     async def payload(self, info: Info) -> JSON | None:
         """Return the payload, read only when it is selected."""
+        if (own := await self._body_of_run(info)) is not None:
+            return cast("JSON | None", own.payload)
         return cast("JSON | None", await self._large_value(info, large_values.PAYLOAD, large_values.EARLIER_PAYLOAD))
 
     @strawberry.field(description="The body, if it is a text or bytes; see bodyEncoding.")
@@ -92,7 +101,16 @@ class HttpAction:
         fields = (await self._other_body(info)).form
         return None if fields is None else [FormField(name=name, value=value) for name, value in fields]
 
+    async def _body_of_run(self, info: Info) -> BodyDraft | None:
+        """Return what the run sends in place of the task's body."""
+        if self.run_id is None:
+            return None
+        [own] = await info.context.large_value(large_values.RUN_BODY, self.run_id) or [None]
+        return None if own is None else body_draft(None, own)
+
     async def _other_body(self, info: Info) -> BodyDraft:
+        if (own := await self._body_of_run(info)) is not None:
+            return own
         return body_draft(None, await self._large_value(info, large_values.BODY, large_values.EARLIER_BODY))
 
     async def _large_value(self, info: Info, of_task: LargeColumn, of_version: LargeColumn) -> Any:
@@ -192,13 +210,36 @@ class HttpActionInput:
         return ActionDraft(**members, body=BodyDraft(**body_members(self)))
 
 
-def body_members(input_: "HttpActionInput | UpdateHttpActionInput") -> dict[str, Any]:
+def body_members(input_: "HttpActionInput | UpdateHttpActionInput | RunTaskInput") -> dict[str, Any]:
     """Return the members of a body that were given, by the names of the draft."""
     given = {name: getattr(input_, name) for name in BodyDraft._fields}
     members = {name: value for name, value in given.items() if given_or_none(value) is not None}
     if "form" in members:
         members["form"] = [FormDraft(field.name, field.value) for field in members["form"]]
     return members
+
+
+@strawberry.input(
+    description="What one run sends in place of its task's own. The body is at most one of payload, body, bodyBase64 "
+    "and form; if there is none, the run sends the task's."
+)
+class RunTaskInput:
+    """The input of a run."""
+
+    payload: JSON | None = strawberry.field(default=UNSET, description="A body as JSON.")
+    body: str | None = strawberry.field(default=UNSET, description="A body as text.")
+    body_base64: str | None = strawberry.field(default=UNSET, description="A body as bytes in base64.")
+    form: list[FormFieldInput] | None = strawberry.field(default=UNSET, description="A body as the fields of a form.")
+    headers: list[HeaderInput] | None = strawberry.field(
+        default=UNSET,
+        description="Headers, which replace those of the same name, in any case. None can be secret, or replace a "
+        "secret of the task.",
+    )
+
+    def draft(self) -> RunInput:
+        """Return the input as the use cases take it."""
+        headers = tuple(header.draft() for header in self.headers or ())
+        return RunInput(body=BodyDraft(**body_members(self)), headers=headers)
 
 
 @strawberry.input(

@@ -149,14 +149,17 @@ class Run(Node):
 
     @strawberry.field(description="The request that the run's attempts send.")
     async def action(self, info: Info) -> HttpAction:
-        """Return the request of the version that the run carries out.
+        """Return the request of the version that the run carries out, with the run's own input.
 
         The task is read first: if it is changed afterwards, its earlier version is stored, and found then.
         """
-        task = await task_of(self.row, info)
-        if task.version == self.row.task_version:
+        task: models.Task | models.TaskVersion = await task_of(self.row, info)
+        if task.version != self.row.task_version:
+            task = await info.context.versions.load((self.row.task_id, self.row.task_version)) or task
+        if self.row.cause == RunCause.SCHEDULE:
             return HttpAction.of(task)
-        return HttpAction.of(await info.context.versions.load((task.id, self.row.task_version)) or task)
+        [headers] = await info.context.large_value(large_values.RUN_HEADERS, self.row.id) or [None]
+        return HttpAction.of(task, run_id=self.row.id, run_headers=headers or ())
 
     @strawberry.field(
         description="The finished run that this one repeats; null for other runs, and once that run is deleted."

@@ -22,7 +22,7 @@ from jobs.engine.claimed import Attempt, Claimed
 from jobs.engine.misfire import Plan, plan, unplannable
 from jobs.engine.slots import Slots
 from jobs.http.body import content_of
-from jobs.http.request import Action
+from jobs.http.request import Action, with_run_headers
 from jobs.http.statuses import SUCCESS, statuses
 from jobs.retry import RetryPolicy
 from jobs.security.secret_headers import ordered
@@ -74,6 +74,18 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
         ),
         success=statuses(SUCCESS if row.success_statuses is None else tuple(row.success_statuses)),
     )
+
+
+def with_input(attempt: Attempt, row: Row[Any]) -> Attempt:
+    """Return the attempt with what its run sends in place of the task's own; the row is one of a waiting run."""
+    if row.input_body is None and row.input_headers is None:
+        return attempt
+    action = attempt.action
+    if row.input_body is not None:
+        action = action._replace(content=content_of(None, row.input_body))
+    if row.input_headers is not None:
+        action = action._replace(headers=with_run_headers(action.headers, json.loads(row.input_headers)))
+    return attempt._replace(action=action)
 
 
 @lru_cache
@@ -169,13 +181,16 @@ async def start_waiting(
     """Start an attempt of waiting runs that this transaction has locked."""
     await claims.start_waiting(connection, run_ids=[row.run_id for row in rows], worker_id=worker_id, now=now)
     claimed.attempts.extend(
-        attempt_of(
+        with_input(
+            attempt_of(
+                row,
+                run_id=row.run_id,
+                task_id=row.task_id,
+                epoch=row.epoch + 1,
+                number=row.attempt + 1,
+                instant=row.scheduled_for,
+            ),
             row,
-            run_id=row.run_id,
-            task_id=row.task_id,
-            epoch=row.epoch + 1,
-            number=row.attempt + 1,
-            instant=row.scheduled_for,
         )
         for row in rows
     )

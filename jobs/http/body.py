@@ -1,7 +1,7 @@
 """The body of a task's request: JSON, a text, bytes, or the fields of a form.
 
-A payload has a column of its own, which keeps its digits. Any other body is stored as a JSON object with one member:
-`text`, `base64` or `form`, a list of pairs.
+A task's payload has a column of its own, which keeps its digits. Any other body is stored as a JSON object with one
+member: `text`, `base64` or `form`, a list of pairs; and a payload of one run as `json`, its text.
 """
 
 import base64
@@ -21,12 +21,13 @@ MAX_FIELDS = 1_000
 
 StoredBody = dict[str, Any]
 
+JSON_CONTENT_TYPE = "application/json"
 CONTENT_TYPES = {
+    "json": JSON_CONTENT_TYPE,
     "text": "text/plain; charset=utf-8",
     "base64": "application/octet-stream",
     "form": "application/x-www-form-urlencoded",
 }
-JSON_CONTENT_TYPE = "application/json"
 
 
 class FormField(NamedTuple):
@@ -149,9 +150,17 @@ def stored(draft: BodyDraft) -> StoredBody | None:
     return None
 
 
+def stored_for_run(draft: BodyDraft) -> StoredBody | None:
+    """Return a valid body of one run in its stored form; None for no body."""
+    payload = stored_payload(draft)
+    return stored(draft) if payload is None else {"json": payload.text}
+
+
 def draft_of(payload: JsonText | None, body: StoredBody | None) -> BodyDraft:
-    """Return the body of a task as a draft."""
+    """Return a stored body as a draft."""
     match body:
+        case {"json": str(text)}:
+            return BodyDraft(payload=JsonText(text))
         case {"text": str(text)}:
             return BodyDraft(body=text)
         case {"base64": str(text)}:

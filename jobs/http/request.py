@@ -103,6 +103,14 @@ class ActionDraft:
     kept_signing_secrets: Sequence[str] = ()
 
 
+def with_run_headers(headers: Mapping[str, Any], given: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return a task's headers with those of a run, each of which replaces the one of its name, in any case."""
+    replaced = {name.lower() for name, _ in given}
+    kept = {name: value for name, value in headers.items() if name.lower() not in replaced}
+    kept.update((name, value) for name, value in given)
+    return kept
+
+
 class Action(NamedTuple):
     """The request of a task. Secret headers and `signing_secrets` are sealed until the call.
 
