@@ -278,7 +278,7 @@ PROBLEMS = {
     "chunk": "its chunks are malformed",
     "transfer-encoding": "its Transfer-Encoding is invalid",
     "content-length": "its Content-Length is invalid",
-    "too many headers": "it has more than 128 headers",
+    "too many headers": f"it has more than {MAX_HEADERS:,} headers",
     "duplicate": "it repeats a header that may occur once",
     "status": "its status line is malformed",
     "header": "a header is malformed",
@@ -288,7 +288,7 @@ PROBLEMS = {
 def problem_of(error: BaseException) -> str:
     """Return what is wrong with a response that aiohttp's parser refuses, without a quotation of it."""
     if isinstance(error, http_exceptions.LineTooLong):
-        problem = "a line has more than 8,190 bytes"
+        problem = f"a line has more than {MAX_HEAD_BYTES:,} bytes"
     elif isinstance(error, http_exceptions.BadStatusLine):
         problem = PROBLEMS["status"]
     elif isinstance(error, http_exceptions.InvalidHeader):

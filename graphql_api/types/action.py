@@ -168,7 +168,8 @@ class HttpActionInput:
 
     method: HttpMethod | None = strawberry.field(default=HttpMethod.GET, description="The HTTP method.")
     url: str = strawberry.field(
-        description="An http or https URL with a host and without a user name; at most 8,000 characters."
+        description="An http or https URL with a host and without a user name; at most 8,000 characters. Its path and "
+        "query go out byte for byte; characters beyond ASCII are saved percent-encoded, and a host in IDNA."
     )
     headers: list[HeaderInput] | None = strawberry.field(
         default_factory=list,
@@ -252,7 +253,9 @@ class UpdateHttpActionInput:
 
     method: HttpMethod | None = strawberry.field(default=UNSET, description="The HTTP method.")
     url: str | None = strawberry.field(
-        default=UNSET, description="An http or https URL with a host and without a user name; at most 8,000 characters."
+        default=UNSET,
+        description="An http or https URL with a host and without a user name; at most 8,000 characters. Its path and "
+        "query go out byte for byte; characters beyond ASCII are saved percent-encoded, and a host in IDNA.",
     )
     headers: list[HeaderInput] | None = strawberry.field(
         default=UNSET, description="The headers that replace the old ones; at most 100, 32 KiB in total."

@@ -15,6 +15,7 @@ GONE = 410
 
 KEPT_ERROR_CHARACTERS = 500
 """Secrets are masked before the message is cut, because half a secret would not be found."""
+EXCESS = "the target sent more than its response announces, which was discarded"
 KEPT_URL_CHARACTERS = 2_000
 """Characters that are kept of the URL of each redirect, because a run can have 500 of them."""
 
@@ -59,12 +60,19 @@ def error_message_of(attempt: Attempt, response: Response) -> str:
 def details_of(response: Response) -> dict[str, Any]:
     """Return what else an ended attempt shows, by the names in its record; a name is absent where nothing is shown."""
     details = {
-        "response_error": response.error[:KEPT_ERROR_CHARACTERS] if response.status_code and response.error else None,
+        "response_error": response_error_of(response),
         "headers_truncated": response.headers_truncated,
         "resent": response.resent,
         "redirects": [[hop.status, shown(hop.url), hop.method] for hop in response.redirects],
     }
     return {name: value for name, value in details.items() if value}
+
+
+def response_error_of(response: Response) -> str | None:
+    """Return what is wrong with a response apart from its status, or None if nothing is, or if there is none."""
+    if response.status_code is None:
+        return None
+    return response.error[:KEPT_ERROR_CHARACTERS] if response.error else EXCESS if response.excess else None
 
 
 def shown(url: str) -> str:

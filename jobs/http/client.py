@@ -58,17 +58,16 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 """Methods that are safe to repeat (RFC 9110, section 9.2.2)."""
 
 FAILED = "the call failed: "
-EXCESS = "the target sent more than its response announces, which was discarded"
 
 
 class Response(NamedTuple):
     """The response to a call. Without one, `status_code` is None and `error` says why.
 
     With a status, `error` says what is wrong with the rest of the response. `incomplete` means that the body did not
-    arrive as a whole, and `refused` that the call may not be made at all, now or later. `headers_truncated` means that
-    there were more headers. `retry_after` is that header. `redirects` are those that were followed, and `unfollowed`
-    says why the last one was not. `resent` means that the request was sent a second time because the connection had
-    ended without a response.
+    arrive as a whole, `excess` that more arrived than the response announces, and `refused` that the call may not be
+    made at all, now or later. `headers_truncated` means that there were more headers. `retry_after` is that header.
+    `redirects` are those that were followed, and `unfollowed` says why the last one was not. `resent` means that the
+    request was sent a second time because the connection had ended without a response.
     """
 
     started_at: datetime
@@ -82,6 +81,7 @@ class Response(NamedTuple):
     truncated: bool = False
     error: str | None = None
     incomplete: bool = False
+    excess: bool = False
     refused: bool = False
     redirects: Sequence[Hop] = ()
     unfollowed: str | None = None
@@ -262,7 +262,7 @@ class Exchange:
         if self._body is not None:
             stored = self._body.stored(complete=self._is_complete)
             found |= {"body": stored.body, "encoding": stored.encoding, "truncated": stored.truncated}
-            found["error"] = stored.error or (EXCESS if self._has_excess else None)
+            found |= {"error": stored.error, "excess": self._has_excess}
         return found
 
     @property
@@ -289,8 +289,7 @@ def httpx_request(call: PreparedRequest) -> httpx.Request:
 def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
     """Return the headers of a response, without those that are too long for the limit."""
     kept, room = [], KEPT_HEADER_CHARACTERS
-    for raw_name, raw_value in headers.raw:
-        name, value = raw_name.decode(headers.encoding), raw_value.decode(headers.encoding)
+    for name, value in headers.multi_items():
         size = len(name) + len(value)
         if size <= room:
             room -= size
@@ -348,7 +347,8 @@ def certificate_problem(error: Exception) -> str:
 def reason_of(error: OSError) -> str:
     """Return what the operating system says, without numbers and addresses."""
     if isinstance(error, ConnectionResetError):
-        return "the target reset the connection"
+        # A connection that ends within the TLS handshake has no number.
+        return "the target closed the connection" if error.errno is None else "the target reset the connection"
     if error.errno is None or (reason := os.strerror(error.errno)).startswith("Unknown error"):
         return "the connection ended"
     return reason[0].lower() + reason[1:]

@@ -4,7 +4,8 @@ It is pure, and shares no rule with `jobs`.
 
 
 - Each instant of an order is the `scheduled_for` of exactly one run, or lies in the missed range of exactly one.
-- Each call belongs to a run, and no attempt of a run is called twice; no call comes before its run is due.
+- Each call belongs to a run, and no attempt of a run is called twice unless it says so (`resent`); no call comes before
+  its run is due.
 - A run that SUCCEEDED got a response to its last attempt before it ended; every run ends as its order allows.
 - The events of a run are a path through its states to its present one, and are numbered without gaps.
 """
@@ -175,8 +176,9 @@ def check_answers(
     run: Run, called_as: Sequence[int], answered: Mapping[tuple[str, int], datetime], findings: Findings
 ) -> None:
     """Check a run against its calls. `called_as` are the numbers of the attempts that came in."""
+    resent = {entry["number"] for entry in run.attempts if entry.get("resent")}
     for attempt, count in Counter(called_as).items():
-        if count > 1 or attempt > run.attempt:
+        if count > 1 + (attempt in resent) or attempt > run.attempt:
             findings.doubled.append(f"{named(run)}, of {run.attempt} attempts, was called {count} times as {attempt}")
     if run.state == RunState.SUCCEEDED:
         answered_at = answered.get((str(run.id), run.attempt))

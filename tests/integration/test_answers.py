@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from db.models import Run
 from db.settings import DatabaseSettings
 from db.states import BodyEncoding, RunState
-from jobs.http.client import EXCESS
+from jobs.engine.outcome import EXCESS
 from jobs.settings import JobsSettings
 from tests.support.engine import one_off, opened, save, soon, working
 from tests.support.raw_target import Request, raw_target
@@ -68,7 +68,7 @@ def failure(status: int | None, body: str | None = None, **members: Any) -> Expe
 
 def busy(body: str | None, beside: str | None = None, **members: Any) -> Expected:
     """Expect that the target's minute is waited for."""
-    error = "the target answered 503" + (f"; {beside}" if beside else "")
+    error = "the target answered 503" + (f"; {beside}" if beside not in (None, EXCESS) else "")
     return failure(503, body, error=error, beside=beside, delay=timedelta(seconds=60), **members)
 
 
@@ -127,7 +127,7 @@ ANSWERS: dict[str, tuple[bytes, Expected]] = {
     "304": (b"HTTP/1.1 304 Same\r\n" + length(5, b""), failure(304, error="the target answered 304")),
     "304 with a body": (
         b"HTTP/1.1 304 Same\r\n" + length(5, b"hello"),
-        failure(304, error=f"the target answered 304; {EXCESS}", beside=EXCESS),
+        failure(304, error="the target answered 304", beside=EXCESS),
     ),
     "HEAD": (OK + length(5, b""), success()),
     "HEAD with a body": (OK + length(5, b"hello"), success(beside=EXCESS)),
@@ -306,7 +306,8 @@ async def attempted(engine: AsyncEngine, task_id: UUID) -> Sequence[Run]:
 def seen(run: Run) -> Expected:
     """Return what the run shows. Its delay counts only if it is exactly the target's, which no other one is."""
     [attempt] = run.attempts
-    delay = run.next_attempt_at and run.next_attempt_at - datetime.fromisoformat(attempt["finished_at"])
+    ended_at = datetime.fromisoformat(attempt["finished_at"])
+    delay = None if run.next_attempt_at is None else run.next_attempt_at - ended_at
     assert (attempt["status_code"], attempt["error_message"]) == (run.status_code, run.error_message)
     return Expected(
         status=run.status_code,

@@ -108,10 +108,10 @@ async def test_a_tasks_own_headers_win(
 async def test_a_failed_attempt_is_tried_again_under_the_same_key(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
-    """Attempts continue until one succeeds, and each of them is recorded."""
+    """Attempts continue until one succeeds, and each of them is recorded. A POST is sent once in each."""
     url = target.responds("/flaky", CannedResponse(status=500), CannedResponse(drops=True), CannedResponse(status=200))
     async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(url, soon()))
+        [task_id] = await save(engine, one_off(url, soon(), method="POST"))
         run = await one_run(engine, task_id)
     assert [call.headers["x-duetime-attempt"] for call in target.calls] == ["1", "2", "3"]
     assert {call.headers["idempotency-key"] for call in target.calls} == {str(run.id)}

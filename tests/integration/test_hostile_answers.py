@@ -14,7 +14,7 @@ from jobs.clock import Clock
 from jobs.http.body import NO_CONTENT
 from jobs.http.client import KEPT_HEADER_CHARACTERS, HttpCaller, Response
 from jobs.http.request import Action
-from jobs.http.response_body import CHARSETS, KEPT_BYTES
+from jobs.http.response_body import KEPT_BYTES
 from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.settings import LOOPBACK
 from tests.support.hostile_target import BEHAVIOURS, hostile_target
@@ -68,6 +68,11 @@ def fails(reason: str) -> Callable[[Response], bool]:
     return lambda answer: answer.status_code is None and reason in (answer.error or "") and not answer.refused
 
 
+def is_cut_short(answer: Response) -> bool:
+    """Return whether the head was kept of a response whose body did not arrive as a whole."""
+    return answer.status_code == 200 and answer.incomplete and answer.truncated and answer.error is not None
+
+
 EXPECTED: dict[str, Callable[[Response], bool]] = {
     "gzip-bomb": is_cut,
     "deflate-bomb": is_cut,
@@ -78,19 +83,19 @@ EXPECTED: dict[str, Callable[[Response], bool]] = {
     "members": says("one,two"),
     "padded": says("padded"),
     "nothing-comes-out": is_nothing,
-    "no-gzip": fails("could not decode the body"),
+    "no-gzip": says("this is no gzip"),
     "brotli": is_cut,
     "zstd": says(base64.b64encode(b"\x28\xb5\x2f\xfd\x04\x00").decode(), BodyEncoding.BASE64),
     "endless-body": is_cut,
     "endless-chunks": is_cut,
-    "endless-trailers": fails("the call failed"),
+    "endless-trailers": is_cut_short,
     "endless-header": fails("the call failed"),
     "endless-headers": fails("the call failed"),
     "endless-status": fails("the call failed"),
     "great-headers": lambda answer: len(json.dumps(answer.headers)) < KEPT_HEADER_CHARACTERS + 2000,
     "not-http": fails("the call failed"),
     "two-lengths": fails("the call failed"),
-    "ends-early": fails("the call failed"),
+    "ends-early": is_cut_short,
     "nul": says("a\ufffdb"),
     "invalid": says("a\ufffd\ufffdb"),
     "utf-16": says("grün"),
@@ -138,8 +143,3 @@ async def test_a_hundred_at_once_take_little_memory(caller: HttpCaller, url: str
         peak = max(peak, process.memory_info().rss)
     assert len(await calls) == AT_ONCE
     assert peak - before < 64 * MEBIBYTE
-
-
-def test_every_charset_is_known() -> None:
-    """Python can read every charset that a target may name, and each is a plain character encoding."""
-    assert all(isinstance(b"".decode(charset), str) for charset in CHARSETS)
