@@ -24,7 +24,7 @@ RUN_PARTS = f"""
   __typename
   ... on Run {{ id state cause retryOf {{ id }} {ACTION} }}
   ... on InvalidInput {{ message problems {{ path message }} }}
-  ... on Conflict {{ message reason run {{ id }} }}
+  ... on Conflict {{ message reason run: currentRun {{ id }} }}
 """
 CREATE = """
 mutation ($input: CreateTaskInput!) { createTask(input: $input) {
