@@ -41,9 +41,7 @@ async def run_task(
         version=task.version,
         host=task.host,
         now=now,
-        once=None
-        if key is None
-        else Key.of(key, scope=f"runTask:{task_id}", input_digest=run_input.input_digest(given)),
+        once=run_input.key_of(key, scope=f"runTask:{task_id}", given=given),
         columns=lambda: run_input.columns_of(given, task=task, secrets=work.secrets),
     )
 
