@@ -19,6 +19,7 @@ from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import UNFINISHED, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
 from jobs.errors import Conflict
+from jobs.http.body import BodyDraft
 from jobs.queue import Queue
 from jobs.security.api_keys import ANYBODY
 from jobs.security.encryption import SecretKeys
@@ -119,7 +120,8 @@ class Client:
         self._numbers += 1
         payload = {"n": self._numbers}
         async with transaction(self._engine, self._queue, caller=ANYBODY, secrets=SecretKeys()) as work:
-            task = await changes.update_task(work, known.id, TaskUpdate(action={"payload": payload}), now=utc_now())
+            update = TaskUpdate(action={"body": BodyDraft(payload=payload)})
+            task = await changes.update_task(work, known.id, update, now=utc_now())
         known.payloads[task.version] = payload
         known.acknowledged.append((utc_now(), task.version))
 
