@@ -15,7 +15,7 @@ from jobs.security import signatures
 from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import sealed_values
 from jobs.tasks.draft import action_draft
-from jobs.tasks.idempotency import digest_of
+from jobs.tasks.idempotency import Key, digest_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +29,11 @@ class RunInput:
 NO_INPUT = RunInput()
 
 
-def input_digest(given: RunInput) -> str:
-    """Return the digest of an input; an empty one if there is none, or none with which a run can have been created."""
-    if given == NO_INPUT or next(json_value.faults(given.body.payload), None):
-        return ""
-    return digest_of(given)
+def key_of(key: str | None, *, scope: str, given: RunInput) -> Key | None:
+    """Return the key of a request, or None without one, and for an input with which no run can have been created."""
+    if key is None or next(json_value.faults(given.body.payload), None):
+        return None
+    return Key.of(key, scope=scope, input_digest="" if given == NO_INPUT else digest_of(given))
 
 
 def columns_of(given: RunInput, *, task: Task, secrets: SecretKeys) -> dict[str, Any]:

@@ -47,7 +47,7 @@ async def run_tasks(
     Raises `InvalidInput`, and `Conflict` for a key that was used with another input.
     """
     tasks = await locked_tasks(work, task_ids)
-    once = use_of(key, "runTask", task_ids, input_digest=run_input.input_digest(given))
+    once = run_input.key_of(key, scope=f"runTask:{task_ids[0]}", given=given) if task_ids else None
     if (earlier := await run_of_key(work, once)) is not None:
         return [earlier]
     requests = [
@@ -168,9 +168,9 @@ def requested(
     )
 
 
-def use_of(key: str | None, mutation: str, ids: Sequence[UUID], *, input_digest: str = "") -> Key | None:
+def use_of(key: str | None, mutation: str, ids: Sequence[UUID]) -> Key | None:
     """Return the key of a mutation of one task or run."""
-    return None if key is None else Key.of(key, scope=f"{mutation}:{ids[0]}", input_digest=input_digest)
+    return None if key is None else Key.of(key, scope=f"{mutation}:{ids[0]}")
 
 
 async def run_of_key(work: Transaction, once: Key | None) -> Run | None:

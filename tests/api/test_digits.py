@@ -96,6 +96,20 @@ async def test_variables_keep_their_digits(api: Api, target: Target) -> None:
     assert shown["payload"] == TEXT
 
 
+async def test_websockets_and_streams_show_the_digits(api: Api) -> None:
+    """As responses do, also beside an error."""
+    made = json.loads(await asked(api, CREATE, {"input": task(payload="PAYLOAD")}))["data"]["createTask"]
+    query = f'{{ task(id: "{made["id"]}") {{ action {{ payload }} }} wrong: task(id: "x") {{ id }} }}'
+    async with api.socket() as socket:
+        for document in (SHOW.replace("query ($id: ID!) ", "").replace("$id", f'"{made["id"]}"'), query):
+            await socket.send({"id": "1", "type": "subscribe", "payload": {"query": document}})
+            message = str(await socket.connection.recv())
+            assert f'"payload":{TEXT}' in message
+            assert json.loads(await socket.connection.recv()) == {"id": "1", "type": "complete"}
+    answer = await api.http.post("/graphql", json={"query": query}, headers={"Accept": "text/event-stream"})
+    assert f'"payload":{TEXT}' in answer.text
+
+
 @pytest.mark.usefixtures("worker")
 async def test_literals_keep_their_digits(api: Api, target: Target) -> None:
     """From a literal in a document, also around a variable, to the wire."""

@@ -315,6 +315,7 @@ async def test_a_key_belongs_to_its_input(api: Api) -> None:
     plain = await requested(api, task_id, key="p")
     assert (await requested(api, task_id, {"body": None}, key="p"))["id"] == plain["id"]
     assert (await requested(api, task_id, {"body": "x"}, key="p"))["reason"] == "IDEMPOTENCY_KEY_REUSED"
+    assert (await requested(api, task_id, {"payload": "\0"}, key="p"))["__typename"] == "InvalidInput"
 
 
 async def test_the_audit_log_has_it(api: Api) -> None:
