@@ -343,7 +343,9 @@ async def test_what_counts_of_each_answer(database: DatabaseSettings, jobs_setti
         found = {}
         async with working(database, jobs_settings):
             for name, task in zip(ANSWERS, tasks, strict=True):
-                [run] = await wait_until(partial(attempted, engine, task.id), what=f"{name}: the attempt has ended")
+                [run] = await wait_until(
+                    partial(attempted, engine, task.id), what=f"{name}: the attempt has ended", within=30
+                )
                 found[name] = seen(run)
         done.set()
     wrong = {name: (found[name], expected) for name, (_, expected) in ANSWERS.items() if found[name] != expected}

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from functools import partial
 
 import pytest
 
+from db.models import Run
 from db.settings import DatabaseSettings
-from db.states import RunState
 from jobs.clock import Clock
 from jobs.compat import LEARNED_AT_LEAST, MARGIN, idle_limit_of
 from jobs.http.body import NO_CONTENT, Content
@@ -16,7 +15,7 @@ from jobs.http.client import HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.settings import LOOPBACK, JobsSettings
-from tests.support.engine import one_off, opened, runs_of, save, soon, working
+from tests.support.engine import every, opened, runs_of, save, soon, working
 from tests.support.graphql import serving
 from tests.support.raw_target import RawTarget, Request, Respond, raw_target
 from tests.support.waiting import wait_until
@@ -171,15 +170,22 @@ QUERY = "query ($id: ID!) { run(id: $id) { state attempts { number resent status
 
 async def test_an_attempt_shows_that_it_was_sent_again(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """It is still one attempt."""
-    async with raw_target(ends_at(2)) as target, opened(database) as engine, serving(database, jobs_settings) as api:
-        at = soon()
-        tasks = [one_off(target.url, at + number * timedelta(seconds=0.3)) for number in range(2)]
-        await save(engine, *tasks)
+    used: set[int] = set()
+
+    def respond(request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.connection in used:
+            writer.close()
+        else:
+            used.add(request.connection)
+            writer.write(OK)
+
+    async with raw_target(respond) as target, opened(database) as engine, serving(database, jobs_settings) as api:
+        [task_id] = await save(engine, every(target.url, timedelta(seconds=1), soon()))
+
+        async def resent() -> list[Run]:
+            return [run for run in await runs_of(engine, task_id) if run.attempts[0].get("resent")]
+
         async with working(database, jobs_settings):
-            [_], [run] = [
-                await wait_until(partial(runs_of, engine, task.id, at_least=1), what="the run has ended")
-                for task in tasks
-            ]
-        assert run.state is RunState.SUCCEEDED
+            [run, *_] = await wait_until(resent, what="a request was sent again", within=30)
         shown = (await api.data(QUERY, id=str(run.id)))["run"]
     assert shown == {"state": "SUCCEEDED", "attempts": [{"number": 1, "resent": True, "statusCode": 200}]}

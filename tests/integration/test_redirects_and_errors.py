@@ -6,7 +6,7 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tests.support.raw_target import Request, raw_target
 from tests.support.waiting import wait_until
 
 CREATE = "mutation ($input: CreateTaskInput!) { createTask(input: $input) { __typename ... on Task { id } } }"
+START = "mutation ($id: ID!) { runTask(id: $id) { __typename } }"
 RUN = """query ($id: ID!) { run(id: $id) { state statusCode errorMessage responseBody responseTruncated
     responseHeadersTruncated
     attempts { statusCode errorMessage responseError resent redirects { status url method } } } }"""
@@ -36,12 +37,15 @@ SECRET = "a-secret-of-the-task"
 async def shown(database: DatabaseSettings, jobs: JobsSettings, **action: Any) -> dict[str, Any]:
     """Return what the API shows of the run of a task with this action, with a secret header and one attempt."""
     sealing = jobs.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
-    at = datetime.now(UTC) + timedelta(milliseconds=500)
     action["headers"] = [{"name": "Authorization", "value": SECRET}]
-    task = {"name": "n", "trigger": {"oneOff": {"at": at.isoformat()}}, "retry": {"maxAttempts": 1}, "action": action}
+    task: dict[str, Any] = {"name": "n", "trigger": {"oneOff": {"at": "2999-01-01T00:00:00Z"}}}
+    task |= {"retry": {"maxAttempts": 1}, "action": action}
     async with serving(database, sealing) as api, working(database, sealing):
         made = (await api.data(CREATE, input=task))["createTask"]
-        [run] = await wait_until(partial(runs_of, api.engine, made["id"], at_least=1), what="the run has ended")
+        await api.data(START, id=made["id"])
+        [run] = await wait_until(
+            partial(runs_of, api.engine, made["id"], at_least=1), what="the run has ended", within=30
+        )
         found: dict[str, Any] = (await api.data(RUN, id=str(run.id)))["run"]
     return found
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import os
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -90,18 +89,13 @@ HOSTS = {
 """URLs as they are given and as they are saved."""
 CREATE = """mutation ($inputs: [CreateTaskInput!]!) { createTasks(inputs: $inputs) {
     __typename ... on Task { id action { url } } ... on InvalidInput { message } } }"""
+RUN = "mutation ($id: ID!) { runTask(id: $id) { __typename } }"
 
 
 def wanted(url: str, **action: Any) -> dict[str, Any]:
-    """Return the input of a task that calls the URL once, soon."""
-    at = datetime.now(UTC) + timedelta(milliseconds=300)
-    retry = {"maxAttempts": 1}
-    return {
-        "name": "n",
-        "trigger": {"oneOff": {"at": at.isoformat()}},
-        "retry": retry,
-        "action": {"url": url, **action},
-    }
+    """Return the input of a task that calls the URL once, when it is told to."""
+    trigger = {"oneOff": {"at": "2999-01-01T00:00:00Z"}}
+    return {"name": "n", "trigger": trigger, "retry": {"maxAttempts": 1}, "action": {"url": url, **action}}
 
 
 def ok(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -113,9 +107,13 @@ async def outcome(database: DatabaseSettings, jobs: JobsSettings, *inputs: dict[
     """Create the tasks through the API, wait until a worker has called for each, and return the tasks."""
     async with serving(database, jobs) as api, working(database, jobs):
         tasks: list[dict[str, Any]] = (await api.data(CREATE, inputs=list(inputs)))["createTasks"]
+        assert {task["__typename"] for task in tasks} == {"Task"}, tasks
         for task in tasks:
-            assert task["__typename"] == "Task", task
-            [run] = await wait_until(partial(runs_of, api.engine, task["id"], at_least=1), what="the run has ended")
+            await api.data(RUN, id=task["id"])
+        for task in tasks:
+            [run] = await wait_until(
+                partial(runs_of, api.engine, task["id"], at_least=1), what="the run has ended", within=30
+            )
             assert run.state is RunState.SUCCEEDED, (task, run.error_message)
     return tasks
 
