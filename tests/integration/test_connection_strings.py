@@ -108,15 +108,22 @@ async def test_what_a_string_leaves_out_comes_from_the_environment(
         "PGHOST": "127.0.0.1",
         "PGPORT": str(postgres.port),
         "PGUSER": "postgres",
+        "PGDATABASE": "template1",
         "PGPASSFILE": str(passfile),
         "PGSSLMODE": "verify-ca",
         "PGSSLROOTCERT": str(postgres.certificate),
     }.items():
         monkeypatch.setenv(name, value)
 
-    expected = ("postgres", "postgres", "duetime test", "4MB", True, False)
-    assert await connected("postgresql://") == expected
-    assert await connected(f"postgresql://postgres@127.0.0.1:{postgres.port}/postgres") == expected
+    expected = ("duetime test", "4MB", True, False)
+    assert await connected("postgresql://") == ("postgres", "template1", *expected)
+    other = await connected(f"postgresql://postgres@127.0.0.1:{postgres.port}/postgres")
+    assert other == ("postgres", "postgres", *expected)
+    service = tmp_path / "services"
+    service.write_text(f"[mine]\nhost=127.0.0.1\nport={postgres.port}\ndbname=postgres\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(service))
+    monkeypatch.setenv("PGHOST", "192.0.2.1")
+    assert await connected("postgresql://?service=mine") == ("postgres", "postgres", *expected)
 
 
 @NEEDS_DEBIAN
