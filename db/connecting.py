@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from math import inf
+from typing import cast
 
 import asyncpg
 from sqlalchemy import URL
@@ -30,8 +31,10 @@ async def connect(
     connection = await connect_to_any(
         url, application_name=application_name, pooler=pooler, command_timeout=command_timeout
     )
-    if isinstance(connection, TransactionPooledConnection):
-        connection.transaction_settings = "".join(f"SET LOCAL {name} = '{settings[name]}';" for name in settings)
+    if pooler == "transaction":
+        # `isinstance` is of no use, because asyncpg says that a connection is one of every class of connections.
+        statements = "".join(f"SET LOCAL {name} = '{settings[name]}';" for name in settings)
+        cast("TransactionPooledConnection", connection).transaction_settings = statements
         return connection
     try:
         await connection.execute("".join(f"SET {name} = '{settings[name]}';" for name in settings))

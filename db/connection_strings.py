@@ -247,4 +247,6 @@ def dsn(url: URL) -> str:
     if url.port and not url.host:
         query["port"] = str(url.port)
     host = shown(url.host, url.port) if url.host else ""
-    return f"postgresql://{user}{'@' if user else ''}{host}/{quote(url.database or '', safe='')}?{urlencode(query)}"
+    # A slash alone would name a database without a name.
+    database = f"/{quote(url.database, safe='')}" if url.database else ""
+    return f"postgresql://{user}{'@' if user else ''}{host}{database}?{urlencode(query)}"

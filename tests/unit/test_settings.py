@@ -146,7 +146,8 @@ def test_all_wrong_settings_are_reported_together(monkeypatch: pytest.MonkeyPatc
         ("postgres://h?dbname=d&user=u&password=p%26&port=6", "postgresql://u:p%26@h:6/d"),
         ("postgresql://%2Frun%2Fpostgresql/d", "postgresql:///d?host=%2Frun%2Fpostgresql"),
         ("postgresql://u@/d?host=/run/postgresql&port=6", "postgresql://u@/d?host=%2Frun%2Fpostgresql&port=6"),
-        ("postgresql://", "postgresql:///"),
+        ("postgresql://", "postgresql://"),
+        ("postgresql://u@h:6/", "postgresql://u@h:6"),
         (
             "postgresql:///d?service=s&passfile=/p&options=-c%20a%3Db",
             "postgresql:///d?service=s&passfile=%2Fp&options=-c+a%3Db",
