@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from db.settings import DatabaseSettings
-from duetime import logs, parent_death
+from duetime import logs, loop, parent_death
 from duetime.errors import CannotStart
 from duetime.settings import DuetimeSettings, read
 from graphql_api.settings import ApiSettings
@@ -166,7 +166,7 @@ def api(_options: argparse.Namespace) -> None:
     from duetime.api import serve_api
 
     logs.configure("api")
-    asyncio.run(serve_api(database, jobs, settings))
+    loop.run(serve_api(database, jobs, settings))
 
 
 def worker(options: argparse.Namespace) -> None:
@@ -181,7 +181,7 @@ def worker(options: argparse.Namespace) -> None:
         return
 
     logs.configure("worker")
-    asyncio.run(work(database, jobs))
+    loop.run(work(database, jobs))
 
 
 def migrate(_options: argparse.Namespace) -> None:
