@@ -36,6 +36,7 @@ from typing import Any, ClassVar, cast
 import httptools
 import uvicorn
 from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -104,6 +105,27 @@ REFUSALS = {
 """Errors of httptools about requests that are well-formed, which the application would refuse in words."""
 
 
+class HeldFlowControl(FlowControl):
+    """A flow control that does not read while something is unparsed, however often the application asks for more."""
+
+    is_held = False
+
+    def hold(self) -> None:
+        """Stop reading until it is released."""
+        self.is_held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        """Read again."""
+        self.is_held = False
+        self.resume_reading()
+
+    def resume_reading(self) -> None:
+        """Read again, unless it is held."""
+        if not self.is_held:
+            super().resume_reading()
+
+
 class TimeoutHttpProtocol(HttpToolsProtocol):
     """One HTTP/1.1 connection, closed when the client sends no complete head or reads no response in time.
 
@@ -115,6 +137,8 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
 
     head_timeout: ClassVar[timedelta] = HEAD_TIMEOUT
     write_timeout: ClassVar[timedelta] = WRITE_TIMEOUT
+
+    flow: HeldFlowControl
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,6 +157,7 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         """Start the head timer."""
         super().connection_made(transport)
+        self.flow = HeldFlowControl(transport)
         # uvloop would wait until nearly everything is read before it resumes writing.
         transport.set_write_buffer_limits()
         self._start_head_timer()
@@ -199,9 +224,11 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         """Start the write timer if the response was the last one, or go on with the next request."""
         super().on_response_complete()
         self._end_if_closing()
-        if self._unparsed and self._next_turn is None and not self.transport.is_closing():
-            self._unset_keepalive_if_required()
-            self._go_on()
+        if self._next_turn is None and not self.transport.is_closing():
+            self.flow.release()
+            if self._unparsed:
+                self._unset_keepalive_if_required()
+                self._go_on()
 
     def send_400_response(self, msg: str) -> None:
         """Start the write timer: there will be no other response."""
@@ -246,11 +273,12 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
 
     def _go_on_next_turn(self) -> None:
         self._next_turn = None
-        self.flow.resume_reading()
+        self.flow.release()
         self._go_on()
 
     def _drop_unparsed(self) -> None:
         self._unparsed.clear()
+        self.flow.is_held = False
         if self._next_turn is not None:
             self._next_turn.cancel()
             self._next_turn = None
@@ -261,7 +289,7 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
                 return
             if self._request_is_complete:
                 if self._is_responding():
-                    self.flow.pause_reading()
+                    self.flow.hold()
                     return
                 self._reads_head, self._request_is_complete = True, False
             size = self._size_of_head() if self._reads_head else self._size_of_part()
@@ -273,7 +301,7 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
                 self._parse_head(piece)
             else:
                 self._parse_part(piece)
-        self.flow.pause_reading()
+        self.flow.hold()
         self._next_turn = self.loop.call_soon(self._go_on_next_turn)
 
     def _size_of_head(self) -> int:

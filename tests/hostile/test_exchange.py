@@ -31,6 +31,8 @@ from tests.support.engine import one_off, opened, runs_of, save, working
 from tests.support.raw_target import RawTarget, Request, Respond, answer, raw_target
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.both_loops
+
 STRAY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Stray: yes\r\n\r\nstray"
 UNASKED = {
     "a response": STRAY,
