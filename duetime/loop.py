@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from typing import Any
 
 
 def factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -13,7 +14,7 @@ def factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-def run(process: Coroutine[None, None, None]) -> None:
+def run(process: Coroutine[Any, Any, None]) -> None:
     """Run a process to its end."""
     with asyncio.Runner(loop_factory=factory()) as runner:
         runner.run(process)
