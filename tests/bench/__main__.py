@@ -23,7 +23,7 @@ SPREAD_TASKS = 1_000
 SPREAD_SECONDS = 20
 SUBSCRIBERS = 1_000
 EVENTS = 100
-CREATED = 2_000
+CREATED = 600
 
 
 @dataclass(frozen=True, slots=True)

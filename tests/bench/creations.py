@@ -13,7 +13,7 @@ from tests.bench.rounds import Servers, module
 from tests.bench.subscribers import answers, free_port
 
 CLIENTS = 20
-WARM_UP = 200
+WARM_UP = 100
 TASK = {"name": "bench", "cron_expr": "0 9 * * *", "url": "http://example.com/", "method": "GET"}
 CREATE = """
 mutation Create($input: CreateTaskInput!) { createTask(input: $input) { __typename ... on Task { id name nextRunAt } } }

@@ -376,10 +376,10 @@ async def test_a_target_that_speaks_first_gets_no_request(
     original, connect = getattr(StrictRequest, name), StrictConnector.connect
     tries = 0
 
-    async def counted(connector: StrictConnector, *arguments: Any) -> Connection:
+    async def counted(connector: StrictConnector, *arguments: Any, **options: Any) -> Connection:
         nonlocal tries
         tries += 1
-        return await connect(connector, *arguments)
+        return await connect(connector, *arguments, **options)
 
     async def sent_late(request: StrictRequest, *arguments: Any) -> Any:
         # On uvloop, the greeting may have been read before, and then the request does not come as far as this.
