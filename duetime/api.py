@@ -16,7 +16,6 @@ from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHt
 from duetime.errors import CannotStart
 from duetime.preflight import check_servers, has_active_key
 from duetime.signals import on_stop
-from graphql_api.middleware import header_limits
 from graphql_api.settings import ApiSettings
 from graphql_api.transport import message_limits
 from jobs.settings import JobsSettings
@@ -97,7 +96,6 @@ def configuration(
     return uvicorn.Config(
         app,
         http=protocol,
-        h11_max_incomplete_event_size=header_limits.MAX_BYTES,
         log_config=None,
         access_log=False,
         lifespan="on",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from db.settings import DatabaseSettings
-from duetime import logs, parent_death
+from duetime import logs, loop, parent_death
 from duetime.errors import CannotStart
 from duetime.settings import DuetimeSettings, read
 from graphql_api.settings import ApiSettings
@@ -173,7 +173,7 @@ def api(_options: argparse.Namespace) -> None:
     if not started_by_up:
         log_database(database)
         logs.log_gin_mode(settings.gin_mode)
-    asyncio.run(serve_api(database, jobs, settings))
+    loop.run(serve_api(database, jobs, settings))
 
 
 def worker(options: argparse.Namespace) -> None:
@@ -190,7 +190,7 @@ def worker(options: argparse.Namespace) -> None:
     logs.configure("worker")
     if not started_by_up:
         log_database(database)
-    asyncio.run(work(database, jobs))
+    loop.run(work(database, jobs))
 
 
 def migrate(_options: argparse.Namespace) -> None:

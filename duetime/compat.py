@@ -5,8 +5,13 @@
     would be killed by the signal instead of exiting with status 0. Remove it when uvicorn can run without handlers.
 
 `TimeoutHttpProtocol`
-    uvicorn waits forever for the head of a request, and for a client that does not read its response. Remove it when
-    uvicorn has timeouts for both.
+    uvicorn waits forever for the head of a request, and for a client that does not read its response. With httptools,
+    it bounds no head, starts requests before the one before is answered, adds trailers to the headers, skips the body
+    of a request that asks for an unknown upgrade, and takes requests without a Host. Remove it when uvicorn has
+    timeouts for both, and is as strict with httptools as it is with h11.
+
+`without_chunks`
+    uvicorn with httptools sends chunks to clients of HTTP/1.0, which know none. Remove it when uvicorn no longer does.
 
 `BoundedWebSocketProtocol`
     uvicorn parses everything that it has read at once, keeps a list entry for each fragment of a message, answers pings
@@ -20,20 +25,25 @@
 """
 
 import asyncio
+import json
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar, cast
 
-import h11
+import httptools
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 
+from graphql_api.middleware import header_limits
 from graphql_api.transport import message_limits
 
 HEAD_TIMEOUT = timedelta(seconds=10)
@@ -77,36 +87,94 @@ class AbortTimer:
             self._handle = None
 
 
-class TimeoutHttpProtocol(H11Protocol):
+HEAD_END = re.compile(rb"\n\r?\n")
+"""The end of a head, also where the parser refuses it because it wants CRLF."""
+CHUNKS_END = b"\r\n\r\n"
+"""The end of a chunked body. It may also occur within the body."""
+PIECES_AT_ONCE = 1_000
+"""How many pieces of one connection are parsed before the event loop serves others. The smallest has 4 bytes."""
+VERSIONS = (b" HTTP/1.1\r\n", b" HTTP/1.0\r\n")
+UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
+REFUSALS = {
+    "Content-Length overflow": (
+        b"413 Content Too Large",
+        "The Content-Length is larger than any body that is accepted",
+    ),
+    "Invalid method encountered": (b"501 Not Implemented", "The method of the request is unknown"),
+}
+"""Errors of httptools about requests that are well-formed, which the application would refuse in words."""
+
+
+class HeldFlowControl(FlowControl):
+    """A flow control that does not read while something is unparsed, however often the application asks for more."""
+
+    is_held = False
+
+    def hold(self) -> None:
+        """Stop reading until it is released."""
+        self.is_held = True
+        self.pause_reading()
+
+    def release(self) -> None:
+        """Read again."""
+        self.is_held = False
+        self.resume_reading()
+
+    def resume_reading(self) -> None:
+        """Read again, unless it is held."""
+        if not self.is_held:
+            super().resume_reading()
+
+
+class TimeoutHttpProtocol(HttpToolsProtocol):
     """One HTTP/1.1 connection, closed when the client sends no complete head or reads no response in time.
 
     There is no timeout for the body here: the application has it, because only the application can respond with 408.
+
+    The parser gets a head when that is complete, then the body, and nothing beyond the end of a request before that
+    request is answered: uvicorn would begin with all requests that it has read at once.
     """
 
     head_timeout: ClassVar[timedelta] = HEAD_TIMEOUT
     write_timeout: ClassVar[timedelta] = WRITE_TIMEOUT
 
-    _head_timer: asyncio.TimerHandle | None = None
+    flow: HeldFlowControl
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.parser = self._new_parser()
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._write_timer = AbortTimer()
+        self._unparsed = bytearray()
+        self._searched = 0
+        self._reads_head = True
+        self._request_is_complete = False
+        self._body_left: int | None = 0
+        """Bytes of the body that have not been parsed, or None if it is chunked."""
+        self._bytes_without_body = 0
+        self._next_turn: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         """Start the head timer."""
-        self._write_timer = AbortTimer()
         super().connection_made(transport)
+        self.flow = HeldFlowControl(transport)
+        # uvloop would wait until nearly everything is read before it resumes writing.
+        transport.set_write_buffer_limits()
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop both timers."""
+        """Stop both timers, and forget what was not parsed."""
         super().connection_lost(exc)
         self._stop_head_timer()
         self._write_timer.stop()
+        self._drop_unparsed()
 
     def data_received(self, data: bytes) -> None:
-        """Keep the head timer running from the first byte of a request until its head is complete."""
-        if self._head_timer is None and not self._is_responding():
-            self._start_head_timer()
-        super().data_received(data)
-        if self._is_responding():
-            self._stop_head_timer()
+        """Parse the request up to its end, and keep the rest until it is answered."""
+        self._unset_keepalive_if_required()
+        self._unparsed += data
+        if self._next_turn is None:
+            self._go_on()
 
     def pause_writing(self) -> None:
         """Start the write timer: the write buffer is full."""
@@ -119,10 +187,48 @@ class TimeoutHttpProtocol(H11Protocol):
         super().resume_writing()
         self._end_if_closing()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note a header without the white space after it, and no trailer: the application has the headers already."""
+        if self._reads_head:
+            super().on_header(name, value.rstrip(b" \t"))
+
+    def on_headers_complete(self) -> None:
+        """Start the application, unless the request asks for an upgrade. Raise HttpParserError for an ambiguous head.
+
+        The parser has started the application by the time at which it notices an unknown encoding.
+        """
+        names = [name for name, _ in self.headers]
+        encodings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        if names.count(b"host") > 1 or (b"host" not in names and self.parser.get_http_version() != "1.0"):
+            raise httptools.HttpParserError("The request needs one Host")
+        if encodings not in ([], [b"chunked"]):
+            raise httptools.HttpParserError("The only known Transfer-Encoding is chunked")
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            return
+        lengths = [int(value) for name, value in self.headers if name == b"content-length"]
+        self._body_left = None if encodings else sum(lengths)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a part of the body on to the application."""
+        self._bytes_without_body = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note the end of the request, unless it asks for an upgrade: then this is the end of its head only."""
+        if not self.parser.should_upgrade():
+            self._request_is_complete = True
+            super().on_message_complete()
+
     def on_response_complete(self) -> None:
-        """Start the write timer if the response was the last one."""
+        """Start the write timer if the response was the last one, or go on with the next request."""
         super().on_response_complete()
         self._end_if_closing()
+        if self._next_turn is None and not self.transport.is_closing():
+            self.flow.release()
+            if self._unparsed:
+                self._unset_keepalive_if_required()
+                self._go_on()
 
     def send_400_response(self, msg: str) -> None:
         """Start the write timer: there will be no other response."""
@@ -134,15 +240,127 @@ class TimeoutHttpProtocol(H11Protocol):
         super().timeout_keep_alive_handler()
         self._end_if_closing()
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Stop the head timer, because websockets have timeouts of their own."""
+    def handle_websocket_upgrade(self) -> None:
+        """Stop the head timer, because websockets have timeouts of their own, and drop what came too early."""
         self._stop_head_timer()
-        super().handle_websocket_upgrade(event)
+        self._drop_unparsed()
+        super().handle_websocket_upgrade()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        super()._start_asgi_task(cycle, without_chunks(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        # The application refuses two lengths in words, and closes the connection.
+        parser.set_dangerous_leniencies(lenient_chunked_length=True)
+        return parser
 
     def _is_responding(self) -> bool:
         # uvicorn's annotation leaves out that there is no cycle before the first request.
         cycle = cast("RequestResponseCycle | None", self.cycle)
         return cycle is not None and not cycle.response_complete
+
+    def _go_on(self) -> None:
+        """Parse, and keep the head timer running from the first byte of a request until its head is complete."""
+        if self._head_timer is None and not self._is_responding():
+            self._start_head_timer()
+        try:
+            self._parse()
+        except httptools.HttpParserError as error:
+            self._refuse(error)
+        if self._is_responding():
+            self._stop_head_timer()
+
+    def _go_on_next_turn(self) -> None:
+        self._next_turn = None
+        self.flow.release()
+        self._go_on()
+
+    def _drop_unparsed(self) -> None:
+        self._unparsed.clear()
+        self.flow.is_held = False
+        if self._next_turn is not None:
+            self._next_turn.cancel()
+            self._next_turn = None
+
+    def _parse(self) -> None:
+        for _ in range(PIECES_AT_ONCE):
+            if not self._unparsed or self.transport.is_closing():
+                return
+            if self._request_is_complete:
+                if self._is_responding():
+                    self.flow.hold()
+                    return
+                self._reads_head, self._request_is_complete = True, False
+            size = self._size_of_head() if self._reads_head else self._size_of_part()
+            if not size:
+                return
+            piece = bytes(self._unparsed[:size])
+            del self._unparsed[:size]
+            if self._reads_head:
+                self._parse_head(piece)
+            else:
+                self._parse_part(piece)
+        self.flow.hold()
+        self._next_turn = self.loop.call_soon(self._go_on_next_turn)
+
+    def _size_of_head(self) -> int:
+        found = HEAD_END.search(self._unparsed, self._searched)
+        # No method begins with a control character, and another protocol's greeting may.
+        if self._unparsed[0] <= ord(" ") or (found is None and len(self._unparsed) > header_limits.MAX_BYTES):
+            raise httptools.HttpParserError("This is no head of a request, or it is too long")
+        self._searched = 0 if found else max(0, len(self._unparsed) - len("\n\r"))
+        return found.end() if found else 0
+
+    def _size_of_part(self) -> int:
+        if self._body_left is not None:
+            return min(self._body_left, len(self._unparsed))
+        end = self._unparsed.find(CHUNKS_END)
+        return end + len(CHUNKS_END) if end >= 0 else max(0, len(self._unparsed) - len(CHUNKS_END) + 1)
+
+    def _parse_head(self, head: bytes) -> None:
+        line_end = head.index(b"\n") + 1
+        if not head.endswith(VERSIONS, 0, line_end) or head.startswith(b"CONNECT "):
+            raise httptools.HttpParserError("Only requests of HTTP/1.1 and HTTP/1.0 are known, and no tunnels")
+        try:
+            self.parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+                return
+            self._unsupported_upgrade_warning()
+            # This parser would take the body for the next request, because it has skipped it.
+            self.parser = self._new_parser()
+            self.parser.feed_data(UPGRADE.sub(b"", head))
+        self._reads_head = False
+        self._bytes_without_body = 0
+
+    def _parse_part(self, part: bytes) -> None:
+        if self._body_left is not None:
+            self._body_left -= len(part)
+        self._bytes_without_body += len(part)
+        self.parser.feed_data(part)
+        if self._bytes_without_body > header_limits.MAX_BYTES:
+            raise httptools.HttpParserError("The request has more bytes around its chunks than in any head")
+
+    def _refuse(self, error: httptools.HttpParserError) -> None:
+        message = "Invalid HTTP request received."
+        self.logger.warning(message)
+        self._drop_unparsed()
+        if not self._reads_head:
+            if self.cycle.response_started:
+                # An answer now would be a part of that response, or look like the response to the next request.
+                self.transport.close()
+                self._end_if_closing()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if str(error) in REFUSALS:
+            self.transport.write(last_answer(*REFUSALS[str(error)]))
+            self.transport.close()
+            self._end_if_closing()
+        else:
+            self.send_400_response(message)
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(self.head_timeout.total_seconds(), self._close)
@@ -161,6 +379,34 @@ class TimeoutHttpProtocol(H11Protocol):
         # A closing connection stays until the client has read what is left in the write buffer.
         if self.transport.is_closing():
             self._write_timer.start(self.transport, self.write_timeout)
+
+
+def last_answer(status: bytes, message: str) -> bytes:
+    """Return an error in the form of the application's, after which the connection ends."""
+    body = json.dumps({"error": message}).encode()
+    head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+    return head % (status, len(body)) + body
+
+
+def without_chunks(cycle: RequestResponseCycle, app: ASGI3Application) -> ASGI3Application:
+    """Return the app for a client that knows no chunks: the end of the connection is the end of its response."""
+
+    async def run(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        is_endless = False
+
+        async def send_unframed(message: ASGISendEvent) -> None:
+            nonlocal is_endless
+            if message["type"] == "http.response.start":
+                is_endless = all(name.lower() != b"content-length" for name, _ in message.get("headers", ()))
+                cycle.chunked_encoding = False if is_endless else None
+            elif message["type"] == "http.response.body" and is_endless:
+                # Otherwise uvicorn would refuse to send more than it has announced.
+                cycle.expected_content_length = len(message.get("body", b""))
+            await send(message)
+
+        await app(scope, receive, send_unframed)
+
+    return run
 
 
 class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):

@@ -1,14 +1,16 @@
 """Fixtures that all tests share: real servers, a database and a Redis for each test, and a target to call."""
 
+import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import coverage
 import pytest
 
 from db.settings import DatabaseSettings
+from duetime import loop
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support import command
 from tests.support.scheduling import Scheduling
@@ -41,6 +43,14 @@ def pytest_collection_finish() -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
     """Return the scheduler that distributes the tests among the processes of pytest-xdist."""
     return Scheduling(config, log)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return the loops that a test runs on: asyncio's own, and for tests with the mark `both_loops` that of processes
+    too. The processes that tests start run on the latter anyway.
+    """
+    loops = {"asyncio": asyncio.new_event_loop}
+    return loops | {"uvloop": loop.factory()} if item.get_closest_marker("both_loops") else loops
 
 
 @pytest.hookimpl(wrapper=True)

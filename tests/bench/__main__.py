@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from duetime import loop
+from tests.bench.creations import Creations, creations
 from tests.bench.rounds import Bench, Dispatch, Herd, Throughput, bench_servers
 from tests.bench.subscribers import Deliveries, subscriptions
 
@@ -21,6 +23,7 @@ SPREAD_TASKS = 1_000
 SPREAD_SECONDS = 20
 SUBSCRIBERS = 1_000
 EVENTS = 100
+CREATED = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,31 @@ def subscription_lines(rounds: list[Deliveries]) -> list[Line]:
     ]
 
 
+def creation_lines(rounds: list[Creations]) -> list[Line]:
+    """Return the lines for tasks that are created one by one, against an API that only inserts a row."""
+    lines = []
+    for name, api in (("GraphQL", "graphql"), ("REST", "rest")):
+        ours = [getattr(r, api) for r in rounds]
+        bare = [r.bare for r in rounds]
+        lines += [
+            Line(
+                f"tasks created per second by {name}",
+                f"{median(each.rate for each in ours):,.0f}/s",
+                f"{median(each.rate for each in bare):,.0f}/s (bare API)",
+                median(a.rate / b.rate for a, b in zip(ours, bare, strict=True)),
+                "",
+            ),
+            Line(
+                f"CPU of the API per task created by {name}",
+                f"{median(each.cpu_us for each in ours):,.0f} µs",
+                f"{median(each.cpu_us for each in bare):,.0f} µs (bare API)",
+                median(a.cpu_us / b.cpu_us for a, b in zip(ours, bare, strict=True)),
+                "",
+            ),
+        ]
+    return lines
+
+
 async def measure(rounds: int, only: str | None) -> list[Line]:
     """Run the rounds, Duetime and its counterpart in turn."""
     lines: list[Line] = []
@@ -129,6 +157,8 @@ async def measure(rounds: int, only: str | None) -> list[Line]:
                 lines += subscription_lines(
                     [await subscriptions(servers, subscribers=SUBSCRIBERS, events=EVENTS) for _ in range(rounds)]
                 )
+            if only in (None, "creations"):
+                lines += creation_lines([await creations(servers, CREATED) for _ in range(rounds)])
     return lines
 
 
@@ -136,9 +166,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("throughput", "herd", "spread", "subscriptions"))
+    parser.add_argument("--only", choices=("throughput", "herd", "spread", "subscriptions", "creations"))
     arguments = parser.parse_args()
     lines = asyncio.run(measure(arguments.rounds, arguments.only))
+    print(f"Both sides run on {loop.factory().__module__}.\n")  # noqa: T201
     print("| measured | Duetime | counterpart | ratio | wanted |\n| --- | --- | --- | --- | --- |")  # noqa: T201
     print("\n".join(map(str, lines)))  # noqa: T201
 

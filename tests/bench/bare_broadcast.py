@@ -12,6 +12,8 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from duetime import loop
+
 
 class Broadcast:
     """What is sent to all sockets."""
@@ -49,7 +51,7 @@ def main() -> None:
     print(listener.getsockname()[1], flush=True)  # noqa: T201 (the parent reads it)
     app = Starlette(routes=[WebSocketRoute("/graphql", Broadcast().talk)])
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="websockets-sansio", lifespan="off"))
-    asyncio.run(server.serve(sockets=[listener]))
+    loop.run(server.serve(sockets=[listener]))
 
 
 if __name__ == "__main__":

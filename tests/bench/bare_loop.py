@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from duetime import loop
+
 
 async def call(client: httpx.AsyncClient, url: str, numbers: Iterator[int]) -> None:
     """Make calls until there are no numbers left."""
@@ -33,4 +35,4 @@ async def main(url: str, calls: int, concurrency: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+    loop.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

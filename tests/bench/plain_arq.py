@@ -13,6 +13,8 @@ from arq import Worker, func
 from arq.connections import RedisSettings
 from httpx_aiohttp import AiohttpTransport
 
+from duetime import loop
+
 QUEUE_NAME = "plain"
 
 
@@ -36,4 +38,4 @@ async def main(redis_url: str, target_url: str) -> None:
 
 if __name__ == "__main__":
     with suppress(asyncio.CancelledError):
-        asyncio.run(main(sys.argv[1], sys.argv[2]))
+        loop.run(main(sys.argv[1], sys.argv[2]))

@@ -8,6 +8,8 @@ import asyncio
 import json
 import time
 
+from duetime import loop
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n" + b'{"ok":true}'
 
 
@@ -48,4 +50,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    loop.run(serve())

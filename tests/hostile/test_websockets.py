@@ -22,6 +22,8 @@ from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.both_loops
+
 SHORT = timedelta(milliseconds=500)
 WITHIN = 20
 TEXT, CONTINUATION, CLOSE, PING, LAST = 0x1, 0x0, 0x8, 0x9, 0x80

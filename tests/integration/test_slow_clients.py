@@ -17,6 +17,8 @@ from tests.support.graphql import Api, serving
 from tests.support.rest import error
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.both_loops
+
 SHORT = timedelta(milliseconds=300)
 WITHIN = 10
 
