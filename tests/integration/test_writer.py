@@ -23,6 +23,7 @@ def running(task: Task) -> Finish:
     return Finish(
         run_id=run.id,
         task_id=task.id,
+        scheduled_for=run.scheduled_for,
         epoch=1,
         one_off=True,
         releases=False,
