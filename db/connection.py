@@ -19,8 +19,8 @@ ANSWERS_WITHIN = STATEMENT_TIMEOUT + timedelta(seconds=5)
 """After this time without an answer a connection counts as lost: the server would have ended the statement by then."""
 CONNECTION_ERRORS = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement or a connection may raise while Postgres is away. Connecting raises some of these unwrapped."""
-# A new day's partition is empty, and no statistics exist, when the plan is made. Reading all of an empty table is cheap,
-# so Postgres would go on doing that while the table fills, until autovacuum analyses it.
+# A new day's partition is empty and has no statistics when the plan is made. To read all of an empty table is cheap, so
+# Postgres would go on doing that while the table fills, until autovacuum analyses it.
 PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
