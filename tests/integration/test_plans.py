@@ -23,6 +23,7 @@ from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import BodyEncoding, OverlapPolicy, RunState, TaskStatus
 from jobs.run_ids import scheduled_run_id
+from tests.support.history import fill
 
 FILLED = 20_000
 BATCH = 100
@@ -36,18 +37,6 @@ SELECT gen_random_uuid(), 'a task', 'interval', 60000, :now, 'GET', 'http://host
        at, at
 FROM generate_series(1, CAST(:number AS int)) AS number,
      LATERAL (SELECT CAST(:now AS timestamptz) + number * interval '1 second' AS at) AS instants
-""")
-# The ids begin with the instant's milliseconds, as those of `jobs.run_ids`.
-MAKE_RUNS = text("""
-INSERT INTO task_results (id, task_id, host, state, scheduled_for, due_at, worker_id, epoch, attempt,
-                          attempt_started_at, run_at, finished_at, success, response_body)
-SELECT CAST(lpad(to_hex(CAST(floor(extract(epoch FROM at) * 1000) AS bigint)), 12, '0') || substr(md5(number::text), 13)
-            AS uuid),
-       tasks.ids[1 + number % cardinality(tasks.ids)], 'host', CASE WHEN :running THEN 'running' ELSE 'succeeded' END,
-       at, at, CASE WHEN :running THEN CAST(:worker_id AS uuid) END, 1, 1, at, at, CASE WHEN NOT :running THEN at END,
-       CASE WHEN NOT :running THEN true END, 'ok'
-FROM (SELECT array_agg(id) AS ids FROM tasks) AS tasks, generate_series(1, CAST(:number AS int)) AS number,
-     LATERAL (SELECT CAST(:first AS timestamptz) + number * interval '1 millisecond' AS at) AS instants
 """)
 RUNNING = text("""
 SELECT id, id AS run_id, task_id, scheduled_for, epoch FROM task_results WHERE worker_id IS NOT NULL LIMIT :number
@@ -214,9 +203,8 @@ async def planned(
             await plan_all(connection)
         async with engine.begin() as filling:
             await filling.execute(MAKE_TASKS, {"number": 1000, "now": now})
-            for number, running in ((FILLED, False), (2 * BATCH, True)):
-                values = {"number": number, "running": running, "first": today + MINUTE * running, "worker_id": WORKER}
-                await filling.execute(MAKE_RUNS, values)
+            await fill(filling, FILLED, first=today)
+            await fill(filling, 2 * BATCH, first=today + MINUTE, worker_id=WORKER)
             task_ids = (await filling.execute(text("SELECT id FROM tasks LIMIT 100"))).scalars().all()
             found = (await filling.execute(RUNNING, {"number": BATCH})).all()
         if request.param == "analysed when full":
