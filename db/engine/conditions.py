@@ -47,15 +47,18 @@ def is_looked_up(column: str, value: str) -> str:
 
 
 def is_run(run: str, key: str) -> str:
-    """Return the condition of a join that a run is the one of the other table's id, task and instant.
+    """Return the condition of a join that a run has the id, the task and the instant of a row of the other table.
 
-    Each index that contains the id has no other columns than these. For a partition that was empty when it was last
-    vacuumed Postgres finds all indexes equally good, and with any of them it reads a single entry.
+    For a partition that was empty when it was last vacuumed, Postgres finds all indexes that contain the id equally
+    good. So the condition names the columns of each of them, in its order, and with any of them one entry is read.
     """
-    return " AND ".join(is_looked_up(f"{run}.{column}", f"{key}.{column}") for column in RUN_KEY)
+    entries = (
+        f"({columns.format(run)}) BETWEEN ({columns.format(key)}) AND ({columns.format(key)})" for columns in KEYS
+    )
+    return " AND ".join((is_looked_up(f"{run}.id", f"{key}.id"), *entries))
 
 
-RUN_KEY = ("id", "task_id", "scheduled_for")
+KEYS = ("{0}.task_id, {0}.scheduled_for, {0}.id", "{0}.scheduled_for, {0}.id")
 RUNS_BY_KEY = few(
     """unnest(
         CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:scheduled_fors AS timestamptz[])

@@ -161,7 +161,7 @@ class Bench:
         return Throughput(count / seconds, cpu / count * 1e6, count / bare_seconds, bare_cpu / count * 1e6)
 
     async def new_day(self, count: int, *, runs: int) -> NewDay:
-        """Measure `count` tasks that are due at once, with a worker that started before this day's first `runs` runs."""
+        """Measure `count` tasks that are due at once, by a worker that started before the day's first `runs` runs."""
         await self._empty()
         await self._autovacuum("off")
         rates = []
