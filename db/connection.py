@@ -22,6 +22,12 @@ ANSWERS_WITHIN = STATEMENT_TIMEOUT + timedelta(seconds=5)
 """After this time without an answer a connection counts as lost: the server would have ended the statement by then."""
 CONNECTION_ERRORS = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a statement or a connection may raise while Postgres is away. Connecting raises some of these unwrapped."""
+# A new day's partition is empty and has no statistics when the plan is made. To read all of an empty table is cheap, so
+# Postgres would go on doing that while the table fills, until autovacuum analyses it.
+PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
+    ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
+)
+"""Settings with which each statement is planned once: rows are found through an index, one after another."""
 
 
 def open_engine(
@@ -36,7 +42,8 @@ def open_engine(
     """Return a pool of at most `pool_size` connections. The caller disposes of it.
 
     `plans_once` is for a process that repeats a few statements. Planning a worker's statements for their values took
-    longer than running them, and improved none. The API's statements, whose filters differ, do improve.
+    longer than running them, and improved none. The API's statements, whose filters differ, do improve. A plan that is
+    made once outlives the table sizes that it was made for, so such a connection has no choice that depends on them.
 
     A statement without an answer after `answers_within` raises TimeoutError, and all connections are reopened: when the
     server's host disappears, its connections stay silent and do not even end. None, for migrations, waits.
@@ -52,7 +59,7 @@ def open_engine(
         "jit": "off",
         "statement_timeout": str(int(STATEMENT_TIMEOUT.total_seconds() * 1000)),
         "idle_in_transaction_session_timeout": str(int(IDLE_IN_TRANSACTION_TIMEOUT.total_seconds() * 1000)),
-        "plan_cache_mode": "force_generic_plan" if plans_once else "auto",
+        **(PLANS_ONCE if plans_once else {"plan_cache_mode": "auto"}),
     }
     open_connection = partial(
         connect,

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.conditions import after, has_unfinished_run, has_waiting_run
+from db.engine.conditions import RUNS_BY_KEY, after, few, is_looked_up, is_run, unfinished_runs
 from db.engine.events import with_events
 from db.states import OverlapPolicy, RunState, TaskStatus
 
@@ -52,18 +52,21 @@ LIMIT :limit
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
+RESCHEDULES = few(
+    """unnest(
+        CAST(:task_ids AS uuid[]), CAST(:next_runs AS timestamptz[]), CAST(:due_ats AS timestamptz[]),
+        CAST(:settled_untils AS timestamptz[]), CAST(:statuses AS text[])
+    ) AS one (id, next_run, due_at, settled_until, status)""",
+    number="cardinality(CAST(:task_ids AS uuid[]))",
+)
+
 # This statement checks for unfinished earlier runs after an earlier one has locked the tasks, because a statement sees
 # only what was committed before it started. A queued run with a next attempt is about to start and waits for nothing,
 # so another run may wait behind it. A skipped or missed run of a one-off was its only run, so the task is
 # completed.
 START_RUNS = with_events(f"""
-judged AS (
-    SELECT r.*, CASE
-        WHEN r.verdict IS NOT NULL THEN r.verdict
-        WHEN r.overlap = 'allow' OR NOT {has_unfinished_run("r.task_id")} THEN 'running'
-        WHEN r.overlap = 'queue' AND NOT {has_waiting_run("r.task_id")} THEN 'queued'
-        ELSE 'skipped' END AS state
-    FROM unnest(
+given AS MATERIALIZED (
+    SELECT * FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:hosts AS text[]),
         CAST(:overlaps AS text[]), CAST(:verdicts AS text[]), CAST(:scheduled_fors AS timestamptz[]),
         CAST(:run_due_ats AS timestamptz[]), CAST(:missed_counts AS bigint[]), CAST(:missed_sinces AS timestamptz[]),
@@ -71,18 +74,26 @@ judged AS (
     ) AS r (id, task_id, task_version, host, overlap, verdict, scheduled_for, due_at, missed_count, missed_since,
             error_message)
 ),
+unfinished AS MATERIALIZED ({
+    unfinished_runs("ARRAY(SELECT g.task_id FROM given g WHERE g.verdict IS NULL AND g.overlap <> 'allow')")
+}),
+judged AS (
+    SELECT g.*, CASE
+        WHEN g.verdict IS NOT NULL THEN g.verdict
+        WHEN g.overlap = 'allow' OR g.task_id NOT IN (SELECT task_id FROM unfinished) THEN 'running'
+        WHEN g.overlap = 'queue' AND g.task_id NOT IN (SELECT task_id FROM unfinished WHERE NOT active) THEN 'queued'
+        ELSE 'skipped' END AS state
+    FROM given g
+),
 rescheduled AS (
     UPDATE tasks t
     SET next_run = m.next_run, due_at = m.due_at, settled_until = m.settled_until,
         misfire_once = CASE WHEN m.next_run IS NOT NULL AND m.due_at IS NULL THEN t.misfire_once END,
-        status = CASE WHEN t.trigger_type = 'one-off' AND EXISTS (
-            SELECT FROM judged j WHERE j.task_id = m.id AND j.state IN ('skipped', 'missed')
+        status = CASE WHEN t.trigger_type = 'one-off' AND m.id IN (
+            SELECT j.task_id FROM judged j WHERE j.state IN ('skipped', 'missed')
         ) THEN 'completed' ELSE m.status END
-    FROM unnest(
-        CAST(:task_ids AS uuid[]), CAST(:next_runs AS timestamptz[]), CAST(:due_ats AS timestamptz[]),
-        CAST(:settled_untils AS timestamptz[]), CAST(:statuses AS text[])
-    ) AS m (id, next_run, due_at, settled_until, status)
-    WHERE t.id = m.id
+    FROM {RESCHEDULES} m
+    WHERE {is_looked_up("t.id", "m.id")}
     RETURNING t.id
 ),
 made AS (
@@ -132,7 +143,7 @@ WITH due AS MATERIALIZED (
 SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host,
        due.input_body, due.input_headers, t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES},
        {request_as_text("a")}
-FROM due JOIN tasks t ON t.id = due.task_id
+FROM due JOIN tasks t ON {is_looked_up("t.id", "due.task_id")}
 CROSS JOIN LATERAL (
     SELECT v.version, {request_columns("v")} FROM task_versions v
     WHERE v.task_id = due.task_id AND v.version >= due.task_version
@@ -143,13 +154,14 @@ CROSS JOIN LATERAL (
 ) a
 """)
 
-START_WAITING = with_events("""
+START_WAITING = with_events(f"""
 begun AS (
-    UPDATE task_results
+    UPDATE task_results r
     SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
         attempt_started_at = CAST(:now AS timestamptz), run_at = COALESCE(run_at, CAST(:now AS timestamptz))
-    WHERE id = ANY(CAST(:run_ids AS uuid[]))
-    RETURNING id, task_id, state, attempt
+    FROM {RUNS_BY_KEY} k
+    WHERE {is_run("r", "k")}
+    RETURNING r.id, r.task_id, r.state, r.attempt
 ),
 events AS (
     SELECT 'started' AS type, task_id, id AS run_id, state, attempt, CAST(NULL AS int) AS status_code,
@@ -270,10 +282,19 @@ async def lock_waiting(
 
 
 async def start_waiting(
-    connection: AsyncConnection, *, run_ids: Sequence[UUID], worker_id: UUID, now: datetime
+    connection: AsyncConnection, *, runs: Sequence[Row[Any]], worker_id: UUID, now: datetime
 ) -> None:
-    """Start an attempt of runs that this transaction has locked; epoch and attempt each increase by one."""
-    await connection.execute(START_WAITING, {"run_ids": list(run_ids), "worker_id": worker_id, "now": now})
+    """Start an attempt of runs that `lock_waiting` has locked; epoch and attempt each increase by one."""
+    await connection.execute(
+        START_WAITING,
+        {
+            "run_ids": [run.run_id for run in runs],
+            "run_task_ids": [run.task_id for run in runs],
+            "scheduled_fors": [run.scheduled_for for run in runs],
+            "worker_id": worker_id,
+            "now": now,
+        },
+    )
 
 
 async def next_due(

@@ -10,10 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.attempts import ended_attempt
 from db.engine.conditions import (
+    RUNS_BY_KEY,
+    TASKS_BY_ID,
     after,
-    has_active_run,
+    by_id,
+    few,
     has_no_instant_left,
-    has_unfinished_run,
+    is_looked_up,
+    is_run,
+    same_worker,
+    unfinished_runs,
     waits_for_earlier_run,
     waits_to_catch_up,
 )
@@ -30,15 +36,33 @@ ENDED_ATTEMPT = ended_attempt(
     next_attempt_at="f.next_attempt_at",
 )
 
+OUTCOMES = few(
+    """unnest(
+        CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:scheduled_fors AS timestamptz[]),
+        CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
+        CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
+        CAST(:response_headers AS text[]), CAST(:response_bodies AS text[]), CAST(:body_encodings AS text[]),
+        CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[]),
+        CAST(:details AS text[])
+    ) AS one (id, task_id, scheduled_for, epoch, state, started_at, ended_at, next_attempt_at, status_code,
+              response_headers, response_body, body_encoding, body_truncated, error_message, duration_ms, details)""",
+    number="cardinality(CAST(:run_ids AS uuid[]))",
+)
+COMPLETING = few("unnest(CAST(:completing AS uuid[])) AS one (id)", number="cardinality(CAST(:completing AS uuid[]))")
+ENDED = few(
+    "done WHERE state <> 'retrying' AND task_id = ANY(CAST(:completing AS uuid[]))",
+    number="(SELECT count(*) FROM done)",
+)
+
 # All statements take locks in one order, so nothing deadlocks: tasks in the order of their ids, runs in the order of
 # theirs, a row of the rollups, and the counter of events.
 FINISH = with_events(f"""
 locked AS (
-    SELECT id FROM tasks WHERE id = ANY(CAST(:completing AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+    SELECT t.id FROM {COMPLETING} c JOIN tasks t ON {is_looked_up("t.id", "c.id")} {by_id("t")} FOR NO KEY UPDATE OF t
 ),
 locked_runs AS (
-    SELECT id FROM task_results WHERE id = ANY(CAST(:run_ids AS uuid[])) AND {after("locked")}
-    ORDER BY id FOR NO KEY UPDATE
+    SELECT r.id FROM {RUNS_BY_KEY} k JOIN task_results r ON {is_run("r", "k")} WHERE {after("locked")}
+    {by_id("r")} FOR NO KEY UPDATE OF r
 ),
 done AS (
     UPDATE task_results r
@@ -50,22 +74,15 @@ done AS (
         response_body = f.response_body, body_encoding = f.body_encoding, body_truncated = f.body_truncated,
         error_message = f.error_message, duration_ms = f.duration_ms,
         attempts = r.attempts || ({ENDED_ATTEMPT} || CAST(f.details AS jsonb))
-    FROM unnest(
-        CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
-        CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
-        CAST(:response_headers AS text[]), CAST(:response_bodies AS text[]), CAST(:body_encodings AS text[]),
-        CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[]),
-        CAST(:details AS text[])
-    ) AS f (id, epoch, state, started_at, ended_at, next_attempt_at, status_code, response_headers, response_body,
-            body_encoding, body_truncated, error_message, duration_ms, details)
-    WHERE r.id = f.id AND r.state = 'running' AND r.worker_id = :worker_id AND r.epoch = f.epoch
-      AND {after("locked_runs")}
+    FROM {OUTCOMES} f
+    WHERE {is_run("r", "f")} AND r.state = 'running' AND r.epoch = f.epoch
+      AND {same_worker("r", "CAST(:worker_id AS uuid)")} AND {after("locked_runs")}
     RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at
 ),
 completed AS (
     UPDATE tasks t SET status = 'completed'
-    FROM locked l, done d
-    WHERE t.id = l.id AND d.task_id = t.id AND d.state <> 'retrying' AND {has_no_instant_left("t")}
+    FROM {ENDED} d
+    WHERE {is_looked_up("t.id", "d.task_id")} AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
 {with_rollup("done", condition="e.state <> 'retrying'", worker_id="CAST(:worker_id AS uuid)")},
@@ -76,31 +93,36 @@ events AS (
 )
 """)
 
-LOCK_TASKS = text("SELECT FROM tasks WHERE id = ANY(CAST(:task_ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE")
+LOCK_TASKS = text(f"""
+SELECT FROM {TASKS_BY_ID} b JOIN tasks t ON {is_looked_up("t.id", "b.id")} {by_id("t")} FOR NO KEY UPDATE OF t
+""")
 
 # A queued run with a next attempt no longer waits for another run: it is about to start.
 # Run this after an earlier statement has locked the tasks, so that it sees the runs that a claim has queued meanwhile.
 PROMOTE_WAITING = text(f"""
-WITH promoted AS (
+WITH unfinished AS MATERIALIZED ({unfinished_runs("CAST(:task_ids AS uuid[])")}),
+promoted AS (
     UPDATE task_results q SET next_attempt_at = :now
     WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND {waits_for_earlier_run("q")}
-      AND NOT {has_active_run("q.task_id")}
+      AND q.task_id NOT IN (SELECT task_id FROM unfinished WHERE active)
     RETURNING q.id
 ),
 caught_up AS (
     UPDATE tasks t SET due_at = :now
-    WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND {waits_to_catch_up("t")} AND NOT {has_unfinished_run("t.id")}
+    WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND {waits_to_catch_up("t")}
+      AND t.id NOT IN (SELECT task_id FROM unfinished)
     RETURNING t.id
 )
 SELECT (SELECT count(*) FROM promoted) + (SELECT count(*) FROM caught_up)
 """)
 
 STRANDED = text(f"""
-SELECT q.task_id FROM task_results q
-WHERE {waits_for_earlier_run("q")} AND NOT {has_active_run("q.task_id")}
+WITH queued AS MATERIALIZED (SELECT q.task_id FROM task_results q WHERE {waits_for_earlier_run("q")}),
+overdue AS MATERIALIZED (SELECT t.id FROM tasks t WHERE {waits_to_catch_up("t")}),
+unfinished AS MATERIALIZED ({unfinished_runs("ARRAY(SELECT task_id FROM queued UNION SELECT id FROM overdue)")})
+SELECT task_id FROM queued WHERE task_id NOT IN (SELECT task_id FROM unfinished WHERE active)
 UNION
-SELECT t.id FROM tasks t
-WHERE {waits_to_catch_up("t")} AND NOT {has_unfinished_run("t.id")}
+SELECT id FROM overdue WHERE id NOT IN (SELECT task_id FROM unfinished)
 LIMIT :limit
 """)
 
@@ -113,6 +135,7 @@ class Finish(NamedTuple):
 
     run_id: UUID
     task_id: UUID
+    scheduled_for: datetime
     epoch: int
     one_off: bool
     releases: bool
@@ -149,6 +172,8 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
             "now": now,
             "completing": [task_id for f in finishes if (task_id := f.completes) is not None],
             "run_ids": [f.run_id for f in finishes],
+            "run_task_ids": [f.task_id for f in finishes],
+            "scheduled_fors": [f.scheduled_for for f in finishes],
             "epochs": [f.epoch for f in finishes],
             "states": [f.state for f in finishes],
             "started_ats": [f.started_at for f in finishes],

@@ -11,7 +11,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.attempts import ended_attempt
-from db.engine.conditions import after, has_lost_its_worker, has_no_instant_left, holds_lease
+from db.engine.conditions import (
+    after,
+    by_id,
+    few,
+    has_lost_its_worker,
+    has_no_instant_left,
+    holds_lease,
+    is_looked_up,
+    is_run,
+    same_worker,
+)
 from db.engine.events import with_events
 from db.engine.finishes import promote_waiting
 from db.engine.rollups import with_rollup
@@ -27,10 +37,10 @@ RETURNING renewed_at
 
 LOCK_LOST_TASKS = text(f"""
 SELECT t.id FROM tasks t
-WHERE t.id IN (
+WHERE t.id = ANY(ARRAY(
     SELECT r.task_id FROM task_results r WHERE {has_lost_its_worker("r")} LIMIT :limit
-)
-ORDER BY t.id
+))
+{by_id("t")}
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 
@@ -49,13 +59,13 @@ def lost_attempts(condition: str) -> str:
     """
     return f"""
 held AS (
-    SELECT r.id, r.worker_id, r.epoch, COALESCE((
+    SELECT r.id, r.task_id, r.scheduled_for, r.worker_id, r.epoch, COALESCE((
         SELECT v.on_lost FROM task_versions v WHERE v.task_id = t.id AND v.version >= r.task_version
         ORDER BY v.version LIMIT 1
     ), t.on_lost) AS on_lost
-    FROM task_results r JOIN tasks t ON t.id = r.task_id
+    FROM task_results r JOIN tasks t ON {is_looked_up("t.id", "r.task_id")}
     WHERE {condition}
-    ORDER BY r.id
+    {by_id("r")}
     FOR NO KEY UPDATE OF r
 ),
 lost AS (
@@ -66,15 +76,15 @@ lost AS (
         success = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE false END,
         worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
         attempts = r.attempts || {LOST_ATTEMPT}
-    FROM held p
-    WHERE r.id = p.id AND r.worker_id = p.worker_id AND r.epoch = p.epoch
+    FROM {few("held", number="(SELECT count(*) FROM held)")} p
+    WHERE {is_run("r", "p")} AND {same_worker("r", "p.worker_id")} AND r.epoch = p.epoch
     RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message, r.due_at, r.run_at,
               CAST(NULL AS bigint) AS duration_ms
 ),
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM lost
-    WHERE t.id = lost.task_id AND lost.state = 'unknown' AND lost.cause = 'schedule'
+    WHERE {is_looked_up("t.id", "lost.task_id")} AND lost.state = 'unknown' AND lost.cause = 'schedule'
       AND t.trigger_type = 'one-off' AND {has_no_instant_left("t")}
     RETURNING t.id
 ),
@@ -87,15 +97,19 @@ events AS (
 """
 
 
-RESCUE = with_events(lost_attempts(f"r.task_id = ANY(CAST(:task_ids AS uuid[])) AND {has_lost_its_worker('r')}"))
+RESCUE = with_events(
+    lost_attempts(
+        f"r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.finished_at IS NULL AND {has_lost_its_worker('r')}"
+    )
+)
 
-LOCK_TASKS_OF_WORKER = text("""
+LOCK_TASKS_OF_WORKER = text(f"""
 SELECT t.id FROM tasks t
-WHERE t.id IN (
+WHERE t.id = ANY(ARRAY(
     SELECT r.task_id FROM task_results r
     WHERE r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))
-)
-ORDER BY t.id
+))
+{by_id("t")}
 FOR NO KEY UPDATE
 """)
 
@@ -103,8 +117,9 @@ RELEASE_RUNS = with_events(
     lost_attempts("r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))")
 )
 
+# No index serves IS TRUE, so that this reads the runs of the worker.
 STILL_HELD = text("""
-SELECT id, epoch FROM task_results WHERE worker_id = :worker_id AND id = ANY(CAST(:run_ids AS uuid[]))
+SELECT id, epoch FROM task_results WHERE worker_id = :worker_id AND (id = ANY(CAST(:run_ids AS uuid[]))) IS TRUE
 """)
 
 HOLDS = text(f"""

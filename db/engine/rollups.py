@@ -74,8 +74,9 @@ rollup AS (
            count(*) FILTER (WHERE state = 'succeeded'), count(*) FILTER (WHERE state <> 'succeeded'),
            count(duration_ms), COALESCE(sum(duration_ms), 0), sum(us),
            ARRAY(
-               SELECT count(l.bucket) FROM generate_series(0, {BUCKETS - 1}) AS b LEFT JOIN late l ON l.bucket = b
-               GROUP BY b ORDER BY b
+               SELECT COALESCE(l.number, 0) FROM generate_series(0, {BUCKETS - 1}) AS b
+               LEFT JOIN (SELECT bucket, count(*) AS number FROM late GROUP BY bucket) l ON l.bucket = b
+               ORDER BY b
            ),
            ARRAY(
                SELECT CASE s WHEN {SECOND} THEN (SELECT count(*) FROM late) ELSE 0 END FROM generate_series(1, 60) AS s

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine.attempts import ended_attempt
-from db.engine.conditions import after, has_no_instant_left
+from db.engine.conditions import after, by_id, has_no_instant_left
 from db.engine.events import with_events
 from db.engine.rollups import with_rollup
 
@@ -30,7 +30,7 @@ def cancelled_runs(condition: str) -> str:
     """
     return f"""
 locked_runs AS (
-    SELECT r.id FROM task_results r WHERE r.finished_at IS NULL AND {condition} ORDER BY r.id FOR NO KEY UPDATE
+    SELECT r.id FROM task_results r WHERE r.finished_at IS NULL AND {condition} {by_id("r")} FOR NO KEY UPDATE
 ),
 cancelled AS (
     UPDATE task_results r

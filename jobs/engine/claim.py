@@ -179,7 +179,7 @@ async def start_waiting(
     connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
 ) -> None:
     """Start an attempt of waiting runs that this transaction has locked."""
-    await claims.start_waiting(connection, run_ids=[row.run_id for row in rows], worker_id=worker_id, now=now)
+    await claims.start_waiting(connection, runs=rows, worker_id=worker_id, now=now)
     claimed.attempts.extend(
         with_input(
             attempt_of(

@@ -14,10 +14,11 @@ from pathlib import Path
 
 from duetime import loop
 from tests.bench.creations import Creations, creations
-from tests.bench.rounds import Bench, Dispatch, Herd, Throughput, bench_servers
+from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Throughput, bench_servers
 from tests.bench.subscribers import Deliveries, subscriptions
 
 THROUGHPUT_TASKS = 4_000
+RUNS_OF_NEW_DAY = 20_000
 HERD_TASKS = 1_000
 SPREAD_TASKS = 1_000
 SPREAD_SECONDS = 20
@@ -62,6 +63,19 @@ def throughput_lines(rounds: list[Throughput]) -> list[Line]:
             median(r.cpu_us / r.bare_cpu_us for r in rounds),
             "",
         ),
+    ]
+
+
+def new_day_lines(rounds: list[NewDay]) -> list[Line]:
+    """Return the line for the rate on a new day before autovacuum, against the rate once the tables are analysed."""
+    return [
+        Line(
+            f"runs finished per second, {THROUGHPUT_TASKS:,} due on a new day with {RUNS_OF_NEW_DAY:,} runs",
+            f"{median(r.rate for r in rounds):,.0f}/s (before autovacuum)",
+            f"{median(r.analysed_rate for r in rounds):,.0f}/s (analysed)",
+            median(r.rate / r.analysed_rate for r in rounds),
+            "at least 0.9",
+        )
     ]
 
 
@@ -149,6 +163,10 @@ async def measure(rounds: int, only: str | None) -> list[Line]:
             bench = Bench(servers)
             if only in (None, "throughput"):
                 lines += throughput_lines([await bench.throughput(THROUGHPUT_TASKS) for _ in range(rounds)])
+            if only in (None, "new-day"):
+                lines += new_day_lines(
+                    [await bench.new_day(THROUGHPUT_TASKS, runs=RUNS_OF_NEW_DAY) for _ in range(rounds)]
+                )
             if only in (None, "herd"):
                 lines += herd_lines([await bench.herd(HERD_TASKS) for _ in range(rounds)])
             if only in (None, "spread"):
@@ -166,7 +184,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", choices=("throughput", "herd", "spread", "subscriptions", "creations"))
+    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations")
+    parser.add_argument("--only", choices=choices)
     arguments = parser.parse_args()
     lines = asyncio.run(measure(arguments.rounds, arguments.only))
     print(f"Both sides run on {loop.factory().__module__}.\n")  # noqa: T201

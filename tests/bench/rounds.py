@@ -28,6 +28,7 @@ from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.stack import local_stack
 from duetime.settings import DuetimeSettings
 from tests.bench.plain_arq import QUEUE_NAME
+from tests.support.history import fill
 
 CONCURRENCY = 100
 """Of the bare loop: as many calls at once as a worker makes to one host by default."""
@@ -60,6 +61,14 @@ class Throughput:
     cpu_us: float
     bare_rate: float
     bare_cpu_us: float
+
+
+@dataclass(frozen=True, slots=True)
+class NewDay:
+    """The rate of tasks that are all due at once, on a new day whose tables autovacuum has not analysed, and after."""
+
+    rate: float
+    analysed_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,7 @@ class Bench:
         """Measure `count` tasks that are due at once, from that instant until the last result is stored."""
         bare_seconds, bare_cpu = await self._bare(count)
         async with module("duetime", "worker", environment=self._servers.environment) as worker:
+            await self._empty()
             due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
             usage = psutil.Process(worker.pid)
             await asyncio.sleep((due[0] - datetime.now(UTC)).total_seconds() - 0.2)
@@ -150,10 +160,32 @@ class Bench:
         cpu = after.user + after.system - before.user - before.system
         return Throughput(count / seconds, cpu / count * 1e6, count / bare_seconds, bare_cpu / count * 1e6)
 
+    async def new_day(self, count: int, *, runs: int) -> NewDay:
+        """Measure `count` tasks that are due at once, by a worker that started before the day's first `runs` runs."""
+        await self._empty()
+        await self._autovacuum("off")
+        rates = []
+        async with module("duetime", "worker", environment=self._servers.environment):
+            await asyncio.sleep(AHEAD.total_seconds())
+            await self._make_tasks([datetime.now(UTC) + timedelta(days=1)])
+            async with self._servers.engine.begin() as connection:
+                await fill(connection, runs, first=datetime.now(UTC).replace(hour=0, minute=0, second=0))
+            for analysed in (False, True):
+                async with self._servers.engine.begin() as connection:
+                    await connection.execute(text("TRUNCATE run_events"))
+                    if analysed:
+                        await connection.execute(text("ANALYZE"))
+                due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
+                rates.append(count / (await self._all_finished(count) - due[0]).total_seconds())
+                await self._arrivals(due[0], count)
+        await self._autovacuum("on")
+        return NewDay(*rates)
+
     async def herd(self, count: int) -> Herd:
         """Measure how late each call of `count` tasks is that are due at once."""
         bare_seconds, _ = await self._bare(count)
         async with module("duetime", "worker", environment=self._servers.environment):
+            await self._empty()
             due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
             await self._all_finished(count)
         return Herd(Lateness.of(await self._arrivals(due[0], count)), bare_seconds * 1000)
@@ -161,6 +193,7 @@ class Bench:
     async def dispatch(self, count: int, seconds: int) -> Dispatch:
         """Measure `count` calls at equal intervals over `seconds`, first as tasks, then as plain arq jobs."""
         async with module("duetime", "worker", environment=self._servers.environment):
+            await self._empty()
             start = datetime.now(UTC) + AHEAD
             due = await self._make_tasks([start + timedelta(seconds=seconds * n / count) for n in range(count)])
             await self._all_finished(count)
@@ -188,11 +221,26 @@ class Bench:
         await self._log()
         return took["seconds"], took["cpu_seconds"]
 
+    async def _empty(self) -> None:
+        """Remove all tasks and runs. What Postgres knows about the tables goes with them."""
+        async with self._servers.engine.begin() as connection:
+            await connection.execute(text("TRUNCATE tasks, task_results, run_events CASCADE"))
+
+    async def _autovacuum(self, setting: str) -> None:
+        """Turn autovacuum on or off for the tables that a worker writes."""
+        async with self._servers.engine.begin() as connection:
+            found = await connection.execute(
+                text(
+                    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ '^(tasks|run_events|task_results_)'"
+                )
+            )
+            for table in found.scalars().all():
+                await connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = {setting})"))
+
     async def _make_tasks(self, due: list[datetime]) -> list[datetime]:
         """Create a one-off task for each instant, which calls the path with its number."""
         host = self._servers.target_url.removeprefix("http://")
         async with self._servers.engine.begin() as connection:
-            await connection.execute(text("TRUNCATE tasks, task_results, run_events CASCADE"))
             await connection.execute(
                 insert(Task),
                 [

@@ -23,6 +23,7 @@ def running(task: Task) -> Finish:
     return Finish(
         run_id=run.id,
         task_id=task.id,
+        scheduled_for=run.scheduled_for,
         epoch=1,
         one_off=True,
         releases=False,
@@ -86,7 +87,8 @@ def due(number: int) -> list[Task]:
 def finish_of(task: Task) -> Finish:
     """Return the outcome of the run of a task of `due`."""
     assert task.trigger_time is not None
-    return running(task)._replace(run_id=run_of(task, scheduled_for=task.trigger_time).id)
+    run = run_of(task, scheduled_for=task.trigger_time)
+    return running(task)._replace(run_id=run.id, scheduled_for=run.scheduled_for)
 
 
 async def test_one_result_that_cannot_be_stored_spoils_no_other(database: DatabaseSettings) -> None:

@@ -4,7 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.engine.events import with_events
 from db.models import Run, Task, utc_now
@@ -39,6 +40,26 @@ def run_of(task: Task, *, scheduled_for: datetime, state: RunState = RunState.SU
 def ago(hours: float) -> datetime:
     """Return the instant this many hours before the tests started, in whole seconds."""
     return STARTED_AT - hours * HOUR
+
+
+# The ids begin with the instant's milliseconds, as those of `jobs.run_ids`.
+FILL = text("""
+INSERT INTO task_results (id, task_id, host, state, scheduled_for, due_at, worker_id, epoch, attempt,
+                          attempt_started_at, run_at, finished_at, success, response_body)
+SELECT CAST(lpad(to_hex(CAST(floor(extract(epoch FROM at) * 1000) AS bigint)), 12, '0')
+            || substr(md5(CAST(number AS text)), 13) AS uuid),
+       tasks.ids[1 + number % cardinality(tasks.ids)], 'host',
+       CASE WHEN worker_id IS NULL THEN 'succeeded' ELSE 'running' END, at, at, worker_id, 1, 1, at, at,
+       CASE WHEN worker_id IS NULL THEN at END, CASE WHEN worker_id IS NULL THEN true END, 'ok'
+FROM (SELECT array_agg(id) AS ids FROM tasks) AS tasks, (SELECT CAST(:worker_id AS uuid) AS worker_id) AS worker,
+     generate_series(1, CAST(:number AS int)) AS number,
+     LATERAL (SELECT CAST(:first AS timestamptz) + number * interval '1 millisecond' AS at) AS instants
+""")
+
+
+async def fill(connection: AsyncConnection, number: int, *, first: datetime, worker_id: UUID | None = None) -> None:
+    """Insert a run for each millisecond after an instant, of each task in turn: succeeded, or running on a worker."""
+    await connection.execute(FILL, {"number": number, "first": first, "worker_id": worker_id})
 
 
 APPEND = with_events("""
