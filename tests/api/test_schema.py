@@ -65,7 +65,14 @@ def with_default(argument: Any) -> str:
 
 def is_added(name: str) -> bool:
     """Return whether a part of the schema is a known addition to the contract."""
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog"))
+    of_calls = (
+        "Redirect",
+        "Attempt.redirects",
+        "Attempt.responseError",
+        "Attempt.resent",
+        "Run.responseHeadersTruncated",
+    )
+    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls))
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
