@@ -94,13 +94,13 @@ CHUNKS_END = b"\r\n\r\n"
 PIECES_AT_ONCE = 1_000
 """How many pieces of one connection are parsed before the event loop serves others. The smallest has 4 bytes."""
 VERSIONS = (b" HTTP/1.1\r\n", b" HTTP/1.0\r\n")
+TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+ ")
 UPGRADE = re.compile(rb"\r\nupgrade:[^\r]*", re.IGNORECASE)
 REFUSALS = {
     "Content-Length overflow": (
         b"413 Content Too Large",
         "The Content-Length is larger than any body that is accepted",
     ),
-    "Invalid method encountered": (b"501 Not Implemented", "The method of the request is unknown"),
 }
 """Errors of httptools about requests that are well-formed, which the application would refuse in words."""
 
@@ -152,6 +152,7 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         self._body_left: int | None = 0
         """Bytes of the body that have not been parsed, or None if it is chunked."""
         self._bytes_without_body = 0
+        self._unknown_method: str | None = None
         self._next_turn: asyncio.Handle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
@@ -208,6 +209,9 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
         lengths = [int(value) for name, value in self.headers if name == b"content-length"]
         self._body_left = None if encodings else sum(lengths)
         super().on_headers_complete()
+        if self._unknown_method is not None:
+            # The application starts after this.
+            self.scope["method"], self._unknown_method = self._unknown_method, None
 
     def on_body(self, body: bytes) -> None:
         """Pass a part of the body on to the application."""
@@ -324,6 +328,15 @@ class TimeoutHttpProtocol(HttpToolsProtocol):
             raise httptools.HttpParserError("Only requests of HTTP/1.1 and HTTP/1.0 are known, and no tunnels")
         try:
             self.parser.feed_data(head)
+        except httptools.HttpParserInvalidMethodError:
+            if not TOKEN.match(head):
+                raise
+            # The application says which methods it accepts. To the parser, this is another one that it never accepts.
+            method, rest = head.split(b" ", 1)
+            self._unknown_method = method.decode("ascii")
+            self.parser = self._new_parser()
+            self._parse_head(b"TRACE " + rest)
+            return
         except httptools.HttpParserUpgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()

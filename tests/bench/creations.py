@@ -11,10 +11,10 @@ import psutil
 
 from tests.bench.rounds import Servers, module
 from tests.bench.subscribers import answers, free_port
+from tests.support.rest import CRON
 
 CLIENTS = 20
 WARM_UP = 100
-TASK = {"name": "bench", "cron_expr": "0 9 * * *", "url": "http://example.com/", "method": "GET"}
 CREATE = """
 mutation Create($input: CreateTaskInput!) { createTask(input: $input) { __typename ... on Task { id name nextRunAt } } }
 """
@@ -51,12 +51,12 @@ async def creations(servers: Servers, count: int) -> Creations:
             count,
             wanted=b'"__typename":"Task"',
         )
-        rest = await measured(api.pid, port, "/api/v1/tasks", TASK, count, wanted=b'"id"')
+        rest = await measured(api.pid, port, "/api/v1/tasks", CRON, count, wanted=b'"id"')
     async with module("tests.bench.bare_api", servers.environment["DATABASE_URL"]) as bare_api:
         assert bare_api.stdout is not None
         port = int(await bare_api.stdout.readline())
         await answers(port)
-        bare = await measured(bare_api.pid, port, "/tasks", TASK, count, wanted=b'"id"')
+        bare = await measured(bare_api.pid, port, "/tasks", CRON, count, wanted=b'"id"')
     return Creations(graphql, rest, bare)
 
 

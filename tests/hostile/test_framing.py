@@ -89,13 +89,13 @@ async def test_an_ambiguous_request_ends_the_connection(api: Api, refused: bytes
             b" 413 ",
             "The Content-Length is larger than any body that is accepted",
         ),
-        (LIVE.replace(b"GET", b"FETCH"), b" 501 ", "The method of the request is unknown"),
+        (LIVE.replace(b"GET", b"FETCH") + b"Connection: close", b" 405 ", "/health/live takes GET, HEAD, not FETCH"),
     ],
 )
 async def test_what_the_parser_refuses_by_itself_is_explained(
     api: Api, sent: bytes, status: bytes, message: str
 ) -> None:
-    """The application cannot answer these requests, but their errors have its form."""
+    """The errors of these requests have the form of the application's."""
     head, _, body = (await answer(api, sent + b"\r\n\r\n")).partition(b"\r\n\r\n")
     assert status in head.partition(b"\r\n")[0]
     assert json.loads(body) == {"error": message}
