@@ -7,6 +7,7 @@ arrived.
 import asyncio
 import json
 import time
+from typing import cast
 
 from duetime import loop
 
@@ -21,8 +22,8 @@ class Target(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # The transports of uvloop are no subclasses.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
