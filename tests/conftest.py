@@ -17,6 +17,7 @@ from tests.support.scheduling import Scheduling
 from tests.support.servers import Servers, data_folder, running_servers
 from tests.support.target import Target, running_target
 
+UVLOOP = "uvloop"
 OWN_VARIABLES = ("DATABASE_URL", "DB_", "REDIS_URL", "HOST", "PORT", "DUETIME_")
 
 
@@ -50,14 +51,17 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     too. The processes that tests start run on the latter anyway.
     """
     loops = {"asyncio": asyncio.new_event_loop}
-    return loops | {"uvloop": loop.factory()} if item.get_closest_marker("both_loops") else loops
+    return loops | {UVLOOP: loop.factory()} if item.get_closest_marker("both_loops") else loops
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Stop coverage.py during tests with the mark `unmeasured`, because it doubles the time that Python takes."""
+    """Stop coverage.py during tests with the mark `unmeasured`, because it doubles the time that Python takes.
+
+    A test that runs on both loops is measured on one of them.
+    """
     measuring = coverage.Coverage.current()
-    if measuring is None or item.get_closest_marker("unmeasured") is None:
+    if measuring is None or (item.get_closest_marker("unmeasured") is None and UVLOOP not in item.name):
         return (yield)
     measuring.stop()
     try:

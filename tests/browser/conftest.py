@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.settings import LOOPBACK
 from tests.support.command import Up, duetime_up, write_key
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -23,6 +24,7 @@ def chromium() -> str:
 @pytest.fixture
 def guarded(data_dir: Path, tmp_path: Path, up_environment: dict[str, str]) -> Iterator[tuple[Up, str]]:
     """Yield a running `duetime up` that wants keys, and a key of the scope write."""
-    environment = up_environment | {"DUETIME_AUTH": "keys"}
+    # The playground's examples call this service, which needs permission where keys are required.
+    environment = up_environment | {"DUETIME_AUTH": "keys", "DUETIME_TARGETS_ALLOWED": LOOPBACK}
     with duetime_up(data_dir, environment=environment) as up:
         yield up, write_key(cwd=tmp_path, environment=environment | {"DUETIME_DATA_DIR": str(data_dir)})

@@ -28,6 +28,8 @@ from jobs.security.encryption import SecretKeys
 from jobs.tasks.draft import is_printable, tag_problems
 from jobs.tasks.idempotency import digest_of
 
+pytestmark = pytest.mark.timing
+
 MOST = 3
 """How many times longer twice the size may take; proportional is 2, quadratic is 4."""
 SHORTEST = 0.001
