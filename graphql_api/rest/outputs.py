@@ -3,23 +3,28 @@
 import base64
 import codecs
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from db import models
-from db.states import BodyEncoding, TaskStatus
+from db.states import BodyEncoding, LostPolicy, MisfirePolicy, OverlapPolicy, TaskStatus
 from graphql_api import instants
 from graphql_api.responses import InstantText, ResponseBody
 from graphql_api.rest.examples import RESULT_EXAMPLE, TASK_EXAMPLE
 from graphql_api.rest.query_params import MAX_LIMIT, Page
 from jobs.datetimes import MILLISECOND
 from jobs.http.body import draft_of
+from jobs.http.request import MAX_REDIRECTS
 from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK, in_order, is_sealed
+from jobs.tasks.draft import RetryDraft, retry_draft
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import OneOff
+
+Value = TypeVar("Value")
 
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"
@@ -57,6 +62,19 @@ class FormField(ResponseBody):
     value: str
 
 
+class Retry(ResponseBody):
+    """How failed attempts are retried. Empty members are left out."""
+
+    max_attempts: int = Field(description="Number of attempts, including the first.")
+    initial_delay_ms: int = Field(description="Delay before the second attempt, in milliseconds.")
+    factor: float = Field(description="Multiplier for each further delay.")
+    max_delay_ms: int = Field(description="Longest delay, in milliseconds.")
+    retry_statuses: list[str] = Field(default_factory=list, description="Which statuses are tried again.")
+    max_elapsed_ms: int = Field(
+        default=0, description="How long after the run's instant the last attempt may begin, in milliseconds.", ge=0
+    )
+
+
 class Task(ResponseBody):
     """A task. Empty members are left out."""
 
@@ -90,6 +108,13 @@ class Task(ResponseBody):
     success_statuses: list[str] = Field(
         default_factory=list, description="Which statuses are a success, if not those of 2xx."
     )
+    timeout_ms: int = Field(default=30_000, description="Timeout of one attempt, if not 30,000 ms.", ge=1)
+    redirects: int = Field(default=MAX_REDIRECTS, description="Number of redirects to follow, if not 5.", ge=0)
+    retry: Retry | None = Field(default=None, description="The retry policy, if not the default.")
+    overlap: OverlapPolicy = Field(default=OverlapPolicy.SKIP, description="The overlap policy, if not skip.")
+    misfire: MisfirePolicy = Field(default=MisfirePolicy.LATEST, description="The misfire policy, if not latest.")
+    on_lost: LostPolicy = Field(default=LostPolicy.RETRY, description="The policy for lost attempts, if not retry.")
+    tags: list[str] = Field(default_factory=list, description="Labels for filtering.")
     next_run: InstantText = Field(default_factory=str, description="When the task is due next.")
     external_id: str = Field(default_factory=str, description="A name of the caller's own.")
     description: str = Field(default_factory=str, description="A text about the task, for people.")
@@ -116,6 +141,13 @@ class Task(ResponseBody):
             "body_base64": body.body_base64,
             "form": None if body.form is None else [FormField(name=name, value=value) for name, value in body.form],
             "success_statuses": row.success_statuses,
+            "timeout_ms": unless(row.timeout_ms, 30_000),
+            "redirects": unless(row.redirects, MAX_REDIRECTS),
+            "retry": shown_retry(row),
+            "overlap": unless(row.overlap, OverlapPolicy.SKIP),
+            "misfire": unless(row.misfire, MisfirePolicy.LATEST),
+            "on_lost": unless(row.on_lost, LostPolicy.RETRY),
+            "tags": row.tags or None,
             "next_run": row.next_run and instants.write(row.next_run),
             "external_id": row.external_id,
             "description": row.description or None,
@@ -134,6 +166,19 @@ class Task(ResponseBody):
             updated_at=instants.write(row.updated_at),
             **{name: value for name, value in optional.items() if value is not None},
         )
+
+
+def unless(value: Value, default: Value) -> Value | None:
+    """Return a value, or None for the default, which an old client's task has."""
+    return None if value == default else value
+
+
+def shown_retry(row: models.Task) -> Retry | None:
+    """Return the retry policy, or None for the default."""
+    policy = retry_draft(row)
+    if policy == RetryDraft():
+        return None
+    return Retry(**{name: value for name, value in asdict(policy).items() if value is not None})
 
 
 def default_start(row: models.Task) -> datetime | None:

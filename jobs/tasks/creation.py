@@ -67,9 +67,10 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
     while True:
         # Before the first statement, because no transaction may stay open meanwhile.
         validated = await off_loop(partial(new_tasks, requests, now=now, secrets=work.secrets))
+        names = {task.external_id for task in validated if isinstance(task, Task) and task.external_id is not None}
+        holders = await tasks.find_by_external_ids(work.session, external_ids=names)
+        # After the names: if another request with the same key has committed meanwhile, its key is seen with its name.
         made = await prior_creations(work, [key for key in keys if key])
-        wanted = {task.external_id for task in validated if isinstance(task, Task) and task.external_id is not None}
-        holders = await tasks.find_by_external_ids(work.session, external_ids=wanted)
         outcomes: list[CreationOutcome] = []
         new: list[Task] = []
         uses: list[Use] = []

@@ -10,7 +10,6 @@ import pytest
 from jobs.triggers import validation
 from jobs.triggers.schedule import Cron, describe, instants
 
-
 DATA = Path(__file__).parent.parent / "data"
 SCHEDULES: list[dict[str, Any]] = json.loads((DATA / "expressions.json").read_text())
 NOW = datetime(2026, 11, 28, 10, 0, 30, tzinfo=UTC)
