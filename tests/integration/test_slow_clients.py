@@ -156,7 +156,7 @@ async def test_a_response_that_is_never_read(impatient: Api) -> None:
 
 @pytest.mark.parametrize("header", ["Connection: close", "Connection: keep-alive"])
 async def test_a_last_response_that_is_never_read(impatient: Api, header: str) -> None:
-    """The connection is closed also if what is left of the response is small, whoever ended the connection."""
+    """The connection is closed also if what is left of the response is small, no matter which side ends it."""
     with socket.socket() as plain:
         # The operating systems of both sides keep little of the response.
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
