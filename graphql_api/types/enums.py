@@ -68,7 +68,7 @@ describe(
     QUEUED="The run has not started: it waits for an earlier run of its task, or was requested a moment ago.",
     RUNNING="An attempt is in progress.",
     RETRYING="An attempt failed; the next one is due at its nextAttemptAt.",
-    SUCCEEDED="The response to an attempt had a 2xx status.",
+    SUCCEEDED="The response to an attempt had a status that the task counts as a success.",
     FAILED="The last attempt failed.",
     CANCELLED="The run was cancelled before it ended by itself.",
     SKIPPED="The run had no attempt, because an earlier run was unfinished and the task's overlap policy "
