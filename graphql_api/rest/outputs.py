@@ -201,7 +201,7 @@ class Result(ResponseBody):
     task_id: Id = Field(description="The task's id.")
     run_at: InstantText | None = Field(description="When the first attempt started.")
     status_code: int | None = Field(description="The status of the response; null when there was none.")
-    success: bool = Field(description="Whether the response to the last attempt was a 2xx.")
+    success: bool = Field(description="Whether the response to the last attempt was a success, as the task has it.")
     duration_ms: int | None = Field(
         description="Duration of the last attempt, in milliseconds; null when its worker was lost."
     )
