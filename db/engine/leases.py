@@ -134,6 +134,8 @@ SELECT EXISTS (
 )
 """)
 
+HOLDING = text(f"SELECT count(*) FROM workers w WHERE {holds_lease('w')}")
+
 RETIRE = text("DELETE FROM workers WHERE id = :id")
 
 FORGET = text("""
@@ -154,6 +156,12 @@ async def holds(connection: AsyncConnection, *, host: str, pid: int | None = Non
     """Return whether a worker on a host, or the one with this process id there, holds its lease."""
     found: bool = (await connection.execute(HOLDS, {"host": host, "pid": pid, "lease": LEASE})).scalar_one()
     return found
+
+
+async def holding(connection: AsyncConnection) -> int:
+    """Return the number of workers that hold their lease."""
+    number: int = (await connection.execute(HOLDING, {"lease": LEASE})).scalar_one()
+    return number
 
 
 async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +19,7 @@ from db.settings import DatabaseSettings
 from db.states import UNFINISHED, RunState
 from jobs.run_ids import scheduled_run_id
 from jobs.settings import JobsSettings
+from tests.migration.test_old_service import migrate as migrate_by_command
 from tests.support.engine import opened, runs_of, working
 from tests.support.target import Target
 from tests.support.waiting import wait_until
@@ -122,6 +124,18 @@ async def test_runs_that_were_unfinished_are_carried_on(
     ended = {row.id: row.state for row in await rows(engine)}
     assert ended == {run_id: RunState.SUCCEEDED if state in UNFINISHED else state for run_id, state in states.items()}
     assert len(target.calls) == DAYS * len(UNFINISHED)
+
+
+async def test_the_migration_names_workers_of_the_version_before(
+    empty: DatabaseSettings, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    """Whoever migrates while workers run reads that these must be replaced; a second migration is quiet."""
+    async with engine.begin() as connection:
+        await connection.execute(
+            text("INSERT INTO workers (id, host, pid, slots) VALUES (gen_random_uuid(), 'h', 1, 1)")
+        )
+    assert "started before the migration" in migrate_by_command(empty, tmp_path)
+    assert "started before the migration" not in migrate_by_command(empty, tmp_path)
 
 
 async def test_a_worker_of_the_version_before_ends_its_runs_and_claims_no_more(engine: AsyncEngine) -> None:
