@@ -16,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Enum,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -229,7 +230,7 @@ class Task(SQLModel, table=True):
 class Run(SQLModel, table=True):
     """One firing of a task for one instant: when it was due, its state, and the response.
 
-    The table is partitioned by id, which for every run that Duetime creates starts with the instant's milliseconds.
+    The table has two partitions, `UNFINISHED_RUNS` and `FINISHED_RUNS`, between which the end of a run moves its row.
     """
 
     __tablename__ = "task_results"
@@ -246,35 +247,11 @@ class Run(SQLModel, table=True):
             "next_attempt_at IS NULL OR state IN ('queued', 'retrying')", name="next_attempt_only_when_waiting"
         ),
         CheckConstraint("(worker_id IS NOT NULL) = (state = 'running')", name="running_has_worker"),
-        Index("task_results_task_id_scheduled_for", "task_id", "scheduled_for", "id"),
-        Index("task_results_scheduled_for", "scheduled_for", "id"),
-        Index(
-            "task_results_run_at",
-            "run_at",
-            "id",
-            postgresql_where=text("finished_at IS NOT NULL AND run_at IS NOT NULL"),
-        ),
-        # Users look for unsuccessful runs among millions of successful ones.
-        Index(
-            "task_results_unsuccessful",
-            "state",
-            "scheduled_for",
-            "id",
-            postgresql_where=text(f"state IN ({', '.join(repr(str(state)) for state in UNSUCCESSFUL)})"),
-        ),
-        Index("task_results_unfinished", "task_id", postgresql_where=text("finished_at IS NULL")),
-        Index("task_results_next_attempt_at", "next_attempt_at", postgresql_where=text("next_attempt_at IS NOT NULL")),
-        Index(
-            "task_results_queued",
-            "task_id",
-            postgresql_where=text("finished_at IS NULL AND state = 'queued' AND next_attempt_at IS NULL"),
-        ),
-        Index("task_results_worker_id", "worker_id", postgresql_where=text("worker_id IS NOT NULL")),
-        {"postgresql_partition_by": "RANGE (id)"},
+        {"postgresql_partition_by": "LIST (state)"},
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
-    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], nullable=False)
+    task_id: UUID
     task_version: int = Field(default=1, sa_column_kwargs=default(1))
     host: str = Field(
         default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's host when the run was created"
@@ -328,6 +305,46 @@ class Run(SQLModel, table=True):
     error_message: str | None = Field(default=None, sa_type=Text)
     duration_ms: int | None = Field(default=None, sa_type=BigInteger, description="of the last attempt")
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
+RUNS = metadata.tables["task_results"]
+
+UNFINISHED_RUNS = RUNS.to_metadata(metadata, name="unfinished_runs")
+"""The runs that are queued, running or retrying: small, whatever the history. Only here do runs wait, run, and change.
+"""
+UNFINISHED_RUNS.append_constraint(ForeignKeyConstraint(["task_id"], ["tasks.id"], ondelete="CASCADE"))
+Index("unfinished_runs_task_id", UNFINISHED_RUNS.c.task_id)
+Index(
+    "unfinished_runs_queued",
+    UNFINISHED_RUNS.c.task_id,
+    postgresql_where=text("state = 'queued' AND next_attempt_at IS NULL"),
+)
+Index(
+    "unfinished_runs_next_attempt_at",
+    UNFINISHED_RUNS.c.next_attempt_at,
+    postgresql_where=text("next_attempt_at IS NOT NULL"),
+)
+Index("unfinished_runs_worker_id", UNFINISHED_RUNS.c.worker_id, postgresql_where=text("worker_id IS NOT NULL"))
+
+FINISHED_RUNS = RUNS.to_metadata(metadata, name="finished_runs")
+"""The history, partitioned by id, which for every run that Duetime creates starts with the instant's milliseconds.
+
+Rows are only added, so a day can be dropped as a whole. A trigger removes the rows of a task that is removed.
+"""
+Index("finished_runs_task_id_scheduled_for", *(FINISHED_RUNS.c[name] for name in ("task_id", "scheduled_for", "id")))
+Index("finished_runs_scheduled_for", FINISHED_RUNS.c.scheduled_for, FINISHED_RUNS.c.id)
+Index(
+    "finished_runs_run_at",
+    FINISHED_RUNS.c.run_at,
+    FINISHED_RUNS.c.id,
+    postgresql_where=text("finished_at IS NOT NULL AND run_at IS NOT NULL"),
+)
+# Users look for unsuccessful runs among millions of successful ones.
+Index(
+    "finished_runs_unsuccessful",
+    *(FINISHED_RUNS.c[name] for name in ("state", "scheduled_for", "id")),
+    postgresql_where=text(f"state IN ({', '.join(repr(str(state)) for state in UNSUCCESSFUL)})"),
+)
 
 
 class TaskVersion(SQLModel, table=True):

@@ -1,7 +1,7 @@
 """The states of tasks and runs, as they are stored.
 
-The life of a run. Each arrow is one guarded UPDATE with its event in the same transaction; the database refuses
-others::
+The life of a run. Each arrow is one guarded statement with its event in the same transaction; the database refuses an
+UPDATE of a state that is no arrow. An arrow to a final state moves the row to the history::
 
     (due) ──claim──▶ RUNNING             (due) ──claim──▶ SKIPPED | MISSED: overlap, misfire; no attempt
     (due) ──claim──▶ FAILED: the task was imported, and its schedule cannot be computed

@@ -236,7 +236,14 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
                 hint = "; set DUETIME_MIGRATE_DATABASE_URL to a URL with the role that owns the tables"
             raise CannotStart(f"the database {address(url)} could not be migrated: {first_line(error)}{hint}") from None
         async with engine.connect() as connection:
-            return before, await connection.run_sync(revision)
+            after = await connection.run_sync(revision)
+            if before not in (None, after) and (workers := await leases.holding(connection)):
+                logger.warning(
+                    "Workers run that were started before the migration. They end the calls that they have begun and "
+                    "may start no others; stop them, and start workers of this version.",
+                    extra={"action": "older_workers", "count": workers},
+                )
+        return before, after
     finally:
         await engine.dispose()
 

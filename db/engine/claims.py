@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.conditions import RUNS_BY_KEY, after, few, is_looked_up, is_run, unfinished_runs
+from db.engine.conditions import RUNS_BY_ID, after, few, is_looked_up, unfinished_runs
 from db.engine.events import with_events
 from db.states import OverlapPolicy, RunState, TaskStatus
 
@@ -112,7 +112,8 @@ made AS (
            CASE j.state WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' ELSE j.error_message END,
            CAST(:now AS timestamptz)
     FROM judged j
-    ON CONFLICT (id) DO NOTHING
+    WHERE j.id NOT IN (SELECT finished_among(CAST(:run_ids AS uuid[])))
+    ON CONFLICT DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 ),
 events AS (
@@ -124,7 +125,7 @@ events AS (
 
 WAITING_IS_DUE = text("""
 SELECT EXISTS (
-    SELECT FROM task_results WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
+    SELECT FROM unfinished_runs WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
 )
 """)
 
@@ -134,7 +135,7 @@ LOCK_WAITING = text(f"""
 WITH due AS MATERIALIZED (
     SELECT id AS run_id, task_id, task_version, cause, epoch, attempt, scheduled_for, host,
            CAST(input_body AS text) AS input_body, CAST(input_headers AS text) AS input_headers
-    FROM task_results
+    FROM unfinished_runs
     WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
     ORDER BY next_attempt_at
     LIMIT :limit
@@ -156,11 +157,11 @@ CROSS JOIN LATERAL (
 
 START_WAITING = with_events(f"""
 begun AS (
-    UPDATE task_results r
+    UPDATE unfinished_runs r
     SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
         attempt_started_at = CAST(:now AS timestamptz), run_at = COALESCE(run_at, CAST(:now AS timestamptz))
-    FROM {RUNS_BY_KEY} k
-    WHERE {is_run("r", "k")}
+    FROM {RUNS_BY_ID} k
+    WHERE {is_looked_up("r.id", "k.id")}
     RETURNING r.id, r.task_id, r.state, r.attempt
 ),
 events AS (
@@ -174,7 +175,7 @@ NEXT_DUE = text("""
 SELECT least(
     (SELECT min(t.due_at) FROM tasks t
      WHERE t.due_at > :since AND t.due_at < :before AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))),
-    (SELECT min(next_attempt_at) FROM task_results
+    (SELECT min(next_attempt_at) FROM unfinished_runs
      WHERE next_attempt_at < :before AND NOT (host = ANY(CAST(:hosts_excluded AS text[]))))
 )
 """)
@@ -183,7 +184,7 @@ NEAR = text("""
 SELECT min(due_at) FROM (
     SELECT due_at FROM tasks WHERE due_at > :now AND due_at <= :until
     UNION ALL
-    SELECT next_attempt_at FROM task_results WHERE next_attempt_at > :now AND next_attempt_at <= :until
+    SELECT next_attempt_at FROM unfinished_runs WHERE next_attempt_at > :now AND next_attempt_at <= :until
 ) near
 GROUP BY floor(extract(epoch FROM due_at) * 10)
 """)
@@ -289,8 +290,6 @@ async def start_waiting(
         START_WAITING,
         {
             "run_ids": [run.run_id for run in runs],
-            "run_task_ids": [run.task_id for run in runs],
-            "scheduled_fors": [run.scheduled_for for run in runs],
             "worker_id": worker_id,
             "now": now,
         },

@@ -10,19 +10,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.attempts import ended_attempt
 from db.engine.conditions import (
-    RUNS_BY_KEY,
+    RUNS_BY_ID,
     TASKS_BY_ID,
     after,
     by_id,
     few,
     has_no_instant_left,
     is_looked_up,
-    is_run,
     same_worker,
     unfinished_runs,
     waits_for_earlier_run,
     waits_to_catch_up,
 )
+from db.engine.ends import assignments, ended_row, moved_to_history
 from db.engine.events import with_events
 from db.engine.rollups import with_rollup
 from db.states import BodyEncoding, RunState
@@ -38,13 +38,12 @@ ENDED_ATTEMPT = ended_attempt(
 
 OUTCOMES = few(
     """unnest(
-        CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:scheduled_fors AS timestamptz[]),
-        CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
+        CAST(:run_ids AS uuid[]), CAST(:epochs AS int[]), CAST(:states AS text[]), CAST(:started_ats AS timestamptz[]),
         CAST(:ended_ats AS timestamptz[]), CAST(:next_attempt_ats AS timestamptz[]), CAST(:status_codes AS int[]),
         CAST(:response_headers AS text[]), CAST(:response_bodies AS text[]), CAST(:body_encodings AS text[]),
         CAST(:body_truncateds AS boolean[]), CAST(:error_messages AS text[]), CAST(:durations_ms AS bigint[]),
         CAST(:details AS text[])
-    ) AS one (id, task_id, scheduled_for, epoch, state, started_at, ended_at, next_attempt_at, status_code,
+    ) AS one (id, epoch, state, started_at, ended_at, next_attempt_at, status_code,
               response_headers, response_body, body_encoding, body_truncated, error_message, duration_ms, details)""",
     number="cardinality(CAST(:run_ids AS uuid[]))",
 )
@@ -54,6 +53,24 @@ ENDED = few(
     number="(SELECT count(*) FROM done)",
 )
 
+OUTCOME = {
+    "state": "f.state",
+    "attempt_started_at": "f.started_at",
+    "run_at": "CASE WHEN r.attempt = 1 THEN f.started_at ELSE r.run_at END",
+    "status_code": "f.status_code",
+    "response_headers": "CAST(f.response_headers AS jsonb)",
+    "response_body": "f.response_body",
+    "body_encoding": "f.body_encoding",
+    "body_truncated": "f.body_truncated",
+    "error_message": "f.error_message",
+    "duration_ms": "f.duration_ms",
+    "attempts": f"r.attempts || ({ENDED_ATTEMPT} || CAST(f.details AS jsonb))",
+}
+"""The values that an outcome gives to the columns of its run."""
+IS_ITS_ATTEMPT = f"""{is_looked_up("r.id", "f.id")} AND r.state = 'running' AND r.epoch = f.epoch
+      AND {same_worker("r", "CAST(:worker_id AS uuid)")} AND {after("locked_runs")}"""
+SHOWN = "r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at"
+
 # All statements take locks in one order, so nothing deadlocks: tasks in the order of their ids, runs in the order of
 # theirs, a row of the rollups, and the counter of events.
 FINISH = with_events(f"""
@@ -61,24 +78,22 @@ locked AS (
     SELECT t.id FROM {COMPLETING} c JOIN tasks t ON {is_looked_up("t.id", "c.id")} {by_id("t")} FOR NO KEY UPDATE OF t
 ),
 locked_runs AS (
-    SELECT r.id FROM {RUNS_BY_KEY} k JOIN task_results r ON {is_run("r", "k")} WHERE {after("locked")}
+    SELECT r.id FROM {RUNS_BY_ID} k JOIN unfinished_runs r ON {is_looked_up("r.id", "k.id")} WHERE {after("locked")}
     {by_id("r")} FOR NO KEY UPDATE OF r
 ),
-done AS (
-    UPDATE task_results r
-    SET state = f.state, worker_id = NULL, next_attempt_at = f.next_attempt_at, attempt_started_at = f.started_at,
-        run_at = CASE WHEN r.attempt = 1 THEN f.started_at ELSE r.run_at END,
-        finished_at = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.ended_at END,
-        success = CASE WHEN f.state = 'retrying' THEN NULL ELSE f.state = 'succeeded' END,
-        status_code = f.status_code, response_headers = CAST(f.response_headers AS jsonb),
-        response_body = f.response_body, body_encoding = f.body_encoding, body_truncated = f.body_truncated,
-        error_message = f.error_message, duration_ms = f.duration_ms,
-        attempts = r.attempts || ({ENDED_ATTEMPT} || CAST(f.details AS jsonb))
+retried AS (
+    UPDATE unfinished_runs r SET worker_id = NULL, next_attempt_at = f.next_attempt_at, {assignments(OUTCOME)}
     FROM {OUTCOMES} f
-    WHERE {is_run("r", "f")} AND r.state = 'running' AND r.epoch = f.epoch
-      AND {same_worker("r", "CAST(:worker_id AS uuid)")} AND {after("locked_runs")}
-    RETURNING r.id, r.task_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at, r.run_at
+    WHERE f.state = 'retrying' AND {IS_ITS_ATTEMPT}
+    RETURNING {SHOWN}
 ),
+ended AS (
+    DELETE FROM unfinished_runs r USING {OUTCOMES} f
+    WHERE f.state <> 'retrying' AND {IS_ITS_ATTEMPT}
+    RETURNING {ended_row(OUTCOME | {"finished_at": "f.ended_at", "success": "f.state = 'succeeded'"})}
+),
+{moved_to_history("ended", returning=SHOWN)},
+done AS (SELECT * FROM moved UNION ALL SELECT * FROM retried),
 completed AS (
     UPDATE tasks t SET status = 'completed'
     FROM {ENDED} d
@@ -102,7 +117,7 @@ SELECT FROM {TASKS_BY_ID} b JOIN tasks t ON {is_looked_up("t.id", "b.id")} {by_i
 PROMOTE_WAITING = text(f"""
 WITH unfinished AS MATERIALIZED ({unfinished_runs("CAST(:task_ids AS uuid[])")}),
 promoted AS (
-    UPDATE task_results q SET next_attempt_at = :now
+    UPDATE unfinished_runs q SET next_attempt_at = :now
     WHERE q.task_id = ANY(CAST(:task_ids AS uuid[])) AND {waits_for_earlier_run("q")}
       AND q.task_id NOT IN (SELECT task_id FROM unfinished WHERE active)
     RETURNING q.id
@@ -117,7 +132,7 @@ SELECT (SELECT count(*) FROM promoted) + (SELECT count(*) FROM caught_up)
 """)
 
 STRANDED = text(f"""
-WITH queued AS MATERIALIZED (SELECT q.task_id FROM task_results q WHERE {waits_for_earlier_run("q")}),
+WITH queued AS MATERIALIZED (SELECT q.task_id FROM unfinished_runs q WHERE {waits_for_earlier_run("q")}),
 overdue AS MATERIALIZED (SELECT t.id FROM tasks t WHERE {waits_to_catch_up("t")}),
 unfinished AS MATERIALIZED ({unfinished_runs("ARRAY(SELECT task_id FROM queued UNION SELECT id FROM overdue)")})
 SELECT task_id FROM queued WHERE task_id NOT IN (SELECT task_id FROM unfinished WHERE active)
@@ -135,7 +150,6 @@ class Finish(NamedTuple):
 
     run_id: UUID
     task_id: UUID
-    scheduled_for: datetime
     epoch: int
     one_off: bool
     releases: bool
@@ -172,8 +186,6 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
             "now": now,
             "completing": [task_id for f in finishes if (task_id := f.completes) is not None],
             "run_ids": [f.run_id for f in finishes],
-            "run_task_ids": [f.task_id for f in finishes],
-            "scheduled_fors": [f.scheduled_for for f in finishes],
             "epochs": [f.epoch for f in finishes],
             "states": [f.state for f in finishes],
             "started_ats": [f.started_at for f in finishes],

@@ -19,9 +19,9 @@ from db.engine.conditions import (
     has_no_instant_left,
     holds_lease,
     is_looked_up,
-    is_run,
     same_worker,
 )
+from db.engine.ends import assignments, ended_row, moved_to_history
 from db.engine.events import with_events
 from db.engine.finishes import promote_waiting
 from db.engine.rollups import with_rollup
@@ -38,7 +38,7 @@ RETURNING renewed_at
 LOCK_LOST_TASKS = text(f"""
 SELECT t.id FROM tasks t
 WHERE t.id = ANY(ARRAY(
-    SELECT r.task_id FROM task_results r WHERE {has_lost_its_worker("r")} LIMIT :limit
+    SELECT r.task_id FROM unfinished_runs r WHERE {has_lost_its_worker("r")} LIMIT :limit
 ))
 {by_id("t")}
 FOR NO KEY UPDATE SKIP LOCKED
@@ -50,6 +50,12 @@ LOST_ATTEMPT = ended_attempt(
     error_message="CAST(:reason AS text)",
     next_attempt_at="CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END",
 )
+LOSS = {"epoch": "r.epoch + 1", "error_message": "CAST(:reason AS text)", "attempts": f"r.attempts || {LOST_ATTEMPT}"}
+"""The values that a lost attempt gives to the columns of its run."""
+UNKNOWN = LOSS | {"state": "'unknown'", "finished_at": "CAST(:now AS timestamptz)", "success": "false"}
+HELD = few("held", number="(SELECT count(*) FROM held)")
+IS_HELD = f"""{is_looked_up("r.id", "p.id")} AND {same_worker("r", "p.worker_id")} AND r.epoch = p.epoch"""
+SHOWN = "r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message, r.due_at, r.run_at"
 
 
 def lost_attempts(condition: str) -> str:
@@ -59,27 +65,30 @@ def lost_attempts(condition: str) -> str:
     """
     return f"""
 held AS (
-    SELECT r.id, r.task_id, r.scheduled_for, r.worker_id, r.epoch, COALESCE((
+    SELECT r.id, r.worker_id, r.epoch, COALESCE((
         SELECT v.on_lost FROM task_versions v WHERE v.task_id = t.id AND v.version >= r.task_version
         ORDER BY v.version LIMIT 1
     ), t.on_lost) AS on_lost
-    FROM task_results r JOIN tasks t ON {is_looked_up("t.id", "r.task_id")}
+    FROM unfinished_runs r JOIN tasks t ON {is_looked_up("t.id", "r.task_id")}
     WHERE {condition}
     {by_id("r")}
     FOR NO KEY UPDATE OF r
 ),
+retried AS (
+    UPDATE unfinished_runs r
+    SET state = 'retrying', worker_id = NULL, next_attempt_at = CAST(:now AS timestamptz), {assignments(LOSS)}
+    FROM {HELD} p
+    WHERE p.on_lost = 'retry' AND {IS_HELD}
+    RETURNING {SHOWN}
+),
+ended AS (
+    DELETE FROM unfinished_runs r USING {HELD} p
+    WHERE p.on_lost <> 'retry' AND {IS_HELD}
+    RETURNING {ended_row(UNKNOWN)}
+),
+{moved_to_history("ended", returning=SHOWN)},
 lost AS (
-    UPDATE task_results r
-    SET state = CASE WHEN p.on_lost = 'retry' THEN 'retrying' ELSE 'unknown' END,
-        next_attempt_at = CASE WHEN p.on_lost = 'retry' THEN CAST(:now AS timestamptz) END,
-        finished_at = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE CAST(:now AS timestamptz) END,
-        success = CASE WHEN p.on_lost = 'retry' THEN NULL ELSE false END,
-        worker_id = NULL, epoch = r.epoch + 1, error_message = :reason,
-        attempts = r.attempts || {LOST_ATTEMPT}
-    FROM {few("held", number="(SELECT count(*) FROM held)")} p
-    WHERE {is_run("r", "p")} AND {same_worker("r", "p.worker_id")} AND r.epoch = p.epoch
-    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.error_message, r.due_at, r.run_at,
-              CAST(NULL AS bigint) AS duration_ms
+    SELECT *, CAST(NULL AS bigint) AS duration_ms FROM (SELECT * FROM moved UNION ALL SELECT * FROM retried) both_kinds
 ),
 completed AS (
     UPDATE tasks t SET status = 'completed'
@@ -97,16 +106,12 @@ events AS (
 """
 
 
-RESCUE = with_events(
-    lost_attempts(
-        f"r.task_id = ANY(CAST(:task_ids AS uuid[])) AND r.finished_at IS NULL AND {has_lost_its_worker('r')}"
-    )
-)
+RESCUE = with_events(lost_attempts(f"r.task_id = ANY(CAST(:task_ids AS uuid[])) AND {has_lost_its_worker('r')}"))
 
 LOCK_TASKS_OF_WORKER = text(f"""
 SELECT t.id FROM tasks t
 WHERE t.id = ANY(ARRAY(
-    SELECT r.task_id FROM task_results r
+    SELECT r.task_id FROM unfinished_runs r
     WHERE r.worker_id = :worker_id AND NOT (r.id = ANY(CAST(:run_ids_kept AS uuid[])))
 ))
 {by_id("t")}
@@ -119,7 +124,7 @@ RELEASE_RUNS = with_events(
 
 # No index serves IS TRUE, so that this reads the runs of the worker.
 STILL_HELD = text("""
-SELECT id, epoch FROM task_results WHERE worker_id = :worker_id AND (id = ANY(CAST(:run_ids AS uuid[]))) IS TRUE
+SELECT id, epoch FROM unfinished_runs WHERE worker_id = :worker_id AND (id = ANY(CAST(:run_ids AS uuid[]))) IS TRUE
 """)
 
 HOLDS = text(f"""
@@ -129,12 +134,14 @@ SELECT EXISTS (
 )
 """)
 
+HOLDING = text(f"SELECT count(*) FROM workers w WHERE {holds_lease('w')}")
+
 RETIRE = text("DELETE FROM workers WHERE id = :id")
 
 FORGET = text("""
 DELETE FROM workers w
 WHERE w.renewed_at < clock_timestamp() - interval '1 minute'
-  AND NOT EXISTS (SELECT FROM task_results r WHERE r.worker_id = w.id)
+  AND NOT EXISTS (SELECT FROM unfinished_runs r WHERE r.worker_id = w.id)
 """)
 
 
@@ -149,6 +156,12 @@ async def holds(connection: AsyncConnection, *, host: str, pid: int | None = Non
     """Return whether a worker on a host, or the one with this process id there, holds its lease."""
     found: bool = (await connection.execute(HOLDS, {"host": host, "pid": pid, "lease": LEASE})).scalar_one()
     return found
+
+
+async def holding(connection: AsyncConnection) -> int:
+    """Return the number of workers that hold their lease."""
+    number: int = (await connection.execute(HOLDING, {"lease": LEASE})).scalar_one()
+    return number
 
 
 async def rescue(connection: AsyncConnection, *, now: datetime, limit: int) -> int:

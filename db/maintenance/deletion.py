@@ -29,6 +29,15 @@ DELETE FROM tasks WHERE id = ANY(ARRAY(
 """)
 
 
+ANY_DELETED = text(f"SELECT EXISTS (SELECT FROM tasks t WHERE {DELETED})")
+
+
+async def any_deleted(connection: AsyncConnection) -> bool:
+    """Return whether there are deleted tasks. To look for their runs, a statement opens each day of the history."""
+    found: bool = (await connection.execute(ANY_DELETED)).scalar_one()
+    return found
+
+
 async def remove_runs(connection: AsyncConnection, *, limit: int) -> int:
     """Remove up to `limit` runs of deleted tasks. Return their number."""
     return (await connection.execute(REMOVE_RUNS, {"limit": limit})).rowcount

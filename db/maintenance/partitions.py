@@ -1,4 +1,4 @@
-"""The daily partitions of `task_results`, created ahead of time so that a day can later be dropped as a whole."""
+"""The daily partitions of `finished_runs`, created ahead of time so that a day can later be dropped as a whole."""
 
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID

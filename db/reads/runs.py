@@ -15,7 +15,7 @@ from sqlmodel import col
 from db.models import Run, Task
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
-from db.states import UNFINISHED, UNSUCCESSFUL, RunCause, RunState
+from db.states import UNSUCCESSFUL, RunCause, RunState
 
 NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=True)
 
@@ -39,9 +39,6 @@ def conditions(filters: RunFilter) -> list[Condition]:
         found.append(col(Run.task_id) == filters.task_id)
     if filters.states:
         found.append(col(Run.state).in_(filters.states))
-        if {*UNFINISHED}.issuperset(filters.states):
-            # Repeats the condition in the words of the index on unfinished runs.
-            found.append(col(Run.finished_at).is_(None))
     if filters.causes:
         found.append(col(Run.cause).in_(filters.causes))
     if filters.success is not None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine.attempts import ended_attempt
 from db.engine.conditions import after, by_id, has_no_instant_left
+from db.engine.ends import ended_row, moved_to_history
 from db.engine.events import with_events
 from db.engine.rollups import with_rollup
 
@@ -19,38 +20,45 @@ CANCELLED_ATTEMPT = ended_attempt(
     duration_ms=TOOK_MS,
     error_message="'cancelled'",
 )
+CANCELLED = {
+    "state": "'cancelled'",
+    "finished_at": "CAST(:now AS timestamptz)",
+    "epoch": "r.epoch + 1",
+    "success": "CASE WHEN r.attempt > 0 THEN false END",
+    "attempts": f"r.attempts || CASE r.state WHEN 'running' THEN jsonb_build_array({CANCELLED_ATTEMPT}) ELSE '[]' END",
+    "duration_ms": f"CASE r.state WHEN 'running' THEN {TOOK_MS} ELSE r.duration_ms END",
+    "error_message": "CASE r.state WHEN 'running' THEN 'cancelled' ELSE r.error_message END",
+    "status_code": "CASE WHEN r.state <> 'running' THEN r.status_code END",
+    "response_headers": "CASE WHEN r.state <> 'running' THEN r.response_headers END",
+    "response_body": "CASE WHEN r.state <> 'running' THEN r.response_body END",
+    "body_encoding": "CASE r.state WHEN 'running' THEN 'utf8' ELSE r.body_encoding END",
+    "body_truncated": "r.state <> 'running' AND r.body_truncated",
+}
+"""The values that a cancellation gives to the columns of its run.
+
+The response or error of an earlier attempt is cleared, because it would look like the result of the aborted one.
+"""
+SHOWN = """r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms, r.due_at,
+              r.run_at"""
 
 
 def cancelled_runs(condition: str) -> str:
     """Return expressions of a WITH that cancel the unfinished runs `r` that meet a condition, and count them.
 
     The runs are locked in the order of their ids, as by every statement that waits for runs. A running attempt loses
-    its worker, which notices and aborts the call; the epoch refuses its late outcome. The response or error of an
-    earlier attempt is cleared, because it would look like the result of the aborted one.
+    its worker, which notices and aborts the call; the epoch refuses its late outcome.
     """
     return f"""
 locked_runs AS (
-    SELECT r.id FROM task_results r WHERE r.finished_at IS NULL AND {condition} {by_id("r")} FOR NO KEY UPDATE
+    SELECT r.id FROM unfinished_runs r WHERE {condition} {by_id("r")} FOR NO KEY UPDATE
 ),
-cancelled AS (
-    UPDATE task_results r
-    SET state = 'cancelled', finished_at = CAST(:now AS timestamptz), next_attempt_at = NULL, worker_id = NULL,
-        epoch = r.epoch + 1, success = CASE WHEN r.attempt > 0 THEN false END,
-        attempts = r.attempts
-            || CASE WHEN r.state = 'running' THEN jsonb_build_array({CANCELLED_ATTEMPT}) ELSE '[]' END,
-        duration_ms = CASE WHEN r.state = 'running' THEN {TOOK_MS} ELSE r.duration_ms END,
-        error_message = CASE WHEN r.state = 'running' THEN 'cancelled' ELSE r.error_message END,
-        status_code = CASE WHEN r.state <> 'running' THEN r.status_code END,
-        response_headers = CASE WHEN r.state <> 'running' THEN r.response_headers END,
-        response_body = CASE WHEN r.state <> 'running' THEN r.response_body END,
-        body_encoding = CASE WHEN r.state = 'running' THEN 'utf8' ELSE r.body_encoding END,
-        body_truncated = r.state <> 'running' AND r.body_truncated
-    FROM locked_runs l
-    WHERE r.id = l.id AND r.finished_at IS NULL AND {condition}
-    RETURNING r.id, r.task_id, r.cause, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms,
-              r.due_at, r.run_at
+ended AS (
+    DELETE FROM unfinished_runs r USING locked_runs l
+    WHERE r.id = l.id AND {condition}
+    RETURNING {ended_row(CANCELLED)}
 ),
-{with_rollup("cancelled", condition="e.attempt > 0")}"""
+{moved_to_history("ended", returning=SHOWN)},
+{with_rollup("moved", condition="e.attempt > 0")}"""
 
 
 def cancellation_events(*before: str) -> str:
@@ -58,7 +66,7 @@ def cancellation_events(*before: str) -> str:
     return f"""
 events AS (
     SELECT 'cancelled' AS type, task_id, id AS run_id, state, attempt, status_code, error_message, duration_ms
-    FROM cancelled WHERE {after(*before)}
+    FROM moved WHERE {after(*before)}
 )
 """
 
@@ -77,7 +85,7 @@ CANCEL_RUNS = with_events(f"""
 {cancelled_runs("r.id = ANY (CAST(:run_ids AS uuid[]))")},
 completed AS (
     UPDATE tasks t SET status = 'completed'
-    FROM cancelled c
+    FROM moved c
     WHERE t.id = c.task_id AND c.cause = 'schedule' AND t.trigger_type = 'one-off'
       AND {has_no_instant_left("t")}
     RETURNING t.id

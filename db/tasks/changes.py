@@ -27,7 +27,7 @@ SELECT id, version, {", ".join(DEFINITION)} FROM tasks WHERE id = :task_id
 
 RECORD_MISSED = with_events("""
 made AS (
-    INSERT INTO task_results (id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count,
+    INSERT INTO finished_runs (id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count,
                               missed_since, finished_at, error_message, created_at)
     SELECT m.run_id, m.task_id, m.task_version, m.host, 'schedule', 'missed', m.scheduled_for, m.scheduled_for,
            m.missed_count, m.missed_since, CAST(:now AS timestamptz), CAST(:reason AS text), CAST(:now AS timestamptz)
@@ -46,8 +46,8 @@ events AS (
 """)
 
 HAVING_SCHEDULED_RUNS = text("""
-SELECT DISTINCT task_id FROM task_results
-WHERE task_id = ANY (CAST(:task_ids AS uuid[])) AND finished_at IS NULL AND cause = 'schedule'
+SELECT DISTINCT task_id FROM unfinished_runs
+WHERE task_id = ANY (CAST(:task_ids AS uuid[])) AND cause = 'schedule'
 """)
 
 

@@ -32,7 +32,6 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
     return Finish(
         run_id=attempt.run_id,
         task_id=attempt.task_id,
-        scheduled_for=attempt.scheduled_for,
         epoch=attempt.epoch,
         one_off=attempt.one_off,
         releases=attempt.releases,

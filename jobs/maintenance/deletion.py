@@ -24,6 +24,9 @@ def deletion_duty(engine: AsyncEngine) -> Duty:
 
 async def remove_deleted(engine: AsyncEngine) -> None:
     """Remove everything that was deleted, runs before their tasks."""
+    async with autocommit(engine).connect() as connection:
+        if not await deletion.any_deleted(connection):
+            return
     for remove in (deletion.remove_runs, deletion.remove_tasks):
         removed = REMOVED_PER_STATEMENT
         while removed == REMOVED_PER_STATEMENT:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from duetime import loop
 from tests.bench.creations import Creations, creations
+from tests.bench.long_history import LongHistory, long_history
 from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Throughput, bench_servers
 from tests.bench.subscribers import Deliveries, subscriptions
 
@@ -25,6 +26,8 @@ SPREAD_SECONDS = 20
 SUBSCRIBERS = 1_000
 EVENTS = 100
 CREATED = 600
+DAYS_KEPT = 90
+RUNS_PER_DAY = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +158,48 @@ def creation_lines(rounds: list[Creations]) -> list[Line]:
     return lines
 
 
-async def measure(rounds: int, only: str | None) -> list[Line]:
-    """Run the rounds, Duetime and its counterpart in turn."""
+def long_history_lines(rounds: list[LongHistory]) -> list[Line]:
+    """Return the lines for the engine over many days of history, against the same engine over two days."""
+    few = "two days kept"
+    lines = [
+        Line(
+            f"runs finished per second, {THROUGHPUT_TASKS:,} due at one instant, {DAYS_KEPT} days of "
+            f"{RUNS_PER_DAY:,} runs kept",
+            f"{median(r.many.rate for r in rounds):,.0f}/s",
+            f"{median(r.few.rate for r in rounds):,.0f}/s ({few})",
+            median(r.many.rate / r.few.rate for r in rounds),
+            "at least 0.9",
+        )
+    ]
+    for name in ("p50", "p99"):
+        many = [getattr(r.many.late, name) for r in rounds]
+        short = [getattr(r.few.late, name) for r in rounds]
+        lines.append(
+            Line(
+                f"{name} lateness, {SPREAD_TASKS:,} spread over {SPREAD_SECONDS} s, {DAYS_KEPT} days kept",
+                f"{median(many):,.1f} ms",
+                f"{median(short):,.1f} ms ({few})",
+                median(a / b for a, b in zip(many, short, strict=True)),
+                "at most 1.1",
+            )
+        )
+    for what, name in (("claim of one task", "claim_ms"), ("finish of one run", "finish_ms")):
+        many = [getattr(r.many, name) for r in rounds]
+        short = [getattr(r.few, name) for r in rounds]
+        lines.append(
+            Line(
+                f"{what}, {DAYS_KEPT} days kept",
+                f"{median(many):,.2f} ms",
+                f"{median(short):,.2f} ms ({few})",
+                median(a / b for a, b in zip(many, short, strict=True)),
+                "at most 1.1",
+            )
+        )
+    return lines
+
+
+async def measure(rounds: int, only: str | None, *, everything: bool) -> list[Line]:
+    """Run the rounds, Duetime and its counterpart in turn. Long ones run with `everything`, or alone."""
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
         async with bench_servers(Path(folder)) as servers:
@@ -177,6 +220,18 @@ async def measure(rounds: int, only: str | None) -> list[Line]:
                 )
             if only in (None, "creations"):
                 lines += creation_lines([await creations(servers, CREATED) for _ in range(rounds)])
+            if only == "long-history" or (everything and only is None):
+                lines += long_history_lines(
+                    await long_history(
+                        servers,
+                        days=DAYS_KEPT,
+                        runs=RUNS_PER_DAY,
+                        rounds=rounds,
+                        herd=THROUGHPUT_TASKS,
+                        spread=SPREAD_TASKS,
+                        seconds=SPREAD_SECONDS,
+                    )
+                )
     return lines
 
 
@@ -184,10 +239,11 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations")
+    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "long-history")
     parser.add_argument("--only", choices=choices)
+    parser.add_argument("--all", action="store_true", help="measure long-history, too, which takes ten minutes")
     arguments = parser.parse_args()
-    lines = asyncio.run(measure(arguments.rounds, arguments.only))
+    lines = asyncio.run(measure(arguments.rounds, arguments.only, everything=arguments.all))
     print(f"Both sides run on {loop.factory().__module__}.\n")  # noqa: T201
     print("| measured | Duetime | counterpart | ratio | wanted |\n| --- | --- | --- | --- | --- |")  # noqa: T201
     print("\n".join(map(str, lines)))  # noqa: T201

@@ -160,6 +160,15 @@ class Bench:
         cpu = after.user + after.system - before.user - before.system
         return Throughput(count / seconds, cpu / count * 1e6, count / bare_seconds, bare_cpu / count * 1e6)
 
+    async def drain(self, count: int) -> float:
+        """Return the runs per second of `count` tasks that are due at once, as `throughput` measures them."""
+        async with module("duetime", "worker", environment=self._servers.environment):
+            await self._empty()
+            due = await self._make_tasks([datetime.now(UTC) + AHEAD] * count)
+            seconds = (await self._all_finished(count) - due[0]).total_seconds()
+        await self._arrivals(due[0], count)
+        return count / seconds
+
     async def new_day(self, count: int, *, runs: int) -> NewDay:
         """Measure `count` tasks that are due at once, by a worker that started before the day's first `runs` runs."""
         await self._empty()
@@ -192,12 +201,7 @@ class Bench:
 
     async def dispatch(self, count: int, seconds: int) -> Dispatch:
         """Measure `count` calls at equal intervals over `seconds`, first as tasks, then as plain arq jobs."""
-        async with module("duetime", "worker", environment=self._servers.environment):
-            await self._empty()
-            start = datetime.now(UTC) + AHEAD
-            due = await self._make_tasks([start + timedelta(seconds=seconds * n / count) for n in range(count)])
-            await self._all_finished(count)
-        ours = Lateness.of(await self._arrivals_each(due))
+        ours = await self.spread(count, seconds)
         arguments = (self._servers.redis_url, self._servers.target_url)
         async with module("tests.bench.plain_arq", *arguments):
             start = datetime.now(UTC) + AHEAD
@@ -211,6 +215,15 @@ class Bench:
             await redis.aclose()
             plain = Lateness.of(await self._arrivals_each(due))
         return Dispatch(ours, plain)
+
+    async def spread(self, count: int, seconds: int) -> Lateness:
+        """Return the lateness of `count` tasks that are due one after another, at equal intervals over `seconds`."""
+        async with module("duetime", "worker", environment=self._servers.environment):
+            await self._empty()
+            start = datetime.now(UTC) + AHEAD
+            due = await self._make_tasks([start + timedelta(seconds=seconds * n / count) for n in range(count)])
+            await self._all_finished(count)
+        return Lateness.of(await self._arrivals_each(due))
 
     async def _bare(self, count: int) -> tuple[float, float]:
         """Return the seconds and CPU seconds that the bare loop needs for `count` calls."""

@@ -152,11 +152,11 @@ async def test_the_owners_function_creates_nothing_from_the_callers_tables(split
     application = DatabaseSettings.model_construct(database_url=split.database_url)
     day = utc_now().date() + timedelta(days=20)
     async with opened(application) as engine, engine.begin() as connection:
-        await connection.execute(text("CREATE TEMP TABLE task_results (id uuid) PARTITION BY RANGE (id)"))
+        await connection.execute(text("CREATE TEMP TABLE finished_runs (id uuid) PARTITION BY RANGE (id)"))
         await partitions.make(connection, day)
         parent = "SELECT CAST(inhparent AS regclass)::text FROM pg_inherits WHERE inhrelid = to_regclass(:name)"
         found = await connection.execute(text(parent), {"name": f"public.task_results_{day:%Y%m%d}"})
-        assert found.scalar_one() == "public.task_results"
+        assert found.scalar_one() == "public.finished_runs"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ async def finish(engine: AsyncEngine, task: Task) -> None:
 def outcome_of(run: Run) -> Finish:
     """Return the success of a running attempt."""
     return Finish(
-        run_id=run.id, task_id=run.task_id, scheduled_for=run.scheduled_for, epoch=run.epoch, one_off=False,
+        run_id=run.id, task_id=run.task_id, epoch=run.epoch, one_off=False,
         releases=False, state=RunState.SUCCEEDED, started_at=utc_now(), ended_at=utc_now(), next_attempt_at=None,
         duration_ms=0, status_code=200,
         response_headers=None, response_body=None, body_encoding=BodyEncoding.UTF8, body_truncated=False,

@@ -46,7 +46,7 @@ async def test_rare_runs_are_found_without_reading_the_others(database: Database
 def rows_read(node: dict[str, Any]) -> float:
     """Return how many rows of the history a plan read from its table, including those that a filter dropped."""
     below = sum(rows_read(child) for child in node.get("Plans", []))
-    if not node.get("Relation Name", "").startswith("task_results"):
+    if not node.get("Relation Name", "").startswith(("task_results", "unfinished_runs")):
         return below
     own: float = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
     return below + own

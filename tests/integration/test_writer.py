@@ -23,7 +23,6 @@ def running(task: Task) -> Finish:
     return Finish(
         run_id=run.id,
         task_id=task.id,
-        scheduled_for=run.scheduled_for,
         epoch=1,
         one_off=True,
         releases=False,
@@ -88,7 +87,7 @@ def finish_of(task: Task) -> Finish:
     """Return the outcome of the run of a task of `due`."""
     assert task.trigger_time is not None
     run = run_of(task, scheduled_for=task.trigger_time)
-    return running(task)._replace(run_id=run.id, scheduled_for=run.scheduled_for)
+    return running(task)._replace(run_id=run.id)
 
 
 async def test_one_result_that_cannot_be_stored_spoils_no_other(database: DatabaseSettings) -> None:

@@ -77,7 +77,7 @@ def succeeded(attempt: Attempt) -> Finish:
     """Return the outcome of an attempt that succeeded."""
     now = utc_now()
     return Finish(
-        run_id=attempt.run_id, task_id=attempt.task_id, scheduled_for=attempt.scheduled_for, epoch=attempt.epoch,
+        run_id=attempt.run_id, task_id=attempt.task_id, epoch=attempt.epoch,
         one_off=attempt.one_off, releases=attempt.releases, state=RunState.SUCCEEDED, started_at=now, ended_at=now,
         next_attempt_at=None,
         duration_ms=0, status_code=200, response_headers=None, response_body=None, body_encoding=BodyEncoding.UTF8,
