@@ -70,6 +70,14 @@ def parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.").set_defaults(
             run=run
         )
+    examining = commands.add_parser(
+        "doctor",
+        help="check the set-up: settings, Postgres, Redis, workers, keys",
+        description="Checks the settings, Postgres, Redis, the schema, the workers and the keys, and says what to do "
+        "about what is wrong. Changes nothing. The exit status is 1 if something does not work.",
+    )
+    examining.add_argument("--json", action="store_true", help="print the findings as JSON")
+    examining.set_defaults(run=doctor)
     add_keys(commands)
     return duetime
 
@@ -215,6 +223,16 @@ def migrate(_options: argparse.Namespace) -> None:
         print(f"The database is already at revision {after}.")
     else:
         print(f"Migrated the database from revision {before or 'none'} to {after}.")
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """Check the set-up."""
+    log, settings = read(LogSettings), read(DuetimeSettings)
+    database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    from duetime.doctor import run
+
+    logs.configure("doctor", log)
+    asyncio.run(run(settings, database, jobs, api, as_json=options.json))
 
 
 def schema(_options: argparse.Namespace) -> None:
