@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from db.settings import DatabaseSettings
 from duetime import logs, loop, parent_death
@@ -78,6 +79,21 @@ def parser() -> argparse.ArgumentParser:
     )
     examining.add_argument("--json", action="store_true", help="print the findings as JSON")
     examining.set_defaults(run=doctor)
+    writing = commands.add_parser(
+        "backup",
+        help="write the database to a file",
+        description="Writes the database to a new file by pg_dump, as it is at one moment. The API and the workers may "
+        "go on meanwhile.",
+    )
+    writing.set_defaults(run=backup)
+    reading = commands.add_parser(
+        "restore",
+        help="fill an empty database from a file of `duetime backup`",
+        description="Fills an empty database from a file of `duetime backup` by pg_restore, and migrates it.",
+    )
+    reading.set_defaults(run=restore)
+    for command in (writing, reading):
+        command.add_argument("file", metavar="FILE", type=Path)
     add_keys(commands)
     return duetime
 
@@ -233,6 +249,25 @@ def doctor(options: argparse.Namespace) -> None:
 
     logs.configure("doctor", log)
     asyncio.run(run(settings, database, jobs, api, as_json=options.json))
+
+
+def backup(options: argparse.Namespace) -> None:
+    """Write the database to a file."""
+    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
+    from duetime import backup
+
+    logs.configure("backup", log)
+    asyncio.run(backup.backup(settings, database, file=options.file))
+
+
+def restore(options: argparse.Namespace) -> None:
+    """Fill an empty database from a file."""
+    log, settings = read(LogSettings), read(DuetimeSettings)
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
+    from duetime import backup
+
+    logs.configure("restore", log)
+    asyncio.run(backup.restore(settings, database, jobs, file=options.file))
 
 
 def schema(_options: argparse.Namespace) -> None:

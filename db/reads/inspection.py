@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 PROBE = "duetime.doctor"
@@ -27,6 +27,11 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'ta
 """)
 BLOATED = text("""
 SELECT relname FROM pg_stat_user_tables WHERE n_dead_tup > greatest(:many, n_live_tup) ORDER BY n_dead_tup DESC LIMIT 5
+""")
+COUNT_TABLES = text("""
+SELECT count(*) FROM pg_class
+WHERE relkind IN ('r', 'p') AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    AND relnamespace::regnamespace::text NOT LIKE 'pg\\_%'
 """)
 HAS_SECRETS = text("""
 SELECT EXISTS (
@@ -99,3 +104,14 @@ async def round_trip(connection: AsyncConnection, *, times: int) -> timedelta:
         await connection.execute(text("SELECT 1"))
         took.append(time.perf_counter() - began)
     return timedelta(seconds=min(took))
+
+
+def major_version(connection: Connection) -> int:
+    """Return the major version of the server."""
+    number = connection.execute(text("SELECT current_setting('server_version_num')::integer / 10000"))
+    return int(number.scalar_one())
+
+
+async def count_tables(connection: AsyncConnection) -> int:
+    """Return how many tables the database has, apart from those of Postgres."""
+    return int((await connection.execute(COUNT_TABLES)).scalar_one())
