@@ -15,6 +15,7 @@ from db import json_text
 from db.compat import count_timeout_as_disconnect, register_timestamptz_codec, unnamed
 from db.connecting import connect
 from db.connection_strings import DRIVER, Pooler
+from db.slow_statements import log_slow_statements
 
 STATEMENT_TIMEOUT = timedelta(seconds=30)
 IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
@@ -38,6 +39,7 @@ def open_engine(
     pooler: Pooler = "session",
     plans_once: bool = False,
     answers_within: timedelta | None = ANSWERS_WITHIN,
+    slow_statement: timedelta | None = None,
 ) -> AsyncEngine:
     """Return a pool of at most `pool_size` connections. The caller disposes of it.
 
@@ -47,6 +49,8 @@ def open_engine(
 
     A statement without an answer after `answers_within` raises TimeoutError, and all connections are reopened: when the
     server's host disappears, its connections stay silent and do not even end. None, for migrations, waits.
+
+    Statements that take longer than `slow_statement` are logged.
 
     Every session ends a transaction that idles, so that a process which stalls in a transaction cannot hold its row
     locks for longer than a few seconds.
@@ -88,6 +92,8 @@ def open_engine(
     )
     event.listen(engine.sync_engine, "handle_error", count_timeout_as_disconnect)
     event.listen(engine.sync_engine, "connect", set_up)
+    if slow_statement is not None:
+        log_slow_statements(engine, longer_than=slow_statement)
     return engine
 
 

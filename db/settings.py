@@ -43,6 +43,13 @@ class DatabaseSettings(BaseSettings):
         validation_alias="DUETIME_WAIT_SECONDS",
         description="a number of seconds from 0 to 3600: how long a command waits for a Postgres that is away",
     )
+    slow_statement_ms: int = Field(
+        default=0,
+        ge=0,
+        le=3_600_000,
+        validation_alias="DUETIME_SLOW_STATEMENT_MS",
+        description="a whole number from 0 to 3600000: milliseconds after which a statement is logged; 0 logs none",
+    )
     db_host: str = "localhost"
     db_port: int = Field(default=5432, ge=1, le=65535, description="a whole number from 1 to 65535")
     db_user: str = "postgres"
@@ -82,6 +89,11 @@ class DatabaseSettings(BaseSettings):
     def wait(self) -> timedelta:
         """How long a command waits at its start for a Postgres that is away."""
         return timedelta(seconds=self.wait_seconds)
+
+    @property
+    def slow_statement(self) -> timedelta | None:
+        """How long a statement of the API and of workers may take before it is logged, or None to log none."""
+        return timedelta(milliseconds=self.slow_statement_ms) if self.slow_statement_ms else None
 
     @property
     def migration_pooler(self) -> Pooler:

@@ -8,11 +8,12 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from db.settings import DatabaseSettings
 from duetime import logs, loop, parent_death
 from duetime.errors import CannotStart
-from duetime.settings import DuetimeSettings, read
+from duetime.settings import DuetimeSettings, LogSettings, read
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -70,6 +71,29 @@ def parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.").set_defaults(
             run=run
         )
+    examining = commands.add_parser(
+        "doctor",
+        help="check the set-up: settings, Postgres, Redis, workers, keys",
+        description="Checks the settings, Postgres, Redis, the schema, the workers and the keys, and says what to do "
+        "about what is wrong. Changes nothing. The exit status is 1 if something does not work.",
+    )
+    examining.add_argument("--json", action="store_true", help="print the findings as JSON")
+    examining.set_defaults(run=doctor)
+    writing = commands.add_parser(
+        "backup",
+        help="write the database to a file",
+        description="Writes the database to a new file by pg_dump, as it is at one moment. The API and the workers may "
+        "go on meanwhile.",
+    )
+    writing.set_defaults(run=backup)
+    reading = commands.add_parser(
+        "restore",
+        help="fill an empty database from a file of `duetime backup`",
+        description="Fills an empty database from a file of `duetime backup` by pg_restore, and migrates it.",
+    )
+    reading.set_defaults(run=restore)
+    for command in (writing, reading):
+        command.add_argument("file", metavar="FILE", type=Path)
     add_keys(commands)
     return duetime
 
@@ -109,39 +133,40 @@ def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def create_key(options: argparse.Namespace) -> None:
     """Create an API key."""
-    settings, database = read(DuetimeSettings), read(DatabaseSettings)
+    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
     from db.states import KeyScope
     from duetime import keys
 
-    logs.configure("keys")
+    logs.configure("keys", log)
     scope = KeyScope(options.scope)
     asyncio.run(keys.create(settings, database, name=options.name, scope=scope, expires=options.expires))
 
 
 def list_keys(_options: argparse.Namespace) -> None:
     """List the API keys."""
-    settings, database = read(DuetimeSettings), read(DatabaseSettings)
+    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
     from duetime import keys
 
-    logs.configure("keys")
+    logs.configure("keys", log)
     asyncio.run(keys.show(settings, database))
 
 
 def revoke_key(options: argparse.Namespace) -> None:
     """Revoke an API key."""
-    settings, database = read(DuetimeSettings), read(DatabaseSettings)
+    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
     from duetime import keys
 
-    logs.configure("keys")
+    logs.configure("keys", log)
     asyncio.run(keys.revoke(settings, database, name_or_id=options.key))
 
 
 def rotate_secrets(_options: argparse.Namespace) -> None:
     """Encrypt all secrets with the first key."""
-    settings, database, jobs = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings)
+    log, settings = read(LogSettings), read(DuetimeSettings)
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
     from duetime import keys
 
-    logs.configure("keys")
+    logs.configure("keys", log)
     asyncio.run(keys.rotate(settings, database, jobs))
 
 
@@ -152,11 +177,12 @@ def up(options: argparse.Namespace) -> None:
             "`duetime up` runs on Linux and macOS; on Windows, set DATABASE_URL and REDIS_URL to running servers, and "
             "run `duetime migrate`, then `duetime api` and `duetime worker`"
         )
-    settings, database, jobs, api = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    log, settings = read(LogSettings), read(DuetimeSettings)
+    database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
     from duetime.preflight import log_database
     from duetime.up import run
 
-    logs.configure("up")
+    logs.configure("up", log)
     log_database(database)
     logs.log_gin_mode(api.gin_mode)
     asyncio.run(run(settings, database, jobs, api, started_at=STARTED_AT, with_parent=options.with_parent))
@@ -165,11 +191,12 @@ def up(options: argparse.Namespace) -> None:
 def api(_options: argparse.Namespace) -> None:
     """Run one API process."""
     started_by_up = parent_death.watch()
-    database, jobs, settings = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    log, settings = read(LogSettings), read(ApiSettings)
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
     from duetime.api import serve_api
     from duetime.preflight import log_database
 
-    logs.configure("api")
+    logs.configure("api", log)
     if not started_by_up:
         log_database(database)
         logs.log_gin_mode(settings.gin_mode)
@@ -179,7 +206,7 @@ def api(_options: argparse.Namespace) -> None:
 def worker(options: argparse.Namespace) -> None:
     """Run one worker process, or check whether one is alive."""
     started_by_up = parent_death.watch()
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
+    log, database, jobs = read(LogSettings), read(DatabaseSettings), read(JobsSettings)
     from duetime.preflight import check_worker, log_database
     from duetime.worker import work
 
@@ -187,7 +214,7 @@ def worker(options: argparse.Namespace) -> None:
         asyncio.run(check_worker(database))
         return
 
-    logs.configure("worker")
+    logs.configure("worker", log)
     if not started_by_up:
         log_database(database)
     loop.run(work(database, jobs))
@@ -195,7 +222,8 @@ def worker(options: argparse.Namespace) -> None:
 
 def migrate(_options: argparse.Namespace) -> None:
     """Migrate the database and print its revisions."""
-    settings, database, jobs = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings)
+    log, settings = read(LogSettings), read(DuetimeSettings)
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
     from duetime import keys
     from duetime.preflight import log_database, migrate_database
 
@@ -204,13 +232,42 @@ def migrate(_options: argparse.Namespace) -> None:
         await keys.create_first(settings, database)
         return revisions
 
-    logs.configure("migrate")
+    logs.configure("migrate", log)
     log_database(database)
     before, after = asyncio.run(migrate_and_create_key())
     if before == after:
         print(f"The database is already at revision {after}.")
     else:
         print(f"Migrated the database from revision {before or 'none'} to {after}.")
+
+
+def doctor(options: argparse.Namespace) -> None:
+    """Check the set-up."""
+    log, settings = read(LogSettings), read(DuetimeSettings)
+    database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    from duetime.doctor import run
+
+    logs.configure("doctor", log)
+    asyncio.run(run(settings, database, jobs, api, as_json=options.json))
+
+
+def backup(options: argparse.Namespace) -> None:
+    """Write the database to a file."""
+    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
+    from duetime import backup
+
+    logs.configure("backup", log)
+    asyncio.run(backup.backup(settings, database, file=options.file))
+
+
+def restore(options: argparse.Namespace) -> None:
+    """Fill an empty database from a file."""
+    log, settings = read(LogSettings), read(DuetimeSettings)
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
+    from duetime import backup
+
+    logs.configure("restore", log)
+    asyncio.run(backup.restore(settings, database, jobs, file=options.file))
 
 
 def schema(_options: argparse.Namespace) -> None:

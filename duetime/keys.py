@@ -16,8 +16,7 @@ from db.security import api_keys
 from db.settings import DatabaseSettings
 from db.states import KeyScope
 from duetime.errors import CannotStart
-from duetime.local_stack.data_folder import open_data_folder, running_database
-from duetime.local_stack.stack import local_stack
+from duetime.local_stack.database import database_for
 from duetime.preflight import first_line, migrate_database
 from duetime.settings import DuetimeSettings, read
 from jobs.maintenance.key_rotation import rotate_secrets
@@ -160,23 +159,6 @@ async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
         raise CannotStart(f"the connection to Postgres was lost: {first_line(error)}") from None
     finally:
         await engine.dispose()
-
-
-@asynccontextmanager
-async def database_for(settings: DuetimeSettings, database: DatabaseSettings) -> AsyncIterator[DatabaseSettings]:
-    """Yield settings whose database runs until the block ends."""
-    if database.is_named:
-        yield database
-    elif urls := running_database(settings.data_dir):
-        yield database.model_copy(update={"database_url": urls[0], "migrate_database_url": urls[1]})
-    else:
-        async with (
-            open_data_folder(settings.data_dir) as folder,
-            local_stack(folder, settings, postgres=True, valkey=False) as servers,
-        ):
-            yield database.model_copy(
-                update={"database_url": servers.database_url, "migrate_database_url": servers.owner_url}
-            )
 
 
 def parse_expiry(text: str, *, now: datetime) -> datetime:

@@ -1,8 +1,11 @@
-"""Configures logging: one line on stderr for each record.
+"""Configures logging: one line on stderr for each record, as text or as JSON.
 
 ``2026-01-01T09:00:00.000Z INFO    worker: Claimed due runs. action=claimed runs=100``
 
-The sentence is the message; `action` and the fields after it come from `extra`. A traceback follows its line.
+``{"at": "2026-01-01T09:00:00.000Z", "level": "info", "process": "worker", "message": "Claimed due runs.", …}``
+
+The sentence is the message, and `action` and the fields after it come from `extra`. A traceback follows its line of
+text, or is a member of its object.
 
 Anyone who can reach the port can make the API log something, so lines from the same place in its code are limited.
 """
@@ -13,7 +16,12 @@ import logging
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Any
+
+from duetime.settings import LogSettings
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +31,7 @@ STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {
     *("color_message", "websocket"),
 }
 
+OWN_PACKAGES = ("duetime", "graphql_api", "jobs", "db")
 LIMITED = ("uvicorn", "websockets", "asyncio", "strawberry", "graphql_api", "py")
 """The loggers that log what clients do; those below `py` are for Python's warnings and ignored exceptions."""
 MOST = 10
@@ -44,12 +53,46 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, followed by the traceback if there is one."""
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        extra = {name: value for name, value in vars(record).items() if name not in STANDARD_ATTRIBUTES}
-        fields = [f"{name}={quoted(extra[name])}" for name in sorted(extra, key=lambda name: name != "action")]
+        fields = [f"{name}={quoted(value)}" for name, value in extra(record).items()]
         sentence = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
-        line = " ".join([at, f"{record.levelname:<7}", f"{self.process}:", sentence, *fields])
+        line = " ".join([instant(record), f"{record.levelname:<7}", f"{self.process}:", sentence, *fields])
         return f"{line}\n{shortened(self.formatException(record.exc_info), MAX_TRACEBACK)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one JSON object: instant, level, process, logger, sentence, then the fields."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self.process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the object on one line, with the traceback as a member if there is one."""
+        line = {
+            "at": instant(record),
+            "level": record.levelname.lower(),
+            "process": self.process,
+            "logger": record.name,
+            "message": shortened(record.getMessage(), MAX_VALUE),
+        }
+        fields = {name: json_field(value) for name, value in extra(record).items() if name not in line}
+        if record.exc_info:
+            fields["traceback"] = shortened(self.formatException(record.exc_info), MAX_TRACEBACK)
+        return json.dumps(line | fields, ensure_ascii=False)
+
+
+FORMATTERS: dict[str, Callable[[str], logging.Formatter]] = {"text": LineFormatter, "json": JsonFormatter}
+
+
+def instant(record: logging.LogRecord) -> str:
+    """Return when the record was made, in UTC."""
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def extra(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the fields of a record, with `action` first."""
+    given = [name for name in vars(record) if name not in STANDARD_ATTRIBUTES]
+    return {name: getattr(record, name) for name in sorted(given, key=lambda name: name != "action")}
 
 
 def shortened(text: str, most: int) -> str:
@@ -112,6 +155,13 @@ class RepetitionLimit(logging.Filter):
             )
 
 
+def json_field(value: object) -> object:
+    """Return the value if JSON has its like, or else its text."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    return shortened(str(value), MAX_VALUE)
+
+
 def quoted(value: object) -> str:
     """Return the value as text, in quotation marks unless it is a single word."""
     text = shortened(str(value), MAX_VALUE)
@@ -132,22 +182,28 @@ def log_gin_mode(mode: str | None) -> None:
     """Answer the setting of the web framework of the service that Duetime replaces, if it is set."""
     if mode is not None:
         logger.info(
-            "GIN_MODE changes nothing: Duetime has one mode, and logs no requests.",
+            "GIN_MODE changes nothing: Duetime has one mode. DUETIME_ACCESS_LOG=true logs each request.",
             extra={"action": "gin_mode_ignored", "value": mode},
         )
 
 
-def configure(process: str) -> None:
-    """Send the records of all loggers from INFO up to stderr. `process` names this process in each line."""
+def configure(process: str, settings: LogSettings) -> None:
+    """Send the records of all loggers to stderr. `process` names this process in each line.
+
+    Libraries do not go below INFO, where they log each step and what it is about.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(process))
+    handler.setFormatter(FORMATTERS[settings.format](process))
     limit = RepetitionLimit()
     handler.addFilter(limit)
     # At the end of the process the timer has no chance any more.
     atexit.register(limit.report)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
+    for package in OWN_PACKAGES:
+        logging.getLogger(package).setLevel(level)
     logging.captureWarnings(capture=True)
     sys.unraisablehook = log_ignored
     # These libraries log their routine at INFO, which would only repeat what Duetime logs.
     for library in ("uvicorn", "alembic", "arq", "httpx", "websockets"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+        logging.getLogger(library).setLevel(max(level, logging.WARNING))

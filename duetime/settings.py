@@ -1,8 +1,8 @@
-"""The settings of the local stack, and `read`, which reports wrong settings of any package in one line."""
+"""The settings of the log and of the local stack, and `read`, which reports wrong settings in one line."""
 
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +10,24 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from duetime.errors import CannotStart
 
 Settings = TypeVar("Settings", bound=BaseSettings)
+
+
+class LogSettings(BaseSettings):
+    """What is logged, and how."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DUETIME_LOG_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error: the least severe level that is logged"
+    )
+    format: Literal["text", "json"] = Field(default="text", description="text or json: the form of a line of the log")
+
+    @field_validator("level", "format", mode="before")
+    @classmethod
+    def _in_lower_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
 
 class DuetimeSettings(BaseSettings):

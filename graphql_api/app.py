@@ -20,6 +20,7 @@ from graphql_api.context import Services
 from graphql_api.document_store import DocumentStore
 from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
+from graphql_api.middleware.access_log import AccessLogMiddleware
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.middleware.authentication import AuthenticationMiddleware
 from graphql_api.middleware.header_limits import HeaderLimitMiddleware
@@ -62,7 +63,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         engine = open_engine(
-            database.url(), pool_size=POOL_SIZE, application_name="duetime api", pooler=database.database_pooler
+            database.url(),
+            pool_size=POOL_SIZE,
+            application_name="duetime api",
+            pooler=database.database_pooler,
+            slow_statement=database.slow_statement,
         )
         queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
@@ -98,6 +103,7 @@ def create_app(
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[
+            *([Middleware(AccessLogMiddleware)] if api.access_log else []),
             Middleware(
                 OriginMiddleware,
                 origins=api.origins,

@@ -35,6 +35,11 @@ class ApiSettings(BaseSettings):
         validation_alias="DUETIME_CORS_ORIGINS",
         description="origins such as https://app.example.com, separated by commas: whose pages may ask",
     )
+    access_log: bool = Field(
+        default=False,
+        validation_alias="DUETIME_ACCESS_LOG",
+        description="true or false: whether each request is logged",
+    )
     gin_mode: str | None = Field(
         default=None,
         description="any value: the service that Duetime replaces has this setting, and Duetime ignores it",

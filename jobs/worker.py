@@ -67,6 +67,7 @@ async def run_worker(
             pooler=database.database_pooler,
             plans_once=True,
             answers_within=ANSWERS_WITHIN,
+            slow_statement=database.slow_statement,
         )
         stack.push_async_callback(database_engine.dispose)
         queue = Queue.open(jobs.redis)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, Uuid, and_, any_, cast, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
 from db.models import ApiKey
@@ -52,6 +52,12 @@ async def active_named(session: AsyncSession, *, name: str, now: datetime) -> bo
     """Return whether a key with this name is valid."""
     active_keys = select(func.count()).select_from(ApiKey).where(col(ApiKey.name) == name, in_force(now))
     return bool(await session.scalar(active_keys))
+
+
+async def ends_of_keys_in_force(connection: AsyncConnection, *, now: datetime) -> Sequence[tuple[str, datetime | None]]:
+    """Return the name of each valid key and when it expires, beginning with the one that expires first."""
+    keys = select(col(ApiKey.name), col(ApiKey.expires_at)).where(in_force(now)).order_by(col(ApiKey.expires_at))
+    return [(name, expires_at) for name, expires_at in await connection.execute(keys)]
 
 
 async def any_in_force(session: AsyncSession, *, now: datetime) -> bool:

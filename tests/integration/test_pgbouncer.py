@@ -12,8 +12,11 @@ from sqlalchemy import text
 from db.connection import autocommit, open_engine
 from db.connection_strings import Pooler, parse_database_url
 from db.settings import DatabaseSettings
+from duetime import doctor
 from duetime.preflight import migrate_database
+from graphql_api.settings import ApiSettings
 from jobs.security.encryption import SecretKeys
+from jobs.settings import JobsSettings
 from tests.support.pgbouncer import CONSOLE, PROGRAM, PgBouncer, running_pgbouncer
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
@@ -109,6 +112,19 @@ async def test_api_and_worker_under_load(
     assert connections <= SIZES[mode]
     if mode == "transaction":
         assert clients > connections, pools
+
+
+async def test_the_doctor_sees_how_connections_are_shared(pgbouncer: PgBouncer, request: pytest.FixtureRequest) -> None:
+    """It compares that with the setting, which may say too much but not too little."""
+    mode: Pooler = request.node.callspec.params["pgbouncer"]
+    found = {}
+    for said in MODES:
+        settings = DatabaseSettings.model_construct(database_url=pgbouncer.url, database_pooler=said)
+        findings = doctor.of_postgres(settings, JobsSettings.model_construct(), ApiSettings.model_construct())
+        found[said] = {finding.check: finding async for finding in findings}["pooler"]
+    assert found["session"].status == ("ok" if mode == "session" else "error")
+    assert found["transaction"].status == "ok"
+    assert found["session"].advice == ("" if mode == "session" else "set DATABASE_POOLER=transaction")
 
 
 async def test_every_transaction_has_the_settings(pgbouncer: PgBouncer, request: pytest.FixtureRequest) -> None:

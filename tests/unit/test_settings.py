@@ -1,5 +1,6 @@
 """Settings: their sources, their values, and the errors of wrong ones."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from pydantic_settings import BaseSettings
 from db.connection_strings import dsn, one_per_host, parse_database_url
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
-from duetime.settings import DuetimeSettings, read
+from duetime.settings import DuetimeSettings, LogSettings, read
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
+ROOT = Path(__file__).parents[2]
 SECRET = "s3cr/et-w0rd"
 
 
@@ -80,6 +82,14 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, s
             DatabaseSettings,
             {"DATABASE_POOLER": "statement"},
             "DATABASE_POOLER=statement: must be session or transaction",
+        ),
+        (LogSettings, {"DUETIME_LOG_LEVEL": "loud"}, "DUETIME_LOG_LEVEL=loud: must be debug, info, warning or error"),
+        (LogSettings, {"DUETIME_LOG_FORMAT": "xml"}, "DUETIME_LOG_FORMAT=xml: must be text or json"),
+        (ApiSettings, {"DUETIME_ACCESS_LOG": "some"}, "DUETIME_ACCESS_LOG=some: must be true or false"),
+        (
+            DatabaseSettings,
+            {"DUETIME_SLOW_STATEMENT_MS": "-1"},
+            "DUETIME_SLOW_STATEMENT_MS=-1: must be a whole number from 0 to 3600000",
         ),
         (JobsSettings, {"REDIS_URL": "http://h:6379"}, "REDIS_URL: must begin with redis:// or rediss://"),
         (JobsSettings, {"REDIS_URL": f"redis://:{SECRET}@h"}, "special characters in the password percent-encoded"),
@@ -279,3 +289,22 @@ def test_paths_become_absolute(in_an_empty_folder: Path, monkeypatch: pytest.Mon
     assert read(DuetimeSettings).data_dir == in_an_empty_folder / ".data"
     set_environment(monkeypatch, {"DUETIME_DATA_DIR": "~/d", "HOME": str(in_an_empty_folder)})
     assert read(DuetimeSettings).data_dir == in_an_empty_folder / "d"
+
+
+@pytest.mark.parametrize("document", ["docs/settings.md", ".env.example"])
+def test_every_setting_is_documented(document: str) -> None:
+    """The table and the example name each variable that is read."""
+    written = (ROOT / document).read_text("utf-8")
+    named = set(re.findall(r"\b[A-Z][A-Z_]+\b", written))
+
+    assert {
+        variable(settings, name)
+        for settings in (ApiSettings, DatabaseSettings, DuetimeSettings, JobsSettings, LogSettings)
+        for name in settings.model_fields
+    } - {"GIN_MODE"} <= named
+
+
+def variable(settings: type[BaseSettings], name: str) -> str:
+    """Return the environment variable of a setting."""
+    alias = settings.model_fields[name].validation_alias
+    return str(alias or f"{settings.model_config.get('env_prefix', '')}{name}").upper()
