@@ -1,6 +1,8 @@
 """Metrics: counted when runs end, and shown as JSON, for Prometheus, and by GraphQL."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +27,7 @@ from tests.support.history import HOUR, ago, run_of
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
+ALERTS = (Path(__file__).parents[2] / "docs/alerts.yml").read_text("utf-8")
 MINUTE = timedelta(minutes=1)
 NOTHING = {
     "total_tasks_executed": 0,
@@ -227,6 +230,7 @@ async def test_prometheus(api: Api) -> None:
         assert samples["duetime_run_lateness_seconds_sum",] == 0.006
         assert samples["duetime_queue_depth",] == samples["duetime_workers",] == 0
         assert all(family.documentation for family in families.values())
+        assert set(re.findall(r"\bduetime_\w+", ALERTS)) <= {sample for sample, *_ in samples}
 
 
 @pytest.mark.parametrize(
