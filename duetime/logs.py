@@ -15,6 +15,8 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+from graphql_api.middleware import request_ids
+
 logger = logging.getLogger(__name__)
 
 # The attributes that every record has, and two that libraries add. All others come from `extra`.
@@ -112,6 +114,14 @@ class RepetitionLimit(logging.Filter):
             )
 
 
+def with_request_id(record: logging.LogRecord) -> bool:
+    """Add the id of the request that is being handled to the record, and return True."""
+    request_id = request_ids.current.get()
+    if request_id is not None:
+        record.request_id = request_id
+    return True
+
+
 def quoted(value: object) -> str:
     """Return the value as text, in quotation marks unless it is a single word."""
     text = shortened(str(value), MAX_VALUE)
@@ -143,6 +153,7 @@ def configure(process: str) -> None:
     handler.setFormatter(LineFormatter(process))
     limit = RepetitionLimit()
     handler.addFilter(limit)
+    handler.addFilter(with_request_id)
     # At the end of the process the timer has no chance any more.
     atexit.register(limit.report)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

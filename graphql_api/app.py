@@ -8,7 +8,6 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -22,9 +21,11 @@ from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.middleware.authentication import AuthenticationMiddleware
+from graphql_api.middleware.compression import CompressionMiddleware
 from graphql_api.middleware.header_limits import HeaderLimitMiddleware
 from graphql_api.middleware.internal_errors import InternalErrors
 from graphql_api.middleware.origins import OriginMiddleware
+from graphql_api.middleware.request_ids import HEADER, RequestIdMiddleware
 from graphql_api.pages import swagger
 from graphql_api.pages.playground import Assets, Playground
 from graphql_api.responses import json_answer, refusal
@@ -91,13 +92,14 @@ def create_app(
             Route("/", greet, methods=["GET"]),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
-            Mount("/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
+            Mount("/assets", Assets()),
             *AT_BOTH,
             *openapi.ROUTES,
             *swagger.ROUTES,
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
         ],
         middleware=[
+            Middleware(RequestIdMiddleware),
             Middleware(
                 OriginMiddleware,
                 origins=api.origins,
@@ -105,6 +107,7 @@ def create_app(
                 own_site_only=not api.keys_wanted,
             ),
             Middleware(InternalErrors),
+            Middleware(CompressionMiddleware),
             Middleware(HeaderLimitMiddleware),
             *cross_origin(api),
             Middleware(AuthenticationMiddleware),
@@ -125,7 +128,8 @@ def cross_origin(api: ApiSettings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=api.origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            allow_headers=api.cross_origin_headers,
+            expose_headers=[HEADER, "ETag", "Retry-After", "WWW-Authenticate"],
             max_age=3_600,
         )
     ]

@@ -66,7 +66,7 @@ class AuthenticationMiddleware:
             await may_only_read(caller)(scope, receive, send)
             return
         scope["caller"] = caller
-        if scope["type"] == "http" and content_negotiation.names(connection, content_negotiation.EVENT_STREAM):
+        if scope["type"] == "http" and content_negotiation.accepts_stream(connection):
             await self.stream(scope, receive, send, hold=partial(authenticator.holding, caller))
         else:
             await self.app(scope, receive, send)

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from graphql_api import ids, request_body
 from graphql_api.context import Services
-from graphql_api.middleware.authentication import Endpoint, scoped
-from graphql_api.responses import refusal
+from graphql_api.middleware.authentication import READING, Endpoint, scoped
+from graphql_api.responses import refusal, uncompressed
 from graphql_api.rest.form import BadRequest
 from jobs import json_value
 from jobs.errors import Conflict, NotFound
@@ -46,7 +46,8 @@ def answering(endpoint: Endpoint) -> Endpoint:
 
     async def answered(request: Request) -> Response:
         try:
-            return await endpoint(request)
+            answer = await endpoint(request)
+            return answer if request.method in READING else uncompressed(answer)
         except BadRequest as error:
             return refusal(400, str(error))
         except NotFound:
@@ -54,9 +55,9 @@ def answering(endpoint: Endpoint) -> Endpoint:
         except Conflict as error:
             return refusal(409, str(error).replace("externalId", "external_id", 1))
         except request_body.BodyRefused as refused:
-            answer = refusal(refused.status, str(refused))
+            refusing = refusal(refused.status, str(refused))
             if refused.status == 408:
-                answer.headers["connection"] = "close"
-            return answer
+                refusing.headers["connection"] = "close"
+            return refusing
 
     return scoped(answered)

@@ -15,7 +15,7 @@ from graphql_api.health import Alive, Health
 from graphql_api.metrics import Metrics
 from graphql_api.middleware.authentication import scoped
 from graphql_api.middleware.header_limits import MAX_BYTES
-from graphql_api.responses import ResponseBody, json_answer
+from graphql_api.responses import ResponseBody, json_answer, with_etag
 from graphql_api.rest.examples import (
     CRON_EXAMPLE,
     HEALTH_EXAMPLE,
@@ -356,9 +356,9 @@ def document() -> dict[str, Any]:
     }
 
 
-async def show(_request: Request) -> Response:
+async def show(request: Request) -> Response:
     """Return the document as JSON."""
-    return json_answer(document())
+    return with_etag(request, json_answer(document()))
 
 
 ROUTES = [

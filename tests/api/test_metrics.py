@@ -212,7 +212,7 @@ async def test_prometheus(api: Api) -> None:
     ):
         answer = await api.http.get("/metrics", headers={"accept": accept})
         assert answer.headers["content-type"] == content_type
-        assert answer.headers["vary"] == "Accept"
+        assert answer.headers["vary"] == "Accept, Accept-Encoding"
         families = {family.name.removesuffix("_total"): family for family in parse(answer.text)}
         samples = {
             (sample.name, *sample.labels.values()): sample.value

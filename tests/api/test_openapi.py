@@ -106,9 +106,9 @@ async def test_swagger_ui_is_found(api: Api, tmp_path: Path) -> None:
         assert answer.status_code == 307
         assert answer.url.join(answer.headers["location"]).path == "/swagger/index.html"
     (tmp_path / "swagger.html").write_text("<p>page</p>")
-    page = swagger.show(Request({"type": "http"}), built=tmp_path)
+    page = swagger.show(Request({"type": "http", "headers": []}), built=tmp_path)
     assert (page.status_code, page.body) == (200, b"<p>page</p>")
     assert "default-src 'none'" in page.headers["content-security-policy"]
-    missing = swagger.show(Request({"type": "http"}), built=tmp_path / "none")
+    missing = swagger.show(Request({"type": "http", "headers": []}), built=tmp_path / "none")
     assert missing.status_code == 404
     assert b"make install" in missing.body
