@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -29,7 +30,7 @@ from graphql_api.middleware.request_ids import HEADER, RequestIdMiddleware
 from graphql_api.pages import swagger
 from graphql_api.pages.playground import Assets, Playground
 from graphql_api.responses import json_answer, refusal
-from graphql_api.rest import openapi, results, tasks
+from graphql_api.rest import openapi, results, runs, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
@@ -96,7 +97,7 @@ def create_app(
             *AT_BOTH,
             *openapi.ROUTES,
             *swagger.ROUTES,
-            Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
+            Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *runs.ROUTES, *results.ROUTES]),
         ],
         middleware=[
             Middleware(RequestIdMiddleware),
@@ -149,6 +150,6 @@ async def show_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return refusal(404, f"There is nothing at {request.url.path}")
     if error.status_code == 405:
-        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+        allowed = ", ".join(sorted(Headers(error.headers).get("allow", "").split(", ")))
         return refusal(405, f"{request.url.path} takes {allowed}, not {request.method}", allow=allowed)
     return refusal(error.status_code, error.detail)
