@@ -66,9 +66,8 @@ class Pair:
         hosts = f"127.0.0.1:{self.primary.port},127.0.0.1:{self.standby.port}"
         return f"postgresql://postgres@{hosts}/duetime?target_session_attrs=read-write&sslmode=disable"
 
-    def fail_over(self) -> None:
-        """Kill the primary and promote the standby."""
-        self.primary.kill()
+    def promote(self) -> None:
+        """Make the standby the primary."""
         run("pg_ctl", "promote", "--pgdata", str(self.standby.data), "--wait", "--silent")
 
 
