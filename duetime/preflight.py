@@ -32,7 +32,7 @@ from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
 from jobs.legacy.import_database import NeedsSecretKey, import_database
 from jobs.maintenance.key_rotation import key_fingerprints
-from jobs.redis_url import open_client
+from jobs.redis_pool import open_client
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 

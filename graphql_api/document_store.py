@@ -13,7 +13,7 @@ from typing import Self
 from redis.asyncio import Redis
 
 from jobs.queue import REDIS_ERRORS
-from jobs.redis_url import open_client
+from jobs.redis_pool import open_client
 
 logger = logging.getLogger(__name__)
 

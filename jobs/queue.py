@@ -16,7 +16,7 @@ from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from jobs.compat import WorkerRedis
-from jobs.redis_url import redis_pool
+from jobs.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""REDIS_URL: which Redis it names, and connections to it.
+"""REDIS_URL: which Redis it names.
 
 redis://user:password@host:6379/0                                one server
 rediss://host:6380/0?ssl_ca_certs=/etc/ca.pem                    the same with TLS
@@ -9,15 +9,8 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
-
-from redis.asyncio import ConnectionPool, Redis
-from redis.asyncio.connection import Connection, SSLConnection
-from redis.asyncio.sentinel import Sentinel
-
-from jobs.compat import SentinelPool
 
 SHAPE = "redis://user:password@host:port/number, or rediss:// for TLS"
 SENTINEL_SHAPE = "redis+sentinel://user:password@host:port,host:port/name-of-primary/number"
@@ -26,6 +19,7 @@ SCHEMES = {"redis": False, "rediss": True, "redis+sentinel": False, "rediss+sent
 PORT, SENTINEL_PORT = 6379, 26379
 FILES = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+"""What `ssl_check_hostname` may be."""
 CHOICES = {"ssl_cert_reqs": ("required", "optional", "none"), "ssl_check_hostname": tuple(TRUTH)}
 OF_TLS = (*FILES, *CHOICES)
 OF_SENTINEL = ("sentinel_username", "sentinel_password")
@@ -126,43 +120,3 @@ def check_parameters(given: Mapping[str, str], *, tls: bool, by_sentinel: bool, 
 def unreadable(shape: str) -> str:
     """Return the message for a URL that cannot be taken apart."""
     return f"cannot be read; write {shape}, with special characters in the password percent-encoded (/ as %2F)"
-
-
-def redis_pool(text: str, *, connect_within: timedelta, answers_within: timedelta) -> ConnectionPool:
-    """Return a pool that connects when it is first used, to the server or to the primary of the moment.
-
-    With TLS, the certificate has to be for the name of the host, unless the URL says otherwise.
-    """
-    url = parse_redis_url(text)
-    common: dict[str, Any] = {
-        "socket_connect_timeout": connect_within.total_seconds(),
-        "socket_timeout": answers_within.total_seconds(),
-    }
-    tls = tls_arguments(url) if url.tls else {}
-    arguments = {
-        **common,
-        **tls,
-        "db": url.database,
-        "username": url.username,
-        "password": url.password,
-        "health_check_interval": 0,
-    }
-    if url.service is None:
-        [(host, port)] = url.hosts
-        kind = SSLConnection if url.tls else Connection
-        return ConnectionPool(host=host, port=port, connection_class=kind, **arguments)
-    of_sentinels = {**common, **tls, **url.of_sentinels, **({"ssl": True} if url.tls else {})}
-    sentinels = Sentinel(url.hosts, sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
-    return SentinelPool(url.service, sentinels, ssl=url.tls, **arguments)  # type: ignore[no-untyped-call]
-
-
-def tls_arguments(url: RedisUrl) -> dict[str, Any]:
-    """Return the arguments of TLS as redis takes them."""
-    verifies = url.parameters.get("ssl_cert_reqs", "required").lower() != "none"
-    checks = url.parameters.get("ssl_check_hostname", str(verifies)).lower()
-    return {**url.parameters, "ssl_check_hostname": TRUTH[checks]}
-
-
-def open_client(text: str, *, connect_within: timedelta, answers_within: timedelta) -> Redis:
-    """Return a client that connects when it is first used. Its owner closes it."""
-    return Redis.from_pool(redis_pool(text, connect_within=connect_within, answers_within=answers_within))

@@ -291,7 +291,7 @@ class Endpoint(GraphQL[Context, None]):
                 ) from error
             raise HTTPException(405, "Mutations need a POST") from error
         kind = self.schema.operation_type(query, request_data.operation_name) if query else None
-        if context.shows_responses or kind is OperationType.MUTATION or result.data is None:
+        if context.shows_responses or kind is OperationType.MUTATION or result.errors:
             uncompressed(sub_response)
         return result
 

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,7 @@ from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.certificates import authority
 from tests.support.engine import every, opened, runs_of, save, working
 from tests.support.graphql import Api, serving
-from tests.support.redis_servers import DEBIAN, EMBEDDED, redis_server, watched_redis
+from tests.support.redis_servers import DEBIAN, EMBEDDED, PRIMARY, redis_server, watched_redis
 from tests.support.target import Target
 from tests.support.waiting import wait_until
 
@@ -119,35 +120,75 @@ async def test_a_user_with_the_documented_rights(database: DatabaseSettings, tar
         await wrong.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Servers' lines of configuration, and what clients of theirs have to know, in the URL and as arguments."""
+
+    lines: tuple[str, ...]
+    trusted: str
+    own: str
+    arguments: dict[str, Any]
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Tls:
+    """Certificates of a private authority for localhost."""
+    ours = authority(tmp_path, "localhost")
+    names = {"ssl_ca_certs": ours.authority, "ssl_certfile": ours.certificate, "ssl_keyfile": ours.key}
+    return Tls(
+        lines=(
+            f"tls-cert-file {ours.certificate}",
+            f"tls-key-file {ours.key}",
+            f"tls-ca-cert-file {ours.authority}",
+            "tls-replication yes",
+        ),
+        trusted=f"ssl_ca_certs={ours.authority}",
+        own=f"ssl_certfile={ours.certificate}&ssl_keyfile={ours.key}",
+        arguments={"ssl": True} | {name: str(path) for name, path in names.items()},
+    )
+
+
+async def ping(url: str) -> None:
+    """Ask the Redis of a URL for a sign of life. Raises `Unreachable`."""
+    queue = Queue.open(JobsSettings(redis_url=url).redis)
+    try:
+        await queue.ping()
+    finally:
+        await queue.close()
+
+
 @NEEDS_TLS
-async def test_a_private_authority(tmp_path: Path) -> None:
+async def test_a_private_authority(tls: Tls) -> None:
     """A server is trusted if the authority of the URL has signed for its name, and asks for a certificate itself."""
     assert DEBIAN is not None
-    ours = authority(tmp_path, "localhost")
-    lines = (
-        f"tls-cert-file {ours.certificate}",
-        f"tls-key-file {ours.key}",
-        f"tls-ca-cert-file {ours.authority}",
-        "tls-auth-clients yes",
-    )
-    own = f"ssl_certfile={ours.certificate}&ssl_keyfile={ours.key}"
-    trusted = f"ssl_ca_certs={ours.authority}"
-    arguments: dict[str, Any] = {
-        "ssl": True,
-        "ssl_ca_certs": str(ours.authority),
-        "ssl_certfile": str(ours.certificate),
-        "ssl_keyfile": str(ours.key),
-    }
-    with redis_server(*lines, program=DEBIAN, plain=False, **arguments) as server:
-        for host, query, expected in (
-            ("localhost", f"{trusted}&{own}", None),
-            ("127.0.0.1", f"{trusted}&{own}", "IP address mismatch"),
-            ("127.0.0.1", f"{trusted}&{own}&ssl_check_hostname=false", None),
-            ("localhost", own, "certificate verify failed"),
-            ("localhost", f"{own}&ssl_cert_reqs=none", None),
-            ("localhost", trusted, "(?i)certificate required|closed|reset"),
+    with redis_server(*tls.lines, program=DEBIAN, plain=False, **tls.arguments) as server:
+        for host, query, problem in (
+            ("localhost", f"{tls.trusted}&{tls.own}", None),
+            ("127.0.0.1", f"{tls.trusted}&{tls.own}", "IP address mismatch"),
+            ("127.0.0.1", f"{tls.trusted}&{tls.own}&ssl_check_hostname=false", None),
+            ("localhost", tls.own, "certificate verify failed"),
+            ("localhost", f"{tls.own}&ssl_cert_reqs=none", None),
+            ("localhost", tls.trusted, "(?i)certificate required|closed|reset"),
         ):
-            queue = Queue.open(JobsSettings(redis_url=f"rediss://{host}:{server.port}/0?{query}").redis)
-            with nullcontext() if expected is None else pytest.raises(Unreachable, match=expected):
-                await queue.ping()
-            await queue.close()
+            with nullcontext() if problem is None else pytest.raises(Unreachable, match=problem):
+                await ping(f"rediss://{host}:{server.port}/0?{query}")
+
+
+@NEEDS_TLS
+async def test_sentinels_with_tls(tls: Tls) -> None:
+    """With rediss+sentinel, the Sentinels and the primary are spoken to by TLS, and each has to be the right one."""
+    assert DEBIAN is not None
+    with redis_server(*tls.lines, program=DEBIAN, plain=False, **tls.arguments) as primary:
+        lines = (
+            "sentinel resolve-hostnames yes",
+            "sentinel announce-hostnames yes",
+            f"sentinel monitor {PRIMARY} localhost {primary.port} 1",
+        )
+        watching = redis_server(*tls.lines, *lines, program=DEBIAN, sentinel=True, plain=False, **tls.arguments)
+        with watching as sentinel:
+            url = f"rediss+sentinel://localhost:{sentinel.port}/{PRIMARY}/0?{tls.own}"
+            await ping(f"{url}&{tls.trusted}")
+            with pytest.raises(Unreachable, match="certificate verify failed"):
+                await ping(url)
+            with pytest.raises(Unreachable, match="No master found for 'another'"):
+                await ping(f"{url}&{tls.trusted}".replace(PRIMARY, "another"))

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from redis.asyncio.connection import SSLConnection
 
-from jobs.redis_url import RedisUrl, parse_redis_url, redis_pool
+from jobs.redis_pool import redis_pool
+from jobs.redis_url import RedisUrl, parse_redis_url
 
 SECOND = timedelta(seconds=1)
 
