@@ -95,13 +95,11 @@ class Context:
     that was cut off goes on. `shows_responses` says whether the result contains what targets have sent.
     """
 
-    def __init__(
-        self, services: Services, *, caller: Caller | None, address: str, resume_after: str | None = None
-    ) -> None:
+    def __init__(self, services: Services, *, caller: Caller | None, address: str) -> None:
         self.services = services
         self.caller = caller
         self.address = address
-        self.resume_after = resume_after
+        self.resume_after: str | None = None
         self.shows_responses = False
         self._subscribed_cost = 0
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)

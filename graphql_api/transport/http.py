@@ -118,12 +118,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def get_context(self, request: Request | WebSocket, response: Response | WebSocket) -> Context:
         """Return the context of one request or one WebSocket."""
-        return Context(
-            request.app.state.services,
-            caller=request.scope["caller"],
-            address=address_of(request),
-            resume_after=request.headers.get("last-event-id"),
-        )
+        return Context(request.app.state.services, caller=request.scope["caller"], address=address_of(request))
 
     async def get_sub_response(self, request: Request) -> Response:  # type: ignore[override]
         """Return a response that carries the media type to `create_response`."""
@@ -183,6 +178,7 @@ class Endpoint(GraphQL[Context, None]):
         if token is not None:
             stream = ResultStream(self.shared_streams.open(token, context).frames(), sse.EVENTS)
         else:
+            context.resume_after = request.headers.get("last-event-id")
             data = await self.parse_http_body(adapter)
             results = await self.stream_operation(data, context, is_get=request.method == "GET")
             if is_multipart:
