@@ -23,6 +23,7 @@ from jobs.settings import JobsSettings
 logger = logging.getLogger(__name__)
 # How long a stopping API waits for responses and subscriptions to end by themselves.
 GRACE = timedelta(seconds=10)
+KEEP_ALIVE = timedelta(seconds=75)
 LISTENER_VARIABLE = "DUETIME_LISTENER"
 
 
@@ -42,7 +43,9 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
         # Otherwise each full collection of garbage looks at all modules, which holds every request up for 0.2 s.
         gc.collect()
         gc.freeze()
-        server = SignalFreeServer(configuration(app, grace=GRACE, proxies=api.proxies))
+        server = SignalFreeServer(
+            configuration(app, grace=GRACE, proxies=api.proxies, keep_alive=timedelta(seconds=api.keep_alive_seconds))
+        )
 
         def stop() -> None:
             server.should_exit = True
@@ -85,10 +88,14 @@ def configuration(
     *,
     grace: timedelta,
     proxies: str = "",
+    keep_alive: timedelta = KEEP_ALIVE,
     protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol,
     websocket_protocol: type[BoundedWebSocketProtocol] = BoundedWebSocketProtocol,
 ) -> uvicorn.Config:
     """Return the uvicorn configuration that serves the app, with `grace` for a graceful shutdown.
+
+    A connection may be idle for `keep_alive` between requests. A proxy has to give up sooner than that, or it sends a
+    request over a connection that is being closed, and responds with 502.
 
     Any client can send X-Forwarded-For, so the header is trusted only when it comes from one of the `proxies`.
     WebSockets are not compressed, because a short compressed message can be long.
@@ -104,6 +111,7 @@ def configuration(
         ws=websocket_protocol,
         ws_max_size=message_limits.MAX_BYTES_BEFORE_ACK,
         ws_per_message_deflate=False,
+        timeout_keep_alive=int(keep_alive.total_seconds()),
         timeout_graceful_shutdown=int(grace.total_seconds()),
     )
 

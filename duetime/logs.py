@@ -22,6 +22,7 @@ from math import isfinite
 from typing import Any
 
 from duetime.settings import LogSettings
+from graphql_api.middleware import request_ids
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +163,14 @@ def json_field(value: object) -> object:
     return shortened(str(value), MAX_VALUE)
 
 
+def with_request_id(record: logging.LogRecord) -> bool:
+    """Add the id of the request that is being handled to the record, and return True."""
+    request_id = request_ids.current.get()
+    if request_id is not None:
+        record.request_id = request_id
+    return True
+
+
 def quoted(value: object) -> str:
     """Return the value as text, in quotation marks unless it is a single word."""
     text = shortened(str(value), MAX_VALUE)
@@ -196,6 +205,7 @@ def configure(process: str, settings: LogSettings) -> None:
     handler.setFormatter(FORMATTERS[settings.format](process))
     limit = RepetitionLimit()
     handler.addFilter(limit)
+    handler.addFilter(with_request_id)
     # At the end of the process the timer has no chance any more.
     atexit.register(limit.report)
     level = logging.getLevelNamesMapping()[settings.level.upper()]

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import asyncpg
 from alembic.util import CommandError
-from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -33,6 +32,7 @@ from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
 from jobs.legacy.import_database import NeedsSecretKey, import_database
 from jobs.maintenance.key_rotation import key_fingerprints
+from jobs.redis_pool import open_client
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 
@@ -180,8 +180,7 @@ async def check_redis(jobs: JobsSettings) -> None:
         raise CannotStart(
             "REDIS_URL is not set; set it to a Redis or Valkey server, or run `duetime up`, which starts its own"
         )
-    timeout = RESPONSE_TIMEOUT.total_seconds()
-    async with Redis.from_url(jobs.redis_url, socket_connect_timeout=timeout, socket_timeout=timeout) as client:
+    async with open_client(jobs.redis_url, connect_within=RESPONSE_TIMEOUT, answers_within=RESPONSE_TIMEOUT) as client:
         try:
             await client.ping()
         except (AuthenticationError, ResponseError) as error:

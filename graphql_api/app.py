@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -23,13 +23,15 @@ from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.middleware.access_log import AccessLogMiddleware
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.middleware.authentication import AuthenticationMiddleware
+from graphql_api.middleware.compression import CompressionMiddleware
 from graphql_api.middleware.header_limits import HeaderLimitMiddleware
 from graphql_api.middleware.internal_errors import InternalErrors
 from graphql_api.middleware.origins import OriginMiddleware
+from graphql_api.middleware.request_ids import HEADER, RequestIdMiddleware
 from graphql_api.pages import swagger
 from graphql_api.pages.playground import Assets, Playground
 from graphql_api.responses import json_answer, refusal
-from graphql_api.rest import openapi, results, tasks
+from graphql_api.rest import openapi, results, runs, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
@@ -96,13 +98,14 @@ def create_app(
             Route("/", greet, methods=["GET"]),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
-            Mount("/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
+            Mount("/assets", Assets()),
             *AT_BOTH,
             *openapi.ROUTES,
             *swagger.ROUTES,
-            Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *results.ROUTES]),
+            Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *runs.ROUTES, *results.ROUTES]),
         ],
         middleware=[
+            Middleware(RequestIdMiddleware),
             *([Middleware(AccessLogMiddleware)] if api.access_log else []),
             Middleware(
                 OriginMiddleware,
@@ -111,6 +114,7 @@ def create_app(
                 own_site_only=not api.keys_wanted,
             ),
             Middleware(InternalErrors),
+            Middleware(CompressionMiddleware),
             Middleware(HeaderLimitMiddleware),
             *cross_origin(api),
             Middleware(AuthenticationMiddleware),
@@ -131,7 +135,8 @@ def cross_origin(api: ApiSettings) -> list[Middleware]:
             CORSMiddleware,
             allow_origins=api.origins,
             allow_methods=["GET", "POST", "PUT", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            allow_headers=api.cross_origin_headers,
+            expose_headers=[HEADER, "ETag", "Retry-After", "WWW-Authenticate"],
             max_age=3_600,
         )
     ]
@@ -151,6 +156,6 @@ async def show_http_exception(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return refusal(404, f"There is nothing at {request.url.path}")
     if error.status_code == 405:
-        allowed = ", ".join(sorted((error.headers or {}).get("Allow", "").split(", ")))
+        allowed = ", ".join(sorted(Headers(error.headers).get("allow", "").split(", ")))
         return refusal(405, f"{request.url.path} takes {allowed}, not {request.method}", allow=allowed)
     return refusal(error.status_code, error.detail)

@@ -13,7 +13,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
@@ -33,10 +33,21 @@ KEPT_CHARACTERS = 32 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SourceEvent:
-    """An event of a subscription's source: `key` identifies it, and `make` creates the value of the root field."""
+    """An event of a subscription's source: `key` identifies it, and `make` creates the value of the root field.
+
+    After one with a `seq` the subscription can be resumed.
+    """
 
     key: Hashable
     make: Callable[[Context], object | Awaitable[object]]
+    seq: int | None = None
+
+
+@dataclass
+class EventResult(ExecutionResult):
+    """The result for an event after which a stream can be resumed."""
+
+    seq: int = field(kw_only=True)
 
 
 @dataclass(slots=True)
@@ -88,7 +99,8 @@ class ResultCache:
             begun = [self._rendering(document, executor, event) for event in part]
             for event, early in zip(part, begun, strict=True):
                 rendering = early if is_fresh(early) else self._rendering(document, executor, event)
-                yield rendering.result or await rendering.ready()
+                result = rendering.result or await rendering.ready()
+                yield result if event.seq is None else resumable(result, event.seq)
 
     def _rendering(self, document: Hashable, executor: Executor[Any], event: SourceEvent) -> Rendering:
         key = (document, event.key)
@@ -133,6 +145,11 @@ class ResultCache:
     def _kept_too_long(self) -> bool:
         oldest = next(iter(self._kept.values()), None)
         return oldest is not None and not is_fresh(oldest)
+
+
+def resumable(result: ExecutionResult, seq: int) -> EventResult:
+    """Return the result with the number of its event."""
+    return EventResult(data=result.data, errors=result.errors, extensions=result.extensions, seq=seq)
 
 
 def is_fresh(rendering: Rendering) -> bool:

@@ -1,6 +1,6 @@
-"""Content negotiation: what a client accepts, by its `Accept` header (RFC 9110, section 12.5.1)."""
+"""Content negotiation: what a client accepts, by its `Accept` headers (RFC 9110, section 12.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from starlette.requests import HTTPConnection
@@ -9,6 +9,10 @@ GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
 EVENT_STREAM = "text/event-stream"
 HTML = "text/html"
+TEXT = "text/plain"
+MULTIPART = "multipart/mixed"
+MULTIPART_SUBSCRIPTIONS = "subscriptionspec=1.0"
+"""The parameter by which Apollo's clients ask for the results of a subscription as parts of one response."""
 
 
 def weights(accept: str) -> dict[str, float]:
@@ -29,18 +33,44 @@ def names(connection: HTTPConnection, media_type: str) -> bool:
     return weights(connection.headers.get("accept", "")).get(media_type, 0) > 0
 
 
+def accepts(connection: HTTPConnection, media_type: str) -> bool:
+    """Return whether the client accepts a media type, by its name or by a wildcard."""
+    return quality(weights(connection.headers.get("accept", "*/*")), media_type) > 0
+
+
+def quality(accepted: Mapping[str, float], media_type: str) -> float:
+    """Return the weight of a media type: that of the most specific range that matches, or 0."""
+    for media_range in (media_type, media_type.split("/", maxsplit=1)[0] + "/*", "*/*"):
+        if media_range in accepted:
+            return accepted[media_range]
+    return 0.0
+
+
+def accepts_multipart_subscriptions(connection: HTTPConnection) -> bool:
+    """Return whether the client accepts the results of a subscription as parts of one response."""
+    for part in connection.headers.get("accept", "").lower().replace('"', "").split(","):
+        media_type, *parameters = (each.strip() for each in part.split(";"))
+        if media_type == MULTIPART and MULTIPART_SUBSCRIPTIONS in parameters:
+            return True
+    return False
+
+
+def accepts_stream(connection: HTTPConnection) -> bool:
+    """Return whether the client accepts a response that goes on for as long as there are results."""
+    return names(connection, EVENT_STREAM) or accepts_multipart_subscriptions(connection)
+
+
+def accepts_gzip(connection: HTTPConnection) -> bool:
+    """Return whether the client accepts gzip, and likes it no less than the response as it is."""
+    accepted = weights(", ".join(connection.headers.getlist("accept-encoding")))
+    gzip = accepted.get("gzip", accepted.get("*", 0.0))
+    return gzip > 0 and gzip >= accepted.get("identity", 0.0)
+
+
 def preferred(accept: str, offered: Sequence[str]) -> str:
     """Return the offered media type that the client prefers; of equals, and if it accepts none, the first."""
     accepted = weights(accept)
-
-    def quality(media_type: str) -> float:
-        # The most specific range that matches counts.
-        for media_range in (media_type, media_type.split("/", maxsplit=1)[0] + "/*", "*/*"):
-            if media_range in accepted:
-                return accepted[media_range]
-        return 0.0
-
-    return max(offered, key=quality)
+    return max(offered, key=lambda media_type: quality(accepted, media_type))
 
 
 def graphql_media_type(connection: HTTPConnection) -> str:

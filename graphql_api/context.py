@@ -91,13 +91,16 @@ class Context:
     """The context of one HTTP request or one WebSocket. Loaders cache nothing, because a WebSocket's context lives
     long.
 
-    `caller` is None until a WebSocket has sent its key.
+    `caller` is None until a WebSocket has sent its key. `resume_after` is the cursor after which a stream of events
+    that was cut off goes on. `shows_responses` says whether the result contains what targets have sent.
     """
 
     def __init__(self, services: Services, *, caller: Caller | None, address: str) -> None:
         self.services = services
         self.caller = caller
         self.address = address
+        self.resume_after: str | None = None
+        self.shows_responses = False
         self._subscribed_cost = 0
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.tasks_by_external_id = DataLoader(load_fn=self._tasks_by_external_id, cache=False)

@@ -13,6 +13,7 @@ from typing import Self
 from redis.asyncio import Redis
 
 from jobs.queue import REDIS_ERRORS
+from jobs.redis_pool import open_client
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +70,7 @@ class DocumentStore:
     @classmethod
     def open(cls, redis_url: str, *, quota: int) -> Self:
         """Return a store that connects when it is first used. An owner can have `quota` documents in it."""
-        seconds = REDIS_WITHIN.total_seconds()
-        return cls(Redis.from_url(redis_url, socket_connect_timeout=seconds, socket_timeout=seconds), quota=quota)
+        return cls(open_client(redis_url, connect_within=REDIS_WITHIN, answers_within=REDIS_WITHIN), quota=quota)
 
     async def close(self) -> None:
         """Close all connections."""

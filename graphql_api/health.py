@@ -6,6 +6,7 @@ No key is needed, and without one there are only ages and counts. What tasks the
 import asyncio
 import logging
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
@@ -26,9 +27,19 @@ ANSWER_WITHIN = timedelta(seconds=2)
 
 logger = logging.getLogger(__name__)
 
-HEALTHY: Literal["healthy"] = "healthy"
-UNREACHABLE: Literal["unreachable"] = "unreachable"
-Reachability = Literal["healthy", "unreachable"]
+
+class Reachability(StrEnum):
+    """Whether a server can be reached."""
+
+    HEALTHY = "healthy"
+    UNREACHABLE = "unreachable"
+
+
+class HealthStatus(StrEnum):
+    """Whether the service can work."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
 
 
 class OverdueTask(ResponseBody):
@@ -41,7 +52,7 @@ class OverdueTask(ResponseBody):
 class Health(ResponseBody):
     """Whether the service can work."""
 
-    status: Literal["healthy", "unhealthy"] = Field(description="healthy when both servers can be reached.")
+    status: HealthStatus = Field(description="healthy when both servers can be reached.")
     postgres: Reachability = Field(description="The result of a check made for this request.")
     redis: Reachability = Field(description="The result of a check made for this request.")
     workers: int = Field(default_factory=int, description="Number of workers that are alive.", ge=0)
@@ -70,9 +81,9 @@ async def show(request: Request) -> Response:
     found, redis, may_read = await asyncio.gather(
         service_state_of(services), redis_state(services), may_read_tasks(services, request)
     )
-    postgres: Reachability = HEALTHY if found is not None else UNREACHABLE
-    healthy = postgres == redis == HEALTHY
-    body = Health(status=HEALTHY if healthy else "unhealthy", postgres=postgres, redis=redis)
+    postgres = Reachability.HEALTHY if found is not None else Reachability.UNREACHABLE
+    healthy = postgres == redis == Reachability.HEALTHY
+    body = Health(status=HealthStatus.HEALTHY if healthy else HealthStatus.UNHEALTHY, postgres=postgres, redis=redis)
     if found is not None:
         body.workers = found.workers
         body.last_sweep_age_ms = milliseconds(found.since_sweep)
@@ -123,8 +134,8 @@ async def redis_state(services: Services) -> Reachability:
         async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
             await services.queue.ping()
     except (Unreachable, TimeoutError):
-        return UNREACHABLE
-    return HEALTHY
+        return Reachability.UNREACHABLE
+    return Reachability.HEALTHY
 
 
 ROUTES = [Route("/health", show, methods=["GET"]), Route("/health/live", live, methods=["GET"])]

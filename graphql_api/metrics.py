@@ -65,10 +65,10 @@ class Metrics(ResponseBody):
     successful_tasks: int = Field(description="Runs that succeeded.", ge=0)
     failed_tasks: int = Field(description="All other runs.", ge=0)
     success_rate_percent: float = Field(description="Share of runs that succeeded; 0 without any run.", ge=0, le=100)
-    average_execution_ms: float = Field(
-        description="Average duration of last attempts, in milliseconds; 0 without any run.", ge=0
+    average_execution_ms: int = Field(
+        description="Average duration of last attempts, in whole milliseconds; 0 without any run.", ge=0
     )
-    tasks_per_minute: int = Field(description="Runs that ended in the last minute.", ge=0)
+    tasks_per_minute: float = Field(description="Runs that ended in the last minute.", ge=0)
 
     @classmethod
     def of(cls, overview: Overview) -> Self:
@@ -78,8 +78,8 @@ class Metrics(ResponseBody):
             successful_tasks=overview.succeeded,
             failed_tasks=overview.failed,
             success_rate_percent=round((overview.success_rate or 0) * 100, 2),
-            average_execution_ms=round(overview.average_duration_ms or 0, 2),
-            tasks_per_minute=overview.in_last_minute,
+            average_execution_ms=round(overview.average_duration_ms or 0),
+            tasks_per_minute=float(overview.in_last_minute),
         )
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "DUETIME_GRAPHQL_"
+HEADER_NAME = re.compile(r"[-!#$%&'+.^_`|~0-9A-Za-z]+")
 ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+")
 
 
@@ -39,6 +40,18 @@ class ApiSettings(BaseSettings):
         default=False,
         validation_alias="DUETIME_ACCESS_LOG",
         description="true or false: whether each request is logged",
+    )
+    cors_headers: str = Field(
+        default="",
+        validation_alias="DUETIME_CORS_HEADERS",
+        description="names of headers, separated by commas: what those pages may send; without it, any header",
+    )
+    keep_alive_seconds: int = Field(
+        default=75,
+        ge=1,
+        le=3_600,
+        validation_alias="DUETIME_KEEP_ALIVE_SECONDS",
+        description="a whole number from 1 to 3600: how long a connection may be idle between requests",
     )
     gin_mode: str | None = Field(
         default=None,
@@ -140,6 +153,14 @@ class ApiSettings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin; write scheme and host, as https://app.example.com")
         return text
 
+    @field_validator("cors_headers")
+    @classmethod
+    def _are_header_names(cls, text: str) -> str:
+        for name in listed(text):
+            if not HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of a header; write names, as Authorization, Content-Type")
+        return text
+
     @field_validator("proxies")
     @classmethod
     def _are_addresses(cls, text: str) -> str:
@@ -154,6 +175,11 @@ class ApiSettings(BaseSettings):
     def origins(self) -> list[str]:
         """Origins, besides Duetime's own, whose pages may use the API."""
         return listed(self.cors_origins)
+
+    @property
+    def cross_origin_headers(self) -> list[str]:
+        """Headers that pages of those origins may send, or `*`."""
+        return listed(self.cors_headers) or ["*"]
 
     @property
     def keys_wanted(self) -> bool:

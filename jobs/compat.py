@@ -5,6 +5,8 @@
   redis's `Pipeline.reset` releases the connection when it is cancelled.
 - `WorkerRedis`: arq closes its Redis client by `close`, which redis has renamed to `aclose` and warns of. It also makes
   `WorkerPipeline` the kind of its pipelines. It can go once arq calls `aclose` and `WorkerPipeline` has gone.
+- `SentinelPool`: redis closes the connections of a client to a primary, and leaves those to the Sentinels open. It can
+  go once the pool closes both.
 - `send_once`: aiohttp silently resends an idempotent request when a connection breaks, even after a part of the
   response. It can go once aiohttp has a public name for the switch.
 - `ResponseWithoutReason`: httpx-aiohttp fails over a reason phrase that is not ASCII, which servers may send. It can go
@@ -46,6 +48,7 @@ from aiohttp.tracing import Trace
 from arq.connections import ArqRedis
 from httpcore._utils import is_socket_readable
 from redis.asyncio.client import Pipeline
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from yarl import URL
 
 
@@ -74,6 +77,19 @@ class WorkerRedis(ArqRedis):
     async def close(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 (redis's signature)
         """Close all connections."""
         await self.aclose(close_connection_pool)
+
+
+class SentinelPool(SentinelConnectionPool):
+    """The connections to the primary that Sentinels name, and to the Sentinels."""
+
+    sentinel_manager: Sentinel
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 (redis's signature)
+        """Close the connections; when all of them, also those to the Sentinels."""
+        await super().disconnect(inuse_connections)
+        if inuse_connections:
+            for sentinel in self.sentinel_manager.sentinels:
+                await sentinel.aclose()
 
 
 def send_once(session: aiohttp.ClientSession) -> None:

@@ -31,6 +31,7 @@ class NotFound(Refusal):
 
     def __init__(self, kind: str, sought: UUID) -> None:
         super().__init__(f"There is no {kind} {sought}")
+        self.kind = kind
 
 
 class ConflictReason(StrEnum):

@@ -13,10 +13,10 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from arq.connections import ArqRedis
-from redis.asyncio import ConnectionPool
 from redis.exceptions import RedisError
 
 from jobs.compat import WorkerRedis
+from jobs.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
 
@@ -66,12 +66,7 @@ def encode(job: dict[str, Any]) -> bytes:
 
 def open_redis(redis_url: str) -> ArqRedis:
     """Return a pool that connects when it is first used. It gives up on a Redis that hangs after a second or two."""
-    pool = ConnectionPool.from_url(
-        redis_url,
-        socket_connect_timeout=CONNECT_TIMEOUT.total_seconds(),
-        socket_timeout=ANSWER_TIMEOUT.total_seconds(),
-        health_check_interval=0,
-    )
+    pool = redis_pool(redis_url, connect_within=CONNECT_TIMEOUT, answers_within=ANSWER_TIMEOUT)
     redis = WorkerRedis(pool, job_serializer=encode, job_deserializer=json.loads, default_queue_name=QUEUE_NAME)
     redis.auto_close_connection_pool = True
     return redis

@@ -3,39 +3,17 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.http.targets import SHAPE as SHAPE_OF_TARGETS
 from jobs.http.targets import EgressPolicy, parse_rules
+from jobs.redis_url import SHAPE, parse_redis_url
 from jobs.security.encryption import SHAPE as SHAPE_OF_KEYS
 from jobs.security.encryption import SecretKeys, parse_keys
 
 LOOPBACK = "127.0.0.0/8,::1"
-SHAPE = "redis://user:password@host:port/number, or rediss:// for TLS"
-
-
-def check_redis_url(text: str) -> None:
-    """Raise `ValueError` when `text` is not a Redis URL. The message does not repeat the password."""
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError:
-        raise ValueError(
-            f"cannot be read; write {SHAPE}, with special characters in the password percent-encoded (/ as %2F)"
-        ) from None
-    if url.scheme not in ("redis", "rediss"):
-        raise ValueError(f"must begin with redis:// or rediss://, as in {SHAPE}")
-    if not url.hostname:
-        raise ValueError(f"has no host; write {SHAPE}")
-    if port == 0:
-        raise ValueError("the port must be a whole number from 1 to 65535")
-    if url.path not in ("", "/") and not (url.path[1:].isascii() and url.path[1:].isdigit()):
-        raise ValueError(f"the database must be a number, as /0; write {SHAPE}")
-    if url.query or url.fragment:
-        raise ValueError(f"takes no parameters; write {SHAPE}")
 
 
 class JobsSettings(BaseSettings):
@@ -89,7 +67,7 @@ class JobsSettings(BaseSettings):
     @classmethod
     def _readable(cls, text: str | None) -> str | None:
         if text is not None:
-            check_redis_url(text)
+            parse_redis_url(text)
         return text
 
     @property

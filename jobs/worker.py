@@ -145,6 +145,7 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
         away = False
 
     while not stop_requested.done():
+        redis = open_redis(redis_url)
         worker = Worker(
             functions=[func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES)],
             # Neither a result nor a job id: either one would prevent arq from enqueueing the job again each second.
@@ -155,7 +156,7 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
             ],
             ctx={"dispatcher": dispatcher, "recovery": recovery},
             on_startup=note_connection,
-            redis_pool=open_redis(redis_url),
+            redis_pool=redis,
             queue_name=QUEUE_NAME,
             poll_delay=POLL_DELAY.total_seconds(),
             max_jobs=MAX_JOBS,
@@ -178,4 +179,7 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
         worker.tasks.clear()
         with suppress(*REDIS_ERRORS):
             await worker.close()
+        # Not even those that still work, such as the connections to Sentinels, are closed if Redis is away.
+        with suppress(*REDIS_ERRORS):
+            await redis.aclose(close_connection_pool=True)
         await asyncio.wait([stop_requested], timeout=PAUSE.total_seconds())

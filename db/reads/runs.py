@@ -76,6 +76,12 @@ async def find(session: AsyncSession, *, ids: Sequence[UUID], again: bool = Fals
     return {run.id: run for run in found}
 
 
+async def get(session: AsyncSession, run_id: UUID) -> Run | None:
+    """Return a run with all its columns, or None if it does not exist."""
+    found: Run | None = await session.scalar(select(Run).where(col(Run.id) == run_id, not_deleted()))
+    return found
+
+
 async def inputs(session: AsyncSession, *, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
     """Return what each of the runs sends in place of its task's own, by the names of the columns."""
     if not ids:

@@ -30,6 +30,8 @@ from jobs.security.api_keys import ANYBODY, Caller
 OPEN = {"/health", "/health/live", "/api/v1/health", "/api/v1/health/live"}
 ASSETS = ("/swagger/assets/", "/assets/")
 READING = {"GET", "HEAD", "OPTIONS"}
+READ_BY_POST = {"/api/v1/tasks/preview"}
+"""Paths whose POST changes nothing."""
 CODES = {401: "UNAUTHENTICATED", 429: "LIMIT_EXCEEDED", 503: "INTERNAL"}
 """GraphQL's codes for refusals, by status."""
 
@@ -62,11 +64,11 @@ class AuthenticationMiddleware:
         except AuthenticationFailed as refused:
             await answer(refused, connection)(scope, receive, send)
             return
-        if scope["type"] == "http" and scope["path"] != GRAPHQL and not may(caller, method=scope["method"]):
+        if scope["type"] == "http" and scope["path"] != GRAPHQL and not may(caller, scope):
             await may_only_read(caller)(scope, receive, send)
             return
         scope["caller"] = caller
-        if scope["type"] == "http" and content_negotiation.names(connection, content_negotiation.EVENT_STREAM):
+        if scope["type"] == "http" and content_negotiation.accepts_stream(connection):
             await self.stream(scope, receive, send, hold=partial(authenticator.holding, caller))
         else:
             await self.app(scope, receive, send)
@@ -98,9 +100,10 @@ def is_open(scope: Scope) -> bool:
     return scope["type"] == "http" and (path in OPEN or path.startswith(ASSETS) or is_page(scope))
 
 
-def may(caller: Caller, *, method: str) -> bool:
-    """Return whether the caller's scope allows the method."""
-    return caller.may(KeyScope.READ if method in READING else KeyScope.WRITE)
+def may(caller: Caller, scope: Scope) -> bool:
+    """Return whether the caller's scope allows the request."""
+    reads = scope["method"] in READING or (scope["method"] == "POST" and scope["path"] in READ_BY_POST)
+    return caller.may(KeyScope.READ if reads else KeyScope.WRITE)
 
 
 def may_only_read(caller: Caller) -> Response:
@@ -115,7 +118,7 @@ def scoped(endpoint: Endpoint) -> Endpoint:
         caller: Caller | None = request.scope.get("caller")
         if caller is None:
             return answer(AuthenticationFailed(401, KEY_NEEDED), request)
-        return await endpoint(request) if may(caller, method=request.method) else may_only_read(caller)
+        return await endpoint(request) if may(caller, request.scope) else may_only_read(caller)
 
     return checked
 

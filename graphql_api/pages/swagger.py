@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from starlette.middleware import Middleware
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
 from graphql_api.pages.playground import HEADERS, STATIC, Assets
+from graphql_api.responses import with_etag
 
 PAGE = "/swagger/index.html"
 NOT_BUILT = """\
@@ -17,12 +16,12 @@ The document that it shows is at /swagger/doc.json.
 """
 
 
-def show(_request: Request, *, built: Path = STATIC) -> Response:
+def show(request: Request, *, built: Path = STATIC) -> Response:
     """Return the page, or text if it was not built."""
     page = built / "swagger.html"
     if page.is_file():
         # Read each time, because another build replaces the assets that it names.
-        return HTMLResponse(page.read_bytes(), headers=HEADERS)
+        return with_etag(request, HTMLResponse(page.read_bytes(), headers=HEADERS))
     return PlainTextResponse(NOT_BUILT, status_code=404)
 
 
@@ -41,5 +40,5 @@ ROUTES = [
     Route("/swagger/", lead, methods=["GET"]),
     Route(PAGE, show, methods=["GET"]),
     # The page names its assets relative to itself.
-    Mount("/swagger/assets", Assets(), middleware=[Middleware(GZipMiddleware, compresslevel=6)]),
+    Mount("/swagger/assets", Assets()),
 ]

@@ -43,18 +43,44 @@ RESULT_EXAMPLE: dict[str, Any] = {
     "status_code": 200,
     "success": True,
     "duration_ms": 41,
-    "created_at": "2030-01-01T09:00:00.001342Z",
+    "created_at": "2030-01-01T09:00:00.043117Z",
     "task": TASK_EXAMPLE,
     "response_headers": {"Content-Type": "text/plain"},
     "response_body": "ok",
+}
+RUN_EXAMPLE: dict[str, Any] = {
+    "id": RUN_ID,
+    "task_id": TASK_ID,
+    "state": "succeeded",
+    "cause": "schedule",
+    "scheduled_for": "2030-01-01T09:00:00Z",
+    "run_at": "2030-01-01T09:00:00.001342Z",
+    "attempt": 1,
+    "status_code": 200,
+    "success": True,
+    "duration_ms": 41,
+    "created_at": "2030-01-01T09:00:00.043117Z",
+    "task": TASK_EXAMPLE,
+    "finished_at": "2030-01-01T09:00:00.043117Z",
+    "response_headers": {"Content-Type": "text/plain"},
+    "response_body": "ok",
+}
+PREVIEW_REQUEST_EXAMPLE: dict[str, Any] = {
+    "trigger": {"type": "cron", "cron": "0 9 * * 1-5", "timezone": "Europe/Berlin"},
+    "count": 2,
+    "after": "2100-01-01T00:00:00Z",
+}
+PREVIEW_EXAMPLE: dict[str, Any] = {
+    "instants": ["2100-01-01T08:00:00Z", "2100-01-04T08:00:00Z"],
+    "description": "At 09:00, Monday through Friday (Europe/Berlin)",
 }
 METRICS_EXAMPLE = {
     "total_tasks_executed": 1_000,
     "successful_tasks": 990,
     "failed_tasks": 10,
     "success_rate_percent": 99.0,
-    "average_execution_ms": 41.5,
-    "tasks_per_minute": 12,
+    "average_execution_ms": 41,
+    "tasks_per_minute": 12.0,
 }
 HEALTH_EXAMPLE = {
     "status": "healthy",

@@ -1,4 +1,4 @@
-"""What the endpoints of tasks and results share: how they read a request, and how they answer errors."""
+"""What the endpoints of tasks, runs and results share: how they read a request, and how they answer errors."""
 
 from typing import Any
 from uuid import UUID
@@ -8,23 +8,28 @@ from starlette.responses import Response
 
 from graphql_api import ids, request_body
 from graphql_api.context import Services
-from graphql_api.middleware.authentication import Endpoint, scoped
-from graphql_api.responses import refusal
+from graphql_api.middleware.authentication import READING, Endpoint, scoped
+from graphql_api.responses import refusal, uncompressed
 from graphql_api.rest.form import BadRequest
 from jobs import json_value
 from jobs.errors import Conflict, NotFound
 
 MAX_BODY_BYTES = 1024 * 1024
-INVALID_ID = "Invalid task ID"
-TASK_NOT_FOUND = "Task not found"
+INVALID_ID = "Invalid {kind} ID"
+NOT_FOUND = "{kind} not found"
 
 
-def path_id(request: Request) -> UUID:
-    """Return the id in the path. Raises `BadRequest`."""
+def path_id(request: Request, *, of: str = "task") -> UUID:
+    """Return the id in the path, of a task or of a run. Raises `BadRequest`."""
     found = ids.read(request.path_params["id"])
     if found is None:
-        raise BadRequest(INVALID_ID)
+        raise BadRequest(INVALID_ID.format(kind=of))
     return found
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the key under which repeating the request creates nothing more, if it has one."""
+    return request.headers.get("idempotency-key") or None
 
 
 async def body_of(request: Request) -> bytes:
@@ -41,22 +46,29 @@ def parsed(body: bytes) -> Any:
         raise BadRequest(f"The request body is not JSON: {error}") from error
 
 
+async def optional_body_of(request: Request) -> Any:
+    """Return the body as JSON, or an empty object if there is none. Raises `BadRequest` and `BodyRefused`."""
+    body = await body_of(request)
+    return parsed(body) if body.strip() else {}
+
+
 def answering(endpoint: Endpoint) -> Endpoint:
     """Return the endpoint behind a check of the caller's scope, with its errors turned into responses."""
 
     async def answered(request: Request) -> Response:
         try:
-            return await endpoint(request)
+            answer = await endpoint(request)
+            return answer if request.method in READING else uncompressed(answer)
         except BadRequest as error:
             return refusal(400, str(error))
-        except NotFound:
-            return refusal(404, TASK_NOT_FOUND)
+        except NotFound as error:
+            return refusal(404, NOT_FOUND.format(kind=error.kind.capitalize()))
         except Conflict as error:
             return refusal(409, str(error).replace("externalId", "external_id", 1))
         except request_body.BodyRefused as refused:
-            answer = refusal(refused.status, str(refused))
+            refusing = refusal(refused.status, str(refused))
             if refused.status == 408:
-                answer.headers["connection"] = "close"
-            return answer
+                refusing.headers["connection"] = "close"
+            return refusing
 
     return scoped(answered)

@@ -1,6 +1,7 @@
 """Request bodies: what clients send to create or change a task, and how it becomes what the use cases take."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import combinations
 from typing import Annotated, Any, Literal
 
@@ -32,7 +33,6 @@ from jobs.http.request import (
     TOKEN,
     ActionDraft,
     HeaderDraft,
-    HttpMethod,
 )
 from jobs.http.statuses import MAX_ITEMS as MAX_STATUSES
 from jobs.http.statuses import PATTERN as STATUS_PATTERN
@@ -52,8 +52,9 @@ from jobs.tasks.draft import (
     TaskDraft,
     TaskUpdate,
 )
+from jobs.tasks.run_input import RunInput
 from jobs.triggers.revision import TriggerUpdate
-from jobs.triggers.schedule import Cron
+from jobs.triggers.schedule import Cron, Requested
 from jobs.triggers.validation import MAX_EVERY_MS
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
@@ -61,6 +62,8 @@ PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f
 HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 WITHOUT_NUL = r"^[^\x00]*$"
 BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+DEFAULT_INSTANTS = 5
+MAX_INSTANTS = 100
 BODY_MEMBERS = ("payload", "body", "body_base64", "form")
 SENTENCES = {
     "trigger.datetime": "datetime is required for one-off triggers",
@@ -182,8 +185,8 @@ class FormFieldInput(Input):
     value: Text = described("The value.", pattern=WITHOUT_NUL)
 
 
-class ActionInput(Input):
-    """The request that the task makes."""
+class BodyInput(Input):
+    """A body in one of four forms, or none."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -194,17 +197,6 @@ class ActionInput(Input):
         }
     )
 
-    method: RequiredText = described("An HTTP method, in any case.", enum=[str(method) for method in HttpMethod])
-    url: RequiredText = described(
-        "An http or https URL, to a target that the service may call.", format="uri", maxLength=MAX_URL_LENGTH
-    )
-    headers: Annotated[dict[str, str], must_be("an object of strings")] | None = described(
-        "Each name once, in any case, and none that the connection needs, such as Host.",
-        default=None,
-        propertyNames={"type": "string", "pattern": f"^{TOKEN.pattern}$"},
-        additionalProperties={"type": "string", "pattern": HEADER_VALUE},
-        maxProperties=MAX_HEADERS,
-    )
     payload: Any = described(
         f"The body as JSON, of at most {MAX_BODY_BYTES:,} bytes and {json_value.MAX_DEPTH} levels; null sends none. "
         "Numbers keep every digit. At most one of `payload`, `body`, `body_base64` and `form` is not null.",
@@ -214,6 +206,32 @@ class ActionInput(Input):
     body_base64: Text | None = described("The body as bytes in base64.", default=None, pattern=BASE64)
     form: Annotated[list[FormFieldInput], must_be("an array of fields, each with a name and a value")] | None = (
         described("The body as the fields of a form.", default=None, maxItems=MAX_FIELDS)
+    )
+
+    def draft(self) -> BodyDraft:
+        """Return the body as the use cases take it."""
+        form = None if self.form is None else [FormField(field.name, field.value) for field in self.form]
+        return BodyDraft(payload=self.payload, body=self.body, body_base64=self.body_base64, form=form)
+
+
+HEADERS: dict[str, Any] = {
+    "propertyNames": {"type": "string", "pattern": f"^{TOKEN.pattern}$"},
+    "additionalProperties": {"type": "string", "pattern": HEADER_VALUE},
+    "maxProperties": MAX_HEADERS,
+}
+
+
+class ActionInput(BodyInput):
+    """The request that the task makes."""
+
+    method: RequiredText = described("An HTTP method, in any case.")
+    url: RequiredText = described(
+        "An http or https URL, to a target that the service may call.", format="uri", maxLength=MAX_URL_LENGTH
+    )
+    headers: Annotated[dict[str, str], must_be("an object of strings")] | None = described(
+        "Each name once, in any case, and none that the connection needs, such as Host.",
+        default=None,
+        **HEADERS,
     )
     success_statuses: Annotated[list[str], must_be("an array of strings")] | None = described(
         "Which statuses are a success, such as `2xx`, `404` or `200-204`.",
@@ -238,12 +256,7 @@ class ActionInput(Input):
             "headers": [
                 HeaderDraft(name, None if value == MASK else value) for name, value in (self.headers or {}).items()
             ],
-            "body": BodyDraft(
-                payload=self.payload,
-                body=self.body,
-                body_base64=self.body_base64,
-                form=None if self.form is None else [FormField(field.name, field.value) for field in self.form],
-            ),
+            "body": self.draft(),
         } | self.model_dump(include={"timeout_ms", "redirects", "success_statuses"}, exclude_unset=True)
 
 
@@ -353,6 +366,66 @@ class TaskChanges(Policies):
     name: Text | None = described("The task's name, for people.", default=None, **NAME)
     trigger: TriggerInput | None = None
     action: ActionInput | None = None
+
+
+class RunInputs(BodyInput):
+    """What one run sends in place of the task's own body and headers."""
+
+    headers: Annotated[dict[str, str], must_be("an object of strings")] | None = described(
+        "Headers, which replace those of the same name, in any case. None can be secret, or replace a secret of the "
+        "task.",
+        default=None,
+        **HEADERS,
+    )
+
+
+class ResumeOptions(Input):
+    """How a task is resumed."""
+
+    missed: Annotated[MisfirePolicy, one_of(MisfirePolicy)] | None = described(
+        "What happens to the instants that were missed meanwhile; by default, what the task's own policy says.",
+        default=None,
+    )
+
+
+class PreviewRequest(Input):
+    """A trigger to preview."""
+
+    trigger: TriggerInput
+    count: Whole | None = described(
+        "Number of instants.", default=None, applied=DEFAULT_INSTANTS, minimum=0, maximum=MAX_INSTANTS
+    )
+    after: Instant | None = described("Only instants after this one; by default after now.", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPreview:
+    """A preview as the use cases take it."""
+
+    trigger: Requested
+    count: int
+    after: datetime | None
+
+
+def run_input(body: Any) -> RunInput:
+    """Return what a request wants one run to send. Raises `BadRequest`."""
+    given = validated(RunInputs, body, sentences=SENTENCES)
+    headers = tuple(HeaderDraft(name, value) for name, value in (given.headers or {}).items())
+    return RunInput(body=given.draft(), headers=headers)
+
+
+def missed_policy(body: Any) -> MisfirePolicy | None:
+    """Return what a request wants to happen to missed instants, if it says so. Raises `BadRequest`."""
+    return validated(ResumeOptions, body, sentences=SENTENCES).missed
+
+
+def preview_of(body: Any) -> AskedPreview:
+    """Return the preview that a request wants. Raises `BadRequest`."""
+    asked = validated(PreviewRequest, body, sentences=SENTENCES)
+    count = DEFAULT_INSTANTS if asked.count is None else asked.count
+    if not 0 <= count <= MAX_INSTANTS:
+        raise BadRequest(f"count must be from 0 to {MAX_INSTANTS}, not {count}")
+    return AskedPreview(asked.trigger.update().applied_to(None), count, asked.after)
 
 
 def task_draft(body: Any) -> TaskDraft:

@@ -1,10 +1,14 @@
-"""The OpenAPI 3.1 document of this API. Its schemas come from the models; tests compare it with the routes."""
+"""The OpenAPI document of this API, in versions 3.1 and 3.0.
 
+Its schemas come from the models, and tests compare it with the routes.
+"""
+
+from enum import StrEnum
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,24 +19,30 @@ from graphql_api.health import Alive, Health
 from graphql_api.metrics import Metrics
 from graphql_api.middleware.authentication import scoped
 from graphql_api.middleware.header_limits import MAX_BYTES
-from graphql_api.responses import ResponseBody, json_answer
+from graphql_api.responses import ResponseBody, json_answer, with_etag
+from graphql_api.rest import openapi_3_0
 from graphql_api.rest.examples import (
     CRON_EXAMPLE,
     HEALTH_EXAMPLE,
     METRICS_EXAMPLE,
     METRICS_TEXT,
     ONE_OFF_EXAMPLE,
+    PREVIEW_EXAMPLE,
+    PREVIEW_REQUEST_EXAMPLE,
     RESULT_EXAMPLE,
+    RUN_EXAMPLE,
+    RUN_ID,
     TASK_EXAMPLE,
     TASK_ID,
     UPDATE_EXAMPLE,
 )
 from graphql_api.rest.form import Input
-from graphql_api.rest.handling import INVALID_ID, MAX_BODY_BYTES, TASK_NOT_FOUND
-from graphql_api.rest.inputs import NewTask, TaskChanges
-from graphql_api.rest.outputs import Error, Message, ResultList, Task, TaskList
-from graphql_api.rest.query_params import BOOLEANS, DEFAULT_LIMIT, MAX_LIMIT, STATUSES
+from graphql_api.rest.handling import INVALID_ID, MAX_BODY_BYTES, NOT_FOUND
+from graphql_api.rest.inputs import ActionInput, NewTask, PreviewRequest, ResumeOptions, RunInputs, TaskChanges
+from graphql_api.rest.outputs import Error, Message, Preview, ResultList, Run, Status, Task, TaskList
+from graphql_api.rest.query_params import BOOLEANS, DEFAULT_LIMIT, MAX_LIMIT
 from graphql_api.rest.tasks import CANCELLED
+from jobs.http.request import HttpMethod
 
 Schema = dict[str, Any]
 
@@ -44,23 +54,38 @@ ID_LINKS = {
         ("Change", "updateTask"),
         ("Cancel", "cancelTask"),
         ("Results", "listTaskResults"),
+        ("Pause", "pauseTask"),
+        ("Resume", "resumeTask"),
+        ("Run", "runTask"),
     )
 }
+RUN_LINKS = {
+    name: {"operationId": operation, "parameters": {"id": "$response.body#/id"}}
+    for name, operation in (("Show", "getRun"), ("Retry", "retryRun"), ("Cancel", "cancelRun"))
+}
+MODELS = (
+    *(NewTask, TaskChanges, ResumeOptions, RunInputs, PreviewRequest),
+    *(Error, Message, TaskList, ResultList, Run, Preview, Metrics, Health, Alive),
+)
 
 
-def ref(model: type[BaseModel]) -> Schema:
-    """Return a reference to the schema of a model."""
+def ref(model: type[BaseModel] | type[StrEnum]) -> Schema:
+    """Return a reference to the schema of a model or an enumeration."""
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
 @cache
 def schemas() -> dict[str, Schema]:
     """Return the schemas of all models, by their names."""
-    models = (NewTask, TaskChanges, Error, Message, TaskList, ResultList, Metrics, Health, Alive)
     _, found = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in MODELS], ref_template="#/components/schemas/{model}"
     )
-    schemas: dict[str, Schema] = tidy(found["$defs"])
+    methods = TypeAdapter(HttpMethod).json_schema()
+    schemas: dict[str, Schema] = tidy(found["$defs"] | {HttpMethod.__name__: methods})
+    # The member takes a method in any case, so its type is no enumeration.
+    method: Schema = schemas[ActionInput.__name__]["properties"]["method"]
+    method |= ref(HttpMethod)
+    del method["type"]
     return schemas
 
 
@@ -87,8 +112,10 @@ def refused(words: str, message: str, **more: Any) -> dict[str, Any]:
     return answered(words, Error, {"error": message}, **more)
 
 
-INVALID_ID_GIVEN = refused("The id is not a UUID.", INVALID_ID)
-NOT_FOUND = refused("No task has this id.", TASK_NOT_FOUND)
+INVALID_IDS = {kind: refused("The id is not a UUID.", INVALID_ID.format(kind=kind)) for kind in ("task", "run")}
+NOT_FOUNDS = {
+    kind: refused(f"No {kind} has this id.", NOT_FOUND.format(kind=kind.capitalize())) for kind in ("task", "run")
+}
 TOO_LARGE = refused("The body is too large.", f"The request body has more than {MAX_BODY_BYTES:,} bytes")
 TOO_SLOW = refused(
     "The body is too slow.", f"The request body did not arrive within {request_body.WITHIN.total_seconds():g} s"
@@ -142,13 +169,21 @@ def lenient(minimum: int, default: int, maximum: int | None = None) -> Schema:
     return {"anyOf": [{"type": "integer", **bounds}, {"type": "string"}], "default": default}
 
 
-ID = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "description": "The task's id.",
-    "schema": {"type": "string", "format": "uuid"},
-    "example": TASK_ID,
+def id_in_path(kind: str, example: str) -> dict[str, Any]:
+    """Return the parameter for the id of a task or a run."""
+    schema = {"type": "string", "format": "uuid"}
+    words = f"The {kind}'s id."
+    return {"name": "id", "in": "path", "required": True, "description": words, "schema": schema, "example": example}
+
+
+ID, RUN_ID_IN_PATH = id_in_path("task", TASK_ID), id_in_path("run", RUN_ID)
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Any text. A repeated request with the same key creates nothing, and returns the first run.",
+    "schema": {"type": "string"},
+    "example": "3-of-today",
 }
 PAGING = [
     parameter("page", "The page's number, from 1. Any other value counts as 1.", lenient(1, 1)),
@@ -159,7 +194,10 @@ PAGING = [
     ),
 ]
 STATUS = parameter(
-    "status", "Only tasks with this status.", {"type": "string", "enum": ["", *STATUSES]}, example="scheduled"
+    "status",
+    "Only tasks with this status.",
+    {"anyOf": [ref(Status), {"type": "string", "maxLength": 0}]},
+    example="scheduled",
 )
 SUCCESS = parameter(
     "success",
@@ -186,25 +224,25 @@ METRICS = {
 }
 
 
-def body(shape: type[Input], examples: dict[str, Any]) -> dict[str, Any]:
+def body(shape: type[Input], examples: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
     """Return a request body in JSON. The service does not check its Content-Type."""
     named = {name: {"value": example} for name, example in examples.items()}
-    return {"required": True, "content": {"application/json": {"schema": ref(shape), "examples": named}}}
+    return {"required": required, "content": {"application/json": {"schema": ref(shape), "examples": named}}}
 
 
 def operation(
-    name: str, summary: str, responses: dict[str, Any], *, of: str = "tasks", one: bool = False, **more: Any
+    name: str, summary: str, responses: dict[str, Any], *, of: str = "tasks", one: str | None = None, **more: Any
 ) -> dict[str, Any]:
     """Return an operation with its responses and those that follow from its kind.
 
-    `of` is its tag. `one` says that its path has an id. With a `requestBody` the body may be too large or too slow, and
-    `security=[]` requires no key.
+    `of` is its tag. `one` says what its path has the id of. With a `requestBody` the body may be too large or too slow,
+    and `security=[]` requires no key.
     """
     common = dict(ALWAYS)
     if more.get("security") != []:
         common |= WITH_A_KEY
     if one:
-        common |= {"400": INVALID_ID_GIVEN, "404": NOT_FOUND}
+        common |= {"400": INVALID_IDS[one], "404": NOT_FOUNDS[one]}
     if "requestBody" in more:
         common |= {"408": TOO_SLOW, "413": TOO_LARGE}
     return {
@@ -229,6 +267,19 @@ TAKEN = refused(
     "Another task has the external id.",
     f"The task {TASK_ID} has the external_id 'daily-report'; choose another one, or change that task",
 )
+WRONG_BODY = refused(
+    "The id is wrong, or something in the body.", "form must be an array of fields, each with a name and a value"
+)
+ENDED = refused("The task's schedule has ended.", "A task that is cancelled cannot be paused: its schedule has ended")
+RUN = answered("The run.", Run, RUN_EXAMPLE)
+NEW_RUN = RUN | {
+    "links": RUN_LINKS,
+    "description": "The new run. The overlap policy may have left it waiting, or skipped.",
+}
+KEY_REUSED = refused(
+    "The Idempotency-Key was used with another input.",
+    "The idempotency key was used before, with another input; use a new key for a new input",
+)
 PATHS: dict[str, dict[str, Any]] = {
     "/tasks": {
         "get": operation(
@@ -249,17 +300,19 @@ PATHS: dict[str, dict[str, Any]] = {
     },
     "/tasks/{id}": {
         "parameters": [ID],
-        "get": operation("getTask", "Get a task", {"200": TASK}, one=True),
+        "get": operation("getTask", "Get a task", {"200": TASK}, one="task"),
         "put": operation(
             "updateTask",
             "Update a task; its status does not change",
             {
                 "200": TASK,
-                "400": refused("The id is wrong, or something in the body, as for a new task.", INVALID_ID),
+                "400": refused(
+                    "The id is wrong, or something in the body, as for a new task.", INVALID_ID.format(kind="task")
+                ),
                 "403": MAY_NOT_WRITE,
                 "409": TAKEN,
             },
-            one=True,
+            one="task",
             requestBody=body(TaskChanges, {"cron": UPDATE_EXAMPLE}),
         ),
         "delete": operation(
@@ -269,7 +322,80 @@ PATHS: dict[str, dict[str, Any]] = {
                 "200": answered("The task is cancelled, or was already.", Message, CANCELLED.json_object()),
                 "403": MAY_NOT_WRITE,
             },
-            one=True,
+            one="task",
+        ),
+    },
+    "/tasks/preview": {
+        "post": operation(
+            "previewTrigger",
+            "Get the next instants of a trigger, without creating anything",
+            {"200": answered("The instants.", Preview, PREVIEW_EXAMPLE), "400": WRONG_TASK},
+            requestBody=body(PreviewRequest, {"cron": PREVIEW_REQUEST_EXAMPLE}),
+        )
+    },
+    "/tasks/{id}/pause": {
+        "parameters": [ID],
+        "post": operation(
+            "pauseTask",
+            "Stop the schedule of a task until it is resumed",
+            {"200": TASK, "403": MAY_NOT_WRITE, "409": ENDED},
+            one="task",
+        ),
+    },
+    "/tasks/{id}/resume": {
+        "parameters": [ID],
+        "post": operation(
+            "resumeTask",
+            "Resume the schedule of a task",
+            {"200": TASK, "400": WRONG_BODY, "403": MAY_NOT_WRITE, "409": ENDED},
+            one="task",
+            requestBody=body(ResumeOptions, {"skip": {"missed": "skip"}}, required=False),
+        ),
+    },
+    "/tasks/{id}/run": {
+        "parameters": [ID],
+        "post": operation(
+            "runTask",
+            "Run a task now, in addition to its schedule",
+            {"201": NEW_RUN, "400": WRONG_BODY, "403": MAY_NOT_WRITE, "409": KEY_REUSED},
+            one="task",
+            parameters=[IDEMPOTENCY_KEY],
+            requestBody=body(RunInputs, {"payload": {"payload": {"report_type": "weekly"}}}, required=False),
+        ),
+    },
+    "/runs/{id}": {
+        "parameters": [RUN_ID_IN_PATH],
+        "get": operation("getRun", "Get a run", {"200": RUN}, of="runs", one="run"),
+    },
+    "/runs/{id}/retry": {
+        "parameters": [RUN_ID_IN_PATH],
+        "post": operation(
+            "retryRun",
+            "Repeat a finished run, with the request as it was",
+            {
+                "201": NEW_RUN,
+                "403": MAY_NOT_WRITE,
+                "409": refused(
+                    "The run has not finished.", "A run that is running cannot be retried before it has finished"
+                ),
+            },
+            of="runs",
+            one="run",
+            parameters=[IDEMPOTENCY_KEY],
+        ),
+    },
+    "/runs/{id}/cancel": {
+        "parameters": [RUN_ID_IN_PATH],
+        "post": operation(
+            "cancelRun",
+            "Cancel a waiting run, or abort a running one",
+            {
+                "200": RUN,
+                "403": MAY_NOT_WRITE,
+                "409": refused("The run has ended.", "A run that is succeeded cannot be cancelled: it has ended"),
+            },
+            of="runs",
+            one="run",
         ),
     },
     "/tasks/{id}/results": {
@@ -279,7 +405,7 @@ PATHS: dict[str, dict[str, Any]] = {
             "List the results of a task, newest first",
             {"200": RESULTS},
             of="results",
-            one=True,
+            one="task",
             parameters=PAGING,
         ),
     },
@@ -338,6 +464,7 @@ def document() -> dict[str, Any]:
         "servers": [{"url": "/api/v1"}],
         "tags": [
             {"name": "tasks", "description": "What to call, and when."},
+            {"name": "runs", "description": "Single firings of a task, in any state."},
             {"name": "results", "description": "The results of the calls."},
             {"name": "service", "description": "Health and metrics of the service."},
         ],
@@ -356,12 +483,24 @@ def document() -> dict[str, Any]:
     }
 
 
-async def show(_request: Request) -> Response:
+async def show(request: Request) -> Response:
     """Return the document as JSON."""
-    return json_answer(document())
+    return with_etag(request, json_answer(document()))
+
+
+async def show_3_0(request: Request) -> Response:
+    """Return the document in version 3.0 as JSON."""
+    return with_etag(request, json_answer(document_3_0()))
+
+
+@cache
+def document_3_0() -> dict[str, Any]:
+    """Return the whole document in version 3.0, for tools that do not read 3.1."""
+    return openapi_3_0.of(document())
 
 
 ROUTES = [
     Route("/openapi.json", scoped(show), methods=["GET"]),
+    Route("/openapi-3.0.json", scoped(show_3_0), methods=["GET"]),
     Route("/swagger/doc.json", scoped(show), methods=["GET"]),
 ]

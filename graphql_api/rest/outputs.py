@@ -5,12 +5,14 @@ import codecs
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
 from db import models
-from db.states import BodyEncoding, LostPolicy, MisfirePolicy, OverlapPolicy, TaskStatus
+from db.models import utc_now
+from db.states import BodyEncoding, LostPolicy, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
 from graphql_api import instants
 from graphql_api.responses import InstantText, ResponseBody
 from graphql_api.rest.examples import RESULT_EXAMPLE, TASK_EXAMPLE
@@ -20,6 +22,7 @@ from jobs.http.body import draft_of
 from jobs.http.request import MAX_REDIRECTS
 from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK, in_order, is_sealed
+from jobs.tasks.changes import next_to_come
 from jobs.tasks.draft import RetryDraft, retry_draft
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import OneOff
@@ -29,12 +32,27 @@ Value = TypeVar("Value")
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"
 
-Status = Literal["scheduled", "completed", "cancelled"]
-SHOWN_STATUS: dict[TaskStatus, Status] = {
-    TaskStatus.SCHEDULED: "scheduled",
-    TaskStatus.PAUSED: "scheduled",
-    TaskStatus.COMPLETED: "completed",
-    TaskStatus.CANCELLED: "cancelled",
+
+class Status(StrEnum):
+    """The status of a task, in the old service's words."""
+
+    SCHEDULED = "scheduled"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
+class TriggerKind(StrEnum):
+    """The type of a trigger, in the old service's words. An interval has the type cron."""
+
+    ONE_OFF = "one-off"
+    CRON = "cron"
+
+
+SHOWN_STATUS = {
+    TaskStatus.SCHEDULED: Status.SCHEDULED,
+    TaskStatus.PAUSED: Status.SCHEDULED,
+    TaskStatus.COMPLETED: Status.COMPLETED,
+    TaskStatus.CANCELLED: Status.CANCELLED,
 }
 
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
@@ -82,7 +100,7 @@ class Task(ResponseBody):
 
     id: Id = Field(description="The task's id.")
     name: str = Field(description="The task's name, for people.")
-    trigger_type: Literal["one-off", "cron"] = Field(description="An interval has the type cron.")
+    trigger_type: TriggerKind = Field(description="The type of the trigger.")
     method: str = Field(description="The HTTP method.")
     url: str = Field(description="The URL that the task calls.")
     status: Status = Field(description="The status, in the old service's words.")
@@ -115,7 +133,11 @@ class Task(ResponseBody):
     misfire: MisfirePolicy = Field(default=MisfirePolicy.LATEST, description="The misfire policy, if not latest.")
     on_lost: LostPolicy = Field(default=LostPolicy.RETRY, description="The policy for lost attempts, if not retry.")
     tags: list[str] = Field(default_factory=list, description="Labels for filtering.")
-    next_run: InstantText = Field(default_factory=str, description="When the task is due next.")
+    next_run: InstantText = Field(
+        default_factory=str,
+        description="The next instant at which the task is due. It has passed only when it is the last one, and its "
+        "run has not started yet.",
+    )
     external_id: str = Field(default_factory=str, description="A name of the caller's own.")
     description: str = Field(default_factory=str, description="A text about the task, for people.")
     metadata: Any = Field(default=None, description="Any JSON that the caller keeps with the task.")
@@ -129,6 +151,7 @@ class Task(ResponseBody):
     def of(cls, row: models.Task) -> Self:
         """Return a task as it is shown."""
         cron, body = shown_cron(row), draft_of(row.payload, row.body)
+        next_run = next_to_come(row, now=utc_now())
         optional: dict[str, Any] = {
             "trigger_time": row.trigger_time and instants.write(row.trigger_time),
             "cron_expr": cron or None,
@@ -148,7 +171,7 @@ class Task(ResponseBody):
             "misfire": unless(row.misfire, MisfirePolicy.LATEST),
             "on_lost": unless(row.on_lost, LostPolicy.RETRY),
             "tags": row.tags or None,
-            "next_run": row.next_run and instants.write(row.next_run),
+            "next_run": next_run and instants.write(next_run),
             "external_id": row.external_id,
             "description": row.description or None,
             "metadata": row.user_metadata,
@@ -157,7 +180,7 @@ class Task(ResponseBody):
         return cls(
             id=str(row.id),
             name=row.name,
-            trigger_type="one-off" if cron is None else "cron",
+            trigger_type=TriggerKind.ONE_OFF if cron is None else TriggerKind.CRON,
             method=row.method,
             url=row.url,
             status=SHOWN_STATUS[row.status],
@@ -205,7 +228,7 @@ class Result(ResponseBody):
     duration_ms: int | None = Field(
         description="Duration of the last attempt, in milliseconds; null when its worker was lost."
     )
-    created_at: InstantText = Field(description="When the run was created.")
+    created_at: InstantText = Field(description="When the result was stored.")
     task: Task
     response_headers: Headers = Field(default_factory=dict, description="Values of the same name are joined by commas.")
     response_body: str = Field(
@@ -216,11 +239,6 @@ class Result(ResponseBody):
     @classmethod
     def of(cls, row: models.Run, task: Task) -> Self:
         """Return a finished run as it is shown, with its task."""
-        optional: dict[str, Any] = {
-            "response_headers": joined_headers(row.response_headers) or None,
-            "response_body": shown_body(row) or None,
-            "error_message": row.error_message or None,
-        }
         return cls(
             id=str(row.id),
             task_id=str(row.task_id),
@@ -228,10 +246,79 @@ class Result(ResponseBody):
             status_code=row.status_code,
             success=bool(row.success),
             duration_ms=row.duration_ms,
-            created_at=instants.write(row.created_at),
+            created_at=stored_at(row),
+            task=task,
+            **shown_response(row),
+        )
+
+
+class Run(ResponseBody):
+    """A run in any state. Once it has ended after an attempt, it has all that its result has."""
+
+    id: Id = Field(description="The run's id; its attempts carry it as Idempotency-Key.")
+    task_id: Id = Field(description="The task's id.")
+    state: RunState = Field(description="The state of the run.")
+    cause: RunCause = Field(description="Why there is the run.")
+    scheduled_for: InstantText = Field(description="The instant that the run is for.")
+    run_at: InstantText | None = Field(description="When the first attempt started; null before that.")
+    attempt: int = Field(description="The number of the last attempt that has started; 0 before the first.", ge=0)
+    status_code: int | None = Field(description="The status of the last response; null when there was none.")
+    success: bool | None = Field(description="Whether the run succeeded; null before its end, and without an attempt.")
+    duration_ms: int | None = Field(description="Duration of the last attempt, in milliseconds; null without one.")
+    created_at: InstantText = Field(description="When the run was created; after its end, when its result was stored.")
+    task: Task
+    finished_at: InstantText = Field(default_factory=str, description="When the run ended.")
+    next_attempt_at: InstantText = Field(default_factory=str, description="When the next attempt is due.")
+    missed_count: int = Field(default=0, description="How many earlier instants the run stands for, if any.", ge=0)
+    missed_since: InstantText = Field(default_factory=str, description="The first of those instants.")
+    retry_of: Id = Field(default_factory=str, description="The run that this one repeats.")
+    response_headers: Headers = Field(default_factory=dict, description="Values of the same name are joined by commas.")
+    response_body: str = Field(
+        default_factory=str, description=f"The first {SHOWN_BODY_BYTES:,} bytes; a longer body ends in `{CUT}`."
+    )
+    error_message: str = Field(default_factory=str, description="Why the last attempt failed, or there was none.")
+
+    @classmethod
+    def of(cls, row: models.Run, task: Task) -> Self:
+        """Return a run as it is shown, with its task."""
+        optional: dict[str, Any] = {
+            "finished_at": row.finished_at and instants.write(row.finished_at),
+            "next_attempt_at": row.next_attempt_at and instants.write(row.next_attempt_at),
+            "missed_count": row.missed_count or None,
+            "missed_since": row.missed_since and instants.write(row.missed_since),
+            "retry_of": row.retry_of and str(row.retry_of),
+        }
+        return cls(
+            id=str(row.id),
+            task_id=str(row.task_id),
+            state=row.state,
+            cause=row.cause,
+            scheduled_for=instants.write(row.scheduled_for),
+            run_at=instants.write(row.run_at) if row.run_at else None,
+            attempt=row.attempt,
+            status_code=row.status_code,
+            success=row.success,
+            duration_ms=row.duration_ms,
+            created_at=stored_at(row),
             task=task,
             **{name: value for name, value in optional.items() if value is not None},
+            **shown_response(row),
         )
+
+
+def stored_at(row: models.Run) -> str:
+    """Return when the result was stored: at the end of the run, or later in the old service."""
+    return instants.write(max(row.created_at, row.finished_at or row.created_at))
+
+
+def shown_response(row: models.Run) -> dict[str, Any]:
+    """Return the members that tell of the last response, as far as there is something to tell."""
+    members = {
+        "response_headers": joined_headers(row.response_headers),
+        "response_body": shown_body(row),
+        "error_message": row.error_message,
+    }
+    return {name: value for name, value in members.items() if value}
 
 
 def joined_headers(stored: Any) -> dict[str, Any]:
@@ -272,6 +359,18 @@ class Pagination(ResponseBody):
     def of(cls, page: Page, total: int) -> Self:
         """Return the place of a page in a list of `total` items."""
         return cls(page=page.number, limit=page.limit, total=total, total_pages=-(-total // page.limit))
+
+
+class Preview(ResponseBody):
+    """The next instants of a trigger."""
+
+    instants: list[InstantText] = Field(description="The next instants, without jitter.")
+    description: str = Field(description="The trigger in words.")
+
+    @classmethod
+    def of(cls, found: Sequence[datetime], words: str) -> Self:
+        """Return the instants as they are shown."""
+        return cls(instants=[instants.write(each) for each in found], description=words)
 
 
 class TaskList(ResponseBody):

@@ -37,6 +37,8 @@ def words(problem: Problem, *, past: bool, headers: Sequence[HeaderDraft]) -> st
             )
         case ("action", "headers", place, _):
             where = f"action.headers.{headers[int(place)].name[:100]}"
+        case ("headers", place, _):
+            where = f"headers.{headers[int(place)].name[:100]}"
         case _:
             where = ".".join(snake(step) for step in problem.path)
     return f"{where}: {problem.message}"

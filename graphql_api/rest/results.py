@@ -9,7 +9,7 @@ from starlette.routing import Route
 from db.models import Run
 from db.reads import runs, tasks
 from graphql_api.context import Services
-from graphql_api.responses import json_answer
+from graphql_api.responses import json_answer, uncompressed
 from graphql_api.rest import query_params
 from graphql_api.rest.handling import answering, path_id
 from graphql_api.rest.outputs import Pagination, Result, ResultList, Task
@@ -50,7 +50,7 @@ async def listed(request: Request) -> Response:
 def answer(found: list[Run], of: dict[UUID, Task], *, page: Page, total: int) -> Response:
     """Return a page of results, each with its task."""
     results = [Result.of(run, of[run.task_id]) for run in found]
-    return json_answer(ResultList(results=results, pagination=Pagination.of(page, total)).json_object())
+    return uncompressed(json_answer(ResultList(results=results, pagination=Pagination.of(page, total)).json_object()))
 
 
 ROUTES = [

@@ -1,7 +1,9 @@
 """/api/v1/tasks."""
 
 from dataclasses import replace
+from functools import partial
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,17 +15,21 @@ from graphql_api.context import Services
 from graphql_api.responses import json_answer
 from graphql_api.rest import query_params
 from graphql_api.rest.form import BadRequest
-from graphql_api.rest.handling import answering, body_of, parsed, path_id
-from graphql_api.rest.inputs import task_draft, task_update, url_of
-from graphql_api.rest.outputs import Message, Pagination, Task, TaskList
+from graphql_api.rest.handling import answering, body_of, idempotency_key, optional_body_of, parsed, path_id
+from graphql_api.rest.inputs import missed_policy, preview_of, run_input, task_draft, task_update, url_of
+from graphql_api.rest.outputs import Message, Pagination, Preview, Task, TaskList
 from graphql_api.rest.problems import old_words
 from graphql_api.rest.query_params import Page
+from graphql_api.rest.runs import answer_with_run
+from jobs.computation import off_loop
 from jobs.errors import InvalidInput, NotFound
 from jobs.tasks import changes as use_cases
 from jobs.tasks import creation
+from jobs.tasks import runs as run_use_cases
 from jobs.tasks.draft import with_target_checked
 from jobs.triggers.schedule import OneOff
 
+PREVIEW = "preview"
 CANCELLED = Message(message="Task cancelled successfully")
 
 
@@ -90,6 +96,51 @@ async def cancel(request: Request) -> Response:
     return json_answer(CANCELLED.json_object())
 
 
+async def pause(request: Request) -> Response:
+    """POST /tasks/{id}/pause."""
+    services: Services = request.app.state.services
+    async with services.transaction(request.scope["caller"]) as work:
+        task = await use_cases.pause_task(work, path_id(request), now=utc_now())
+    return json_answer(Task.of(task).json_object())
+
+
+async def resume(request: Request) -> Response:
+    """POST /tasks/{id}/resume."""
+    services: Services = request.app.state.services
+    task_id = path_id(request)
+    missed = missed_policy(await optional_body_of(request))
+    async with services.transaction(request.scope["caller"]) as work:
+        task = await use_cases.resume_task(work, task_id, now=utc_now(), missed=missed)
+    return json_answer(Task.of(task).json_object())
+
+
+async def run(request: Request) -> Response:
+    """POST /tasks/{id}/run: a run in addition to the schedule, with a body and headers of its own if they are given."""
+    services: Services = request.app.state.services
+    task_id = path_id(request)
+    given, now = run_input(await optional_body_of(request)), utc_now()
+    try:
+        async with services.transaction(request.scope["caller"]) as work:
+            key = idempotency_key(request)
+            made = await run_use_cases.run_task(work, task_id, now=now, key=key, given=given)
+    except InvalidInput as error:
+        raise BadRequest(old_words(error, at=None, headers=given.headers, now=now)) from error
+    return await answer_with_run(request, made.id, status=201)
+
+
+async def preview(request: Request) -> Response:
+    """POST /tasks/preview: the next instants of a trigger, without creating anything."""
+    asked, now = preview_of(parsed(await body_of(request))), utc_now()
+    try:
+        instants, words = await off_loop(
+            partial(use_cases.preview, asked.trigger, count=asked.count, after=asked.after, now=now)
+        )
+    except InvalidInput as error:
+        at = asked.trigger.at if isinstance(asked.trigger, OneOff) else None
+        raise BadRequest(old_words(error, at=at, headers=(), now=now)) from error
+    return json_answer(Preview.of(instants, words).json_object())
+
+
 async def collection(request: Request) -> Response:
     """/tasks by method."""
     return await (create if request.method == "POST" else listed)(request)
@@ -97,11 +148,17 @@ async def collection(request: Request) -> Response:
 
 async def member(request: Request) -> Response:
     """/tasks/{id} by method."""
+    if request.path_params["id"] == PREVIEW:
+        raise HTTPException(405, headers={"allow": "POST"})
     return await {"PUT": update, "DELETE": cancel}.get(request.method, shown)(request)
 
 
 # One route for each path, so that a method it does not take is answered with all those that it takes.
 ROUTES = [
     Route("/tasks", answering(collection), methods=["GET", "POST"]),
+    Route(f"/tasks/{PREVIEW}", answering(preview), methods=["POST"]),
     Route("/tasks/{id}", answering(member), methods=["GET", "PUT", "DELETE"]),
+    Route("/tasks/{id}/pause", answering(pause), methods=["POST"]),
+    Route("/tasks/{id}/resume", answering(resume), methods=["POST"]),
+    Route("/tasks/{id}/run", answering(run), methods=["POST"]),
 ]

@@ -51,7 +51,8 @@ class Subscription:
     ) -> AsyncGenerator[RunEventMessage, None]:
         """Check the arguments before anything is sent, and return the events."""
         task = ids.parse(given_id) if (given_id := given_or_none(task_id)) is not None else None
-        seen = cursors.seq_of(cursor) if (cursor := given_or_none(after)) is not None else None
+        cursor = info.context.resume_after or given_or_none(after)
+        seen = cursors.seq_of(cursor) if cursor is not None else None
         tail = info.context.services.tail
         try:
             position, gap = await tail.position_after(seen)
@@ -95,12 +96,12 @@ async def task_source_events(changes: TaskChangeFeed, task_id: UUID | None) -> A
 
 def event_source(event: Event) -> SourceEvent:
     """Return the source event of a run event."""
-    return SourceEvent(("event", event.seq), lambda _: RunEvent.of(event))
+    return SourceEvent(("event", event.seq), lambda _: RunEvent.of(event), event.seq)
 
 
 def gap_source(gap: Gap) -> SourceEvent:
     """Return the source event of a gap."""
-    return SourceEvent(("gap", gap), lambda _: RunEventsGap.of(gap))
+    return SourceEvent(("gap", gap), lambda _: RunEventsGap.of(gap), gap.seq)
 
 
 def change_source(change: Change) -> SourceEvent:

@@ -14,7 +14,7 @@ from typing import Any
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
 from graphql import GraphQLError
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -36,7 +36,10 @@ from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.middleware.api_keys import address_of
 from graphql_api.pages.playground import Playground
-from graphql_api.transport import message_limits, sse
+from graphql_api.responses import uncompressed, with_etag
+from graphql_api.transport import message_limits, multipart, shared_stream, sse
+from graphql_api.transport.shared_stream import SharedStreams
+from graphql_api.transport.streaming import ResultStream
 from graphql_api.transport.websocket import MAX_AT_ONCE, ClosableWebSocket, WebSocketHandler
 from jobs import json_value
 from jobs.computation import off_loop
@@ -76,7 +79,8 @@ class Endpoint(GraphQL[Context, None]):
             connection_init_wait_timeout=FIRST_MESSAGE_WITHIN,
         )
         self.playground = playground
-        self._streams: set[sse.EventStream] = set()
+        self._streams: set[ResultStream] = set()
+        self.shared_streams = SharedStreams()
 
     def end_streams(self) -> None:
         """End all streams of events. Their clients reconnect, to another process if this one is stopping."""
@@ -90,19 +94,20 @@ class Endpoint(GraphQL[Context, None]):
             return
         request = Request(scope, receive)
         try:
-            if content_negotiation.names(request, content_negotiation.EVENT_STREAM):
-                stream = await self.stream_events(request)
-                self._streams.add(stream)
-                try:
-                    await stream(scope, receive, send)
-                finally:
-                    self._streams.discard(stream)
+            if content_negotiation.accepts_stream(request):
+                await self.send_stream(request, send)
                 return
-            response = await self.run(request)
+            token = shared_stream.token_of(request)
+            if request.method == "PUT":
+                response = await self.reserve_stream(request)
+            elif token is not None:
+                response = await self.use_stream(request, token)
+            else:
+                response = await self.run(request)
         except HTTPException as refusal:
             response = answer({"errors": [{"message": refusal.reason}]}, request, status=refusal.status_code)
             if refusal.status_code == 405:
-                response.headers["allow"] = "POST" if request.method == "GET" else "GET, POST"
+                response.headers["allow"] = "POST" if request.method == "GET" else "DELETE, GET, POST, PUT"
             if refusal.status_code == 408:
                 response.headers["connection"] = "close"
         await response(scope, receive, send)
@@ -162,15 +167,56 @@ class Endpoint(GraphQL[Context, None]):
         except json_value.NotJson as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
 
-    async def stream_events(self, request: Request) -> sse.EventStream:
-        """Return an operation's results as a stream of events. Raises the same as `run` for malformed requests."""
+    async def send_stream(self, request: Request, send: Send) -> None:
+        """Send a stream of results. Raises the same as `run` for malformed requests."""
         adapter = self.request_adapter_class(request)
         if not self.is_request_allowed(adapter):
-            raise HTTPException(405, "GraphQL takes GET and POST")
-        data = await self.parse_http_body(adapter)
+            raise HTTPException(405, "A stream takes GET and POST")
         context = await self.get_context(request, Response())
-        results = await self.stream_operation(data, context, is_get=request.method == "GET")
-        return sse.EventStream(results, encode=self.encode_result)
+        is_multipart = not content_negotiation.names(request, content_negotiation.EVENT_STREAM)
+        token = None if is_multipart else shared_stream.token_of(request)
+        if token is not None:
+            stream = ResultStream(self.shared_streams.open(token, context).frames(), sse.EVENTS)
+        else:
+            context.resume_after = request.headers.get("last-event-id")
+            data = await self.parse_http_body(adapter)
+            results = await self.stream_operation(data, context, is_get=request.method == "GET")
+            if is_multipart:
+                stream = ResultStream(multipart.frames(results, encode=self.encode_result), multipart.PARTS)
+            else:
+                stream = ResultStream(sse.frames(results, encode=self.encode_result), sse.EVENTS)
+        self._streams.add(stream)
+        try:
+            await stream(request.scope, request.receive, send)
+        finally:
+            self._streams.discard(stream)
+            if token is not None:
+                self.shared_streams.remove(token)
+
+    async def reserve_stream(self, request: Request) -> Response:
+        """Return the token of a new stream, which many operations share."""
+        if not content_negotiation.accepts(request, content_negotiation.TEXT):
+            raise HTTPException(406, "The token of a stream is text/plain")
+        context = await self.get_context(request, Response())
+        token = self.shared_streams.reserve(context, encode=self.encode_result)
+        return uncompressed(PlainTextResponse(token, status_code=201))
+
+    async def use_stream(self, request: Request, token: str) -> Response:
+        """Start or end an operation whose results go to a stream that many operations share."""
+        context = await self.get_context(request, Response())
+        stream = self.shared_streams.find(token, context)
+        if request.method == "DELETE":
+            stream.end(shared_stream.operation_id_of(request.query_params.get("operationId")))
+            return Response()
+        adapter = self.request_adapter_class(request)
+        if not self.is_request_allowed(adapter):
+            raise HTTPException(405, "An operation takes GET and POST")
+        data = await self.parse_http_body(adapter)
+        operation_id = shared_stream.operation_id_of((data.extensions or {}).get("operationId"))
+        results = await self.stream_operation(data, stream.context, is_get=request.method == "GET")
+        # The stream may have ended meanwhile.
+        self.shared_streams.find(token, context).start(operation_id, results)
+        return Response(status_code=202)
 
     async def stream_operation(
         self, data: GraphQLRequestData, context: Context, *, is_get: bool
@@ -218,8 +264,9 @@ class Endpoint(GraphQL[Context, None]):
             raise HTTPException(400, "Send one operation at a time")
         allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
         try:
-            return await self.schema.execute(
-                await self.document_of(request_data, context),
+            query = await self.document_of(request_data, context)
+            result = await self.schema.execute(
+                query,
                 root_value=root_value,
                 variable_values=request_data.variables,
                 context_value=context,
@@ -239,6 +286,10 @@ class Endpoint(GraphQL[Context, None]):
                     "text/event-stream",
                 ) from error
             raise HTTPException(405, "Mutations need a POST") from error
+        kind = self.schema.operation_type(query, request_data.operation_name) if query else None
+        if context.shows_responses or kind is OperationType.MUTATION or result.errors:
+            uncompressed(sub_response)
+        return result
 
     async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
         """Return the response body, without `data` if errors of the request prevented its execution."""
@@ -265,11 +316,11 @@ class Endpoint(GraphQL[Context, None]):
     ) -> Response:
         """Return 200, or 400 for a request that was not executed, with the negotiated media type."""
         refused = "data" not in response_data and sub_response.media_type == content_negotiation.GRAPHQL
-        return Response(
-            self.encode_json(response_data),
-            status_code=400 if refused else 200,
-            headers={"content-type": f"{sub_response.media_type}; charset=utf-8"},
-        )
+        response = Response(self.encode_json(response_data), status_code=400 if refused else 200)
+        response.headers["content-type"] = f"{sub_response.media_type}; charset=utf-8"
+        if "cache-control" in sub_response.headers:
+            response.headers["cache-control"] = sub_response.headers["cache-control"]
+        return response
 
     def should_render_graphql_ide(self, request: BaseRequestProtocol) -> bool:
         """Return whether a person's browser is asking for the page."""
@@ -279,7 +330,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def render_graphql_ide(self, request: Request) -> Response:
         """Return the playground."""
-        return self.playground.show(request.url.replace(query=""))
+        return with_etag(request, self.playground.show(request.url.replace(query="")))
 
 
 def member(given: dict[str, Any], name: str, kind: type[Any], words: str) -> Any:

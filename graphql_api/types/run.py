@@ -189,6 +189,7 @@ class Run(Node):
     @strawberry.field(description="The body of the last response, or its beginning.")
     async def response_body(self, info: Info) -> str | None:
         """Return the body, read only when it is selected."""
+        info.context.shows_responses = True
         body, _, _ = await self._response(info)
         return body
 
@@ -222,6 +223,7 @@ class Run(Node):
     @strawberry.field(description="The headers of the last response, in its order; a name may occur more than once.")
     async def response_headers(self, info: Info) -> list[Header] | None:
         """Return the headers as pairs. Imported rows have an object, whose values may be lists."""
+        info.context.shows_responses = True
         [kept] = await info.context.large_value(large_values.RESPONSE_HEADERS, self.row.id) or [None]
         if kept is None:
             return None

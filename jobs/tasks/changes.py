@@ -283,6 +283,21 @@ def next_to_run(task: Task, *, now: datetime) -> datetime | None:
         return oldest
 
 
+def next_to_come(task: Task, *, now: datetime) -> datetime | None:
+    """Return the next instant of a task that has not passed, or None if its schedule has ended or is paused.
+
+    When the last instant has passed and its run has not started yet, return that one.
+    """
+    first = next_to_run(task, now=now)
+    if first is None or first > now:
+        return first
+    trigger = trigger_columns.trigger_of(task)
+    try:
+        return schedule.next_instant(unsettled(trigger, first, settled_until=task.settled_until), now) or first
+    except ValueError:
+        return first
+
+
 def first_of_overdue(task: Task, oldest: datetime, *, due_at: datetime, now: datetime) -> datetime | None:
     """Return the instant of the next run of a task that is due. Raises `ValueError` if it cannot be computed."""
     trigger = unsettled(trigger_columns.trigger_of(task), oldest, settled_until=task.settled_until)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from db.settings import DatabaseSettings
+from duetime.logs import with_request_id
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
@@ -50,6 +51,14 @@ async def test_every_request_is_a_line(api: Api, caplog: pytest.LogCaptureFixtur
     assert all(vars(line)["ms"] >= 0 for line in lines)
     assert [vars(line)["bytes"] > 0 for line in lines] == [True, True, True, False]
     assert "s3cret" not in str([vars(line) for line in lines])
+
+
+async def test_a_line_has_the_id_of_its_request(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """It is the one that the client has sent, so that a line can be found again."""
+    caplog.handler.addFilter(with_request_id)
+    await api.http.get("/health/live", headers={"X-Request-ID": "of-the-client"})
+    await wait_until(lambda: logged(caplog, "request"), what="the request has been logged")
+    assert vars(logged(caplog, "request")[0])["request_id"] == "of-the-client"
 
 
 async def test_a_slow_statement_is_a_line(api: Api, caplog: pytest.LogCaptureFixture) -> None:

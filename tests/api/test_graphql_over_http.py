@@ -155,8 +155,9 @@ async def test_get_is_for_queries(api: Api) -> None:
     assert answer.json()["data"] == {"tasks": {"totalCount": 0}}
     mutation = await api.http.get("/graphql", params={"query": 'mutation { cancelTask(id: "x") { __typename } }'})
     assert (mutation.status_code, mutation.headers["allow"]) == (405, "POST")
-    put = await api.http.put("/graphql")
-    assert (put.status_code, put.headers["allow"]) == (405, "GET, POST")
+    for method in ("PATCH", "DELETE"):
+        refused = await api.http.request(method, "/graphql")
+        assert (refused.status_code, refused.headers["allow"]) == (405, "DELETE, GET, POST, PUT")
     assert (await api.http.get("/graphql")).status_code == 400
     wrong = await api.http.get("/graphql", params={"query": "{ __typename }", "variables": "{"})
     assert wrong.status_code == 400

@@ -72,10 +72,13 @@ async def test_pages_of_named_origins_may_ask(named: Api) -> None:
     preflight = await named.http.options(
         "/graphql",
         headers=headers
-        | {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"},
+        | {"access-control-request-method": "POST", "access-control-request-headers": "authorization,x-trace,apollo-x"},
     )
     assert preflight.status_code == 200
     assert preflight.headers["access-control-allow-origin"] == NAMED
+    assert preflight.headers["access-control-allow-headers"] == "authorization,x-trace,apollo-x"
+    assert "access-control-request-headers" in preflight.headers["vary"].lower()
+    assert "X-Request-ID" in answer.headers["access-control-expose-headers"]
     async with named.socket(headers=headers):
         pass
     assert (await named.http.post("/graphql", json=MUTATION, headers={"origin": ELSEWHERE})).status_code == 403
@@ -157,3 +160,15 @@ async def test_an_origin_that_is_none_is_refused_at_the_start() -> None:
         with pytest.raises(ValueError, match="is no origin; write scheme and host"):
             ApiSettings(cors_origins=text)
     assert ApiSettings(cors_origins=f"{NAMED}, http://localhost:3000").origins == [NAMED, "http://localhost:3000"]
+
+
+async def test_the_headers_of_pages_can_be_narrowed(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+    """DUETIME_CORS_HEADERS names the headers that pages of allowed origins may send, in any case, and no others."""
+    settings = ApiSettings.model_construct(cors_origins=NAMED, cors_headers="Authorization, X-Trace")
+    preflight = {"origin": NAMED, "access-control-request-method": "PUT"}
+    async with serving(database, jobs_settings, settings=settings) as api:
+        for asked, status in (("authorization, x-trace", 200), ("content-type", 200), ("x-other", 400)):
+            headers = preflight | {"access-control-request-headers": asked}
+            assert (await api.http.options("/graphql", headers=headers)).status_code == status, asked
+    with pytest.raises(ValueError, match="is no name of a header; write names"):
+        ApiSettings(cors_headers="Authorization Content-Type")

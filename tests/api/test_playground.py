@@ -21,7 +21,7 @@ async def test_browser_gets_a_page_of_our_own(api: Api) -> None:
     page = await api.http.get("/graphql", headers=HTML)
     assert page.status_code == 200
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert page.headers["vary"] == "Accept"
+    assert page.headers["vary"] == "Accept, Accept-Encoding"
     policy = dict(part.split(" ", 1) for part in page.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["worker-src"] == policy["connect-src"] == "'self'"

@@ -52,5 +52,5 @@ async def test_every_check_of_schemathesis(api: Api, tmp_path: Path) -> None:
     assert process.returncode == 0, output
     tested = re.search(r"Tested: (\d+)", output)
     assert tested is not None, output
-    assert int(tested.group(1)) == 10
+    assert int(tested.group(1)) == 17
     assert "Stateful" in output

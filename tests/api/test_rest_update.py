@@ -83,7 +83,7 @@ async def test_get_followed_by_put_changes_nothing(api: Api) -> None:
         every(
             "http://localhost/",
             timedelta(milliseconds=1_250),
-            ago(1),
+            ago(-1),
             headers={"A": "b"},
             payload={"a": [1, "ü"]},
             **at,
@@ -100,8 +100,13 @@ async def test_get_followed_by_put_changes_nothing(api: Api) -> None:
         trigger = {"type": task["trigger_type"], "cron": task.get("cron_expr"), "datetime": task.get("trigger_time")}
         action = {name: task.get(name) for name in ("method", "url", "headers")}
         action["payload"] = json.loads(task["payload"]) if "payload" in task else None
-        assert await put(api, task, name=task["name"], trigger=trigger, action=action) == task
-        assert (await put(api, task, **task)) == task
+        for changes in ({"name": task["name"], "trigger": trigger, "action": action}, task):
+            put_back = await put(api, task, **changes)
+            # The next instant of an overdue task moves with the time.
+            moves = {"next_run"} if before.due_at and before.due_at < utc_now() else set()
+            assert {name: put_back[name] for name in put_back.keys() - moves} == {
+                name: task[name] for name in task.keys() - moves
+            }
         assert (await task_of(api.engine, before.id)).model_dump() == before.model_dump()
 
 

@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from starlette.types import Message
 
-from graphql_api.transport.sse import EventStream
+from graphql_api.transport import sse
+from graphql_api.transport.streaming import ResultStream
 from tests.api.test_run_events import WATCH, attempts, newest
 from tests.support.graphql import Api
 from tests.support.history import append_events
@@ -103,7 +104,7 @@ async def test_who_leaves_is_followed_no_more(api: Api) -> None:
 
 def followers(before: set[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
     """Return the tasks of the server that serve subscribers."""
-    return [task for task in asyncio.all_tasks() - before if "EventStream._tell" in repr(task.get_coro())]
+    return [task for task in asyncio.all_tasks() - before if "ResultStream._tell" in repr(task.get_coro())]
 
 
 async def test_stopping_ends_streams(api: Api) -> None:
@@ -131,7 +132,8 @@ async def test_silence_is_broken() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    stream = EventStream(results(), encode=json.dumps, keep_alive=timedelta(milliseconds=20))
+    frames = sse.frames(results(), encode=json.dumps)
+    stream = ResultStream(frames, sse.EVENTS, keep_alive=timedelta(milliseconds=20))
     running = asyncio.create_task(stream({}, receive, send))
     await wait_until(lambda: len(sent) >= 6, what="comments come")
     more.set()
@@ -140,3 +142,29 @@ async def test_silence_is_broken() -> None:
     assert bodies[:3] == [b":\n\n", b"event: next\ndata: 1\n\n", b":\n\n"]
     assert bodies[-2:] == [b"event: next\ndata: 2\n\n", b"event: complete\ndata:\n\n"]
     assert [message.get("more_body", False) for message in sent[1:]] == [True] * (len(bodies) - 1) + [False]
+
+
+async def test_a_stream_is_resumed_after_the_last_event(api: Api) -> None:
+    """Each event has its cursor as `id`, also if the document does not select it. A browser sends it back as
+    Last-Event-ID, which counts more than the `after` of the URL, and resumes as `after` does.
+    """
+    begin = await newest(api)
+    await append_events(api.engine, 4, task_id=ONE, run_id=ONE)
+    attempt = "subscription ($after: String) { runEvents(after: $after) { ... on RunEvent { attempt } } }"
+    cursor = "subscription ($after: String) { runEvents(after: $after) { ... on RunEvent { cursor attempt } } }"
+    async with events(api, cursor, variables={"after": begin}) as reader:
+        for _ in range(2):
+            event = await reader.next()
+            assert reader.last_id == event["cursor"]
+    last_id = reader.last_id
+    for variables in ({"after": begin}, {}):
+        headers = {"last-event-id": last_id}
+        async with events(api, attempt, method="GET", headers=headers, variables=variables) as reader:
+            assert attempts(await reader.take(2)) == [3, 4]
+            assert reader.last_id not in {"", last_id}
+    async with events(api, attempt, headers={"last-event-id": "nonsense"}) as reader:
+        [error] = (await reader.payload())["errors"]
+        assert error["extensions"]["code"] == "INVALID_CURSOR"
+    async with events(api, "{ __typename }") as reader:
+        await reader.payload()
+        assert reader.last_id == ""

@@ -10,11 +10,14 @@ from uuid import uuid4
 
 import pytest
 
+from db.settings import DatabaseSettings
 from graphql_api import cursors
 from graphql_api.settings import PREFIX, ApiSettings
+from jobs.settings import JobsSettings
 from tests.support.graphql import Api
 from tests.support.history import append_events
-from tests.support.node import TESTS, node, running_node
+from tests.support.keys import guarded
+from tests.support.node import ENDS_WITHIN, TESTS, node, running_node
 from tests.support.proxy import running_proxy
 
 ROOT = TESTS.parent
@@ -99,6 +102,18 @@ async def test_watching_goes_on_where_it_was_cut_off(api: Api, examples: Example
             while seen[-1] < last:
                 seen.append(number_of((await asyncio.wait_for(lines.readline(), WITHIN)).decode()))
     assert seen == list(range(seen[0], last + 1))
+
+
+async def test_watching_ends_on_a_wrong_key(
+    database: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """The program says why it ends, in place of trying a key again that will never be right."""
+    async with guarded(database, jobs_settings) as api:
+        program = Examples(tmp_path, int(api.url.rsplit(":", 1)[1])).program("watch.ts")
+        async with running_node(program) as process:
+            output, complaint = await asyncio.wait_for(process.communicate(), ENDS_WITHIN)
+    assert (process.returncode, output) == (1, b"")
+    assert complaint.decode() == "The subscription has ended: The key is unknown, revoked or expired\n"
 
 
 async def test_streaming(api: Api, examples: Examples) -> None:

@@ -209,7 +209,7 @@ async def running_cluster() -> AsyncIterator[Cluster]:
         running.push_async_callback(engine.dispose)
         database_url = make_url(servers.postgres.url).set(port=proxy.port).render_as_string(hide_password=False)
         port = free_port()
-        # A kept connection must not be used again while the API, which closes idle ones after 5 s, does so.
+        # A kept connection must not be used again while the API, which closes idle ones, does so.
         client = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", timeout=10, limits=httpx.Limits(keepalive_expiry=2)
         )

@@ -12,6 +12,7 @@ import pytest
 from db.settings import DatabaseSettings
 from duetime.compat import HEAD_TIMEOUT, TimeoutHttpProtocol
 from graphql_api.middleware.header_limits import MAX_BYTES
+from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 from tests.support.rest import error
@@ -187,3 +188,20 @@ async def test_other_clients_are_served_in_the_meantime(api: Api) -> None:
             _, writer = await silent.enter_async_context(connected(api))
             writer.write(b"POST /graphql HTTP/1.1\r\n")
         assert await api.data("{ __typename }") == {"__typename": "Query"}
+
+
+async def test_an_idle_connection_outlives_that_of_a_balancer(
+    database: DatabaseSettings, jobs_settings: JobsSettings
+) -> None:
+    """A connection is kept for 75 s after a response, or as long as DUETIME_KEEP_ALIVE_SECONDS says."""
+    with pytest.raises(ValueError, match="greater than or equal to 1"):
+        ApiSettings(keep_alive_seconds=0)
+    async with serving(database, jobs_settings) as api, connected(api) as (reader, writer):
+        assert api.server.config.timeout_keep_alive == 75
+        for _ in range(2):
+            writer.write(request("/health/live", method="GET"))
+            assert b"alive" in await reader.readuntil(b"}")
+    settings = ApiSettings.model_construct(keep_alive_seconds=1)
+    async with serving(database, jobs_settings, settings=settings) as api, connected(api) as (reader, writer):
+        writer.write(request("/health/live", method="GET"))
+        assert (await rest_of(reader)).endswith(b"}")

@@ -173,7 +173,12 @@ async def serving(
         grace = timedelta(seconds=5)
         server = Server(
             configuration(
-                app, grace=grace, proxies=settings.proxies, protocol=protocol, websocket_protocol=websocket_protocol
+                app,
+                grace=grace,
+                proxies=settings.proxies,
+                keep_alive=timedelta(seconds=settings.keep_alive_seconds),
+                protocol=protocol,
+                websocket_protocol=websocket_protocol,
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))

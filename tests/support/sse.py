@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ class EventReader:
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
         self.comments = 0
+        self.last_id = ""
         self._lines = response.aiter_lines()
 
     async def event(self) -> tuple[str, str]:
@@ -28,6 +29,8 @@ class EventReader:
                 match field:
                     case "event":
                         name = value.strip()
+                    case "id":
+                        self.last_id = value.strip()
                     case "data":
                         data += value.strip()
                     case "" if value or line:
@@ -57,13 +60,15 @@ class EventReader:
 
 
 @asynccontextmanager
-async def events(api: Api, query: str | None, *, method: str = "POST", **request: Any) -> AsyncIterator[EventReader]:
+async def events(
+    api: Api, query: str | None, *, method: str = "POST", headers: Mapping[str, str] | None = None, **request: Any
+) -> AsyncIterator[EventReader]:
     """Execute an operation and yield its results as events. `request` has the other members of the request."""
     members = {"query": query, **request} if query is not None else request
     sent: dict[str, Any] = {"json": members}
     if method == "GET":
         texts = {name: each if isinstance(each, str) else json.dumps(each) for name, each in members.items()}
         sent = {"params": texts}
-    headers = {"accept": "text/event-stream"}
-    async with api.http.stream(method, "/graphql", headers=headers, **sent) as response:
+    accept = {"accept": "text/event-stream", **(headers or {})}
+    async with api.http.stream(method, "/graphql", headers=accept, **sent) as response:
         yield EventReader(response)
