@@ -10,10 +10,13 @@ from uuid import uuid4
 
 import pytest
 
+from db.settings import DatabaseSettings
 from graphql_api import cursors
 from graphql_api.settings import PREFIX, ApiSettings
+from jobs.settings import JobsSettings
 from tests.support.graphql import Api
 from tests.support.history import append_events
+from tests.support.keys import guarded
 from tests.support.node import TESTS, node, running_node
 from tests.support.proxy import running_proxy
 
@@ -25,6 +28,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     for program, name, said in re.findall(r"```ts\n(// (\S+)\n.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
 }
 WITHIN = 10
+NEVER_MADE = f"duetime_{'A' * 43}"
 
 
 class Examples:
@@ -53,7 +57,7 @@ class Examples:
 @pytest.fixture
 def examples(api: Api, tmp_path: Path) -> Examples:
     """The page's programs, for the running API."""
-    return Examples(tmp_path, int(api.url.rsplit(":", 1)[1]))
+    return Examples(tmp_path, api.port)
 
 
 def alike(text: str) -> str:
@@ -99,6 +103,22 @@ async def test_watching_goes_on_where_it_was_cut_off(api: Api, examples: Example
             while seen[-1] < last:
                 seen.append(number_of((await asyncio.wait_for(lines.readline(), WITHIN)).decode()))
     assert seen == list(range(seen[0], last + 1))
+
+
+async def test_watching_ends_on_a_wrong_key(
+    database: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """The program says at once what is wrong with its key, and does not try again."""
+    async with guarded(database, jobs_settings) as api:
+        path = Examples(tmp_path, api.port).program("watch.ts")
+        program = path.read_text()
+        for key, reason in ((None, "A key is needed"), (NEVER_MADE, "The key is unknown, revoked or expired")):
+            given = json.dumps({"Authorization": f"Bearer {key}"} if key else {})
+            path.write_text(program.replace("connectionParams: {}", f"connectionParams: {given}"))
+            async with running_node(path) as process:
+                printed, complaints = await asyncio.wait_for(process.communicate(), WITHIN)
+            assert (process.returncode, printed) == (1, b"")
+            assert complaints.decode().startswith(f"4403 {reason}")
 
 
 async def test_streaming(api: Api, examples: Examples) -> None:
