@@ -31,7 +31,7 @@ help: ## List the targets
 install: ## Create .venv with the command .venv/bin/duetime, and build the pages
 	@$(MAKE) --silent --jobs 2 .venv/.installed $(PAGES)
 
-dev-setup: install .venv/.installed-dev tests/$(INSTALLED) ## Install everything for development, git hooks included
+dev-setup: install .venv/.installed-dev .venv/.installed-ariadne tests/$(INSTALLED) ## Install everything for development, git hooks included
 	@if ! git rev-parse --git-dir >/dev/null 2>&1; then echo "This is no git repository: the git hooks are not installed."; \
 	else $(BIN)/pre-commit install || echo "The git hooks are not installed; everything else is."; fi
 
@@ -45,7 +45,7 @@ build: .venv/.installed $(PAGES) ## Build a wheel in dist/
 	@$(BIN)/python -m hatchling build --target wheel --directory dist
 
 # First the tests beside which nothing else may run, then all others, several at a time. ARGS go to a single process.
-test: install .venv/.installed-dev tests/$(INSTALLED) ## Install, then run the whole test suite (ARGS: for pytest)
+test: install .venv/.installed-dev .venv/.installed-ariadne tests/$(INSTALLED) ## Install, then run the whole test suite (ARGS: for pytest)
 ifeq ($(strip $(ARGS)),)
 	@$(BIN)/coverage erase
 	@failed=; \
@@ -130,6 +130,7 @@ lock: .venv/.installed-dev ## Update the lock files, keeping the pins that still
 	@$(BIN)/$(COMPILE) pyproject.toml --group build --output-file requirements.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group pages --output-file requirements-pages.txt >/dev/null
 	@$(BIN)/$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
+	@$(BIN)/$(COMPILE) --group ariadne --no-deps --output-file requirements-ariadne.txt >/dev/null
 	@for folder in dashboard tests; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
 
 docker-build: ## Build the container image duetime
@@ -175,6 +176,10 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt
 	@$(PIP) install --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+.venv/.installed-ariadne: requirements-ariadne.txt | .venv/.installed-dev
+	@$(PIP) install --require-hashes --no-deps --upgrade --target .venv/ariadne --requirement requirements-ariadne.txt
 	@touch $@
 
 .PHONY: help install dev-setup run migrate build test test-quick faults fuzz vectors bench fmt lint check check-style \

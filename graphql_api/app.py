@@ -34,6 +34,7 @@ from graphql_api.responses import json_answer, refusal
 from graphql_api.rest import openapi, results, runs, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
+from graphql_api.transport.sdl import sdl_route
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
@@ -98,6 +99,7 @@ def create_app(
             Route("/", greet, methods=["GET"]),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
+            sdl_route(schema, shown=api.introspection),
             Mount("/assets", Assets()),
             *AT_BOTH,
             *openapi.ROUTES,

@@ -4,13 +4,29 @@ import logging
 from collections.abc import Iterable
 from uuid import uuid4
 
-from graphql import GraphQLError
+from graphql import GraphQLError, ValueNode
 from strawberry.extensions import MaskErrors
 
 from db.states import KeyScope
 from jobs.security.api_keys import Caller
 
 logger = logging.getLogger(__name__)
+
+BAD_REQUEST = {"code": "BAD_REQUEST"}
+PARSE_FAILED = {"code": "GRAPHQL_PARSE_FAILED"}
+VALIDATION_FAILED = {"code": "GRAPHQL_VALIDATION_FAILED"}
+BAD_USER_INPUT = {"code": "BAD_USER_INPUT"}
+OPERATION_RESOLUTION_FAILURE = {"code": "OPERATION_RESOLUTION_FAILURE"}
+"""Codes of requests that are not GraphQL of this schema. Apollo's clients and tools switch on them, so they are
+Apollo's.
+"""
+
+
+def coded(error: GraphQLError, extensions: dict[str, str]) -> GraphQLError:
+    """Return the error of a library with a code of ours."""
+    return GraphQLError(
+        error.message, error.nodes, error.source, error.positions, error.path, error.original_error, extensions
+    )
 
 
 def invalid_id(given: str) -> GraphQLError:
@@ -69,14 +85,23 @@ def is_ours(error: GraphQLError) -> bool:
     return error.original_error is not None and not isinstance(error.original_error, GraphQLError)
 
 
+def is_of_argument(error: GraphQLError) -> bool:
+    """Return whether the value of an argument cannot be accepted, which only execution finds if it has variables."""
+    return not error.extensions and bool(error.nodes) and all(isinstance(node, ValueNode) for node in error.nodes or ())
+
+
 class MaskInternalErrors(MaskErrors):
-    """Replaces internal errors by an id, under which the log has the details. Errors of the request stay the same."""
+    """Replaces internal errors by an id, under which the log has the details. Errors of the request stay the same, and
+    those of arguments get a code.
+    """
 
     def __init__(self) -> None:
-        super().__init__(should_mask_error=is_ours)
+        super().__init__(should_mask_error=lambda error: is_ours(error) or is_of_argument(error))
 
     def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """Log the error and return one with its id."""
+        """Log an internal error and return one with its id; return another error with its code."""
+        if not is_ours(error):
+            return coded(error, BAD_USER_INPUT)
         incident = uuid4().hex
         where = ".".join(map(str, error.path or ()))
         logger.error(
@@ -97,4 +122,4 @@ class MaskInternalErrors(MaskErrors):
 def masked(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
     """Return the errors as clients see them."""
     mask = MaskInternalErrors()
-    return [mask.anonymise_error(error) if is_ours(error) else error for error in errors]
+    return [mask.anonymise_error(error) if mask.should_mask_error(error) else error for error in errors]

@@ -27,7 +27,13 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 
 from graphql_api.compat import OneOfRule, limit_field_comparisons
-from graphql_api.errors import limit_exceeded
+from graphql_api.errors import (
+    OPERATION_RESOLUTION_FAILURE,
+    PARSE_FAILED,
+    VALIDATION_FAILED,
+    coded,
+    limit_exceeded,
+)
 from graphql_api.execution.input_items import items_in_variables
 from graphql_api.execution.query_cost import Cost, Measurement, check, sizes_of
 from graphql_api.settings import PREFIX, ApiSettings
@@ -90,7 +96,10 @@ class Document:
         hide_names = not self._limits.introspection
         rules = (*RULES, NoSchemaIntrospectionCustomRule) if hide_names else RULES
         found = validate(self._schema, self.ast, rules, max_errors=MAX_ERRORS, hide_suggestions=hide_names)
-        return [too_many_duplicates() if error.message == "Validation aborted." else error for error in found]
+        return [
+            too_many_duplicates() if error.message == "Validation aborted." else coded(error, VALIDATION_FAILED)
+            for error in found
+        ]
 
     def result_key(self, variables: Mapping[str, Any], operation_name: str | None) -> tuple[str, str | None, str]:
         """Return what a subscription's results depend on besides the events: the document and the variables in it.
@@ -121,11 +130,14 @@ class Document:
     def refusal(self, variables: Mapping[str, Any], operation_name: str | None) -> GraphQLError | None:
         """Return the error of an operation that exceeds a limit, does not exist, or was not named among several."""
         if operation_name is None and self.has_several_operations:
-            return GraphQLError("The document has several operations; say with operationName which is meant")
+            return GraphQLError(
+                "The document has several operations; say with operationName which is meant",
+                extensions=OPERATION_RESOLUTION_FAILURE,
+            )
         operation = self.operations.get(operation_name)
         if operation is None:
             named = "" if operation_name is None else f" named {operation_name[:50]!r}"
-            return GraphQLError(f"The document has no operation{named}")
+            return GraphQLError(f"The document has no operation{named}", extensions=OPERATION_RESOLUTION_FAILURE)
         try:
             measured = self._measured(operation, variables, operation_name)
         except RecursionError:
@@ -212,7 +224,7 @@ def parsed(text: str, limits: ApiSettings) -> DocumentNode:
             ) from None
         if error.description.startswith("Document is nested too deeply"):
             raise nested_too_deeply("The document is", limits) from None
-        raise
+        raise coded(error, PARSE_FAILED) from None
 
 
 def nested_too_deeply(what: str, limits: ApiSettings) -> GraphQLError:

@@ -6,7 +6,7 @@ member that an input requires. An error keeps the names that the request itself 
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from graphql import (
@@ -20,9 +20,13 @@ from graphql import (
     specified_scalar_types,
 )
 
+from graphql_api.errors import BAD_USER_INPUT, VALIDATION_FAILED
+
 QUOTED = re.compile(r"'[^']*'")
 NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 NOT_SHOWN = "(not shown)"
+OF_LIBRARY: Sequence[dict[str, str] | None] = (None, {}, VALIDATION_FAILED, BAD_USER_INPUT)
+"""Extensions of errors whose text is the library's."""
 
 
 class HiddenNames:
@@ -36,9 +40,9 @@ class HiddenNames:
     def hidden(
         self, errors: Iterable[GraphQLError], text: str | None, variables: Mapping[str, Any] | None
     ) -> list[GraphQLError]:
-        """Return the errors of a request without names that it does not contain. Duetime's own errors have a code."""
+        """Return the errors of a request without names that it does not contain, unless their text is Duetime's."""
         known = {*NAME.findall(text or ""), *NAME.findall(json.dumps(variables or {}))}
-        return [error if "code" in (error.extensions or {}) else self._without(error, known) for error in errors]
+        return [self._without(error, known) if error.extensions in OF_LIBRARY else error for error in errors]
 
     def _without(self, error: GraphQLError, known: set[str]) -> GraphQLError:
         def shown(quoted: re.Match[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from graphql import GraphQLError, Node, ObjectFieldNode, OperationType, StringValueNode, VariableDefinitionNode
 
 from graphql_api.document_store import DocumentStore, QuotaExceeded, hashed
-from graphql_api.errors import persisted_query_not_found, persisted_query_quota_exceeded
+from graphql_api.errors import BAD_REQUEST, persisted_query_not_found, persisted_query_quota_exceeded
 from graphql_api.execution.document_cache import Documents
 from jobs.security.api_keys import ANYBODY, Caller
 
@@ -48,7 +48,7 @@ async def text_of(
         return found
     actual = hashed(query)
     if actual != digest:
-        raise GraphQLError(f"The sha256Hash of persistedQuery is not that of the query, which is {actual}")
+        raise malformed(f"The sha256Hash of persistedQuery is not that of the query, which is {actual}")
     with suppress(GraphQLError):
         await documents.prepare(query, {}, None)
     if may_be_stored(query, documents):
@@ -62,13 +62,18 @@ async def text_of(
 def digest_of(extension: Any) -> str:
     """Return the hash in a request. Raises `GraphQLError` when it is malformed."""
     if not isinstance(extension, dict):
-        raise GraphQLError("persistedQuery has to be an object with a version and a sha256Hash")
+        raise malformed("persistedQuery has to be an object with a version and a sha256Hash")
     if isinstance(version := extension.get("version"), bool) or version != 1:
-        raise GraphQLError("The version of persistedQuery has to be 1")
+        raise malformed("The version of persistedQuery has to be 1")
     digest = extension.get("sha256Hash")
     if not isinstance(digest, str) or len(digest) != 64 or digest.strip("0123456789abcdef"):
-        raise GraphQLError("The sha256Hash of persistedQuery has to be a SHA-256 in 64 hexadecimal digits, lower case")
+        raise malformed("The sha256Hash of persistedQuery has to be a SHA-256 in 64 hexadecimal digits, lower case")
     return digest
+
+
+def malformed(reason: str) -> GraphQLError:
+    """Return the error for a request whose hash cannot be used."""
+    return GraphQLError(reason, extensions=BAD_REQUEST)
 
 
 def may_be_stored(query: str, documents: Documents) -> bool:

@@ -20,7 +20,7 @@ from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
 from graphql_api.compat import PacedExecution, resolve_types_once
 from graphql_api.context import Context
-from graphql_api.errors import MaskInternalErrors, masked
+from graphql_api.errors import BAD_USER_INPUT, MaskInternalErrors, coded, masked
 from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.execution.hidden_names import HiddenNames
 from graphql_api.schema.mutations import Mutation
@@ -53,7 +53,7 @@ class DuetimeSchema(Schema):
             mutation=Mutation,
             subscription=Subscription,
             extensions=[MaskInternalErrors, KnownDocuments],
-            execution_context_class=PacedExecution if limits.introspection else NoSuggestions,
+            execution_context_class=Execution if limits.introspection else NoSuggestions,
             exception_handlers=HANDLERS,
             config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNames()),
         )
@@ -267,7 +267,17 @@ class CachedNames(NameConverter):
         return found
 
 
-class NoSuggestions(PacedExecution):
+class Execution(PacedExecution):
+    """Executes an operation whose variables fit. Those that do not have errors with a code."""
+
+    @classmethod
+    def build(cls, *arguments: Any, **named: Any) -> Any:
+        """Build the execution context, or return the errors of the variables."""
+        built = super().build(*arguments, **named)
+        return [coded(error, BAD_USER_INPUT) for error in built] if isinstance(built, list) else built
+
+
+class NoSuggestions(Execution):
     """Suggests no names of the schema in errors about variables, for when introspection is off."""
 
     @classmethod

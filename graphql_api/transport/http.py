@@ -32,6 +32,7 @@ from db import json_text
 from graphql_api import content_negotiation, request_body
 from graphql_api.answer_size import SharedData
 from graphql_api.context import Context, Services
+from graphql_api.errors import BAD_REQUEST
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema, only
 from graphql_api.middleware.api_keys import address_of
@@ -105,7 +106,8 @@ class Endpoint(GraphQL[Context, None]):
             else:
                 response = await self.run(request)
         except HTTPException as refusal:
-            response = answer({"errors": [{"message": refusal.reason}]}, request, status=refusal.status_code)
+            errors = [{"message": refusal.reason, "extensions": BAD_REQUEST}]
+            response = answer({"errors": errors}, request, status=refusal.status_code)
             if refusal.status_code == 405:
                 response.headers["allow"] = "POST" if request.method == "GET" else "DELETE, GET, POST, PUT"
             if refusal.status_code == 408:

@@ -17,7 +17,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
 )
 
 from graphql_api.context import Context
-from graphql_api.errors import limit_exceeded
+from graphql_api.errors import BAD_REQUEST, limit_exceeded
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.middleware.api_keys import AuthenticationFailed
@@ -150,7 +150,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 await self.refuse(message, error)
                 return
             if not payload["query"]:
-                await self.refuse(message, GraphQLError("The request has no query"))
+                await self.refuse(message, GraphQLError("The request has no query", extensions=BAD_REQUEST))
                 return
         await super().handle_subscribe({**message, "payload": payload})  # type: ignore[typeddict-item]
 

@@ -140,13 +140,14 @@ async def test_operation_has_to_be_there(api: Api) -> None:
         ("fragment A on Query { __typename }", None, "The document has no operation"),
     ):
         request = {"query": query, "operationName": name}
+        error = {"message": message, "extensions": {"code": "OPERATION_RESOLUTION_FAILURE"}}
         answer = await post(api, request)
-        assert (answer.status_code, answer.json()["errors"]) == (400, [{"message": message}])
+        assert (answer.status_code, answer.json()["errors"]) == (400, [error])
         events = await post(api, request, accept="text/event-stream")
         assert message in events.text
         async with api.socket() as conversation:
             await conversation.send({"id": "1", "type": "subscribe", "payload": request})
-            assert await conversation.receive() == {"id": "1", "type": "error", "payload": [{"message": message}]}
+            assert await conversation.receive() == {"id": "1", "type": "error", "payload": [error]}
 
 
 async def test_get_is_for_queries(api: Api) -> None:

@@ -56,7 +56,7 @@ class Examples:
 @pytest.fixture
 def examples(api: Api, tmp_path: Path) -> Examples:
     """The page's programs, for the running API."""
-    return Examples(tmp_path, int(api.url.rsplit(":", 1)[1]))
+    return Examples(tmp_path, api.port)
 
 
 def alike(text: str) -> str:

@@ -114,6 +114,11 @@ class Api:
     app: Starlette
 
     @property
+    def port(self) -> int:
+        """Return the port on which the API listens."""
+        return int(self.url.rsplit(":", 1)[1])
+
+    @property
     def services(self) -> Services:
         """Return the services that the API itself uses."""
         found: Services = self.app.state.services

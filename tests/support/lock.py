@@ -9,16 +9,24 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = {"requirements.txt": "build", "requirements-pages.txt": "pages", "requirements-dev.txt": "dev"}
-# These are locked without the project, because a build of the pages needs none of its dependencies.
-STANDALONE = {"pages"}
+LOCKS = {
+    "requirements.txt": "build",
+    "requirements-pages.txt": "pages",
+    "requirements-dev.txt": "dev",
+    "requirements-ariadne.txt": "ariadne",
+}
+# These are locked without the project: a build of the pages needs none of its dependencies, and ariadne-codegen needs
+# another version of one.
+STANDALONE = {"pages", "ariadne"}
+# Folders of packages that come before those of the environment, and are locked without their dependencies.
+FOLDERS = {"ariadne": ".venv/ariadne"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +65,15 @@ def requirements_of(project: dict[str, Any], group: str) -> Iterator[Requirement
             yield from requirements_of(project, entry["include-group"])
 
 
+def installed_in(group: str, name: str) -> Distribution:
+    """Return an installed package, from the group's own folder if it has one. Raises `PackageNotFoundError`."""
+    if group not in FOLDERS:
+        return distribution(name)
+    for found in Distribution.discover(name=name, path=[FOLDERS[group]]):
+        return found
+    raise PackageNotFoundError(name)
+
+
 def applies(requirement: Requirement, extra: str = "") -> bool:
     """Return whether the marker of a requirement matches this system."""
     return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
@@ -80,12 +97,14 @@ def problems(project: dict[str, Any], group: str, locked: dict[str, Pin]) -> Ite
             continue
         needed.add(name)
         try:
-            installed = distribution(name)
+            installed = installed_in(group, name)
         except PackageNotFoundError:
             yield f"{name} is not installed"
             continue
         if installed.version != pin.version:
             yield f"{name} {installed.version} is installed, but {pin.version} is locked"
+        if group in FOLDERS:
+            continue
         for extra in {"", *requirement.extras} - {extra for known, extra in visited if known == name}:
             visited.add((name, extra))
             for text in installed.requires or []:

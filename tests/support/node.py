@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ ENDS_WITHIN = 60
 
 
 @asynccontextmanager
-async def running_node(script: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a script until it or the block ends. The caller has to read its output."""
+async def running_node(
+    script: Path, *arguments: str, options: Sequence[str] = ()
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run a script until it or the block ends, with options of Node.js. The caller has to read its output."""
     assert (TESTS / "node_modules").is_dir(), "the packages of the tests are not installed: run `make test`"
     process = await asyncio.create_subprocess_exec(
         NODE,
+        *options,
         script,
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
@@ -35,9 +38,9 @@ async def running_node(script: Path, *arguments: str) -> AsyncIterator[asyncio.s
             await process.communicate()
 
 
-async def node(script: Path, *arguments: str) -> str:
+async def node(script: Path, *arguments: str, options: Sequence[str] = ()) -> str:
     """Run a script to its end and return its output. Fail with its stderr if its exit status is not 0."""
-    async with running_node(script, *arguments) as process:
+    async with running_node(script, *arguments, options=options) as process:
         said, complaints = await asyncio.wait_for(process.communicate(), ENDS_WITHIN)
     assert process.returncode == 0, f"{script.name} ended with {process.returncode}:\n{complaints.decode()}"
     return said.decode()

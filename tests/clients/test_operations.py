@@ -1,0 +1,96 @@
+"""docs/operations.md: an example of every operation, which works as it is on the page, and a table of all of them."""
+
+import json
+import re
+from typing import Any, cast
+from uuid import UUID
+
+from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, validate
+from graphql.execution.values import get_variable_values
+
+from db.states import KeyScope, RunState
+from graphql_api.execution.schema import schema as built
+from tests.support.engine import every, save
+from tests.support.graphql import Api
+from tests.support.history import HOUR, ago, run_of
+from tests.support.node import TESTS
+
+PAGE = (TESTS.parent / "docs" / "operations.md").read_text("utf-8")
+EXAMPLES = [
+    (document, json.loads(variables))
+    for document, variables in re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
+]
+SCHEMA = built._schema
+ROOTS = {
+    "query": SCHEMA.query_type,
+    "mutation": SCHEMA.mutation_type,
+    "subscription": SCHEMA.subscription_type,
+}
+TASK, OTHER_TASK = UUID("9c168402-fa04-4554-9124-c6079311af90"), UUID("02a57271-56d6-4fe7-9aac-6b90dfa446bc")
+FINISHED, *UNFINISHED = (UUID(f"019c1684-02fa-8455-8912-c6079311af9{number}") for number in (1, 2, 3))
+
+
+def operation_of(document: str) -> OperationDefinitionNode:
+    """Return the only operation of an example."""
+    [operation] = parse(document).definitions
+    return cast("OperationDefinitionNode", operation)
+
+
+def field_of(document: str) -> str:
+    """Return the name of the only root field of an example."""
+    [field] = operation_of(document).selection_set.selections
+    return cast("FieldNode", field).name.value
+
+
+def test_every_operation_has_an_example_that_validates() -> None:
+    """No root field is missing, and each example is named for its field and has variables of the right types."""
+    names = []
+    for document, variables in EXAMPLES:
+        assert validate(SCHEMA, parse(document)) == [], document
+        operation = operation_of(document)
+        assert not isinstance(get_variable_values(SCHEMA, operation.variable_definitions or (), variables), list), (
+            document
+        )
+        assert operation.name
+        assert operation.name.value[0].lower() + operation.name.value[1:] == field_of(document)
+        names.append((operation.operation.value, field_of(document)))
+    assert sorted(names) == sorted((kind, name) for kind, root in ROOTS.items() if root for name in root.fields)
+
+
+def test_the_table_has_every_operation_with_its_kind_and_scope() -> None:
+    """Each root field is in one row, which links to the section with its example."""
+    documented = {}
+    for names, kind, scope in re.findall(r"^\| (\[.*?) \| (\w+) \| (\w+) \|", PAGE, re.MULTILINE):
+        for name, section in re.findall(r"\[`(\w+)`\]\(#([\w-]+)\)", names):
+            documented[kind, name] = scope
+            heading = section.replace("-", " ").capitalize()
+            [text] = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+            assert re.search(rf"\b{name}\b *[({{\n]", text), f"{name} is not in the section {heading}"
+    scopes = {"query": KeyScope.READ, "mutation": KeyScope.WRITE, "subscription": KeyScope.READ}
+    assert documented == {
+        (kind, name): KeyScope.ADMIN if name == "auditLog" else scopes[kind]
+        for kind, root in ROOTS.items()
+        if root
+        for name in root.fields
+    }
+
+
+async def test_the_examples_work(api: Api) -> None:
+    """Run in their order, no query fails and no mutation is refused; of subscriptions, their validity is enough."""
+    task = every("http://localhost/", HOUR, ago(-1), id=TASK)
+    await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))
+    states = {FINISHED: RunState.FAILED} | dict.fromkeys(UNFINISHED, RunState.RETRYING)
+    await save(
+        api.engine,
+        *(run_of(task, scheduled_for=ago(n + 1), state=states[run], id=run) for n, run in enumerate(states)),
+    )
+    for document, variables in EXAMPLES:
+        if operation_of(document).operation is OperationType.SUBSCRIPTION:
+            continue
+        [found] = (await api.data(document, **variables)).values()
+        results: list[Any] = found if isinstance(found, list) else [found]
+        assert results
+        for result in results:
+            assert result is not None, document
+            kind = result.get("__typename") if isinstance(result, dict) else None
+            assert kind not in {"InvalidInput", "NotFound", "Conflict"}, (document, result)
