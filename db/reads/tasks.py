@@ -21,7 +21,7 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
@@ -149,7 +149,7 @@ def last_in(states: Collection[RunState]) -> CompoundSelect[Any]:
 
     It finds those by the state. Unfinished runs are few.
     """
-    newest = select(RUN.task_id, RUN.state).distinct(RUN.task_id).where(IS_NEWER_THAN_ENDED)
+    newest = select(RUN.task_id, RUN.state).ext(distinct_on(RUN.task_id)).where(IS_NEWER_THAN_ENDED)
     unfinished = newest.order_by(RUN.task_id, RUN.scheduled_for.desc(), RUN.id.desc()).subquery("unfinished")
     ended = col(RunSummary.task_id)
     return union_all(
