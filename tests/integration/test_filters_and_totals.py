@@ -44,13 +44,13 @@ SELECT gen_random_uuid(), id, state, at, at, 1, CASE state WHEN 'skipped' THEN N
        CASE state WHEN 'running' THEN gen_random_uuid() END, CASE state WHEN 'retrying' THEN at END
 FROM (
     SELECT id, now() - k * interval '1 hour' AS at, CASE
-        WHEN k = 1 AND place % 40 = 0 THEN 'running'
+        WHEN k = 1 THEN 'running'
         WHEN k = 3 AND place % 28 = 0 THEN 'retrying'
         WHEN k = 2 AND place % 50 = 1 THEN 'failed'
         WHEN k = 2 AND place % 3 = 0 THEN 'skipped'
         ELSE 'succeeded' END AS state
     FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM tasks) numbered, generate_series(1, 4) k
-    WHERE place % 10 > 0 AND (k > 1 OR place % 40 = 0)
+    WHERE place % 10 > 0 AND (k > 1 OR place % 40 = 1)
 ) runs
 """)
 FILTERS: dict[str, dict[str, Any]] = {
