@@ -5,10 +5,10 @@ from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, event
+from sqlalchemy import URL, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from db import json_text
@@ -29,6 +29,7 @@ PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
 """Settings with which each statement is planned once: rows are found through an index, one after another."""
+FOR_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 def open_engine(
@@ -100,6 +101,14 @@ def open_engine(
 def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """Set up a new connection to exchange instants without loss."""
     connection.run_async(register_timestamptz_codec)
+
+
+async def plan_for_values(session: AsyncSession) -> None:
+    """Plan each further statement of the session's transaction for its values.
+
+    A plan that is kept for all values of a filter suits neither what is rare nor what is common.
+    """
+    await session.execute(FOR_VALUES)
 
 
 def autocommit(engine: AsyncEngine) -> AsyncEngine:

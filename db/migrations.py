@@ -23,11 +23,15 @@ PACKAGED_SCRIPTS = Path(__file__).parent / "alembic"
 SCRIPTS = PACKAGED_SCRIPTS if PACKAGED_SCRIPTS.is_dir() else Path(__file__).parent.parent / "alembic"
 # Makes two migrations at the same time wait for each other. The number must be the same in every version.
 ADVISORY_LOCK = 0x44_75_65_74_69_6D_65
+NOT_COMPARED = {"table": "task_results_", "index": "_trigrams"}
 
 
 def is_ours(_object: Any, name: str | None, kind: str, _reflected: bool, _counterpart: Any) -> bool:  # noqa: FBT001 (alembic's signature)
-    """Return whether Alembic should compare an object. Partitions are created every day and are in no model."""
-    return not (kind == "table" and name is not None and name.startswith("task_results_"))
+    """Return whether Alembic should compare an object.
+
+    Partitions are created every day and are in no model, and only some servers have the indexes of trigrams.
+    """
+    return not (kind in NOT_COMPARED and name is not None and NOT_COMPARED[kind] in name)
 
 
 def config_for(connection: Connection) -> Config:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -109,6 +110,7 @@ class Task(SQLModel, table=True):
         Index("tasks_created_at_id", "created_at", "id"),
         Index("tasks_next_run_id", "next_run", "id"),
         Index("tasks_name_id", "name", "id"),
+        Index("tasks_status_created_at_id", "status", "created_at", "id"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -345,6 +347,54 @@ Index(
     *(FINISHED_RUNS.c[name] for name in ("state", "scheduled_for", "id")),
     postgresql_where=text(f"state IN ({', '.join(repr(str(state)) for state in UNSUCCESSFUL)})"),
 )
+
+
+class TaskWords(SQLModel, table=True):
+    """What a task is searched by: its name and URL in lower case, and its tags. Triggers on tasks maintain it.
+
+    A claim changes the indexed instants of a task and so inserts into every index of `tasks`; it leaves alone these,
+    which are expensive. Where the server has pg_trgm, name and url also have indexes of trigrams.
+    """
+
+    __tablename__ = "task_words"
+    __table_args__ = (Index("task_words_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),)
+
+    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], primary_key=True)
+    name: str = Field(sa_type=Text)
+    url: str = Field(sa_type=Text)
+    tags: list[str] = Field(sa_type=ARRAY(Text))
+
+
+class RunSummary(SQLModel, table=True):
+    """What the ended runs of a task add up to: the newest of them, and how many had an attempt and how that ended.
+
+    Triggers on the runs maintain it, whoever writes them. A run that ends like the one before changes no index.
+    """
+
+    __tablename__ = "run_summaries"
+    __table_args__ = (Index("run_summaries_state", "state", "task_id"),)
+
+    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], primary_key=True)
+    scheduled_for: datetime = Field(sa_type=INSTANT, description="of the ended run with the newest instant")
+    run_id: UUID
+    state: RunState = Field(sa_type=stored(RunState))
+    results: int = Field(sa_type=BigInteger, description="the number of ended runs with an attempt")
+    succeeded: int = Field(sa_type=BigInteger)
+    unsuccessful: int = Field(sa_type=BigInteger)
+
+
+class ResultCount(SQLModel, table=True):
+    """A part of the number of all ended runs with an attempt, which is the sum of these rows.
+
+    The same triggers add a row for each statement, so no two statements wait for each other; maintenance adds them up.
+    """
+
+    __tablename__ = "result_counts"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInteger, sa_column_args=[Identity()])
+    results: int = Field(sa_type=BigInteger)
+    succeeded: int = Field(sa_type=BigInteger)
+    unsuccessful: int = Field(sa_type=BigInteger)
 
 
 class TaskVersion(SQLModel, table=True):

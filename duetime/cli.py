@@ -13,7 +13,7 @@ from pathlib import Path
 from db.settings import DatabaseSettings
 from duetime import logs, loop, parent_death
 from duetime.errors import CannotStart
-from duetime.settings import DuetimeSettings, LogSettings, read
+from duetime.settings import MOST_PROCESSES, PROCESSES, DuetimeSettings, LogSettings, ProcessSettings, read
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -51,20 +51,34 @@ def parser() -> argparse.ArgumentParser:
     )
     everything.add_argument("--with-parent", action="store_true", help="also stop when the parent process ends")
     everything.set_defaults(run=up)
-    one_worker = commands.add_parser(
+    workers = commands.add_parser(
         "worker",
-        help="run one worker process; any number of them can run",
-        description="Runs one worker process. On SIGINT or SIGTERM it stops after its attempts have ended; a second "
-        "signal stops it immediately.",
+        help="run one worker process, or several; any number of them can run",
+        description="Runs one worker process, or several. On SIGINT or SIGTERM each stops after its attempts have "
+        "ended; a second signal stops them immediately.",
     )
-    one_worker.add_argument(
+    workers.add_argument(
         "--check",
         action="store_true",
         help="only check whether a worker on this host is alive; the exit status is the result",
     )
-    one_worker.set_defaults(run=worker)
+    workers.set_defaults(run=worker)
+    apis = commands.add_parser(
+        "api",
+        help="run one API process on HOST:PORT, or several",
+        description="Runs one API process on HOST:PORT, or several that share the port. On SIGINT or SIGTERM each "
+        "stops after its requests have ended; a second signal stops them immediately.",
+    )
+    apis.set_defaults(run=api)
+    for command, setting in ((workers, "DUETIME_WORKER_PROCESSES"), (apis, "DUETIME_API_PROCESSES")):
+        command.add_argument(
+            "--processes",
+            metavar="N",
+            type=number_of_processes,
+            help=f"how many processes to run, 1 to {MOST_PROCESSES}; by default {setting}, or 1. One that ends "
+            "unexpectedly is started again",
+        )
     for name, run, help_text in (
-        ("api", api, "run one API process on HOST:PORT"),
         ("migrate", migrate, "migrate the database to the current schema"),
         ("schema", schema, "print the GraphQL schema"),
     ):
@@ -96,6 +110,19 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("file", metavar="FILE", type=Path)
     add_keys(commands)
     return duetime
+
+
+def number_of_processes(text: str) -> int:
+    """Return the number of processes. Raise argparse's error if there cannot be so many."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PROCESSES):
+        raise argparse.ArgumentTypeError(f"{text!r} must be {PROCESSES}")
+    return int(text)
+
+
+def check_platform(number: int) -> None:
+    """Raise CannotStart if this platform cannot run so many processes."""
+    if number > 1 and sys.platform == "win32":
+        raise CannotStart("several processes run on Linux and macOS; on Windows, run one for each command")
 
 
 def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -177,7 +204,7 @@ def up(options: argparse.Namespace) -> None:
             "`duetime up` runs on Linux and macOS; on Windows, set DATABASE_URL and REDIS_URL to running servers, and "
             "run `duetime migrate`, then `duetime api` and `duetime worker`"
         )
-    log, settings = read(LogSettings), read(DuetimeSettings)
+    log, settings, numbers = read(LogSettings), read(DuetimeSettings), read(ProcessSettings)
     database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
     from duetime.preflight import log_database
     from duetime.up import run
@@ -185,29 +212,40 @@ def up(options: argparse.Namespace) -> None:
     logs.configure("up", log)
     log_database(database)
     logs.log_gin_mode(api.gin_mode)
-    asyncio.run(run(settings, database, jobs, api, started_at=STARTED_AT, with_parent=options.with_parent))
+    asyncio.run(
+        run(settings, database, jobs, api, numbers=numbers, started_at=STARTED_AT, with_parent=options.with_parent)
+    )
 
 
-def api(_options: argparse.Namespace) -> None:
-    """Run one API process."""
-    started_by_up = parent_death.watch()
+def api(options: argparse.Namespace) -> None:
+    """Run one API process, or several."""
+    started_by_parent = parent_death.watch()
     log, settings = read(LogSettings), read(ApiSettings)
     database, jobs = read(DatabaseSettings), read(JobsSettings)
+    number = options.processes or read(ProcessSettings).api_processes
+    check_platform(number)
     from duetime.api import serve_api
     from duetime.preflight import log_database
+    from duetime.process_group import serve_apis
 
     logs.configure("api", log)
-    if not started_by_up:
+    if not started_by_parent:
         log_database(database)
         logs.log_gin_mode(settings.gin_mode)
-    loop.run(serve_api(database, jobs, settings))
+    if number > 1:
+        asyncio.run(serve_apis(number, database, jobs, settings))
+    else:
+        loop.run(serve_api(database, jobs, settings))
 
 
 def worker(options: argparse.Namespace) -> None:
-    """Run one worker process, or check whether one is alive."""
-    started_by_up = parent_death.watch()
+    """Run one worker process, or several, or check whether one is alive."""
+    started_by_parent = parent_death.watch()
     log, database, jobs = read(LogSettings), read(DatabaseSettings), read(JobsSettings)
+    number = options.processes or read(ProcessSettings).worker_processes
+    check_platform(number)
     from duetime.preflight import check_worker, log_database
+    from duetime.process_group import run_workers
     from duetime.worker import work
 
     if options.check:
@@ -215,9 +253,12 @@ def worker(options: argparse.Namespace) -> None:
         return
 
     logs.configure("worker", log)
-    if not started_by_up:
+    if not started_by_parent:
         log_database(database)
-    loop.run(work(database, jobs))
+    if number > 1:
+        asyncio.run(run_workers(number, database, jobs))
+    else:
+        loop.run(work(database, jobs))
 
 
 def migrate(_options: argparse.Namespace) -> None:

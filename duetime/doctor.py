@@ -31,7 +31,7 @@ from duetime import banner
 from duetime.command_name import command_name
 from duetime.local_stack.data_folder import running_database
 from duetime.preflight import first_line
-from duetime.settings import DuetimeSettings, LogSettings
+from duetime.settings import DuetimeSettings, LogSettings, ProcessSettings
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -43,7 +43,10 @@ OLDEST_POSTGRES, OLDEST_REDIS = 14, (6, 2)
 NEEDED_CONNECTIONS = 20
 """Connections of one API process and one worker."""
 MEBIBYTE = 1024 * 1024
-SETTINGS: tuple[type[BaseSettings], ...] = (LogSettings, DuetimeSettings, DatabaseSettings, JobsSettings, ApiSettings)
+SETTINGS: tuple[type[BaseSettings], ...] = (
+    *(LogSettings, DuetimeSettings, ProcessSettings),
+    *(DatabaseSettings, JobsSettings, ApiSettings),
+)
 INTERNAL = ("DUETIME_LISTENER", "DUETIME_COMMAND_NAME", "DUETIME_TEST_")
 
 Status = Literal["ok", "warning", "error"]

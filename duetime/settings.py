@@ -65,6 +65,25 @@ class DuetimeSettings(BaseSettings):
         return path
 
 
+MOST_PROCESSES = 64
+PROCESSES = f"a whole number from 1 to {MOST_PROCESSES}"
+
+
+class ProcessSettings(BaseSettings):
+    """How many processes one command runs."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DUETIME_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    api_processes: int = Field(
+        default=1, ge=1, le=MOST_PROCESSES, description=f"{PROCESSES}: API processes that share one port"
+    )
+    worker_processes: int = Field(
+        default=1, ge=1, le=MOST_PROCESSES, description=f"{PROCESSES}: workers that one command runs"
+    )
+
+
 def read(settings: type[Settings]) -> Settings:
     """Return the settings of one package. Raise CannotStart with every wrong variable and the values it accepts."""
     try:

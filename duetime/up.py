@@ -6,11 +6,9 @@ import logging
 import os
 import socket
 import time
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from db.connection import CONNECTION_ERRORS
@@ -22,17 +20,15 @@ from duetime.keys import create_first
 from duetime.local_stack.data_folder import DataFolder, open_data_folder
 from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.preflight import check_redis, first_line, migrate_database, wait_for_worker
-from duetime.settings import DuetimeSettings
+from duetime.process_group import parent_pipe, start_supervised
+from duetime.settings import DuetimeSettings, ProcessSettings
 from duetime.signals import on_stop
-from duetime.subprocesses import start_child
 from duetime.supervisor import SupervisedProcess
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
 logger = logging.getLogger(__name__)
 STARTUP_TIMEOUT = timedelta(seconds=60)
-# After its grace period, a process needs this long to close its connections and end.
-SHUTDOWN_MARGIN = timedelta(seconds=10)
 NO_SERVERS = LocalStack(owner_url=None, database_url=None, redis_url=None, remark=None)
 
 
@@ -42,13 +38,14 @@ async def run(
     jobs: JobsSettings,
     api: ApiSettings,
     *,
+    numbers: ProcessSettings,
     started_at: float,
     with_parent: bool,
 ) -> None:
     """Run everything until it is asked to stop. `started_at` is the command's start on the monotonic clock."""
     processes: list[SupervisedProcess] = []
     everything = asyncio.create_task(
-        run_everything(settings, database, jobs, api, started_at=started_at, processes=processes)
+        run_everything(settings, database, jobs, api, numbers=numbers, started_at=started_at, processes=processes)
     )
 
     def kill_all() -> None:
@@ -78,6 +75,7 @@ async def run_everything(
     jobs: JobsSettings,
     api: ApiSettings,
     *,
+    numbers: ProcessSettings,
     started_at: float,
     processes: list[SupervisedProcess],
 ) -> None:
@@ -106,8 +104,10 @@ async def run_everything(
         if before != after:
             logger.info("Migrated the database.", extra={"action": "migrated", "from": before, "to": after})
         await create_first(settings, database)
-        worker = await running.enter_async_context(running_processes(servers, folder, listener, jobs, processes))
-        await wait_until_ready(processes, wait_until_healthy(api), wait_for_worker(database, pid=worker.pid))
+        worker = await running.enter_async_context(
+            running_processes(servers, folder, listener, jobs, numbers=numbers, processes=processes)
+        )
+        await wait_until_ready(processes, wait_until_healthy(api), wait_for_worker(database, pid=worker))
         for process in processes:
             process.supervise()
         print(banner.text(api, jobs, servers, folder, took=time.monotonic() - started_at), flush=True)
@@ -123,9 +123,14 @@ async def running_processes(
     folder: DataFolder | None,
     listener: socket.socket,
     jobs: JobsSettings,
+    *,
+    numbers: ProcessSettings,
     processes: list[SupervisedProcess],
-) -> AsyncIterator[Process]:
-    """Run the API and a worker, append them to `processes`, and yield the worker. Stop both at the same time."""
+) -> AsyncIterator[int]:
+    """Run the API and a worker, or several, and append them to `processes`. Yield the id of a worker's process.
+
+    Stop all of them at the same time.
+    """
     environment = {
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
@@ -136,30 +141,31 @@ async def running_processes(
     # They inherit the lock, so that the data folder stays locked until the last of them has ended.
     lock = [] if folder is None else [folder.lock]
     port = listener.fileno()
-    read_end, write_end = os.pipe()
-    try:
-        for command, grace, extra, inherited in (
-            ("api", GRACE, {LISTENER_VARIABLE: str(port)}, [*lock, port]),
-            ("worker", jobs.grace, {}, lock),
-        ):
-            start = partial(
-                start_child,
-                command,
-                environment=settings | extra,
-                pipe=read_end,
-                inherited=inherited,
-                stop_timeout=grace + SHUTDOWN_MARGIN,
+    async with parent_pipe() as pipe:
+        try:
+            await start_supervised(
+                "api",
+                number=numbers.api_processes,
+                grace=GRACE,
+                environment={**settings, LISTENER_VARIABLE: str(port)},
+                pipe=pipe,
+                inherited=[*lock, port],
+                processes=processes,
             )
-            child = await start()
-            processes.append(SupervisedProcess(command, start, child))
-        yield child.process
-    finally:
-        await asyncio.gather(*(process.end_supervision() for process in processes))
-        # The API closes its own descriptor of this socket first, so new connections are refused while it stops.
-        listener.close()
-        await asyncio.gather(*(process.stop() for process in processes))
-        for end in (read_end, write_end):
-            os.close(end)
+            yield await start_supervised(
+                "worker",
+                number=numbers.worker_processes,
+                grace=jobs.grace,
+                environment=settings,
+                pipe=pipe,
+                inherited=lock,
+                processes=processes,
+            )
+        finally:
+            await asyncio.gather(*(process.end_supervision() for process in processes))
+            # The API closes its own descriptor of this socket first, so new connections are refused while it stops.
+            listener.close()
+            await asyncio.gather(*(process.stop() for process in processes))
 
 
 def secret_key(servers: LocalStack, folder: DataFolder | None, jobs: JobsSettings) -> str | None:

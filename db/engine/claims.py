@@ -60,6 +60,35 @@ RESCHEDULES = few(
     number="cardinality(CAST(:task_ids AS uuid[]))",
 )
 
+
+def made_in(table: str, *, state: str) -> str:
+    """Return the expression of a WITH that creates those of the judged runs that belong to a partition of the runs.
+
+    The partition is named, because naming the whole calls the triggers of the history for runs that only start.
+    """
+    return f"""
+made_{table} AS (
+    INSERT INTO {table} (
+        id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id,
+        epoch, attempt, attempt_started_at, run_at, finished_at, error_message, created_at
+    )
+    SELECT j.id, j.task_id, j.task_version, j.host, 'schedule', j.state, j.scheduled_for, j.due_at, j.missed_count,
+           j.missed_since,
+           CASE WHEN j.state = 'running' THEN CAST(:worker_id AS uuid) END,
+           CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
+           CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
+           CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
+           CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
+           CASE WHEN j.state NOT IN ('running', 'queued') THEN CAST(:now AS timestamptz) END,
+           CASE j.state WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' ELSE j.error_message END,
+           CAST(:now AS timestamptz)
+    FROM judged j
+    WHERE j.state {state} AND j.id NOT IN (SELECT finished_among(CAST(:run_ids AS uuid[])))
+    ON CONFLICT DO NOTHING
+    RETURNING id, task_id, state, attempt, error_message
+)"""
+
+
 # This statement checks for unfinished earlier runs after an earlier one has locked the tasks, because a statement sees
 # only what was committed before it started. A queued run with a next attempt is about to start and waits for nothing,
 # so another run may wait behind it. A skipped or missed run of a one-off was its only run, so the task is
@@ -96,26 +125,9 @@ rescheduled AS (
     WHERE {is_looked_up("t.id", "m.id")}
     RETURNING t.id
 ),
-made AS (
-    INSERT INTO task_results (
-        id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id,
-        epoch, attempt, attempt_started_at, run_at, finished_at, error_message, created_at
-    )
-    SELECT j.id, j.task_id, j.task_version, j.host, 'schedule', j.state, j.scheduled_for, j.due_at, j.missed_count,
-           j.missed_since,
-           CASE WHEN j.state = 'running' THEN CAST(:worker_id AS uuid) END,
-           CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
-           CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
-           CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
-           CASE WHEN j.state = 'running' THEN CAST(:now AS timestamptz) END,
-           CASE WHEN j.state NOT IN ('running', 'queued') THEN CAST(:now AS timestamptz) END,
-           CASE j.state WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' ELSE j.error_message END,
-           CAST(:now AS timestamptz)
-    FROM judged j
-    WHERE j.id NOT IN (SELECT finished_among(CAST(:run_ids AS uuid[])))
-    ON CONFLICT DO NOTHING
-    RETURNING id, task_id, state, attempt, error_message
-),
+{made_in("unfinished_runs", state="IN ('running', 'queued')")},
+{made_in("finished_runs", state="NOT IN ('running', 'queued')")},
+made AS (SELECT * FROM made_unfinished_runs UNION ALL SELECT * FROM made_finished_runs),
 events AS (
     SELECT CASE state WHEN 'running' THEN 'started' ELSE state END AS type, task_id, id AS run_id, state, attempt,
            CAST(NULL AS int) AS status_code, error_message, CAST(NULL AS bigint) AS duration_ms

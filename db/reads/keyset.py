@@ -4,12 +4,13 @@ A key is a row's sort value and its id, which makes it unique. In an order whose
 SQL compares nothing with null, so such an order is read in two zones, each of which can use an index.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, and_, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, and_, collate, false, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -120,9 +121,13 @@ async def has_rows_beyond(
 
 
 async def count(session: AsyncSession, conditions: Sequence[Condition], *, of: SQLColumnExpression[Any]) -> int:
-    """Return the number of rows, counted at most to one beyond the cap."""
-    counted = select(of).where(*conditions).limit(COUNT_CAP + 1).subquery()
-    return await session.scalar(select(func.count()).select_from(counted)) or 0
+    """Return the number of rows that meet conditions, counted at most to one beyond the cap."""
+    return await counted(session, select(of).where(*conditions))
+
+
+async def counted(session: AsyncSession, statement: Select[Any]) -> int:
+    """Return the number of rows of a query, counted at most to one beyond the cap."""
+    return await session.scalar(select(func.count()).select_from(statement.limit(COUNT_CAP + 1).subquery())) or 0
 
 
 class LowerCase(FunctionElement[str]):
@@ -145,6 +150,20 @@ def containing(column: SQLColumnExpression[str], text: str | None) -> list[Condi
     if text is None:
         return []
     return [func.strpos(LowerCase(column), LowerCase(text)) > 0] if is_postgres_text(text) else [false()]
+
+
+def like(column: SQLColumnExpression[str], text: str | None) -> list[Condition]:
+    """Return the condition that a column of texts in lower case contains the text, in any case, as LIKE.
+
+    Indexes of trigrams serve LIKE only.
+    """
+    if text is None:
+        return []
+    if not is_postgres_text(text):
+        return [false()]
+    escaped = re.sub(r"([\\%_])", r"\\\1", text)
+    # An index serves only the collation that it has itself, and LowerCase names another one.
+    return [column.like(literal("%") + collate(LowerCase(escaped), "default") + literal("%"))]
 
 
 def offset(page: int, limit: int) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from db.models import Run, Task
+from db.models import ResultCount, Run, RunSummary, Task
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
 from db.states import UNSUCCESSFUL, RunCause, RunState
@@ -161,5 +161,19 @@ async def results_by_number(
     those = (*filters, col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None))
     newest_first = select(Run).where(*those).order_by(col(Run.run_at).desc(), col(Run.id).desc())
     found = await session.scalars(newest_first.offset(keyset.offset(page, limit)).limit(limit))
-    total = await session.scalar(select(func.count()).select_from(Run).where(*those))
-    return list(found), total or 0
+    return list(found), await number_of_results(session, task_id=task_id, success=success)
+
+
+async def number_of_results(session: AsyncSession, *, task_id: UUID | None, success: bool | None) -> int:
+    """Return the exact number of ended runs with an attempt, of one task or of all, without counting runs.
+
+    The runs of a deleted task count no more from the moment of its deletion, although they are removed later.
+    """
+    number = {None: "results", True: "succeeded", False: "unsuccessful"}[success]
+    its = select(func.coalesce(func.sum(getattr(RunSummary, number)), 0)).join(Task, col(Task.id) == RunSummary.task_id)
+    if task_id is not None:
+        total = its.where(col(Task.id) == task_id, col(Task.deleted_at).is_(None))
+    else:
+        deleted = its.where(col(Task.deleted_at).is_not(None)).scalar_subquery()
+        total = select(func.coalesce(func.sum(getattr(ResultCount, number)), 0) - deleted)
+    return int(await session.scalar(total) or 0)

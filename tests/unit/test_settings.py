@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 
 from db.connection_strings import dsn, one_per_host, parse_database_url
 from db.settings import DatabaseSettings
+from duetime.doctor import SETTINGS
 from duetime.errors import CannotStart
 from duetime.settings import DuetimeSettings, LogSettings, read
 from graphql_api.settings import ApiSettings
@@ -311,11 +312,7 @@ def test_every_setting_is_documented(document: str) -> None:
     written = (ROOT / document).read_text("utf-8")
     named = set(re.findall(r"\b[A-Z][A-Z_]+\b", written))
 
-    assert {
-        variable(settings, name)
-        for settings in (ApiSettings, DatabaseSettings, DuetimeSettings, JobsSettings, LogSettings)
-        for name in settings.model_fields
-    } - {"GIN_MODE"} <= named
+    assert {variable(settings, name) for settings in SETTINGS for name in settings.model_fields} - {"GIN_MODE"} <= named
 
 
 def variable(settings: type[BaseSettings], name: str) -> str:
