@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy import URL, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from db import json_text
@@ -30,6 +30,8 @@ PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
 )
 """Settings with which each statement is planned once: rows are found through an index, one after another."""
 FOR_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
+LOOKED_UP = {"plan_cache_mode": "force_custom_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
+LOOK_UP = text("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in LOOKED_UP.items()))
 
 
 def open_engine(
@@ -109,6 +111,14 @@ async def plan_for_values(session: AsyncSession) -> None:
     A plan that is kept for all values of a filter suits neither what is rare nor what is common.
     """
     await session.execute(FOR_VALUES)
+
+
+async def look_up_rows(session: AsyncSession | AsyncConnection) -> None:
+    """Plan each further statement of the transaction for its values, and so that it reads rows in an index's order.
+
+    A plan that was made while a new day was empty would read the whole day once it has filled.
+    """
+    await session.execute(LOOK_UP)
 
 
 def autocommit(engine: AsyncEngine) -> AsyncEngine:

@@ -4,7 +4,7 @@ Instants are `timestamptz` and come back aware, in UTC. Durations are whole mill
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
+from db import present
 from db.json_text import TextOfJson
 from db.states import (
     UNFINISHED,
@@ -51,8 +52,8 @@ NOW: dict[str, Any] = {"server_default": text("now()")}
 
 
 def utc_now() -> datetime:
-    """Return the present by this host's clock, aware, in UTC."""
-    return datetime.now(UTC)
+    """Return the present, aware, in UTC, by the clock that this process follows."""
+    return present.now()
 
 
 def one_of(column: str, values: type[StrEnum]) -> CheckConstraint:

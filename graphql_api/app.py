@@ -17,6 +17,7 @@ from db.connection import open_engine
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, request_body
 from graphql_api.context import Services
+from graphql_api.database_clock import following_database
 from graphql_api.document_store import DocumentStore
 from graphql_api.events import tail
 from graphql_api.execution.schema import DuetimeSchema
@@ -75,7 +76,11 @@ def create_app(
         queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
-            async with tail.following(engine, queue) as follower, authenticator.watching():
+            async with (
+                following_database(engine),
+                tail.following(engine, queue) as follower,
+                authenticator.watching(),
+            ):
                 app.state.services = Services(
                     engine=engine,
                     queue=queue,

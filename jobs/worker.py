@@ -9,6 +9,7 @@ from typing import Any
 
 from arq import Retry, Worker, cron, func
 
+from db import present
 from db.connection import CONNECTION_ERRORS, open_engine
 from db.engine.warm_up import warm_up
 from db.settings import DatabaseSettings
@@ -74,6 +75,7 @@ async def run_worker(
         stack.push_async_callback(queue.close)
         caller = await stack.enter_async_context(HttpCaller(clock=clock, policy=jobs.egress_policy, lookup=lookup))
         log = stack.enter_context(ExecutionLog.writing(jobs.log_dir)) if jobs.log_dir else None
+        stack.enter_context(present.following(clock.now))
         lease = Lease(engine=database_engine, clock=clock, slots=jobs.slots)
         try:
             await apply_zone_rules(database_engine)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connection import look_up_rows
 from db.engine.rollups import LATENESS_BOUNDS_MS
 from db.reads.health import LATE_AFTER
 
@@ -65,7 +66,8 @@ class Overview(NamedTuple):
 
 
 async def overview(connection: AsyncConnection, *, now: datetime) -> Overview:
-    """Return all counts at one moment."""
+    """Return all counts at one moment. The connection is in a transaction."""
+    await look_up_rows(connection)
     row = (await connection.execute(OVERVIEW, {"now": now, "late_after": LATE_AFTER})).one()
     return Overview(**{name: int(getattr(row, name)) for name in Overview._fields})
 

@@ -1,17 +1,18 @@
 """Reads runs."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TableValuedAlias, Uuid, column, func, literal, select, true
+from sqlalchemy import TableValuedAlias, Uuid, column, func, literal, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from db.connection import look_up_rows
 from db.models import ResultCount, Run, RunSummary, Task
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
@@ -96,14 +97,36 @@ async def page(session: AsyncSession, filters: RunFilter, *, rows: Slice) -> tup
     """Return a slice of the runs, newest first, without their large columns, and whether there are more in its
     direction.
     """
-    statement = select(Run).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_RUNS))
-    return await keyset.fetch(session, statement, order=NEWEST_FIRST, page=rows)
+    await look_up_rows(session)
+    [bound] = keyset.within(NEWEST_FIRST, rows)
+    sorting = NEWEST_FIRST.sorting(backward=rows.backward)
+    parts = [
+        select(Run).where(*conditions(part), bound).order_by(*sorting).limit(rows.limit + 1)
+        for part in by_unsuccessful_state(filters)
+    ]
+    run: Any = aliased(Run, union_all(*(part.subquery().select() for part in parts)).subquery())
+    order = replace(NEWEST_FIRST, value=run.scheduled_for, id=run.id)
+    statement = select(run).options(*large_values.left_out(large_values.OF_RUNS, of=run))
+    found = await session.scalars(statement.order_by(*order.sorting(backward=rows.backward)).limit(rows.limit + 1))
+    return keyset.trimmed(list(found), page=rows)
+
+
+def by_unsuccessful_state(filters: RunFilter) -> list[RunFilter]:
+    """Return filters that together select the same runs, each of which one index serves in the order of the list.
+
+    The index of unsuccessful runs has them in this order for each state, so several states are read side by side.
+    """
+    states = {*filters.states} & {*UNSUCCESSFUL} if filters.states else {*UNSUCCESSFUL}
+    if filters.task_id is not None or (filters.success is not False and states != {*filters.states}):
+        return [filters]
+    return [replace(filters, states=(state,)) for state in sorted(states)] or [filters]
 
 
 async def pages(
     session: AsyncSession, filters: RunFilter, *, task_ids: Sequence[UUID], rows: Slice
 ) -> dict[UUID, tuple[list[Run], bool]]:
     """Return the same slice of the runs of each of several tasks, in one statement, without their large columns."""
+    await look_up_rows(session)
     tasks = each(task_ids)
     sorting = NEWEST_FIRST.sorting(backward=rows.backward)
     [bound] = keyset.within(NEWEST_FIRST, rows)
@@ -128,6 +151,7 @@ async def has_more(
     session: AsyncSession, filters: RunFilter, *, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
     """Return whether any of the runs follows (or, `backward`, precedes) the key."""
+    await look_up_rows(session)
     statement = select(Run).where(*conditions(filters))
     return await keyset.has_rows_beyond(
         session, statement, order=NEWEST_FIRST, key=key, backward=backward, inclusive=inclusive
@@ -136,6 +160,7 @@ async def has_more(
 
 async def count(session: AsyncSession, filters: RunFilter) -> int:
     """Return the number of runs, counted at most to one beyond `keyset.COUNT_CAP`."""
+    await look_up_rows(session)
     return await keyset.count(session, conditions(filters), of=col(Run.id))
 
 

@@ -1,33 +1,17 @@
 """Reads tasks."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Select,
-    Text,
-    cast,
-    exists,
-    false,
-    func,
-    select,
-    true,
-    tuple_,
-    union_all,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy import ColumnElement, exists, false, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from db.connection import plan_for_values
-from db.models import UNFINISHED_RUNS, RunSummary, Task, TaskWords
+from db.models import UNFINISHED_RUNS, RunSummary, Task
 from db.postgres_text import is_postgres_text
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
@@ -43,17 +27,12 @@ class TaskOrder(StrEnum):
     NAME_ASC = "name_asc"
 
 
-BY_CREATION = {TaskOrder.CREATED_AT_DESC: True, TaskOrder.CREATED_AT_ASC: False}
-"""Whether each order by creation is descending."""
-
-
-def order_of(order: TaskOrder, task: Any = Task) -> Order:
-    """Return the order in terms of tasks, or of an alias of them."""
-    if order in BY_CREATION:
-        return Order(value=task.created_at, id=task.id, descending=BY_CREATION[order])
-    if order is TaskOrder.NAME_ASC:
-        return Order(value=task.name, id=task.id)
-    return Order(value=task.next_run, id=task.id, nulls_last=True)
+ORDERS = {
+    TaskOrder.CREATED_AT_DESC: Order(value=col(Task.created_at), id=col(Task.id), descending=True),
+    TaskOrder.CREATED_AT_ASC: Order(value=col(Task.created_at), id=col(Task.id)),
+    TaskOrder.NEXT_RUN_AT_ASC: Order(value=col(Task.next_run), id=col(Task.id), nulls_last=True),
+    TaskOrder.NAME_ASC: Order(value=col(Task.name), id=col(Task.id)),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +52,8 @@ class TaskFilter:
     last_run_states: Collection[RunState] = ()
 
 
-NEAR = 2_000
-"""How many tasks in the order of the list are looked at before a filter's own indexes are used.
-
-A common filter finds its page among them. Of a rare one, there are so few tasks that all of them can be sorted. By its
-estimates, Postgres would choose one of both ways for the whole list, and reads half a million tasks if they are wrong.
-"""
-
-
 def conditions(filters: TaskFilter, *, of: Any = Task) -> list[Condition]:
-    """Return the filter as SQL, in terms of a task's own columns, also `of` an alias. No list has deleted tasks."""
+    """Return the filter as SQL, in terms of tasks or of an alias of them. No list contains deleted tasks."""
     found: list[Condition] = [
         of.deleted_at.is_(None),
         *keyset.containing(of.name, filters.name_contains),
@@ -101,25 +72,6 @@ def conditions(filters: TaskFilter, *, of: Any = Task) -> list[Condition]:
     if filters.last_run_states:
         found.append(last_state(of.id).in_(filters.last_run_states))
     return found
-
-
-def indexed(filters: TaskFilter, *columns: Any) -> Select[Any]:
-    """Return a query for columns of the same tasks, worded so that an index finds them."""
-    others = replace(filters, name_contains=None, url_contains=None, tags=(), last_run_states=())
-    statement = select(*columns).select_from(Task).where(*conditions(others))
-    if filters.name_contains is not None or filters.url_contains is not None or filters.tags:
-        words = [
-            *keyset.like(col(TaskWords.name), filters.name_contains),
-            *keyset.like(col(TaskWords.url), filters.url_contains),
-        ]
-        if filters.tags:
-            # Repeats the condition of the index.
-            words += [col(TaskWords.tags) != cast([], ARRAY(Text)), has_tags(TaskWords, filters.tags)]
-        statement = statement.join(TaskWords, col(TaskWords.task_id) == col(Task.id)).where(*words)
-    if filters.last_run_states:
-        last = last_in(filters.last_run_states).subquery("last")
-        statement = statement.join(last, last.c.task_id == col(Task.id))
-    return statement
 
 
 def has_tags(of: Any, tags: Sequence[str]) -> Condition:
@@ -142,20 +94,6 @@ def last_state(task_id: Any) -> ColumnElement[Any]:
     newest = unfinished.order_by(RUN.scheduled_for.desc(), RUN.id.desc()).limit(1).scalar_subquery()
     ended = select(col(RunSummary.state)).where(col(RunSummary.task_id) == task_id).scalar_subquery()
     return func.coalesce(newest, ended)
-
-
-def last_in(states: Collection[RunState]) -> CompoundSelect[Any]:
-    """Return a query for the ids of the tasks, each once, whose run with the newest instant is in one of the states.
-
-    It finds those by the state. Unfinished runs are few.
-    """
-    newest = select(RUN.task_id, RUN.state).ext(distinct_on(RUN.task_id)).where(IS_NEWER_THAN_ENDED)
-    unfinished = newest.order_by(RUN.task_id, RUN.scheduled_for.desc(), RUN.id.desc()).subquery("unfinished")
-    ended = col(RunSummary.task_id)
-    return union_all(
-        select(ended).where(col(RunSummary.state).in_(states), ended.not_in(select(unfinished.c.task_id))),
-        select(unfinished.c.task_id).where(unfinished.c.state.in_(states)),
-    )
 
 
 async def find(session: AsyncSession, *, ids: Sequence[UUID], without_large: bool = False) -> dict[UUID, Task]:
@@ -186,98 +124,31 @@ async def get(session: AsyncSession, task_id: UUID) -> Task | None:
 
 async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    zones = keyset.within(order_of(order), rows)
-    found = await read(session, filters, order=order, zones=zones, backward=rows.backward, limit=rows.limit + 1)
-    return keyset.trimmed(found, page=rows)
+    statement = select(Task).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_TASKS))
+    return await keyset.fetch(session, statement, order=ORDERS[order], page=rows)
 
 
 async def has_more(
     session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
     """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
-    zones = order_of(order).beyond(key, backward=backward, inclusive=inclusive)
-    return bool(await read(session, filters, order=order, zones=zones, backward=backward, limit=1))
-
-
-async def read(
-    session: AsyncSession,
-    filters: TaskFilter,
-    *,
-    order: TaskOrder,
-    zones: Iterable[Condition],
-    backward: bool,
-    limit: int,
-) -> list[Task]:
-    """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns."""
-    found: list[Task] = []
-    if filters != TaskFilter():
-        await plan_for_values(session)
-    for zone in zones:
-        left = limit - len(found)
-        task = aliased(Task, first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR).subquery())
-        its = await rows_of(session, task, conditions(filters, of=task), order=order, backward=backward, limit=left)
-        if len(its) < left and filters != TaskFilter():
-            ids = sought(filters, order, zone, backward=backward, limit=left)
-            its = await rows_of(session, Task, [col(Task.id).in_(ids)], order=order, backward=backward, limit=left)
-        found += its
-        if len(found) == limit:
-            break
-    return found
-
-
-def first(
-    order: TaskOrder, zone: Condition, *, statuses: Collection[TaskStatus], backward: bool, limit: int
-) -> Select[Any]:
-    """Return a query for the first tasks in the order. By creation, those in the statuses are found by their index."""
-    sorting = order_of(order).sorting(backward=backward)
-    tasks = select(Task).where(col(Task.deleted_at).is_(None), zone)
-    if not statuses or order not in BY_CREATION:
-        return tasks.order_by(*sorting).limit(limit)
-    those = [tasks.where(col(Task.status) == status).order_by(*sorting).limit(limit) for status in {*statuses}]
-    if len(those) == 1:
-        return those[0]
-    task = aliased(Task, union_all(*(each.subquery().select() for each in those)).subquery())
-    return select(task).order_by(*order_of(order, task).sorting(backward=backward)).limit(limit)
-
-
-def sought(
-    filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int
-) -> Select[tuple[UUID]]:
-    """Return a query for the ids of the first tasks in the order, which finds all of them before it sorts them."""
-    every = indexed(filters, col(Task.id), order_of(order).value.label("value")).where(zone)
-    # Postgres plans a query with an offset alone, and so not for the order of the one around it.
-    found = every.offset(0).subquery()
-    sorting = replace(order_of(order), value=found.c.value, id=found.c.id).sorting(backward=backward)
-    return select(found.c.id).order_by(*sorting).limit(limit)
-
-
-async def rows_of(
-    session: AsyncSession, task: Any, conditions: Sequence[Condition], *, order: TaskOrder, backward: bool, limit: int
-) -> list[Task]:
-    """Return the first rows in the order of tasks, or of an alias of them, without large columns."""
-    statement = select(task).where(*conditions).options(*large_values.left_out(large_values.OF_TASKS, of=task))
-    sorting = order_of(order, task).sorting(backward=backward)
-    return list(await session.scalars(statement.order_by(*sorting).limit(limit)))
+    statement = select(Task).where(*conditions(filters))
+    return await keyset.has_rows_beyond(
+        session, statement, order=ORDERS[order], key=key, backward=backward, inclusive=inclusive
+    )
 
 
 async def count(session: AsyncSession, filters: TaskFilter) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    if filters != TaskFilter():
-        await plan_for_values(session)
-    return await keyset.counted(session, indexed(filters, col(Task.id)))
+    return await keyset.count(session, conditions(filters), of=col(Task.id))
 
 
 async def page_by_number(
     session: AsyncSession, filters: TaskFilter, *, page: int, limit: int
 ) -> tuple[list[Task], int]:
     """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
-    order, skipped = TaskOrder.CREATED_AT_DESC, keyset.offset(page, limit)
-    last = min(skipped + limit, keyset.MAX_OFFSET)
-    tasks = first(order, true(), statuses=filters.statuses, backward=False, limit=last).subquery()
-    task = aliased(Task, tasks)
-    sorting = order_of(order, task).sorting(backward=False)
-    found = await session.scalars(
-        select(task).where(*conditions(filters, of=task)).order_by(*sorting).offset(skipped).limit(limit)
-    )
+    order = ORDERS[TaskOrder.CREATED_AT_DESC]
+    statement = select(Task).where(*conditions(filters)).order_by(*order.sorting(backward=False))
+    found = await session.scalars(statement.offset(keyset.offset(page, limit)).limit(limit))
     total = await session.scalar(select(func.count()).select_from(Task).where(*conditions(filters)))
     return list(found), total or 0

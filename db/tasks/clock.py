@@ -3,12 +3,12 @@
 from datetime import datetime
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 NOW = text("SELECT clock_timestamp()")
 
 
-async def now(session: AsyncSession) -> datetime:
+async def now(session: AsyncSession | AsyncConnection) -> datetime:
     """Return the present by the database's clock."""
     moment: datetime = (await session.execute(NOW)).scalar_one()
     return moment

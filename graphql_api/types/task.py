@@ -11,7 +11,7 @@ from strawberry.scalars import JSON
 
 from db import models
 from db.models import utc_now
-from db.reads import large_values, tasks
+from db.reads import filtered_tasks, large_values, tasks
 from db.reads.keyset import Key, Slice
 from db.reads.runs import RunFilter
 from db.reads.tasks import TaskFilter, TaskOrder
@@ -323,16 +323,20 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
 async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """Return a page of tasks."""
     services = info.context.services
+    reads = (tasks.page, tasks.has_more, tasks.count)
+    if filters != TaskFilter():
+        reads = (filtered_tasks.page, filtered_tasks.has_more, filtered_tasks.count)
+    page, has_more, number = reads
     async with services.session() as session:
-        found, more = await tasks.page(session, filters, order=order, rows=rows)
+        found, more = await page(session, filters, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         async with services.session() as session:
-            return await tasks.has_more(session, filters, order=order, key=at, backward=backward, inclusive=inclusive)
+            return await has_more(session, filters, order=order, key=at, backward=backward, inclusive=inclusive)
 
     async def count() -> int:
         async with services.session() as session:
-            return await tasks.count(session, filters)
+            return await number(session, filters)
 
     return connections.connection(
         found,

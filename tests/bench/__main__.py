@@ -6,16 +6,16 @@ the median of the rounds. The servers are those of the local stack, with the set
 
 import argparse
 import asyncio
-import statistics
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from duetime import loop
 from tests.bench.creations import Creations, creations
+from tests.bench.filters import filter_lines
+from tests.bench.line import Line, median
 from tests.bench.long_history import LongHistory, long_history
-from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Throughput, bench_servers
+from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Servers, Throughput, bench_servers
 from tests.bench.subscribers import Deliveries, subscriptions
 
 THROUGHPUT_TASKS = 4_000
@@ -26,27 +26,12 @@ SPREAD_SECONDS = 20
 SUBSCRIBERS = 1_000
 EVENTS = 100
 CREATED = 600
+ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {"filters": filter_lines}
+"""Groups of rows that measure both sides of their ratios themselves."""
+SLOW = {"filters"}
+"""The groups that take more than a minute."""
 DAYS_KEPT = 90
 RUNS_PER_DAY = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the table."""
-
-    what: str
-    ours: str
-    bare: str
-    ratio: float
-    wanted: str
-
-    def __str__(self) -> str:
-        return f"| {self.what} | {self.ours} | {self.bare} | {self.ratio:.2f} | {self.wanted} |"
-
-
-def median(values: Iterable[float]) -> float:
-    """Return the median of the rounds."""
-    return statistics.median(values)
 
 
 def throughput_lines(rounds: list[Throughput]) -> list[Line]:
@@ -232,6 +217,9 @@ async def measure(rounds: int, only: str | None, *, everything: bool) -> list[Li
                         seconds=SPREAD_SECONDS,
                     )
                 )
+            for name, measured in ROWS.items():
+                if only == name or (only is None and (everything or name not in SLOW)):
+                    lines += await measured(servers)
     return lines
 
 
@@ -239,13 +227,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "long-history")
+    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "long-history", *ROWS)
     parser.add_argument("--only", choices=choices)
-    parser.add_argument("--all", action="store_true", help="measure long-history, too, which takes ten minutes")
+    parser.add_argument("--all", action="store_true", help="measure the slow groups, too, which takes an hour")
     arguments = parser.parse_args()
     lines = asyncio.run(measure(arguments.rounds, arguments.only, everything=arguments.all))
     print(f"Both sides run on {loop.factory().__module__}.\n")  # noqa: T201
-    print("| measured | Duetime | counterpart | ratio | wanted |\n| --- | --- | --- | --- | --- |")  # noqa: T201
+    print("| measured | Duetime | counterpart | ratio | target | verdict |\n| --- | --- | --- | --- | --- | --- |")  # noqa: T201
     print("\n".join(map(str, lines)))  # noqa: T201
 
 

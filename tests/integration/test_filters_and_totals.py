@@ -15,7 +15,7 @@ from db.connection import autocommit
 from db.maintenance import result_counts
 from db.migrations import config_for, differences, migrate
 from db.models import utc_now
-from db.reads import runs, tasks
+from db.reads import filtered_tasks, runs
 from db.reads.keyset import Slice
 from db.reads.tasks import TaskFilter, TaskOrder
 from db.settings import DatabaseSettings
@@ -89,7 +89,7 @@ WHERE finished_at IS NOT NULL AND run_at IS NOT NULL AND t.deleted_at IS NULL
 @pytest.fixture
 async def engine(database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncEngine]:
     """Yield the pool of a database with tasks and runs that no code of Duetime has written."""
-    monkeypatch.setattr(tasks, "NEAR", NEAR)
+    monkeypatch.setattr(filtered_tasks, "NEAR", NEAR)
     async with opened(database) as engine:
         async with engine.begin() as connection:
             await connection.execute(MAKE, {"number": TASKS})
@@ -103,7 +103,7 @@ async def read_all(engine: AsyncEngine, filters: TaskFilter, order: TaskOrder) -
     after = None
     for _ in itertools.count():
         async with AsyncSession(engine) as session:
-            page, more = await tasks.page(session, filters, order=order, rows=Slice(limit=40, after=after))
+            page, more = await filtered_tasks.page(session, filters, order=order, rows=Slice(limit=40, after=after))
         found += [task.id for task in page]
         if not more:
             return found
@@ -138,7 +138,7 @@ async def test_each_filter_selects_the_same_tasks_in_every_order(engine: AsyncEn
         expected = selected(rows, last, filters)
         assert await read_all(engine, filters, order) == [each for each in every if each in expected], name
         async with AsyncSession(engine) as session:
-            assert await tasks.count(session, filters) == len(expected), name
+            assert await filtered_tasks.count(session, filters) == len(expected), name
 
 
 async def assert_exact(engine: AsyncEngine) -> None:
@@ -235,5 +235,5 @@ async def test_a_server_whose_owner_may_not_create_the_extension_migrates_withou
     await assert_exact(engine)
     for name in ("ÜBUNG 3%", "f_", "%3"):
         async with AsyncSession(engine) as session:
-            found = await tasks.count(session, TaskFilter(name_contains=name))
+            found = await filtered_tasks.count(session, TaskFilter(name_contains=name))
             assert found == {"ÜBUNG 3%": 43, "f_": TASKS, "%3": 0}[name]
