@@ -23,6 +23,7 @@ from graphql_api.rest.form import (
     one_of,
     validated,
 )
+from graphql_api.types.preview import MAX_INSTANTS
 from jobs import json_value
 from jobs.http.body import MAX_BODY_BYTES, MAX_FIELDS, NO_BODY, BodyDraft, FormField
 from jobs.http.request import (
@@ -63,7 +64,6 @@ HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 WITHOUT_NUL = r"^[^\x00]*$"
 BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 DEFAULT_INSTANTS = 5
-MAX_INSTANTS = 100
 BODY_MEMBERS = ("payload", "body", "body_base64", "form")
 SENTENCES = {
     "trigger.datetime": "datetime is required for one-off triggers",

@@ -20,7 +20,7 @@ from tests.support.graphql import Api
 from tests.support.history import append_events
 from tests.support.keys import bearer, guarded, make_key, revoke
 from tests.support.sse import EventReader
-from tests.support.waiting import wait_for, wait_until
+from tests.support.waiting import wait_until
 
 ONE = uuid4()
 TOKEN = "x-graphql-event-stream-token"
@@ -152,7 +152,7 @@ async def test_a_token_expires_and_streams_are_counted(api: Api, monkeypatch: py
     async def is_forgotten() -> bool:
         return (await end(api, expiring, "s")).status_code == 404
 
-    await wait_for(is_forgotten, what="the token has expired")
+    await wait_until(is_forgotten, what="the token has expired")
     await reserve(api)
     assert "may have no more" in message(await api.http.put("/graphql"), 429)
 
