@@ -34,7 +34,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import get_object_definition
 
-from graphql_api.pacing import paced
+from jobs.pacing import paced
 
 SHORT_LIST = 10
 """Number of items that are completed without looking at the clock."""

@@ -13,7 +13,7 @@ from db.states import KeyScope, MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded
-from graphql_api.pacing import paced
+from jobs.pacing import paced
 from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run

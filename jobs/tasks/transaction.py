@@ -59,17 +59,19 @@ class Transaction:
         after: Columns | None = None,
     ) -> None:
         """Add an entry to the audit log: the mutation's name, and what it acted on before and after."""
-        self.session.add(
-            AuditEntry(
-                key_id=self._caller.key_id,
-                key_name=self._caller.name,
-                action=action,
-                task_id=task_id,
-                run_id=run_id,
-                before=before,
-                after=after,
-            )
-        )
+        entry = self.entry(action, task_id=task_id, after=after)
+        self.session.add(AuditEntry(**entry, run_id=run_id, before=before))
+
+    def entry(self, action: str, *, task_id: UUID, after: Columns | None) -> Columns:
+        """Return the columns of an entry of the audit log."""
+        return {
+            "at": utc_now(),
+            "key_id": self._caller.key_id,
+            "key_name": self._caller.name,
+            "action": action,
+            "task_id": task_id,
+            "after": after,
+        }
 
     async def publish(self, queue: Queue) -> None:
         """Publish to Redis, after the commit. The sweep and polling find what Redis does not accept in time."""
