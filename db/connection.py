@@ -8,7 +8,7 @@ import asyncpg
 from sqlalchemy import URL, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from db import json_text
@@ -99,11 +99,6 @@ def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 def autocommit(engine: AsyncEngine) -> AsyncEngine:
     """Return the same pool for single statements: one round trip instead of three, and locks are held no longer."""
     return engine.execution_options(isolation_level="AUTOCOMMIT")
-
-
-async def commit_each_statement(session: AsyncSession) -> None:
-    """Let a session that changes something by one statement alone do without BEGIN and COMMIT, before its first one."""
-    await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
 
 
 def is_refusal_of_data(error: BaseException) -> bool:

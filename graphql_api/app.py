@@ -34,6 +34,7 @@ from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
+from jobs.tasks import creation
 
 POOL_SIZE = 10
 AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
@@ -76,6 +77,7 @@ def create_app(
                     targets=targets,
                     secrets=jobs.secrets,
                     authenticator=authenticator,
+                    creations=creation.creations(engine),
                     body_within=body_within,
                 )
                 yield

@@ -25,11 +25,12 @@ from graphql_api.errors import forbidden, limit_exceeded, unauthenticated
 from graphql_api.events.tail import Tail
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.settings import PREFIX, ApiSettings
+from jobs.gathering import Gatherer
 from jobs.http.resolver import TargetChecker
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
-from jobs.tasks.transaction import Transaction, transaction
+from jobs.tasks.transaction import NewTask, Transaction, transaction
 
 Page = tuple[list[models.Run], bool]
 Key = TypeVar("Key")
@@ -75,12 +76,13 @@ class Services:
     targets: TargetChecker
     secrets: SecretKeys
     authenticator: Authenticator
+    creations: Gatherer[NewTask]
     body_within: timedelta
     subscriptions: OpenSubscriptions = field(default_factory=OpenSubscriptions)
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction on behalf of a caller."""
-        return transaction(self.engine, self.queue, caller=caller, secrets=self.secrets)
+        return transaction(self.engine, self.queue, caller=caller, secrets=self.secrets, creations=self.creations)
 
     def session(self) -> AsyncSession:
         """Return a session for one read."""

@@ -94,11 +94,12 @@ async def find_by_external_ids(
     session: AsyncSession, *, external_ids: Collection[str], without_large: bool = False
 ) -> dict[str, Task]:
     """Return, by their external ids, those of the tasks that exist, without their large columns if requested."""
-    filters = TaskFilter(external_ids=external_ids)
-    statement = select(Task).where(*conditions(filters))
+    if not external_ids:
+        return {}
+    statement = select(Task).where(*conditions(TaskFilter(external_ids=external_ids)))
     if without_large:
         statement = statement.options(*large_values.left_out(large_values.OF_TASKS))
-    found = await session.scalars(statement) if external_ids else ()
+    found = await session.scalars(statement)
     return {task.external_id: task for task in found if task.external_id is not None}
 
 

@@ -1,12 +1,12 @@
 """The statement that creates tasks, together with their entries in the audit log."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import inspect, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import configure_mappers
 
 from db import json_text
@@ -20,7 +20,7 @@ DEFAULTS = {
     if not member.is_required() and member.default_factory is None
 }
 
-# The rows come as JSON, which has room for arrays and for JSON of their own. Postgres stores such JSON as it is written.
+# The rows come as JSON, which has room for arrays and for JSON of their own; Postgres stores such JSON as it is written.
 CREATE = text(f"""
 WITH made AS (
     INSERT INTO tasks ({", ".join(TASK_COLUMNS)})
@@ -30,7 +30,7 @@ INSERT INTO audit_log ({", ".join(ENTRY_COLUMNS)})
 SELECT {", ".join(ENTRY_COLUMNS)} FROM json_populate_recordset(CAST(NULL AS audit_log), CAST(:entries AS json))
 """)
 
-Columns = Mapping[str, Any]
+Columns = dict[str, Any]
 
 # Without this, the attributes of a class work only after something else has used it.
 configure_mappers()
@@ -47,7 +47,7 @@ def new_task(columns: Columns) -> Task:
     return task
 
 
-async def create(session: AsyncSession, tasks: Sequence[Task], entries: Sequence[Columns]) -> None:
+async def create(session: AsyncSession | AsyncConnection, tasks: Sequence[Task], entries: Sequence[Columns]) -> None:
     """Store new tasks and the entries about them, both in the given order."""
     await session.execute(
         CREATE,

@@ -1,36 +1,38 @@
 """The use cases that create tasks. They take a transaction and flush; its owner commits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import commit_each_statement
+from db.connection import autocommit, is_refusal_of_data
 from db.models import Task
 from db.reads import tasks
 from db.tasks import clock, external_ids, idempotency
 from db.tasks import creation as stored
 from db.tasks.idempotency import Use
 from jobs import json_value
-from jobs.computation import off_loop, portions
+from jobs.computation import PORTION, off_loop, portions
 from jobs.datetimes import INSTANT, MILLISECOND
 from jobs.errors import Conflict, ConflictReason, InvalidInput
+from jobs.gathering import Gatherer
 from jobs.pacing import pacer
 from jobs.security.encryption import SecretKeys
 from jobs.tasks import audit
+from jobs.tasks.audit import Columns
 from jobs.tasks.changes import expunged, external_id_taken
 from jobs.tasks.draft import TaskDraft, columns_of
 from jobs.tasks.idempotency import Key, digest_of
-from jobs.tasks.transaction import Transaction
+from jobs.tasks.transaction import NewTask, Transaction
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers.schedule import Delayed
 
 SCOPE = "createTask"
 SMALL = 1_000
-"""Values and characters of a body that is validated at once."""
-Result = TypeVar("Result")
+"""Values and characters of a body and metadata that are validated at once."""
 
 
 class CreateRequest(NamedTuple):
@@ -57,10 +59,38 @@ async def create_task(work: Transaction, draft: TaskDraft, *, now: datetime, key
     With a key that has created a task before, return that task in its current state. Raises `InvalidInput` and
     `Conflict`.
     """
-    [outcome] = await create_tasks(work, [CreateRequest(draft, key)], now=now)
+    request = CreateRequest(draft, key)
+    if work.creations is not None and stands_alone(request):
+        await pacer().turn()
+        task = new_task(request, now=now, secrets=work.secrets)
+        await work.creations.add(NewTask(task, entry_of(work, task, action=SCOPE)))
+        publish(work, task)
+        return task
+    [outcome] = await create_tasks(work, [request], now=now)
     if isinstance(outcome, Task):
         return outcome
     raise expunged(work, outcome) if isinstance(outcome, Conflict) else outcome
+
+
+def stands_alone(request: CreateRequest) -> bool:
+    """Return whether a task can be stored without a look at what is stored already, and is validated within a few
+    milliseconds.
+    """
+    draft, body = request.draft, request.draft.action.body
+    if request.key is not None or draft.external_id is not None or isinstance(draft.trigger, Delayed):
+        return False
+    return not json_value.has_more_than(SMALL, [*body, draft.metadata])
+
+
+def creations(engine: AsyncEngine) -> Gatherer[NewTask]:
+    """Return what stores tasks that stand alone, each with its entry in the audit log, in few statements."""
+    single_statements = autocommit(engine)
+
+    async def store(batch: Sequence[NewTask]) -> None:
+        async with single_statements.connect() as connection:
+            await stored.create(connection, [each.task for each in batch], [each.entry for each in batch])
+
+    return Gatherer(store, most=PORTION, apart=is_refusal_of_data)
 
 
 async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, now: datetime) -> list[CreationOutcome]:
@@ -69,12 +99,10 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
     Return the outcomes in the order of the requests. A refused task does not stop the others. Keys are looked up
     first, because the same input may have become invalid since (the instant of a one-off passes).
     """
-    keys = await computed(requests, lambda: [creation_key(each) for each in requests])
+    keys = await off_loop(lambda: [creation_key(each) for each in requests])
     while True:
         # Before the first statement, because no transaction may stay open meanwhile.
-        validated = await computed(requests, partial(new_tasks, requests, now=now, secrets=work.secrets))
-        if len(requests) == 1 and requests[0].key is None and requests[0].draft.external_id is None:
-            await commit_each_statement(work.session)
+        validated = await off_loop(partial(new_tasks, requests, now=now, secrets=work.secrets))
         names = {task.external_id for task in validated if isinstance(task, Task) and task.external_id is not None}
         holders = await tasks.find_by_external_ids(work.session, external_ids=names)
         # After the names: if another request with the same key has committed meanwhile, its key is seen with its name.
@@ -108,25 +136,6 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
     for task in new:
         publish(work, task)
     return outcomes
-
-
-async def computed(requests: Sequence[CreateRequest], compute: Callable[[], Result]) -> Result:
-    """Return the result of a computation about the requests, during which the event loop goes on.
-
-    A single small one is computed at once, when the loop has time: the way to the thread and back takes longer.
-    """
-    if len(requests) == 1 and is_small(requests[0].draft):
-        await pacer().turn()
-        return compute()
-    return await off_loop(compute)
-
-
-def is_small(draft: TaskDraft) -> bool:
-    """Return whether the draft is validated within a few milliseconds."""
-    body = draft.action.body
-    return not json_value.has_more_than(
-        SMALL, (body.payload, body.body, body.body_base64, body.form, draft.metadata)
-    )
 
 
 def publish(work: Transaction, task: Task) -> None:
@@ -218,5 +227,9 @@ async def insert(work: Transaction, new: Sequence[Task], *, uses: Sequence[Use],
 async def add(work: Transaction, new: Sequence[Task], *, action: str) -> None:
     """Insert the tasks, and record each in the audit log."""
     for portion in portions(new):
-        entries = [work.entry(action, task_id=task.id, after=audit.definition(task)) for task in portion]
-        await stored.create(work.session, portion, entries)
+        await stored.create(work.session, portion, [entry_of(work, task, action=action) for task in portion])
+
+
+def entry_of(work: Transaction, task: Task, *, action: str) -> Columns:
+    """Return the audit log's entry about a new task."""
+    return work.entry(action, task_id=task.id, after=audit.definition(task))

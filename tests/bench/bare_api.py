@@ -80,9 +80,7 @@ async def serve(database_url: str) -> None:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 (the parent reads it)
     app = Starlette(routes=[Route("/tasks", create, methods=["POST"]), Route("/tasks", listed, methods=["GET"])])
-    server = uvicorn.Server(
-        uvicorn.Config(app, http="httptools", log_config=None, access_log=False, lifespan="off")
-    )
+    server = uvicorn.Server(uvicorn.Config(app, http="httptools", log_config=None, access_log=False, lifespan="off"))
     await server.serve(sockets=[listener])
 
 
