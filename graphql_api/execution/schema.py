@@ -18,7 +18,7 @@ from strawberry.types.graphql import OperationType
 from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
-from graphql_api.compat import PacedExecution, resolve_types_once
+from graphql_api.compat import PacedExecution, convert_by_plan
 from graphql_api.context import Context
 from graphql_api.errors import MaskInternalErrors, masked
 from graphql_api.execution.document_cache import Document, Documents
@@ -27,7 +27,7 @@ from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
 from graphql_api.settings import ApiSettings
-from graphql_api.types.action import HeaderInput, HttpActionInput
+from graphql_api.types.action import FormFieldInput, HeaderInput, HttpActionInput
 from graphql_api.types.refusals import HANDLERS
 from graphql_api.types.retry import RetryPolicyInput
 from graphql_api.types.scalars import SCALARS
@@ -35,10 +35,10 @@ from graphql_api.types.task import CreateTaskInput
 from graphql_api.types.trigger import CronTriggerInput, IntervalTriggerInput, OneOffTriggerInput, TriggerInput
 
 BULK_INPUTS = (
-    CreateTaskInput, TriggerInput, OneOffTriggerInput, CronTriggerInput, IntervalTriggerInput, HttpActionInput,
-    HeaderInput, RetryPolicyInput,
+    OneOffTriggerInput, CronTriggerInput, IntervalTriggerInput, TriggerInput, HeaderInput, FormFieldInput,
+    HttpActionInput, RetryPolicyInput, CreateTaskInput,
 )  # fmt: skip
-"""The input types of which one mutation may have a thousand."""
+"""The input types of which one mutation may have a thousand, each after those of its members."""
 
 
 class DuetimeSchema(Schema):
@@ -63,7 +63,7 @@ class DuetimeSchema(Schema):
             (self._schema.subscription_type, KeyScope.READ),
         ):
             check_scopes(root, scope)
-        resolve_types_once(BULK_INPUTS)
+        convert_by_plan(BULK_INPUTS, self.config)
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
         self._limits = limits
