@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from uuid import uuid4
 
 from graphql import GraphQLError
-from strawberry.extensions import MaskErrors
 
 from db.states import KeyScope
 from jobs.security.api_keys import Caller
@@ -69,32 +68,25 @@ def is_ours(error: GraphQLError) -> bool:
     return error.original_error is not None and not isinstance(error.original_error, GraphQLError)
 
 
-class MaskInternalErrors(MaskErrors):
-    """Replaces internal errors by an id, under which the log has the details. Errors of the request stay the same."""
-
-    def __init__(self) -> None:
-        super().__init__(should_mask_error=is_ours)
-
-    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """Log the error and return one with its id."""
-        incident = uuid4().hex
-        where = ".".join(map(str, error.path or ()))
-        logger.error(
-            "A GraphQL operation failed.",
-            exc_info=error.original_error,
-            extra={"action": "graphql_failed", "id": incident, "path": where},
-        )
-        return GraphQLError(
-            f"Internal error; the service's log has it under {incident}",
-            nodes=error.nodes,
-            source=error.source,
-            positions=error.positions,
-            path=error.path,
-            extensions={"code": "INTERNAL", "id": incident},
-        )
-
-
 def masked(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
-    """Return the errors as clients see them."""
-    mask = MaskInternalErrors()
-    return [mask.anonymise_error(error) if is_ours(error) else error for error in errors]
+    """Return the errors as clients see them: internal ones as an id, under which the log has the details."""
+    return [anonymous(error) if is_ours(error) else error for error in errors]
+
+
+def anonymous(error: GraphQLError) -> GraphQLError:
+    """Log an internal error and return one with its id."""
+    incident = uuid4().hex
+    where = ".".join(map(str, error.path or ()))
+    logger.error(
+        "A GraphQL operation failed.",
+        exc_info=error.original_error,
+        extra={"action": "graphql_failed", "id": incident, "path": where},
+    )
+    return GraphQLError(
+        f"Internal error; the service's log has it under {incident}",
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions={"code": "INTERNAL", "id": incident},
+    )

@@ -20,7 +20,7 @@ DEFAULTS = {
     if not member.is_required() and member.default_factory is None
 }
 
-# The rows come as JSON, which has room for arrays and for JSON of their own; Postgres stores such JSON as it is written.
+# The rows come as JSON, which has room for arrays and for JSON of their own; Postgres stores the latter as it is.
 CREATE = text(f"""
 WITH made AS (
     INSERT INTO tasks ({", ".join(TASK_COLUMNS)})

@@ -117,7 +117,8 @@ class TargetChecker:
         """Return the problems of calling each URL, in their order; whether a URL is well-formed is checked elsewhere.
 
         A name without addresses is accepted, because it may have some when the task is due. Each name is resolved
-        once, also for several callers at the same time. This waits for at most `LOOKS_UP_WITHIN`, so hold no lock meanwhile.
+        once, also for several callers at the same time. This waits for at most `LOOKS_UP_WITHIN`, so hold no lock
+        meanwhile.
         """
         places = [place_of(url) for url in urls]
         distinct = list({place for place in places if place})

@@ -60,7 +60,7 @@ async def serve(database_url: str) -> None:
         action, task_id, now = task["action"], uuid4(), datetime.now(UTC)
         headers = json.dumps(action.get("headers", {}))
         values = (
-            task["name"], task["trigger"]["cron"], action["method"], action["url"], "localhost", headers,
+            task["name"], task["trigger"]["cron"], action["method"].upper(), action["url"], "localhost", headers,
             list(action.get("headers", {})), json.dumps(action.get("payload")), now + timedelta(days=1),
         )  # fmt: skip
         async with pool.acquire() as connection, connection.transaction():
