@@ -6,9 +6,9 @@
 - graphql-core: `PacedExecution`. It completes a list of any length without yielding to the event loop. This makes it
   read the items of a list as it reads those of an async iterator, by overriding the method that chooses between both.
   It can go when graphql-core can yield between the items of a list.
-- Strawberry: `convert_while_coercing`. It looks up the name and the type of each member of each input again, which
-  takes 100 µs for a task, in one piece for all inputs of a bulk mutation. This makes graphql-core create the instances
-  by its `out_type`, and Strawberry take them as they are by its `from_input`. It can go when Strawberry takes less time.
+- Strawberry: `convert_while_coercing`. It looks up name and type of each member of each input again, which takes 100 µs
+  for a task, in one piece for all inputs of a bulk mutation. This makes graphql-core create the instances by its
+  `out_type`, and Strawberry take them as they are by its `from_input`. It can go when Strawberry takes much less time.
 - Strawberry: `OneOfRule`. Its rule raises KeyError for a variable that the operation does not define, and
   AttributeError in a fragment before the first operation. It can go when Strawberry's rule looks variables up with
   `get`.

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 Item = TypeVar("Item")
 
-PORTION = 0.01
+PORTION = 0.005
 """Seconds in one turn of the loop. CPU time would be fairer on a busy machine, but takes much longer to read."""
 
 

@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from jobs.http.targets import EgressPolicy, TargetRefused, netloc
+from jobs.pacing import paced
 from jobs.problems import Problem
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -120,7 +121,7 @@ class TargetChecker:
         once, also for several callers at the same time. This waits for at most `LOOKS_UP_WITHIN`, so hold no lock
         meanwhile.
         """
-        places = [place_of(url) for url in urls]
+        places = [place_of(url) async for url in paced(urls)]
         distinct = list({place for place in places if place})
         found = dict(zip(distinct, await asyncio.gather(*map(self._check, distinct)), strict=True))
         messages = [found[place] if place else None for place in places]

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.models import AuditEntry, Task, utc_now
+from db.models import Task, utc_now
+from db.tasks import audit_entries
+from jobs.computation import portions
 from jobs.gathering import Gatherer
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
@@ -51,6 +53,7 @@ class Transaction:
         self._engine = engine
         self._session: AsyncSession | None = None
         self._caller = caller
+        self._entries: list[Columns] = []
         self._due: list[datetime] = []
         self._events = False
         self._changed: set[UUID] = set()
@@ -85,8 +88,7 @@ class Transaction:
         after: Columns | None = None,
     ) -> None:
         """Add an entry to the audit log: the mutation's name, and what it acted on before and after."""
-        entry = self.entry(action, task_id=task_id, after=after)
-        self.session.add(AuditEntry(**entry, run_id=run_id, before=before))
+        self._entries.append(self.entry(action, task_id=task_id, after=after) | {"run_id": run_id, "before": before})
 
     def entry(self, action: str, *, task_id: UUID, after: Columns | None) -> Columns:
         """Return the columns of an entry of the audit log."""
@@ -99,8 +101,15 @@ class Transaction:
             "after": after,
         }
 
+    async def write_entries(self) -> None:
+        """Write what was recorded so far to the audit log."""
+        entries, self._entries = self._entries, []
+        for portion in portions(entries):
+            await audit_entries.add(self.session, portion)
+
     async def commit(self) -> None:
         """Commit what was done."""
+        await self.write_entries()
         if self._session is not None:
             await self._session.commit()
 
