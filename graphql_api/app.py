@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from db.connection import open_engine
+from db.connection import open_engine, single_statements
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, request_body
 from graphql_api.context import Services
@@ -65,19 +65,21 @@ def create_app(
         engine = open_engine(
             database.url(), pool_size=POOL_SIZE, application_name="duetime api", pooler=database.database_pooler
         )
+        statements = single_statements(engine, database.database_pooler)
         queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
             async with tail.following(engine, queue) as follower, authenticator.watching():
                 app.state.services = Services(
                     engine=engine,
+                    single_statements=statements,
                     queue=queue,
                     documents=documents,
                     tail=follower,
                     targets=targets,
                     secrets=jobs.secrets,
                     authenticator=authenticator,
-                    creations=creation.creations(engine),
+                    creations=creation.creations(statements),
                     body_within=body_within,
                 )
                 yield

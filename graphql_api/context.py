@@ -70,6 +70,7 @@ class Services:
     """What the API process owns. The app opens and closes it."""
 
     engine: AsyncEngine
+    single_statements: AsyncEngine
     queue: Queue
     documents: DocumentStore
     tail: Tail
@@ -85,8 +86,8 @@ class Services:
         return transaction(self.engine, self.queue, caller=caller, secrets=self.secrets, creations=self.creations)
 
     def session(self) -> AsyncSession:
-        """Return a session for one read."""
-        return AsyncSession(self.engine, expire_on_commit=False)
+        """Return a session for reading. Each statement sees what is committed when it begins."""
+        return AsyncSession(self.single_statements, expire_on_commit=False)
 
 
 class Context:

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 Item = TypeVar("Item")
 
-PORTION = 25
+PORTION = 40
 """Number of rows that are written at once. Between them the event loop serves others."""
 
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="computation")

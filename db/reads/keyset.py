@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, and_, false, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, false, func, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -23,7 +23,7 @@ MAX_OFFSET = 2**63 - 1
 COUNT_CAP = 10_000
 """Counting further would cost more than the number is worth: 330 ms for 10 million rows."""
 
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 Key = tuple[Any, UUID | int]
 Condition = ColumnElement[bool]
 
@@ -87,21 +87,27 @@ def within(order: Order, page: Slice) -> list[Condition]:
     return [and_(zone, bound) for zone in zones]
 
 
-async def fetch(session: AsyncSession, statement: Select[Row], *, order: Order, page: Slice) -> tuple[list[Row], bool]:
+def statements(statement: Select[Any], *, order: Order, page: Slice) -> Sequence[Select[Any]]:
+    """Return the statements that read a slice to one row beyond it, by zone."""
+    return [
+        statement.where(zone).order_by(*order.sorting(backward=page.backward)).limit(page.limit + 1)
+        for zone in within(order, page)
+    ]
+
+
+async def fetch(
+    session: AsyncSession, statements: Sequence[Select[Any]], *, page: Slice
+) -> tuple[list[Row[Any]], bool]:
     """Return the rows of a slice in the list's order, and whether there are more in the direction of reading."""
-    rows: list[Row] = []
-    for zone in within(order, page):
-        left = page.limit + 1 - len(rows)
-        found = await session.scalars(
-            statement.where(zone).order_by(*order.sorting(backward=page.backward)).limit(left)
-        )
-        rows += found
+    rows: list[Row[Any]] = []
+    for statement in statements:
+        rows += (await session.execute(statement)).all()
         if len(rows) > page.limit:
             break
-    return trimmed(rows, page=page)
+    return trimmed(rows[: page.limit + 1], page=page)
 
 
-def trimmed(rows: list[Row], *, page: Slice) -> tuple[list[Row], bool]:
+def trimmed(rows: list[Item], *, page: Slice) -> tuple[list[Item], bool]:
     """Return rows that were read to one beyond the limit, in the list's order, and whether there was one beyond."""
     kept = rows[: page.limit]
     if page.backward:
@@ -119,10 +125,15 @@ async def has_rows_beyond(
     return False
 
 
+def counting(conditions: Sequence[Condition], *, of: SQLColumnExpression[Any]) -> Select[int]:
+    """Return the statement that counts rows, at most to one beyond the cap."""
+    counted = select(of).where(*conditions).limit(COUNT_CAP + 1).subquery()
+    return select(func.count()).select_from(counted)
+
+
 async def count(session: AsyncSession, conditions: Sequence[Condition], *, of: SQLColumnExpression[Any]) -> int:
     """Return the number of rows, counted at most to one beyond the cap."""
-    counted = select(of).where(*conditions).limit(COUNT_CAP + 1).subquery()
-    return await session.scalar(select(func.count()).select_from(counted)) or 0
+    return await session.scalar(counting(conditions, of=of)) or 0
 
 
 class LowerCase(FunctionElement[str]):

@@ -94,7 +94,8 @@ async def page(session: AsyncSession, filters: RunFilter, *, rows: Slice) -> tup
     direction.
     """
     statement = select(Run).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_RUNS))
-    return await keyset.fetch(session, statement, order=NEWEST_FIRST, page=rows)
+    found, more = await keyset.fetch(session, keyset.statements(statement, order=NEWEST_FIRST, page=rows), page=rows)
+    return [run for (run,) in found], more
 
 
 async def pages(

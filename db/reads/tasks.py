@@ -1,15 +1,19 @@
 """Reads tasks."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import false, func, select
+from sqlalchemy import Row, Select, false, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlmodel import col
 
+from db.instances import instance
 from db.models import Run, Task
 from db.postgres_text import is_postgres_text
 from db.reads import keyset, large_values
@@ -34,6 +38,14 @@ ORDERS = {
 }
 
 
+NAMES = tuple(Task.model_fields)
+LARGE_NAMES = tuple(each.column.key for each in large_values.OF_TASKS)
+SMALL_NAMES = tuple(name for name in NAMES if name not in LARGE_NAMES)
+
+KEPT_STATEMENTS = 16
+"""Number of statements that are kept of each kind. To make one takes as long as to read a page."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
     """Selects tasks. Empty members select all; `tags` requires all of them; `…_contains` ignores case.
@@ -41,14 +53,19 @@ class TaskFilter:
     `next_run_after` is inclusive, `next_run_before` exclusive.
     """
 
-    external_ids: Collection[str] = ()
-    statuses: Collection[TaskStatus] = ()
+    external_ids: tuple[str, ...] = ()
+    statuses: tuple[TaskStatus, ...] = ()
     name_contains: str | None = None
     url_contains: str | None = None
-    tags: Sequence[str] = ()
+    tags: tuple[str, ...] = ()
     next_run_after: datetime | None = None
     next_run_before: datetime | None = None
-    last_run_states: Collection[RunState] = ()
+    last_run_states: tuple[RunState, ...] = ()
+
+
+def columns(names: Iterable[str]) -> list[SQLColumnExpression[Any]]:
+    """Return columns of tasks by their names."""
+    return [col(getattr(Task, name)) for name in names]
 
 
 def conditions(filters: TaskFilter) -> list[Condition]:
@@ -96,7 +113,7 @@ async def find_by_external_ids(
     """Return, by their external ids, those of the tasks that exist, without their large columns if requested."""
     if not external_ids:
         return {}
-    statement = select(Task).where(*conditions(TaskFilter(external_ids=external_ids)))
+    statement = select(Task).where(*conditions(TaskFilter(external_ids=tuple(external_ids))))
     if without_large:
         statement = statement.options(*large_values.left_out(large_values.OF_TASKS))
     found = await session.scalars(statement)
@@ -110,8 +127,19 @@ async def get(session: AsyncSession, task_id: UUID) -> Task | None:
 
 async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    statement = select(Task).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_TASKS))
-    return await keyset.fetch(session, statement, order=ORDERS[order], page=rows)
+    found, more = await keyset.fetch(session, statements(filters, order, rows), page=rows)
+    return [listed(row) for row in found], more
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[Select[Any]]:
+    """Return the statements of a slice."""
+    return keyset.statements(select(*columns(SMALL_NAMES)).where(*conditions(filters)), order=ORDERS[order], page=rows)
+
+
+def listed(row: Row[Any]) -> Task:
+    """Return a task of a list."""
+    return instance(Task, dict(zip(SMALL_NAMES, row, strict=True)), absent=LARGE_NAMES)
 
 
 async def has_more(
@@ -126,15 +154,31 @@ async def has_more(
 
 async def count(session: AsyncSession, filters: TaskFilter) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    return await keyset.count(session, conditions(filters), of=col(Task.id))
+    return await session.scalar(counting(filters)) or 0
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def counting(filters: TaskFilter) -> Select[Any]:
+    """Return the statement that counts tasks."""
+    return keyset.counting(conditions(filters), of=col(Task.id))
 
 
 async def page_by_number(
     session: AsyncSession, filters: TaskFilter, *, page: int, limit: int
 ) -> tuple[list[Task], int]:
     """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
-    order = ORDERS[TaskOrder.CREATED_AT_DESC]
-    statement = select(Task).where(*conditions(filters)).order_by(*order.sorting(backward=False))
-    found = await session.scalars(statement.offset(keyset.offset(page, limit)).limit(limit))
-    total = await session.scalar(select(func.count()).select_from(Task).where(*conditions(filters)))
-    return list(found), total or 0
+    found = (await session.execute(numbered(filters, page, limit))).all()
+    # A page beyond the end has one row, which has the number alone.
+    tasks = [instance(Task, dict(zip(NAMES, row, strict=False))) for row in found if row[0] is not None]
+    return tasks, found[0].total
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def numbered(filters: TaskFilter, page: int, limit: int) -> Select[Any]:
+    """Return the statement of a page by its number."""
+    order = ORDERS[TaskOrder.CREATED_AT_DESC].sorting(backward=False)
+    rows = select(*columns(NAMES)).where(*conditions(filters)).order_by(*order)
+    found = rows.offset(keyset.offset(page, limit)).limit(limit).subquery()
+    total = select(func.count().label("total")).select_from(Task).where(*conditions(filters)).subquery()
+    newest_first = (found.c.created_at.desc(), found.c.id.desc())
+    return select(*found.c, total.c.total).select_from(total.outerjoin(found, true())).order_by(*newest_first)

@@ -21,7 +21,7 @@ from strawberry.utils.await_maybe import await_maybe
 from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
-from graphql_api.compat import PacedExecution, convert_while_coercing
+from graphql_api.compat import PacedExecution, convert_while_coercing, note_leaves
 from graphql_api.context import Context
 from graphql_api.errors import masked
 from graphql_api.execution.document_cache import Document, Documents
@@ -70,6 +70,7 @@ class DuetimeSchema(Schema):
         ):
             check_scopes(root, scope)
         convert_while_coercing(self._schema, BULK_INPUTS, self.config.name_converter)
+        note_leaves(self._schema)
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
         self._limits = limits

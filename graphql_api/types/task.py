@@ -298,14 +298,14 @@ def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:
     if not given:
         return TaskFilter()
     return TaskFilter(
-        external_ids=given.external_ids or (),
-        statuses=given.statuses or (),
+        external_ids=tuple(given.external_ids or ()),
+        statuses=tuple(given.statuses or ()),
         name_contains=given_or_none(given.name_contains),
         url_contains=given_or_none(given.url_contains),
-        tags=given.tags or (),
+        tags=tuple(given.tags or ()),
         next_run_after=given_or_none(given.next_run_after),
         next_run_before=given_or_none(given.next_run_before),
-        last_run_states=given.last_run_states or (),
+        last_run_states=tuple(given.last_run_states or ()),
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import autocommit, is_refusal_of_data
+from db.connection import is_refusal_of_data
 from db.models import Task
 from db.reads import tasks
 from db.tasks import clock, external_ids, idempotency
@@ -84,10 +84,9 @@ def stands_alone(request: CreateRequest) -> bool:
 
 def creations(engine: AsyncEngine) -> Gatherer[NewTask]:
     """Return what stores tasks that stand alone, each with its entry in the audit log, in few statements."""
-    single_statements = autocommit(engine)
 
     async def store(batch: Sequence[NewTask]) -> None:
-        async with single_statements.connect() as connection:
+        async with engine.begin() as connection:
             await stored.create(connection, [each.task for each in batch], [each.entry for each in batch])
 
     return Gatherer(store, most=PORTION, apart=is_refusal_of_data)
