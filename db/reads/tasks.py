@@ -1,6 +1,6 @@
 """Reads tasks."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,11 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, false, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlmodel import col
 
 from db.instances import instance
-from db.models import Run, Task
+from db.models import Run, Task, metadata
 from db.postgres_text import is_postgres_text
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
@@ -38,7 +37,8 @@ ORDERS = {
 }
 
 
-NAMES = tuple(Task.model_fields)
+TABLE = metadata.tables[Task.__tablename__]
+NAMES = tuple(column.name for column in TABLE.c)
 LARGE_NAMES = tuple(each.column.key for each in large_values.OF_TASKS)
 SMALL_NAMES = tuple(name for name in NAMES if name not in LARGE_NAMES)
 
@@ -61,11 +61,6 @@ class TaskFilter:
     next_run_after: datetime | None = None
     next_run_before: datetime | None = None
     last_run_states: tuple[RunState, ...] = ()
-
-
-def columns(names: Iterable[str]) -> list[SQLColumnExpression[Any]]:
-    """Return columns of tasks by their names."""
-    return [col(getattr(Task, name)) for name in names]
 
 
 def conditions(filters: TaskFilter) -> list[Condition]:
@@ -134,7 +129,9 @@ async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, 
 @lru_cache(maxsize=KEPT_STATEMENTS)
 def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[Select[Any]]:
     """Return the statements of a slice."""
-    return keyset.statements(select(*columns(SMALL_NAMES)).where(*conditions(filters)), order=ORDERS[order], page=rows)
+    return keyset.statements(
+        select(*(TABLE.c[name] for name in SMALL_NAMES)).where(*conditions(filters)), order=ORDERS[order], page=rows
+    )
 
 
 def listed(row: Row[Any]) -> Task:
@@ -177,7 +174,7 @@ async def page_by_number(
 def numbered(filters: TaskFilter, page: int, limit: int) -> Select[Any]:
     """Return the statement of a page by its number."""
     order = ORDERS[TaskOrder.CREATED_AT_DESC].sorting(backward=False)
-    rows = select(*columns(NAMES)).where(*conditions(filters)).order_by(*order)
+    rows = select(*TABLE.c).where(*conditions(filters)).order_by(*order)
     found = rows.offset(keyset.offset(page, limit)).limit(limit).subquery()
     total = select(func.count().label("total")).select_from(Task).where(*conditions(filters)).subquery()
     newest_first = (found.c.created_at.desc(), found.c.id.desc())

@@ -28,6 +28,7 @@ Value = TypeVar("Value")
 
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"
+DEFAULT_RETRY = RetryDraft()
 
 Status = Literal["scheduled", "completed", "cancelled"]
 SHOWN_STATUS: dict[TaskStatus, Status] = {
@@ -125,47 +126,45 @@ class Task(ResponseBody):
         ge=0,
     )
 
-    @classmethod
-    def of(cls, row: models.Task) -> Self:
-        """Return a task as it is shown."""
-        cron, body = shown_cron(row), draft_of(row.payload, row.body)
-        optional: dict[str, Any] = {
-            "trigger_time": row.trigger_time and instants.write(row.trigger_time),
-            "cron_expr": cron or None,
-            "start_at": (row.start_at and row.start_at != default_start(row) and instants.write(row.start_at)) or None,
-            "end_at": row.end_at and instants.write(row.end_at),
-            "jitter_ms": row.jitter_ms or None,
-            "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
-            "payload": None if row.payload is None else row.payload.text,
-            "body": body.body,
-            "body_base64": body.body_base64,
-            "form": None if body.form is None else [FormField(name=name, value=value) for name, value in body.form],
-            "success_statuses": row.success_statuses,
-            "timeout_ms": unless(row.timeout_ms, 30_000),
-            "redirects": unless(row.redirects, MAX_REDIRECTS),
-            "retry": shown_retry(row),
-            "overlap": unless(row.overlap, OverlapPolicy.SKIP),
-            "misfire": unless(row.misfire, MisfirePolicy.LATEST),
-            "on_lost": unless(row.on_lost, LostPolicy.RETRY),
-            "tags": row.tags or None,
-            "next_run": row.next_run and instants.write(row.next_run),
-            "external_id": row.external_id,
-            "description": row.description or None,
-            "metadata": row.user_metadata,
-            "delete_after_ms": row.delete_after_ms,
-        }
-        return cls(
-            id=str(row.id),
-            name=row.name,
-            trigger_type="one-off" if cron is None else "cron",
-            method=row.method,
-            url=row.url,
-            status=SHOWN_STATUS[row.status],
-            state=row.status,
-            created_at=instants.write(row.created_at),
-            updated_at=instants.write(row.updated_at),
-            **{name: value for name, value in optional.items() if value is not None},
-        )
+
+def shown_task(row: models.Task) -> dict[str, Any]:
+    """Return a task as it is shown, a JSON object with the members of `Task`."""
+    cron, body = shown_cron(row), draft_of(row.payload, row.body)
+    members: dict[str, Any] = {
+        "id": str(row.id),
+        "name": row.name,
+        "trigger_type": "one-off" if cron is None else "cron",
+        "method": row.method,
+        "url": row.url,
+        "status": SHOWN_STATUS[row.status],
+        "state": row.status,
+        "created_at": instants.write(row.created_at),
+        "updated_at": instants.write(row.updated_at),
+        "trigger_time": row.trigger_time and instants.write(row.trigger_time),
+        "cron_expr": cron or None,
+        "start_at": (row.start_at and row.start_at != default_start(row) and instants.write(row.start_at)) or None,
+        "end_at": row.end_at and instants.write(row.end_at),
+        "jitter_ms": row.jitter_ms or None,
+        "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
+        "payload": None if row.payload is None else row.payload.text,
+        "body": body.body,
+        "body_base64": body.body_base64,
+        "form": None if body.form is None else [field._asdict() for field in body.form],
+        "success_statuses": row.success_statuses,
+        "timeout_ms": unless(row.timeout_ms, 30_000),
+        "redirects": unless(row.redirects, MAX_REDIRECTS),
+        "retry": shown_retry(row),
+        "overlap": unless(row.overlap, OverlapPolicy.SKIP),
+        "misfire": unless(row.misfire, MisfirePolicy.LATEST),
+        "on_lost": unless(row.on_lost, LostPolicy.RETRY),
+        "tags": row.tags or None,
+        "next_run": row.next_run and instants.write(row.next_run),
+        "external_id": row.external_id,
+        "description": row.description or None,
+        "metadata": row.user_metadata,
+        "delete_after_ms": row.delete_after_ms,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def unless(value: Value, default: Value) -> Value | None:
@@ -173,12 +172,12 @@ def unless(value: Value, default: Value) -> Value | None:
     return None if value == default else value
 
 
-def shown_retry(row: models.Task) -> Retry | None:
-    """Return the retry policy, or None for the default."""
+def shown_retry(row: models.Task) -> dict[str, Any] | None:
+    """Return the retry policy with the members of `Retry`, or None for the default."""
     policy = retry_draft(row)
-    if policy == RetryDraft():
+    if policy == DEFAULT_RETRY:
         return None
-    return Retry(**{name: value for name, value in asdict(policy).items() if value is not None})
+    return {name: value for name, value in asdict(policy).items() if value is not None}
 
 
 def default_start(row: models.Task) -> datetime | None:
@@ -213,25 +212,25 @@ class Result(ResponseBody):
     )
     error_message: str = Field(default_factory=str, description="Why the run failed.")
 
-    @classmethod
-    def of(cls, row: models.Run, task: Task) -> Self:
-        """Return a finished run as it is shown, with its task."""
-        optional: dict[str, Any] = {
-            "response_headers": joined_headers(row.response_headers) or None,
-            "response_body": shown_body(row) or None,
-            "error_message": row.error_message or None,
-        }
-        return cls(
-            id=str(row.id),
-            task_id=str(row.task_id),
-            run_at=instants.write(row.run_at) if row.run_at else None,
-            status_code=row.status_code,
-            success=bool(row.success),
-            duration_ms=row.duration_ms,
-            created_at=instants.write(row.created_at),
-            task=task,
-            **{name: value for name, value in optional.items() if value is not None},
-        )
+
+def shown_result(row: models.Run, task: dict[str, Any]) -> dict[str, Any]:
+    """Return a finished run as it is shown, a JSON object with the members of `Result`, with its task."""
+    optional: dict[str, Any] = {
+        "response_headers": joined_headers(row.response_headers) or None,
+        "response_body": shown_body(row) or None,
+        "error_message": row.error_message or None,
+    }
+    return {
+        "id": str(row.id),
+        "task_id": str(row.task_id),
+        "run_at": instants.write(row.run_at) if row.run_at else None,
+        "status_code": row.status_code,
+        "success": bool(row.success),
+        "duration_ms": row.duration_ms,
+        "created_at": instants.write(row.created_at),
+        "task": task,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
 
 
 def joined_headers(stored: Any) -> dict[str, Any]:

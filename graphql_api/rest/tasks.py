@@ -15,7 +15,7 @@ from graphql_api.rest import query_params
 from graphql_api.rest.form import BadRequest
 from graphql_api.rest.handling import answering, body_of, parsed, path_id
 from graphql_api.rest.inputs import task_draft, task_update, url_of
-from graphql_api.rest.outputs import Message, Pagination, Task, TaskList
+from graphql_api.rest.outputs import Message, Pagination, shown_task
 from graphql_api.rest.problems import old_words
 from graphql_api.rest.query_params import Page
 from jobs.errors import InvalidInput, NotFound
@@ -39,7 +39,7 @@ async def create(request: Request) -> Response:
         at = draft.trigger.at if isinstance(draft.trigger, OneOff) else None
         reason = old_words(error, at=at, headers=draft.action.headers, now=now)
         raise BadRequest(reason) from error
-    return json_answer(Task.of(task).json_object(), 201)
+    return json_answer(shown_task(task), 201)
 
 
 async def listed(request: Request) -> Response:
@@ -49,8 +49,8 @@ async def listed(request: Request) -> Response:
     page = Page.of(request.query_params)
     async with services.session() as session:
         found, total = await tasks.page_by_number(session, filters, page=page.number, limit=page.limit)
-    body = TaskList(tasks=[Task.of(task) for task in found], pagination=Pagination.of(page, total))
-    return json_answer(body.json_object())
+    pagination = Pagination.of(page, total).json_object()
+    return json_answer({"tasks": [shown_task(task) for task in found], "pagination": pagination})
 
 
 async def shown(request: Request) -> Response:
@@ -61,7 +61,7 @@ async def shown(request: Request) -> Response:
         task = await tasks.get(session, task_id)
     if task is None:
         raise NotFound("task", task_id)
-    return json_answer(Task.of(task).json_object())
+    return json_answer(shown_task(task))
 
 
 async def update(request: Request) -> Response:
@@ -79,7 +79,7 @@ async def update(request: Request) -> Response:
         except InvalidInput as error:
             at = None if update.trigger is None else update.trigger.members.get("at")
             raise BadRequest(old_words(error, at=at, headers=update.action.get("headers", ()), now=now)) from error
-    return json_answer(Task.of(task).json_object())
+    return json_answer(shown_task(task))
 
 
 async def cancel(request: Request) -> Response:
