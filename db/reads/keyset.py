@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, Text, and_, false, func, literal, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import SQLColumnExpression
@@ -96,7 +96,7 @@ def statements(statement: Select[Any], *, order: Order, page: Slice) -> Sequence
 
 
 async def fetch(
-    session: AsyncSession, statements: Sequence[Select[Any]], *, page: Slice
+    session: AsyncSession | AsyncConnection, statements: Sequence[Select[Any]], *, page: Slice
 ) -> tuple[list[Row[Any]], bool]:
     """Return the rows of a slice in the list's order, and whether there are more in the direction of reading."""
     rows: list[Row[Any]] = []

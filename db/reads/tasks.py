@@ -8,11 +8,11 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, false, func, select, true
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Select, false, func, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
-from db.instances import instance
+from db import instances
 from db.models import Run, Task, metadata
 from db.postgres_text import is_postgres_text
 from db.reads import keyset, large_values
@@ -120,10 +120,12 @@ async def get(session: AsyncSession, task_id: UUID) -> Task | None:
     return (await find(session, ids=[task_id])).get(task_id)
 
 
-async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
+async def page(
+    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
+) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    found, more = await keyset.fetch(session, statements(filters, order, rows), page=rows)
-    return [listed(row) for row in found], more
+    found, more = await keyset.fetch(connection, statements(filters, order, rows), page=rows)
+    return [instances.read(Task, SMALL_NAMES, row) for row in found], more
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
@@ -132,11 +134,6 @@ def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[S
     return keyset.statements(
         select(*(TABLE.c[name] for name in SMALL_NAMES)).where(*conditions(filters)), order=ORDERS[order], page=rows
     )
-
-
-def listed(row: Row[Any]) -> Task:
-    """Return a task of a list."""
-    return instance(Task, dict(zip(SMALL_NAMES, row, strict=True)), absent=LARGE_NAMES)
 
 
 async def has_more(
@@ -149,9 +146,9 @@ async def has_more(
     )
 
 
-async def count(session: AsyncSession, filters: TaskFilter) -> int:
+async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    return await session.scalar(counting(filters)) or 0
+    return await connection.scalar(counting(filters)) or 0
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
@@ -161,12 +158,12 @@ def counting(filters: TaskFilter) -> Select[Any]:
 
 
 async def page_by_number(
-    session: AsyncSession, filters: TaskFilter, *, page: int, limit: int
+    connection: AsyncConnection, filters: TaskFilter, *, page: int, limit: int
 ) -> tuple[list[Task], int]:
     """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
-    found = (await session.execute(numbered(filters, page, limit))).all()
+    found = (await connection.execute(numbered(filters, page, limit))).all()
     # A page beyond the end has one row, which has the number alone.
-    tasks = [instance(Task, dict(zip(NAMES, row, strict=False))) for row in found if row[0] is not None]
+    tasks = [instances.read(Task, NAMES, row) for row in found if row[0] is not None]
     return tasks, found[0].total
 
 

@@ -6,7 +6,7 @@ from uuid import uuid4
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-from db.instances import instance
+from db import instances
 from db.models import Task
 from db.records import Columns, as_json
 from db.tasks import audit_entries
@@ -29,7 +29,7 @@ WITH made AS (
 
 def new_task(columns: Columns) -> Task:
     """Return a task that is not stored yet, with these columns and the defaults of the others."""
-    return instance(Task, DEFAULTS | {"id": uuid4(), "tags": []} | columns)
+    return instances.new(Task, DEFAULTS | {"id": uuid4(), "tags": []} | columns)
 
 
 async def create(session: AsyncSession | AsyncConnection, tasks: Sequence[Task], entries: Sequence[Columns]) -> None:

@@ -47,8 +47,8 @@ async def listed(request: Request) -> Response:
     services: Services = request.app.state.services
     filters = TaskFilter(statuses=query_params.statuses(request.query_params))
     page = Page.of(request.query_params)
-    async with services.session() as session:
-        found, total = await tasks.page_by_number(session, filters, page=page.number, limit=page.limit)
+    async with services.reading() as connection:
+        found, total = await tasks.page_by_number(connection, filters, page=page.number, limit=page.limit)
     pagination = Pagination.of(page, total).json_object()
     return json_answer({"tasks": [shown_task(task) for task in found], "pagination": pagination})
 

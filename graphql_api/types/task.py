@@ -323,16 +323,16 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
 async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """Return a page of tasks."""
     services = info.context.services
-    async with services.session() as session:
-        found, more = await tasks.page(session, filters, order=order, rows=rows)
+    async with services.reading() as connection:
+        found, more = await tasks.page(connection, filters, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         async with services.session() as session:
             return await tasks.has_more(session, filters, order=order, key=at, backward=backward, inclusive=inclusive)
 
     async def count() -> int:
-        async with services.session() as session:
-            return await tasks.count(session, filters)
+        async with services.reading() as connection:
+            return await tasks.count(connection, filters)
 
     return connections.connection(
         found,
