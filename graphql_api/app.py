@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
 from db.connection import open_engine, single_statements
+from db.readers import Readers
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, request_body
 from graphql_api.context import Services
@@ -37,6 +38,8 @@ from jobs.settings import JobsSettings
 from jobs.tasks import creation
 
 POOL_SIZE = 10
+READERS = 4
+"""How many of them stay open for lists."""
 AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
 """Routes that the old service had both at the root and under /api/v1."""
 
@@ -66,6 +69,8 @@ def create_app(
             database.url(), pool_size=POOL_SIZE, application_name="duetime api", pooler=database.database_pooler
         )
         statements = single_statements(engine, database.database_pooler)
+        # A pooler that shares connections by transaction has a use for each one in between.
+        readers = None if database.database_pooler == "transaction" else Readers(statements, kept=READERS)
         queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
@@ -73,6 +78,7 @@ def create_app(
                 app.state.services = Services(
                     engine=engine,
                     single_statements=statements,
+                    readers=readers,
                     queue=queue,
                     documents=documents,
                     tail=follower,
@@ -87,6 +93,8 @@ def create_app(
             await schema.result_cache.close()
             await documents.close()
             await queue.close()
+            if readers is not None:
+                await readers.close()
             await engine.dispose()
 
     graphql = Endpoint(schema, playground=Playground(enabled=api.playground))

@@ -16,7 +16,6 @@
 """
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import MISSING
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -94,13 +93,16 @@ class PacedExecution(StrawberryGraphQLCoreExecutionContext):
         field = parent_type.fields.get(field_details_list[0].node.name.value)
         leaf: Leaf | None = field.extensions.get(LEAF) if field else None
         if leaf is not None:
-            with suppress(Exception):
+            try:
                 value = getattr(source, leaf.attribute)
+                written = None if value is None else leaf.coerce(value)
+            except Exception:
+                written = Undefined
+            else:
                 if value is None and leaf.is_nullable:
                     return None
-                written = leaf.coerce(value)
-                if written is not None and written is not Undefined:
-                    return written
+            if written is not None and written is not Undefined:
+                return written
         return super().execute_field(parent_type, source, field_details_list, path, position_context)
 
     def complete_list_value(  # noqa: PLR0917 (graphql-core's signature)

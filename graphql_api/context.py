@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from strawberry.dataloader import DataLoader
 
 from db import models
+from db.readers import Readers
 from db.reads import large_values, runs, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.large_values import LargeColumn
@@ -71,6 +72,7 @@ class Services:
 
     engine: AsyncEngine
     single_statements: AsyncEngine
+    readers: Readers | None
     queue: Queue
     documents: DocumentStore
     tail: Tail
@@ -87,7 +89,7 @@ class Services:
 
     def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """Return a connection for reading without the ORM, which takes half as long."""
-        return self.single_statements.connect()
+        return self.single_statements.connect() if self.readers is None else self.readers.connection()
 
     def session(self) -> AsyncSession:
         """Return a session for reading. Each statement sees what is committed when it begins."""
