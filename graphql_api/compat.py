@@ -15,7 +15,7 @@
   `get`.
 """
 
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import MISSING
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -36,8 +36,8 @@ from graphql import (
     get_nullable_type,
     is_leaf_type,
 )
-from graphql.execution.collect_fields import FieldDetailsList
-from graphql.pyutils import AwaitableOrValue, Path, UndefinedType
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from graphql.pyutils import AwaitableOrValue, Path
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -78,32 +78,54 @@ def note_leaves(schema: GraphQLSchema) -> None:
                 field.extensions[LEAF] = Leaf(attribute, of_type.coerce_output_value, of_type is field.type)
 
 
+def attribute_of(source: Any, kind: GraphQLObjectType, name: str) -> Any:
+    """Return what a field that is an attribute has in the answer, or Undefined if it is none, or has no valid value."""
+    field = kind.fields.get(name)
+    leaf: Leaf | None = field.extensions.get(LEAF) if field else None
+    if leaf is None:
+        return Undefined
+    try:
+        value = getattr(source, leaf.attribute)
+        if value is None:
+            return None if leaf.is_nullable else Undefined
+        written = leaf.coerce(value)
+    except Exception:
+        return Undefined
+    return Undefined if written is None else written
+
+
+def merged(values: dict[str, Any], executed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an object in the order in which they were selected, without those that do not exist."""
+    found = {name: executed.get(name, Undefined) if value is Undefined else value for name, value in values.items()}
+    return {name: value for name, value in found.items() if value is not Undefined}
+
+
+async def merged_later(values: dict[str, Any], executed: Awaitable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the fields of an object of which some have to be awaited."""
+    return merged(values, await executed)
+
+
 class PacedExecution(StrawberryGraphQLCoreExecutionContext):
     """Completes long lists in portions, between which the event loop serves others, and reads attributes directly."""
 
-    def execute_field(
+    def execute_fields(
         self,
         parent_type: GraphQLObjectType,
-        source: Any,
-        field_details_list: FieldDetailsList,
-        path: Path,
+        source_value: Any,
+        path: Path | None,
+        grouped_field_set: GroupedFieldSet,
         position_context: Any,
-    ) -> AwaitableOrValue[Any] | UndefinedType:
-        """Return the value of a field. Whatever is wrong with it is found again by graphql-core, which reports it."""
-        field = parent_type.fields.get(field_details_list[0].node.name.value)
-        leaf: Leaf | None = field.extensions.get(LEAF) if field else None
-        if leaf is not None:
-            try:
-                value = getattr(source, leaf.attribute)
-                written = None if value is None else leaf.coerce(value)
-            except Exception:
-                written = Undefined
-            else:
-                if value is None and leaf.is_nullable:
-                    return None
-            if written is not None and written is not Undefined:
-                return written
-        return super().execute_field(parent_type, source, field_details_list, path, position_context)
+    ) -> AwaitableOrValue[dict[str, Any]]:
+        """Return the values of an object's fields. What is wrong with an attribute, graphql-core finds and reports."""
+        values = {
+            name: attribute_of(source_value, parent_type, details[0].node.name.value)
+            for name, details in grouped_field_set.items()
+        }
+        others = {name: grouped_field_set[name] for name, value in values.items() if value is Undefined}
+        if not others:
+            return values
+        executed = super().execute_fields(parent_type, source_value, path, others, position_context)
+        return merged(values, executed) if isinstance(executed, dict) else merged_later(values, executed)
 
     def complete_list_value(  # noqa: PLR0917 (graphql-core's signature)
         self,

@@ -108,6 +108,8 @@ class ActionDraft:
 
 def with_run_headers(headers: Mapping[str, Any], given: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return a task's headers with those of a run, each of which replaces the one of its name, in any case."""
+    if not given:
+        return dict(headers)
     replaced = {name.lower() for name, _ in given}
     kept = {name: value for name, value in headers.items() if name.lower() not in replaced}
     kept.update((name, value) for name, value in given)
