@@ -20,10 +20,14 @@ class Readers:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection, the one that was used last, which has the statements prepared.
+        """Lend a connection, the one that was used last, which has the statements prepared, or one of the pool.
 
         After any error it is closed, and so are those that idle, because the server may be gone.
         """
+        if self._places.locked():
+            async with self._engine.connect() as connection:
+                yield connection
+            return
         async with self._places:
             connection = self._idle.pop() if self._idle else await self._engine.connect()
             try:

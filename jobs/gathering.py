@@ -42,11 +42,15 @@ class Gatherer(Generic[Item]):
         try:
             while self._waiting:
                 size = min(len(self._waiting), self._most)
-                await self._pass([self._waiting.popleft() for _ in range(size)])
+                batch = [self._waiting.popleft() for _ in range(size)]
+                # Whoever has left before the call does not want it any more.
+                await self._pass([(item, done) for item, done in batch if not done.done()])
         finally:
             self._running = None
 
     async def _pass(self, batch: Sequence[tuple[Item, asyncio.Future[None]]]) -> None:
+        if not batch:
+            return
         try:
             await self._do([item for item, _ in batch])
         except Exception as error:

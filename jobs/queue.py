@@ -36,7 +36,7 @@ NEAR = 2 * BUCKET + timedelta(milliseconds=50)
 What is due sooner than this gets a job with an id of its own.
 """
 
-MOST_POKES = 1_000
+MOST_POKES = 10_000
 """Number of pokes that go together."""
 
 CONNECT_TIMEOUT = timedelta(seconds=1)

@@ -125,10 +125,13 @@ class DuetimeSchema(Schema):
         if allowed_operation_types is not None and kind not in allowed_operation_types:
             raise InvalidOperationTypeError(kind)
         size = answer_size.begin(self._limits.max_answer_bytes)
-        executor = document.errors or await self._executor(document, variable_values, context_value, operation_name)
-        if isinstance(executor, list):
-            return self._invalid(document, variable_values, executor)
-        result = cast("GraphQLExecutionResult", await await_maybe(executor.execute_operation()))
+        try:
+            executor = document.errors or await self._executor(document, variable_values, context_value, operation_name)
+            if isinstance(executor, list):
+                return self._invalid(document, variable_values, executor)
+            result = cast("GraphQLExecutionResult", await await_maybe(executor.execute_operation()))
+        except Exception as error:
+            return PreExecutionError(data=None, errors=masked([GraphQLError(str(error), original_error=error)]))
         return size.bounded(ExecutionResult(data=result.data, errors=masked(result.errors or ()) or None))
 
     async def _executor(
