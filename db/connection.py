@@ -126,6 +126,14 @@ def autocommit(engine: AsyncEngine) -> AsyncEngine:
     return engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
+def single_statements(engine: AsyncEngine, pooler: Pooler) -> AsyncEngine:
+    """Return the pool for reads and for what one statement writes.
+
+    Behind a pooler that shares connections by transaction, only a transaction brings its settings along.
+    """
+    return engine if pooler == "transaction" else autocommit(engine)
+
+
 def is_refusal_of_data(error: BaseException) -> bool:
     """Return whether the database refused a value (out of range, not text, against a constraint) and will again."""
     cause = getattr(error, "orig", error)

@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import configure_mappers
 from sqlmodel import Field, SQLModel
 
 from db import present
@@ -561,3 +562,7 @@ class AuditEntry(SQLModel, table=True):
     run_id: UUID | None = None
     before: Any = Field(default=None, sa_type=TextOfJson(none_as_null=True), nullable=True)
     after: Any = Field(default=None, sa_type=TextOfJson(none_as_null=True), nullable=True)
+
+
+# Otherwise the attributes of an object that no constructor has made would work only after something else is used.
+configure_mappers()

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, WebSocketRoute
 
-from db.connection import open_engine
+from db.connection import open_engine, single_statements
+from db.readers import Readers
 from db.settings import DatabaseSettings
 from graphql_api import health, metrics, request_body
 from graphql_api.context import Services
@@ -39,8 +40,11 @@ from graphql_api.transport.sdl import sdl_route
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
+from jobs.tasks import creation
 
 POOL_SIZE = 10
+READERS = 4
+"""How many of them stay open for lists."""
 AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
 """Routes that the old service had both at the root and under /api/v1."""
 
@@ -73,6 +77,9 @@ def create_app(
             pooler=database.database_pooler,
             slow_statement=database.slow_statement,
         )
+        statements = single_statements(engine, database.database_pooler)
+        # A pooler that shares connections by transaction has a use for each one in between.
+        readers = None if database.database_pooler == "transaction" else Readers(statements, kept=READERS)
         queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
@@ -83,12 +90,15 @@ def create_app(
             ):
                 app.state.services = Services(
                     engine=engine,
+                    single_statements=statements,
+                    readers=readers,
                     queue=queue,
                     documents=documents,
                     tail=follower,
                     targets=targets,
                     secrets=jobs.secrets,
                     authenticator=authenticator,
+                    creations=creation.creations(statements),
                     body_within=body_within,
                 )
                 yield
@@ -96,6 +106,8 @@ def create_app(
             await schema.result_cache.close()
             await documents.close()
             await queue.close()
+            if readers is not None:
+                await readers.close()
             await engine.dispose()
 
     graphql = Endpoint(schema, playground=Playground(enabled=api.playground))

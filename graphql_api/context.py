@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import strawberry
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from strawberry.dataloader import DataLoader
 
 from db import models
+from db.readers import Readers
 from db.reads import large_values, runs, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.large_values import LargeColumn
@@ -25,11 +26,12 @@ from graphql_api.errors import forbidden, limit_exceeded, unauthenticated
 from graphql_api.events.tail import Tail
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.settings import PREFIX, ApiSettings
+from jobs.gathering import Gatherer
 from jobs.http.resolver import TargetChecker
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
-from jobs.tasks.transaction import Transaction, transaction
+from jobs.tasks.transaction import NewTask, Transaction, transaction
 
 Page = tuple[list[models.Run], bool]
 Key = TypeVar("Key")
@@ -69,22 +71,29 @@ class Services:
     """What the API process owns. The app opens and closes it."""
 
     engine: AsyncEngine
+    single_statements: AsyncEngine
+    readers: Readers | None
     queue: Queue
     documents: DocumentStore
     tail: Tail
     targets: TargetChecker
     secrets: SecretKeys
     authenticator: Authenticator
+    creations: Gatherer[NewTask]
     body_within: timedelta
     subscriptions: OpenSubscriptions = field(default_factory=OpenSubscriptions)
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:
         """Return a transaction on behalf of a caller."""
-        return transaction(self.engine, self.queue, caller=caller, secrets=self.secrets)
+        return transaction(self.engine, self.queue, caller=caller, secrets=self.secrets, creations=self.creations)
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Return a connection for reading without the ORM, which takes half as long."""
+        return self.single_statements.connect() if self.readers is None else self.readers.connection()
 
     def session(self) -> AsyncSession:
-        """Return a session for one read."""
-        return AsyncSession(self.engine, expire_on_commit=False)
+        """Return a session for reading. Each statement sees what is committed when it begins."""
+        return AsyncSession(self.single_statements, expire_on_commit=False)
 
 
 class Context:

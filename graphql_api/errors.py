@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from uuid import uuid4
 
 from graphql import GraphQLError, ValueNode
-from strawberry.extensions import MaskErrors
 
 from db.states import KeyScope
 from jobs.security.api_keys import Caller
@@ -90,36 +89,34 @@ def is_of_argument(error: GraphQLError) -> bool:
     return not error.extensions and bool(error.nodes) and all(isinstance(node, ValueNode) for node in error.nodes or ())
 
 
-class MaskInternalErrors(MaskErrors):
-    """Replaces internal errors by an id, under which the log has the details. Errors of the request stay the same, and
-    those of arguments get a code.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(should_mask_error=lambda error: is_ours(error) or is_of_argument(error))
-
-    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """Log an internal error and return one with its id; return another error with its code."""
-        if not is_ours(error):
-            return coded(error, BAD_USER_INPUT)
-        incident = uuid4().hex
-        where = ".".join(map(str, error.path or ()))
-        logger.error(
-            "A GraphQL operation failed.",
-            exc_info=error.original_error,
-            extra={"action": "graphql_failed", "id": incident, "path": where},
-        )
-        return GraphQLError(
-            f"Internal error; the service's log has it under {incident}",
-            nodes=error.nodes,
-            source=error.source,
-            positions=error.positions,
-            path=error.path,
-            extensions={"code": "INTERNAL", "id": incident},
-        )
-
-
 def masked(errors: Iterable[GraphQLError]) -> list[GraphQLError]:
-    """Return the errors as clients see them."""
-    mask = MaskInternalErrors()
-    return [mask.anonymise_error(error) if mask.should_mask_error(error) else error for error in errors]
+    """Return the errors as clients see them: internal ones as an id, under which the log has the details, and those of
+    arguments with a code.
+    """
+    return [shown(error) for error in errors]
+
+
+def shown(error: GraphQLError) -> GraphQLError:
+    """Return an error as clients see it. Errors of the request that have a code stay the same."""
+    if is_ours(error):
+        return anonymous(error)
+    return coded(error, BAD_USER_INPUT) if is_of_argument(error) else error
+
+
+def anonymous(error: GraphQLError) -> GraphQLError:
+    """Log an internal error and return one with its id."""
+    incident = uuid4().hex
+    where = ".".join(map(str, error.path or ()))
+    logger.error(
+        "A GraphQL operation failed.",
+        exc_info=error.original_error,
+        extra={"action": "graphql_failed", "id": incident, "path": where},
+    )
+    return GraphQLError(
+        f"Internal error; the service's log has it under {incident}",
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        extensions={"code": "INTERNAL", "id": incident},
+    )

@@ -25,4 +25,5 @@ def parse(text: str) -> datetime:
 
 def write(instant: datetime) -> str:
     """Return the instant in UTC, ending in Z, with microseconds if it has any."""
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return in_utc.isoformat().replace("+00:00", "Z")

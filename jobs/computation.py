@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 Item = TypeVar("Item")
 
-PORTION = 50
+PORTION = 40
 """Number of rows that are written at once. Between them the event loop serves others."""
 
 _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="computation")
@@ -23,7 +23,7 @@ async def off_loop(compute: Callable[[], Result]) -> Result:
     return await asyncio.get_running_loop().run_in_executor(_THREAD, compute)
 
 
-def portions(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+def portions(items: Sequence[Item], *, size: int = PORTION) -> Iterator[Sequence[Item]]:
     """Yield the items in portions, in their order."""
-    for start in range(0, len(items), PORTION):
-        yield items[start : start + PORTION]
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -115,6 +115,23 @@ def separators(text: str) -> int:
     return sum(text.count(each) for each in ",:[{")
 
 
+def has_more_than(most: int, value: Any) -> bool:
+    """Return whether a value has more values and characters than that. It stops counting there."""
+    left, waiting = most, [value]
+    while waiting and left >= 0:
+        item = waiting.pop()
+        left -= 1
+        if isinstance(item, str):
+            left -= len(item)
+        elif isinstance(item, list | tuple):
+            left -= len(item)
+            waiting += item[:most]
+        elif isinstance(item, dict):
+            left -= len(item)
+            waiting += (*item, *item.values()) if len(item) < most else ()
+    return left < 0
+
+
 def faults(value: Any) -> Iterator[str]:
     """Yield the reasons why a value cannot be stored."""
     waiting = [(value, 1)]

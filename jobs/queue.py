@@ -1,21 +1,24 @@
 """What goes through Redis: wake-ups for workers (arq jobs) and pokes for API processes. All of it can be lost.
 
+A poke is the ids of changed tasks, or empty: then there are new events.
+
 Nothing here decides what is due; Postgres does. A lost wake-up makes a run late until the next sweep, and never loses
 it.
 """
 
 import json
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid4
 
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
 from jobs.compat import WorkerRedis
+from jobs.gathering import Gatherer
 from jobs.redis_pool import redis_pool
 
 logger = logging.getLogger(__name__)
@@ -32,6 +35,9 @@ NEAR = 2 * BUCKET + timedelta(milliseconds=50)
 """A dispatch job is open from one bucket before its own until its end, and arq drops jobs with the id of an open one.
 What is due sooner than this gets a job with an id of its own.
 """
+
+MOST_POKES = 10_000
+"""Number of pokes that go together."""
 
 CONNECT_TIMEOUT = timedelta(seconds=1)
 ANSWER_TIMEOUT = timedelta(seconds=2)
@@ -72,11 +78,19 @@ def open_redis(redis_url: str) -> ArqRedis:
     return redis
 
 
+class Poke(NamedTuple):
+    """What API processes are notified of: that there are events, and tasks that were changed."""
+
+    events: bool
+    changed: Collection[UUID]
+
+
 class Queue:
     """One process's access to Redis. Its owner closes it."""
 
     def __init__(self, redis: ArqRedis) -> None:
         self._redis = redis
+        self._pokes = Gatherer(self._publish, most=MOST_POKES)
         self._away = False
 
     @classmethod
@@ -134,18 +148,25 @@ class Queue:
             )
         self._away = False
 
-    async def poke(self, *, changed: Collection[UUID] = ()) -> None:
+    async def poke(self, *, events: bool = True, changed: Collection[UUID] = ()) -> None:
         """Notify API processes that events were committed, and which tasks were changed.
 
         Never raises. API processes find missed events by polling; missed changes of tasks are not delivered.
         """
+        await self._pokes.add(Poke(events, changed))
+
+    async def _publish(self, pokes: Sequence[Poke]) -> None:
+        changed = {task_id for poke in pokes for task_id in poke.changed}
         try:
-            await self._redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in changed))
+            if changed:
+                await self._redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in changed))
+            if any(poke.events for poke in pokes):
+                await self._redis.publish(EVENTS_CHANNEL, b"")
         except REDIS_ERRORS as error:
             self._say_away(error)
 
     async def pokes(self) -> AsyncIterator[list[UUID]]:
-        """Yield once when the subscription is open, and then the changed tasks of each poke.
+        """Yield once when the subscription is open, and then the changed tasks of each poke, none if it is of events.
 
         Raises `Unreachable` when Redis is away.
         """

@@ -47,7 +47,8 @@ async def page(session: AsyncSession, filters: AuditFilter, *, rows: Slice) -> t
     direction.
     """
     statement = select(AuditEntry).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_AUDIT))
-    return await keyset.fetch(session, statement, order=NEWEST_FIRST, page=rows)
+    found, more = await keyset.fetch(session, keyset.statements(statement, order=NEWEST_FIRST, page=rows), page=rows)
+    return [entry for (entry,) in found], more
 
 
 async def has_more(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Text, and_, collate, false, func, literal, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, collate, false, func, literal, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import SQLColumnExpression
@@ -24,7 +24,7 @@ MAX_OFFSET = 2**63 - 1
 COUNT_CAP = 10_000
 """Counting further would cost more than the number is worth: 330 ms for 10 million rows."""
 
-Row = TypeVar("Row")
+Item = TypeVar("Item")
 Key = tuple[Any, UUID | int]
 Condition = ColumnElement[bool]
 
@@ -88,21 +88,27 @@ def within(order: Order, page: Slice) -> list[Condition]:
     return [and_(zone, bound) for zone in zones]
 
 
-async def fetch(session: AsyncSession, statement: Select[Row], *, order: Order, page: Slice) -> tuple[list[Row], bool]:
+def statements(statement: Select[Any], *, order: Order, page: Slice) -> Sequence[Select[Any]]:
+    """Return the statements that read a slice to one row beyond it, by zone."""
+    return [
+        statement.where(zone).order_by(*order.sorting(backward=page.backward)).limit(page.limit + 1)
+        for zone in within(order, page)
+    ]
+
+
+async def fetch(
+    session: AsyncSession | AsyncConnection, statements: Sequence[Select[Any]], *, page: Slice
+) -> tuple[list[Row[Any]], bool]:
     """Return the rows of a slice in the list's order, and whether there are more in the direction of reading."""
-    rows: list[Row] = []
-    for zone in within(order, page):
-        left = page.limit + 1 - len(rows)
-        found = await session.scalars(
-            statement.where(zone).order_by(*order.sorting(backward=page.backward)).limit(left)
-        )
-        rows += found
+    rows: list[Row[Any]] = []
+    for statement in statements:
+        rows += (await session.execute(statement)).all()
         if len(rows) > page.limit:
             break
-    return trimmed(rows, page=page)
+    return trimmed(rows[: page.limit + 1], page=page)
 
 
-def trimmed(rows: list[Row], *, page: Slice) -> tuple[list[Row], bool]:
+def trimmed(rows: list[Item], *, page: Slice) -> tuple[list[Item], bool]:
     """Return rows that were read to one beyond the limit, in the list's order, and whether there was one beyond."""
     kept = rows[: page.limit]
     if page.backward:
@@ -120,14 +126,24 @@ async def has_rows_beyond(
     return False
 
 
+def capped(statement: Select[Any]) -> Select[int]:
+    """Return the statement that counts the rows of a query, at most to one beyond the cap."""
+    return select(func.count()).select_from(statement.limit(COUNT_CAP + 1).subquery())
+
+
+def counting(conditions: Sequence[Condition], *, of: SQLColumnExpression[Any]) -> Select[int]:
+    """Return the statement that counts rows that meet conditions, at most to one beyond the cap."""
+    return capped(select(of).where(*conditions))
+
+
 async def count(session: AsyncSession, conditions: Sequence[Condition], *, of: SQLColumnExpression[Any]) -> int:
     """Return the number of rows that meet conditions, counted at most to one beyond the cap."""
-    return await counted(session, select(of).where(*conditions))
+    return await session.scalar(counting(conditions, of=of)) or 0
 
 
 async def counted(session: AsyncSession, statement: Select[Any]) -> int:
     """Return the number of rows of a query, counted at most to one beyond the cap."""
-    return await session.scalar(select(func.count()).select_from(statement.limit(COUNT_CAP + 1).subquery())) or 0
+    return await session.scalar(capped(statement)) or 0
 
 
 class LowerCase(FunctionElement[str]):

@@ -4,14 +4,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, false, func, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Select, exists, false, func, select, true, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
-from db.models import UNFINISHED_RUNS, RunSummary, Task
+from db import instances
+from db.models import UNFINISHED_RUNS, RunSummary, Task, metadata
 from db.postgres_text import is_postgres_text
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
@@ -35,6 +37,15 @@ ORDERS = {
 }
 
 
+TABLE = metadata.tables[Task.__tablename__]
+NAMES = tuple(column.name for column in TABLE.c)
+LARGE_NAMES = tuple(each.column.key for each in large_values.OF_TASKS)
+SMALL_NAMES = tuple(name for name in NAMES if name not in LARGE_NAMES)
+
+KEPT_STATEMENTS = 16
+"""Number of statements that are kept of each kind. To make one takes as long as to read a page."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
     """Selects tasks. Empty members select all; `tags` requires all of them; `…_contains` ignores case.
@@ -42,14 +53,14 @@ class TaskFilter:
     `next_run_after` is inclusive, `next_run_before` exclusive.
     """
 
-    external_ids: Collection[str] = ()
-    statuses: Collection[TaskStatus] = ()
+    external_ids: tuple[str, ...] = ()
+    statuses: tuple[TaskStatus, ...] = ()
     name_contains: str | None = None
     url_contains: str | None = None
-    tags: Sequence[str] = ()
+    tags: tuple[str, ...] = ()
     next_run_after: datetime | None = None
     next_run_before: datetime | None = None
-    last_run_states: Collection[RunState] = ()
+    last_run_states: tuple[RunState, ...] = ()
 
 
 def conditions(filters: TaskFilter, *, of: Any = Task) -> list[Condition]:
@@ -109,11 +120,12 @@ async def find_by_external_ids(
     session: AsyncSession, *, external_ids: Collection[str], without_large: bool = False
 ) -> dict[str, Task]:
     """Return, by their external ids, those of the tasks that exist, without their large columns if requested."""
-    filters = TaskFilter(external_ids=external_ids)
-    statement = select(Task).where(*conditions(filters))
+    if not external_ids:
+        return {}
+    statement = select(Task).where(*conditions(TaskFilter(external_ids=tuple(external_ids))))
     if without_large:
         statement = statement.options(*large_values.left_out(large_values.OF_TASKS))
-    found = await session.scalars(statement) if external_ids else ()
+    found = await session.scalars(statement)
     return {task.external_id: task for task in found if task.external_id is not None}
 
 
@@ -122,10 +134,20 @@ async def get(session: AsyncSession, task_id: UUID) -> Task | None:
     return (await find(session, ids=[task_id])).get(task_id)
 
 
-async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
+async def page(
+    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
+) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    statement = select(Task).where(*conditions(filters)).options(*large_values.left_out(large_values.OF_TASKS))
-    return await keyset.fetch(session, statement, order=ORDERS[order], page=rows)
+    found, more = await keyset.fetch(connection, statements(filters, order, rows), page=rows)
+    return [instances.read(Task, SMALL_NAMES, row) for row in found], more
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[Select[Any]]:
+    """Return the statements of a slice."""
+    return keyset.statements(
+        select(*(TABLE.c[name] for name in SMALL_NAMES)).where(*conditions(filters)), order=ORDERS[order], page=rows
+    )
 
 
 async def has_more(
@@ -138,17 +160,33 @@ async def has_more(
     )
 
 
-async def count(session: AsyncSession, filters: TaskFilter) -> int:
+async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    return await keyset.count(session, conditions(filters), of=col(Task.id))
+    return await connection.scalar(counting(filters)) or 0
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def counting(filters: TaskFilter) -> Select[Any]:
+    """Return the statement that counts tasks."""
+    return keyset.counting(conditions(filters), of=col(Task.id))
 
 
 async def page_by_number(
-    session: AsyncSession, filters: TaskFilter, *, page: int, limit: int
+    connection: AsyncConnection, filters: TaskFilter, *, page: int, limit: int
 ) -> tuple[list[Task], int]:
     """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
-    order = ORDERS[TaskOrder.CREATED_AT_DESC]
-    statement = select(Task).where(*conditions(filters)).order_by(*order.sorting(backward=False))
-    found = await session.scalars(statement.offset(keyset.offset(page, limit)).limit(limit))
-    total = await session.scalar(select(func.count()).select_from(Task).where(*conditions(filters)))
-    return list(found), total or 0
+    found = (await connection.execute(numbered(filters, page, limit))).all()
+    # A page beyond the end has one row, which has the number alone.
+    tasks = [instances.read(Task, NAMES, row) for row in found if row[0] is not None]
+    return tasks, found[0].total
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def numbered(filters: TaskFilter, page: int, limit: int) -> Select[Any]:
+    """Return the statement of a page by its number."""
+    order = ORDERS[TaskOrder.CREATED_AT_DESC].sorting(backward=False)
+    rows = select(*TABLE.c).where(*conditions(filters)).order_by(*order)
+    found = rows.offset(keyset.offset(page, limit)).limit(limit).subquery()
+    total = select(func.count().label("total")).select_from(Task).where(*conditions(filters)).subquery()
+    newest_first = (found.c.created_at.desc(), found.c.id.desc())
+    return select(*found.c, total.c.total).select_from(total.outerjoin(found, true())).order_by(*newest_first)

@@ -145,8 +145,10 @@ class Tail:
             try:
                 async for changed in queue.pokes():
                     self._hears_pokes = True
-                    self._poked.set()
-                    self.changes.note(changed)
+                    if changed:
+                        self.changes.note(changed)
+                    else:
+                        self._poked.set()
             except Unreachable as error:
                 if self._hears_pokes:
                     logger.warning(

@@ -1,50 +1,57 @@
 """The GraphQL schema. `duetime schema` prints it into schema.graphql."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from functools import wraps
-from typing import Any, cast
+from functools import partial, wraps
+from typing import Any, TypeGuard, cast
 
 from graphql import ExecutionResult as GraphQLExecutionResult
-from graphql import GraphQLError, GraphQLObjectType, GraphQLResolveInfo, create_source_event_stream
+from graphql import Executor, GraphQLError, GraphQLObjectType, GraphQLResolveInfo, create_source_event_stream
 from strawberry import Schema
-from strawberry.extensions import SchemaExtension
+from strawberry.exceptions import MissingQueryError
+from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.schema.name_converter import NameConverter
-from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
+from strawberry.utils.await_maybe import await_maybe
 
 from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
-from graphql_api.compat import PacedExecution, resolve_types_once
+from graphql_api.compat import PacedExecution, convert_while_coercing, note_leaves
 from graphql_api.context import Context
-from graphql_api.errors import BAD_USER_INPUT, MaskInternalErrors, coded, masked
+from graphql_api.errors import BAD_USER_INPUT, coded, masked
 from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.execution.hidden_names import HiddenNames
 from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
 from graphql_api.settings import ApiSettings
-from graphql_api.types.action import HeaderInput, HttpActionInput
+from graphql_api.types.action import FormFieldInput, HeaderInput, HttpActionInput
 from graphql_api.types.refusals import HANDLERS
 from graphql_api.types.retry import RetryPolicyInput
 from graphql_api.types.scalars import SCALARS
 from graphql_api.types.task import CreateTaskInput
 from graphql_api.types.trigger import CronTriggerInput, IntervalTriggerInput, OneOffTriggerInput, TriggerInput
+from jobs import json_value
+from jobs.computation import off_loop
 
 BULK_INPUTS = (
     CreateTaskInput, TriggerInput, OneOffTriggerInput, CronTriggerInput, IntervalTriggerInput, HttpActionInput,
-    HeaderInput, RetryPolicyInput,
+    HeaderInput, FormFieldInput, RetryPolicyInput,
 )  # fmt: skip
 """The input types of which one mutation may have a thousand."""
+MANY_VALUES = 1_000
+"""Values and characters of variables that are read in a thread of their own. Reading a thousand takes a few ms."""
 
 
 class DuetimeSchema(Schema):
     """Strawberry's schema. It refuses operations that exceed a limit before it executes them, over any transport.
 
-    It logs nothing: mistakes of callers are not news, and internal errors are logged where they are masked.
+    It logs nothing but internal errors, where they are masked: mistakes of callers are not news.
     """
 
     def __init__(self, limits: ApiSettings) -> None:
@@ -52,7 +59,6 @@ class DuetimeSchema(Schema):
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            extensions=[MaskInternalErrors, KnownDocuments],
             execution_context_class=Execution if limits.introspection else NoSuggestions,
             exception_handlers=HANDLERS,
             config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNames()),
@@ -63,26 +69,26 @@ class DuetimeSchema(Schema):
             (self._schema.subscription_type, KeyScope.READ),
         ):
             check_scopes(root, scope)
-        resolve_types_once(BULK_INPUTS)
+        convert_while_coercing(self._schema, BULK_INPUTS, self.config.name_converter)
+        note_leaves(self._schema)
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
         self._limits = limits
         self._hidden_names = None if limits.introspection else HiddenNames(self._schema)
 
-    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Log nothing."""
-
     async def prepared_refusal(
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
     ) -> PreExecutionError | None:
-        """Return the same as `refusal`. A long document is read without holding up the event loop."""
+        """Return the same as `refusal`. What is long is read without holding up the event loop."""
         if not query:
             return None
         try:
             await self.documents.prepare(query, variables or {}, operation_name)
+            refusal = partial(self.documents.read(query).refusal, variables or {}, operation_name)
+            error = await off_loop(refusal) if are_many(variables) else refusal()
         except GraphQLError as unreadable:
-            return PreExecutionError(data=None, errors=[unreadable.with_traceback(None)])
-        return self.refusal(query, variables, operation_name)
+            error = unreadable.with_traceback(None)
+        return PreExecutionError(data=None, errors=[error]) if error else None
 
     def refusal(
         self, query: str | None, variables: dict[str, Any] | None, operation_name: str | None
@@ -106,21 +112,53 @@ class DuetimeSchema(Schema):
         allowed_operation_types: Iterable[OperationType] | None = None,
         operation_extensions: dict[str, Any] | None = None,
     ) -> ExecutionResult:
-        """Execute a query or a mutation."""
+        """Execute a query or a mutation. Raises Strawberry's errors for requests without one that is allowed.
+
+        What Strawberry itself does around the execution is for extensions, and would take a tenth of the time.
+        """
         if refused := await self.prepared_refusal(query, variable_values, operation_name):
             return refused
+        if not query:
+            raise MissingQueryError
+        document = self.documents.read(query)
+        kind = OperationType(document.operations[operation_name].operation.value)
+        if allowed_operation_types is not None and kind not in allowed_operation_types:
+            raise InvalidOperationTypeError(kind)
         size = answer_size.begin(self._limits.max_answer_bytes)
-        result = await super().execute(
-            query,
-            variable_values,
-            context_value,
-            root_value,
-            operation_name,
-            allowed_operation_types,
-            operation_extensions,
+        try:
+            executor = document.errors or await self._executor(document, variable_values, context_value, operation_name)
+            if isinstance(executor, list):
+                return self._invalid(document, variable_values, executor)
+            result = cast("GraphQLExecutionResult", await await_maybe(executor.execute_operation()))
+        except Exception as error:
+            return PreExecutionError(data=None, errors=masked([GraphQLError(str(error), original_error=error)]))
+        return size.bounded(ExecutionResult(data=result.data, errors=masked(result.errors or ()) or None))
+
+    async def _executor(
+        self, document: Document, variables: dict[str, Any] | None, context: Context | None, operation_name: str | None
+    ) -> Executor[Any] | list[GraphQLError]:
+        """Return what executes an operation, or what is wrong with its variables.
+
+        Many variables are converted without holding up the event loop.
+        """
+        build = partial(
+            self.execution_context_class.build,
+            self._schema,
+            document.ast,
+            context_value=context,
+            raw_variable_values=variables,
+            operation_name=operation_name,
+            is_awaitable=cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable),
+            operation_extensions=None,
         )
-        self._hide_names(result, query, variable_values)
-        return result if isinstance(result, PreExecutionError) else size.bounded(result)
+        return await off_loop(build) if are_many(variables) else build()
+
+    def _invalid(
+        self, document: Document, variables: dict[str, Any] | None, errors: list[GraphQLError]
+    ) -> PreExecutionError:
+        """Return the result of an operation that is not executed. With introspection off, it names nothing new."""
+        hidden = self._hidden_names and self._hidden_names.hidden(errors, document.text, variables)
+        return PreExecutionError(data=None, errors=hidden or errors)
 
     async def stream(  # noqa: PLR0917 (Strawberry's signature)
         self,
@@ -139,9 +177,7 @@ class DuetimeSchema(Schema):
         if query and kind is OperationType.SUBSCRIPTION:
             document = self.documents.read(query)
             if document.errors:
-                invalid = PreExecutionError(data=None, errors=document.errors)
-                self._hide_names(invalid, query, variable_values)
-                return only(invalid)
+                return only(self._invalid(document, variable_values, document.errors))
             return self._watch(document, variable_values or {}, context_value, operation_name)
         if kind is not None:
             return self._execute_once(query, variable_values, context_value, operation_name, operation_extensions)
@@ -154,11 +190,6 @@ class DuetimeSchema(Schema):
             operation_extensions,
             allowed_operation_types,
         )
-
-    def _hide_names(self, result: ExecutionResult, query: str | None, variables: dict[str, Any] | None) -> None:
-        """Hide names of the schema in the errors of a result, if introspection is off."""
-        if result.errors and self._hidden_names is not None:
-            result.errors = self._hidden_names.hidden(result.errors, query, variables)
 
     def operation_type(self, query: str, operation_name: str | None) -> OperationType | None:
         """Return the type of an operation, or None if the document cannot be parsed."""
@@ -202,18 +233,9 @@ class DuetimeSchema(Schema):
     async def _results(
         self, document: Document, variables: dict[str, Any], context: Context, operation_name: str | None
     ) -> AsyncGenerator[ExecutionResult, None]:
-        executor = self.execution_context_class.build(
-            self._schema,
-            document.ast,
-            context_value=context,
-            raw_variable_values=variables,
-            operation_name=operation_name,
-            operation_extensions=None,
-        )
+        executor = await self._executor(document, variables, context, operation_name)
         if isinstance(executor, list):
-            invalid = PreExecutionError(data=None, errors=executor)
-            self._hide_names(invalid, document.text, variables)
-            yield invalid
+            yield self._invalid(document, variables, executor)
             return
         source = create_source_event_stream(executor)
         if isinstance(source, Awaitable):
@@ -286,22 +308,9 @@ class NoSuggestions(Execution):
         return super().build(*arguments, **named | {"hide_suggestions": True})
 
 
-class KnownDocuments(SchemaExtension):
-    """Parses and validates each document only once."""
-
-    def on_parse(self) -> Iterator[None]:
-        """Use the syntax tree that was checked against the limits."""
-        context = self.execution_context
-        if isinstance(context.schema, DuetimeSchema) and context.query:
-            context.graphql_document = context.schema.documents.read(context.query).ast
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        """Use the errors that validation found the first time."""
-        context = self.execution_context
-        if isinstance(context.schema, DuetimeSchema) and context.query:
-            context.pre_execution_errors = context.schema.documents.read(context.query).errors
-        yield
+def are_many(variables: dict[str, Any] | None) -> bool:
+    """Return whether it takes more than a few milliseconds to read the variables."""
+    return variables is not None and json_value.has_more_than(MANY_VALUES, variables)
 
 
 async def only(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None]:

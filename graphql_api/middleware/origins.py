@@ -10,6 +10,7 @@ to a page.
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -93,6 +94,7 @@ def leads_to_page(scope: Scope, headers: Headers) -> bool:
     return is_navigation and is_page(scope)
 
 
+@lru_cache(maxsize=64)
 def is_this_machine(host: str) -> bool:
     """Return whether a Host header is `localhost` or an address, which no foreign name can have resolved to."""
     try:

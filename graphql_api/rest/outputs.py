@@ -31,6 +31,7 @@ Value = TypeVar("Value")
 
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"
+DEFAULT_RETRY = RetryDraft()
 
 
 class Status(StrEnum):
@@ -147,48 +148,46 @@ class Task(ResponseBody):
         ge=0,
     )
 
-    @classmethod
-    def of(cls, row: models.Task) -> Self:
-        """Return a task as it is shown."""
-        cron, body = shown_cron(row), draft_of(row.payload, row.body)
-        next_run = next_to_come(row, now=utc_now())
-        optional: dict[str, Any] = {
-            "trigger_time": row.trigger_time and instants.write(row.trigger_time),
-            "cron_expr": cron or None,
-            "start_at": (row.start_at and row.start_at != default_start(row) and instants.write(row.start_at)) or None,
-            "end_at": row.end_at and instants.write(row.end_at),
-            "jitter_ms": row.jitter_ms or None,
-            "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
-            "payload": None if row.payload is None else row.payload.text,
-            "body": body.body,
-            "body_base64": body.body_base64,
-            "form": None if body.form is None else [FormField(name=name, value=value) for name, value in body.form],
-            "success_statuses": row.success_statuses,
-            "timeout_ms": unless(row.timeout_ms, 30_000),
-            "redirects": unless(row.redirects, MAX_REDIRECTS),
-            "retry": shown_retry(row),
-            "overlap": unless(row.overlap, OverlapPolicy.SKIP),
-            "misfire": unless(row.misfire, MisfirePolicy.LATEST),
-            "on_lost": unless(row.on_lost, LostPolicy.RETRY),
-            "tags": row.tags or None,
-            "next_run": next_run and instants.write(next_run),
-            "external_id": row.external_id,
-            "description": row.description or None,
-            "metadata": row.user_metadata,
-            "delete_after_ms": row.delete_after_ms,
-        }
-        return cls(
-            id=str(row.id),
-            name=row.name,
-            trigger_type=TriggerKind.ONE_OFF if cron is None else TriggerKind.CRON,
-            method=row.method,
-            url=row.url,
-            status=SHOWN_STATUS[row.status],
-            state=row.status,
-            created_at=instants.write(row.created_at),
-            updated_at=instants.write(row.updated_at),
-            **{name: value for name, value in optional.items() if value is not None},
-        )
+
+def shown_task(row: models.Task) -> dict[str, Any]:
+    """Return a task as it is shown, a JSON object with the members of `Task`."""
+    cron, body = shown_cron(row), draft_of(row.payload, row.body)
+    next_run = next_to_come(row, now=utc_now())
+    members: dict[str, Any] = {
+        "id": str(row.id),
+        "name": row.name,
+        "trigger_type": TriggerKind.ONE_OFF if cron is None else TriggerKind.CRON,
+        "method": row.method,
+        "url": row.url,
+        "status": SHOWN_STATUS[row.status],
+        "state": row.status,
+        "created_at": instants.write(row.created_at),
+        "updated_at": instants.write(row.updated_at),
+        "trigger_time": row.trigger_time and instants.write(row.trigger_time),
+        "cron_expr": cron or None,
+        "start_at": (row.start_at and row.start_at != default_start(row) and instants.write(row.start_at)) or None,
+        "end_at": row.end_at and instants.write(row.end_at),
+        "jitter_ms": row.jitter_ms or None,
+        "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
+        "payload": None if row.payload is None else row.payload.text,
+        "body": body.body,
+        "body_base64": body.body_base64,
+        "form": None if body.form is None else [field._asdict() for field in body.form],
+        "success_statuses": row.success_statuses,
+        "timeout_ms": unless(row.timeout_ms, 30_000),
+        "redirects": unless(row.redirects, MAX_REDIRECTS),
+        "retry": shown_retry(row),
+        "overlap": unless(row.overlap, OverlapPolicy.SKIP),
+        "misfire": unless(row.misfire, MisfirePolicy.LATEST),
+        "on_lost": unless(row.on_lost, LostPolicy.RETRY),
+        "tags": row.tags or None,
+        "next_run": next_run and instants.write(next_run),
+        "external_id": row.external_id,
+        "description": row.description or None,
+        "metadata": row.user_metadata,
+        "delete_after_ms": row.delete_after_ms,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def unless(value: Value, default: Value) -> Value | None:
@@ -196,12 +195,12 @@ def unless(value: Value, default: Value) -> Value | None:
     return None if value == default else value
 
 
-def shown_retry(row: models.Task) -> Retry | None:
-    """Return the retry policy, or None for the default."""
+def shown_retry(row: models.Task) -> dict[str, Any] | None:
+    """Return the retry policy with the members of `Retry`, or None for the default."""
     policy = retry_draft(row)
-    if policy == RetryDraft():
+    if policy == DEFAULT_RETRY:
         return None
-    return Retry(**{name: value for name, value in asdict(policy).items() if value is not None})
+    return {name: value for name, value in asdict(policy).items() if value is not None}
 
 
 def default_start(row: models.Task) -> datetime | None:
@@ -236,20 +235,20 @@ class Result(ResponseBody):
     )
     error_message: str = Field(default_factory=str, description="Why the run failed.")
 
-    @classmethod
-    def of(cls, row: models.Run, task: Task) -> Self:
-        """Return a finished run as it is shown, with its task."""
-        return cls(
-            id=str(row.id),
-            task_id=str(row.task_id),
-            run_at=instants.write(row.run_at) if row.run_at else None,
-            status_code=row.status_code,
-            success=bool(row.success),
-            duration_ms=row.duration_ms,
-            created_at=stored_at(row),
-            task=task,
-            **shown_response(row),
-        )
+
+def shown_result(row: models.Run, task: dict[str, Any]) -> dict[str, Any]:
+    """Return a finished run as it is shown, a JSON object with the members of `Result`, with its task."""
+    return {
+        "id": str(row.id),
+        "task_id": str(row.task_id),
+        "run_at": instants.write(row.run_at) if row.run_at else None,
+        "status_code": row.status_code,
+        "success": bool(row.success),
+        "duration_ms": row.duration_ms,
+        "created_at": stored_at(row),
+        "task": task,
+        **shown_response(row),
+    }
 
 
 class Run(ResponseBody):
@@ -278,32 +277,32 @@ class Run(ResponseBody):
     )
     error_message: str = Field(default_factory=str, description="Why the last attempt failed, or there was none.")
 
-    @classmethod
-    def of(cls, row: models.Run, task: Task) -> Self:
-        """Return a run as it is shown, with its task."""
-        optional: dict[str, Any] = {
-            "finished_at": row.finished_at and instants.write(row.finished_at),
-            "next_attempt_at": row.next_attempt_at and instants.write(row.next_attempt_at),
-            "missed_count": row.missed_count or None,
-            "missed_since": row.missed_since and instants.write(row.missed_since),
-            "retry_of": row.retry_of and str(row.retry_of),
-        }
-        return cls(
-            id=str(row.id),
-            task_id=str(row.task_id),
-            state=row.state,
-            cause=row.cause,
-            scheduled_for=instants.write(row.scheduled_for),
-            run_at=instants.write(row.run_at) if row.run_at else None,
-            attempt=row.attempt,
-            status_code=row.status_code,
-            success=row.success,
-            duration_ms=row.duration_ms,
-            created_at=stored_at(row),
-            task=task,
-            **{name: value for name, value in optional.items() if value is not None},
-            **shown_response(row),
-        )
+
+def shown_run(row: models.Run, task: dict[str, Any]) -> dict[str, Any]:
+    """Return a run in any state as it is shown, a JSON object with the members of `Run`, with its task."""
+    optional: dict[str, Any] = {
+        "finished_at": row.finished_at and instants.write(row.finished_at),
+        "next_attempt_at": row.next_attempt_at and instants.write(row.next_attempt_at),
+        "missed_count": row.missed_count or None,
+        "missed_since": row.missed_since and instants.write(row.missed_since),
+        "retry_of": row.retry_of and str(row.retry_of),
+    }
+    return {
+        "id": str(row.id),
+        "task_id": str(row.task_id),
+        "state": row.state,
+        "cause": row.cause,
+        "scheduled_for": instants.write(row.scheduled_for),
+        "run_at": instants.write(row.run_at) if row.run_at else None,
+        "attempt": row.attempt,
+        "status_code": row.status_code,
+        "success": row.success,
+        "duration_ms": row.duration_ms,
+        "created_at": stored_at(row),
+        "task": task,
+        **{name: value for name, value in optional.items() if value is not None},
+        **shown_response(row),
+    }
 
 
 def stored_at(row: models.Run) -> str:

@@ -1,5 +1,6 @@
 """/api/v1/results and /api/v1/tasks/{id}/results."""
 
+from typing import Any
 from uuid import UUID
 
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from graphql_api.context import Services
 from graphql_api.responses import json_answer, uncompressed
 from graphql_api.rest import query_params
 from graphql_api.rest.handling import answering, path_id
-from graphql_api.rest.outputs import Pagination, Result, ResultList, Task
+from graphql_api.rest.outputs import Pagination, shown_result, shown_task
 from graphql_api.rest.query_params import Page
 from jobs.errors import NotFound
 
@@ -28,7 +29,7 @@ async def of_task(request: Request) -> Response:
         task = await tasks.get(session, task_id)
         if task is None:
             raise NotFound("task", task_id)
-    return answer(found, {task_id: Task.of(task)}, page=page, total=total)
+    return answer(found, {task_id: shown_task(task)}, page=page, total=total)
 
 
 async def listed(request: Request) -> Response:
@@ -41,16 +42,16 @@ async def listed(request: Request) -> Response:
             session, task_id=task_id, success=success, page=page.number, limit=page.limit
         )
         theirs = await tasks.find(session, ids=list({run.task_id for run in found}))
-    of = {task.id: Task.of(task) for task in theirs.values()}
+    of = {task.id: shown_task(task) for task in theirs.values()}
     # A task that was deleted between the two reads takes its results with it.
     kept = [run for run in found if run.task_id in of]
     return answer(kept, of, page=page, total=total)
 
 
-def answer(found: list[Run], of: dict[UUID, Task], *, page: Page, total: int) -> Response:
+def answer(found: list[Run], of: dict[UUID, dict[str, Any]], *, page: Page, total: int) -> Response:
     """Return a page of results, each with its task."""
-    results = [Result.of(run, of[run.task_id]) for run in found]
-    return uncompressed(json_answer(ResultList(results=results, pagination=Pagination.of(page, total)).json_object()))
+    results = [shown_result(run, of[run.task_id]) for run in found]
+    return uncompressed(json_answer({"results": results, "pagination": Pagination.of(page, total).json_object()}))
 
 
 ROUTES = [

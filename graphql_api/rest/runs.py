@@ -11,7 +11,7 @@ from db.reads import runs, tasks
 from graphql_api.context import Services
 from graphql_api.responses import json_answer, uncompressed
 from graphql_api.rest.handling import answering, idempotency_key, path_id
-from graphql_api.rest.outputs import Run, Task
+from graphql_api.rest.outputs import shown_run, shown_task
 from jobs.errors import NotFound
 from jobs.tasks import runs as use_cases
 
@@ -47,7 +47,7 @@ async def answer_with_run(request: Request, run_id: UUID, *, status: int = 200) 
         task = None if run is None else await tasks.get(session, run.task_id)
     if run is None or task is None:
         raise NotFound("run", run_id)
-    return uncompressed(json_answer(Run.of(run, Task.of(task)).json_object(), status))
+    return uncompressed(json_answer(shown_run(run, shown_task(task)), status))
 
 
 ROUTES = [

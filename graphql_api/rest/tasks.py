@@ -17,7 +17,7 @@ from graphql_api.rest import query_params
 from graphql_api.rest.form import BadRequest
 from graphql_api.rest.handling import answering, body_of, idempotency_key, optional_body_of, parsed, path_id
 from graphql_api.rest.inputs import missed_policy, preview_of, run_input, task_draft, task_update, url_of
-from graphql_api.rest.outputs import Message, Pagination, Preview, Task, TaskList
+from graphql_api.rest.outputs import Message, Pagination, Preview, shown_task
 from graphql_api.rest.problems import old_words
 from graphql_api.rest.query_params import Page
 from graphql_api.rest.runs import answer_with_run
@@ -45,7 +45,7 @@ async def create(request: Request) -> Response:
         at = draft.trigger.at if isinstance(draft.trigger, OneOff) else None
         reason = old_words(error, at=at, headers=draft.action.headers, now=now)
         raise BadRequest(reason) from error
-    return json_answer(Task.of(task).json_object(), 201)
+    return json_answer(shown_task(task), 201)
 
 
 async def listed(request: Request) -> Response:
@@ -53,10 +53,10 @@ async def listed(request: Request) -> Response:
     services: Services = request.app.state.services
     filters = TaskFilter(statuses=query_params.statuses(request.query_params))
     page = Page.of(request.query_params)
-    async with services.session() as session:
-        found, total = await tasks.page_by_number(session, filters, page=page.number, limit=page.limit)
-    body = TaskList(tasks=[Task.of(task) for task in found], pagination=Pagination.of(page, total))
-    return json_answer(body.json_object())
+    async with services.reading() as connection:
+        found, total = await tasks.page_by_number(connection, filters, page=page.number, limit=page.limit)
+    pagination = Pagination.of(page, total).json_object()
+    return json_answer({"tasks": [shown_task(task) for task in found], "pagination": pagination})
 
 
 async def shown(request: Request) -> Response:
@@ -67,7 +67,7 @@ async def shown(request: Request) -> Response:
         task = await tasks.get(session, task_id)
     if task is None:
         raise NotFound("task", task_id)
-    return json_answer(Task.of(task).json_object())
+    return json_answer(shown_task(task))
 
 
 async def update(request: Request) -> Response:
@@ -85,7 +85,7 @@ async def update(request: Request) -> Response:
         except InvalidInput as error:
             at = None if update.trigger is None else update.trigger.members.get("at")
             raise BadRequest(old_words(error, at=at, headers=update.action.get("headers", ()), now=now)) from error
-    return json_answer(Task.of(task).json_object())
+    return json_answer(shown_task(task))
 
 
 async def cancel(request: Request) -> Response:
@@ -101,7 +101,7 @@ async def pause(request: Request) -> Response:
     services: Services = request.app.state.services
     async with services.transaction(request.scope["caller"]) as work:
         task = await use_cases.pause_task(work, path_id(request), now=utc_now())
-    return json_answer(Task.of(task).json_object())
+    return json_answer(shown_task(task))
 
 
 async def resume(request: Request) -> Response:
@@ -111,7 +111,7 @@ async def resume(request: Request) -> Response:
     missed = missed_policy(await optional_body_of(request))
     async with services.transaction(request.scope["caller"]) as work:
         task = await use_cases.resume_task(work, task_id, now=utc_now(), missed=missed)
-    return json_answer(Task.of(task).json_object())
+    return json_answer(shown_task(task))
 
 
 async def run(request: Request) -> Response:

@@ -13,13 +13,13 @@ from db.states import KeyScope, MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded
-from graphql_api.pacing import paced
 from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput, UpsertedTask
 from jobs import errors
+from jobs.pacing import paced
 from jobs.tasks import changes, creation, runs, upsert
 from jobs.tasks.creation import CreateRequest
 from jobs.tasks.draft import with_target_checked, with_targets_checked

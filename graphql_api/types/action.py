@@ -119,7 +119,7 @@ class HttpAction:
         If the task was changed since its row was read, the earlier version has the value that belongs to the row.
         """
         context, row = info.context, self.row
-        if isinstance(row, models.Task):
+        if not isinstance(row, models.TaskVersion):
             found = await context.large_value(of_task, row.id)
             value, version = found or (None, row.version)
             earlier = await context.versions.load((row.id, row.version)) if version != row.version else None

@@ -55,13 +55,22 @@ HasRowsBeyond = Callable[[Key, bool, bool], Awaitable[bool]]
 class PageInfo:
     """Knows one direction from reading the page, and queries the other only when it is selected."""
 
-    start_cursor: str | None = strawberry.field(description="The cursor of the first item.")
-    end_cursor: str | None = strawberry.field(description="The cursor of the last item.")
+    listing: strawberry.Private[str]
     rows: strawberry.Private[Slice]
     first_key: strawberry.Private[Key | None]
     last_key: strawberry.Private[Key | None]
     more: strawberry.Private[bool]
     has_rows_beyond: strawberry.Private[HasRowsBeyond]
+
+    @strawberry.field(description="The cursor of the first item.")
+    def start_cursor(self) -> str | None:
+        """Return the cursor, or None for an empty page."""
+        return None if self.first_key is None else cursors.of_row(self.listing, self.first_key)
+
+    @strawberry.field(description="The cursor of the last item.")
+    def end_cursor(self) -> str | None:
+        """Return the cursor, or None for an empty page."""
+        return None if self.last_key is None else cursors.of_row(self.listing, self.last_key)
 
     @strawberry.field(description="Whether the list has items after this page.")
     async def has_next_page(self) -> bool:
@@ -96,14 +105,29 @@ class Edge(Generic[Node]):
 class Connection(Generic[Node]):
     """A page, and the size of the whole list, which is counted only when it is selected."""
 
-    edges: list[Edge[Node]] = strawberry.field(description="The items of the page with their cursors.")
-    page_info: PageInfo = strawberry.field(description="The place of the page in its list.")
+    page: strawberry.Private[PageInfo]
+    keys: strawberry.Private[Sequence[Key]]
+    make_nodes: strawberry.Private[Callable[[], list[Node]]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="The items of the page with their cursors.")
+    def edges(self) -> list[Edge[Node]]:
+        """Return the items with their cursors."""
+        listing = self.page.listing
+        return [
+            Edge(cursor=cursors.of_row(listing, key), node=node)
+            for key, node in zip(self.keys, self.make_nodes(), strict=True)
+        ]
+
+    @strawberry.field(description="The place of the page in its list.")
+    def page_info(self) -> PageInfo:
+        """Return the place of the page."""
+        return self.page
 
     @strawberry.field(description="The items of the page.")
     def nodes(self) -> list[Node]:
         """Return the items without their cursors."""
-        return [edge.node for edge in self.edges]
+        return self.make_nodes()
 
     @strawberry.field(
         description=f"Number of items in the whole list. It is exact up to {COUNT_CAP:,}; for a larger list it is "
@@ -143,17 +167,17 @@ def connection(
     count: Callable[[], Coroutine[None, None, int]],
 ) -> "Connection[Node]":
     """Return a page from its rows."""
-    edges = [Edge(cursor=cursors.of_row(listing, key(row)), node=node(row)) for row in rows]
+    keys = [key(row) for row in rows]
     return Connection(
-        edges=edges,
-        page_info=PageInfo(
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+        page=PageInfo(
+            listing=listing,
             rows=page,
-            first_key=key(rows[0]) if rows else None,
-            last_key=key(rows[-1]) if rows else None,
+            first_key=keys[0] if keys else None,
+            last_key=keys[-1] if keys else None,
             more=more,
             has_rows_beyond=has_rows_beyond,
         ),
+        keys=keys,
+        make_nodes=lambda: [node(row) for row in rows],
         count=once(count),
     )

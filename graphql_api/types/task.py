@@ -298,14 +298,14 @@ def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:
     if not given:
         return TaskFilter()
     return TaskFilter(
-        external_ids=given.external_ids or (),
-        statuses=given.statuses or (),
+        external_ids=tuple(given.external_ids or ()),
+        statuses=tuple(given.statuses or ()),
         name_contains=given_or_none(given.name_contains),
         url_contains=given_or_none(given.url_contains),
-        tags=given.tags or (),
+        tags=tuple(given.tags or ()),
         next_run_after=given_or_none(given.next_run_after),
         next_run_before=given_or_none(given.next_run_before),
-        last_run_states=given.last_run_states or (),
+        last_run_states=tuple(given.last_run_states or ()),
     )
 
 
@@ -323,20 +323,24 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
 async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """Return a page of tasks."""
     services = info.context.services
-    reads = (tasks.page, tasks.has_more, tasks.count)
-    if filters != TaskFilter():
-        reads = (filtered_tasks.page, filtered_tasks.has_more, filtered_tasks.count)
-    page, has_more, number = reads
-    async with services.session() as session:
-        found, more = await page(session, filters, order=order, rows=rows)
+    if filters == TaskFilter():
+        async with services.reading() as connection:
+            found, more = await tasks.page(connection, filters, order=order, rows=rows)
+    else:
+        async with services.session() as session:
+            found, more = await filtered_tasks.page(session, filters, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         async with services.session() as session:
+            has_more = tasks.has_more if filters == TaskFilter() else filtered_tasks.has_more
             return await has_more(session, filters, order=order, key=at, backward=backward, inclusive=inclusive)
 
     async def count() -> int:
+        if filters == TaskFilter():
+            async with services.reading() as connection:
+                return await tasks.count(connection, filters)
         async with services.session() as session:
-            return await number(session, filters)
+            return await filtered_tasks.count(session, filters)
 
     return connections.connection(
         found,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
@@ -24,6 +25,8 @@ from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import SEALED, is_secret_name, open_headers, seal
 
 MAX_URL_LENGTH = 8_000
+KEPT_URLS = 256
+"""Number of URLs whose parts are kept: one is read several times when its task is saved."""
 MAX_HEADERS = 100
 MAX_HEADERS_BYTES = 32 * 1024
 MAX_TIMEOUT_MS = 3_600_000
@@ -105,6 +108,8 @@ class ActionDraft:
 
 def with_run_headers(headers: Mapping[str, Any], given: Sequence[Sequence[str]]) -> dict[str, Any]:
     """Return a task's headers with those of a run, each of which replaces the one of its name, in any case."""
+    if not given:
+        return dict(headers)
     replaced = {name.lower() for name, _ in given}
     kept = {name: value for name, value in headers.items() if name.lower() not in replaced}
     kept.update((name, value) for name, value in given)
@@ -225,6 +230,7 @@ def check_length(url: str) -> None:
         raise ValueError(f"has {len(url):,} characters; at most {MAX_URL_LENGTH:,} are accepted")
 
 
+@lru_cache(maxsize=KEPT_URLS)
 def parse_url(url: str) -> SplitResult:
     """Return the parts of a URL. Raises `ValueError`, whose text says what is wrong."""
     check_length(url)
@@ -241,23 +247,25 @@ def parse_url(url: str) -> SplitResult:
         raise ValueError("must begin with http:// or https://")
     if "@" in split.netloc:
         raise ValueError("contains a user name or password; send them in an Authorization header instead")
-    if not split.hostname:
+    hostname = split.hostname
+    if not hostname:
         raise ValueError("has no host")
     if port == 0:
         raise ValueError("has port 0; ports are 1 to 65535")
-    if "[" in split.netloc and ":" not in split.hostname:
+    if "[" in split.netloc and ":" not in hostname:
         raise ValueError("has a host in brackets that is not an IPv6 address")
-    if ":" in split.hostname and "%" in split.hostname:
+    if ":" in hostname and "%" in hostname:
         raise ValueError("contains a network interface after the address; write the address alone")
-    if ":" not in split.hostname and NOT_IN_HOST_NAMES.search(split.hostname):
+    if ":" not in hostname and NOT_IN_HOST_NAMES.search(hostname):
         raise ValueError("has a host with characters that host names cannot have")
     try:
-        split.hostname.encode("idna")
+        hostname.encode("idna")
     except UnicodeError as error:
         raise ValueError(f"has a host that is not a DNS name: {error}") from error
     return split
 
 
+@lru_cache(maxsize=KEPT_URLS)
 def host_of(split: SplitResult) -> str:
     """Return `host:port`, by which a worker shares its slots. It is the same for every spelling of a name."""
     hostname = URL(split.geturl()).raw_host or ""

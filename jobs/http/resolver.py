@@ -17,6 +17,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from jobs.http.targets import EgressPolicy, TargetRefused, netloc
+from jobs.pacing import paced
 from jobs.problems import Problem
 
 Lookup = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -111,18 +112,28 @@ class TargetChecker:
     def __init__(self, policy: EgressPolicy, *, lookup: Lookup = system_lookup) -> None:
         self._policy = policy
         self._lookup = lookup
+        self._running: dict[tuple[str, int], asyncio.Future[str | None]] = {}
 
     async def problems_of(self, urls: Sequence[str | None]) -> list[list[Problem]]:
         """Return the problems of calling each URL, in their order; whether a URL is well-formed is checked elsewhere.
 
         A name without addresses is accepted, because it may have some when the task is due. Each name is resolved
-        once. This waits for at most `LOOKS_UP_WITHIN`, so hold no lock meanwhile.
+        once, also for several callers at the same time. This waits for at most `LOOKS_UP_WITHIN`, so hold no lock
+        meanwhile.
         """
-        places = [place_of(url) for url in urls]
+        places = [place_of(url) async for url in paced(urls)]
         distinct = list({place for place in places if place})
-        found = dict(zip(distinct, await asyncio.gather(*map(self._problem_of, distinct)), strict=True))
+        found = dict(zip(distinct, await asyncio.gather(*map(self._check, distinct)), strict=True))
         messages = [found[place] if place else None for place in places]
         return [[Problem(("action", "url"), message)] if message else [] for message in messages]
+
+    def _check(self, place: tuple[str, int]) -> Awaitable[str | None]:
+        """Return the check that is under way for a place, or a new one. Who waits for it may be cancelled alone."""
+        running = self._running.get(place)
+        if running is None:
+            running = self._running[place] = asyncio.ensure_future(self._problem_of(place))
+            running.add_done_callback(lambda _: self._running.pop(place))
+        return asyncio.shield(running)
 
     async def _problem_of(self, place: tuple[str, int]) -> str | None:
         host, port = place

@@ -53,6 +53,8 @@ def in_ascii(url: str) -> str:
 
     Raises `ValueError` for a host that IDNA does not have.
     """
+    if not NOT_ALLOWED.search(url):
+        return url
     parts = Parts.of(url)
     if parts.authority is not None and not parts.authority.isascii():
         host, port = URL(f"http://{parts.authority}/").raw_host or "", re.search(r":\d*\Z", parts.authority)

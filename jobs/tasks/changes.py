@@ -17,6 +17,7 @@ from db.tasks.changes import Missed
 from jobs.computation import portions
 from jobs.datetimes import INSTANT
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
+from jobs.pacing import paced
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
 from jobs.tasks.draft import NO_INSTANT, TaskUpdate, columns_changed
@@ -156,7 +157,7 @@ async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datet
     found = await all_locked(work, task_ids)
     refusals = conflicts_of_ended(work, found.values(), "paused")
     pausable = [task for task in found.values() if task.id not in refusals and task.status != TaskStatus.PAUSED]
-    for task in pausable:
+    async for task in paced(pausable):
         task.status = TaskStatus.PAUSED
         task.resume_from = task.next_run
         task.next_run = task.due_at = task.misfire_once = None
@@ -180,7 +181,7 @@ async def resume_tasks(
     refusals = conflicts_of_ended(work, found.values(), "resumed")
     paused = [task for task in found.values() if task.status == TaskStatus.PAUSED]
     unfinished = await changes.having_scheduled_runs(work.session, task_ids=[task.id for task in paused])
-    for task in paused:
+    async for task in paced(paused):
         resume_schedule(task, now=now, missed=missed, has_unfinished_run=task.id in unfinished)
         work.schedule_wakeup(task.due_at)
     await bump_version(work, paused, "resumeTask", now=now)
@@ -214,8 +215,8 @@ async def cancel_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
     """Cancel many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
     cancellable = [task for task in found.values() if task.status != TaskStatus.CANCELLED]
-    missed = missed_by(cancellable, now=now)
-    for task in cancellable:
+    missed = [each async for task in paced(cancellable) for each in missed_by(task, now=now)]
+    async for task in paced(cancellable):
         end_schedule(task)
     await bump_version(work, cancellable, "cancelTask", now=now)
     ids = [task.id for task in cancellable]
@@ -237,7 +238,7 @@ async def delete_task(work: Transaction, task_id: UUID, *, now: datetime) -> Non
 async def delete_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
     """Delete many tasks. Return the outcomes in the order of the ids."""
     found = await all_locked(work, task_ids)
-    for task in found.values():
+    async for task in paced(found.values()):
         end_schedule(task)
         task.deleted_at = now
     await bump_version(work, list(found.values()), "deleteTask", now=now)
@@ -365,15 +366,11 @@ def expunged(work: Transaction, refusal: Conflict) -> Conflict:
     return refusal
 
 
-def missed_by(tasks: Iterable[Task], *, now: datetime) -> list[Missed]:
-    """Return the instants that are due at `now` and that an end of the tasks' schedules leaves unclaimed."""
-    missed = []
-    for task in tasks:
-        stands = standing(task, now=now)
-        last = stands.due or (stands.missed and stands.missed[1])
-        if last is not None:
-            missed.append(missed_run(task, stands.missed[0] if stands.missed else last, last))
-    return missed
+def missed_by(task: Task, *, now: datetime) -> list[Missed]:
+    """Return the instants that are due at `now` and that an end of the task's schedule leaves unclaimed."""
+    stands = standing(task, now=now)
+    last = stands.due or (stands.missed and stands.missed[1])
+    return [] if last is None else [missed_run(task, stands.missed[0] if stands.missed else last, last)]
 
 
 def missed_by_update(task: Task, changed: ChangedTrigger) -> list[Missed]:
@@ -426,3 +423,4 @@ async def bump_version(work: Transaction, tasks: Sequence[Task], action: str, *,
             task.updated_at = now
             work.notify_task(task.id)
         await work.session.flush()
+        await work.write_entries()

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -370,11 +370,18 @@ def short_secret_problems(headers: Sequence[HeaderDraft]) -> Iterator[Problem]:
 
 def check_retry(draft: RetryDraft) -> tuple[dict[str, Any], list[Problem]]:
     """Return a retry policy's columns, or its problems."""
-    members = asdict(draft)
-    written = members.pop("retry_statuses")
     problems = [
         problem.under("retry")
-        for problem in (*retry.problems_of(**members), *status_problems(written or (), "retryStatuses"))
+        for problem in (
+            *retry.problems_of(
+                max_attempts=draft.max_attempts,
+                initial_delay_ms=draft.initial_delay_ms,
+                factor=draft.factor,
+                max_delay_ms=draft.max_delay_ms,
+                max_elapsed_ms=draft.max_elapsed_ms,
+            ),
+            *status_problems(draft.retry_statuses or (), "retryStatuses"),
+        )
     ]
     columns = {
         "max_attempts": draft.max_attempts,

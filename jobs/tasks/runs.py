@@ -16,11 +16,15 @@ from db.tasks.idempotency import Use
 from db.tasks.run_requests import RunRequest
 from jobs.computation import portions
 from jobs.errors import Conflict, ConflictReason, NotFound
+from jobs.pacing import paced
 from jobs.run_ids import requested_run_id
 from jobs.tasks import run_input
 from jobs.tasks.idempotency import Key
 from jobs.tasks.run_input import NO_INPUT, RunInput
 from jobs.tasks.transaction import Transaction
+
+RUNS_AT_ONCE = 200
+"""Number of runs that are read at once. Between them the event loop serves others."""
 
 RunOutcome = Run | NotFound | Conflict
 """The run in its new state, or why nothing was done."""
@@ -59,7 +63,7 @@ async def run_tasks(
             now=now,
             columns={} if given == NO_INPUT else run_input.columns_of(given, task=task, secrets=work.secrets),
         )
-        for task_id in dict.fromkeys(task_ids)
+        async for task_id in paced(dict.fromkeys(task_ids))
         if (task := tasks.get(task_id))
     ]
     made = await fire(work, "runTask", requests, now=now, once=once)
@@ -106,7 +110,7 @@ async def retry_runs(
             retry_of=run.id,
             columns=inputs[run.id],
         )
-        for run in retried
+        async for run in paced(retried)
     ]
     made = await fire(work, "retryRun", requests, now=now, once=once)
     results: dict[UUID, RunOutcome] = {**refusals, **{run.retry_of: run for run in made if run.retry_of is not None}}
@@ -130,7 +134,7 @@ async def cancel_runs(work: Transaction, run_ids: Sequence[UUID], *, now: dateti
     states = {run.id: run.state for run in found.values()}
     cancelled = await cancellation.cancel_runs(work.session, run_ids=states.keys(), now=now)
     results: dict[UUID, RunOutcome] = {}
-    for run in (await runs.find(work.session, ids=list(states), again=True)).values():
+    async for run in paced((await found_runs(work, list(states), again=True)).values()):
         if run.id in cancelled:
             before, after = {"state": states[run.id]}, {"state": run.state}
             work.record("cancelRun", task_id=run.task_id, run_id=run.id, before=before, after=after)
@@ -202,9 +206,9 @@ async def fire(
         uses = [Use(once.digest, each.task_id, each.run_id, fingerprint) for each in requests]
         await idempotency.remember(work.session, scope=once.scope, uses=uses)
     await run_requests.make_runs(work.session, requests, now=now)
-    made_runs = await runs.find(work.session, ids=[each.run_id for each in requests])
+    made_runs = await found_runs(work, [each.run_id for each in requests])
     inputs = {each.run_id: shown_input(each) for each in requests}
-    for run in made_runs.values():
+    async for run in paced(made_runs.values()):
         retried = {} if run.retry_of is None else {"retry_of": str(run.retry_of)}
         after = {"state": run.state, **inputs[run.id], **retried}
         work.record(action, task_id=run.task_id, run_id=run.id, after=after)
@@ -227,7 +231,15 @@ async def locked_runs(work: Transaction, run_ids: Sequence[UUID]) -> tuple[dict[
     owners = await cancellation.tasks_of_runs(work.session, run_ids=set(run_ids))
     tasks = await locked_tasks(work, list(owners.values()))
     ids = [run_id for run_id, task_id in owners.items() if task_id in tasks]
-    return (await runs.find(work.session, ids=ids) if ids else {}), tasks
+    return await found_runs(work, ids), tasks
+
+
+async def found_runs(work: Transaction, run_ids: Sequence[UUID], *, again: bool = False) -> dict[UUID, Run]:
+    """Return those of the runs that exist; with `again`, in their state after a change."""
+    found: dict[UUID, Run] = {}
+    for portion in portions(run_ids, size=RUNS_AT_ONCE):
+        found |= await runs.find(work.session, ids=portion, again=again)
+    return found
 
 
 def run_or_raise(outcome: RunOutcome) -> Run:

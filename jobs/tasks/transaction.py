@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from db.models import AuditEntry, utc_now
+from db.models import Task, utc_now
+from db.tasks import audit_entries
+from jobs.computation import portions
+from jobs.gathering import Gatherer
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
@@ -20,21 +24,46 @@ after another, so callers would otherwise wait for each other as well.
 """
 
 
+class NewTask(NamedTuple):
+    """A new task, and the columns of its entry in the audit log."""
+
+    task: Task
+    entry: Columns
+
+
 class Transaction:
     """A session with its caller, the keys for secrets, and what to publish to Redis after the commit.
 
-    A rollback drops all of that together with the session.
+    A rollback drops all of that together with the session. A task that nothing else depends on is stored with those of
+    other transactions by `creations`, if there are any, and such a transaction needs no session.
     """
 
-    def __init__(self, session: AsyncSession, *, caller: Caller, secrets: SecretKeys) -> None:
-        self.session = session
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        caller: Caller,
+        secrets: SecretKeys,
+        creations: Gatherer[NewTask] | None = None,
+    ) -> None:
         self.secrets = secrets
+        self.creations = creations
         self.seen: dict[UUID, Columns] = {}
         """Tasks that were locked, in their state at that time, for the audit log."""
+        self._engine = engine
+        self._session: AsyncSession | None = None
         self._caller = caller
+        self._entries: list[Columns] = []
         self._due: list[datetime] = []
         self._events = False
         self._changed: set[UUID] = set()
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session, which begins its transaction with the first statement."""
+        if self._session is None:
+            self._session = AsyncSession(self._engine, expire_on_commit=False)
+        return self._session
 
     def schedule_wakeup(self, due_at: datetime | None) -> None:
         """Schedule a wake-up of a worker for that instant."""
@@ -59,17 +88,35 @@ class Transaction:
         after: Columns | None = None,
     ) -> None:
         """Add an entry to the audit log: the mutation's name, and what it acted on before and after."""
-        self.session.add(
-            AuditEntry(
-                key_id=self._caller.key_id,
-                key_name=self._caller.name,
-                action=action,
-                task_id=task_id,
-                run_id=run_id,
-                before=before,
-                after=after,
-            )
-        )
+        self._entries.append(self.entry(action, task_id=task_id, after=after) | {"run_id": run_id, "before": before})
+
+    def entry(self, action: str, *, task_id: UUID, after: Columns | None) -> Columns:
+        """Return the columns of an entry of the audit log."""
+        return {
+            "at": utc_now(),
+            "key_id": self._caller.key_id,
+            "key_name": self._caller.name,
+            "action": action,
+            "task_id": task_id,
+            "after": after,
+        }
+
+    async def write_entries(self) -> None:
+        """Write what was recorded so far to the audit log."""
+        entries, self._entries = self._entries, []
+        for portion in portions(entries):
+            await audit_entries.add(self.session, portion)
+
+    async def commit(self) -> None:
+        """Commit what was done."""
+        await self.write_entries()
+        if self._session is not None:
+            await self._session.commit()
+
+    async def close(self) -> None:
+        """Roll back what was not committed, and give the connection back even if the caller is cancelled."""
+        if self._session is not None:
+            await asyncio.shield(self._session.close())
 
     async def publish(self, queue: Queue) -> None:
         """Publish to Redis, after the commit. The sweep and polling find what Redis does not accept in time."""
@@ -78,16 +125,23 @@ class Transaction:
                 if self._due:
                     await queue.wake(self._due, now=utc_now())
                 if self._events or self._changed:
-                    await queue.poke(changed=self._changed)
+                    await queue.poke(events=self._events, changed=self._changed)
 
 
 @asynccontextmanager
 async def transaction(
-    engine: AsyncEngine, queue: Queue, *, caller: Caller, secrets: SecretKeys
+    engine: AsyncEngine,
+    queue: Queue,
+    *,
+    caller: Caller,
+    secrets: SecretKeys,
+    creations: Gatherer[NewTask] | None = None,
 ) -> AsyncIterator[Transaction]:
     """Commit what the block did, or roll it back when the block raises."""
-    async with AsyncSession(engine, expire_on_commit=False) as session:
-        work = Transaction(session, caller=caller, secrets=secrets)
-        async with session.begin():
-            yield work
+    work = Transaction(engine, caller=caller, secrets=secrets, creations=creations)
+    try:
+        yield work
+        await work.commit()
+    finally:
+        await work.close()
     await work.publish(queue)

@@ -11,10 +11,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from duetime import loop
-from tests.bench.creations import Creations, creations
+from tests.bench.creations import creations
 from tests.bench.filters import filter_lines
 from tests.bench.line import Line, median
+from tests.bench.lists import lists
 from tests.bench.long_history import LongHistory, long_history
+from tests.bench.requests import Rates
 from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Servers, Throughput, bench_servers
 from tests.bench.subscribers import Deliveries, subscriptions
 
@@ -26,6 +28,8 @@ SPREAD_SECONDS = 20
 SUBSCRIBERS = 1_000
 EVENTS = 100
 CREATED = 600
+LISTED = 600
+LISTS = "lists of 20 tasks and the count of 1,000"
 ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {"filters": filter_lines}
 """Groups of rows that measure both sides of their ratios themselves."""
 SLOW = {"filters"}
@@ -118,22 +122,22 @@ def subscription_lines(rounds: list[Deliveries]) -> list[Line]:
     ]
 
 
-def creation_lines(rounds: list[Creations]) -> list[Line]:
-    """Return the lines for tasks that are created one by one, against an API that only inserts a row."""
+def request_lines(what: str, rounds: list[Rates], *, graphql: str, rest: str) -> list[Line]:
+    """Return the lines for requests by both APIs, against a bare API that does the same statements."""
     lines = []
-    for name, api in (("GraphQL", "graphql"), ("REST", "rest")):
+    for name, api, wanted in (("GraphQL", "graphql", graphql), ("REST", "rest", rest)):
         ours = [getattr(r, api) for r in rounds]
-        bare = [r.bare for r in rounds]
+        bare = [getattr(r, f"{api}_bare") for r in rounds]
         lines += [
             Line(
-                f"tasks created per second by {name}",
+                f"{what} per second by {name}",
                 f"{median(each.rate for each in ours):,.0f}/s",
                 f"{median(each.rate for each in bare):,.0f}/s (bare API)",
                 median(a.rate / b.rate for a, b in zip(ours, bare, strict=True)),
-                "",
+                wanted,
             ),
             Line(
-                f"CPU of the API per task created by {name}",
+                f"CPU of the API for {what} by {name}, each",
                 f"{median(each.cpu_us for each in ours):,.0f} µs",
                 f"{median(each.cpu_us for each in bare):,.0f} µs (bare API)",
                 median(a.cpu_us / b.cpu_us for a, b in zip(ours, bare, strict=True)),
@@ -204,7 +208,11 @@ async def measure(rounds: int, only: str | None, *, everything: bool) -> list[Li
                     [await subscriptions(servers, subscribers=SUBSCRIBERS, events=EVENTS) for _ in range(rounds)]
                 )
             if only in (None, "creations"):
-                lines += creation_lines([await creations(servers, CREATED) for _ in range(rounds)])
+                made = [await creations(servers, CREATED) for _ in range(rounds)]
+                lines += request_lines("tasks created", made, graphql="at least 0.4", rest="at least 0.6")
+            if only in (None, "lists"):
+                read = [await lists(servers, LISTED) for _ in range(rounds)]
+                lines += request_lines(LISTS, read, graphql="at least 0.5", rest="at least 0.65")
             if only == "long-history" or (everything and only is None):
                 lines += long_history_lines(
                     await long_history(
@@ -227,7 +235,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "long-history", *ROWS)
+    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "lists", "long-history", *ROWS)
     parser.add_argument("--only", choices=choices)
     parser.add_argument("--all", action="store_true", help="measure the slow groups, too, which takes an hour")
     arguments = parser.parse_args()

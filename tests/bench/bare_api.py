@@ -1,4 +1,4 @@
-"""The counterpart of creations: the same HTTP server, whose one route inserts what it is sent into a table.
+"""The counterpart of creations and lists: a bare API that does the same statements with asyncpg.
 
 Run it as `python -m tests.bench.bare_api DATABASE_URL`; it prints its port. It has no validation, no keys, no schedule
 and no GraphQL.
@@ -7,43 +7,81 @@ and no GraphQL.
 import json
 import socket
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import text
+import asyncpg
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db.connection import open_engine
-from db.settings import DatabaseSettings
 from duetime import loop
-from duetime.api import configuration
-from duetime.compat import SignalFreeServer
 
-MAKE = "CREATE TABLE IF NOT EXISTS bare_tasks (id uuid PRIMARY KEY, task jsonb NOT NULL)"
-INSERT = text("INSERT INTO bare_tasks VALUES (:id, CAST(:task AS jsonb))")
+TASK = """
+INSERT INTO tasks (id, name, trigger_type, cron_expr, timezone, method, url, host, headers, header_order, payload,
+                   next_run, due_at, settled_until, created_at, updated_at)
+VALUES ($1, $2, 'cron', $3, 'UTC', $4, $5, $6, $7, $8, $9, $10, $10, $11, $11, $11)
+"""
+AUDIT_ENTRY = "INSERT INTO audit_log (at, key_name, action, task_id, after) VALUES ($1, 'anybody', $2, $3, $4)"
+PAGE = """
+SELECT id, external_id, name, description, trigger_type, trigger_time, cron_expr, timezone, every_ms, start_at, end_at,
+       jitter_ms, method, url, host, headers, header_order, success_statuses, signing_secrets, timeout_ms, redirects,
+       max_attempts, initial_delay_ms, backoff_factor, max_delay_ms, retry_statuses, max_elapsed_ms, overlap, misfire,
+       on_lost, tags, status, version, next_run, due_at, settled_until, resume_from, misfire_once, deleted_at,
+       delete_after_ms, ended_at, delete_at, created_at, updated_at
+FROM tasks WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $1
+"""
+COUNT = "SELECT count(*) FROM (SELECT id FROM tasks WHERE deleted_at IS NULL LIMIT 10001) AS counted"
+POOL_SIZE = 10
+
+
+def row_of(row: asyncpg.Record) -> dict[str, Any]:
+    """Return the members of a task that both lists show."""
+    return {
+        "id": str(row["id"]),
+        "name": row["name"],
+        "status": row["status"],
+        "method": row["method"],
+        "url": row["url"],
+        "nextRunAt": row["next_run"].isoformat(),
+        "createdAt": row["created_at"].isoformat(),
+    }
 
 
 async def serve(database_url: str) -> None:
     """Serve on a free port of the loopback address until the process is terminated."""
-    url = DatabaseSettings.model_construct(database_url=database_url).url()
-    engine = open_engine(url, pool_size=10, application_name="duetime bench")
-    async with engine.begin() as connection:
-        await connection.execute(text(MAKE))
+    pool = await asyncpg.create_pool(database_url, min_size=POOL_SIZE, max_size=POOL_SIZE)
 
     async def create(request: Request) -> Response:
-        task, name = json.loads(await request.body()), uuid4()
-        async with engine.begin() as connection:
-            await connection.execute(INSERT, {"id": name, "task": json.dumps(task)})
-        return Response(json.dumps({"id": str(name)} | task), media_type="application/json")
+        task = json.loads(await request.body())
+        action, task_id, now = task["action"], uuid4(), datetime.now(UTC)
+        headers = json.dumps(action.get("headers", {}))
+        values = (
+            task["name"], task["trigger"]["cron"], action["method"].upper(), action["url"], "localhost", headers,
+            list(action.get("headers", {})), json.dumps(action.get("payload")), now + timedelta(days=1),
+        )  # fmt: skip
+        async with pool.acquire() as connection, connection.transaction():
+            await connection.execute(TASK, task_id, *values, now)
+            await connection.execute(AUDIT_ENTRY, now, "createTask", task_id, json.dumps(task))
+        return Response(json.dumps({"id": str(task_id)} | task), media_type="application/json")
+
+    async def listed(request: Request) -> Response:
+        limit = int(request.query_params["limit"])
+        async with pool.acquire() as connection:
+            rows = await connection.fetch(PAGE, limit + 1)
+            total = await connection.fetchval(COUNT)
+        body = {"tasks": [row_of(row) for row in rows[:limit]], "total": total}
+        return Response(json.dumps(body), media_type="application/json")
 
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     print(listener.getsockname()[1], flush=True)  # noqa: T201 (the parent reads it)
-    app = Starlette(routes=[Route("/tasks", create, methods=["POST"])])
-    await SignalFreeServer(configuration(app, grace=timedelta(seconds=1))).serve(sockets=[listener])
+    app = Starlette(routes=[Route("/tasks", create, methods=["POST"]), Route("/tasks", listed, methods=["GET"])])
+    server = uvicorn.Server(uvicorn.Config(app, http="httptools", log_config=None, access_log=False, lifespan="off"))
+    await server.serve(sockets=[listener])
 
 
 if __name__ == "__main__":

@@ -15,7 +15,14 @@ from typing import Any, cast
 import httpx
 import pytest
 import strawberry
-from graphql import build_schema, get_nullable_type, is_input_object_type, is_list_type
+from graphql import (
+    GraphQLList,
+    build_schema,
+    coerce_input_value,
+    get_nullable_type,
+    is_input_object_type,
+    is_list_type,
+)
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from strawberry.types.arguments import InputContext
@@ -38,7 +45,7 @@ from tests.support.history import HOUR, ago, append_events, run_of
 
 MIB = 1024 * 1024
 BODY = 64 * 1024
-LOOP_HELD = 0.2
+LOOP_HELD = 0.1
 SMALL = 2 * MIB
 """A limit of the answer that tests exceed without much data."""
 TOO_LARGE = (
@@ -322,10 +329,7 @@ def worst() -> dict[str, str]:
 
 @pytest.mark.unmeasured
 async def test_nothing_that_is_accepted_holds_the_loop_up(api: Api) -> None:
-    """Whatever a client sends, the event loop serves others at least every tenth of a second.
-
-    The bound is twice that, because of collections of garbage, whose length depends on the other tests.
-    """
+    """Whatever a client sends, the event loop serves others at least every tenth of a second."""
     now = utc_now()
     tasks = [
         Task(
@@ -342,7 +346,7 @@ async def test_nothing_that_is_accepted_holds_the_loop_up(api: Api) -> None:
     too_long = {}
     try:
         for name, body in worst().items():
-            for _ in range(2):
+            for _ in range(3):
                 monitor.longest = 0.0
                 await asyncio.to_thread(post, api, body)
                 if monitor.longest < LOOP_HELD:
@@ -583,13 +587,14 @@ async def test_long_lists_are_completed_in_portions() -> None:
     finally:
         watching.cancel()
     assert [result.data for result in results] == [{"numbers": list(range(60_000))}] * 2
-    assert monitor.longest < LOOP_HELD / 4
+    assert monitor.longest < LOOP_HELD / 2
 
 
-def test_the_types_of_bulk_inputs_are_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_types_of_bulk_inputs_are_not_resolved_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Converting an input does not resolve the types of its members.
 
-    This fails when Strawberry no longer looks the method up on the field, as `resolve_types_once` expects.
+    This fails when Strawberry no longer takes instances by `from_input`, or graphql-core no longer makes them by
+    `out_type`, as `convert_while_coercing` expects.
     """
 
     def resolve_again(*_: object, **__: object) -> None:
@@ -600,5 +605,8 @@ def test_the_types_of_bulk_inputs_are_resolved_once(monkeypatch: pytest.MonkeyPa
     conversion = InputContext(info=None, config=printed.config, scalar_registry=registry, path=())
     given = {**task_input(), "retry": {"maxAttempts": 2}}
     given["action"]["headers"] = [{"name": "a", "value": "b"}]
-    [converted] = cast("list[CreateTaskInput]", conversion.convert([given], list[CreateTaskInput]))
+    coerced = coerce_input_value(
+        [given], GraphQLList(printed.schema_converter.type_map["CreateTaskInput"].implementation)
+    )
+    [converted] = cast("list[CreateTaskInput]", conversion.convert(coerced, list[CreateTaskInput]))
     assert converted.draft().action.headers == [HeaderDraft("a", "b")]

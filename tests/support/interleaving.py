@@ -32,8 +32,12 @@ Change = Callable[[Transaction, UUID], Awaitable[Any]]
 @asynccontextmanager
 async def changing(engine: AsyncEngine) -> AsyncIterator[Transaction]:
     """Open the transaction of a use case, and commit it when the block ends."""
-    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-        yield Transaction(session, caller=ANYBODY, secrets=SecretKeys())
+    work = Transaction(engine, caller=ANYBODY, secrets=SecretKeys())
+    try:
+        yield work
+        await work.commit()
+    finally:
+        await work.close()
 
 
 async def change(engine: AsyncEngine, make: Callable[[Transaction, UUID], Awaitable[T]], sought: UUID) -> T:

@@ -1,0 +1,47 @@
+"""Connections that stay open for reading: to take one from the pool and give it back takes longer than most reads.
+
+SQLAlchemy sets each connection up when it is taken, and resets it when it is given back.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+class Readers:
+    """At most `kept` connections of an engine whose statements commit by themselves. Its owner closes them."""
+
+    def __init__(self, engine: AsyncEngine, *, kept: int) -> None:
+        self._engine = engine
+        self._places = asyncio.Semaphore(kept)
+        self._idle: list[AsyncConnection] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection, the one that was used last, which has the statements prepared, or one of the pool.
+
+        After any error it is closed, and so are those that idle, because the server may be gone.
+        """
+        if self._places.locked():
+            async with self._engine.connect() as connection:
+                yield connection
+            return
+        async with self._places:
+            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            try:
+                yield connection
+            except BaseException:
+                await asyncio.shield(self._close(connection))
+                raise
+            self._idle.append(connection)
+
+    async def close(self) -> None:
+        """Close the connections that nobody uses."""
+        await self._close()
+
+    async def _close(self, *connections: AsyncConnection) -> None:
+        idle, self._idle = self._idle, []
+        for connection in (*connections, *idle):
+            await connection.close()
