@@ -122,15 +122,15 @@ class HistoryBench(Bench):
 async def long_history(
     servers: Servers, *, days: int, runs: int, rounds: int, herd: int, spread: int, seconds: int
 ) -> list[LongHistory]:
-    """Measure the engine in turn over `days` days and over two, with so many runs a day."""
+    """Measure the engine in turn over `days` days and over two, with so many runs a day. Each goes first in turn."""
     async with (
         history(servers, days=days, runs=runs) as many,
         history(servers, days=SHORT_DAYS, runs=runs) as few,
     ):
-        return [
-            LongHistory(
-                many=await HistoryBench(many).engine(herd=herd, spread=spread, seconds=seconds),
-                few=await HistoryBench(few).engine(herd=herd, spread=spread, seconds=seconds),
-            )
-            for _ in range(rounds)
-        ]
+        benches = [HistoryBench(many), HistoryBench(few)]
+        measured = []
+        for number in range(rounds):
+            order = benches if number % 2 else benches[::-1]
+            engines = [await bench.engine(herd=herd, spread=spread, seconds=seconds) for bench in order]
+            measured.append(LongHistory(*(engines if number % 2 else engines[::-1])))
+        return measured
