@@ -27,7 +27,8 @@ export async function visiting(
 ): Promise<void> {
   const browser: Browser = await chromium.launch({ executablePath, args: ARGUMENTS });
   try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const page = await context.newPage();
     page.setDefaultTimeout(20_000);
     const { host } = new URL(url);
     const faults: string[] = [];

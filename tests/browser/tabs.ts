@@ -17,16 +17,21 @@ export async function run(page: Page, tab: string): Promise<void> {
 }
 
 /** Waits until the response has the text. The editor shows spaces that do not break. */
-export async function shows(page: Page, text: string): Promise<void> {
+export async function shows(page: Page, text: string, options: { timeout?: number } = {}): Promise<void> {
   await page.waitForFunction(
     (wanted) => document.querySelector(".result-window")?.textContent?.replaceAll("\u00a0", " ").includes(wanted),
     text,
+    options,
   );
 }
 
 export async function setHeaders(page: Page, headers: Record<string, string>): Promise<void> {
-  await page.getByRole("button", { name: "Headers", exact: true }).click();
+  const button = page.getByRole("button", { name: "Headers", exact: true });
+  if (!(await page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden)").isVisible())) {
+    await button.click();
+  }
   await page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden)").click();
   await page.keyboard.press("ControlOrMeta+A");
+  await page.keyboard.press("Delete");
   await page.keyboard.insertText(JSON.stringify(headers));
 }

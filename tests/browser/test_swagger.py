@@ -16,7 +16,7 @@ async def test_swagger_ui_makes_requests_and_asks_no_other_host(
         await node(FOLDER / "swagger.ts", chromium, up.url)
 
 
-async def test_swagger_ui_asks_for_a_key_and_does_not_keep_it(chromium: str, guarded: tuple[Up, str]) -> None:
-    """With authentication on, the page asks for a key, uses it for requests, and does not keep it."""
+async def test_swagger_ui_asks_for_a_key_and_keeps_it_for_the_tab(chromium: str, guarded: tuple[Up, str]) -> None:
+    """With authentication on, the page asks for a key, uses it for requests, and keeps it no longer than its tab."""
     up, key = guarded
     await node(FOLDER / "guarded_swagger.ts", chromium, up.url, key)

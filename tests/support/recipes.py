@@ -41,6 +41,7 @@ class Recipes:
 
 def write(folder: Path) -> None:
     """Write the files of the page, the schema, and all documented operations, beside the packages of the tests."""
+    folder.mkdir(exist_ok=True)
     (folder / "node_modules").symlink_to(TESTS / "node_modules", target_is_directory=True)
     for name, text in FILES.items():
         path = folder / name

@@ -1,4 +1,5 @@
-// The operations in the tabs of a first visit. Each one runs as it is, because GraphiQL shows no variables in its default tabs.
+// The operations in the tabs of a first visit. Each one runs as it is: the page gives those of a task the id of the task that was
+// created last, because GraphiQL shows no variables in its default tabs.
 
 export interface Example {
   query: string;
@@ -14,7 +15,9 @@ mutation CreateHeartbeat {
     input: {
       name: "heartbeat"
       trigger: { interval: { everyMs: 5000 } }
-      action: { url: "${origin}/health" }
+      action: {
+        url: "${origin}/health"
+      }
     }
   ) {
     __typename
@@ -80,6 +83,69 @@ subscription RunEvents(
     }
     ... on RunEventsGap {
       cursor
+      message
+    }
+  }
+}`,
+    `
+# Runs the task now, beside its schedule.
+# $id: without a value, the task created last.
+mutation RunNow($id: ID!) {
+  runTask(id: $id) {
+    __typename
+    ... on Run {
+      id
+      state
+      scheduledFor
+    }
+    ... on Error {
+      message
+    }
+  }
+}`,
+    `
+# Pauses the task: it fires no more.
+# $id: without a value, the task created last.
+mutation Pause($id: ID!) {
+  pauseTask(id: $id) {
+    __typename
+    ... on Task {
+      id
+      name
+      status
+    }
+    ... on Error {
+      message
+    }
+  }
+}`,
+    `
+# Resumes the paused task.
+# $id: without a value, the task created last.
+mutation Resume($id: ID!) {
+  resumeTask(id: $id) {
+    __typename
+    ... on Task {
+      id
+      name
+      status
+      nextRunAt
+    }
+    ... on Error {
+      message
+    }
+  }
+}`,
+    `
+# Deletes the task and its runs.
+# $id: without a value, the task created last.
+mutation Delete($id: ID!) {
+  deleteTask(id: $id) {
+    __typename
+    ... on DeletedTask {
+      taskId
+    }
+    ... on Error {
       message
     }
   }

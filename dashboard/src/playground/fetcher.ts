@@ -1,25 +1,71 @@
 import { createGraphiQLFetcher, type Fetcher, type FetcherParams } from "@graphiql/toolkit";
-import { Kind, parse, type DocumentNode } from "graphql";
+import { Kind, OperationTypeNode, parse, type DocumentNode, type ExecutionResult, type OperationDefinitionNode } from "graphql";
+import { createClient, type Client } from "graphql-ws";
+
+import { authorization } from "../key/key";
+import { remember, withTask } from "./last-task";
+
+/** The code with which the API closes a WebSocket whose key it does not accept. */
+const FORBIDDEN = 4403;
 
 /**
  * Return a fetcher that sends queries and mutations by POST and subscriptions over a websocket, both to `endpoint`. It sends
- * the headers of a tab, such as that of an API key, with each request and in connection_init of each subscription.
+ * the key and the headers of a tab, which come before the key, with each request and in connection_init of each subscription.
  */
-export function fetcherFor(endpoint: URL): Fetcher {
+export function fetcherFor(endpoint: URL, key: string | null): Fetcher {
   const socket = new URL(endpoint);
   socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
-  const send = createGraphiQLFetcher({
-    url: endpoint.href,
-    subscriptionUrl: socket.href,
-    enableIncrementalDelivery: false,
-  });
-  return (params, options) => {
+  const post = createGraphiQLFetcher({ url: endpoint.href, enableIncrementalDelivery: false });
+  return async (params, given) => {
+    const headers = withHeaders(authorization(key), given?.headers ?? {});
     const document = parsed(params.query);
-    if (document === null) {
-      return send(params, options);
+    const operation = document === null ? undefined : operationIn(document, params);
+    if (document === null || operation === undefined) {
+      return post(params, { ...given, headers });
     }
-    return send({ ...params, operationName: operationNameIn(document, params) }, { ...options, documentAST: document });
+    const sent = {
+      ...params,
+      operationName: operation.name?.value ?? null,
+      variables: withTask(operation, params.variables as Record<string, unknown> | undefined),
+    };
+    if (operation.operation !== OperationTypeNode.SUBSCRIPTION) {
+      const result = await post(sent, { ...given, headers, documentAST: document });
+      remember(result);
+      return result;
+    }
+    const client = createClient({
+      url: socket.href,
+      connectionParams: headers,
+      // A key that the API does not accept will not be accepted later, and the user has to learn of it now.
+      shouldRetry: (event) => event instanceof CloseEvent && event.code !== FORBIDDEN,
+    });
+    return subscribe(client, sent);
   };
+}
+
+type Result = ExecutionResult<Record<string, unknown>, Record<string, unknown>>;
+
+/** Return the results of a subscription. They end with an error that says why the API has closed the websocket. */
+function subscribe(client: Client, { query, variables, operationName }: FetcherParams): AsyncIterableIterator<Result> {
+  const payload = { query, operationName: operationName ?? null, variables: variables as Record<string, unknown> | null };
+  const results = client.iterate<Record<string, unknown>, Record<string, unknown>>(payload);
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () =>
+      (results.next() as Promise<IteratorResult<Result>>).catch((error: unknown) => {
+        throw error instanceof CloseEvent ? new Error(`${error.reason || "The connection was lost"} (${error.code})`) : error;
+      }),
+    return: () => results.return!() as Promise<IteratorResult<Result>>,
+  };
+}
+
+/** Return headers with those of a tab in place of others of the same name, in any case. */
+function withHeaders(headers: Record<string, string>, ofTab: Record<string, string>): Record<string, string> {
+  const names = new Set(Object.keys(ofTab).map((name) => name.toLowerCase()));
+  const others = Object.entries(headers).filter(([name]) => !names.has(name.toLowerCase()));
+  return { ...Object.fromEntries(others), ...ofTab };
 }
 
 /** Return the parsed document, or null if it is invalid. The API then responds with the syntax error. */
@@ -32,12 +78,10 @@ function parsed(query: string): DocumentNode | null {
 }
 
 /**
- * Return the name of the operation to execute. GraphiQL updates `operationName` a moment after it has shown another tab, and a
- * quick user would execute the operation of the previous tab.
+ * Return the operation to execute. GraphiQL updates `operationName` a moment after it has shown another tab, and a quick user
+ * would execute the operation of the previous tab.
  */
-function operationNameIn(document: DocumentNode, { operationName }: FetcherParams): string | null {
-  const names = document.definitions
-    .filter((definition) => definition.kind === Kind.OPERATION_DEFINITION)
-    .map((definition) => definition.name?.value);
-  return names.find((name) => name === operationName) ?? names[0] ?? null;
+function operationIn(document: DocumentNode, { operationName }: FetcherParams): OperationDefinitionNode | undefined {
+  const operations = document.definitions.filter((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+  return operations.find(({ name }) => name?.value === operationName) ?? operations[0];
 }
