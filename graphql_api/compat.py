@@ -18,7 +18,7 @@
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from dataclasses import MISSING
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from graphql import (
     GraphQLInputObjectType,
@@ -46,10 +46,10 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import get_object_definition
 from strawberry.types.arguments import InputContext
 
-from jobs.pacing import paced, pacer
+from jobs.pacing import paced
 
-SHORT_LIST = 20
-"""Number of items that are completed at once, if there is time."""
+SHORT_LIST = 10
+"""Number of items that are completed without looking at the clock."""
 LEAF = "duetime-leaf"
 """Where a field of graphql-core has its `Leaf`."""
 
@@ -137,8 +137,7 @@ class PacedExecution(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> AwaitableOrValue[list[Any]]:
         """Complete a list."""
-        is_short = not isinstance(result, list) or (len(result) <= SHORT_LIST and pacer().has_time())
-        items = result if is_short else paced(cast("list[Any]", result))
+        items = paced(result) if isinstance(result, list) and len(result) > SHORT_LIST else result
         return super().complete_list_value(return_type, field_details_list, info, path, items, position_context)
 
 

@@ -26,17 +26,13 @@ class Pacer:
         self._counting = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def has_time(self) -> bool:
-        """Return whether this turn of the loop has time left for more work."""
+    async def turn(self) -> None:
+        """Return when there is time for more work, at once if this turn of the loop has some left."""
         if not self._counting:
             self._counting = True
             self._began = time.perf_counter()
             self._loop.call_soon(self._next_turn)
-        return not self._waiting and time.perf_counter() - self._began < PORTION
-
-    async def turn(self) -> None:
-        """Return when there is time for more work, at once if this turn of the loop has some left."""
-        if self.has_time():
+        if not self._waiting and time.perf_counter() - self._began < PORTION:
             return
         turn = self._loop.create_future()
         self._waiting.append(turn)
