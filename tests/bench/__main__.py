@@ -12,10 +12,15 @@ from pathlib import Path
 
 from duetime import loop
 from tests.bench.creations import creations
+from tests.bench.due import due_lines
 from tests.bench.filters import filter_lines
+from tests.bench.growth import growth_lines
+from tests.bench.history import history_lines
 from tests.bench.line import Line, median
 from tests.bench.lists import lists
 from tests.bench.long_history import LongHistory, long_history
+from tests.bench.notifications import notification_lines
+from tests.bench.processes import idle_lines, process_lines, start_lines
 from tests.bench.requests import Rates
 from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Servers, Throughput, bench_servers
 from tests.bench.subscribers import Deliveries, subscriptions
@@ -30,9 +35,18 @@ EVENTS = 100
 CREATED = 600
 LISTED = 600
 LISTS = "lists of 20 tasks and the count of 1,000"
-ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {"filters": filter_lines}
+ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {
+    "notifications": notification_lines,
+    "idle": idle_lines,
+    "start": start_lines,
+    "processes": process_lines,
+    "filters": filter_lines,
+    "history": history_lines,
+    "due": due_lines,
+    "growth": growth_lines,
+}
 """Groups of rows that measure both sides of their ratios themselves."""
-SLOW = {"filters"}
+SLOW = {"filters", "history", "due", "growth"}
 """The groups that take more than a minute."""
 DAYS_KEPT = 90
 RUNS_PER_DAY = 50_000

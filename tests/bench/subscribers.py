@@ -107,7 +107,7 @@ async def newest(port: int) -> str:
 
 async def answers(port: int) -> None:
     """Wait until the API responds."""
-    async with asyncio.timeout(30), httpx.AsyncClient() as http:
+    async with asyncio.timeout(120), httpx.AsyncClient() as http:
         while True:
             try:
                 await http.get(f"http://127.0.0.1:{port}/health")

@@ -1,0 +1,105 @@
+"""Measures what idle processes cost, how soon a second start is ready, and what a second API process adds."""
+
+import asyncio
+import os
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import httpx
+import psutil
+
+from tests.bench.line import Line, median
+from tests.bench.rounds import Servers, module
+from tests.bench.subscribers import answers, free_port
+from tests.support.command import duetime_up
+from tests.support.rest import CRON
+
+IDLE_SECONDS = 20
+SETTLES_SECONDS = 5
+CREATED = 1_000
+CLIENTS = 20
+WARM_UP = 10
+ROUNDS = 3
+CORES = 4
+"""With fewer, clients and Postgres have the cores that a second process would use."""
+
+
+async def idle_lines(servers: Servers) -> list[Line]:
+    """Return the line for the CPU time of an API and a worker that have nothing to do."""
+    port = free_port()
+    async with AsyncExitStack() as running:
+        environment = servers.environment | {"PORT": str(port)}
+        pids = [
+            (await running.enter_async_context(module("duetime", command, environment=environment))).pid
+            for command in ("api", "worker")
+        ]
+        await answers(port)
+        await asyncio.sleep(SETTLES_SECONDS)
+        before = cpu_seconds(pids)
+        await asyncio.sleep(IDLE_SECONDS)
+        share = (cpu_seconds(pids) - before) / IDLE_SECONDS
+    return [Line("CPU of an idle API and worker", f"{share:.2%}", "100 % (a core)", share, "at most 0.02")]
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Return the CPU time that the processes have used."""
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return sum(each.user + each.system for each in times)
+
+
+async def start_lines(_servers: Servers) -> list[Line]:
+    """Return the line for a start of `duetime up`, which `make run` runs, on an existing data folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = [await asyncio.to_thread(start, Path(folder) / "data") for _ in range(2)]
+    fresh, warm = seconds
+    return [Line("`make run`, started again", f"{warm:.1f} s", f"{fresh:.1f} s (the first start)", warm, "at most 3")]
+
+
+def start(data: Path) -> float:
+    """Return how many seconds `duetime up` takes until it is ready."""
+    begun = time.perf_counter()
+    with duetime_up(data):
+        return time.perf_counter() - begun
+
+
+async def process_lines(servers: Servers) -> list[Line]:
+    """Return the line for tasks that two API processes create, against one."""
+    cores = os.cpu_count() or 1
+    rates = [[await creations(servers, processes) for processes in (1, 2)] for _ in range(ROUNDS)]
+    one, two = (median(rate) for rate in zip(*rates, strict=True))
+    return [
+        Line(
+            f"tasks created per second by two API processes, on {cores} cores",
+            f"{two:,.0f}/s",
+            f"{one:,.0f}/s (one process)",
+            median(pair[1] / pair[0] for pair in rates),
+            "at least 1.7" if cores >= CORES else "",
+        )
+    ]
+
+
+async def creations(servers: Servers, processes: int) -> float:
+    """Return how many tasks so many API processes create in a second."""
+    port = free_port()
+    environment = servers.environment | {"PORT": str(port)}
+    async with (
+        module("duetime", "api", "--processes", str(processes), environment=environment),
+        AsyncExitStack() as clients,
+    ):
+        await answers(port)
+        https = [
+            await clients.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60))
+            for _ in range(CLIENTS)
+        ]
+
+        async def create(http: httpx.AsyncClient, count: int) -> None:
+            for _ in range(count):
+                answer = await http.post("/api/v1/tasks", json=CRON)
+                assert answer.status_code == 201, answer.text
+
+        await asyncio.gather(*(create(http, WARM_UP) for http in https))
+        begun = time.perf_counter()
+        await asyncio.gather(*(create(http, CREATED // CLIENTS) for http in https))
+        return CREATED / (time.perf_counter() - begun)
