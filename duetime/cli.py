@@ -12,6 +12,7 @@ from importlib.metadata import version
 from db.settings import DatabaseSettings
 from duetime import logs, loop, parent_death
 from duetime.errors import CannotStart
+from duetime.lazy_imports import lazy_imports
 from duetime.settings import DuetimeSettings, read
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
@@ -153,8 +154,9 @@ def up(options: argparse.Namespace) -> None:
             "run `duetime migrate`, then `duetime api` and `duetime worker`"
         )
     settings, database, jobs, api = read(DuetimeSettings), read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
-    from duetime.preflight import log_database
-    from duetime.up import run
+    with lazy_imports():
+        from duetime.preflight import log_database
+        from duetime.up import run
 
     logs.configure("up")
     log_database(database)
@@ -166,8 +168,9 @@ def api(_options: argparse.Namespace) -> None:
     """Run one API process."""
     started_by_up = parent_death.watch()
     database, jobs, settings = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
-    from duetime.api import serve_api
-    from duetime.preflight import log_database
+    with lazy_imports():
+        from duetime.api import serve_api
+        from duetime.preflight import log_database
 
     logs.configure("api")
     if not started_by_up:
@@ -180,8 +183,9 @@ def worker(options: argparse.Namespace) -> None:
     """Run one worker process, or check whether one is alive."""
     started_by_up = parent_death.watch()
     database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime.preflight import check_worker, log_database
-    from duetime.worker import work
+    with lazy_imports():
+        from duetime.preflight import check_worker, log_database
+        from duetime.worker import work
 
     if options.check:
         asyncio.run(check_worker(database))
