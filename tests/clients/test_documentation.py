@@ -17,6 +17,8 @@ from tests.support.history import append_events
 from tests.support.node import TESTS, node, running_node
 from tests.support.proxy import running_proxy
 
+pytestmark = pytest.mark.unmeasured
+
 ROOT = TESTS.parent
 PAGE = (ROOT / "docs" / "graphql.md").read_text("utf-8")
 DOCUMENTED = "127.0.0.1:8080"
