@@ -86,13 +86,6 @@ def logging_restored() -> Iterator[None]:
                 logger.setLevel(level)
 
 
-def write_key(*, cwd: Path, environment: Mapping[str, str]) -> str:
-    """Create an API key with the scope write, and return it."""
-    command = ("keys", "create", "--name", "me", "--scope", "write")
-    created = duetime_in_process(*command, cwd=cwd, environment=environment)
-    return created.stdout.splitlines()[-1]
-
-
 class Up:
     """A running `duetime up`."""
 
