@@ -14,6 +14,7 @@ from db.settings import DatabaseSettings
 from duetime.command_name import command_name
 from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol, is_own_fault
 from duetime.errors import CannotStart
+from duetime.lazy_imports import lazy_imports
 from duetime.preflight import check_servers, has_active_key
 from duetime.signals import on_stop
 from graphql_api.settings import ApiSettings
@@ -36,7 +37,8 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
     with inherited_listener() or listen(api) as listener:
         await check_servers(database, jobs)
         await check_access(database, api)
-        from graphql_api.app import create_app  # noqa: PLC0415 (takes half a second; the checks come first)
+        with lazy_imports():
+            from graphql_api.app import create_app  # noqa: PLC0415 (takes half a second; the checks come first)
 
         logging.getLogger("uvicorn.error").addFilter(is_own_fault)
         app = create_app(database, jobs, api)

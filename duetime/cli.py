@@ -13,6 +13,7 @@ from pathlib import Path
 from db.settings import DatabaseSettings
 from duetime import logs, loop, parent_death
 from duetime.errors import CannotStart
+from duetime.lazy_imports import lazy_imports
 from duetime.settings import MOST_PROCESSES, PROCESSES, DuetimeSettings, LogSettings, ProcessSettings, read
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
@@ -206,8 +207,9 @@ def up(options: argparse.Namespace) -> None:
         )
     log, settings, numbers = read(LogSettings), read(DuetimeSettings), read(ProcessSettings)
     database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
-    from duetime.preflight import log_database
-    from duetime.up import run
+    with lazy_imports():
+        from duetime.preflight import log_database
+        from duetime.up import run
 
     logs.configure("up", log)
     log_database(database)
@@ -224,9 +226,10 @@ def api(options: argparse.Namespace) -> None:
     database, jobs = read(DatabaseSettings), read(JobsSettings)
     number = options.processes or read(ProcessSettings).api_processes
     check_platform(number)
-    from duetime.api import serve_api
-    from duetime.preflight import log_database
-    from duetime.process_group import serve_apis
+    with lazy_imports():
+        from duetime.api import serve_api
+        from duetime.preflight import log_database
+        from duetime.process_group import serve_apis
 
     logs.configure("api", log)
     if not started_by_parent:
@@ -244,9 +247,10 @@ def worker(options: argparse.Namespace) -> None:
     log, database, jobs = read(LogSettings), read(DatabaseSettings), read(JobsSettings)
     number = options.processes or read(ProcessSettings).worker_processes
     check_platform(number)
-    from duetime.preflight import check_worker, log_database
-    from duetime.process_group import run_workers
-    from duetime.worker import work
+    with lazy_imports():
+        from duetime.preflight import check_worker, log_database
+        from duetime.process_group import run_workers
+        from duetime.worker import work
 
     if options.check:
         asyncio.run(check_worker(database))

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import coverage
@@ -16,6 +17,7 @@ from tests.support import command
 from tests.support.scheduling import Scheduling
 from tests.support.servers import Servers, data_folder, running_servers
 from tests.support.target import Target, running_target
+from tests.support.xdist_worker import PROCESS
 
 UVLOOP = "uvloop"
 OWN_VARIABLES = ("DATABASE_URL", "DB_", "REDIS_URL", "HOST", "PORT", "DUETIME_")
@@ -54,20 +56,32 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return loops | {UVLOOP: loop.factory()} if item.get_closest_marker("both_loops") else loops
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Stop coverage.py during tests with the mark `unmeasured`, because it doubles the time that Python takes.
-
-    A test that runs on both loops is measured on one of them.
-    """
+@contextmanager
+def unmeasured() -> Iterator[None]:
+    """Stop coverage.py until the block ends, because it doubles the time that Python takes."""
     measuring = coverage.Coverage.current()
-    if measuring is None or (item.get_closest_marker("unmeasured") is None and UVLOOP not in item.name):
-        return (yield)
+    if measuring is None:
+        yield
+        return
     measuring.stop()
     try:
-        return (yield)
+        yield
     finally:
         measuring.start()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Measure the collection, which imports all modules, in the first process alone. It is the same in all of them."""
+    with nullcontext() if PROCESS == 0 else unmeasured():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Do not measure tests with the mark `unmeasured`, and measure a test that runs on both loops on one of them."""
+    with unmeasured() if item.get_closest_marker("unmeasured") or UVLOOP in item.name else nullcontext():
+        return (yield)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from tests.support.engine import events_of, every, one_off, runs_of, save, task_
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
 
+pytestmark = pytest.mark.unmeasured
+
 RUN = """
   __typename
   ... on Run { id cause state taskVersion retryOf { id } task { id } }

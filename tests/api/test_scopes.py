@@ -16,6 +16,8 @@ from tests.support.keys import bearer, guarded, make_key
 from tests.support.operations import MUTATIONS
 from tests.support.rest import CRON, ONE_OFF, error
 
+pytestmark = pytest.mark.unmeasured
+
 INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
 ID = str(uuid4())
 ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} | {

@@ -1,13 +1,16 @@
-"""Fixtures of the tests in a browser."""
+"""Fixtures of the tests in a browser, which is no part of the process that serves the pages."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 
 import pytest
 
-from jobs.settings import LOOPBACK
-from tests.support.command import Up, duetime_up, write_key
+from db.settings import DatabaseSettings
+from db.states import KeyScope
+from jobs.settings import JobsSettings
+from tests.support import keys
+from tests.support.engine import working
+from tests.support.graphql import Api, serving
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -22,9 +25,14 @@ def chromium() -> str:
 
 
 @pytest.fixture
-def guarded(data_dir: Path, tmp_path: Path, up_environment: dict[str, str]) -> Iterator[tuple[Up, str]]:
-    """Yield a running `duetime up` that wants keys, and a key of the scope write."""
-    # The playground's examples call this service, which needs permission where keys are required.
-    environment = up_environment | {"DUETIME_AUTH": "keys", "DUETIME_TARGETS_ALLOWED": LOOPBACK}
-    with duetime_up(data_dir, environment=environment) as up:
-        yield up, write_key(cwd=tmp_path, environment=environment | {"DUETIME_DATA_DIR": str(data_dir)})
+async def service(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Yield a running API with a worker."""
+    async with serving(database, jobs_settings) as api, working(database, jobs_settings):
+        yield api
+
+
+@pytest.fixture
+async def guarded(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[tuple[Api, str]]:
+    """Yield a running API with a worker that requires keys, and a key of the scope write."""
+    async with keys.guarded(database, jobs_settings) as api, working(database, jobs_settings):
+        yield api, await keys.make_key(api.engine, "me", scope=KeyScope.WRITE)

@@ -23,7 +23,7 @@ from duetime.local_stack.valkey import MAX_MEMORY, Valkey
 from duetime.settings import DuetimeSettings
 from graphql_api.settings import ApiSettings
 from jobs.queue import QUEUE_NAME, Queue
-from tests.support.command import duetime, duetime_up
+from tests.support.command import duetime_in_process, duetime_up
 from tests.support.engine import opened
 from tests.support.keys import bearer, make_key
 from tests.support.ports import free_port
@@ -69,7 +69,7 @@ def test_helper_programs_are_not_given_the_secrets_of_the_environment(data_dir: 
         "PORT": str(free_port()),
     }
 
-    result = duetime("up", cwd=data_dir, environment=environment)
+    result = duetime_in_process("up", cwd=data_dir, environment=environment)
 
     assert "could not be created" in result.stderr
     names = {line.partition("=")[0] for line in recorded.read_text().splitlines()}
@@ -125,7 +125,9 @@ def test_a_port_that_is_taken_is_reported_before_anything_starts(data_dir: Path)
     """The error names the port and what to do. There is no data yet, and nothing says that Duetime is ready."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        result = duetime("up", cwd=Path("/"), environment={"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port)})
+        result = duetime_in_process(
+            "up", cwd=Path("/"), environment={"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port)}
+        )
 
     assert result.returncode == 1
     assert result.stdout == ""

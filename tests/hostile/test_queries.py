@@ -117,6 +117,7 @@ LARGE_FIELDS = {
 }
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("field", LARGE_FIELDS)
 async def test_large_fields_weigh_more_than_small_ones(api: Api, field: str) -> None:
     """50 pages of 100 values that may have 64 KiB each are refused before anything is read; one page is not."""
@@ -126,6 +127,7 @@ async def test_large_fields_weigh_more_than_small_ones(api: Api, field: str) -> 
     await api.data(f"{{ {page} }}")
 
 
+@pytest.mark.unmeasured
 async def test_bodies_are_counted_before_they_are_read(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """An answer with more bytes than the limit is refused as a whole, and its bodies are never in memory."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
@@ -143,6 +145,7 @@ async def test_bodies_are_counted_before_they_are_read(database: DatabaseSetting
         assert {len(run["responseBody"]) for run in few["runs"]["nodes"]} == {BODY}
 
 
+@pytest.mark.unmeasured
 async def test_large_columns_that_are_not_selected_are_not_read(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
@@ -573,6 +576,7 @@ class LongLists:
         return list(range(60_000))
 
 
+@pytest.mark.unmeasured
 async def test_long_lists_are_completed_in_portions() -> None:
     """Many operations with long lists at the same time leave the loop to others between portions of their items.
 

@@ -1,5 +1,6 @@
 """The role that Duetime runs as: with it, an attacker can add to the audit log, and change nothing in it."""
 
+import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from duetime.preflight import migrate_database
 from duetime.settings import DuetimeSettings
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
-from tests.support.command import duetime, duetime_up
+from tests.support.command import duetime_in_process, duetime_up
 from tests.support.engine import one_off, opened, runs_of, save, soon, working
 from tests.support.graphql import serving
 from tests.support.servers import Servers
@@ -108,6 +109,7 @@ async def migrated(database: DatabaseSettings) -> None:
     await migrate_database(database, secrets=SecretKeys())
 
 
+@pytest.mark.unmeasured
 async def test_everything_works_as_a_role_that_can_only_append_to_the_audit_log(
     split: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
@@ -159,6 +161,7 @@ async def test_the_owners_function_creates_nothing_from_the_callers_tables(split
         assert found.scalar_one() == "public.finished_runs"
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("right", "reason"),
     [
@@ -221,7 +224,7 @@ async def test_errors_of_roles_say_what_to_do(split: DatabaseSettings, servers: 
         await migrated(nameless)
 
     environment = {"DATABASE_URL": str(split.database_url), "DUETIME_MIGRATE_DATABASE_URL": "mysql://u:hidden@h/d"}
-    result = duetime("migrate", cwd=tmp_path, environment=environment)
+    result = await asyncio.to_thread(duetime_in_process, "migrate", cwd=tmp_path, environment=environment)
     assert result.stderr.startswith("duetime: DUETIME_MIGRATE_DATABASE_URL: must begin with postgresql://")
     assert "hidden" not in result.stderr
 
@@ -263,7 +266,8 @@ async def test_the_embedded_application_role_is_no_superuser(data_dir: Path) -> 
         async with httpx.AsyncClient() as client:
             created = (await client.post(up.graphql, json={"query": mutation})).json()
         command = ("keys", "create", "--name", "ops", "--scope", "read")
-        keys = duetime(*command, cwd=data_dir, environment={"DUETIME_DATA_DIR": str(data_dir)})
+        environment = {"DUETIME_DATA_DIR": str(data_dir)}
+        keys = await asyncio.to_thread(duetime_in_process, *command, cwd=data_dir, environment=environment)
         environments = [process.environ() for process in up.descendants() if process.cmdline()[-2:-1] == ["duetime"]]
         engine = create_async_engine(parse_database_url((data_dir / "database.url").read_text()))
         await assert_append_only(engine, owner="duetime")

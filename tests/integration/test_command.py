@@ -1,5 +1,6 @@
 """The commands of `duetime` except `up` and `keys`: their output, and their one-line errors."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from sqlalchemy import text
 
 from db.connection import open_engine
 from db.settings import DatabaseSettings
-from tests.support.command import clean_environment, duetime
+from tests.support.command import clean_environment, duetime, duetime_in_process
 from tests.support.ports import free_port
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
@@ -66,12 +67,11 @@ def test_without_servers_the_error_names_the_setting(tmp_path: Path) -> None:
     """Only `up` starts its own servers."""
     for command in ("api", "worker"):
         assert "REDIS_URL is not set" in error_of(
-            duetime(command, cwd=tmp_path, environment={"PORT": str(free_port())})
+            duetime_in_process(command, cwd=tmp_path, environment={"PORT": str(free_port())})
         )
-    assert "DATABASE_URL is not set" in error_of(duetime("migrate", cwd=tmp_path))
+    assert "DATABASE_URL is not set" in error_of(duetime_in_process("migrate", cwd=tmp_path))
 
 
-@pytest.mark.usefixtures("measured_processes")
 @pytest.mark.parametrize("command", [*SERVICES, "up", "migrate"])
 def test_a_postgres_that_refuses_or_stays_away_is_one_line_of_error(
     command: str, tmp_path: Path, redis_url: str
@@ -85,7 +85,7 @@ def test_a_postgres_that_refuses_or_stays_away_is_one_line_of_error(
         "DUETIME_WAIT_SECONDS": "0",
     }
 
-    line = error_of(duetime(command, cwd=tmp_path, environment=environment))
+    line = error_of(duetime_in_process(command, cwd=tmp_path, environment=environment))
     assert f"Postgres at 127.0.0.1:{closed}/d cannot be reached" in line
     assert "hidden" not in line
 
@@ -96,7 +96,7 @@ def test_a_redis_that_refuses_is_one_line_of_error(command: str, tmp_path: Path,
     wrong = f"{redis_url.rpartition('/')[0]}/99999"
     environment = {"PORT": str(free_port()), "DATABASE_URL": "postgres://h/d", "REDIS_URL": wrong}
 
-    line = error_of(duetime(command, cwd=tmp_path, environment=environment))
+    line = error_of(duetime_in_process(command, cwd=tmp_path, environment=environment))
 
     assert "Redis refuses the connection" in line
     assert urlsplit(redis_url).password is None or str(urlsplit(redis_url).password) not in line
@@ -113,7 +113,7 @@ def test_a_schema_that_was_not_migrated_is_one_line_of_error(
             "DATABASE_URL": str(database.database_url),
             "REDIS_URL": redis_url,
         }
-        line = error_of(duetime(command, cwd=tmp_path, environment=environment))
+        line = error_of(duetime_in_process(command, cwd=tmp_path, environment=environment))
 
     assert "is not that of this version; run `duetime migrate` first" in line
 
@@ -133,13 +133,12 @@ async def test_a_database_that_fails_after_the_check_is_one_line_of_error(
     assert 'cannot be reached (relation "workers" does not exist)' in line
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_migrate_prints_both_revisions(tmp_path: Path, servers: Servers) -> None:
     """A second migration changes nothing."""
     with servers.empty_database() as database:
         environment = {"DATABASE_URL": str(database.database_url)}
-        first = duetime("migrate", cwd=tmp_path, environment=environment)
-        second = duetime("migrate", cwd=tmp_path, environment=environment)
+        first = duetime_in_process("migrate", cwd=tmp_path, environment=environment)
+        second = duetime_in_process("migrate", cwd=tmp_path, environment=environment)
 
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert first.stdout.startswith("Migrated the database from revision none to ")
@@ -154,7 +153,8 @@ async def test_migrate_rejects_the_schema_of_a_newer_version(tmp_path: Path, dat
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     await engine.dispose()
 
-    line = error_of(duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(database.database_url)}))
+    environment = {"DATABASE_URL": str(database.database_url)}
+    line = error_of(await asyncio.to_thread(duetime_in_process, "migrate", cwd=tmp_path, environment=environment))
 
     assert "is at revision 9999, which this version of Duetime does not know" in line
 
@@ -164,7 +164,7 @@ def test_migrate_waits_only_for_a_server_that_is_starting(tmp_path: Path, databa
     missing = database.url().set(database="missing", drivername="postgresql", query={"sslmode": "disable"})
     environment = {"DATABASE_URL": missing.render_as_string(hide_password=False)}
 
-    line = error_of(duetime("migrate", cwd=tmp_path, environment=environment))
+    line = error_of(duetime_in_process("migrate", cwd=tmp_path, environment=environment))
 
     assert '/missing cannot be reached (database "missing" does not exist)' in line
 
@@ -174,7 +174,7 @@ def test_a_port_in_use_is_one_line_of_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for command in ("up", "api"):
-            line = error_of(duetime(command, cwd=tmp_path, environment={"PORT": port}))
+            line = error_of(duetime_in_process(command, cwd=tmp_path, environment={"PORT": port}))
             assert f"PORT={port}: is in use by another program on 127.0.0.1" in line
     assert not (tmp_path / ".data" / "postgres").exists()
 
@@ -182,13 +182,13 @@ def test_a_port_in_use_is_one_line_of_error(tmp_path: Path) -> None:
 def test_a_host_of_another_machine_is_one_line_of_error(tmp_path: Path) -> None:
     """HOST is an address of another machine, or a name without an address."""
     for host in ("192.0.2.1", "no.such.host.invalid"):
-        line = error_of(duetime("api", cwd=tmp_path, environment={"HOST": host, "PORT": str(free_port())}))
+        line = error_of(duetime_in_process("api", cwd=tmp_path, environment={"HOST": host, "PORT": str(free_port())}))
         assert f"HOST={host}: is no address of this machine" in line
 
 
 def test_schema_prints_the_schema(tmp_path: Path) -> None:
     """It prints the schema that the code defines."""
-    result = duetime("schema", cwd=tmp_path)
+    result = duetime_in_process("schema", cwd=tmp_path)
 
     assert result.returncode == 0, result.stderr
     assert "type Mutation {" in result.stdout
@@ -199,7 +199,7 @@ def test_worker_check_finds_a_running_worker(tmp_path: Path, database: DatabaseS
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
 
     def checked() -> "subprocess.CompletedProcess[str]":
-        return duetime("worker", "--check", cwd=tmp_path, environment=environment)
+        return duetime_in_process("worker", "--check", cwd=tmp_path, environment=environment)
 
     with running("worker", cwd=tmp_path, environment=environment):
         wait_for(

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from db.connection import open_engine
 from db.settings import DatabaseSettings
-from tests.support.command import duetime, duetime_up
+from tests.support.command import duetime_in_process, duetime_up
 
 CREATED = re.compile(
     r"Created key 'ci' \(scope write(, expires \d{4}-\d\d-\d\dT\d\d:\d\dZ)?\)\. .*\n(duetime_[\w-]{43})\n"
@@ -20,7 +20,7 @@ CREATED = re.compile(
 def keys(*arguments: str, cwd: Path, database: DatabaseSettings | None) -> "subprocess.CompletedProcess[str]":
     """Run `duetime keys` on a database, or on that of the data folder in `cwd`."""
     environment = {} if database is None else {"DATABASE_URL": str(database.database_url)}
-    return duetime("keys", *arguments, cwd=cwd, environment=environment)
+    return duetime_in_process("keys", *arguments, cwd=cwd, environment=environment)
 
 
 def create(*arguments: str, cwd: Path, database: DatabaseSettings | None) -> str:
@@ -41,7 +41,6 @@ async def stored_keys(database: DatabaseSettings) -> str:
         await engine.dispose()
 
 
-@pytest.mark.usefixtures("measured_processes")
 def test_a_key_is_created_listed_and_revoked(database: DatabaseSettings, tmp_path: Path) -> None:
     """It is printed only once, the database stores only its hash, and its name can be used again once it is revoked."""
     token = create("--expires", "90d", cwd=tmp_path, database=database)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from db.settings import DatabaseSettings
-from tests.support.command import Up, duetime, duetime_up
+from tests.support.command import Up, duetime_in_process, duetime_up
 from tests.support.ordinary_user import ordinary_user
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -133,7 +133,7 @@ def test_a_data_folder_that_cannot_be_used_is_one_line_of_error(data_dir: Path, 
             (tmp_path / "file" / "data", f"the data folder {tmp_path}/file/data cannot be used: Not a directory"),
         ):
             environment = {"DUETIME_DATA_DIR": str(folder), "PORT": str(free_port())}
-            result = duetime("up", cwd=tmp_path, environment=environment)
+            result = duetime_in_process("up", cwd=tmp_path, environment=environment)
             assert result.returncode == 1
             assert result.stderr.startswith(f"duetime: {message}")
             assert result.stderr.count("\n") == 1

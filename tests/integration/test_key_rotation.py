@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.settings import JobsSettings
-from tests.support.command import duetime
+from tests.support.command import duetime_in_process
 from tests.support.engine import runs_of, working
 from tests.support.graphql import Api, serving
 from tests.support.rest import FUTURE
@@ -43,7 +43,7 @@ def with_keys(jobs: JobsSettings, *keys: str) -> JobsSettings:
 async def rotated(database: DatabaseSettings, folder: Path, *keys: str) -> tuple[int, str, str]:
     """Return the exit status of `duetime keys rotate-secrets`, and its output."""
     environment = {"DATABASE_URL": str(database.database_url), "DUETIME_SECRET_KEY": ",".join(keys)}
-    ended = await asyncio.to_thread(duetime, "keys", "rotate-secrets", cwd=folder, environment=environment)
+    ended = await asyncio.to_thread(duetime_in_process, "keys", "rotate-secrets", cwd=folder, environment=environment)
     return ended.returncode, ended.stdout, ended.stderr
 
 

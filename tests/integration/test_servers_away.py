@@ -13,7 +13,7 @@ import pytest
 
 from db.connection_strings import parse_database_url
 from db.settings import DatabaseSettings
-from tests.support.command import duetime
+from tests.support.command import duetime_in_process
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.proxy import Proxy
@@ -136,7 +136,7 @@ async def test_a_postgres_that_comes_later_is_waited_for(
         else:
 
             def checked() -> bool:
-                return duetime("worker", "--check", cwd=tmp_path, environment=environment).returncode == 0
+                return duetime_in_process("worker", "--check", cwd=tmp_path, environment=environment).returncode == 0
 
             await wait_until(lambda: asyncio.to_thread(checked), what="the worker works", within=STARTS_WITHIN)
         assert await process.stop() == 0
@@ -167,7 +167,7 @@ def test_the_wait_for_postgres_has_an_end(tmp_path: Path) -> None:
             "DATABASE_URL": f"postgresql://u:hidden@127.0.0.1:{port}/d?connect_timeout=1",
             "DUETIME_WAIT_SECONDS": "3",
         }
-        result = duetime("migrate", cwd=tmp_path, environment=environment)
+        result = duetime_in_process("migrate", cwd=tmp_path, environment=environment)
 
     *waiting, last = result.stderr.splitlines()
     assert result.returncode == 1
@@ -183,7 +183,7 @@ def test_the_variables_of_the_old_service_never_start_an_embedded_database(tmp_p
         environment = {variable: "other", "DB_PORT": str(free_port()), "DB_PASSWORD": "hidden", "GIN_MODE": "release"}
         environment |= {"PORT": str(free_port()), "DUETIME_WAIT_SECONDS": "0", "REDIS_URL": "redis://127.0.0.1:1"}
         server = f"localhost:{environment['DB_PORT']}/{name}"
-        result = duetime("up", cwd=tmp_path, environment=environment)
+        result = duetime_in_process("up", cwd=tmp_path, environment=environment)
 
         assert result.returncode == 1
         assert f"server={server}" in result.stderr

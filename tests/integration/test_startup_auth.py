@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from db.settings import DatabaseSettings
-from tests.support.command import clean_environment, duetime
+from tests.support.command import clean_environment, duetime, duetime_in_process
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -55,7 +55,7 @@ def test_when_the_api_requires_a_key(tmp_path: Path, database: DatabaseSettings,
     """
     servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
     for setting in ({"HOST": "0.0.0.0"}, {"HOST": "::"}, {"HOST": "0.0.0.0", "DUETIME_AUTH": "keys"}):
-        result = duetime("api", cwd=tmp_path, environment=servers | setting | {"PORT": str(free_port())})
+        result = duetime_in_process("api", cwd=tmp_path, environment=servers | setting | {"PORT": str(free_port())})
         assert (result.returncode, result.stdout, result.stderr) == (1, "", NO_ACTIVE_KEY), setting
 
     with running_api(servers, cwd=tmp_path) as (client, log):
@@ -68,7 +68,8 @@ def test_when_the_api_requires_a_key(tmp_path: Path, database: DatabaseSettings,
     with running_api(servers | {"DUETIME_AUTH": "keys"}, cwd=tmp_path) as (client, log):
         assert client.get("/api/v1/tasks").status_code == 401
         assert "action=no_keys" in log.read_text()
-        created = duetime("keys", "create", "--name", "ops", "--scope", "read", cwd=tmp_path, environment=servers)
+        command = ("keys", "create", "--name", "ops", "--scope", "read")
+        created = duetime_in_process(*command, cwd=tmp_path, environment=servers)
         token = created.stdout.splitlines()[-1]
         assert client.get("/api/v1/tasks", headers={"authorization": f"Bearer {token}"}).status_code == 200
     with running_api(servers | {"HOST": "0.0.0.0"}, cwd=tmp_path) as (client, log):

@@ -1,17 +1,17 @@
 """A database of the service before Duetime is imported completely, and the REST API serves its data."""
 
+import asyncio
 import base64
+import subprocess
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
 from tests.migration.conftest import load, scalar
-from tests.support.command import duetime
+from tests.support.command import duetime_in_process
 from tests.support.engine import working
 from tests.support.graphql import Api, serving
 from tests.support.rest import RESULTS, TASKS
@@ -24,10 +24,17 @@ def task_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012x}"
 
 
-def migrate(database: DatabaseSettings, folder: Path, **environment: str) -> str:
-    """Run `duetime migrate`, which has to succeed, and return its output."""
+async def run_migrate(
+    database: DatabaseSettings, folder: Path, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run `duetime migrate`, and return what it printed."""
     given = {"DATABASE_URL": str(database.database_url)} | environment
-    finished = duetime("migrate", cwd=folder, environment=given)
+    return await asyncio.to_thread(duetime_in_process, "migrate", cwd=folder, environment=given)
+
+
+async def migrate(database: DatabaseSettings, folder: Path, **environment: str) -> str:
+    """Run `duetime migrate`, which has to succeed, and return its output."""
+    finished = await run_migrate(database, folder, **environment)
     assert finished.returncode == 0, finished.stderr
     return finished.stdout + finished.stderr
 
@@ -42,7 +49,7 @@ async def test_every_task_is_served_unchanged(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
     """Tasks keep their ids, nulls become defaults where the API has none, and no recurring task is overdue."""
-    migrate(old, tmp_path)
+    await migrate(old, tmp_path)
     now = utc_now()
     async with serving(old, jobs_settings) as api:
         report = await shown(api, 1)
@@ -91,7 +98,7 @@ async def test_every_result_is_served_unchanged(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
     """Results keep their ids and tasks, and metrics count them."""
-    migrate(old, tmp_path)
+    await migrate(old, tmp_path)
     async with serving(old, jobs_settings) as api:
         found = (await api.http.get(RESULTS)).json()
         assert found["pagination"]["total"] == 3
@@ -137,12 +144,11 @@ async def test_every_result_is_served_unchanged(
         assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
 
 
-@pytest.mark.usefixtures("measured_processes")
 async def test_invalid_tasks_are_reported_by_id_and_kept(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
     """An invalid task is reported by its id and kept, is never scheduled, and both APIs can show it."""
-    output = migrate(old, tmp_path)
+    output = await migrate(old, tmp_path)
     for number, reason in (
         (8, "has a cron expression that cannot be used"),
         (9, "has no instant, so it is cancelled"),
@@ -181,7 +187,7 @@ async def test_unusual_rows_are_imported_and_listed(
          'infinity')
         """,
     )
-    output = migrate(old, tmp_path)
+    output = await migrate(old, tmp_path)
     assert "action=imported tasks=12 results=4" in output
     for text in (
         'task=00000000-0000-0000-0000-000000000000 reason="has an instant before the year 1',
@@ -218,7 +224,7 @@ async def test_tasks_that_change_their_meaning_are_reported_and_go_on(
         for place, cron in enumerate(crons)
     )
     await load(old, f"INSERT INTO tasks (id, name, trigger_type, cron_expr, method, url) VALUES {values}")
-    output = migrate(old, tmp_path)
+    output = await migrate(old, tmp_path)
     for number, meaning in (
         (40, "fires when both day fields match, and fired when one of them did"),
         (41, "fires when both day fields match, and fired when one of them did"),
@@ -239,7 +245,7 @@ async def test_a_one_off_that_was_missed_runs_once(
     old: DatabaseSettings, jobs_settings: JobsSettings, target: Target, tmp_path: Path
 ) -> None:
     """A missed one-off runs once, and no other task catches up."""
-    migrate(old, tmp_path)
+    await migrate(old, tmp_path)
     async with serving(old, jobs_settings) as api, working(old, jobs_settings):
 
         async def done() -> bool:
@@ -252,18 +258,17 @@ async def test_a_one_off_that_was_missed_runs_once(
         assert (await api.http.get(RESULTS)).json()["pagination"]["total"] == 4
 
 
-@pytest.mark.usefixtures("measured_processes")
 async def test_importing_secrets_needs_a_key(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
     """Without a key, the command changes nothing and says what to do; with one, secrets are stored encrypted."""
     await load(old, f"""UPDATE tasks SET headers = '{{"Authorization": "Bearer abc"}}' WHERE id = '{task_id(1)}'""")
-    refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(old.database_url)})
+    refused = await run_migrate(old, tmp_path)
     assert refused.returncode == 1
     assert "DUETIME_SECRET_KEY" in refused.stderr
     assert await scalar(old, "SELECT count(*) FROM tasks WHERE cron_expr IS NOT NULL") == 5
     key = base64.b64encode(bytes(range(32))).decode()
-    migrate(old, tmp_path, DUETIME_SECRET_KEY=key)
+    await migrate(old, tmp_path, DUETIME_SECRET_KEY=key)
     assert await scalar(old, "SELECT count(*) FROM tasks WHERE CAST(headers AS text) LIKE '%abc%'") == 0
     async with serving(old, jobs_settings.model_copy(update={"secret_key": key})) as api:
         assert (await shown(api, 1))["headers"] == {"Authorization": "********"}
@@ -271,8 +276,8 @@ async def test_importing_secrets_needs_a_key(
 
 async def test_a_database_is_imported_once(old: DatabaseSettings, tmp_path: Path) -> None:
     """A second migration imports nothing, and the old tables are gone."""
-    migrate(old, tmp_path)
-    assert "action=imported" not in migrate(old, tmp_path)
+    await migrate(old, tmp_path)
+    assert "action=imported" not in await migrate(old, tmp_path)
     assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
     assert await scalar(old, "SELECT count(*) FROM tasks") == 10
 
@@ -280,7 +285,7 @@ async def test_a_database_is_imported_once(old: DatabaseSettings, tmp_path: Path
 async def test_tables_of_other_software_are_not_touched(empty: DatabaseSettings, tmp_path: Path) -> None:
     """A database whose tables have the same names but belong to other software is refused."""
     await load(empty, "CREATE TABLE tasks (id int PRIMARY KEY, title text)")
-    refused = duetime("migrate", cwd=tmp_path, environment={"DATABASE_URL": str(empty.database_url)})
+    refused = await run_migrate(empty, tmp_path)
     assert refused.returncode == 1
     assert "is not a Duetime database" in refused.stderr
     assert "tasks.cron_expr" in refused.stderr

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
 T = TypeVar("T")
+MOST = 0.1
+"""The most seconds between two looks at a condition."""
 
 
 @overload
@@ -18,22 +20,29 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, wi
 
     `what` completes "it never came true that …".
     """
-    give_up_at = time.monotonic() + within
+    began_at = time.monotonic()
     while True:
         value = condition()
         result: T = await value if inspect.isawaitable(value) else value
         if result:
             return result
-        if time.monotonic() > give_up_at:
+        waited = time.monotonic() - began_at
+        if waited > within:
             raise AssertionError(f"within {within} s it never came true that {what}; last seen: {result!r}")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(pause(waited))
 
 
 def wait_for(condition: Callable[[], T], *, what: str, within: float = 20) -> T:
     """Wait in the same way in code without an event loop."""
-    give_up_at = time.monotonic() + within
+    began_at = time.monotonic()
     while not (result := condition()):
-        if time.monotonic() > give_up_at:
+        waited = time.monotonic() - began_at
+        if waited > within:
             raise AssertionError(f"within {within} s it never came true that {what}; last seen: {result!r}")
-        time.sleep(0.01)
+        time.sleep(pause(waited))
     return result
+
+
+def pause(waited: float) -> float:
+    """Return the seconds until the next look, which grow with the time waited, because each look may cost a query."""
+    return min(max(waited / 5, 0.01), MOST)
