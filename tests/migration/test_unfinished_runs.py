@@ -134,8 +134,8 @@ async def test_the_migration_names_workers_of_the_version_before(
         await connection.execute(
             text("INSERT INTO workers (id, host, pid, slots) VALUES (gen_random_uuid(), 'h', 1, 1)")
         )
-    assert "started before the migration" in migrate_by_command(empty, tmp_path)
-    assert "started before the migration" not in migrate_by_command(empty, tmp_path)
+    assert "started before the migration" in await migrate_by_command(empty, tmp_path)
+    assert "started before the migration" not in await migrate_by_command(empty, tmp_path)
 
 
 async def test_a_worker_of_the_version_before_ends_its_runs_and_claims_no_more(engine: AsyncEngine) -> None:
