@@ -124,6 +124,14 @@ class Task(ResponseBody):
         description="The task is deleted this many milliseconds after it ended; left out when it never is.",
         ge=0,
     )
+    pause_after_failures: int = Field(
+        default=0,
+        description="The task pauses itself when so many of its runs have failed one after another; left out when it "
+        "never does.",
+        ge=0,
+    )
+    paused_by: str = Field(default_factory=str, description="While paused: who or what paused the task.")
+    pause_reason: str = Field(default_factory=str, description="While paused: the reason, if one was given.")
 
     @classmethod
     def of(cls, row: models.Task) -> Self:
@@ -153,7 +161,10 @@ class Task(ResponseBody):
             "description": row.description or None,
             "metadata": row.user_metadata,
             "delete_after_ms": row.delete_after_ms,
+            "pause_after_failures": row.pause_after_failures or None,
         }
+        if row.status == TaskStatus.PAUSED:
+            optional |= {"paused_by": row.paused_by, "pause_reason": row.pause_reason}
         return cls(
             id=str(row.id),
             name=row.name,

@@ -31,7 +31,7 @@ class Transaction:
         self.secrets = secrets
         self.seen: dict[UUID, Columns] = {}
         """Tasks that were locked, in their state at that time, for the audit log."""
-        self._caller = caller
+        self.caller = caller
         self._due: list[datetime] = []
         self._events = False
         self._changed: set[UUID] = set()
@@ -61,8 +61,8 @@ class Transaction:
         """Add an entry to the audit log: the mutation's name, and what it acted on before and after."""
         self.session.add(
             AuditEntry(
-                key_id=self._caller.key_id,
-                key_name=self._caller.name,
+                key_id=self.caller.key_id,
+                key_name=self.caller.name,
                 action=action,
                 task_id=task_id,
                 run_id=run_id,

@@ -77,6 +77,8 @@ def is_added(name: str) -> bool:
         "Attempt.responseError",
         "Attempt.resent",
         "Run.responseHeadersTruncated",
+        "Task.pausedAt",
+        "Mutation.pauseTasks(reason)",
     )
     return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls))
 
