@@ -32,6 +32,7 @@ from graphql_api.rest import openapi, results, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
+from jobs.notifications.duties import watching
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
 
@@ -67,7 +68,11 @@ def create_app(
         queue, documents = Queue.open(redis_url), DocumentStore.open(redis_url, quota=api.max_persisted)
         try:
             authenticator = Authenticator(engine, keys_wanted=api.keys_wanted)
-            async with tail.following(engine, queue) as follower, authenticator.watching():
+            async with (
+                tail.following(engine, queue) as follower,
+                authenticator.watching(),
+                watching(engine, jobs, lookup=lookup) as sender,
+            ):
                 app.state.services = Services(
                     engine=engine,
                     queue=queue,
@@ -77,6 +82,8 @@ def create_app(
                     secrets=jobs.secrets,
                     authenticator=authenticator,
                     body_within=body_within,
+                    sender=sender,
+                    public_url=jobs.public_url or None,
                 )
                 yield
         finally:

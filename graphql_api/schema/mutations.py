@@ -14,6 +14,7 @@ from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import invalid_reason, limit_exceeded
 from graphql_api.pacing import paced
+from graphql_api.schema.notifications import NotificationMutations
 from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
@@ -92,7 +93,7 @@ RunKey = Annotated[
 
 
 @strawberry.type(description="Root mutation type.")
-class Mutation:
+class Mutation(NotificationMutations):
     """The root of mutations. Each mutation commits on its own."""
 
     @strawberry.mutation(description="Creates a task, which first fires at its trigger's first instant.")

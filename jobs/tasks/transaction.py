@@ -53,7 +53,7 @@ class Transaction:
         self,
         action: str,
         *,
-        task_id: UUID,
+        task_id: UUID | None = None,
         run_id: UUID | None = None,
         before: Columns | None = None,
         after: Columns | None = None,
