@@ -146,7 +146,7 @@ class ChannelKind(StrEnum):
 
 
 class NotificationEvent(StrEnum):
-    """What a notification is about. A rule selects any of them but TEST."""
+    """What a notification is about. Rules select any of them but WORKERS_BACK and TEST."""
 
     FAILED = "failed"
     RECOVERED = "recovered"
@@ -154,6 +154,7 @@ class NotificationEvent(StrEnum):
     ABSENT = "absent"
     PAUSED = "paused"
     NO_WORKERS = "no_workers"
+    WORKERS_BACK = "workers_back"
     TEST = "test"
 
 

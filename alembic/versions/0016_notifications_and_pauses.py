@@ -14,7 +14,7 @@ branch_labels = None
 depends_on = None
 
 INSTANT = sa.DateTime(timezone=True)
-EVENTS = "event IN ('failed', 'recovered', 'late', 'absent', 'paused', 'no_workers', 'test')"
+EVENTS = "event IN ('failed', 'recovered', 'late', 'absent', 'paused', 'no_workers', 'workers_back', 'test')"
 OF_TASKS = ("pause_after_failures", "failures", "paused_at", "paused_by", "pause_reason")
 TABLES = (
     "notification_deliveries",

@@ -2,7 +2,8 @@
 lock of the cursor.
 
 Only what a rule may tell of is read. A success matters to a task for which an alert is open, and what is late can be
-seen from the id of a run, which begins with the milliseconds of its instant.
+seen from the id of a run, which begins with the milliseconds of its instant. Only for rules about absence are the runs
+that succeeded looked up, because they may stand for instants that were missed.
 """
 
 from collections.abc import Collection, Sequence
@@ -47,6 +48,10 @@ wanted AS MATERIALIZED (
     WHERE b.type IN ('failed', 'unknown', 'missed')
        OR EXISTS (SELECT FROM notification_alerts a WHERE {is_looked_up("a.task_id", "b.task_id")})
        OR (b.late > CAST(:late_ms AS bigint) AND b.type IN ('started', 'succeeded'))
+       OR (b.type = 'succeeded' AND CAST(:tolerance AS interval) IS NOT NULL AND EXISTS (
+           SELECT FROM task_results r
+           WHERE {is_looked_up("r.id", "b.run_id")} AND r.missed_since < b.at - CAST(:tolerance AS interval)
+       ))
 )
 SELECT b.seq, b.at, b.type, b.task_id, b.run_id, b.attempt, b.status_code, b.error_message
 FROM batch b
@@ -188,12 +193,16 @@ async def rules(connection: AsyncConnection) -> Sequence[Row[Any]]:
     return (await connection.execute(RULES)).all()
 
 
-async def events(connection: AsyncConnection, *, seq: int, until: int, late: timedelta | None) -> Sequence[Row[Any]]:
-    """Return what may matter to a rule of the events after `seq`, up to `until`. `late` is the least lateness that
-    does.
+async def events(
+    connection: AsyncConnection, *, seq: int, until: int, late: timedelta | None, tolerance: timedelta | None
+) -> Sequence[Row[Any]]:
+    """Return what may matter to a rule of the events after `seq`, up to `until`.
+
+    `late` is the least lateness that does, and `tolerance` the least one of the rules about absence.
     """
     late_ms = None if late is None else late // timedelta(milliseconds=1)
-    return (await connection.execute(EVENTS, {"seq": seq, "until": until, "late_ms": late_ms})).all()
+    found = await connection.execute(EVENTS, {"seq": seq, "until": until, "late_ms": late_ms, "tolerance": tolerance})
+    return found.all()
 
 
 async def tasks(connection: AsyncConnection, task_ids: Collection[UUID]) -> dict[UUID, Row[Any]]:

@@ -154,11 +154,13 @@ describe(
     "What a notification is about. Each one but PAUSED and RECOVERED is told once until it is over.",
     FAILED="A run failed after its retries, or its worker was lost; with `afterFailures`, so many runs one after "
     "another.",
-    RECOVERED="A run succeeded after FAILED or ABSENT was told of its task, or workers live again after NO_WORKERS.",
+    RECOVERED="A run succeeded after FAILED or ABSENT was told of its task. A rule with RECOVERED and NO_WORKERS also "
+    "tells WORKERS_BACK.",
     LATE="A run began more than `lateMs` after it was due.",
     ABSENT="An instant has no finished run `toleranceMs` after it was due, or was MISSED.",
     PAUSED="A task paused itself after failures.",
     NO_WORKERS="No worker has lived for `toleranceMs`. The API tells this.",
+    WORKERS_BACK="Workers live again after NO_WORKERS was told. No rule can select it by itself.",
     TEST="A test by testChannel. No rule can select it.",
 )
 describe(

@@ -9,7 +9,8 @@ interval, and closed when it is over::
     PAUSED   opens when a task paused itself, closes when it is no longer paused
     NO_WORKERS  opens while no worker lives
 
-RECOVERED is told when FAILED or ABSENT closes with a success after it was told, and when workers live again.
+RECOVERED is told when FAILED or ABSENT closes with a success after it was told, and WORKERS_BACK when NO_WORKERS
+closes.
 """
 
 from collections.abc import Iterable, Mapping
@@ -139,7 +140,8 @@ class Judgement:
 
     def tell(self, rule: Rule, event: NotificationEvent, task: Any, *, reminder: bool = False, **details: Any) -> None:
         """Tell of an event, if the rule does. `task` is None for what concerns no task."""
-        if rule.tells(event):
+        selected = NotificationEvent.RECOVERED if event is NotificationEvent.WORKERS_BACK else event
+        if rule.tells(selected):
             item = {name: shown(value) for name, value in details.items() if value is not None}
             if task is not None:
                 item = {"taskId": str(task.id), "task": task.name, "host": task.host} | item
@@ -256,7 +258,7 @@ def judge_workers(judgement: Judgement, rule: Rule, *, living: int) -> None:
         if alert is not None:
             judgement.close(alert)
             if alert.told_at is not None:
-                judgement.tell(rule, NotificationEvent.RECOVERED, None, since=alert.opened_at, workers=living)
+                judgement.tell(rule, NotificationEvent.WORKERS_BACK, None, since=alert.opened_at, workers=living)
         return
     if not rule.tells(NotificationEvent.NO_WORKERS):
         return

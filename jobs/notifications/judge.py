@@ -64,7 +64,8 @@ async def judge_events(
 ) -> None:
     """Judge run events in their order."""
     late = min((each for rule in rules if (each := rule.least_lateness) is not None), default=None)
-    events = await judging.events(connection, seq=seq, until=until, late=late)
+    tolerance = min((rule.tolerance for rule in rules if rule.tells(NotificationEvent.ABSENT)), default=None)
+    events = await judging.events(connection, seq=seq, until=until, late=late, tolerance=tolerance)
     if not events:
         return
     task_ids = {event.task_id for event in events}

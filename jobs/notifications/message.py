@@ -18,11 +18,12 @@ NAMED_HOSTS = 5
 CONTENT_TYPE = "application/cloudevents+json"
 TYPES = {
     NotificationEvent.FAILED: "duetime.task.failed",
-    NotificationEvent.RECOVERED: "duetime.recovered",
+    NotificationEvent.RECOVERED: "duetime.task.recovered",
     NotificationEvent.LATE: "duetime.task.late",
     NotificationEvent.ABSENT: "duetime.task.absent",
     NotificationEvent.PAUSED: "duetime.task.paused",
     NotificationEvent.NO_WORKERS: "duetime.workers.none",
+    NotificationEvent.WORKERS_BACK: "duetime.workers.back",
     NotificationEvent.TEST: "duetime.test",
 }
 PHRASES = {
@@ -113,7 +114,7 @@ def headline(event: NotificationEvent, tasks: Sequence[dict[str, Any]], *, count
         return "a test of this channel"
     if event is NotificationEvent.NO_WORKERS:
         return "still no worker is alive" if reminder else "no worker is alive"
-    if not any("taskId" in task for task in tasks):
+    if event is NotificationEvent.WORKERS_BACK:
         return "workers are alive again"
     name = one_line(tasks[0]["task"])
     phrase = REMINDERS[event] if reminder else PHRASES[event]

@@ -27,6 +27,10 @@ LIMITS_MS = {
     "gather_ms": ("gatherMs", 0, 600_000),
 }
 MIN_REMIND_EVERY_MS, MAX_REMIND_EVERY_MS = 1_000, 30 * DAY_MS
+TOLD_BESIDE = {
+    NotificationEvent.TEST: "is what testChannel sends; give another event",
+    NotificationEvent.WORKERS_BACK: "is told by rules with NO_WORKERS and RECOVERED; give these",
+}
 DEFAULTS: dict[str, Any] = {
     "task_ids": (),
     "tags": (),
@@ -179,8 +183,8 @@ def event_problems(draft: RuleDraft, rule: NotificationRule) -> Iterator[Problem
         if not draft.events:
             yield Problem(("events",), "is empty; give at least one event")
         for place, event in enumerate(draft.events):
-            if event is NotificationEvent.TEST:
-                yield Problem(("events", str(place)), "TEST is what testChannel sends; give another event")
+            if event in TOLD_BESIDE:
+                yield Problem(("events", str(place)), f"{event.name} {TOLD_BESIDE[event]}")
             elif event in draft.events[:place]:
                 yield Problem(("events", str(place)), f"{event.name} is given twice")
     if NotificationEvent.LATE in (events or ()) and late_ms is None:
