@@ -15,8 +15,8 @@ from jobs.http import request
 from jobs.http.request import HOW_TO_KEEP_SECRETS, ActionDraft, HttpMethod
 from jobs.http.resolver import TargetChecker
 from jobs.notifications.apprise_service import AppriseService
-from jobs.notifications.sending import context_of
 from jobs.problems import Problem
+from jobs.security.channel_urls import context_of
 from jobs.tasks.audit import difference, mark
 from jobs.tasks.draft import name_problems
 from jobs.tasks.transaction import Transaction

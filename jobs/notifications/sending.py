@@ -14,6 +14,7 @@ from jobs.http.request import Action, HttpMethod
 from jobs.notifications.apprise_service import AppriseService
 from jobs.notifications.message import CONTENT_TYPE, cloud_event
 from jobs.retry import parse_retry_after
+from jobs.security.channel_urls import context_of
 from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.signatures import signature_headers
 
@@ -102,8 +103,3 @@ def sent_of(response: Response) -> Sent:
         is_final=response.refused or status == GONE,
         retry_after=None if response.retry_after is None else parse_retry_after(response.retry_after, now=ended_at),
     )
-
-
-def context_of(channel_id: UUID) -> bytes:
-    """Return the context to which the sealed URL of a channel belongs."""
-    return f"url of channel {channel_id}".encode()

@@ -230,9 +230,9 @@ async def test_a_storm_is_one_message(
     """A thousand tasks of one host that fail at once are one message with their number, and so is their recovery."""
     url = target.responds("/down", *[FAILS] * 1_000, SUCCEEDS)
     channel = await create_webhook(api, hooks)
-    await create_rule(api, channel, "FAILED", "RECOVERED", gatherMs=5_000)
+    await create_rule(api, channel, "FAILED", "RECOVERED", gatherMs=4_000)
     at = utc_now() + 2 * SECOND
-    await save(api.engine, *(every(url, 20 * SECOND, at, name=f"task {n}", max_attempts=1) for n in range(1_000)))
+    await save(api.engine, *(every(url, 12 * SECOND, at, name=f"task {n}", max_attempts=1) for n in range(1_000)))
     async with working(database, settings):
         failed = await hooks.first("FAILED", within=30)
         recovered = await hooks.first("RECOVERED", within=60)
