@@ -142,6 +142,11 @@ LIVING_WORKERS = text("""
 SELECT count(*) FILTER (WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval)) FROM workers
 """)
 
+IS_LEFT_ALONE = text("""
+SELECT (EXISTS (SELECT FROM notification_rules) OR EXISTS (SELECT FROM notification_deliveries WHERE state = 'pending'))
+   AND NOT EXISTS (SELECT FROM workers WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval))
+""")
+
 MOVE_CURSOR = text("UPDATE notification_cursor SET seq = :seq")
 WAIT_FOR_CURSOR = text("SELECT seq FROM notification_cursor FOR UPDATE")
 
@@ -264,4 +269,10 @@ async def absent(connection: AsyncConnection, *, before: datetime, limit: int) -
 async def living_workers(connection: AsyncConnection, *, late_after: timedelta) -> int:
     """Return the number of workers that have renewed their lease within a time."""
     found: int = (await connection.execute(LIVING_WORKERS, {"late_after": late_after})).scalar_one()
+    return found
+
+
+async def is_left_alone(connection: AsyncConnection, *, late_after: timedelta) -> bool:
+    """Return whether there is something to tell, and no worker has renewed its lease within a time."""
+    found: bool = (await connection.execute(IS_LEFT_ALONE, {"late_after": late_after})).scalar_one()
     return found

@@ -83,7 +83,7 @@ def outcome_of(output: bytes, *, url: str) -> Outcome:
 
 def masked(text: str, *, url: str) -> str:
     """Return a text without any part of a URL."""
-    found = {*SECRET_PART.findall(url), *SECRET_PART.findall(unquote(url))}
-    for part in sorted({url, unquote(url), *found} - PUBLIC_PARTS, key=len, reverse=True):
+    found = {*SECRET_PART.findall(url), *SECRET_PART.findall(unquote(url)), url}
+    for part in sorted({*found, *map(unquote, found)} - PUBLIC_PARTS, key=len, reverse=True):
         text = re.sub(re.escape(part), MASK, text, flags=re.IGNORECASE)
     return text

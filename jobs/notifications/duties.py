@@ -99,6 +99,4 @@ async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = 
 async def no_worker_lives(engine: AsyncEngine) -> bool:
     """Return whether there is something to tell, and no worker that would."""
     async with autocommit(engine).connect() as connection:
-        if not await judging.has_rules(connection) and not await outbox.is_pending(connection):
-            return False
-        return await judging.living_workers(connection, late_after=LEASE) == 0
+        return await judging.is_left_alone(connection, late_after=LEASE)
