@@ -4,6 +4,7 @@ The cursor moves in the transaction that stores what it has passed, so no event 
 many processes try: one of them holds the cursor's lock, and the others leave it to that one.
 """
 
+import asyncio
 import json
 import logging
 from collections import Counter
@@ -24,7 +25,9 @@ from jobs.notifications.alerts import Alert, Judgement, Rule, Telling
 
 logger = logging.getLogger(__name__)
 
-EVENTS_PER_TRANSACTION = 5_000
+EVENTS_PER_TRANSACTION = 1_000
+EVENTS_PER_TURN = 50
+"""Events that are judged in one turn of the event loop, which belongs to the engine."""
 ABSENT_PER_TRANSACTION = 10_000
 REMINDERS_PER_TRANSACTION = 10_000
 
@@ -75,7 +78,9 @@ async def judge_events(
     failed = {event.run_id for event in events if event.type == "failed"}
     tells_pauses = failed and any(rule.tells(NotificationEvent.PAUSED) for rule in rules)
     pauses = await judging.pauses(connection, task_ids=task_ids, run_ids=failed) if tells_pauses else {}
-    for event in events:
+    for place, event in enumerate(events):
+        if place % EVENTS_PER_TURN == 0:
+            await asyncio.sleep(0)
         task = tasks.get(event.task_id)
         for rule in rules if task is not None and not task.deleted else ():
             if event.seq > rule.after_seq and rule.matches(task):
