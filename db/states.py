@@ -138,6 +138,34 @@ class BodyEncoding(StrEnum):
     BASE64 = "base64"
 
 
+class ChannelKind(StrEnum):
+    """How a channel reaches people or programs."""
+
+    WEBHOOK = "webhook"
+    APPRISE = "apprise"
+
+
+class NotificationEvent(StrEnum):
+    """What a notification is about. Rules select any of them but WORKERS_BACK and TEST."""
+
+    FAILED = "failed"
+    RECOVERED = "recovered"
+    LATE = "late"
+    ABSENT = "absent"
+    PAUSED = "paused"
+    NO_WORKERS = "no_workers"
+    WORKERS_BACK = "workers_back"
+    TEST = "test"
+
+
+class DeliveryState(StrEnum):
+    """The state of a delivery: PENDING until a channel has accepted it, or until it was tried often enough."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 class KeyScope(StrEnum):
     """What the holder of a key may do. Each scope includes those before it."""
 

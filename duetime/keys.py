@@ -19,7 +19,7 @@ from duetime.errors import CannotStart
 from duetime.local_stack.database import database_for
 from duetime.preflight import first_line, migrate_database
 from duetime.settings import DuetimeSettings, read
-from jobs.maintenance.key_rotation import rotate_secrets
+from jobs.maintenance.key_rotation import rotate_channels, rotate_secrets
 from jobs.security.api_keys import InvalidKeyRequest, create_key, revoke_key
 from jobs.settings import JobsSettings
 
@@ -114,7 +114,15 @@ async def rotate(settings: DuetimeSettings, database: DatabaseSettings, jobs: Jo
         raise CannotStart("DUETIME_SECRET_KEY is not set; list the new key and then the old ones, separated by commas")
     async with engine_on(settings, database) as engine:
         count, undecryptable = await rotate_secrets(engine, jobs.secrets)
+        channels, closed_channels = await rotate_channels(engine, jobs.secrets)
     print(f"Encrypted the secrets of {count} task definitions with the first key.")
+    if channels:
+        print(f"Encrypted the secrets of {channels} channels of notifications with the first key.")
+    if closed_channels:
+        raise CannotStart(
+            "none of the keys decrypts the secrets of these channels, which were left unchanged: "
+            + ", ".join(closed_channels)
+        )
     if undecryptable:
         raise CannotStart(
             f"none of the keys decrypts the secrets of {len(undecryptable)} tasks, which were left unchanged: "

@@ -38,6 +38,7 @@ from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from graphql_api.transport.sdl import sdl_route
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
+from jobs.notifications.duties import watching
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
 from jobs.tasks import creation
@@ -87,6 +88,7 @@ def create_app(
                 following_database(engine),
                 tail.following(engine, queue) as follower,
                 authenticator.watching(),
+                watching(engine, jobs, lookup=lookup) as sender,
             ):
                 app.state.services = Services(
                     engine=engine,
@@ -100,6 +102,8 @@ def create_app(
                     authenticator=authenticator,
                     creations=creation.creations(statements),
                     body_within=body_within,
+                    sender=sender,
+                    public_url=jobs.public_url or None,
                 )
                 yield
         finally:

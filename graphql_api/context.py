@@ -28,6 +28,7 @@ from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.settings import PREFIX, ApiSettings
 from jobs.gathering import Gatherer
 from jobs.http.resolver import TargetChecker
+from jobs.notifications.sending import Sender
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
@@ -81,6 +82,8 @@ class Services:
     authenticator: Authenticator
     creations: Gatherer[NewTask]
     body_within: timedelta
+    sender: Sender
+    public_url: str | None
     subscriptions: OpenSubscriptions = field(default_factory=OpenSubscriptions)
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:

@@ -16,6 +16,7 @@ from graphql_api.errors import invalid_cursor
 RUNS = "runs"
 EVENTS = "events"
 AUDIT = "audit"
+DELIVERIES = "deliveries"
 MAX_SEQ = 2**63 - 1
 
 
@@ -46,6 +47,7 @@ def read_number(value: Any) -> int:
 READERS: dict[str, Callable[[Any], Any]] = {
     RUNS: read_instant,
     AUDIT: read_instant,
+    DELIVERIES: read_instant,
     TaskOrder.CREATED_AT_DESC: read_instant,
     TaskOrder.CREATED_AT_ASC: read_instant,
     TaskOrder.NEXT_RUN_AT_ASC: read_instant_or_null,

@@ -48,6 +48,11 @@ def invalid_page(reason: str) -> GraphQLError:
     return GraphQLError(reason, extensions={"code": "INVALID_PAGE"})
 
 
+def invalid_reason(reason: str) -> GraphQLError:
+    """Return the error for a reason of a pause that cannot be kept."""
+    return GraphQLError(f"The reason {reason}", extensions={"code": "INVALID_REASON"})
+
+
 def limit_exceeded(reason: str) -> GraphQLError:
     """Return the error for a document that exceeds a limit; the reason names the limit and the value."""
     return GraphQLError(reason, extensions={"code": "LIMIT_EXCEEDED"})

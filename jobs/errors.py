@@ -2,7 +2,7 @@
 
 Refusal
 ├── InvalidInput   the input is wrong; `problems` says where and why
-├── NotFound       no task or run has the id
+├── NotFound       no such object has the id
 └── Conflict       the call is legal, but not in the current state
 """
 

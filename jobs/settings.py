@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,6 +49,12 @@ class JobsSettings(BaseSettings):
     )
     targets_denied: str = Field(default="", description=f"{SHAPE_OF_TARGETS}: what tasks may never call")
 
+    public_url: str = Field(
+        default="",
+        description="the address of the API as people reach it, such as https://duetime.example.com: notifications "
+        "link to it",
+    )
+
     secret_key: str = Field(default="", repr=False, description=SHAPE_OF_KEYS)
 
     @field_validator("secret_key")
@@ -61,6 +68,14 @@ class JobsSettings(BaseSettings):
     @classmethod
     def _rules(cls, text: str) -> str:
         parse_rules(text)
+        return text
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, text: str) -> str:
+        split = urlsplit(text)
+        if text and (split.scheme not in ("http", "https") or not split.hostname or split.query or split.fragment):
+            raise ValueError("must be an address such as https://duetime.example.com, without ? and #")
         return text
 
     @field_validator("redis_url")

@@ -28,6 +28,7 @@ from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
 from jobs.maintenance.rollups import rollups_duty
 from jobs.maintenance.timezone_update import apply_zone_rules
+from jobs.notifications.duties import notification_duties, sender_of
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
 from jobs.settings import JobsSettings
 
@@ -99,6 +100,7 @@ async def run_worker(
             deletion_duty(database_engine),
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
+            *notification_duties(database_engine, sender_of(jobs, caller, clock), public_url=jobs.public_url or None),
         ]
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]

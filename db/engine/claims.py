@@ -38,13 +38,14 @@ def request_as_text(table: str) -> str:
 
 # Whether something may wait for the end of a run: a run queued behind it, or the next instant to catch up with.
 RELEASES = "(t.overlap = 'queue' OR t.misfire = 'all' OR t.misfire_once = 'all') IS TRUE AS releases"
+COUNTS_FAILURES = "t.pause_after_failures > 0 AS counts_failures"
 
 # NO KEY: a plain FOR UPDATE would skip a task just because a row that refers to it is being inserted.
 LOCK_DUE_TASKS = text(f"""
 SELECT t.id, t.name, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at,
        t.end_at, t.jitter_ms, t.next_run, t.due_at, t.settled_until, t.overlap, t.host,
        COALESCE(t.misfire_once, t.misfire) AS misfire, t.trigger_type = 'one-off' AS one_off, {RELEASES},
-       {request_as_text("t")}
+       {COUNTS_FAILURES}, {request_as_text("t")}
 FROM tasks t
 WHERE t.due_at <= :now AND t.due_at > :since AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))
 ORDER BY t.due_at
@@ -155,7 +156,7 @@ WITH due AS MATERIALIZED (
 )
 SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host,
        due.input_body, due.input_headers, t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES},
-       {request_as_text("a")}
+       {COUNTS_FAILURES}, {request_as_text("a")}
 FROM due JOIN tasks t ON {is_looked_up("t.id", "due.task_id")}
 CROSS JOIN LATERAL (
     SELECT v.version, {request_columns("v")} FROM task_versions v

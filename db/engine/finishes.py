@@ -165,6 +165,7 @@ class Finish(NamedTuple):
     body_truncated: bool
     error_message: str | None
     details: str = "{}"
+    counts_failures: bool = False
 
     @property
     def completes(self) -> UUID | None:
@@ -176,10 +177,20 @@ class Finish(NamedTuple):
         """The task in which something may wait for the end of this run, if the run has ended."""
         return self.task_id if self.releases and self.state is not RunState.RETRYING else None
 
+    @property
+    def counts_for(self) -> UUID | None:
+        """The task that counts its failures, if the run has ended in one of the states that count."""
+        return self.task_id if self.counts_failures and self.state is not RunState.RETRYING else None
 
-async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish], now: datetime) -> None:
-    """Write the outcomes of attempts. A run that this worker has lost meanwhile stays unchanged."""
-    await connection.execute(
+
+async def finish(
+    connection: AsyncConnection, *, worker_id: UUID, finishes: Sequence[Finish], now: datetime
+) -> set[UUID]:
+    """Write the outcomes of attempts, and return the runs that were changed.
+
+    A run that this worker has lost meanwhile stays unchanged.
+    """
+    written = await connection.execute(
         FINISH,
         {
             "worker_id": worker_id,
@@ -201,6 +212,7 @@ async def finish(connection: AsyncConnection, *, worker_id: UUID, finishes: Sequ
             "details": [f.details for f in finishes],
         },
     )
+    return {row.run_id for row in written}
 
 
 async def lock_tasks(connection: AsyncConnection, *, task_ids: Collection[UUID]) -> None:

@@ -23,6 +23,14 @@ ORDER BY task_id, version
 LIMIT :limit
 FOR NO KEY UPDATE
 """)
+LOCK_CHANNELS = text("""
+SELECT id, name, signing_secrets, sealed_url FROM notification_channels ORDER BY id FOR NO KEY UPDATE
+""")
+SET_CHANNEL = text("""
+UPDATE notification_channels
+SET signing_secrets = CAST(:signing_secrets AS text[]), sealed_url = CAST(:sealed_url AS text)
+WHERE id = :id
+""")
 SET_SEALED = text("""
 UPDATE tasks SET headers = CAST(:headers AS jsonb), signing_secrets = CAST(:signing_secrets AS text[])
 WHERE id = :task_id
@@ -44,3 +52,13 @@ async def lock(
 async def write_back(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]], *, versions: bool) -> None:
     """Write headers, as JSON text, and signing secrets back to the tasks or versions that `lock` returned."""
     await connection.execute(SET_SEALED_OF_VERSION if versions else SET_SEALED, list(rows))
+
+
+async def lock_channels(connection: AsyncConnection) -> Sequence[Row[Any]]:
+    """Return all channels, which have sealed values and are few; locked."""
+    return (await connection.execute(LOCK_CHANNELS)).all()
+
+
+async def write_channels_back(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write sealed values back to channels that `lock_channels` returned."""
+    await connection.execute(SET_CHANNEL, list(rows))

@@ -47,6 +47,7 @@ from jobs.tasks.draft import (
     MAX_EXTERNAL_ID_LENGTH,
     MAX_METADATA_BYTES,
     MAX_NAME_LENGTH,
+    MAX_PAUSE_AFTER_FAILURES,
     MAX_TAG_LENGTH,
     MAX_TAGS,
     RetryDraft,
@@ -341,6 +342,12 @@ class Policies(Input):
         default=None,
         minimum=0,
         maximum=MAX_DELETE_AFTER_MS,
+    )
+    pause_after_failures: Whole | None = described(
+        "Pauses the task by itself when so many of its runs have failed one after another; null and 0 mean never.",
+        default=None,
+        minimum=0,
+        maximum=MAX_PAUSE_AFTER_FAILURES,
     )
 
     def policies(self) -> dict[str, Any]:

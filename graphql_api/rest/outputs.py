@@ -147,6 +147,14 @@ class Task(ResponseBody):
         description="The task is deleted this many milliseconds after it ended; left out when it never is.",
         ge=0,
     )
+    pause_after_failures: int = Field(
+        default=0,
+        description="The task pauses itself when so many of its runs have failed one after another; left out when it "
+        "never does.",
+        ge=0,
+    )
+    paused_by: str = Field(default_factory=str, description="While paused: who or what paused the task.")
+    pause_reason: str = Field(default_factory=str, description="While paused: the reason, if one was given.")
 
 
 def shown_task(row: models.Task) -> dict[str, Any]:
@@ -186,7 +194,10 @@ def shown_task(row: models.Task) -> dict[str, Any]:
         "description": row.description or None,
         "metadata": row.user_metadata,
         "delete_after_ms": row.delete_after_ms,
+        "pause_after_failures": row.pause_after_failures or None,
     }
+    if row.status == TaskStatus.PAUSED:
+        members |= {"paused_by": row.paused_by, "pause_reason": row.pause_reason}
     return {name: value for name, value in members.items() if value is not None}
 
 

@@ -12,7 +12,8 @@ from db.models import utc_now
 from db.states import KeyScope, MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Info
-from graphql_api.errors import limit_exceeded
+from graphql_api.errors import invalid_reason, limit_exceeded
+from graphql_api.schema.notifications import NotificationMutations
 from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
@@ -22,7 +23,7 @@ from jobs import errors
 from jobs.pacing import paced
 from jobs.tasks import changes, creation, runs, upsert
 from jobs.tasks.creation import CreateRequest
-from jobs.tasks.draft import with_target_checked, with_targets_checked
+from jobs.tasks.draft import MAX_REASON_LENGTH, reason_problems, with_target_checked, with_targets_checked
 from jobs.tasks.run_input import NO_INPUT
 
 MAX_INPUTS = 1_000
@@ -68,6 +69,13 @@ Missed = Annotated[
     MisfirePolicy | None,
     strawberry.argument(description="What happens to the instants that were missed while the task was paused."),
 ]
+Reason = Annotated[
+    str | None,
+    strawberry.argument(
+        description=f"Why, for people: at most {MAX_REASON_LENGTH} characters. It is shown as `pauseReason` until the "
+        "task is resumed."
+    ),
+]
 IdempotencyKey = Annotated[
     str | None,
     strawberry.argument(
@@ -85,7 +93,7 @@ RunKey = Annotated[
 
 
 @strawberry.type(description="Root mutation type.")
-class Mutation:
+class Mutation(NotificationMutations):
     """The root of mutations. Each mutation commits on its own."""
 
     @strawberry.mutation(description="Creates a task, which first fires at its trigger's first instant.")
@@ -169,11 +177,11 @@ class Mutation:
         description="Stops the schedule until the task is resumed. Runs that have started or are waiting "
         "continue. A task that is already paused is returned unchanged."
     )
-    async def pause_task(self, info: Info, id: Id) -> TaskActionResult:  # noqa: A002
+    async def pause_task(self, info: Info, id: Id, reason: Reason = UNSET) -> TaskActionResult:  # noqa: A002
         """Pause a task. Repeating the call has no further effect."""
         async with info.context.transaction() as work:
             task_id = ids.parse(id)
-            row = await changes.pause_task(work, task_id, now=utc_now())
+            row = await changes.pause_task(work, task_id, now=utc_now(), reason=checked_reason(reason))
         return Task.of(row)
 
     @strawberry.mutation(
@@ -209,11 +217,11 @@ class Mutation:
         description="Does the same as pauseTask for many tasks in one transaction, and returns a result for each in "
         "the same order."
     )
-    async def pause_tasks(self, info: Info, ids: Ids) -> list[TaskActionResult]:
+    async def pause_tasks(self, info: Info, ids: Ids, reason: Reason = UNSET) -> list[TaskActionResult]:
         """Pause many tasks. A refused one does not stop the others."""
         async with info.context.transaction() as work:
             task_ids = parsed(ids)
-            outcomes = await changes.pause_tasks(work, task_ids, now=utc_now())
+            outcomes = await changes.pause_tasks(work, task_ids, now=utc_now(), reason=checked_reason(reason))
         return [action_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(
@@ -337,6 +345,14 @@ class Mutation:
             run_ids = parsed(ids)
             outcomes = await runs.retry_runs(work, run_ids, now=utc_now())
         return [run_result(outcome) async for outcome in paced(outcomes)]
+
+
+def checked_reason(given: str | None) -> str | None:
+    """Return the reason of a pause, if there is one. Raises GraphQL's INVALID_REASON."""
+    reason = given_or_none(given)
+    for problem in () if reason is None else reason_problems(reason):
+        raise invalid_reason(problem.message)
+    return reason
 
 
 def check_number(given: Sequence[object], name: str) -> None:

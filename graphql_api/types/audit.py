@@ -26,16 +26,22 @@ class AuditEntry:
     id: strawberry.ID = strawberry.field(description="Number of the entry; later entries have higher numbers.")
     at: datetime = strawberry.field(description="When the change was made.")
     key_id: strawberry.ID | None = strawberry.field(
-        description="The API key that made the change; null if authentication is off, and for the command line and "
-        "maintenance."
+        description="The API key that made the change; null if authentication is off, and for the command line, "
+        "maintenance, and tasks that paused themselves."
     )
-    key_name: str = strawberry.field(description="The name of the key, `anybody`, `command line`, or `maintenance`.")
+    key_name: str = strawberry.field(
+        description="The name of the key, `anybody`, `command line`, `maintenance`, or `duetime`."
+    )
     action: str = strawberry.field(
         description="The mutation that changes one item, such as updateTask, also for changes by REST and in "
         "bulk; or createKey, revokeKey, rotateSecrets."
     )
-    task_id: strawberry.ID | None = strawberry.field(description="The task that was changed, or whose run was changed.")
-    run_id: strawberry.ID | None = strawberry.field(description="The run that was created or changed.")
+    task_id: strawberry.ID | None = strawberry.field(
+        description="The task that was changed, or whose run was changed; null for channels and rules."
+    )
+    run_id: strawberry.ID | None = strawberry.field(
+        description="The run that was created or changed, or that made its task pause itself."
+    )
 
     @staticmethod
     def of(row: models.AuditEntry) -> "AuditEntry":

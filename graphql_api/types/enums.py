@@ -9,8 +9,11 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from db.reads.tasks import TaskOrder
 from db.states import (
     BodyEncoding,
+    ChannelKind,
+    DeliveryState,
     LostPolicy,
     MisfirePolicy,
+    NotificationEvent,
     OverlapPolicy,
     RunCause,
     RunEventType,
@@ -139,4 +142,31 @@ describe(
     CREATED_AT_ASC="Oldest first.",
     NEXT_RUN_AT_ASC="Soonest first.",
     NAME_ASC="By name, in the order of the database's collation.",
+)
+describe(
+    ChannelKind,
+    "How a channel reaches people or programs.",
+    WEBHOOK="A request to a URL, signed by Standard Webhooks, whose body is a CloudEvent in JSON.",
+    APPRISE="A service of the library apprise: mail, chats, and many others.",
+)
+describe(
+    NotificationEvent,
+    "What a notification is about. Each one but PAUSED and RECOVERED is told once until it is over.",
+    FAILED="A run failed after its retries, or its worker was lost; with `afterFailures`, so many runs one after "
+    "another.",
+    RECOVERED="A run succeeded after FAILED or ABSENT was told of its task. A rule with RECOVERED and NO_WORKERS also "
+    "tells WORKERS_BACK.",
+    LATE="A run began more than `lateMs` after it was due.",
+    ABSENT="An instant has no finished run `toleranceMs` after it was due, or was MISSED.",
+    PAUSED="A task paused itself after failures.",
+    NO_WORKERS="No worker has lived for `toleranceMs`. The API tells this.",
+    WORKERS_BACK="Workers live again after NO_WORKERS was told. No rule can select it by itself.",
+    TEST="A test by testChannel. No rule can select it.",
+)
+describe(
+    DeliveryState,
+    "The state of a delivery.",
+    PENDING="The channel has not accepted the message yet; the next attempt is due at `nextAttemptAt`.",
+    DELIVERED="The channel has accepted the message.",
+    FAILED="The last attempt failed, or no further one would help.",
 )

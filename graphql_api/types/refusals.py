@@ -45,7 +45,7 @@ class InvalidInput(Error):
         return InvalidInput(message=str(refusal), problems=problems)
 
 
-@strawberry.type(description="No task or run has the id, or it was deleted.")
+@strawberry.type(description="No such object has the id, or it was deleted.")
 class NotFound(Error):
     """No task or run has the id."""
 

@@ -29,7 +29,7 @@ from graphql_api.types.scalars import Milliseconds, given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
 from jobs.tasks.changes import next_to_run, upcoming
-from jobs.tasks.draft import MAX_DELETE_AFTER_MS, RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.draft import MAX_DELETE_AFTER_MS, MAX_PAUSE_AFTER_FAILURES, RetryDraft, TaskDraft, TaskUpdate
 from jobs.tasks.upsert import UpsertOutcome
 
 MAX_UPCOMING = 100
@@ -42,6 +42,11 @@ METADATA = "Any JSON to keep with the task; at most 4 KiB, without white space."
 DELETE_AFTER = (
     "Deletes the task this long after it completed or was cancelled, but not before its last run has ended; at most "
     f"{MAX_DELETE_AFTER_MS:,}."
+)
+
+PAUSE_AFTER_FAILURES = (
+    "Pauses the task by itself when so many of its runs have failed one after another, each after its retries; at most "
+    f"{MAX_PAUSE_AFTER_FAILURES:,}, and 0 means never. SUCCEEDED begins a new count, and no other state counts."
 )
 
 NEWEST = Slice(limit=1)
@@ -69,6 +74,15 @@ class Task(Node):
         description="The task is deleted this long after it completed or was cancelled, but not before its last run "
         "has ended; null means never."
     )
+    pause_after_failures: int | None = strawberry.field(
+        description="The task pauses itself when so many of its runs have failed one after another; null means never."
+    )
+    paused_at: datetime | None = strawberry.field(description="While paused: since when; null if nobody noted it.")
+    paused_by: str | None = strawberry.field(
+        description="While paused: the name of the key that paused the task, `anybody` with authentication off, or "
+        "`duetime` if it paused itself; null if nobody noted it."
+    )
+    pause_reason: str | None = strawberry.field(description="While paused: the reason, if one was given.")
     next_run_at: datetime | None = strawberry.field(
         description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
         "It has passed while the call waits for its jitter, and when instants were missed and the misfire policy runs "
@@ -97,6 +111,10 @@ class Task(Node):
             on_lost=row.on_lost,
             tags=row.tags,
             delete_after_ms=None if row.delete_after_ms is None else Milliseconds(row.delete_after_ms),
+            pause_after_failures=row.pause_after_failures or None,
+            paused_at=row.paused_at if row.status == TaskStatus.PAUSED else None,
+            paused_by=row.paused_by if row.status == TaskStatus.PAUSED else None,
+            pause_reason=row.pause_reason if row.status == TaskStatus.PAUSED else None,
             next_run_at=next_to_run(row, now=utc_now()),
             version=row.version,
             created_at=row.created_at,
@@ -196,6 +214,7 @@ class CreateTaskInput:
     description: str | None = strawberry.field(default="", description=DESCRIPTION)
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
+    pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
         description="Any text. Repeating a call with the same key and input returns the task that the first call "
@@ -218,6 +237,7 @@ class CreateTaskInput:
             description=self.description or None,
             metadata=given_or_none(self.metadata),
             delete_after_ms=given_or_none(self.delete_after_ms),
+            pause_after_failures=given_or_none(self.pause_after_failures),
         )
 
 
@@ -256,6 +276,7 @@ class UpdateTaskInput:
     description: str | None = strawberry.field(default=UNSET, description=DESCRIPTION)
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
+    pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
     expected_version: int | None = strawberry.field(
         default=UNSET, description="Refuses the change unless the task has this version."
     )
@@ -275,6 +296,7 @@ class UpdateTaskInput:
             description=given_or_none(self.description),
             metadata=given_or_none(self.metadata),
             delete_after_ms=given_or_none(self.delete_after_ms),
+            pause_after_failures=given_or_none(self.pause_after_failures),
         )
 
 

@@ -55,6 +55,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
         host=row.host,
         one_off=row.one_off,
         releases=row.releases,
+        counts_failures=row.counts_failures,
         action=Action(
             method=row.method,
             url=row.url,

@@ -17,7 +17,7 @@ class Attempt(NamedTuple):
     """One attempt that this worker has claimed: the run it belongs to, the request, which statuses are a success, and
     the retry policy.
 
-    `one_off` and `releases` say what else the end of the run affects (see `db.engine.finishes`).
+    `one_off`, `releases` and `counts_failures` say what else the end of the run affects (see `db.engine.finishes`).
     """
 
     run_id: UUID
@@ -32,6 +32,7 @@ class Attempt(NamedTuple):
     action: Action
     retry: RetryPolicy
     success: frozenset[int] = statuses(SUCCESS)
+    counts_failures: bool = False
 
     @property
     def key(self) -> AttemptKey:

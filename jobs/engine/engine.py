@@ -9,9 +9,10 @@ It lives outside arq's worker, which cancels its jobs when it ends::
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -109,6 +110,9 @@ def compose(
         else:
             dispatcher.resume()
 
+    def tasks_paused(task_ids: Collection[UUID]) -> None:
+        notifier.notify(changed=task_ids)
+
     async def dispatch_bucket(bucket: int) -> None:
         await dispatcher.dispatch_bucket(bucket)
 
@@ -121,6 +125,7 @@ def compose(
         worker_id=lease.worker_id,
         on_written=outcomes_written,
         on_promoted=waiting_runs_promoted,
+        on_paused=tasks_paused,
     )
     return Engine(
         dispatcher=dispatcher,

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
+from uuid import UUID
 
 from db.connection import CONNECTION_ERRORS
 from jobs.clock import Clock
@@ -25,12 +26,21 @@ class Notifier:
         self._dispatch_bucket = dispatch_bucket
         self._due: list[datetime] = []
         self._events = False
+        self._changed: set[UUID] = set()
         self._others: set[int] = set()
         self._some = asyncio.Event()
         self._dispatching: dict[int, asyncio.Task[None]] = {}
 
-    def notify(self, *, due: Iterable[datetime] = (), events: bool = False, another: int | None = None) -> None:
-        """Note what a commit changed: the instants at which something is due next, and whether there are new events.
+    def notify(
+        self,
+        *,
+        due: Iterable[datetime] = (),
+        events: bool = False,
+        changed: Iterable[UUID] = (),
+        another: int | None = None,
+    ) -> None:
+        """Note what a commit changed: the instants at which something is due next, whether there are new events, and
+        which tasks changed.
 
         `another` is a bucket for which to wake another worker, because this one has no slot left.
         """
@@ -38,6 +48,7 @@ class Notifier:
         if another is not None:
             self._others.add(another)
         self._events = self._events or events
+        self._changed.update(changed)
         self._some.set()
 
     async def run(self) -> None:
@@ -47,9 +58,10 @@ class Notifier:
             self._some.clear()
             due, self._due = self._due, []
             events, self._events = self._events, False
+            changed, self._changed = self._changed, set()
             others, self._others = self._others, set()
-            if events:
-                await self._queue.poke()
+            if events or changed:
+                await self._queue.poke(changed=changed)
             for bucket in others:
                 await self._queue.wake_another(bucket)
             if due and (not await self._queue.wake(due, now=self._clock.now()) or self._arq_is_late):

@@ -35,6 +35,7 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
         epoch=attempt.epoch,
         one_off=attempt.one_off,
         releases=attempt.releases,
+        counts_failures=attempt.counts_failures,
         state=state,
         started_at=response.started_at,
         ended_at=ended_at,

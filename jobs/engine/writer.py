@@ -1,14 +1,14 @@
 """Writes the outcomes of attempts in batches, each in one statement with its events.
 
-A batch needs a transaction only where another run may wait for the end of one of its runs; the transaction then
-promotes the waiting run as well.
+A batch needs a transaction only where another run may wait for the end of one of its runs, or a task counts its
+failures; the transaction then promotes the waiting run, and pauses the task, as well.
 
 The writer waits a few milliseconds for more outcomes. While it writes one batch, the next one gathers.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connection import CONNECTION_ERRORS, autocommit, is_refusal_of_data
 from db.engine.finishes import Finish, finish, lock_tasks, promote_waiting
 from jobs.clock import Clock
+from jobs.engine.failures import count_failures
 from jobs.engine.outcome import unwritable
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,8 @@ PAUSE = timedelta(milliseconds=200)
 class ResultWriter:
     """Collects outcomes and writes them.
 
-    It calls `on_written` with each batch that is stored, and `on_promoted` when a run that waited is due now.
+    It calls `on_written` with each batch that is stored, `on_promoted` when a run that waited is due now, and
+    `on_paused` with the tasks that a batch has paused.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class ResultWriter:
         worker_id: UUID,
         on_written: Callable[[Sequence[Finish]], None],
         on_promoted: Callable[[], None],
+        on_paused: Callable[[Collection[UUID]], None],
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._worker_id = worker_id
         self._on_written = on_written
         self._on_promoted = on_promoted
+        self._on_paused = on_paused
         self._waiting: list[Finish] = []
         self._some = asyncio.Event()
 
@@ -114,14 +118,24 @@ class ResultWriter:
 
     async def _write(self, batch: Sequence[Finish]) -> None:
         freed = {task_id for ended in batch if (task_id := ended.frees) is not None}
+        counting = {task_id for ended in batch if (task_id := ended.counts_for) is not None}
         now = self._clock.now()
-        if not freed:
+        if not freed and not counting:
             async with autocommit(self._engine).connect() as connection:
                 await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
             return
+        paused: list[UUID] = []
+        promoted = 0
         async with self._engine.begin() as connection:
-            await lock_tasks(connection, task_ids=freed | {task for ended in batch if (task := ended.completes)})
-            await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
-            promoted = await promote_waiting(connection, task_ids=freed, now=now)
+            completing = {task for ended in batch if (task := ended.completes)}
+            await lock_tasks(connection, task_ids=freed | counting | completing)
+            written = await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
+            if counting:
+                ended = [each for each in batch if each.counts_for is not None and each.run_id in written]
+                paused = await count_failures(connection, ended, now=now)
+            if freed:
+                promoted = await promote_waiting(connection, task_ids=freed, now=now)
         if promoted:
             self._on_promoted()
+        if paused:
+            self._on_paused(paused)

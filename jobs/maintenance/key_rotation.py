@@ -16,6 +16,7 @@ from db.tasks import idempotency
 from jobs.http.request import origin_of
 from jobs.security import signatures
 from jobs.security.api_keys import COMMAND_LINE
+from jobs.security.channel_urls import context_of
 from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import SEALED, is_sealed, open_headers, seal
 
@@ -47,6 +48,36 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
     async with AsyncSession(engine) as session, session.begin():
         session.add(AuditEntry(key_name=COMMAND_LINE, action="rotateSecrets", after={"sealed_anew": count}))
     return count, sorted(unopened)
+
+
+async def rotate_channels(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, list[str]]:
+    """Seal the secrets of channels again. Return how many, and the names of the channels that no key opens."""
+    unopened: list[str] = []
+    async with engine.begin() as connection:
+        rows = await sealed_values.lock_channels(connection)
+        resealed = [changed for row in rows if (changed := reseal_channel(row, keys, unopened)) is not None]
+        if resealed:
+            await sealed_values.write_channels_back(connection, resealed)
+    return len(resealed), unopened
+
+
+def reseal_channel(row: Row[Any], keys: SecretKeys, unopened: list[str]) -> dict[str, Any] | None:
+    """Return what to write back for a channel, or None if there is nothing to do, or no key opens its secrets."""
+    signing, url = row.signing_secrets or [], row.sealed_url
+    if all(map(keys.is_current, [*signing, *([url] if url else [])])):
+        return None
+    context = context_of(row.id)
+    try:
+        opened = [keys.open(each, context=signatures.CONTEXT) for each in signing]
+        address = url and keys.open(url, context=context)
+    except NoSecretKey:
+        unopened.append(row.name)
+        return None
+    return {
+        "id": row.id,
+        "signing_secrets": [keys.seal(each, context=signatures.CONTEXT) for each in opened] or None,
+        "sealed_url": address and keys.seal(address, context=context),
+    }
 
 
 async def key_fingerprints(engine: AsyncEngine, keys: SecretKeys) -> None:

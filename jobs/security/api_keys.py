@@ -54,6 +54,8 @@ COMMAND_LINE = "command line"
 """The name of the command line in the audit log. No key has that name."""
 MAINTENANCE = "maintenance"
 """The name of the service itself in the audit log, for what it does at an interval. No new key gets that name."""
+DUETIME = "duetime"
+"""The name of the service itself in the audit log, for tasks that pause themselves. No new key gets that name."""
 
 
 async def create_key(
@@ -64,7 +66,7 @@ async def create_key(
         raise InvalidKeyRequest(
             f"the name {name!r} must have 1 to 64 letters, digits, or . _ @ -, with spaces in between only"
         )
-    if name in {ANYBODY.name, COMMAND_LINE, MAINTENANCE}:
+    if name in {ANYBODY.name, COMMAND_LINE, MAINTENANCE, DUETIME}:
         raise InvalidKeyRequest(f"the name {name!r} means something else in the audit log; choose another")
     if expires_at is not None and expires_at <= now:
         raise InvalidKeyRequest(f"the key would have expired already; it is {now:%Y-%m-%dT%H:%M:%SZ} now")

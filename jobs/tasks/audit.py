@@ -8,7 +8,7 @@ from jobs.security.secret_headers import SEALED, is_sealed
 
 LEFT_OUT = {
     "id", "host", "payload", "header_order", "next_run", "due_at", "settled_until", "resume_from", "misfire_once",
-    "created_at", "updated_at", "ended_at", "delete_at",
+    "created_at", "updated_at", "ended_at", "delete_at", "failures", "paused_at", "paused_by",
 }  # fmt: skip
 """Columns that follow from others or from the time, or change no request; and the payload, which is a text."""
 
@@ -26,6 +26,8 @@ def definition(task: Task) -> Columns:
         }
     if task.signing_secrets:
         columns["signing_secrets"] = [{"secret": mark(seal)} for seal in task.signing_secrets]
+    if not task.pause_after_failures:
+        del columns["pause_after_failures"]
     return {name: value for name, value in columns.items() if value not in ([], {}, "")}
 
 

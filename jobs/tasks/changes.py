@@ -84,6 +84,8 @@ async def change(
     missed = [] if trigger is None else missed_by_update(task, trigger)
     for name, value in columns.items():
         setattr(task, name, value)
+    if "pause_after_failures" in columns:
+        task.failures = 0
     if trigger is not None:
         reschedule(task, trigger, now=now)
         work.schedule_wakeup(task.due_at)
@@ -144,16 +146,21 @@ def reschedule(task: Task, changed: ChangedTrigger, *, now: datetime) -> None:
             task.due_at = max(schedule.due_at(trigger, revised.first, task_id=task.id), now)
 
 
-async def pause_task(work: Transaction, task_id: UUID, *, now: datetime) -> Task:
+async def pause_task(work: Transaction, task_id: UUID, *, now: datetime, reason: str | None = None) -> Task:
     """Stop the schedule until it is resumed. Runs that were claimed continue, and so do their retries.
 
     Raises `NotFound`, and `Conflict` for a task whose schedule has ended.
     """
-    return task_or_raise(await pause_tasks(work, [task_id], now=now))
+    return task_or_raise(await pause_tasks(work, [task_id], now=now, reason=reason))
 
 
-async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datetime) -> list[ChangeOutcome]:
-    """Pause many tasks. Return the outcomes in the order of the ids."""
+async def pause_tasks(
+    work: Transaction, task_ids: Sequence[UUID], *, now: datetime, reason: str | None = None
+) -> list[ChangeOutcome]:
+    """Pause many tasks, with a note of the caller and the reason. Return the outcomes in the order of the ids.
+
+    The caller has checked the reason by `jobs.tasks.draft.reason_problems`.
+    """
     found = await all_locked(work, task_ids)
     refusals = conflicts_of_ended(work, found.values(), "paused")
     pausable = [task for task in found.values() if task.id not in refusals and task.status != TaskStatus.PAUSED]
@@ -161,6 +168,7 @@ async def pause_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: datet
         task.status = TaskStatus.PAUSED
         task.resume_from = task.next_run
         task.next_run = task.due_at = task.misfire_once = None
+        task.paused_at, task.paused_by, task.pause_reason = now, work.caller.name, reason or None
     await bump_version(work, pausable, "pauseTask", now=now)
     return outcomes(task_ids, {**found, **refusals})
 
@@ -191,6 +199,8 @@ async def resume_tasks(
 def resume_schedule(task: Task, *, now: datetime, missed: MisfirePolicy | None, has_unfinished_run: bool) -> None:
     """Put a paused task back into its schedule. A scheduled run may still be unfinished."""
     task.status, task.next_run, task.resume_from = TaskStatus.SCHEDULED, task.resume_from, None
+    task.failures = 0
+    task.paused_at = task.paused_by = task.pause_reason = None
     task.due_at = trigger_columns.due_at(task)
     if task.due_at is not None and task.due_at <= now:
         task.misfire_once = missed
@@ -407,6 +417,7 @@ def end_schedule(task: Task) -> None:
     """Clear everything that makes the task fire."""
     task.status = TaskStatus.CANCELLED
     task.next_run = task.due_at = task.resume_from = task.misfire_once = None
+    task.paused_at = task.paused_by = task.pause_reason = None
 
 
 async def bump_version(work: Transaction, tasks: Sequence[Task], action: str, *, now: datetime) -> None:

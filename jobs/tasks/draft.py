@@ -34,11 +34,18 @@ MAX_DESCRIPTION_LENGTH = 4_000
 MAX_METADATA_BYTES = 4 * 1024
 MAX_DELETE_AFTER_MS = 100 * 365 * 24 * 3_600_000
 """A hundred years: the instant stays one that Python can read."""
+MAX_PAUSE_AFTER_FAILURES = 1_000
+MAX_REASON_LENGTH = 500
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 64
 NOT_PRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Unicode's control characters, and halves of surrogate pairs."""
-WITHOUT_NOTES: dict[str, Any] = {"description": "", "user_metadata": None, "delete_after_ms": None}
+WITHOUT_NOTES: dict[str, Any] = {
+    "description": "",
+    "user_metadata": None,
+    "delete_after_ms": None,
+    "pause_after_failures": 0,
+}
 """What the columns hold of which an input says nothing."""
 NO_INSTANT = Problem(("trigger",), "has no instant after the present one")
 
@@ -71,6 +78,7 @@ class TaskDraft:
     description: str | None = None
     metadata: Any = None
     delete_after_ms: int | None = None
+    pause_after_failures: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -94,6 +102,7 @@ class TaskUpdate:
     description: str | None = None
     metadata: Any = None
     delete_after_ms: int | None = None
+    pause_after_failures: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -316,6 +325,7 @@ def checked(
         "description": draft.description,
         "user_metadata": draft.metadata,
         "delete_after_ms": draft.delete_after_ms,
+        "pause_after_failures": draft.pause_after_failures,
     }
     return columns | {name: value for name, value in others.items() if value is not None}
 
@@ -339,6 +349,10 @@ def note_problems(draft: TaskDraft | TaskUpdate) -> Iterator[Problem]:
     if draft.delete_after_ms is not None and not 0 <= draft.delete_after_ms <= MAX_DELETE_AFTER_MS:
         message = f"must be from 0 to {MAX_DELETE_AFTER_MS:,}, not {draft.delete_after_ms:,}"
         yield Problem(("deleteAfterMs",), message)
+    after = draft.pause_after_failures
+    if after is not None and not 0 <= after <= MAX_PAUSE_AFTER_FAILURES:
+        message = f"must be from 0 to {MAX_PAUSE_AFTER_FAILURES:,}, not {after:,}; 0 means never"
+        yield Problem(("pauseAfterFailures",), message)
 
 
 def metadata_problems(metadata: Any) -> Iterator[Problem]:
@@ -417,6 +431,14 @@ def name_problems(name: str) -> Iterator[Problem]:
         yield Problem(("name",), f"must have 1 to {MAX_NAME_LENGTH} characters, not {len(name.strip()):,}")
     if not is_printable(name):
         yield Problem(("name",), "contains a control character")
+
+
+def reason_problems(reason: str) -> Iterator[Problem]:
+    """Yield what is wrong with the reason of a pause: its length, or a control character."""
+    if len(reason) > MAX_REASON_LENGTH:
+        yield Problem(("reason",), f"has {len(reason):,} characters; at most {MAX_REASON_LENGTH:,} are accepted")
+    if not is_printable(reason):
+        yield Problem(("reason",), "contains a control character; use printable ones")
 
 
 def tag_problems(tags: Sequence[str]) -> Iterator[Problem]:

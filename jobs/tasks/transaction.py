@@ -50,9 +50,9 @@ class Transaction:
         self.creations = creations
         self.seen: dict[UUID, Columns] = {}
         """Tasks that were locked, in their state at that time, for the audit log."""
+        self.caller = caller
         self._engine = engine
         self._session: AsyncSession | None = None
-        self._caller = caller
         self._entries: list[Columns] = []
         self._due: list[datetime] = []
         self._events = False
@@ -82,7 +82,7 @@ class Transaction:
         self,
         action: str,
         *,
-        task_id: UUID,
+        task_id: UUID | None = None,
         run_id: UUID | None = None,
         before: Columns | None = None,
         after: Columns | None = None,
@@ -90,12 +90,12 @@ class Transaction:
         """Add an entry to the audit log: the mutation's name, and what it acted on before and after."""
         self._entries.append(self.entry(action, task_id=task_id, after=after) | {"run_id": run_id, "before": before})
 
-    def entry(self, action: str, *, task_id: UUID, after: Columns | None) -> Columns:
+    def entry(self, action: str, *, task_id: UUID | None, after: Columns | None) -> Columns:
         """Return the columns of an entry of the audit log."""
         return {
             "at": utc_now(),
-            "key_id": self._caller.key_id,
-            "key_name": self._caller.name,
+            "key_id": self.caller.key_id,
+            "key_name": self.caller.name,
             "action": action,
             "task_id": task_id,
             "after": after,

@@ -42,6 +42,11 @@ TASK: dict[str, Any] = {
     },
 }
 
+CHANNEL = {
+    "name": "a channel",
+    "target": {"webhook": {"url": "http://127.0.0.1:1/", "signingSecrets": ["whsec_" + "A" * 32]}},
+}
+
 
 @pytest.fixture
 async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
@@ -107,6 +112,40 @@ async def of_finished_runs(api: Api) -> dict[str, Any]:
     return {"ids": [await finished_run(api), await finished_run(api)]}
 
 
+async def channel(api: Api) -> dict[str, Any]:
+    """Return the id of a new channel, which refuses connections."""
+    made = await api.data(
+        "mutation ($input: CreateChannelInput!) { createChannel(input: $input) { ... on Channel { id } } }",
+        input=CHANNEL,
+    )
+    return {"id": made["createChannel"]["id"]}
+
+
+async def rule(api: Api) -> dict[str, Any]:
+    """Return the id of a new rule."""
+    made = await api.data(
+        "mutation ($input: CreateNotificationRuleInput!) {"
+        " createNotificationRule(input: $input) { ... on NotificationRule { id } } }",
+        input=(await of_rule(api))["input"],
+    )
+    return {"id": made["createNotificationRule"]["id"]}
+
+
+async def of_rule(api: Api) -> dict[str, Any]:
+    """Return a rule to create, for a new channel."""
+    return {"input": {"name": "a rule", "channelIds": [(await channel(api))["id"]], "events": ["FAILED"]}}
+
+
+async def renamed_channel(api: Api) -> dict[str, Any]:
+    """Return an update of a new channel."""
+    return {**await channel(api), "input": {"name": "another"}}
+
+
+async def renamed_rule(api: Api) -> dict[str, Any]:
+    """Return an update of a new rule."""
+    return {**await rule(api), "input": {"name": "another"}}
+
+
 Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
@@ -126,7 +165,17 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "runTasks": (of_tasks, 2),
     "cancelRuns": (of_runs, 2),
     "retryRuns": (of_finished_runs, 2),
+    "createChannel": (lambda _: given(input=CHANNEL), 1),
+    "updateChannel": (renamed_channel, 1),
+    "deleteChannel": (channel, 1),
+    "testChannel": (channel, 1),
+    "createNotificationRule": (of_rule, 1),
+    "updateNotificationRule": (renamed_rule, 1),
+    "deleteNotificationRule": (rule, 1),
 }
+OF_NOTIFICATIONS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule"))}
+REPEATABLE = {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns", "testChannel"}
+"""Mutations that do the same again when they are repeated."""
 
 
 async def variables_of(api: Api, mutation: str) -> tuple[dict[str, Any], int]:
@@ -147,8 +196,8 @@ async def variables_of(api: Api, mutation: str) -> tuple[dict[str, Any], int]:
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
-    """Every mutation leaves an entry for each task or run that it changed, under the name for one, and none for a
-    refusal.
+    """Every mutation leaves an entry for each task, run, channel or rule that it changed, under the name for one, and
+    none for a refusal.
     """
     variables, entries = await variables_of(api, mutation)
     before = (await log(api))["totalCount"]
@@ -159,6 +208,10 @@ async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
     assert found["totalCount"] == before + entries, answer
     for entry in found["nodes"][:entries]:
         assert (entry["action"], entry["keyName"]) == (mutation.removesuffix("s"), "operations")
+        if mutation in OF_NOTIFICATIONS:
+            assert entry["taskId"] is entry["runId"] is None
+            assert "id" in (entry["before"] or entry["after"])
+            continue
         assert entry["taskId"]
         assert began.isoformat()[:19] <= entry["at"] <= utc_now().isoformat()
         one = mutation.removesuffix("s")
@@ -166,7 +219,7 @@ async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
         assert entry["after"]
         assert entry["before"] is not None or one in {"createTask", "upsertTask", "runTask", "retryRun"}
     again = await api.data(MUTATIONS[mutation], **variables)
-    if mutation not in {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns"}:
+    if mutation not in REPEATABLE:
         assert (await log(api))["totalCount"] == before + entries, again
 
 

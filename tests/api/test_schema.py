@@ -77,8 +77,34 @@ def is_added(name: str) -> bool:
         "Attempt.responseError",
         "Attempt.resent",
         "Run.responseHeadersTruncated",
+        "Task.pausedAt",
+        "Mutation.pauseTasks(reason)",
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls))
+    of_notifications = (
+        "Apprise",
+        "Channel",
+        "CreateChannel",
+        "CreateNotificationRule",
+        "DeleteChannel",
+        "DeletedChannel",
+        "DeleteNotificationRule",
+        "DeletedNotificationRule",
+        "DeliveryState",
+        "Notification",
+        "TestChannel",
+        "UpdateChannel",
+        "UpdateNotificationRule",
+        "UpdateWebhook",
+        "Webhook",
+        "Query.channels",
+        "Query.notification",
+        *(
+            f"Mutation.{name}{what}"
+            for name in ("create", "update", "delete", "test")
+            for what in ("Channel", "NotificationRule")
+        ),
+    )
+    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications))
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:

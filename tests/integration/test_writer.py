@@ -62,7 +62,12 @@ async def write(database: DatabaseSettings, finishes: Sequence[Finish], tasks: S
                 done.set()
 
         writer = ResultWriter(
-            engine=engine, clock=Clock(), worker_id=WORKER, on_written=on_written, on_promoted=lambda: None
+            engine=engine,
+            clock=Clock(),
+            worker_id=WORKER,
+            on_written=on_written,
+            on_promoted=lambda: None,
+            on_paused=lambda _: None,
         )
         working = asyncio.create_task(writer.run())
         for finish in finishes:
