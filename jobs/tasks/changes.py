@@ -378,9 +378,17 @@ def expunged(work: Transaction, refusal: Conflict) -> Conflict:
 
 def missed_by(task: Task, *, now: datetime) -> list[Missed]:
     """Return the instants that are due at `now` and that an end of the task's schedule leaves unclaimed."""
-    stands = standing(task, now=now)
+    stands = standing(task, now=max(now, made_due_at(task) or now))
     last = stands.due or (stands.missed and stands.missed[1])
     return [] if last is None else [missed_run(task, stands.missed[0] if stands.missed else last, last)]
+
+
+def made_due_at(task: Task) -> datetime | None:
+    """Return when something else than the schedule made the task's next instant due, such as the end of the run before.
+
+    That may be after the instant of a request that has waited for the lock on the task meanwhile.
+    """
+    return task.due_at if task.due_at != trigger_columns.due_at(task) else None
 
 
 def missed_by_update(task: Task, changed: ChangedTrigger) -> list[Missed]:

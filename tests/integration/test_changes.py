@@ -361,3 +361,16 @@ async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine
         after = await task_of(engine, task.id)
         assert (after.status, after.next_run is None) == (TaskStatus.SCHEDULED, False)
     assert after.due_at is not None
+
+
+async def test_cancellation_waits_for_the_end_of_a_run_behind_which_instants_wait(engine: AsyncEngine) -> None:
+    """The end makes the next instant due after the moment of the request; what was due then is recorded as missed."""
+    requested_at = utc_now()
+    task = every("http://localhost/", SECOND, requested_at - 10 * SECOND, misfire=MisfirePolicy.ALL)
+    task.due_at = requested_at + SECOND
+    await save(engine, task)
+    async with changing(engine) as work:
+        await changes.cancel_task(work, task.id, now=requested_at)
+    [missed] = await every_run(engine, task.id)
+    assert (missed.state, missed.missed_since) == (RunState.MISSED, task.next_run)
+    assert missed.scheduled_for >= requested_at - SECOND
