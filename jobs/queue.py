@@ -6,6 +6,7 @@ Nothing here decides what is due; Postgres does. A lost wake-up makes a run late
 it.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
@@ -158,10 +159,12 @@ class Queue:
     async def _publish(self, pokes: Sequence[Poke]) -> None:
         changed = {task_id for poke in pokes for task_id in poke.changed}
         try:
-            if changed:
-                await self._redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in changed))
-            if any(poke.events for poke in pokes):
-                await self._redis.publish(EVENTS_CHANNEL, b"")
+            # Redis's client would send a message without an answer again, and it may have arrived.
+            async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds()):
+                if changed:
+                    await self._redis.publish(EVENTS_CHANNEL, b"".join(task_id.bytes for task_id in changed))
+                if any(poke.events for poke in pokes):
+                    await self._redis.publish(EVENTS_CHANNEL, b"")
         except REDIS_ERRORS as error:
             self._say_away(error)
 
