@@ -78,7 +78,7 @@ async def test_a_worker_that_is_killed_between_the_event_and_the_delivery(
             async with engine.connect() as connection:
                 return int((await connection.execute(FAILED)).scalar_one()) >= 10
 
-        await wait_until(failed, what="half of the tasks have failed", within=40)
+        await wait_until(failed, what="half of the tasks have failed", within=80)
         await worker.kill()
         assert hooks.messages == []
         async with working(database, settings):
@@ -99,7 +99,7 @@ async def test_a_worker_that_is_killed_between_the_delivery_and_its_record(
         await create_rule(api, channel, "FAILED")
     async with opened(database) as engine, killable_worker(database, settings, tmp_path) as worker:
         await save(engine, one_off(target.responds("/fails", FAILS), utc_now() + 3 * SECOND, max_attempts=1))
-        await wait_until(lambda: hooks.ids, what="the first attempt has arrived", within=40)
+        await wait_until(lambda: hooks.ids, what="the first attempt has arrived", within=80)
         await worker.kill()
         async with engine.begin() as connection:
             assert (await connection.execute(LEASED)).scalar_one() == 1
