@@ -21,6 +21,7 @@ from tests.support.keys import bearer, guarded, make_key
 from tests.support.notifications import (
     CREATE_CHANNEL,
     CREATE_RULE,
+    PATIENCE,
     Webhooks,
     create_channel,
     create_rule,
@@ -71,6 +72,7 @@ async def api(database: DatabaseSettings, settings: JobsSettings) -> AsyncIterat
 
 async def problems(api: Api, mutation: str, given: dict[str, Any]) -> list[tuple[list[str], str]]:
     """Return what is wrong with an input."""
+    api.http.timeout = PATIENCE
     [made] = (await api.data(mutation, input=given)).values()
     assert made["__typename"] == "InvalidInput", made
     return [(problem["path"], problem["message"]) for problem in made["problems"]]
@@ -269,6 +271,7 @@ async def test_targets_are_guarded(database: DatabaseSettings, settings: JobsSet
             assert (await api.data(TEST, id=channels[name]))["testChannel"]["state"] == "DELIVERED"
     calls = len(target.calls)
     async with serving(database, settings.model_copy(update={"targets_allowed": ""})) as api:
+        api.http.timeout = PATIENCE
         for name, channel in channels.items():
             tested = (await api.data(TEST, id=channel))["testChannel"]
             host = "localhost" if name == "name" else "127.0.0.1"
@@ -287,6 +290,7 @@ async def test_no_redirect_leads_past_the_guard(
         for path in ("/hook", "/json"):
             target.responds(path, CannedResponse(status=307, headers=location))
         async with serving(database, settings.model_copy(update={"targets_allowed": place})) as api:
+            api.http.timeout = PATIENCE
             for channel in (
                 await create_webhook(api, hooks),
                 await create_channel(api, {"apprise": {"url": f"json://{place}/json"}}, name="json"),

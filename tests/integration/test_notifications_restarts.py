@@ -11,6 +11,10 @@ from sqlalchemy import event, text
 
 from db.models import utc_now
 from db.settings import DatabaseSettings
+from jobs.clock import Clock
+from jobs.http.client import HttpCaller
+from jobs.notifications.delivery import deliver
+from jobs.notifications.duties import sender_of
 from jobs.notifications.judge import judge
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import one_off, opened, save, soon, working
@@ -74,7 +78,7 @@ async def test_a_worker_that_is_killed_between_the_event_and_the_delivery(
             async with engine.connect() as connection:
                 return int((await connection.execute(FAILED)).scalar_one()) >= 10
 
-        await wait_until(failed, what="half of the tasks have failed", within=40)
+        await wait_until(failed, what="half of the tasks have failed", within=80)
         await worker.kill()
         assert hooks.messages == []
         async with working(database, settings):
@@ -95,7 +99,7 @@ async def test_a_worker_that_is_killed_between_the_delivery_and_its_record(
         await create_rule(api, channel, "FAILED")
     async with opened(database) as engine, killable_worker(database, settings, tmp_path) as worker:
         await save(engine, one_off(target.responds("/fails", FAILS), utc_now() + 3 * SECOND, max_attempts=1))
-        await wait_until(lambda: hooks.ids, what="the first attempt has arrived", within=40)
+        await wait_until(lambda: hooks.ids, what="the first attempt has arrived", within=80)
         await worker.kill()
         async with engine.begin() as connection:
             assert (await connection.execute(LEASED)).scalar_one() == 1
@@ -115,22 +119,25 @@ async def test_a_worker_that_is_killed_between_the_delivery_and_its_record(
 
 
 async def test_a_late_record_of_an_earlier_attempt_changes_nothing(
-    database: DatabaseSettings, settings: JobsSettings, target: Target
+    database: DatabaseSettings, settings: JobsSettings, target: Target, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A process that stalls beyond its lease does not undo what the next one has recorded."""
-    hooks = Webhooks(target)
-    target.responds("/hook", CannedResponse(status=410, delay=3 * SECOND), SUCCEEDS)
+    hooks, clock = Webhooks(target), Clock()
+    target.responds("/hook", CannedResponse(status=410, delay=6 * SECOND), SUCCEEDS)
     async with serving(database, settings) as api:
         channel = await create_webhook(api, hooks)
         await create_rule(api, channel, "FAILED")
         await save(api.engine, one_off(target.responds("/fails", FAILS), soon(), max_attempts=1))
-        async with working(database, settings):
+        async with (
+            HttpCaller(clock=clock, policy=settings.egress_policy) as caller,
+            working(database, settings),
+        ):
             await wait_until(lambda: hooks.ids, what="the first attempt has arrived")
             async with api.engine.begin() as connection:
                 await connection.execute(END_LEASES)
-            async with working(database, settings):
-                await wait_until(lambda: len(hooks.ids) == 2, what="another worker has tried")
-                await asyncio.sleep(3.5)
+            await deliver(api.engine, sender_of(settings, caller, clock))
+            assert len(hooks.ids) == 2
+            await wait_until(lambda: "cannot be delivered" in caplog.text, what="the first attempt has ended")
         [delivery] = await deliveries(api)
     assert (delivery["state"], delivery["attempts"], delivery["statusCode"]) == ("DELIVERED", 2, 200)
 

@@ -20,6 +20,7 @@ from tests.support.graphql import Api
 from tests.support.target import Target
 from tests.support.waiting import wait_until
 
+PATIENCE = 90
 CHANNEL = "__typename ... on Channel { id name kind url version } ... on InvalidInput { problems { path message } }"
 CREATE_CHANNEL = f"mutation ($input: CreateChannelInput!) {{ createChannel(input: $input) {{ {CHANNEL} }} }}"
 RULE = """__typename ... on NotificationRule { id name version events taskIds tags afterFailures lateMs toleranceMs
@@ -85,7 +86,8 @@ class Webhooks:
 
 
 async def create_channel(api: Api, target: dict[str, Any], *, name: str = "ops") -> str:
-    """Create a channel, and return its id."""
+    """Create a channel, and return its id. The program of apprise takes its time on a busy machine."""
+    api.http.timeout = PATIENCE
     made = (await api.data(CREATE_CHANNEL, input={"name": name, "target": target}))["createChannel"]
     assert made["__typename"] == "Channel", made
     channel_id: str = made["id"]

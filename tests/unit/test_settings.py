@@ -124,6 +124,11 @@ def set_environment(monkeypatch: pytest.MonkeyPatch, environment: Mapping[str, s
         ),
         (
             JobsSettings,
+            {"DUETIME_PUBLIC_URL": "duetime.example.com"},
+            "DUETIME_PUBLIC_URL=duetime.example.com: must be an address such as https://duetime.example.com, without ?",
+        ),
+        (
+            JobsSettings,
             {"DUETIME_TARGETS_DENIED": "a b"},
             "DUETIME_TARGETS_DENIED=a b: 'a b' is neither a network nor a",
         ),
