@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, Text, cast, select, union_all
+from sqlalchemy import CompoundSelect, Select, Text, cast, func, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -28,6 +28,8 @@ NEAR = 1_000
 By its estimates, Postgres would choose one of both ways for the whole list, and read half a million tasks if they are
 wrong.
 """
+FEW = 2_000
+"""How many tasks are sorted before the start of the list is looked at, where an index yields them one by one."""
 BY_CREATION = {TaskOrder.CREATED_AT_DESC, TaskOrder.CREATED_AT_ASC}
 
 
@@ -60,15 +62,37 @@ async def read(
     await plan_for_values(session)
     for zone in zones:
         left = limit - len(found)
-        task = aliased(Task, first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR).subquery())
-        its = await rows_of(session, task, conditions(filters, of=task), order=order, backward=backward, limit=left)
-        if len(its) < left:
-            ids = sought(filters, order, zone, backward=backward, limit=left)
-            its = await rows_of(session, Task, [col(Task.id).in_(ids)], order=order, backward=backward, limit=left)
+        its = (
+            await few(session, filters, order, zone, backward=backward, limit=left) if filters.last_run_states else None
+        )
+        if its is None:
+            near = first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR)
+            task = aliased(Task, near.subquery())
+            its = await rows_of(session, task, conditions(filters, of=task), order=order, backward=backward, limit=left)
+            if len(its) < left:
+                ids = sought(filters, order, zone, backward=backward, limit=left)
+                its = await rows_of(session, Task, [col(Task.id).in_(ids)], order=order, backward=backward, limit=left)
         found += its
         if len(found) == limit:
             break
     return found
+
+
+async def few(
+    session: AsyncSession, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int
+) -> list[Task] | None:
+    """Return the first tasks in the order if a filter selects only a few, or None if there are more.
+
+    The index of last states yields them one by one, so this costs little if there are more.
+    """
+    some = indexed(filters, col(Task.id), ORDERS[order].value.label("value")).where(zone).limit(FEW + 1).cte("some")
+    number = select(func.count()).select_from(some).scalar_subquery()
+    sorting = replace(ORDERS[order], value=some.c.value, id=some.c.id).sorting(backward=backward)
+    found = (await session.execute(select(some.c.id, number).order_by(*sorting).limit(limit))).all()
+    if found and found[0][1] > FEW:
+        return None
+    ids = [task_id for task_id, _ in found]
+    return await rows_of(session, Task, [col(Task.id).in_(ids)], order=order, backward=backward, limit=limit)
 
 
 def first(

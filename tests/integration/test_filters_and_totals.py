@@ -24,7 +24,8 @@ from tests.support.engine import opened
 
 TASKS = 300
 NEAR = 60
-"""How many tasks a list looks at near its start: so few that both ways to find tasks are used."""
+"""How many tasks a list looks at near its start: so few that all ways to find tasks are used."""
+FEW = 20
 MAKE = text("""
 INSERT INTO tasks (id, name, trigger_type, every_ms, start_at, method, url, host, status, next_run, tags, created_at)
 SELECT gen_random_uuid(), 'Übung ' || n % 7 || '% of_' || n, 'interval', 60000, now(), 'GET', 'http://HOST/' || n % 5,
@@ -90,6 +91,7 @@ WHERE finished_at IS NOT NULL AND run_at IS NOT NULL AND t.deleted_at IS NULL
 async def engine(database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncEngine]:
     """Yield the pool of a database with tasks and runs that no code of Duetime has written."""
     monkeypatch.setattr(filtered_tasks, "NEAR", NEAR)
+    monkeypatch.setattr(filtered_tasks, "FEW", FEW)
     async with opened(database) as engine:
         async with engine.begin() as connection:
             await connection.execute(MAKE, {"number": TASKS})
