@@ -20,6 +20,8 @@ from tests.support.target import Target, running_target
 from tests.support.xdist_worker import PROCESS
 
 UVLOOP = "uvloop"
+STARTED: set[str] = set()
+"""Where the fixtures `api` are defined that have been measured."""
 OWN_VARIABLES = ("DATABASE_URL", "DB_", "REDIS_URL", "HOST", "PORT", "DUETIME_")
 
 
@@ -77,10 +79,28 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
 
 
+def is_measured(item: pytest.Item) -> bool:
+    """Return whether coverage is measured during a test. A test that runs on both loops is measured on one of them."""
+    return item.get_closest_marker("unmeasured") is None and UVLOOP not in item.name
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Do not measure tests with the mark `unmeasured`, and measure a test that runs on both loops on one of them."""
-    with unmeasured() if item.get_closest_marker("unmeasured") or UVLOOP in item.name else nullcontext():
+    """Do not measure tests with the mark `unmeasured`."""
+    with nullcontext() if is_measured(item) else unmeasured():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Measure each way to start an API only once in this process, because each start takes the same lines."""
+    if fixturedef.argname != "api" or not is_measured(request.node):
+        return (yield)
+    again = fixturedef.baseid in STARTED
+    STARTED.add(fixturedef.baseid)
+    with unmeasured() if again else nullcontext():
         return (yield)
 
 

@@ -9,14 +9,29 @@ from pathlib import Path
 import httpx
 
 from db.settings import DatabaseSettings
-from tests.support.command import clean_environment, duetime, duetime_in_process
+from tests.support.command import clean_environment, duetime_in_process
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
+SCRIPT = Path(sys.executable).parent / "duetime"
+WITHOUT_SCRIPT = "/usr/bin:/bin"
 NO_ACTIVE_KEY = (
     "duetime: an API key is required (DUETIME_AUTH=keys, or HOST is not a loopback address), and there is no active "
     "key; create one with `duetime keys create --name NAME --scope admin`, or set DUETIME_AUTH=off\n"
 )
+
+
+def run_script(command: str, *, cwd: Path, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    """Run a command by the path of the script that pip installs, on a free port, until it ends."""
+    return subprocess.run(
+        [SCRIPT, command],
+        cwd=cwd,
+        env=clean_environment(environment | {"PORT": str(free_port())}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @contextmanager
@@ -79,21 +94,17 @@ def test_when_the_api_requires_a_key(tmp_path: Path, database: DatabaseSettings,
 
 
 def test_up_does_not_retry_an_api_without_a_key(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
-    """`duetime up` ends with the error of the API instead of restarting it."""
+    """`duetime up` ends with the error of the API, which names the command as `up` was called."""
     servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
-    result = duetime("up", cwd=tmp_path, environment=servers | {"HOST": "0.0.0.0", "PORT": str(free_port())})
+    result = run_script("up", cwd=tmp_path, environment=servers | {"HOST": "0.0.0.0", "PATH": WITHOUT_SCRIPT})
     assert result.returncode == 1
-    assert NO_ACTIVE_KEY in result.stderr
+    assert NO_ACTIVE_KEY.replace("`duetime keys", f"`{SCRIPT} keys") in result.stderr
     assert "Duetime is ready" not in result.stdout
 
 
 def test_messages_name_the_command_as_it_was_called(tmp_path: Path, database: DatabaseSettings, redis_url: str) -> None:
     """`make run` calls the command by its path, because the shell does not find it by its name."""
-    script = str(Path(sys.executable).parent / "duetime")
     servers = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "HOST": "0.0.0.0"}
-    for path, name in (("/usr/bin:/bin", script), (f"{Path(script).parent}:/usr/bin:/bin", "duetime")):
-        environment = clean_environment(servers | {"PORT": str(free_port()), "PATH": path})
-        result = subprocess.run(
-            [script, "up"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+    for path, name in ((WITHOUT_SCRIPT, str(SCRIPT)), (f"{SCRIPT.parent}:{WITHOUT_SCRIPT}", "duetime")):
+        result = run_script("api", cwd=tmp_path, environment=servers | {"PATH": path})
         assert f"create one with `{name} keys create --name NAME --scope admin`" in result.stderr, result.stderr

