@@ -109,6 +109,8 @@ class Task(SQLModel, table=True):
         Index("tasks_created_at_id", "created_at", "id"),
         Index("tasks_next_run_id", "next_run", "id"),
         Index("tasks_name_id", "name", "id"),
+        Index("tasks_retention_days", "id", postgresql_where=text("retention_days IS NOT NULL")),
+        CheckConstraint("retention_days >= 0", name="retention_not_negative"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -217,6 +219,9 @@ class Task(SQLModel, table=True):
         default=None, sa_type=INSTANT, description="hidden since then; its rows are removed in chunks"
     )
     delete_after_ms: int | None = Field(default=None, sa_type=BigInteger, description="counted from ended_at")
+    retention_days: int | None = Field(
+        default=None, description="how long its runs are kept; 0 for ever, null for the workers' settings"
+    )
     ended_at: datetime | None = Field(
         default=None, sa_type=INSTANT, description="when the status became completed or cancelled; set by a trigger"
     )

@@ -25,6 +25,7 @@ from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
+from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
 from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
@@ -97,6 +98,7 @@ async def run_worker(
             deletion_duty(database_engine),
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
+            retention_duty(database_engine, jobs),
         ]
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]
