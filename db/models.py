@@ -336,6 +336,8 @@ FINISHED_RUNS = RUNS.to_metadata(metadata, name="finished_runs")
 
 Rows are only added, so a day can be dropped as a whole. A trigger removes the rows of a task that is removed.
 """
+DEFAULT_PARTITION = "task_results_default"
+"""The part of the history for imported runs, which have random ids, and for runs of days without a partition."""
 Index("finished_runs_task_id_scheduled_for", *(FINISHED_RUNS.c[name] for name in ("task_id", "scheduled_for", "id")))
 Index("finished_runs_scheduled_for", FINISHED_RUNS.c.scheduled_for, FINISHED_RUNS.c.id)
 Index(

@@ -6,8 +6,7 @@ Where one role does everything, none of this is used.
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.maintenance.retention import DEFAULT_PARTITION
-from db.models import AuditEntry, metadata
+from db.models import DEFAULT_PARTITION, AuditEntry, metadata
 from db.settings import ApplicationRole
 
 AUDIT_LOG = AuditEntry.__tablename__

@@ -12,9 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.conditions import few, is_run
 from db.maintenance.partitions import lower_bound
+from db.models import DEFAULT_PARTITION
 
-DEFAULT_PARTITION = "task_results_default"
-"""Where imported runs lie, which have random ids, and runs of days without a partition."""
 MOST_KEPT = 20_000
 """The most runs of a day that are copied when the others go away together."""
 

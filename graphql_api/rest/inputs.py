@@ -46,6 +46,7 @@ from jobs.tasks.draft import (
     MAX_EXTERNAL_ID_LENGTH,
     MAX_METADATA_BYTES,
     MAX_NAME_LENGTH,
+    MAX_RETENTION_DAYS,
     MAX_TAG_LENGTH,
     MAX_TAGS,
     RetryDraft,
@@ -328,6 +329,12 @@ class Policies(Input):
         default=None,
         minimum=0,
         maximum=MAX_DELETE_AFTER_MS,
+    )
+    retention_days: Whole | None = described(
+        "How many days the task's runs are kept; 0 keeps them for ever, null as the workers are set.",
+        default=None,
+        minimum=0,
+        maximum=MAX_RETENTION_DAYS,
     )
 
     def policies(self) -> dict[str, Any]:

@@ -124,6 +124,11 @@ class Task(ResponseBody):
         description="The task is deleted this many milliseconds after it ended; left out when it never is.",
         ge=0,
     )
+    retention_days: int = Field(
+        default=0,
+        description="How many days the task's runs are kept, 0 for ever; left out when the workers' settings say it.",
+        ge=0,
+    )
 
     @classmethod
     def of(cls, row: models.Task) -> Self:
@@ -153,6 +158,7 @@ class Task(ResponseBody):
             "description": row.description or None,
             "metadata": row.user_metadata,
             "delete_after_ms": row.delete_after_ms,
+            "retention_days": row.retention_days,
         }
         return cls(
             id=str(row.id),

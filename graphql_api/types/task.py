@@ -29,7 +29,7 @@ from graphql_api.types.scalars import Milliseconds, given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
 from jobs.tasks.changes import next_to_run, upcoming
-from jobs.tasks.draft import MAX_DELETE_AFTER_MS, RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.draft import MAX_DELETE_AFTER_MS, MAX_RETENTION_DAYS, RetryDraft, TaskDraft, TaskUpdate
 from jobs.tasks.upsert import UpsertOutcome
 
 MAX_UPCOMING = 100
@@ -42,6 +42,10 @@ METADATA = "Any JSON to keep with the task; at most 4 KiB, without white space."
 DELETE_AFTER = (
     "Deletes the task this long after it completed or was cancelled, but not before its last run has ended; at most "
     f"{MAX_DELETE_AFTER_MS:,}."
+)
+RETENTION = (
+    "How many days all of the task's runs are kept, whatever the workers' settings say; 0 keeps them for ever; at most "
+    f"{MAX_RETENTION_DAYS:,}."
 )
 
 NEWEST = Slice(limit=1)
@@ -68,6 +72,9 @@ class Task(Node):
     delete_after_ms: Milliseconds | None = strawberry.field(
         description="The task is deleted this long after it completed or was cancelled, but not before its last run "
         "has ended; null means never."
+    )
+    retention_days: int | None = strawberry.field(
+        description="How many days the task's runs are kept; 0 means for ever, null as the workers are set."
     )
     next_run_at: datetime | None = strawberry.field(
         description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
@@ -97,6 +104,7 @@ class Task(Node):
             on_lost=row.on_lost,
             tags=row.tags,
             delete_after_ms=None if row.delete_after_ms is None else Milliseconds(row.delete_after_ms),
+            retention_days=row.retention_days,
             next_run_at=next_to_run(row, now=utc_now()),
             version=row.version,
             created_at=row.created_at,
@@ -196,6 +204,7 @@ class CreateTaskInput:
     description: str | None = strawberry.field(default="", description=DESCRIPTION)
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
+    retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
         description="Any text. Repeating a call with the same key and input returns the task that the first call "
@@ -218,6 +227,7 @@ class CreateTaskInput:
             description=self.description or None,
             metadata=given_or_none(self.metadata),
             delete_after_ms=given_or_none(self.delete_after_ms),
+            retention_days=given_or_none(self.retention_days),
         )
 
 
@@ -256,6 +266,7 @@ class UpdateTaskInput:
     description: str | None = strawberry.field(default=UNSET, description=DESCRIPTION)
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
+    retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
     expected_version: int | None = strawberry.field(
         default=UNSET, description="Refuses the change unless the task has this version."
     )
@@ -275,6 +286,7 @@ class UpdateTaskInput:
             description=given_or_none(self.description),
             metadata=given_or_none(self.metadata),
             delete_after_ms=given_or_none(self.delete_after_ms),
+            retention_days=given_or_none(self.retention_days),
         )
 
 

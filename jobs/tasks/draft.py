@@ -34,11 +34,17 @@ MAX_DESCRIPTION_LENGTH = 4_000
 MAX_METADATA_BYTES = 4 * 1024
 MAX_DELETE_AFTER_MS = 100 * 365 * 24 * 3_600_000
 """A hundred years: the instant stays one that Python can read."""
+MAX_RETENTION_DAYS = 36_500
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 64
 NOT_PRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Unicode's control characters, and halves of surrogate pairs."""
-WITHOUT_NOTES: dict[str, Any] = {"description": "", "user_metadata": None, "delete_after_ms": None}
+WITHOUT_NOTES: dict[str, Any] = {
+    "description": "",
+    "user_metadata": None,
+    "delete_after_ms": None,
+    "retention_days": None,
+}
 """What the columns hold of which an input says nothing."""
 NO_INSTANT = Problem(("trigger",), "has no instant after the present one")
 
@@ -71,6 +77,7 @@ class TaskDraft:
     description: str | None = None
     metadata: Any = None
     delete_after_ms: int | None = None
+    retention_days: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -94,6 +101,7 @@ class TaskUpdate:
     description: str | None = None
     metadata: Any = None
     delete_after_ms: int | None = None
+    retention_days: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -316,6 +324,7 @@ def checked(
         "description": draft.description,
         "user_metadata": draft.metadata,
         "delete_after_ms": draft.delete_after_ms,
+        "retention_days": draft.retention_days,
     }
     return columns | {name: value for name, value in others.items() if value is not None}
 
@@ -339,6 +348,9 @@ def note_problems(draft: TaskDraft | TaskUpdate) -> Iterator[Problem]:
     if draft.delete_after_ms is not None and not 0 <= draft.delete_after_ms <= MAX_DELETE_AFTER_MS:
         message = f"must be from 0 to {MAX_DELETE_AFTER_MS:,}, not {draft.delete_after_ms:,}"
         yield Problem(("deleteAfterMs",), message)
+    if draft.retention_days is not None and not 0 <= draft.retention_days <= MAX_RETENTION_DAYS:
+        message = f"must be from 1 to {MAX_RETENTION_DAYS:,}, or 0 for ever, not {draft.retention_days:,}"
+        yield Problem(("retentionDays",), message)
 
 
 def metadata_problems(metadata: Any) -> Iterator[Problem]:
