@@ -72,17 +72,19 @@ END $$
 # Whoever runs as Duetime's role could call this, so it leaves what happened lately, whatever the settings say.
 PRUNE_AUDIT_LOG = """
 CREATE FUNCTION prune_audit_log(days integer, most integer) RETURNS integer
-{of_owner} SET duetime.prunes_audit_log = 'on' AS $$
+{of_owner} AS $$
 DECLARE
     removed integer;
 BEGIN
     IF days < 90 THEN
         RAISE EXCEPTION 'the audit log is kept for at least 90 days' USING ERRCODE = 'insufficient_privilege';
     END IF;
+    PERFORM set_config('duetime.prunes_audit_log', 'on', true);
     DELETE FROM audit_log WHERE id IN (
         SELECT id FROM audit_log WHERE at < now() - make_interval(days => days) ORDER BY at LIMIT most
     );
     GET DIAGNOSTICS removed = ROW_COUNT;
+    PERFORM set_config('duetime.prunes_audit_log', 'off', true);
     RETURN removed;
 END $$
 """

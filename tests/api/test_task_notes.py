@@ -132,7 +132,8 @@ async def test_metadata_counts_for_the_cost_and_the_size(api: Api) -> None:
 async def test_rest_takes_and_shows_them(api: Api) -> None:
     """REST takes the notes in POST and PUT, shows them where they are set, and null or absence changes nothing."""
     notes: dict[str, Any] = {
-        "external_id": "e", "description": "d", "metadata": {"b": 1, "a": [2]}, "delete_after_ms": 0, "retention_days": 3,
+        "external_id": "e", "description": "d", "metadata": {"b": 1, "a": [2]}, "delete_after_ms": 0,
+        "retention_days": 3,
     }  # fmt: skip
     made = (await api.http.post(TASKS, json=CRON | notes)).json()
     assert {name: made[name] for name in notes} == notes

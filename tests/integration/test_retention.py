@@ -307,6 +307,5 @@ async def test_a_worker_removes_days_while_it_works(
             await wait_until(are_gone, what="the old days are gone")
         runs = await runs_of(engine, task.id)
         assert {run.state for run in runs} <= {RunState.SUCCEEDED, RunState.SKIPPED}
-        runs.sort(key=lambda run: run.scheduled_for)
-        for earlier, later in pairwise(runs):
+        for earlier, later in pairwise(sorted(runs, key=lambda run: run.scheduled_for)):
             assert later.scheduled_for - earlier.scheduled_for == (later.missed_count + 1) * timedelta(milliseconds=100)
