@@ -17,9 +17,11 @@ from db.maintenance import partitions, retention
 from db.models import ApiKey, AuditEntry, Task, TaskVersion, utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope, RunState
+from graphql_api import cursors
 from jobs.maintenance.retention import Retention
 from jobs.settings import JobsSettings
 from tests.support.engine import every, one_off, opened, runs_of, save, working
+from tests.support.graphql import serving
 from tests.support.history import append_events, fill, run_of
 from tests.support.target import Target
 from tests.support.waiting import wait_until
@@ -309,3 +311,23 @@ async def test_a_worker_removes_days_while_it_works(
         assert {run.state for run in runs} <= {RunState.SUCCEEDED, RunState.SKIPPED}
         for earlier, later in pairwise(sorted(runs, key=lambda run: run.scheduled_for)):
             assert later.scheduled_for - earlier.scheduled_for == (later.missed_count + 1) * timedelta(milliseconds=100)
+
+
+async def test_a_subscriber_is_told_that_old_events_are_gone(
+    database: DatabaseSettings, jobs_settings: JobsSettings
+) -> None:
+    """Who resumes after an event that retention has removed receives a gap; who has seen it goes on without one."""
+    watch = """
+    subscription ($after: String) {
+      runEvents(after: $after) { __typename ... on RunEvent { attempt } ... on RunEventsGap { cursor } }
+    }
+    """
+    async with opened(database) as engine:
+        for days in (8, 1):
+            await append_events(engine, 3, task_id=uuid4(), run_id=uuid4(), at=days_ago(days))
+        await prune(engine)
+    async with serving(database, jobs_settings) as api, api.socket() as socket:
+        behind = await socket.subscribe(watch, after=cursors.of_event(1))
+        assert (await behind.next())["__typename"] == "RunEventsGap"
+        seen = await socket.subscribe(watch, after=cursors.of_event(3))
+        assert [(await seen.next())["attempt"] for _ in range(3)] == [1, 2, 3]
