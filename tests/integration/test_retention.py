@@ -331,3 +331,21 @@ async def test_a_subscriber_is_told_that_old_events_are_gone(
         assert (await behind.next())["__typename"] == "RunEventsGap"
         seen = await socket.subscribe(watch, after=cursors.of_event(3))
         assert [(await seen.next())["attempt"] for _ in range(3)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED])
+async def test_a_worker_that_dies_in_the_middle_removes_nothing(database: DatabaseSettings, state: RunState) -> None:
+    """A connection that is lost before the commit leaves the day as it was, and the next attempt succeeds."""
+    async with opened(database) as engine, opened(database) as lost:
+        await with_days(engine, 40)
+        task = one_off(URL, utc_now())
+        instants = [days_ago(40) + timedelta(seconds=each) for each in range(5)]
+        runs = [run_of(task, scheduled_for=at) for at in instants[1:]]
+        await save(engine, task, run_of(task, scheduled_for=instants[0], state=state), *runs)
+        async with lost.connect() as connection:
+            pruned = await retention.prune_day(connection, days_ago(40).date(), days=30, failed_days=90)
+            assert pruned == {RunState.SUCCEEDED: "dropped", RunState.FAILED: "emptied"}[state]
+            await connection.invalidate()
+        assert len(await runs_of(engine, task.id)) == 5
+        await prune(engine)
+        assert len(await runs_of(engine, task.id)) == (state == RunState.FAILED)
