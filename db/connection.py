@@ -140,3 +140,9 @@ def is_refusal_of_data(error: BaseException) -> bool:
     return isinstance(
         cause.__cause__ or cause, asyncpg.exceptions.DataError | asyncpg.exceptions.IntegrityConstraintViolationError
     )
+
+
+def waited_too_long_for_a_lock(error: BaseException) -> bool:
+    """Return whether the database gave up a statement that waited for a lock for longer than its `lock_timeout`."""
+    cause = getattr(error, "orig", error)
+    return isinstance(cause.__cause__ or cause, asyncpg.exceptions.LockNotAvailableError)

@@ -117,6 +117,8 @@ class Task(SQLModel, table=True):
         Index("tasks_next_run_id", "next_run", "id"),
         Index("tasks_name_id", "name", "id"),
         Index("tasks_status_created_at_id", "status", "created_at", "id"),
+        Index("tasks_retention_days", "id", postgresql_where=text("retention_days IS NOT NULL")),
+        CheckConstraint("retention_days >= 0", name="retention_not_negative"),
     )
 
     id: UUID = Field(default_factory=uuid4, primary_key=True)
@@ -238,6 +240,9 @@ class Task(SQLModel, table=True):
         default=None, sa_type=INSTANT, description="hidden since then; its rows are removed in chunks"
     )
     delete_after_ms: int | None = Field(default=None, sa_type=BigInteger, description="counted from ended_at")
+    retention_days: int | None = Field(
+        default=None, description="how long its runs are kept; 0 for ever, null for the workers' settings"
+    )
     ended_at: datetime | None = Field(
         default=None, sa_type=INSTANT, description="when the status became completed or cancelled; set by a trigger"
     )
@@ -352,6 +357,8 @@ FINISHED_RUNS = RUNS.to_metadata(metadata, name="finished_runs")
 
 Rows are only added, so a day can be dropped as a whole. A trigger removes the rows of a task that is removed.
 """
+DEFAULT_PARTITION = "task_results_default"
+"""The part of the history for imported runs, which have random ids, and for runs of days without a partition."""
 Index("finished_runs_task_id_scheduled_for", *(FINISHED_RUNS.c[name] for name in ("task_id", "scheduled_for", "id")))
 Index("finished_runs_scheduled_for", FINISHED_RUNS.c.scheduled_for, FINISHED_RUNS.c.id)
 Index(
@@ -385,7 +392,7 @@ class TaskWords(SQLModel, table=True):
 
 
 class RunSummary(SQLModel, table=True):
-    """What the ended runs of a task add up to: the newest of them, and how many had an attempt and how that ended.
+    """The newest ended run of a task, which stays here when its day of the history goes as a whole.
 
     Triggers on the runs maintain it, whoever writes them. A run that ends like the one before changes no index.
     """
@@ -393,13 +400,10 @@ class RunSummary(SQLModel, table=True):
     __tablename__ = "run_summaries"
     __table_args__ = (Index("run_summaries_state", "state", "task_id"),)
 
-    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], primary_key=True)
+    task_id: UUID = Field(primary_key=True)
     scheduled_for: datetime = Field(sa_type=INSTANT, description="of the ended run with the newest instant")
     run_id: UUID
     state: RunState = Field(sa_type=stored(RunState))
-    results: int = Field(sa_type=BigInteger, description="the number of ended runs with an attempt")
-    succeeded: int = Field(sa_type=BigInteger)
-    unsuccessful: int = Field(sa_type=BigInteger)
 
 
 class ResultCount(SQLModel, table=True):

@@ -6,11 +6,15 @@ Where one role does everything, none of this is used.
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.models import AuditEntry, metadata
+from db.models import DEFAULT_PARTITION, AuditEntry, metadata
 from db.settings import ApplicationRole
 
 AUDIT_LOG = AuditEntry.__tablename__
-FUNCTIONS = ("create_run_partition(date, uuid, uuid)",)
+FUNCTIONS = (
+    "create_run_partition(date, uuid, uuid)",
+    "prune_run_day(date, integer, integer, integer)",
+    "prune_audit_log(integer, integer)",
+)
 """What Duetime's role does with the rights of the owner. The migrations create these functions."""
 
 EXISTS = text("SELECT count(*) > 0 FROM pg_roles WHERE rolname = :role")
@@ -63,6 +67,7 @@ async def grant_rights(connection: AsyncConnection, role: ApplicationRole) -> No
     statements = [
         f"GRANT USAGE ON SCHEMA {schema} TO {name}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {name}",
+        f"GRANT SELECT, DELETE ON {DEFAULT_PARTITION} TO {name}",
         f"REVOKE ALL ON {AUDIT_LOG} FROM {name}",
         f"GRANT SELECT, INSERT ON {AUDIT_LOG} TO {name}",
         f"GRANT SELECT ON alembic_version TO {name}",

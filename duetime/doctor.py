@@ -233,7 +233,9 @@ async def of_tables(
         days = ", ".join(day.isoformat() for day in missing)
         yield warning("partitions", f"days without a partition of their own: {days}", "see the log of the workers")
     else:
-        yield ok("partitions", f"{there.days} days of runs are kept" + (f", from {there.first}" if there.first else ""))
+        since = f", from {there.first}" if there.first else ""
+        kept = f"{jobs.retention_days} days" if jobs.retention_days else "for ever"
+        yield ok("partitions", f"{there.days} days of runs are kept{since}; successful runs are kept {kept}")
     bloated = await inspection.bloated_tables(connection)
     if bloated:
         yield warning(

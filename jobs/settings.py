@@ -14,6 +14,10 @@ from jobs.redis_url import SHAPE, parse_redis_url
 from jobs.security.encryption import SHAPE as SHAPE_OF_KEYS
 from jobs.security.encryption import SecretKeys, parse_keys
 
+MOST_DAYS = 36_500
+LEAST_AUDIT_DAYS = 90
+"""Less than this, the database keeps in any case."""
+SHAPE_OF_DAYS = f"a number of days from 1 to {MOST_DAYS}, or 0 for ever"
 LOOPBACK = "127.0.0.0/8,::1"
 
 
@@ -38,6 +42,29 @@ class JobsSettings(BaseSettings):
         ge=0,
         le=3600,
         description="a number of seconds from 0 to 3600: how long a stopping worker lets its attempts end",
+    )
+
+    retention_days: int = Field(
+        default=30, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long successful runs are kept"
+    )
+    retention_failed_days: int = Field(
+        default=90, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long runs are kept that did not succeed"
+    )
+    retention_bodies_days: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_DAYS,
+        description=f"{SHAPE_OF_DAYS}: how long bodies and headers of responses are kept",
+    )
+    retention_events_days: int = Field(
+        default=7, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long events of runs are kept"
+    )
+    retention_audit_days: int = Field(
+        default=365,
+        ge=0,
+        le=MOST_DAYS,
+        description=f"0 for ever, or a number of days from {LEAST_AUDIT_DAYS} to {MOST_DAYS}: how long entries of the "
+        "audit log, and keys that are no longer valid, are kept",
     )
 
     log_dir: Path | None = Field(
@@ -77,6 +104,13 @@ class JobsSettings(BaseSettings):
         if text and (split.scheme not in ("http", "https") or not split.hostname or split.query or split.fragment):
             raise ValueError("must be an address such as https://duetime.example.com, without ? and #")
         return text
+
+    @field_validator("retention_audit_days")
+    @classmethod
+    def _long_enough(cls, days: int) -> int:
+        if 0 < days < LEAST_AUDIT_DAYS:
+            raise ValueError(f"must be 0, which keeps entries for ever, or at least {LEAST_AUDIT_DAYS}")
+        return days
 
     @field_validator("redis_url")
     @classmethod

@@ -26,6 +26,7 @@ from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
+from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
 from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.notifications.duties import notification_duties, sender_of
@@ -101,6 +102,7 @@ async def run_worker(
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
             *notification_duties(database_engine, sender_of(jobs, caller, clock), public_url=jobs.public_url or None),
+            retention_duty(database_engine, jobs),
         ]
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]

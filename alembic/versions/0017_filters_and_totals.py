@@ -42,30 +42,26 @@ SELECT id, lower(name{collation}), lower(url{collation}), tags FROM tasks
 """
 
 # A result is the end of a run that had an attempt.
-COUNTS = """count(*) FILTER (WHERE run_at IS NOT NULL) {over} AS results,
-       count(*) FILTER (WHERE run_at IS NOT NULL AND success) {over} AS succeeded,
-       count(*) FILTER (WHERE run_at IS NOT NULL AND NOT success) {over} AS unsuccessful"""
+COUNTS = """count(*) FILTER (WHERE run_at IS NOT NULL) AS results,
+       count(*) FILTER (WHERE run_at IS NOT NULL AND success) AS succeeded,
+       count(*) FILTER (WHERE run_at IS NOT NULL AND NOT success) AS unsuccessful"""
 # Rows are locked in the order of the ids of their tasks, so no two statements wait for each other.
-SUMMARIZE = f"""
-INSERT INTO {{schema}}.run_summaries AS s (task_id, scheduled_for, run_id, state, results, succeeded, unsuccessful)
-SELECT DISTINCT ON (task_id) task_id, scheduled_for, id, state, {COUNTS.format(over="OVER (PARTITION BY task_id)")}
-FROM {{runs}} WHERE finished_at IS NOT NULL
+SUMMARIZE = """
+INSERT INTO {schema}.run_summaries AS s (task_id, scheduled_for, run_id, state)
+SELECT DISTINCT ON (task_id) task_id, scheduled_for, id, state
+FROM {runs} WHERE finished_at IS NOT NULL
 ORDER BY task_id, scheduled_for DESC, id DESC
 """
-IS_NEWER = "(excluded.scheduled_for, excluded.run_id) >= (s.scheduled_for, s.run_id)"
 ADD_TO_SUMMARIES = f"""{SUMMARIZE}
 ON CONFLICT (task_id) DO UPDATE
-SET results = s.results + excluded.results, succeeded = s.succeeded + excluded.succeeded,
-    unsuccessful = s.unsuccessful + excluded.unsuccessful,
-    scheduled_for = CASE WHEN {IS_NEWER} THEN excluded.scheduled_for ELSE s.scheduled_for END,
-    run_id = CASE WHEN {IS_NEWER} THEN excluded.run_id ELSE s.run_id END,
-    state = CASE WHEN {IS_NEWER} THEN excluded.state ELSE s.state END
+SET scheduled_for = excluded.scheduled_for, run_id = excluded.run_id, state = excluded.state
+WHERE (excluded.scheduled_for, excluded.run_id) >= (s.scheduled_for, s.run_id)
 """
 # Each statement adds a row of its own, so no two wait for each other. Maintenance adds the rows up.
 COUNT_RESULTS = f"""
 INSERT INTO {{schema}}.result_counts (results, succeeded, unsuccessful)
 SELECT {{sign}} results, {{sign}} succeeded, {{sign}} unsuccessful
-FROM (SELECT {COUNTS.format(over="")} FROM {{runs}} WHERE finished_at IS NOT NULL) AS counts
+FROM (SELECT {COUNTS} FROM {{runs}} WHERE finished_at IS NOT NULL) AS counts
 WHERE results > 0
 """
 KEEP_SUMMARIES = f"""
@@ -74,11 +70,6 @@ BEGIN
     IF TG_OP IN ('DELETE', 'UPDATE') THEN
         PERFORM FROM {{schema}}.run_summaries WHERE task_id IN (SELECT task_id FROM removed)
         ORDER BY task_id FOR NO KEY UPDATE;
-        UPDATE {{schema}}.run_summaries s
-        SET results = s.results - r.results, succeeded = s.succeeded - r.succeeded,
-            unsuccessful = s.unsuccessful - r.unsuccessful
-        FROM (SELECT task_id, {COUNTS.format(over="")} FROM removed WHERE finished_at IS NOT NULL GROUP BY task_id) r
-        WHERE s.task_id = r.task_id;
         {COUNT_RESULTS.format(schema="{schema}", sign="-", runs="removed")};
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
@@ -120,7 +111,7 @@ CREATE TRIGGER forget_summaries AFTER TRUNCATE ON finished_runs FOR EACH STATEME
 EXECUTE FUNCTION {schema}.forget_run_summaries()
 """
 # A trigger of a statement fires for the table that the statement names, and not for its partitions.
-NAMED = ("task_results", "finished_runs")
+NAMED = ("task_results", "finished_runs", "task_results_default")
 TRANSITIONS = {
     "insert": "NEW TABLE AS added",
     "delete": "OLD TABLE AS removed",
@@ -130,6 +121,15 @@ ON_CHANGE = """
 CREATE TRIGGER keep_summaries_on_{change} AFTER {change} ON {table} REFERENCING {transition} FOR EACH STATEMENT
 EXECUTE FUNCTION {schema}.keep_run_summaries()
 """
+# A foreign key would look up and lock the task of each run once more when the run ends.
+REMOVE_WITH_TASK = """
+CREATE OR REPLACE FUNCTION {schema}.remove_finished_runs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM finished_runs WHERE task_id = OLD.id;
+    {summary}RETURN NULL;
+END $$
+"""
+REMOVE_SUMMARY = "DELETE FROM run_summaries WHERE task_id = OLD.id;\n    "
 HAS_TRIGRAMS = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')"
 # Who may not create the extension does without it. The block undoes what failed in it and nothing else.
 CREATE_TRIGRAMS = """
@@ -169,11 +169,10 @@ def create_summaries(*, schema: str) -> None:
     # A run that ends like the one before changes no indexed column, and finds room in the page of its row.
     op.create_table(
         "run_summaries",
-        sa.Column("task_id", sa.Uuid(), sa.ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("task_id", sa.Uuid(), primary_key=True),
         sa.Column("scheduled_for", sa.DateTime(timezone=True), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("state", sa.String(20), nullable=False),
-        *(sa.Column(name, sa.BigInteger(), nullable=False) for name in ("results", "succeeded", "unsuccessful")),
         postgresql_with={"fillfactor": 70},
     )
     op.create_table(
@@ -186,6 +185,7 @@ def create_summaries(*, schema: str) -> None:
     op.create_index("run_summaries_state", "run_summaries", ["state", "task_id"])
     for statement in (KEEP_SUMMARIES, FORGET_SUMMARIES, ON_TRUNCATE):
         op.execute(statement.format(schema=schema))
+    op.execute(REMOVE_WITH_TASK.format(schema=schema, summary=REMOVE_SUMMARY))
     for table in NAMED:
         for change, transition in TRANSITIONS.items():
             op.execute(ON_CHANGE.format(schema=schema, change=change, table=table, transition=transition))
@@ -213,6 +213,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    schema = op.get_bind().scalar(sa.text("SELECT quote_ident(current_schema())"))
+    op.execute(REMOVE_WITH_TASK.format(schema=schema, summary=""))
     op.drop_index("tasks_status_created_at_id", "tasks")
     for trigger in ("keep_words_of_new", "keep_words_of_changed"):
         op.execute(f"DROP TRIGGER {trigger} ON tasks")

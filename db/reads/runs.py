@@ -13,7 +13,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from db.connection import look_up_rows
-from db.models import ResultCount, Run, RunSummary, Task
+from db.models import ResultCount, Run, Task
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
 from db.states import UNSUCCESSFUL, RunCause, RunState
@@ -190,15 +190,18 @@ async def results_by_number(
 
 
 async def number_of_results(session: AsyncSession, *, task_id: UUID | None, success: bool | None) -> int:
-    """Return the exact number of ended runs with an attempt, of one task or of all, without counting runs.
+    """Return the exact number of ended runs with an attempt, of one task or of all, without counting all runs.
 
     The runs of a deleted task count no more from the moment of its deletion, although they are removed later.
     """
-    number = {None: "results", True: "succeeded", False: "unsuccessful"}[success]
-    its = select(func.coalesce(func.sum(getattr(RunSummary, number)), 0)).join(Task, col(Task.id) == RunSummary.task_id)
+    those = [col(Run.finished_at).is_not(None), col(Run.run_at).is_not(None)]
+    if success is not None:
+        those.append(col(Run.success).is_(success))
+    of_tasks = select(func.count()).select_from(Run).join(Task, col(Task.id) == col(Run.task_id)).where(*those)
     if task_id is not None:
-        total = its.where(col(Task.id) == task_id, col(Task.deleted_at).is_(None))
+        total = of_tasks.where(col(Task.id) == task_id, col(Task.deleted_at).is_(None))
     else:
-        deleted = its.where(col(Task.deleted_at).is_not(None)).scalar_subquery()
+        number = {None: "results", True: "succeeded", False: "unsuccessful"}[success]
+        deleted = of_tasks.where(col(Task.deleted_at).is_not(None)).scalar_subquery()
         total = select(func.coalesce(func.sum(getattr(ResultCount, number)), 0) - deleted)
     return int(await session.scalar(total) or 0)

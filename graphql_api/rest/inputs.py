@@ -48,6 +48,7 @@ from jobs.tasks.draft import (
     MAX_METADATA_BYTES,
     MAX_NAME_LENGTH,
     MAX_PAUSE_AFTER_FAILURES,
+    MAX_RETENTION_DAYS,
     MAX_TAG_LENGTH,
     MAX_TAGS,
     RetryDraft,
@@ -348,6 +349,12 @@ class Policies(Input):
         default=None,
         minimum=0,
         maximum=MAX_PAUSE_AFTER_FAILURES,
+    )
+    retention_days: Whole | None = described(
+        "How many days the task's runs are kept; 0 keeps them for ever, null as the workers are set.",
+        default=None,
+        minimum=0,
+        maximum=MAX_RETENTION_DAYS,
     )
 
     def policies(self) -> dict[str, Any]:

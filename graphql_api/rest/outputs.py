@@ -155,6 +155,11 @@ class Task(ResponseBody):
     )
     paused_by: str = Field(default_factory=str, description="While paused: who or what paused the task.")
     pause_reason: str = Field(default_factory=str, description="While paused: the reason, if one was given.")
+    retention_days: int = Field(
+        default=0,
+        description="How many days the task's runs are kept, 0 for ever; left out when the workers' settings say it.",
+        ge=0,
+    )
 
 
 def shown_task(row: models.Task) -> dict[str, Any]:
@@ -195,6 +200,7 @@ def shown_task(row: models.Task) -> dict[str, Any]:
         "metadata": row.user_metadata,
         "delete_after_ms": row.delete_after_ms,
         "pause_after_failures": row.pause_after_failures or None,
+        "retention_days": row.retention_days,
     }
     if row.status == TaskStatus.PAUSED:
         members |= {"paused_by": row.paused_by, "pause_reason": row.pause_reason}

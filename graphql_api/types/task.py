@@ -29,7 +29,14 @@ from graphql_api.types.scalars import Milliseconds, given_or_none
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
 from jobs.tasks.changes import next_to_run, upcoming
-from jobs.tasks.draft import MAX_DELETE_AFTER_MS, MAX_PAUSE_AFTER_FAILURES, RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.draft import (
+    MAX_DELETE_AFTER_MS,
+    MAX_PAUSE_AFTER_FAILURES,
+    MAX_RETENTION_DAYS,
+    RetryDraft,
+    TaskDraft,
+    TaskUpdate,
+)
 from jobs.tasks.upsert import UpsertOutcome
 
 MAX_UPCOMING = 100
@@ -42,6 +49,10 @@ METADATA = "Any JSON to keep with the task; at most 4 KiB, without white space."
 DELETE_AFTER = (
     "Deletes the task this long after it completed or was cancelled, but not before its last run has ended; at most "
     f"{MAX_DELETE_AFTER_MS:,}."
+)
+RETENTION = (
+    "How many days all of the task's runs are kept, whatever the workers' settings say; 0 keeps them for ever; at most "
+    f"{MAX_RETENTION_DAYS:,}."
 )
 
 PAUSE_AFTER_FAILURES = (
@@ -83,6 +94,9 @@ class Task(Node):
         "`duetime` if it paused itself; null if nobody noted it."
     )
     pause_reason: str | None = strawberry.field(description="While paused: the reason, if one was given.")
+    retention_days: int | None = strawberry.field(
+        description="How many days the task's runs are kept; 0 means for ever, null as the workers are set."
+    )
     next_run_at: datetime | None = strawberry.field(
         description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
         "It has passed while the call waits for its jitter, and when instants were missed and the misfire policy runs "
@@ -115,6 +129,7 @@ class Task(Node):
             paused_at=row.paused_at if row.status == TaskStatus.PAUSED else None,
             paused_by=row.paused_by if row.status == TaskStatus.PAUSED else None,
             pause_reason=row.pause_reason if row.status == TaskStatus.PAUSED else None,
+            retention_days=row.retention_days,
             next_run_at=next_to_run(row, now=utc_now()),
             version=row.version,
             created_at=row.created_at,
@@ -215,6 +230,7 @@ class CreateTaskInput:
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
     pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
+    retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
         description="Any text. Repeating a call with the same key and input returns the task that the first call "
@@ -238,6 +254,7 @@ class CreateTaskInput:
             metadata=given_or_none(self.metadata),
             delete_after_ms=given_or_none(self.delete_after_ms),
             pause_after_failures=given_or_none(self.pause_after_failures),
+            retention_days=given_or_none(self.retention_days),
         )
 
 
@@ -277,6 +294,7 @@ class UpdateTaskInput:
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
     pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
+    retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
     expected_version: int | None = strawberry.field(
         default=UNSET, description="Refuses the change unless the task has this version."
     )
@@ -297,6 +315,7 @@ class UpdateTaskInput:
             metadata=given_or_none(self.metadata),
             delete_after_ms=given_or_none(self.delete_after_ms),
             pause_after_failures=given_or_none(self.pause_after_failures),
+            retention_days=given_or_none(self.retention_days),
         )
 
 

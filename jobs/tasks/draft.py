@@ -36,6 +36,7 @@ MAX_DELETE_AFTER_MS = 100 * 365 * 24 * 3_600_000
 """A hundred years: the instant stays one that Python can read."""
 MAX_PAUSE_AFTER_FAILURES = 1_000
 MAX_REASON_LENGTH = 500
+MAX_RETENTION_DAYS = 36_500
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 64
 NOT_PRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -45,6 +46,7 @@ WITHOUT_NOTES: dict[str, Any] = {
     "user_metadata": None,
     "delete_after_ms": None,
     "pause_after_failures": 0,
+    "retention_days": None,
 }
 """What the columns hold of which an input says nothing."""
 NO_INSTANT = Problem(("trigger",), "has no instant after the present one")
@@ -79,6 +81,7 @@ class TaskDraft:
     metadata: Any = None
     delete_after_ms: int | None = None
     pause_after_failures: int | None = None
+    retention_days: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -103,6 +106,7 @@ class TaskUpdate:
     metadata: Any = None
     delete_after_ms: int | None = None
     pause_after_failures: int | None = None
+    retention_days: int | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -326,6 +330,7 @@ def checked(
         "user_metadata": draft.metadata,
         "delete_after_ms": draft.delete_after_ms,
         "pause_after_failures": draft.pause_after_failures,
+        "retention_days": draft.retention_days,
     }
     return columns | {name: value for name, value in others.items() if value is not None}
 
@@ -353,6 +358,9 @@ def note_problems(draft: TaskDraft | TaskUpdate) -> Iterator[Problem]:
     if after is not None and not 0 <= after <= MAX_PAUSE_AFTER_FAILURES:
         message = f"must be from 0 to {MAX_PAUSE_AFTER_FAILURES:,}, not {after:,}; 0 means never"
         yield Problem(("pauseAfterFailures",), message)
+    if draft.retention_days is not None and not 0 <= draft.retention_days <= MAX_RETENTION_DAYS:
+        message = f"must be from 1 to {MAX_RETENTION_DAYS:,}, or 0 for ever, not {draft.retention_days:,}"
+        yield Problem(("retentionDays",), message)
 
 
 def metadata_problems(metadata: Any) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ import pytest
 from tests.support.graphql import Api
 from tests.support.rest import CRON, ONE_OFF, TASKS, error
 
-SHOWN = "id description metadata deleteAfterMs version"
+SHOWN = "id description metadata deleteAfterMs retentionDays version"
 CREATE = f"""
 mutation ($input: CreateTaskInput!) {{
   createTask(input: $input) {{
@@ -24,7 +24,12 @@ mutation ($id: ID!, $input: UpdateTaskInput!) {{
 """
 TASK = f"query ($id: ID!) {{ task(id: $id) {{ {SHOWN} }} }}"
 RIGHT = {"name": "a", "trigger": {"interval": {"everyMs": 3_600_000}}, "action": {"url": "http://localhost/"}}
-NOTES = {"description": "Zeile 1\nZeile 2 ☃", "metadata": {"z": 1, "a": [10**30, 1.50, None]}, "deleteAfterMs": 0}
+NOTES = {
+    "description": "Zeile 1\nZeile 2 ☃",
+    "metadata": {"z": 1, "a": [10**30, 1.50, None]},
+    "deleteAfterMs": 0,
+    "retentionDays": 0,
+}
 NESTED: Any = 1
 for _ in range(127):
     NESTED = [NESTED]
@@ -49,7 +54,12 @@ async def test_notes_are_shown_as_they_were_given(api: Api) -> None:
     assert list(made["metadata"]) == ["z", "a"]
     assert (await api.data(TASK, id=made["id"]))["task"] == made
     bare = await create(api)
-    assert (bare["description"], bare["metadata"], bare["deleteAfterMs"]) == ("", None, None)
+    assert (bare["description"], bare["metadata"], bare["deleteAfterMs"], bare["retentionDays"]) == (
+        "",
+        None,
+        None,
+        None,
+    )
 
 
 @pytest.mark.unmeasured
@@ -71,6 +81,8 @@ async def test_metadata_is_any_json(api: Api, metadata: Any) -> None:
             {"metadata": {"a\0": 1}},
             "contains a NUL character (\\u0000) or half a surrogate pair, which Postgres cannot store",
         ),
+        ({"retentionDays": -1}, "must be from 1 to 36,500, or 0 for ever, not -1"),
+        ({"retentionDays": 36_501}, "must be from 1 to 36,500, or 0 for ever, not 36,501"),
         ({"deleteAfterMs": 3_153_600_000_001}, "must be from 0 to 3,153,600,000,000, not 3,153,600,000,001"),
     ],
 )  # fmt: skip
@@ -80,7 +92,8 @@ async def test_wrong_notes_are_refused(api: Api, wrong: dict[str, Any], message:
     task = await create(api, description="x" * 4_000, deleteAfterMs=3_153_600_000_000)
     assert (await create(api, **wrong))["problems"] == expected
     assert (await update(api, task["id"], **wrong))["problems"] == expected
-    by_rest = {"delete_after_ms" if name == "deleteAfterMs" else name: value for name, value in wrong.items()}
+    names = {"deleteAfterMs": "delete_after_ms", "retentionDays": "retention_days"}
+    by_rest = {names.get(name, name): value for name, value in wrong.items()}
     refusals = [
         error(await api.http.post(TASKS, json=CRON | by_rest)),
         error(await api.http.put(f"{TASKS}/{task['id']}", json=by_rest)),
@@ -95,9 +108,9 @@ async def test_null_in_an_update_leaves_the_value(api: Api) -> None:
     kept = await update(api, task["id"], **nulls)
     assert {name: kept[name] for name in (*NOTES, "version")} == NOTES | {"version": 1}
     assert (await update(api, task["id"], **NOTES))["version"] == 1
-    changed = await update(api, task["id"], description="", metadata=[], deleteAfterMs=5)
+    changed = await update(api, task["id"], description="", metadata=[], deleteAfterMs=5, retentionDays=7)
     shown = {name: changed[name] for name in (*NOTES, "version")}
-    assert shown == {"description": "", "metadata": [], "deleteAfterMs": 5, "version": 2}
+    assert shown == {"description": "", "metadata": [], "deleteAfterMs": 5, "retentionDays": 7, "version": 2}
 
 
 async def test_values_that_python_calls_equal_are_stored(api: Api) -> None:
@@ -121,6 +134,7 @@ async def test_rest_takes_and_shows_them(api: Api) -> None:
     """REST takes the notes in POST and PUT, shows them where they are set, and null or absence changes nothing."""
     notes: dict[str, Any] = {
         "external_id": "e", "description": "d", "metadata": {"b": 1, "a": [2]}, "delete_after_ms": 0,
+        "retention_days": 3,
     }  # fmt: skip
     made = (await api.http.post(TASKS, json=CRON | notes)).json()
     assert {name: made[name] for name in notes} == notes

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.connection_strings import parse_database_url
-from db.maintenance import partitions
+from db.maintenance import partitions, retention
 from db.migrations import config_for
 from db.models import utc_now
 from db.settings import DatabaseSettings
@@ -23,6 +23,7 @@ from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.stack import local_stack
 from duetime.preflight import migrate_database
 from duetime.settings import DuetimeSettings
+from jobs.maintenance.retention import Retention
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 from tests.support.command import duetime_in_process, duetime_up
@@ -128,6 +129,26 @@ async def test_everything_works_as_a_role_that_can_only_append_to_the_audit_log(
         async with engine.begin() as connection:
             assert await partitions.missing(connection, utc_now().date()) == [ahead.date()]
             await partitions.make(connection, ahead.date())
+            old = ahead - timedelta(days=100)
+            await partitions.make(connection, old.date())
+            await connection.execute(
+                text("INSERT INTO audit_log (key_name, action, at) VALUES ('ops', 'old', now() - interval '400 days')")
+            )
+        await Retention(engine=engine, settings=jobs_settings).prune()
+        async with engine.connect() as connection:
+            assert old.date() not in await retention.days_with_partitions(connection)
+            assert (await connection.execute(text("SELECT count(*) FROM audit_log"))).scalar_one() == 0
+            today = utc_now().date()
+            for statement in (
+                "SELECT prune_audit_log(89, 10)",
+                f"SELECT prune_run_day('{today}', 1, 1, 10)",
+                f"SELECT prune_run_day('{today}', -9, 1, 10)",
+                "SET duetime.prunes_audit_log = 'on'; DELETE FROM audit_log",
+                f"DROP TABLE task_results_{today:%Y%m%d}",
+            ):
+                await connection.rollback()
+                assert await refusal(connection, statement) is not None, statement
+            await connection.rollback()
 
         task = one_off(f"{target.url}/ok", soon())
         await save(engine, task)

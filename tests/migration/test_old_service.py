@@ -246,7 +246,8 @@ async def test_a_one_off_that_was_missed_runs_once(
 ) -> None:
     """A missed one-off runs once, and no other task catches up."""
     await migrate(old, tmp_path)
-    async with serving(old, jobs_settings) as api, working(old, jobs_settings):
+    keeping = jobs_settings.model_copy(update={"retention_days": 0, "retention_failed_days": 0})
+    async with serving(old, jobs_settings) as api, working(old, keeping):
 
         async def done() -> bool:
             return bool((await shown(api, 5))["status"] == "completed")
