@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from db.models import Task
+from db.models import Task, utc_now
 from db.reads.tasks import find_by_external_ids
 from db.states import MisfirePolicy, TaskStatus
 from db.tasks import cancellation, changes, clock, external_ids, idempotency
@@ -386,9 +386,12 @@ def missed_by(task: Task, *, now: datetime) -> list[Missed]:
 def made_due_at(task: Task) -> datetime | None:
     """Return when something else than the schedule made the task's next instant due, such as the end of the run before.
 
-    That may be after the instant of a request that has waited for the lock on the task meanwhile.
+    That may be after the instant of a request that has waited for the lock on the task meanwhile. An instant that is
+    still to come is not due, whatever set it: an update leaves a call to the jitter that it had.
     """
-    return task.due_at if task.due_at != trigger_columns.due_at(task) else None
+    if task.due_at is None or task.due_at > utc_now() or task.due_at == trigger_columns.due_at(task):
+        return None
+    return task.due_at
 
 
 def missed_by_update(task: Task, changed: ChangedTrigger) -> list[Missed]:

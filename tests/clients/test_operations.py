@@ -1,17 +1,24 @@
 """docs/operations.md: an example of every operation, which works as it is on the page, and a table of all of them."""
 
+import base64
 import json
 import re
+from collections.abc import AsyncIterator
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
 from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, validate
 from graphql.execution.values import get_variable_values
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.states import KeyScope, RunState
+from db.models import NotificationChannel, NotificationRule
+from db.settings import DatabaseSettings
+from db.states import ChannelKind, KeyScope, RunState
 from graphql_api.execution.schema import schema as built
+from jobs.settings import JobsSettings
 from tests.support.engine import every, save
-from tests.support.graphql import Api
+from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago, run_of
 from tests.support.node import TESTS
 
@@ -20,12 +27,15 @@ EXAMPLES = [
     (document, json.loads(variables))
     for document, variables in re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
 ]
+FOR_ADMINS = re.compile(r"^auditLog$|[cC]hannel|[nN]otification")
 SCHEMA = built._schema
 ROOTS = {
     "query": SCHEMA.query_type,
     "mutation": SCHEMA.mutation_type,
     "subscription": SCHEMA.subscription_type,
 }
+CHANNEL, OTHER_CHANNEL = UUID("5c168402-fa04-4554-9124-c6079311af90"), UUID("6c168402-fa04-4554-9124-c6079311af90")
+RULE = UUID("7c168402-fa04-4554-9124-c6079311af90")
 TASK, OTHER_TASK = UUID("9c168402-fa04-4554-9124-c6079311af90"), UUID("02a57271-56d6-4fe7-9aac-6b90dfa446bc")
 FINISHED, *UNFINISHED = (UUID(f"019c1684-02fa-8455-8912-c6079311af9{number}") for number in (1, 2, 3))
 
@@ -68,15 +78,35 @@ def test_the_table_has_every_operation_with_its_kind_and_scope() -> None:
             assert re.search(rf"\b{name}\b *[({{\n]", text), f"{name} is not in the section {heading}"
     scopes = {"query": KeyScope.READ, "mutation": KeyScope.WRITE, "subscription": KeyScope.READ}
     assert documented == {
-        (kind, name): KeyScope.ADMIN if name == "auditLog" else scopes[kind]
+        (kind, name): KeyScope.ADMIN if FOR_ADMINS.search(name) else scopes[kind]
         for kind, root in ROOTS.items()
         if root
         for name in root.fields
     }
 
 
+@pytest.fixture
+async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run an API that can keep secrets."""
+    keeping = jobs_settings.model_copy(update={"secret_key": base64.b64encode(bytes(32)).decode()})
+    async with serving(database, keeping) as running:
+        yield running
+
+
 async def test_the_examples_work(api: Api) -> None:
     """Run in their order, no query fails and no mutation is refused; of subscriptions, their validity is enough."""
+    channels = [
+        NotificationChannel(
+            id=id_, name=str(id_), kind=ChannelKind.WEBHOOK, url="https://example.com/", signing_secrets=[]
+        )
+        for id_ in (CHANNEL, OTHER_CHANNEL)
+    ]
+    rule = NotificationRule(
+        id=RULE, name="a rule", channel_ids=[CHANNEL], events=["failed"], after_failures=1, tolerance_ms=0, gather_ms=0,
+        after_seq=0,
+    )  # fmt: skip
+    async with AsyncSession(api.engine) as session, session.begin():
+        session.add_all([*channels, rule])
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)
     await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))
     states = {FINISHED: RunState.FAILED} | dict.fromkeys(UNFINISHED, RunState.RETRYING)

@@ -192,7 +192,8 @@ async def test_an_operation_without_a_document(api: Api) -> None:
     """It is refused like any other wrong document, and is no internal error."""
     async with api.socket() as client:
         refused = await (await client.subscribe("")).message()
-        assert (refused["type"], refused["payload"]) == ("error", [{"message": "The request has no query"}])
+        expected = {"message": "The request has no query", "extensions": {"code": "BAD_REQUEST"}}
+        assert (refused["type"], refused["payload"]) == ("error", [expected])
 
 
 async def test_as_many_messages_as_are_allowed(api: Api) -> None:

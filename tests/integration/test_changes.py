@@ -365,7 +365,7 @@ async def test_one_off_with_a_new_trigger_is_not_completed_by_its_old_run(engine
 
 async def test_cancellation_waits_for_the_end_of_a_run_behind_which_instants_wait(engine: AsyncEngine) -> None:
     """The end makes the next instant due after the moment of the request; what was due then is recorded as missed."""
-    requested_at = utc_now()
+    requested_at = utc_now() - 2 * SECOND
     task = every("http://localhost/", SECOND, requested_at - 10 * SECOND, misfire=MisfirePolicy.ALL)
     task.due_at = requested_at + SECOND
     await save(engine, task)

@@ -108,7 +108,10 @@ async def test_the_head_of_a_second_request_that_is_never_completed(impatient: A
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/graphql", b'{"errors": [{"message": "The request body did not arrive within 0.3 s"}]}'),
+        (
+            "/graphql",
+            b'{"errors": [{"message": "The request body did not arrive within 0.3 s", "extensions": {"code": "BAD_REQUEST"}}]}',  # noqa: E501
+        ),
         ("/api/v1/tasks", b'{"error": "The request body did not arrive within 0.3 s"}'),
     ],
 )
