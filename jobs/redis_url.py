@@ -23,6 +23,7 @@ TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 CHOICES = {"ssl_cert_reqs": ("required", "optional", "none"), "ssl_check_hostname": tuple(TRUTH)}
 OF_TLS = (*FILES, *CHOICES)
 OF_SENTINEL = ("sentinel_username", "sentinel_password")
+AUTHORITY = re.compile(r"[^/?#]*")
 HOST = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-9]+))?")
 
 
@@ -42,8 +43,12 @@ class RedisUrl:
 
 def parse_redis_url(text: str) -> RedisUrl:
     """Return the URL's parts. Raises `ValueError`, whose message does not repeat the password."""
+    scheme, separator, rest = text.partition("://")
+    found_authority = AUTHORITY.match(rest) if separator else None
+    authority = found_authority[0] if found_authority else ""
     try:
-        url = urlsplit(text)
+        # urlsplit knows no list of hosts, and newer versions of it refuse one with an IPv6 address.
+        url = urlsplit(f"{scheme}{separator}{rest[len(authority) :]}")
         given = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
     except ValueError:
         raise ValueError(unreadable(SHAPE)) from None
@@ -53,7 +58,7 @@ def parse_redis_url(text: str) -> RedisUrl:
         raise ValueError(f"must begin with redis:// or rediss://, as in {SHAPE}, or be {SENTINEL_SHAPE}")
     tls, by_sentinel = SCHEMES[url.scheme], url.scheme.endswith("+sentinel")
     shape = SENTINEL_SHAPE if by_sentinel else SHAPE
-    credentials, _, hosts = url.netloc.rpartition("@")
+    credentials, _, hosts = authority.rpartition("@")
     username, _, password = credentials.partition(":")
     service, database = place_of(url, by_sentinel=by_sentinel, shape=shape)
     parameters = dict(given)

@@ -1,19 +1,19 @@
 """Bulk mutations of runs and deletions: a result for each id, in order, in few statements."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from db.models import Run, Task, utc_now
 from db.states import OverlapPolicy, RunState, TaskStatus
 from tests.support.engine import events_of, every, one_off, runs_of, save, task_of
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
+from tests.support.statements import statements
 
 pytestmark = pytest.mark.unmeasured
 
@@ -64,22 +64,6 @@ async def count(api: Api, table: str, where: str = "true") -> int:
     async with api.engine.connect() as connection:
         found: int = (await connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}"))).scalar_one()
     return found
-
-
-@contextmanager
-def statements(api: Api) -> Iterator[list[str]]:
-    """Yield the statements that the API executes during the block."""
-    seen: list[str] = []
-
-    def note(*arguments: Any) -> None:
-        seen.append(arguments[2])
-
-    engine = api.services.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def test_run_many(api: Api) -> None:

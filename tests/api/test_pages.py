@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from db.models import Run, Task, utc_now
 from db.states import RunCause, RunState, TaskStatus
 from tests.support.engine import every, one_off, save
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
+from tests.support.statements import statements
 
 TASKS = """
 query (
@@ -348,22 +349,13 @@ async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
         failed: runs(filter: {states: [FAILED]}) { nodes { id } }
     } } }
     """
-    sent: list[str] = []
     counts = []
-
-    def note(*arguments: Any) -> None:
-        # The tail reads events at any time, independently of requests.
-        if "run_event" not in arguments[2]:
-            sent.append(arguments[2])
-
-    # The API runs in this process, so its statements can be counted where SQLAlchemy sends them.
-    event.listen(api.services.engine.sync_engine, "before_cursor_execute", note)
     for number in (2, 98):
         tasks = [named(f"{number}.{place}") for place in range(number)]
         await save(api.engine, *tasks)
         await save(api.engine, *(run_of(task, scheduled_for=ago(hour)) for task in tasks for hour in range(1, 5)))
-        sent.clear()
-        answer = await api.data(query)
+        with statements(api) as sent:
+            answer = await api.data(query)
         counts.append(len(sent))
     assert answer["tasks"]["totalCount"] == 100
     assert all(len(task["runs"]["nodes"]) == 3 for task in answer["tasks"]["nodes"])

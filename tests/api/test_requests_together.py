@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from db.settings import DatabaseSettings
 from graphql_api.compat import LEAF
@@ -15,6 +15,7 @@ from jobs.http.targets import EgressPolicy
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 from tests.support.rest import CRON, TASKS
+from tests.support.statements import statements
 
 CREATE = """
 mutation ($input: CreateTaskInput!) { createTask(input: $input) { __typename
@@ -42,17 +43,8 @@ def task_input(number: int) -> dict[str, Any]:
 
 async def test_tasks_that_are_created_at_the_same_time(api: Api) -> None:
     """Each request gets its own task or refusal, each task has one entry in the audit log, and few statements do it."""
-    seen: list[str] = []
-
-    def note(*arguments: Any) -> None:
-        seen.append(arguments[2])
-
-    engine = api.services.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
+    with statements(api) as seen:
         answers = await asyncio.gather(*(api.data(CREATE, input=task_input(number)) for number in range(MANY)))
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
     for number, answer in enumerate(answers):
         made = answer["createTask"]
         if number % 10 == 0:
