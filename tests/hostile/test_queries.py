@@ -46,6 +46,8 @@ from tests.support.history import HOUR, ago, append_events, run_of
 MIB = 1024 * 1024
 BODY = 64 * 1024
 LOOP_HELD = 0.1
+TRIES = 5
+"""A machine that takes the processor away counts that as CPU time, so the shortest of several times is what counts."""
 SMALL = 2 * MIB
 """A limit of the answer that tests exceed without much data."""
 TOO_LARGE = (
@@ -349,7 +351,7 @@ async def test_nothing_that_is_accepted_holds_the_loop_up(api: Api) -> None:
     too_long = {}
     try:
         for name, body in worst().items():
-            for _ in range(3):
+            for _ in range(TRIES):
                 monitor.longest = 0.0
                 await asyncio.to_thread(post, api, body)
                 if monitor.longest < LOOP_HELD:
@@ -586,8 +588,12 @@ async def test_long_lists_are_completed_in_portions() -> None:
     monitor = LoopMonitor()
     watching = asyncio.create_task(monitor.run())
     try:
-        results = await asyncio.gather(*[slow.execute("{ numbers }") for _ in range(2)])
-        await asyncio.sleep(0.01)
+        for _ in range(TRIES):
+            monitor.longest = 0.0
+            results = await asyncio.gather(*[slow.execute("{ numbers }") for _ in range(2)])
+            await asyncio.sleep(0.01)
+            if monitor.longest < LOOP_HELD / 2:
+                break
     finally:
         watching.cancel()
     assert [result.data for result in results] == [{"numbers": list(range(60_000))}] * 2
