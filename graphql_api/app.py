@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -38,6 +39,7 @@ from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from graphql_api.transport.sdl import sdl_route
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
+from jobs.maintenance.reporting import reporting
 from jobs.notifications.duties import watching
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
@@ -89,6 +91,7 @@ def create_app(
                 tail.following(engine, queue) as follower,
                 authenticator.watching(),
                 watching(engine, jobs, lookup=lookup) as sender,
+                reporting("api", process_id=uuid4(), engine=engine, parts=[follower.lag, sender.attempts]),
             ):
                 app.state.services = Services(
                     engine=engine,

@@ -26,6 +26,7 @@ from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
+from jobs.maintenance.reporting import reporting
 from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
 from jobs.maintenance.timezone_update import apply_zone_rules
@@ -96,12 +97,17 @@ async def run_worker(
             execution_log=log,
         )
         recovery = Recovery(database=database_engine, engine=engine, clock=clock)
+        sender = sender_of(jobs, caller, clock)
+        parts = [engine.metrics, sender.attempts]
+        await stack.enter_async_context(
+            reporting("worker", process_id=lease.worker_id, engine=database_engine, parts=parts)
+        )
         duties = [
             partitions_duty(database_engine, clock),
             deletion_duty(database_engine),
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
-            *notification_duties(database_engine, sender_of(jobs, caller, clock), public_url=jobs.public_url or None),
+            *notification_duties(database_engine, sender, public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
         ]
         running = engine.start()

@@ -25,6 +25,7 @@ from jobs.engine.execution_log import ExecutionLog
 from jobs.engine.handover import Handover
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
+from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
 from jobs.engine.runner import AttemptRunner
 from jobs.engine.slots import Slots
@@ -51,6 +52,7 @@ class Engine:
     lease: Lease
     handover: Handover
     queue: Queue
+    metrics: EngineMetrics
 
     def start(self) -> list[asyncio.Task[None]]:
         """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, and notify others.
@@ -96,6 +98,7 @@ def compose(
     """Wire the parts of an engine together."""
 
     def outcomes_written(batch: Sequence[Finish]) -> None:
+        metrics.result_batch_size.observe(len(batch))
         for finish in batch:
             attempt = in_flight.settle((finish.run_id, finish.epoch))
             if execution_log is not None:
@@ -117,8 +120,11 @@ def compose(
         await dispatcher.dispatch_bucket(bucket)
 
     in_flight = InFlight(Slots(slots))
+    metrics = EngineMetrics(in_flight.slots)
     notifier = Notifier(queue=queue, clock=clock, dispatch_bucket=dispatch_bucket)
-    dispatcher = Dispatcher(engine=engine, in_flight=in_flight, lease=lease, clock=clock, notifier=notifier)
+    dispatcher = Dispatcher(
+        engine=engine, in_flight=in_flight, lease=lease, clock=clock, notifier=notifier, metrics=metrics
+    )
     writer = ResultWriter(
         engine=engine,
         clock=clock,
@@ -141,4 +147,5 @@ def compose(
             engine=engine, in_flight=in_flight, dispatcher=dispatcher, lease=lease, clock=clock, notifier=notifier
         ),
         queue=queue,
+        metrics=metrics,
     )
