@@ -1,8 +1,10 @@
 """Metrics of processes: each reports its own, and every API process shows those of all."""
 
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
+import pytest
 from prometheus_client.openmetrics import parser as openmetrics
 from sqlalchemy import text
 
@@ -12,6 +14,7 @@ from jobs.settings import JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, one_off, opened, save, soon, working
 from tests.support.graphql import serving
 from tests.support.history import HOUR, ago, run_of
+from tests.support.promtool import ALERTS, DOCS, constant, dashboard_expressions, firing, metrics_in, needs_promtool
 from tests.support.proxy import running_proxy
 from tests.support.scrape import Scrape, scrape
 from tests.support.target import Target
@@ -38,9 +41,10 @@ OF_APIS = OF_EVERY_PROCESS | {"duetime_event_lag_seconds_bucket"}
 
 
 async def test_any_api_process_shows_the_metrics_of_all(
-    database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
+    database: DatabaseSettings, jobs_settings: JobsSettings, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two workers and two API processes appear once each, with what they did, whichever API process is scraped."""
+    monkeypatch.setattr("jobs.maintenance.reporting.REPORTED_EVERY", timedelta(milliseconds=200))
     async with (
         serving(database, jobs_settings) as api,
         serving(database, jobs_settings) as other,
@@ -65,7 +69,7 @@ async def test_any_api_process_shows_the_metrics_of_all(
         assert found is not None
         again = await scrape(other)
         answer = await other.http.get("/metrics", headers={"accept": "application/openmetrics-text"})
-        assert list(openmetrics.text_string_to_metric_families(answer.text))
+        assert list(openmetrics.text_string_to_metric_families(answer.text))  # type: ignore[no-untyped-call]
     assert again.processes("worker") == found.processes("worker")
     for name in found.processes("worker"):
         assert {sample.name for sample in found.samples if sample.labels.get("process") == name} >= OF_WORKERS
@@ -78,13 +82,23 @@ async def test_any_api_process_shows_the_metrics_of_all(
     assert found.values("duetime_oldest_due_age_seconds") == [0]
     [sweep] = found.values("duetime_last_sweep_age_seconds")
     assert 0 <= sweep < 5
+    shown = metrics_in("\n".join(dashboard_expressions())) | metrics_in(ALERTS.read_text("utf-8"))
+    assert shown <= found.names
+    guide = metrics_in((DOCS / "operate.md").read_text("utf-8"))
+    assert {name.removesuffix("_bucket").removesuffix("_count").removesuffix("_sum") for name in found.names} <= guide
     # Two counters of one process never appear twice, which Prometheus would refuse.
     series = [(sample.name, tuple(sorted(sample.labels.items()))) for sample in found.samples]
     assert len(series) == len(set(series))
 
 
-async def test_without_workers_redis_and_then_postgres(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """A scrape says what is away: what is due waits, Redis does not answer, and at last Postgres does not either."""
+@needs_promtool
+async def test_without_workers_redis_and_then_postgres(
+    database: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """A scrape says what is away: what is due waits, Redis does not answer, and at last Postgres does not either.
+
+    Real scrapes raise the alerts about that.
+    """
     away = jobs_settings.model_copy(update={"redis_url": UNREACHABLE_REDIS})
     async with running_proxy(database.url().port or 5432) as proxy:
         url = database.url().set(port=proxy.port).render_as_string(hide_password=False)
@@ -95,6 +109,9 @@ async def test_without_workers_redis_and_then_postgres(database: DatabaseSetting
             assert found.values("duetime_postgres_up") == found.values("duetime_queue_depth") == [1]
             [age] = found.values("duetime_oldest_due_age_seconds")
             assert age >= timedelta(hours=30).total_seconds()
+
+            alerts = {"DuetimeNoWorkers", "DuetimeRedisAway", "DuetimeQueue", "DuetimeOverdue"}
+            assert firing(constant(found), alerts, folder=tmp_path) == ""
 
             # A process that has not reported lately is not shown.
             async def reported() -> bool:
@@ -108,3 +125,4 @@ async def test_without_workers_redis_and_then_postgres(database: DatabaseSetting
             found = await scrape(api)
             assert found.names == {"duetime_postgres_up", "duetime_redis_up"}
             assert found.values("duetime_postgres_up") == [0]
+            assert firing(constant(found), {"DuetimeAway", "DuetimeRedisAway"}, folder=tmp_path) == ""
