@@ -127,9 +127,9 @@ swagger: .venv/.installed ## Write the OpenAPI document of the REST API to docs/
 	@echo "Wrote $(OPENAPI)."
 
 lock: .venv/.installed-dev ## Update the lock files, keeping the pins that still fit
-	@$(BIN)/$(COMPILE) pyproject.toml --group build --output-file requirements.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --extra otel --group build --output-file requirements.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group pages --output-file requirements-pages.txt >/dev/null
-	@$(BIN)/$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --extra otel --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group ariadne --no-deps --output-file requirements-ariadne.txt >/dev/null
 	@for folder in dashboard tests; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
 

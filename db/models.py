@@ -559,6 +559,17 @@ class ProcessReport(SQLModel, table=True):
     metrics: str = Field(sa_type=Text, description="JSON, as jobs/process_metrics.py writes it")
 
 
+class TraceContext(SQLModel, table=True):
+    """The trace of the request that created a task, or asked for a run. There are rows only where tracing is on."""
+
+    __tablename__ = "trace_contexts"
+    __table_args__ = (Index("trace_contexts_created_at", "created_at"),)
+
+    id: UUID = Field(primary_key=True, description="of the task or the run")
+    traceparent: str = Field(sa_type=Text, description="as in W3C Trace Context")
+    created_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
 class NotificationChannel(SQLModel, table=True):
     """Where notifications go: a webhook with signing secrets, or a URL of the library apprise. Secrets are sealed."""
 

@@ -1,6 +1,7 @@
 """The settings of the log and of the local stack, and `read`, which reports wrong settings in one line."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -8,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from duetime.errors import CannotStart
+from jobs.tracing_settings import TracingSettings
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -92,6 +94,17 @@ def read(settings: type[Settings]) -> Settings:
         raise CannotStart("; ".join(problem(settings, details) for details in error.errors())) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CannotStart(f".env cannot be read: {error}") from None
+
+
+def read_tracing() -> TracingSettings:
+    """Return the settings of traces. Raise CannotStart if they are wrong, or if the optional library is missing."""
+    tracing = read(TracingSettings)
+    if tracing.exporter is not None and find_spec("opentelemetry") is None:
+        raise CannotStart(
+            "traces are wanted, and the library for them is not installed: install duetime[otel], or set "
+            "OTEL_SDK_DISABLED=true"
+        )
+    return tracing
 
 
 def problem(settings: type[BaseSettings], details: Any) -> str:

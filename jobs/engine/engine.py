@@ -27,7 +27,7 @@ from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
 from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
-from jobs.engine.runner import AttemptRunner
+from jobs.engine.runner import AttemptRunner, AttemptTracer
 from jobs.engine.slots import Slots
 from jobs.engine.writer import ResultWriter
 from jobs.queue import Queue
@@ -94,6 +94,7 @@ def compose(
     clock: Clock,
     slots: int,
     execution_log: ExecutionLog | None = None,
+    tracer: AttemptTracer | None = None,
 ) -> Engine:
     """Wire the parts of an engine together."""
 
@@ -137,7 +138,13 @@ def compose(
         dispatcher=dispatcher,
         in_flight=in_flight,
         runner=AttemptRunner(
-            in_flight=in_flight, caller=caller, secrets=secrets, lease=lease, clock=clock, writer=writer
+            in_flight=in_flight,
+            caller=caller,
+            secrets=secrets,
+            lease=lease,
+            clock=clock,
+            writer=writer,
+            tracer=tracer,
         ),
         canceller=Canceller(engine=engine, in_flight=in_flight, lease=lease),
         writer=writer,

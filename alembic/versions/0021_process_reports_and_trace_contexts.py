@@ -1,4 +1,4 @@
-"""Let each process report its metrics, which any API process shows.
+"""Let each process report its metrics, which any API process shows, and keep which traces tasks and runs belong to.
 
 Revision ID: 0021
 Revises: 0019
@@ -25,7 +25,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("process"),
         prefixes=["UNLOGGED"],
     )
+    op.create_table(
+        "trace_contexts",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("traceparent", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("trace_contexts_created_at", "trace_contexts", ["created_at"])
 
 
 def downgrade() -> None:
+    op.drop_table("trace_contexts")
     op.drop_table("process_reports")
