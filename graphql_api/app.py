@@ -111,6 +111,7 @@ def create_app(
                     body_within=body_within,
                     sender=sender,
                     public_url=jobs.public_url or None,
+                    settings=jobs,
                 )
                 yield
         finally:

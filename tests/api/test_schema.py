@@ -104,7 +104,10 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications))
+    of_storage = ("Storage", "Query.storage")
+    return name == "Date" or name.startswith(
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_storage)
+    )
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
