@@ -39,12 +39,25 @@ class DuetimeSettings(BaseSettings):
         env_prefix="DUETIME_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    data_dir: Path = Field(default=Path(".data"), description="a new or empty folder, or an existing data folder")
-    postgres_bin: Path | None = Field(default=None, description="the folder that contains Postgres's programs")
-    valkey_bin: Path | None = Field(default=None, description="the program valkey-server or redis-server")
+    data_dir: Path = Field(
+        default=Path(".data"),
+        description="a new or empty folder, or an existing data folder: the data of the embedded servers",
+    )
+    postgres_bin: Path | None = Field(
+        default=None,
+        description="the folder that contains Postgres's programs: which ones run as the embedded server",
+        json_schema_extra={"without": "those of a wheel"},
+    )
+    valkey_bin: Path | None = Field(
+        default=None,
+        description="the program valkey-server or redis-server: which one runs as the embedded server",
+        json_schema_extra={"without": "that of a wheel"},
+    )
 
     first_key_file: Path | None = Field(
-        default=None, description="a file for the first API key, which a migration creates if there is none"
+        default=None,
+        description="a file: where a migration of a database that never had an API key writes one with the scope "
+        "admin; only its user can read it",
     )
 
     @field_validator("data_dir", "postgres_bin", "valkey_bin", "first_key_file")

@@ -8,7 +8,7 @@ import strawberry
 from db.models import utc_now
 from graphql_api.context import Info
 from graphql_api.types.scalars import Count
-from jobs.maintenance import storage
+from jobs import storage
 
 
 @strawberry.type(description="All rows of one kind.")
