@@ -104,7 +104,20 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications))
+    of_keys = (
+        "ApiKey",
+        "CreateApiKey",
+        "CreatedApiKey",
+        "KeyScope",
+        "RevokeApiKey",
+        "Viewer",
+        "Query.apiKeys",
+        "Query.viewer",
+        "Mutation.createApiKey",
+        "Mutation.revokeApiKey",
+        "ConflictReason.NAME_TAKEN",
+    )
+    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_keys))
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
