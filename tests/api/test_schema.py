@@ -117,7 +117,27 @@ def is_added(name: str) -> bool:
         "Mutation.revokeApiKey",
         "ConflictReason.NAME_TAKEN",
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_keys))
+    of_operations = (
+        "Bulk",
+        "Query.bulkOperation",
+        "Mutation.bulk",
+        "Mutation.cancelBulkOperation",
+        "Subscription.bulkProgress",
+        "Mutation.rollbackTask",
+        "Mutation.tryAction",
+        "Query.task(asOf)",
+        "RunFilter.errorContains",
+        "RunFilter.host",
+        "RunFilter.statusCode",
+        "RunFilter.tags",
+        "Task.versions",
+        "TaskVersion",
+        "TriedAction",
+        "TryActionResult",
+    )
+    return name.startswith(
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_keys, *of_operations)
+    )
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
