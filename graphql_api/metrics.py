@@ -30,9 +30,9 @@ from db.reads import metrics
 from db.reads.metrics import Overview, Present
 from graphql_api.content_negotiation import JSON, preferred
 from graphql_api.context import Services
-from graphql_api.health import Reachability, redis_state
 from graphql_api.middleware.authentication import scoped
 from graphql_api.responses import ResponseBody, json_answer
+from graphql_api.server_checks import redis_answers
 from jobs.process_metrics import reported
 
 logger = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ async def show(request: Request) -> Response:
         async with services.engine.connect() as connection:
             overview = await metrics.overview(connection, now=utc_now())
         return varying(json_answer(Metrics.of(overview).json_object()))
-    found, redis = await asyncio.gather(read(services), redis_state(services))
-    numbers = Scrape(found, redis_is_up=redis is Reachability.HEALTHY)
+    found, redis_is_up = await asyncio.gather(read(services), redis_answers(services))
+    numbers = Scrape(found, redis_is_up=redis_is_up)
     if chosen == OPENMETRICS:
         body = openmetrics.generate_latest(numbers)  # type: ignore[no-untyped-call]
         answer = Response(body, media_type=openmetrics.CONTENT_TYPE_LATEST)

@@ -29,6 +29,8 @@ KINDS = {
     "run_rollups": "statistics",
     "run_summaries": "statistics",
     "result_counts": "statistics",
+    "run_statistics": "statistics",
+    "load_forecast": "statistics",
 }
 """The kind of each table. Further tables are `other`."""
 

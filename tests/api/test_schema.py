@@ -104,9 +104,41 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
-    of_storage = ("Storage", "Query.storage")
+    of_keys = (
+        "ApiKey",
+        "CreateApiKey",
+        "CreatedApiKey",
+        "KeyScope",
+        "RevokeApiKey",
+        "Viewer",
+        "Query.apiKeys",
+        "Query.viewer",
+        "Mutation.createApiKey",
+        "Mutation.revokeApiKey",
+        "ConflictReason.NAME_TAKEN",
+    )
+    of_operations = (
+        "Bulk",
+        "Query.bulkOperation",
+        "Mutation.bulk",
+        "Mutation.cancelBulkOperation",
+        "Subscription.bulkProgress",
+        "Mutation.rollbackTask",
+        "Mutation.tryAction",
+        "Query.task(asOf)",
+        "RunFilter.errorContains",
+        "RunFilter.host",
+        "RunFilter.statusCode",
+        "RunFilter.tags",
+        "Task.versions",
+        "TaskVersion",
+        "TriedAction",
+        "TryActionResult",
+    )
+    of_service = ("Health", "Worker", "Query.health", "Query.workers", "Task.recentRuns", "Storage", "Query.storage")
+    groups = (of_calls, of_notifications, of_keys, of_operations, of_service)
     return name == "Date" or name.startswith(
-        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_storage)
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *(part for group in groups for part in group))
     )
 
 
