@@ -22,41 +22,53 @@ LOCK_CURSOR = text("SELECT seq FROM statistics_cursor FOR UPDATE SKIP LOCKED")
 NEWEST = text("SELECT seq FROM run_event_counter")
 MOVE_CURSOR = text("UPDATE statistics_cursor SET seq = :seq")
 
+
+def is_row(key: str, width: str) -> str:
+    """Return the condition of a join that a row `s` has the task and the start of a key, and a width.
+
+    Only the primary key serves this wording. The other index would find all rows of the same minute.
+    """
+    its = f"({key}.task_id, {key}.start)"
+    return f"""{is_looked_up("s.task_id", f"{key}.task_id")} AND (s.task_id, s.start) BETWEEN {its} AND {its}
+      AND s.width IS NOT DISTINCT FROM {width}"""
+
+
 ENDED = ended(after="CAST(:seq AS bigint)", until="CAST(:until AS bigint)")
 
 
 def added(new: str, *, width: str) -> str:
-    """Return the end of a statement that adds the rows of the expression `new` to those of their task and start.
+    """Return expressions of a WITH that add the rows of the query `new` to those of their task and start.
 
-    `new` has a row for each task, start and place. It replaces rows, because a count may need a new place.
+    `new` has a row for each task, start and place. Rows are replaced, because a count may need a new place. The last
+    expression is `written`.
     """
     keys = few("(SELECT DISTINCT task_id, start FROM new) AS one", number="(SELECT count(*) FROM new)")
     return f"""
 new AS MATERIALIZED ({new}),
 replaced AS (
     DELETE FROM run_statistics s USING {keys} k
-    WHERE {is_looked_up("s.task_id", "k.task_id")} AND s.start = k.start AND s.width = {width}
+    WHERE {is_row("k", width)}
     RETURNING s.task_id, s.start, s.places, s.numbers
-)
-INSERT INTO run_statistics (task_id, start, width, places, numbers)
-SELECT task_id, start, {width}, array_agg(place ORDER BY place), array_agg(number ORDER BY place)
-FROM (
-    SELECT task_id, start, place, CAST(sum(number) AS bigint) AS number
+),
+written AS (
+    INSERT INTO run_statistics (task_id, start, width, places, numbers)
+    SELECT task_id, start, {width}, array_agg(place ORDER BY place), array_agg(number ORDER BY place)
     FROM (
-        SELECT task_id, start, place, number FROM new
-        UNION ALL
-        SELECT r.task_id, r.start, c.place, c.number FROM replaced r, unnest(r.places, r.numbers) AS c (place, number)
-    ) AS both_kinds
-    GROUP BY task_id, start, place
-) AS sums
-GROUP BY task_id, start"""
+        SELECT task_id, start, place, CAST(sum(number) AS bigint) AS number
+        FROM (
+            SELECT task_id, start, place, number FROM new
+            UNION ALL
+            SELECT r.task_id, r.start, c.place, c.number
+            FROM replaced r, unnest(r.places, r.numbers) AS c (place, number)
+        ) AS both_kinds
+        GROUP BY task_id, start, place
+    ) AS sums
+    GROUP BY task_id, start
+    RETURNING task_id
+)"""
 
 
-COUNT = text(f"""
-WITH ended AS MATERIALIZED ({ENDED}),
-{
-    added(
-        f'''
+NEW = f"""
     SELECT k.task_id, date_trunc('minute', e.at, 'UTC') AS start, CAST(p.place AS smallint) AS place, count(*) AS number
     FROM ended e
     CROSS JOIN LATERAL (
@@ -65,16 +77,13 @@ WITH ended AS MATERIALIZED ({ENDED}),
     ) AS k (task_id)
     CROSS JOIN LATERAL {places("e")} AS p (place)
     WHERE p.place IS NOT NULL
-    GROUP BY 1, 2, 3''',
-        width=f"'{StatisticsWidth.MINUTE}'",
-    )
-}
-""")
-
+    GROUP BY 1, 2, 3"""
 TURNS = few("(SELECT DISTINCT task_id, kind, well_at FROM verdicts) AS one", number="(SELECT count(*) FROM verdicts)")
-# A run that failed or is unknown adds to a row of its task, and one that succeeded ends it, as for notifications.
-JUDGE = text(f"""
+# One statement looks the runs up once. As for notifications, a run that failed or is unknown adds to the trouble of its
+# task, and one that succeeded ends it.
+COUNT = text(f"""
 WITH ended AS MATERIALIZED ({ENDED}),
+{added(NEW, width=f"'{StatisticsWidth.MINUTE}'")},
 verdicts AS MATERIALIZED (
     SELECT v.*, max(v.seq) FILTER (WHERE NOT v.is_bad) OVER (PARTITION BY v.task_id, v.kind) AS well_at
     FROM (
@@ -103,6 +112,12 @@ WHERE EXISTS (SELECT FROM tasks t WHERE {is_looked_up("t.id", "b.task_id")})
 GROUP BY b.task_id, b.kind
 """)
 
+OLD = few("old", number="(SELECT count(*) FROM old)")
+WIDER = """
+    SELECT r.task_id, date_trunc(CAST(:wider AS text), r.start, 'UTC') AS start, c.place,
+           CAST(sum(c.number) AS bigint) AS number
+    FROM removed r, unnest(r.places, r.numbers) AS c (place, number)
+    GROUP BY 1, 2, 3"""
 ADD_UP = text(f"""
 WITH old AS MATERIALIZED (
     SELECT s.task_id, s.start, s.width FROM run_statistics s
@@ -110,28 +125,21 @@ WITH old AS MATERIALIZED (
     ORDER BY s.start LIMIT :limit
 ),
 removed AS (
-    DELETE FROM run_statistics s USING {few("old", number="(SELECT count(*) FROM old)")} o
-    WHERE {is_looked_up("s.task_id", "o.task_id")} AND s.start = o.start AND s.width = o.width
+    DELETE FROM run_statistics s USING {OLD} o
+    WHERE {is_row("o", "o.width")}
     RETURNING s.task_id, s.start, s.places, s.numbers
 ),
-{
-    added(
-        '''
-    SELECT r.task_id, date_trunc(CAST(:wider AS text), r.start, 'UTC') AS start, c.place,
-           CAST(sum(c.number) AS bigint) AS number
-    FROM removed r, unnest(r.places, r.numbers) AS c (place, number)
-    GROUP BY 1, 2, 3''',
-        width="CAST(:wider AS text)",
-    )
-}
+{added(WIDER, width="CAST(:wider AS text)")}
+SELECT count(*) FROM written
 """)
 
-REMOVE = text("""
-DELETE FROM run_statistics WHERE (task_id, start, width) IN (
-    SELECT task_id, start, width FROM run_statistics
-    WHERE width = :width AND start < :before
-    ORDER BY start LIMIT :limit
+REMOVE = text(f"""
+WITH old AS MATERIALIZED (
+    SELECT s.task_id, s.start, s.width FROM run_statistics s
+    WHERE s.width = :width AND s.start < :before
+    ORDER BY s.start LIMIT :limit
 )
+DELETE FROM run_statistics s USING {OLD} o WHERE {is_row("o", "o.width")}
 """)
 
 
@@ -155,15 +163,13 @@ async def count_some(connection: AsyncConnection, *, limit: int) -> bool:
 
     The connection is in a transaction. While another worker counts, this does nothing.
     """
-    seq = (await connection.execute(LOCK_CURSOR)).scalar_one_or_none()
+    seq: int | None = (await connection.execute(LOCK_CURSOR)).scalar_one_or_none()
     if seq is None:
         return False
     newest: int = (await connection.execute(NEWEST)).scalar_one()
     until = min(newest, seq + limit)
     if until > seq:
-        batch = {"seq": seq, "until": until}
-        await connection.execute(COUNT, batch)
-        await connection.execute(JUDGE, batch)
+        await connection.execute(COUNT, {"seq": seq, "until": until})
         await connection.execute(MOVE_CURSOR, {"seq": until})
     return until < newest
 
@@ -175,7 +181,8 @@ async def add_up(connection: AsyncConnection, step: Step, *, limit: int) -> int:
     """
     if (await connection.execute(LOCK_CURSOR)).one_or_none() is None:
         return 0
-    return (await connection.execute(ADD_UP, step._asdict() | {"limit": limit})).rowcount
+    written: int = (await connection.execute(ADD_UP, step._asdict() | {"limit": limit})).scalar_one()
+    return written
 
 
 async def remove(connection: AsyncConnection, *, width: StatisticsWidth, before: datetime, limit: int) -> int:

@@ -65,9 +65,12 @@ async def add_up_old_counts(engine: AsyncEngine, *, now: datetime) -> None:
 def steps(now: datetime) -> Sequence[Step]:
     """Return what is to be added up: whole hours and days, so that no bucket is kept in two widths for long."""
     minute, hour, day = StatisticsWidth
-    hours_end = {"minute": 0, "second": 0, "microsecond": 0}
+    minutes_end, minutes_of_all_end, hours_end = (
+        (now - kept).replace(minute=0, second=0, microsecond=0)
+        for kept in (MINUTES_KEPT, MINUTES_OF_ALL_KEPT, HOURS_KEPT)
+    )
     return [
-        Step(minute, hour, (now - MINUTES_KEPT).replace(**hours_end), of_all=False),
-        Step(minute, hour, (now - MINUTES_OF_ALL_KEPT).replace(**hours_end), of_all=True),
-        Step(hour, day, (now - HOURS_KEPT).replace(hour=0, **hours_end), of_all=False),
+        Step(minute, hour, minutes_end, of_all=False),
+        Step(minute, hour, minutes_of_all_end, of_all=True),
+        Step(hour, day, hours_end.replace(hour=0), of_all=False),
     ]

@@ -104,7 +104,21 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications))
+    of_statistics = (
+        "Attention",
+        "Health",
+        "HostForecast",
+        "LoadForecast",
+        "RunStatistics",
+        "Statistics",
+        "Worker",
+        "Task.recentRuns",
+        "Task.statistics",
+        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "workers")),
+    )
+    return name.startswith(
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_statistics)
+    )
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from db.connection import autocommit
 from db.engine.statistics import ALL_TASKS, OUTCOMES
@@ -74,7 +75,7 @@ async def check(api: Api, since: datetime, bucket: str, tasks: Sequence[Task] | 
     """Check the statistics of each bucket from an instant until now against the runs of the tasks, or of all."""
     length = LENGTHS[StatisticsWidth[bucket]]
     async with AsyncSession(api.engine) as session:
-        runs = (await session.scalars(select(Run).where(Run.finished_at >= since))).all()  # type: ignore[operator]
+        runs = (await session.scalars(select(Run).where(col(Run.finished_at) >= since))).all()
     ids = None if tasks is None else {task.id for task in tasks}
     by_bucket = defaultdict(list)
     for run in runs:
@@ -134,7 +135,7 @@ async def test_counts_are_those_of_the_runs(api: Api) -> None:
         await check(api, midnight - 11 * DAY, "DAY", tasks[:1], host="a.EXAMPLE:80", tags=["x", "y"])
     assert await shown(api, now, now + HOUR, "DAY", tags=["nobody"])
     async with autocommit(api.engine).connect() as connection:
-        widths = Counter((await connection.execute(select(RunStatistic.width))).scalars())  # type: ignore[call-overload]
+        widths = Counter((await connection.execute(select(col(RunStatistic.width)))).scalars())
         assert widths.keys() == set(StatisticsWidth)
         await connection.execute(text("DELETE FROM tasks"))
         left = {row.task_id for row in await connection.execute(text("SELECT task_id FROM run_statistics"))}
