@@ -32,6 +32,7 @@ from jobs.maintenance.recovery import Recovery
 from jobs.maintenance.reporting import reporting
 from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
+from jobs.maintenance.statistics import statistics_duties
 from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.notifications.duties import notification_duties, sender_of
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
@@ -121,6 +122,7 @@ async def run_worker(
             deletion_duty(database_engine),
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
+            *statistics_duties(database_engine, clock),
             *notification_duties(database_engine, sender, public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
         ]
