@@ -37,6 +37,7 @@ from graphql_api.rest import openapi, results, runs, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from graphql_api.transport.sdl import sdl_route
+from jobs.engine.trial import Trials
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
 from jobs.notifications.duties import watching
 from jobs.queue import Queue
@@ -101,6 +102,7 @@ def create_app(
                     secrets=jobs.secrets,
                     authenticator=authenticator,
                     creations=creation.creations(statements),
+                    trials=Trials(caller=sender.caller, secrets=jobs.secrets),
                     body_within=body_within,
                     sender=sender,
                     public_url=jobs.public_url or None,
