@@ -11,7 +11,7 @@ NPM_CI := PATH="$(CURDIR)/$(BIN):$$PATH" NODE_USE_SYSTEM_CA=1 npm ci --loglevel 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --system-certs --quiet
 # One file represents all pages, because Vite writes them together.
 PAGES := graphql_api/static/graphql.html
-PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -print)
+PAGE_SOURCES := schema.graphql $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -prune -o -type f -print)
 # npm records what it installed in this file.
 INSTALLED := node_modules/.package-lock.json
 PARALLEL := --numprocesses auto -m "not timing"
@@ -94,7 +94,8 @@ check-types: .venv/.installed-dev ## Check types with mypy
 check-imports: .venv/.installed-dev ## Check the layers with import-linter
 	$(BIN)/lint-imports --no-cache
 
-check-pages: dashboard/$(INSTALLED) tests/$(INSTALLED) ## Check the types of the pages and of the JavaScript clients
+check-pages: dashboard/$(INSTALLED) tests/$(INSTALLED) ## Check the pages' types and operations, and the types of the JavaScript clients
+	cd dashboard && ../$(NODE) typed_operations.ts
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project dashboard
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project tests
 

@@ -30,13 +30,14 @@ from graphql_api.middleware.header_limits import HeaderLimitMiddleware
 from graphql_api.middleware.internal_errors import InternalErrors
 from graphql_api.middleware.origins import OriginMiddleware
 from graphql_api.middleware.request_ids import HEADER, RequestIdMiddleware
-from graphql_api.pages import swagger
+from graphql_api.pages import dashboard, swagger
 from graphql_api.pages.playground import Assets, Playground
-from graphql_api.responses import json_answer, refusal
+from graphql_api.responses import refusal
 from graphql_api.rest import openapi, results, runs, tasks
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from graphql_api.transport.sdl import sdl_route
+from jobs.engine.trial import Trials
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
 from jobs.notifications.duties import watching
 from jobs.queue import Queue
@@ -101,6 +102,7 @@ def create_app(
                     secrets=jobs.secrets,
                     authenticator=authenticator,
                     creations=creation.creations(statements),
+                    trials=Trials(caller=sender.caller, secrets=jobs.secrets),
                     body_within=body_within,
                     sender=sender,
                     public_url=jobs.public_url or None,
@@ -117,7 +119,7 @@ def create_app(
     graphql = Endpoint(schema, playground=Playground(enabled=api.playground))
     app = Starlette(
         routes=[
-            Route("/", greet, methods=["GET"]),
+            *dashboard.ROUTES,
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
             sdl_route(schema, shown=api.introspection),
@@ -163,13 +165,6 @@ def cross_origin(api: ApiSettings) -> list[Middleware]:
             max_age=3_600,
         )
     ]
-
-
-async def greet(request: Request) -> Response:
-    """Return the addresses of the APIs."""
-    paths = {"graphql": "/graphql", "rest": "/api/v1/tasks", "health": "/health"}
-    base = str(request.base_url).rstrip("/")
-    return json_answer({"service": "Duetime", **{name: base + path for name, path in paths.items()}})
 
 
 async def show_http_exception(request: Request, error: Exception) -> Response:

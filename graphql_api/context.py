@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -26,6 +26,7 @@ from graphql_api.errors import forbidden, limit_exceeded, unauthenticated
 from graphql_api.events.tail import Tail
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.settings import PREFIX, ApiSettings
+from jobs.engine.trial import Trials
 from jobs.gathering import Gatherer
 from jobs.http.resolver import TargetChecker
 from jobs.notifications.sending import Sender
@@ -81,6 +82,7 @@ class Services:
     secrets: SecretKeys
     authenticator: Authenticator
     creations: Gatherer[NewTask]
+    trials: Trials
     body_within: timedelta
     sender: Sender
     public_url: str | None
@@ -104,7 +106,8 @@ class Context:
     long.
 
     `caller` is None until a WebSocket has sent its key. `resume_after` is the cursor after which a stream of events
-    that was cut off goes on. `shows_responses` says whether the result contains what targets have sent.
+    that was cut off goes on. `shows_responses` says whether the result contains what targets have sent. `until_gone`
+    waits until the client of a plain request has closed the connection; what uses a stream or a WebSocket is cancelled.
     """
 
     def __init__(self, services: Services, *, caller: Caller | None, address: str) -> None:
@@ -113,6 +116,7 @@ class Context:
         self.address = address
         self.resume_after: str | None = None
         self.shows_responses = False
+        self.until_gone: Callable[[], Coroutine[Any, Any, None]] | None = None
         self._subscribed_cost = 0
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.tasks_by_external_id = DataLoader(load_fn=self._tasks_by_external_id, cache=False)

@@ -53,7 +53,12 @@ from graphql_api.settings import PREFIX, ApiSettings
 from graphql_api.types.connections import DEFAULT_SIZE, MAX_SIZE
 
 ASSUMED_LENGTH = 5
-ASSUMED_LENGTHS = {"InvalidInput.problems": 2, "HttpAction.headers": 20, "Run.responseHeaders": 20}
+ASSUMED_LENGTHS = {
+    "InvalidInput.problems": 2,
+    "HttpAction.headers": 20,
+    "Run.responseHeaders": 20,
+    "TriedAction.responseHeaders": 20,
+}
 """Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs."""
 
 LARGE_COST = 64
@@ -75,6 +80,7 @@ FIELD_COSTS = {
         LARGE_COST,
     ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
+    **dict.fromkeys(("TriedAction.responseBody", "TriedAction.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("Task.description", "Task.metadata"), MEDIUM_COST),
     "Query.previewTrigger": COMPUTED_COST,
 }

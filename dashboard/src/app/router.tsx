@@ -1,0 +1,57 @@
+// The pages by their addresses. Each page is loaded when it is first opened.
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Link,
+  type ErrorComponentProps,
+} from "@tanstack/react-router";
+
+import { service } from "./address";
+import { Shell } from "./shell/Shell";
+import { Empty, ErrorNote } from "./ui/feedback";
+import { Page } from "./ui/Page";
+
+const root = createRootRoute({ component: Shell });
+
+const overview = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/overview/Overview"), "Overview"),
+});
+
+function NotFound() {
+  return (
+    <Page title="Nothing here">
+      <Empty icon="question" title="There is no page at this address.">
+        <Link to="/" className="button">
+          Go to the overview
+        </Link>
+      </Empty>
+    </Page>
+  );
+}
+
+function Broken({ error, reset }: ErrorComponentProps) {
+  return (
+    <Page title="Something went wrong">
+      <ErrorNote error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
+    </Page>
+  );
+}
+
+export const router = createRouter({
+  routeTree: root.addChildren([overview]),
+  basepath: service.pathname,
+  defaultPreload: "intent",
+  scrollRestoration: true,
+  defaultNotFoundComponent: NotFound,
+  defaultErrorComponent: Broken,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
