@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { fromMs, inWords, toMs } from "../../dashboard/src/app/forms/durations.ts";
+import { fromMs, toMs } from "../../dashboard/src/app/forms/durations.ts";
 import { place } from "../../dashboard/src/app/forms/problems.ts";
 import { plan } from "../../dashboard/src/app/forms/retry.ts";
 
@@ -12,13 +12,6 @@ test("a duration is entered as an amount and a unit", () => {
   }
   assert.equal(toMs({ amount: "1,5", unit: "min" }), 90_000);
   assert.equal(toMs({ amount: "-1", unit: "min" }), NaN);
-});
-
-test("a duration is said with its two largest units", () => {
-  assert.equal(inWords(5_400_000), "1 hour 30 minutes");
-  assert.equal(inWords(90_061_000), "1 day 1 hour");
-  assert.equal(inWords(1_500), "1.5 seconds");
-  assert.equal(inWords(0), "0 seconds");
 });
 
 test("the delays of a retry policy grow up to the longest one", () => {

@@ -1,6 +1,7 @@
 // What differs between forms: whether anything was typed, and what somebody else has changed meanwhile.
+import { duration as inWords } from "../time/format.ts";
 import { toExpression } from "./cron.ts";
-import { type Duration, inWords, toMs } from "./durations.ts";
+import { type Duration, toMs } from "./durations.ts";
 import type { TaskForm } from "./task-form.ts";
 import { equal } from "./task-input.ts";
 

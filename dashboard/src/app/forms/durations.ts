@@ -33,24 +33,3 @@ export function toMs({ amount, unit }: Duration): number | null {
   }
   return /^\d+(\.\d+)?$/.test(text) ? Math.round(Number(text) * UNITS.find((each) => each.unit === unit)!.ms) : NaN;
 }
-
-/** Return a duration in words, with its two largest units: "1 hour 30 minutes". */
-export function inWords(ms: number): string {
-  const parts: string[] = [];
-  let rest = Math.round(ms >= 10_000 ? Math.round(ms / 1_000) * 1_000 : ms >= 1_000 ? Math.round(ms / 100) * 100 : ms);
-  if (rest > 0 && rest < 60_000 && rest >= 1_000) {
-    return counted(rest / 1_000, "second");
-  }
-  for (const { ms: size, name } of UNITS.toReversed()) {
-    const count = Math.floor(rest / size);
-    if (count > 0 && parts.length < 2) {
-      parts.push(counted(count, name.slice(0, -1)));
-    }
-    rest -= count * size;
-  }
-  return parts.join(" ") || "0 seconds";
-}
-
-function counted(count: number, name: string): string {
-  return `${count.toLocaleString("en")} ${name}${count === 1 ? "" : "s"}`;
-}

@@ -10,6 +10,7 @@ import { Icon } from "../../ui/icons";
 import { BodyEditor } from "./BodyEditor";
 import { CurlDialog } from "./CurlDialog";
 import { HeaderRows } from "./HeaderRows";
+import { TryIt } from "./TryIt";
 
 interface Props {
   action: ActionForm;
@@ -76,6 +77,7 @@ export function RequestSection({ action, onChange, onCurl }: Props) {
             <Signature action={action} onChange={onChange} />
           </div>
         </details>
+        <TryIt action={action} />
       </div>
       {isPasting && (
         <CurlDialog

@@ -158,3 +158,33 @@ export const PREVIEW = graphql(`
 export type CreateTaskInput = VariablesOf<typeof CREATE>["input"];
 export type UpdateTaskInput = VariablesOf<typeof UPDATE>["input"];
 export type TriggerInput = VariablesOf<typeof PREVIEW>["trigger"];
+
+export const TRY = graphql(`
+  mutation TryAction($action: HttpActionInput!) {
+    tryAction(action: $action) {
+      __typename
+      ... on TriedAction {
+        success
+        statusCode
+        errorMessage
+        durationMs
+        responseHeaders {
+          name
+          value
+        }
+        responseBody
+        responseBodyEncoding
+        responseTruncated
+      }
+      ... on InvalidInput {
+        message
+        problems {
+          path
+          message
+        }
+      }
+    }
+  }
+`);
+
+export type HttpActionInput = VariablesOf<typeof TRY>["action"];
