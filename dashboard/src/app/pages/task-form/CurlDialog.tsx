@@ -29,8 +29,6 @@ export function CurlDialog({ onRead, onClose }: Props) {
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          // The dialog stands inside the form of the task, of which this is no part.
-          event.stopPropagation();
           read();
         }}
       >

@@ -17,9 +17,6 @@ export function NotesSection({ form, onChange }: Props) {
           {(control) => <textarea {...control} rows={3} maxLength={4000} value={form.description} onChange={(event) => onChange({ description: event.target.value })} />}
         </Field>
         <div className="form-grid">
-          <Field name="tags" label="Tags" hint="For filtering, separated by commas; at most 20.">
-            {(control) => <input {...control} autoComplete="off" placeholder="billing, nightly" value={form.tags} onChange={(event) => onChange({ tags: event.target.value })} />}
-          </Field>
           <Field name="externalId" label="External id" hint="A name of your own by which programs find the task; unique.">
             {(control) => (
               <input {...control} className="mono" autoComplete="off" spellCheck={false} value={form.externalId} onChange={(event) => onChange({ externalId: event.target.value })} />

@@ -1,30 +1,27 @@
 // What a task calls: method, URL, headers and body, and what counts as a success.
 import { useState } from "react";
 
-import type { ReadCurl } from "../../forms/curl";
 import { type ActionForm, METHODS, type Signing } from "../../forms/task-form";
 import { Card } from "../../ui/Card";
 import { DurationInput } from "../../ui/DurationInput";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/icons";
 import { BodyEditor } from "./BodyEditor";
-import { CurlDialog } from "./CurlDialog";
 import { HeaderRows } from "./HeaderRows";
 import { TryIt } from "./TryIt";
 
 interface Props {
   action: ActionForm;
   onChange: (change: Partial<ActionForm>) => void;
-  onCurl: (read: ReadCurl) => void;
+  onPaste: () => void;
 }
 
-export function RequestSection({ action, onChange, onCurl }: Props) {
-  const [isPasting, setPasting] = useState(false);
+export function RequestSection({ action, onChange, onPaste }: Props) {
   return (
     <Card
       title="Request"
       aside={
-        <button type="button" className="button button-small" onClick={() => setPasting(true)}>
+        <button type="button" className="button button-small" onClick={onPaste}>
           <Icon name="copy" />
           Paste a curl command
         </button>
@@ -79,15 +76,6 @@ export function RequestSection({ action, onChange, onCurl }: Props) {
         </details>
         <TryIt action={action} />
       </div>
-      {isPasting && (
-        <CurlDialog
-          onClose={() => setPasting(false)}
-          onRead={(read) => {
-            setPasting(false);
-            onCurl(read);
-          }}
-        />
-      )}
     </Card>
   );
 }

@@ -111,9 +111,14 @@ function inWords({ attempts, dropped }: Plan): string {
   if (retries.length === 0) {
     return dropped > 0 ? "There is no retry: the time to give up ends before the first one." : "There is no retry.";
   }
-  const named = retries.slice(0, MOST_IN_WORDS).map(({ delayMs }) => duration(delayMs)).join(", ");
+  const named = retries.slice(0, MOST_IN_WORDS).map(({ delayMs }) => planned(delayMs)).join(", ");
   const more = retries.length > MOST_IN_WORDS ? ", …" : "";
   const last = retries.at(-1)!.afterMs;
   const cut = dropped === 0 ? "" : ` ${dropped === 1 ? "One attempt begins" : `${dropped} attempts begin`} too late and ${dropped === 1 ? "is" : "are"} left out.`;
-  return `Retries after ${named}${more}, each varied by 20 %: the last one about ${duration(last)} after the first attempt.${cut}`;
+  return `Retries after ${named}${more}, each varied by 20 %: the last one about ${planned(last)} after the first attempt.${cut}`;
+}
+
+/** Return a duration that nobody measured, so that it needs no decimals. */
+function planned(ms: number): string {
+  return duration(ms).replace(".0 ", " ");
 }

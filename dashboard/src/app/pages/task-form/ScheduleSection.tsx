@@ -103,13 +103,13 @@ function localHint(value: string, zone: string): string | undefined {
     return undefined;
   }
   const instant = Date.parse(reading.instant);
-  const yours = `For you: ${exact(instant, MINE)}.`;
+  const yours = zone === MINE ? "" : `For you: ${exact(instant, MINE)}.`;
   switch (reading.note) {
     case "repeated":
       return `The clock shows this time twice on that day; the first one is meant. ${yours}`;
     case "skipped":
       return `The clock is put forward over this time: ${exact(instant, zone)} is meant. ${yours}`;
     case null:
-      return zone === MINE ? undefined : yours;
+      return yours || undefined;
   }
 }

@@ -8,6 +8,7 @@ import { equal, type Input } from "../../forms/task-input";
 import { Card } from "../../ui/Card";
 import { Field, FieldProblems, useControls } from "../../ui/Field";
 import { type ListedProblem, ProblemSummary } from "../../ui/ProblemSummary";
+import { CurlDialog } from "./CurlDialog";
 import { CurlNote } from "./CurlNote";
 import { labelOf } from "./labels";
 import { LeaveDialog } from "./LeaveDialog";
@@ -42,6 +43,7 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
   const [summary, setSummary] = useState<readonly ListedProblem[]>([]);
   const [attempt, setAttempt] = useState(0);
   const [isSaving, setSaving] = useState(false);
+  const [isPasting, setPasting] = useState(false);
   const [curl, setCurl] = useState<ReadCurl | null>(null);
   const preview = usePreview(form.trigger);
   const isSaved = useRef(false);
@@ -87,58 +89,73 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
   const shown = preview.state === "invalid" ? new Map([...problems, ...live]) : problems;
 
   return (
-    <form
-      className="task-form"
-      noValidate
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
-      {note}
-      {summary.length > 0 && <ProblemSummary problems={summary} attempt={attempt} />}
-      {curl !== null && <CurlNote notTaken={curl.notTaken} onDismiss={() => setCurl(null)} />}
-      <FieldProblems controls={controls} problems={shown} clear={(name) => setProblems(without(problems, name))}>
-        <Card title="Task">
-          <div className="card-body">
-            <Field name="name" label="Name">
-              {(control) => (
-                <input
-                  {...control}
-                  autoComplete="off"
-                  maxLength={255}
-                  placeholder="Nightly report"
-                  value={form.name}
-                  onChange={(event) => change({ name: event.target.value })}
-                />
-              )}
-            </Field>
-          </div>
-        </Card>
-        <RequestSection
-          action={form.action}
-          onChange={(members) => change({ action: { ...form.action, ...members } })}
-          onCurl={(read) => {
+    <>
+      <form
+        className="task-form"
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault();
+          void submit();
+        }}
+      >
+        {note}
+        {summary.length > 0 && <ProblemSummary problems={summary} attempt={attempt} />}
+        {curl !== null && <CurlNote notTaken={curl.notTaken} onDismiss={() => setCurl(null)} />}
+        <FieldProblems controls={controls} problems={shown} clear={(name) => setProblems(without(problems, name))}>
+          <Card title="Task">
+            <div className="card-body form-grid">
+              <Field name="name" label="Name">
+                {(control) => (
+                  <input
+                    {...control}
+                    autoComplete="off"
+                    maxLength={255}
+                    placeholder="Nightly report"
+                    value={form.name}
+                    onChange={(event) => change({ name: event.target.value })}
+                  />
+                )}
+              </Field>
+              <Field name="tags" label="Tags" hint="For filtering, separated by commas; at most 20.">
+                {(control) => (
+                  <input {...control} autoComplete="off" placeholder="billing, nightly" value={form.tags} onChange={(event) => change({ tags: event.target.value })} />
+                )}
+              </Field>
+            </div>
+          </Card>
+          <RequestSection
+            action={form.action}
+            onChange={(members) => change({ action: { ...form.action, ...members } })}
+            onPaste={() => setPasting(true)}
+          />
+          <ScheduleSection trigger={form.trigger} preview={preview} onChange={(members) => change({ trigger: { ...form.trigger, ...members } })} />
+          <RetrySection form={form} onChange={change} />
+          <PolicySection form={form} onChange={change} />
+          <NotesSection form={form} onChange={change} />
+        </FieldProblems>
+        <div className="form-bar">
+          <button type="button" className="button" onClick={onCancel}>
+            Cancel
+          </button>
+          <button className="button button-main" disabled={isSaving}>
+            {isSaving ? "Saving…" : submitLabel}
+          </button>
+        </div>
+      </form>
+      {isPasting && (
+        <CurlDialog
+          onClose={() => setPasting(false)}
+          onRead={(read) => {
             onChange(withCurl(form, read.request));
             setProblems(new Map());
+            setSummary([]);
             setCurl(read);
+            setPasting(false);
           }}
         />
-        <ScheduleSection trigger={form.trigger} preview={preview} onChange={(members) => change({ trigger: { ...form.trigger, ...members } })} />
-        <RetrySection form={form} onChange={change} />
-        <PolicySection form={form} onChange={change} />
-        <NotesSection form={form} onChange={change} />
-      </FieldProblems>
-      <div className="form-bar">
-        <button type="button" className="button" onClick={onCancel}>
-          Cancel
-        </button>
-        <button className="button button-main" disabled={isSaving}>
-          {isSaving ? "Saving…" : submitLabel}
-        </button>
-      </div>
+      )}
       <LeaveDialog mayLeave={() => isSaved.current || equal(form, clean)} />
-    </form>
+    </>
   );
 }
 
