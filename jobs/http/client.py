@@ -121,7 +121,10 @@ class HttpCaller:
     def __init__(self, *, clock: Clock, policy: EgressPolicy, lookup: Lookup = system_lookup) -> None:
         self._clock = clock
         # Slots limit the number of calls, so the pool need not. Tasks must not see each other's cookies.
-        self._transport = AiohttpTransport(client=partial(open_session, policy, lookup))
+        # The session verifies certificates itself. Without a context, httpx would load all authorities for nothing.
+        self._transport = AiohttpTransport(
+            client=partial(open_session, policy, lookup), verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
 
     async def __aenter__(self) -> Self:
         return self
