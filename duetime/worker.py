@@ -4,6 +4,7 @@ import asyncio
 
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
+from duetime.lazy_imports import lazy_imports
 from duetime.preflight import check_servers, unreachable
 from duetime.signals import on_stop
 from jobs.cancellation import cancel_and_wait
@@ -21,7 +22,8 @@ async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
         return
     stopping.cancel()
     checking.result()
-    from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
+    with lazy_imports():
+        from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
 
     try:
         await run_worker(database, jobs, stop=stop)
