@@ -4,8 +4,9 @@ import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 import coverage
 import pytest
@@ -105,9 +106,9 @@ def pytest_fixture_setup(
 
 
 @pytest.fixture
-def measured_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure the coverage of the commands that the test runs, too, each of which then takes a second longer."""
-    monkeypatch.setattr(command, "KEPT", (*command.KEPT, "COVERAGE_PROCESS_CONFIG"))
+def measured_processes() -> AbstractContextManager[object]:
+    """Return a context in which the coverage of commands is measured, too, each of which then takes a second longer."""
+    return patch.object(command, "KEPT", (*command.KEPT, "COVERAGE_PROCESS_CONFIG"))
 
 
 @pytest.fixture(scope="session")
