@@ -3,8 +3,10 @@
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +25,9 @@ from tests.support.xdist_worker import PROCESS
 UVLOOP = "uvloop"
 STARTED: set[str] = set()
 """Where the fixtures `api` are defined that have been measured."""
+if find_spec("sniffio") is None:
+    # httpcore tries to import it with each operation, which fails faster if Python knows that it is not installed.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 OWN_VARIABLES = ("DATABASE_URL", "DB_", "REDIS_URL", "HOST", "PORT", "DUETIME_")
 
 
@@ -78,6 +83,18 @@ def pytest_collection() -> Generator[None, object, object]:
     """Measure the collection, which imports all modules, in the first process alone. It is the same in all of them."""
     with nullcontext() if PROCESS == 0 else unmeasured():
         return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage during the first example alone of a test with servers: the others take mostly the same lines."""
+    begun: set[str] = set()
+    for item in items:
+        if "servers" not in getattr(item, "fixturenames", ()):
+            continue
+        test = item.nodeid.partition("[")[0]
+        if test in begun:
+            item.add_marker(pytest.mark.unmeasured)
+        begun.add(test)
 
 
 def is_measured(item: pytest.Item) -> bool:
