@@ -10,6 +10,8 @@ from db.engine.forecast import HORIZON, HOUR
 from db.states import StatisticsWidth
 from graphql_api.context import Info
 from graphql_api.types import forecast, service, statistics
+from graphql_api.types.attention import AttentionItem, read_attention
+from graphql_api.types.connections import MAX_SIZE
 from graphql_api.types.forecast import LoadForecast
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.service import Health, Worker
@@ -68,3 +70,15 @@ class StatisticsQueries:
     ) -> LoadForecast:
         """Return the forecast."""
         return await forecast.load_forecast(info, since=given_or_none(from_), until=given_or_none(to), bucket=bucket)
+
+    @strawberry.field(
+        description="Lists tasks that need attention: by the worst reason (PAUSED_BY_FAILURES, ABSENT, FAILING, LATE), "
+        "then the oldest first."
+    )
+    async def attention(
+        self,
+        info: Info,
+        first: Annotated[int, strawberry.argument(description=f"Number of tasks; 1 to {MAX_SIZE}.")] = 50,
+    ) -> list[AttentionItem]:
+        """Return the tasks that need attention."""
+        return await read_attention(info, first=first)
