@@ -79,8 +79,8 @@ class Query(NotificationQueries, ApiKeyQueries):
 
     @strawberry.field(
         description="Returns a task, or null if there is none. Takes exactly one of `id` and `externalId`. With "
-        "`asOf`, its definition is the one that it had then, and the task is null before it was created; `nextRunAt` is "
-        "null, and what is no definition, such as the status, the external id and the runs, is the present one. A "
+        "`asOf`, its definition is the one that it had then, and the task is null before it was created; `nextRunAt` "
+        "is null, and what is no definition, such as the status, the external id and the runs, is the present one. A "
         "definition that is no longer kept is the error NOT_KEPT."
     )
     async def task(
