@@ -21,6 +21,7 @@ from jobs.engine.execution_log import ExecutionLog
 from jobs.engine.lease import Lease
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
+from jobs.maintenance.bulk import bulk_duties
 from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
@@ -103,6 +104,7 @@ async def run_worker(
             rollups_duty(database_engine, clock),
             *notification_duties(database_engine, sender_of(jobs, caller, clock), public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
+            *bulk_duties(database_engine, queue, jobs.secrets),
         ]
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]
