@@ -63,6 +63,11 @@ def limit_exceeded(reason: str) -> GraphQLError:
     return GraphQLError(reason, extensions={"code": "LIMIT_EXCEEDED"})
 
 
+def client_gone() -> GraphQLError:
+    """Return the error for work that was ended because its client has closed the connection, who does not read it."""
+    return GraphQLError("The client has closed the connection", extensions={"code": "CANCELLED"})
+
+
 def persisted_query_not_found() -> GraphQLError:
     """Return the error for an unknown hash. Clients match on the message as well, so it is Apollo's."""
     return GraphQLError("PersistedQueryNotFound", extensions={"code": "PERSISTED_QUERY_NOT_FOUND"})

@@ -57,6 +57,7 @@ ASSUMED_LENGTHS = {
     "InvalidInput.problems": 2,
     "HttpAction.headers": 20,
     "Run.responseHeaders": 20,
+    "TriedAction.responseHeaders": 20,
     "Query.runStatistics": 500,
 }
 """Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs. The values of
@@ -82,6 +83,7 @@ FIELD_COSTS = {
         LARGE_COST,
     ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
+    **dict.fromkeys(("TriedAction.responseBody", "TriedAction.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("Task.description", "Task.metadata"), MEDIUM_COST),
     **dict.fromkeys(("Query.previewTrigger", "Query.runStatistics"), COMPUTED_COST),
     "Task.statistics": MEDIUM_COST,
