@@ -20,7 +20,8 @@ from graphql_api.ids import parse as parse_id
 from graphql_api.schema.api_keys import ApiKeyQueries
 from graphql_api.schema.bulk import BulkQueries
 from graphql_api.schema.notifications import NotificationQueries
-from graphql_api.types import connections, metrics
+from graphql_api.schema.statistics import StatisticsQueries
+from graphql_api.types import connections, metrics, storage
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.bulk import BulkOperation
 from graphql_api.types.connections import After, Before, First, Last
@@ -29,6 +30,7 @@ from graphql_api.types.node import Node
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
+from graphql_api.types.storage import Storage
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.task_version import definition_at
 from graphql_api.types.trigger import TriggerInput
@@ -59,7 +61,7 @@ async def past_task(info: Info, row: models.Task, instant: datetime) -> Task | N
 
 
 @strawberry.type(description="Root query type.")
-class Query(NotificationQueries, ApiKeyQueries, BulkQueries):
+class Query(NotificationQueries, ApiKeyQueries, BulkQueries, StatisticsQueries):
     """The root of queries."""
 
     @strawberry.field(description="Returns the object that has an id, or null if none has it.")
@@ -208,3 +210,12 @@ class Query(NotificationQueries, ApiKeyQueries, BulkQueries):
     async def metrics(self, info: Info) -> Metrics:
         """Return counts from rollups, whose cost does not grow with the history."""
         return await metrics.read(info)
+
+    @strawberry.field(
+        description="Returns what the database holds by kind and day, and what the retention removes next. Needs an "
+        "admin key."
+    )
+    async def storage(self, info: Info) -> Storage:
+        """Return statistics and sizes, whose cost does not grow with the number of rows."""
+        info.context.need(KeyScope.ADMIN)
+        return await storage.read(info)

@@ -246,8 +246,8 @@ async def task_of(row: models.Run, info: Info) -> models.Task:
 @strawberry.input(
     name="RunFilter",
     description="Selects runs. An absent or null member, or an empty list, selects all. …After is inclusive, "
-    "…Before exclusive. Runs with a statusCode or errorContains, or of many tasks by tags or host, are searched "
-    "for from the newest on. Where they are rare in a long history, that takes long, and after "
+    "…Before exclusive. Runs with a statusCode or errorContains, or of many tasks by tags or host, are searched for "
+    "from the newest on. Where they are rare in a long history, that takes long, and after "
     f"{SEARCHES_WITHIN.total_seconds():g} s it is LIMIT_EXCEEDED; narrow it by taskId, scheduledAfter or states.",
 )
 class RunFilterInput:
