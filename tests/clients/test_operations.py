@@ -111,8 +111,7 @@ async def test_the_examples_work(api: Api) -> None:
     )  # fmt: skip
     operation = BulkOperation(id=OPERATION, action=BulkAction.PAUSE, total=1, key_name="anybody")
     async with AsyncSession(api.engine) as session, session.begin():
-        session.add(operation)
-        session.add_all([*channels, rule, worker, trouble])
+        session.add_all([*channels, rule, worker, trouble, operation])
         session.add(ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32)))
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)
     await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))

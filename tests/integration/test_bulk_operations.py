@@ -167,9 +167,10 @@ async def test_runs_are_retried_and_cancelled(database: DatabaseSettings, jobs_s
     async with serving(database, jobs_settings) as api:
         task = every("http://127.0.0.1:9/", HOUR, ago(-1), tags=["many"], overlap="allow", max_attempts=1)
         await save(api.engine, task)
-        states = (RunState.FAILED, RunState.FAILED, RunState.SUCCEEDED, RunState.RETRYING)
+        states = (RunState.FAILED, RunState.FAILED, RunState.SUCCEEDED)
         made = [run_of(task, scheduled_for=ago(n + 1), state=state) for n, state in enumerate(states)]
-        await save(api.engine, *made)
+        waiting = run_of(task, scheduled_for=ago(9), state=RunState.RETRYING, next_attempt_at=ago(-1))
+        await save(api.engine, *made, waiting)
         assert (await started(api, "RETRY", runs={}, dryRun=True))["total"] == 3
         assert (await started(api, "CANCEL_RUNS", runs={"states": ["FAILED"]}, dryRun=True))["total"] == 0
         async with working(database, jobs_settings):
