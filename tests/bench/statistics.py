@@ -57,7 +57,10 @@ SELECT gen_random_uuid(), 'task ' || n, CASE WHEN n % 2 = 0 THEN 'interval' ELSE
        CASE WHEN n % 2 = 1 THEN n % 60 || ' ' || CASE n % 4 WHEN 1 THEN '*' ELSE n % 24 || '' END || ' * * *' END, at,
        'GET', 'http://host' || n % 1000 || '.example/', 'host' || n % 1000 || '.example:80', at, at
 FROM generate_series(1, {FORECAST_TASKS}) n,
-     LATERAL (SELECT date_trunc('minute', now()) + (n % 7919 + 1) * interval '11 milliseconds' AS at) a
+     LATERAL (SELECT CASE n % 2
+         WHEN 0 THEN date_trunc('minute', now()) + (n % 7919 + 1) * interval '11 milliseconds'
+         ELSE date_trunc('hour', now()) + interval '1 hour' + n % 60 * interval '1 minute'
+     END AS at) a
 """
 FIGURES = "runs succeeded failed latenessP50Ms latenessP99Ms durationP50Ms durationP95Ms"
 QUERY = f"""query ($from: DateTime!, $to: DateTime!, $bucket: StatisticsBucket!, $filter: StatisticsFilter) {{
