@@ -39,16 +39,16 @@ FINAL = ", ".join(f"'{state}'" for state in OUTCOMES)
 PLACE_OF_OUTCOME = " ".join(f"WHEN '{state}' THEN {place}" for place, state in enumerate(OUTCOMES))
 
 
-def ended(*, after: str, until: str) -> str:
+def ended(*, after: str, until: str, among: str = "true") -> str:
     """Return a query for the runs whose final events have these numbers.
 
-    A run that was removed meanwhile, with its deleted task, has no lateness, and ended with its event. The arguments
-    are expressions, never input.
+    A run that was removed meanwhile, with its deleted task, has no lateness, and ended with its event. `among` is a
+    condition that all of these runs `r` meet. The arguments are expressions, never input.
     """
     return f"""
     SELECT e.seq, e.task_id, e.run_id, e.type, COALESCE(r.finished_at, e.at) AS at, r.cause,
            r.run_at - r.due_at AS late, COALESCE(r.duration_ms, e.duration_ms) AS duration_ms
-    FROM run_events e LEFT JOIN finished_runs r ON {is_looked_up("r.id", "e.run_id")}
+    FROM run_events e LEFT JOIN finished_runs r ON {is_looked_up("r.id", "e.run_id")} AND {among}
     WHERE e.seq > {after} AND e.seq <= {until} AND e.type IN ({FINAL})"""
 
 

@@ -26,6 +26,11 @@ SET claimed_until = clock_timestamp() + CAST(:pause AS interval), tasks = :tasks
 # Each change of a definition or a status sets updated_at; what fires or is removed changes the number.
 FINGERPRINT = text(f"SELECT count(*) || ' ' || max(updated_at) FROM tasks WHERE {IS_SCHEDULED}")
 
+EXPRESSIONS = text(f"""
+SELECT DISTINCT cron_expr, timezone FROM tasks
+WHERE trigger_type = '{TriggerType.CRON}' AND {IS_SCHEDULED} AND next_run < :until AND cron_expr IS NOT NULL
+""")
+
 CRONS = text(f"""
 SELECT cron_expr, timezone, end_at, next_run, host, count(*) AS number FROM tasks
 WHERE trigger_type = '{TriggerType.CRON}' AND {IS_SCHEDULED} AND next_run < :until AND cron_expr IS NOT NULL
@@ -101,13 +106,18 @@ async def fingerprint(connection: AsyncConnection) -> str:
     return found or "none"
 
 
+async def expressions(connection: AsyncConnection, *, until: datetime) -> list[tuple[str, str]]:
+    """Return the cron expressions that tasks have, each with its time zone."""
+    return [(row.cron_expr, row.timezone) for row in await connection.execute(EXPRESSIONS, {"until": until})]
+
+
 async def crons(connection: AsyncConnection, *, until: datetime, size: int) -> AsyncIterator[Sequence[Row[Any]]]:
     """Yield groups of tasks that a cron expression makes due at the same instants at one host, `size` at a time.
 
     The connection is in a transaction.
     """
     found = await connection.stream(CRONS, {"until": until}, execution_options={"yield_per": size})
-    async for rows in found.partitions():
+    async for rows in found.partitions(size):
         yield rows
 
 

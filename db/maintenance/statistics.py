@@ -5,11 +5,12 @@ each run counts once, whatever happens to the worker.
 """
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connection import FOR_VALUES
 from db.engine.conditions import few, is_looked_up
 from db.engine.statistics import ALL_TASKS, ended, places
 from db.states import StatisticsWidth
@@ -33,7 +34,16 @@ def is_row(key: str, width: str) -> str:
       AND s.width IS NOT DISTINCT FROM {width}"""
 
 
-ENDED = ended(after="CAST(:seq AS bigint)", until="CAST(:until AS bigint)")
+RUNS = text("""
+SELECT run_id FROM run_events WHERE seq > CAST(:seq AS bigint) AND seq <= CAST(:until AS bigint)
+""")
+# With the least and the greatest id known when it is planned, the statement opens the days in between and no others,
+# so that it keeps nobody from removing old days.
+ENDED = ended(
+    after="CAST(:seq AS bigint)",
+    until="CAST(:until AS bigint)",
+    among="r.id >= CAST(:least AS uuid) AND r.id <= CAST(:greatest AS uuid)",
+)
 
 
 def added(new: str, *, width: str) -> str:
@@ -170,7 +180,11 @@ async def count_some(connection: AsyncConnection, *, limit: int) -> bool:
     newest: int = (await connection.execute(NEWEST)).scalar_one()
     until = min(newest, seq + limit)
     if until > seq:
-        await connection.execute(COUNT, {"seq": seq, "until": until})
+        batch: dict[str, Any] = {"seq": seq, "until": until}
+        ids = (await connection.execute(RUNS, batch)).scalars().all()
+        await connection.execute(FOR_VALUES)
+        bounds = {"least": min(ids, default=None), "greatest": max(ids, default=None)}
+        await connection.execute(COUNT, batch | bounds)
         await connection.execute(MOVE_CURSOR, {"seq": until})
     return until < newest
 

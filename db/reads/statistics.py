@@ -6,7 +6,7 @@ The cost depends on the rows for the time and the tasks in question, and not on 
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import TextClause, text
@@ -71,27 +71,42 @@ class Statistics:
 
 CURSOR = "(SELECT seq FROM statistics_cursor)"
 LIVE = ended(after=CURSOR, until=f"{CURSOR} + {LIVE_EVENTS}")
+HAS_LIVE = text("SELECT c.seq < n.seq FROM statistics_cursor c, run_event_counter n")
 
 
-def totals(key: str, *, counted: str, live: str) -> TextClause:
-    """Return the statement that reads totals by a key.
+class Totals(NamedTuple):
+    """The statements that read totals by a key: with the runs that have ended after the cursor, and without.
+
+    To look for those, a statement opens each day of the history, although it reads one.
+    """
+
+    with_live: TextClause
+    without: TextClause
+
+
+def totals(key: str, *, counted: str, live: str) -> Totals:
+    """Return the statements that read totals by a key.
 
     `key` is an expression over `task_id` and `start`, `counted` and `live` are conditions that select rows `s` of the
     statistics and rows `e` of `ended`. All are constants, never input.
     """
-    return text(f"""
-    WITH live AS MATERIALIZED ({LIVE})
-    SELECT {key} AS key, place, CAST(sum(number) AS bigint) AS number
-    FROM (
+    rows = f"""
         SELECT s.task_id, s.start, c.place, c.number
         FROM run_statistics s CROSS JOIN LATERAL unnest(s.places, s.numbers) AS c (place, number)
-        WHERE {counted} AND s.start >= :since AND s.start < :until
-        UNION ALL
-        SELECT e.task_id, e.at, p.place, 1 FROM live e CROSS JOIN LATERAL {places("e")} AS p (place)
-        WHERE {live} AND e.at >= :since AND e.at < :until AND p.place IS NOT NULL
+        WHERE {counted} AND s.start >= :since AND s.start < :until"""
+    live_rows = f"""
+        SELECT e.task_id, e.at, p.place, 1 FROM ({LIVE}) AS e CROSS JOIN LATERAL {places("e")} AS p (place)
+        WHERE {live} AND e.at >= :since AND e.at < :until AND p.place IS NOT NULL"""
+
+    def added_up(parts: str) -> TextClause:
+        return text(f"""
+    SELECT {key} AS key, place, CAST(sum(number) AS bigint) AS number
+    FROM ({parts}
     ) AS counts
     GROUP BY 1, 2
     """)
+
+    return Totals(with_live=added_up(f"{rows} UNION ALL {live_rows}"), without=added_up(rows))
 
 
 OF_TASKS = "{}.task_id = ANY(CAST(:task_ids AS uuid[]))"
@@ -133,8 +148,10 @@ async def by_task(
     return await read(connection, OF_TASKS_BY_TASK, {"task_ids": list(task_ids), "since": since, "until": until})
 
 
-async def read(connection: AsyncConnection, statement: TextClause, values: dict[str, Any]) -> dict[Any, Statistics]:
-    """Return the totals that a statement reads, by their keys."""
+async def read(connection: AsyncConnection, statements: Totals, values: dict[str, Any]) -> dict[Any, Statistics]:
+    """Return totals by their keys. What has ended before this call is in them, and each run once."""
+    has_live: bool = (await connection.execute(HAS_LIVE)).scalar_one()
+    statement = statements.with_live if has_live else statements.without
     found: dict[Any, Statistics] = {}
     for key, place, number in await connection.execute(statement, values):
         found.setdefault(key, Statistics()).add(place, number)

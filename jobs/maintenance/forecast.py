@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connection import autocommit
 from db.engine.forecast import HORIZON, HOUR
 from db.maintenance import forecast
-from jobs.computation import off_loop
+from jobs.computation import off_loop, portions
 from jobs.maintenance.duties import Duty
 from jobs.triggers.cron import InvalidExpression
 from jobs.triggers.schedule import Cron, count_between
@@ -27,7 +27,8 @@ CLAIMED_FOR = timedelta(minutes=2)
 SHORTEST_PAUSE = timedelta(seconds=4)
 SHARE = 20
 """A pause is at least so many times as long as the computation before it."""
-GROUPS_AT_ONCE = 500
+EXPRESSIONS_AT_ONCE = 20
+GROUPS_AT_ONCE = 200
 HOURS_PER_STATEMENT = 12
 MOST_KNOWN = 10_000
 """The most expressions whose hours are remembered."""
@@ -60,30 +61,32 @@ class Forecaster:
     async def compute(self, since: datetime) -> None:
         """Compute all hours from `since` on."""
         hours = [since + number * HOUR for number in range(HORIZON // HOUR)]
-        calls: Counter[tuple[datetime, str]] = Counter()
+        until = since + HORIZON
+        async with autocommit(self._engine).connect() as connection:
+            expressions = await forecast.expressions(connection, until=until)
         known, self._known = self._known, {}
+        for some in portions(expressions[:MOST_KNOWN], size=EXPRESSIONS_AT_ONCE):
+            self._known |= await off_loop(partial(by_expression, some, hours, known))
+        calls: Counter[tuple[datetime, str]] = Counter()
+        # Postgres ends a transaction that idles for seconds, so nothing long is computed in this one.
         async with self._engine.begin() as connection:
-            async for groups in forecast.crons(connection, until=since + HORIZON, size=GROUPS_AT_ONCE):
-                calls.update(await off_loop(partial(self._calls_of, groups, hours, known)))
+            async for groups in forecast.crons(connection, until=until, size=GROUPS_AT_ONCE):
+                calls.update(await off_loop(partial(self._calls_of, groups, hours)))
         for place in range(0, len(hours), HOURS_PER_STATEMENT):
             first = hours[place]
-            until = first + HOURS_PER_STATEMENT * HOUR
-            its = {key: number for key, number in calls.items() if first <= key[0] < until}
+            end = first + HOURS_PER_STATEMENT * HOUR
+            its = {key: number for key, number in calls.items() if first <= key[0] < end}
             async with self._engine.begin() as connection:
-                await forecast.replace(connection, since=since, first=first, until=until, calls=its)
+                await forecast.replace(connection, since=since, first=first, until=end, calls=its)
 
-    def _calls_of(
-        self, groups: Sequence[Any], hours: Sequence[datetime], known: Mapping[tuple[str, str], dict[datetime, int]]
-    ) -> Counter[tuple[datetime, str]]:
+    def _calls_of(self, groups: Sequence[Any], hours: Sequence[datetime]) -> Counter[tuple[datetime, str]]:
         """Return the calls of groups of tasks by hour and host."""
         calls: Counter[tuple[datetime, str]] = Counter()
         for group in groups:
             key = group.cron_expr, group.timezone
             by_its_hour = self._known.get(key)
             if by_its_hour is None:
-                by_its_hour = by_hour(*key, hours, known.get(key, {}))
-                if len(self._known) < MOST_KNOWN:
-                    self._known[key] = by_its_hour
+                by_its_hour = by_hour(*key, hours, {})
             for hour, number in by_its_hour.items():
                 begin, end = max(hour, group.next_run), hour + HOUR
                 if begin >= end or (group.end_at is not None and group.end_at < begin):
@@ -94,6 +97,15 @@ class Forecaster:
                 else:
                     calls[hour, group.host] += group.number * number
         return calls
+
+
+def by_expression(
+    expressions: Sequence[tuple[str, str]],
+    hours: Sequence[datetime],
+    known: Mapping[tuple[str, str], Mapping[datetime, int]],
+) -> dict[tuple[str, str], dict[datetime, int]]:
+    """Return how often each of the expressions is due in each of the hours, by the expression and its time zone."""
+    return {key: by_hour(*key, hours, known.get(key, {})) for key in expressions}
 
 
 def by_hour(

@@ -1,5 +1,6 @@
 """Removes what is older than its retention: whole days of runs where possible, and the rest in batches."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from jobs.settings import JobsSettings
 logger = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=10)
+ATTEMPTS = 5
+"""How often a day is tried to be removed that somebody reads."""
+BETWEEN_ATTEMPTS = timedelta(milliseconds=150)
 REMOVED_PER_STATEMENT = 500
 """Few enough that each statement holds its locks for some milliseconds only."""
 TASKS_PER_STATEMENT = 100
@@ -81,23 +85,30 @@ class Retention:
                 )
 
     async def prune_day(self, day: date) -> retention.Pruned:
-        """Remove a day as a whole, or all but a few rows of it. Return what was done."""
-        try:
-            async with self.engine.begin() as connection:
-                pruned = await retention.prune_day(
-                    connection,
-                    day,
-                    days=self.settings.retention_days,
-                    failed_days=self.settings.retention_failed_days,
+        """Remove a day as a whole, or all but a few rows of it. Return what was done.
+
+        Short readers, such as the statistics, may be in the way; after a few attempts it is left to a later time.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                async with self.engine.begin() as connection:
+                    pruned = await retention.prune_day(
+                        connection,
+                        day,
+                        days=self.settings.retention_days,
+                        failed_days=self.settings.retention_failed_days,
+                    )
+                break
+            except DBAPIError as error:
+                if not waited_too_long_for_a_lock(error):
+                    raise
+            if attempt == ATTEMPTS:
+                logger.info(
+                    "A day of runs is in use and will be removed later.",
+                    extra={"action": "retention_postponed", "day": day.isoformat()},
                 )
-        except DBAPIError as error:
-            if not waited_too_long_for_a_lock(error):
-                raise
-            logger.info(
-                "A day of runs is in use and will be removed later.",
-                extra={"action": "retention_postponed", "day": day.isoformat()},
-            )
-            return "none"
+                return "none"
+            await asyncio.sleep(BETWEEN_ATTEMPTS.total_seconds())
         if pruned in ("dropped", "emptied"):
             logger.info("Removed a day of runs.", extra={"action": "retention", "day": day.isoformat()})
         return pruned

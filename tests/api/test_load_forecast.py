@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from db.maintenance import forecast
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import TaskStatus, TriggerType
@@ -76,6 +77,9 @@ async def test_the_forecast_is_what_the_schedules_say(
     empty = await shown(api)
     assert (empty["computedAt"], empty["calls"], len(empty["buckets"])) == ("1970-01-01T00:00:00Z", 0, 25)
     await Forecaster(api.engine).keep()
+    async with api.engine.begin() as connection:
+        sizes = [len(rows) async for rows in forecast.crons(connection, until=hour + 72 * HOUR, size=2)]
+    assert sizes == [2, 1]  # read in portions, between which the event loop serves others
     until = hour + 25 * HOUR
     expected = due(tasks, hour, until)
     found = await shown(api, **{"from": hour.isoformat(), "to": until.isoformat()})
