@@ -1,5 +1,6 @@
 """Removes what is older than its retention: whole days of runs where possible, and the rest in batches."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -23,15 +24,25 @@ REMOVED_PER_STATEMENT = 500
 TASKS_PER_STATEMENT = 100
 BEFORE_ALL = UUID(int=0)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+START: retention.Place = (BEGINNING, BEFORE_ALL)
+DAY = timedelta(days=1)
+TRIES = 5
+PAUSE = timedelta(milliseconds=500)
+"""Between two tries to remove a day that others use. A statement that reads it takes less than that."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Retention:
-    """What one worker removes, and up to where it has removed answers."""
+    """What one worker removes, and up to where it has removed answers, and runs of the default partition.
+
+    Of these it looks at all runs once a day, and otherwise at those alone that have become old since the last time.
+    """
 
     engine: AsyncEngine
     settings: JobsSettings
-    bodies_until: tuple[datetime, UUID] = field(default=(BEGINNING, BEFORE_ALL))
+    bodies_until: retention.Place = START
+    default_until: dict[bool, retention.Place] = field(default_factory=dict)
+    default_from: datetime = BEGINNING
 
     async def prune(self) -> None:
         """Remove everything that is too old. What another transaction has locked is left to the next call."""
@@ -73,34 +84,53 @@ class Retention:
                         )
                     if after is None:
                         break
-        last: UUID | None = BEFORE_ALL
-        while last is not None:
+        if now - self.default_from >= DAY:
+            self.default_from, self.default_until = now, {}
+        await self.prune_default(succeeded=True, days=days)
+        await self.prune_default(succeeded=False, days=failed_days)
+
+    async def prune_default(self, *, succeeded: bool, days: int) -> None:
+        """Remove old runs of the default partition, from where the last call has stopped."""
+        while days:
             async with autocommit(self.engine).connect() as connection:
-                last = await retention.remove_rows_of_default(
-                    connection, after=last, days=days, failed_days=failed_days, limit=REMOVED_PER_STATEMENT
+                place = await retention.remove_rows_of_default(
+                    connection,
+                    self.default_until.get(succeeded, START),
+                    succeeded=succeeded,
+                    days=days,
+                    limit=REMOVED_PER_STATEMENT,
                 )
+            if place is None:
+                break
+            self.default_until[succeeded] = place
 
     async def prune_day(self, day: date) -> retention.Pruned:
-        """Remove a day as a whole, or all but a few rows of it. Return what was done."""
-        try:
-            async with self.engine.begin() as connection:
-                pruned = await retention.prune_day(
-                    connection,
-                    day,
-                    days=self.settings.retention_days,
-                    failed_days=self.settings.retention_failed_days,
-                )
-        except DBAPIError as error:
-            if not waited_too_long_for_a_lock(error):
-                raise
-            logger.info(
-                "A day of runs is in use and will be removed later.",
-                extra={"action": "retention_postponed", "day": day.isoformat()},
-            )
-            return "none"
-        if pruned in ("dropped", "emptied"):
-            logger.info("Removed a day of runs.", extra={"action": "retention", "day": day.isoformat()})
-        return pruned
+        """Remove a day as a whole, or all but a few rows of it. Return what was done.
+
+        Readers of a day that is in use do not wait for long; it is tried a few times, and left to the next call then.
+        """
+        for _ in range(TRIES):
+            try:
+                async with self.engine.begin() as connection:
+                    pruned = await retention.prune_day(
+                        connection,
+                        day,
+                        days=self.settings.retention_days,
+                        failed_days=self.settings.retention_failed_days,
+                    )
+            except DBAPIError as error:
+                if not waited_too_long_for_a_lock(error):
+                    raise
+                await asyncio.sleep(PAUSE.total_seconds())
+                continue
+            if pruned in ("dropped", "emptied"):
+                logger.info("Removed a day of runs.", extra={"action": "retention", "day": day.isoformat()})
+            return pruned
+        logger.info(
+            "A day of runs is in use and will be removed later.",
+            extra={"action": "retention_postponed", "day": day.isoformat()},
+        )
+        return "none"
 
     async def prune_bodies(self) -> None:
         """Remove the answers of old runs, from where the last call has stopped."""

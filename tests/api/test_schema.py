@@ -135,7 +135,16 @@ def is_added(name: str) -> bool:
         "TriedAction",
         "TryActionResult",
     )
-    of_service = ("Health", "Worker", "Query.health", "Query.workers", "Task.recentRuns", "Storage", "Query.storage")
+    of_service = (
+        "Health",
+        "Worker",
+        "Query.health",
+        "Query.workers",
+        "Task.recentRuns",
+        "Storage",
+        "Query.storage",
+        "UpdateTaskInput.clearRetentionDays",
+    )
     groups = (of_calls, of_notifications, of_keys, of_operations, of_service)
     return name == "Date" or name.startswith(
         ("AuditEntry", "AuditFilter", "Query.auditLog", *(part for group in groups for part in group))

@@ -21,8 +21,8 @@ from tests.support.waiting import wait_for
 ROOT = Path(__file__).parents[2]
 PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 READY_WITHIN = 120
-CREATE = """mutation ($url: String!) { createTask(input: {
-    name: "smoke", trigger: { oneOff: { delayMs: 200 } }, action: { url: $url }
+CREATE = """mutation ($target: String!) { createTask(input: {
+    name: "smoke", trigger: { oneOff: { delayMs: 200 } }, action: { url: $target }
 }) { __typename } }"""
 RUNS = "{ runs(first: 1) { nodes { state statusCode } } }"
 
@@ -37,7 +37,7 @@ def pythons() -> Iterator[str]:
 
 def build(folder: Path) -> Path:
     """Return the path of a freshly built wheel."""
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
+    command: list[str | Path] = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     [wheel] = folder.glob("*.whl")
     return wheel
@@ -46,7 +46,7 @@ def build(folder: Path) -> Path:
 def install(python: str, wheel: Path, folder: Path) -> Path:
     """Return the command `duetime` in a new environment."""
     subprocess.run([python, "-m", "venv", folder], check=True)
-    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "install", "--require-hashes", "--requirement", ROOT / "requirements.txt"], check=True)
     subprocess.run([*pip, "install", "--no-index", "--no-deps", wheel], check=True)
     subprocess.run([*pip, "check"], check=True)
@@ -81,7 +81,7 @@ def try_out(command: Path, folder: Path) -> None:
         page = urllib.request.Request(f"{url}/graphql", headers={"Accept": "text/html"})
         with urllib.request.urlopen(page, timeout=20) as answer:
             assert b"<script" in answer.read(), "there is no page"
-        assert ask(url, CREATE, url=f"{url}/health") == {"createTask": {"__typename": "Task"}}
+        assert ask(url, CREATE, target=f"{url}/health") == {"createTask": {"__typename": "Task"}}
         succeeded = {"runs": {"nodes": [{"state": "SUCCEEDED", "statusCode": 200}]}}
         wait_for(lambda: ask(url, RUNS) == succeeded, what="the call is made", within=30)
     except BaseException:
