@@ -13,6 +13,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     Enum,
     ForeignKey,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
+    Table,
     Text,
     Uuid,
     text,
@@ -37,6 +39,8 @@ from db.states import (
     UNFINISHED,
     UNSUCCESSFUL,
     BodyEncoding,
+    BulkAction,
+    BulkState,
     ChannelKind,
     DeliveryState,
     KeyScope,
@@ -459,6 +463,31 @@ class TaskVersion(SQLModel, table=True):
     on_lost: LostPolicy = Field(sa_type=stored(LostPolicy))
 
 
+DEFINED = (
+    "name", "description", "user_metadata", "trigger_type", "trigger_time", "cron_expr", "timezone", "every_ms",
+    "start_at", "end_at", "jitter_ms", "method", "url", "host", "headers", "header_order", "payload", "body",
+    "success_statuses", "signing_secrets", "timeout_ms", "redirects", "max_attempts", "initial_delay_ms",
+    "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms", "overlap", "misfire", "on_lost", "tags",
+    "delete_after_ms", "pause_after_failures", "retention_days",
+)  # fmt: skip
+"""The columns of a task that make its definition. Its external id is a name, and not part of that."""
+TASK_DEFINITIONS = Table(
+    "task_definitions",
+    metadata,
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", INSTANT, nullable=False),
+    Column("actor", Text),
+    *(
+        Column(each.name, each.type, nullable=each.nullable)
+        for each in (metadata.tables["tasks"].c[n] for n in DEFINED)
+    ),
+)
+"""The definitions that a task has had, each under the version that began it, with when and by whom. A task that was
+never changed has none here.
+"""
+
+
 class IdempotencyKey(SQLModel, table=True):
     """What a request with an idempotency key has created, so that repeating the request creates nothing more."""
 
@@ -784,6 +813,46 @@ class ApiKey(SQLModel, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="with a resolution of a minute")
+
+
+class BulkOperation(SQLModel, table=True):
+    """One action on each of many tasks or runs. A worker moves it on in the transaction of each chunk's changes."""
+
+    __tablename__ = "bulk_operations"
+    __table_args__ = (
+        one_of("action", BulkAction),
+        one_of("state", BulkState),
+        Index("bulk_operations_running", "created_at", postgresql_where=text("state = 'running'")),
+        Index("bulk_operations_created_at", "created_at", "id"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    action: BulkAction = Field(sa_type=stored(BulkAction))
+    state: BulkState = Field(default=BulkState.RUNNING, sa_type=stored(BulkState))
+    total: int
+    done: int = Field(default=0, sa_column_kwargs=default(0))
+    succeeded: int = Field(default=0, sa_column_kwargs=default(0))
+    refused: int = Field(default=0, sa_column_kwargs=default(0))
+    problems: Any = Field(
+        default_factory=list,
+        sa_type=ExactJson(),
+        nullable=False,
+        description="the first refusals, as pairs of id and message",
+    )
+    key_id: UUID | None = Field(default=None, description="as in the audit log")
+    key_name: str = Field(sa_type=Text)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+    finished_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+BULK_CHUNKS = Table(
+    "bulk_chunks",
+    metadata,
+    Column("operation_id", Uuid, ForeignKey("bulk_operations.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("ids", ARRAY(Uuid), nullable=False),
+)
+"""What is left of each operation: the tasks or runs that its filter selected at the start, some hundred in each row."""
 
 
 class AuditEntry(SQLModel, table=True):

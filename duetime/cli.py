@@ -1,4 +1,4 @@
-"""The command `duetime`. An error at startup is one line on stderr, and exit status 1."""
+"""The commands that run servers. An error at startup is one line on stderr, and exit status 1."""
 
 # ruff: noqa: PLC0415 (each command imports only what it needs, after it has read its settings, so that errors appear quickly)
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from db.settings import DatabaseSettings
 from duetime import logs, loop, parent_death
+from duetime.client import CLIENT_COMMANDS
 from duetime.errors import CannotStart
 from duetime.lazy_imports import lazy_imports
 from duetime.settings import (
@@ -118,6 +119,9 @@ def parser() -> argparse.ArgumentParser:
     for command in (writing, reading):
         command.add_argument("file", metavar="FILE", type=Path)
     add_keys(commands)
+    # They have parsers of their own, so these lines are for the help alone.
+    for name, text in CLIENT_COMMANDS.items():
+        commands.add_parser(name, help=text)
     return duetime
 
 

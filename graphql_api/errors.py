@@ -33,9 +33,19 @@ def invalid_id(given: str) -> GraphQLError:
     return GraphQLError(f"{given[:50]!r} is not a UUID", extensions={"code": "INVALID_ID"})
 
 
+def unknown_operation(given: str) -> GraphQLError:
+    """Return the error for an id that no operation has."""
+    return GraphQLError(f"There is no operation {given[:50]}", extensions={"code": "INVALID_ID"})
+
+
 def not_one_id() -> GraphQLError:
     """Return the error for a look-up that names no object, or names one in two ways."""
     return GraphQLError("Give exactly one of id and externalId", extensions={"code": "INVALID_ID"})
+
+
+def not_kept(reason: str) -> GraphQLError:
+    """Return the error for something of the past that is no longer kept."""
+    return GraphQLError(reason, extensions={"code": "NOT_KEPT"})
 
 
 def invalid_cursor(reason: str) -> GraphQLError:
@@ -46,6 +56,11 @@ def invalid_cursor(reason: str) -> GraphQLError:
 def invalid_page(reason: str) -> GraphQLError:
     """Return the error for a page, or a number of items, that is out of bounds."""
     return GraphQLError(reason, extensions={"code": "INVALID_PAGE"})
+
+
+def invalid_range(reason: str) -> GraphQLError:
+    """Return the error for a stretch of time that is empty or cannot be shown."""
+    return GraphQLError(reason, extensions={"code": "INVALID_RANGE"})
 
 
 def invalid_reason(reason: str) -> GraphQLError:

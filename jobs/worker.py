@@ -24,14 +24,17 @@ from jobs.engine.lease import Lease
 from jobs.engine.runner import AttemptTracer
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
+from jobs.maintenance.bulk import bulk_duties
 from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
+from jobs.maintenance.forecast import forecast_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
 from jobs.maintenance.reporting import reporting
 from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
+from jobs.maintenance.statistics import statistics_duties
 from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.notifications.duties import notification_duties, sender_of
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
@@ -121,8 +124,11 @@ async def run_worker(
             deletion_duty(database_engine),
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
+            *statistics_duties(database_engine, clock),
+            forecast_duty(database_engine),
             *notification_duties(database_engine, sender, public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
+            *bulk_duties(database_engine, queue, jobs.secrets),
         ]
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]

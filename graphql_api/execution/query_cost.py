@@ -58,8 +58,11 @@ ASSUMED_LENGTHS = {
     "HttpAction.headers": 20,
     "Run.responseHeaders": 20,
     "TriedAction.responseHeaders": 20,
+    "Query.runStatistics": 500,
 }
-"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs."""
+"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs. The values of
+statistics are small numbers.
+"""
 
 LARGE_COST = 64
 """The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
@@ -82,7 +85,8 @@ FIELD_COSTS = {
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("TriedAction.responseBody", "TriedAction.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("Task.description", "Task.metadata"), MEDIUM_COST),
-    "Query.previewTrigger": COMPUTED_COST,
+    **dict.fromkeys(("Query.previewTrigger", "Query.runStatistics"), COMPUTED_COST),
+    "Task.statistics": MEDIUM_COST,
 }
 
 Sizes = Mapping[str, int | None]
@@ -242,7 +246,8 @@ def size_of(definition: GraphQLField, node: FieldNode, sizes: Sizes) -> int | No
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     if "first" in definition.args:
         found = [number_in(given[name], sizes) for name in ("first", "last") if name in given]
-        return next((size for size in found if size is not None), DEFAULT_SIZE)
+        default = definition.args["first"].default_value
+        return next((size for size in found if size is not None), default if isinstance(default, int) else DEFAULT_SIZE)
     for name in ("count", "last"):
         if name in definition.args:
             size = number_in(given[name], sizes) if name in given else None

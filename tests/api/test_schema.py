@@ -136,14 +136,18 @@ def is_added(name: str) -> bool:
         "TryActionResult",
     )
     of_service = (
+        "Attention",
         "Health",
-        "Worker",
-        "Query.health",
-        "Query.workers",
-        "Task.recentRuns",
+        "HostForecast",
+        "LoadForecast",
+        "RunStatistics",
+        "Statistics",
         "Storage",
-        "Query.storage",
+        "Worker",
+        "Task.recentRuns",
+        "Task.statistics",
         "UpdateTaskInput.clearRetentionDays",
+        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "storage", "workers")),
     )
     groups = (of_calls, of_notifications, of_keys, of_operations, of_service)
     return name == "Date" or name.startswith(

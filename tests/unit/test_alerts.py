@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it has no types
+import yaml
 
 from tests.support.promtool import ALERTS, DOCS, PROMTOOL, dashboard_expressions, firing, needs_promtool
 

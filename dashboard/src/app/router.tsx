@@ -21,6 +21,24 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("./pages/overview/Overview"), "Overview"),
 });
 
+const newTask = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks/new",
+  /** The id of the task that the new one is like. */
+  validateSearch: ({ from }: Record<string, unknown>): { from?: string } => (typeof from === "string" ? { from } : {}),
+  component: lazyRouteComponent(() => import("./pages/task-form/NewTask"), "NewTask"),
+});
+
+const editTask = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks/$taskId/edit",
+  component: lazyRouteComponent(() => import("./pages/task-form/EditTask"), "EditTask"),
+});
+
+const tasks = createRoute({ getParentRoute: () => root, path: "/tasks" });
+
+const task = createRoute({ getParentRoute: () => root, path: "/tasks/$taskId" });
+
 function NotFound() {
   return (
     <Page title="Nothing here">
@@ -42,7 +60,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview]),
+  routeTree: root.addChildren([overview, tasks, task, newTask, editTask]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,
