@@ -61,23 +61,21 @@ def ask(url: str, query: str, **variables: str) -> Any:
         return json.load(answer)["data"]
 
 
-def answers(url: str) -> bool:
-    """Return whether the API answers."""
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=20) as answer:
-            return bool(json.load(answer)["workers"])
-    except OSError:
-        return False
+def is_ready(running: "subprocess.Popen[bytes]", log: Path) -> bool:
+    """Return whether the service has said that it is ready. Fail if it has ended."""
+    assert running.poll() is None, "it ended at its start"
+    return "Duetime is ready" in log.read_text(errors="replace")
 
 
 def try_out(command: Path, folder: Path) -> None:
     """Run everything from an installation: servers, migrations, API, pages, worker."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PORT": str(port)}
-    with (folder / "log").open("wb") as log:
-        running = subprocess.Popen([command, "up"], cwd=folder, env=environment, stdout=log, stderr=log)
+    log = folder / "log"
+    with log.open("wb") as output:
+        running = subprocess.Popen([command, "up"], cwd=folder, env=environment, stdout=output, stderr=output)
     try:
-        wait_for(lambda: answers(url), what="the service is ready", within=READY_WITHIN)
+        wait_for(lambda: is_ready(running, log), what="the service is ready", within=READY_WITHIN)
         page = urllib.request.Request(f"{url}/graphql", headers={"Accept": "text/html"})
         with urllib.request.urlopen(page, timeout=20) as answer:
             assert b"<script" in answer.read(), "there is no page"
@@ -85,7 +83,7 @@ def try_out(command: Path, folder: Path) -> None:
         succeeded = {"runs": {"nodes": [{"state": "SUCCEEDED", "statusCode": 200}]}}
         wait_for(lambda: ask(url, RUNS) == succeeded, what="the call is made", within=30)
     except BaseException:
-        print((folder / "log").read_text(errors="replace"), file=sys.stderr)
+        print(log.read_text(errors="replace"), file=sys.stderr)
         raise
     finally:
         running.terminate()
