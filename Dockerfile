@@ -11,23 +11,31 @@ COPY dashboard ./
 RUN node node_modules/vite/bin/vite.js build
 
 
-FROM python:3.11-slim
+FROM python:3.11-slim AS dependencies
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1
+COPY requirements.txt /tmp/
+RUN pip install --require-hashes --requirement /tmp/requirements.txt
+
+
+# The final image gets nothing of the sources but the wheel.
+FROM dependencies AS wheel
+
+WORKDIR /build
+COPY . .
+COPY --from=pages /build/graphql_api/static graphql_api/static
+RUN python -m hatchling build --target wheel --directory /wheel
+
+
+FROM dependencies
 
 # `duetime up` keeps the data of its embedded servers in /data.
 RUN useradd --uid 10001 --create-home duetime && install --directory --owner duetime --mode 0700 /data
-WORKDIR /app
-
-COPY requirements.txt ./
-RUN pip install --require-hashes --requirement requirements.txt
-
-COPY . .
-COPY --from=pages /build/graphql_api/static graphql_api/static
-RUN pip install --no-deps --no-build-isolation .
+COPY --from=wheel /wheel /wheel
+RUN pip install --no-index --no-deps /wheel/*.whl && rm -r /wheel
 
 USER 10001
 WORKDIR /home/duetime

@@ -114,6 +114,9 @@ check-schema-growth: .venv/.installed-dev ## Check that no change of the schema 
 check-migrations: .venv/.installed-dev ## Check that the migrations match the models
 	@$(BIN)/python -m tests.support.migrations
 
+check-wheel: .venv/.installed-dev $(PAGES) ## Install the wheel into a clean environment of each Python that is there, and run it
+	@$(BIN)/python -m tests.support.clean_install
+
 check-lock: .venv/.installed-dev ## Check that the lock files match pyproject.toml
 	@$(BIN)/python -m tests.support.lock
 
@@ -187,5 +190,5 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@touch $@
 
 .PHONY: help install dev-setup run migrate build test test-quick faults fuzz vectors bench fmt lint check check-style \
-	check-types check-imports check-pages check-containers check-schema check-schema-growth check-migrations check-lock check-vulnerabilities schema \
+	check-types check-imports check-pages check-containers check-schema check-schema-growth check-migrations check-wheel check-lock check-vulnerabilities schema \
 	settings swagger lock docker-build docker-run docker-stop

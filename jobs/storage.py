@@ -23,6 +23,7 @@ KINDS = {
     "audit_log": "audit",
     "tasks": "tasks",
     "task_versions": "versions",
+    "task_definitions": "versions",
     "notifications": "notifications",
     "notification_deliveries": "notifications",
     "notification_alerts": "notifications",

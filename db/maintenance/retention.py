@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.conditions import few, is_run
@@ -18,6 +18,8 @@ MOST_KEPT = 20_000
 """The most runs of a day that are copied when the others go away together."""
 
 Pruned = Literal["none", "dropped", "emptied", "rows"]
+Place = tuple[datetime, UUID]
+"""The instant and the id of the run up to which the runs were looked at."""
 
 DAYS = text("""
 SELECT to_date(right(c.relname, 8), 'YYYYMMDD') AS day FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -32,25 +34,36 @@ DAYS_KEPT = """COALESCE(
 IS_EXPIRED = f"{DAYS_KEPT} > 0 AND r.scheduled_for < now() - make_interval(days => {DAYS_KEPT})"
 
 
-def remove_rows(table: str) -> TextClause:
-    """Return the statement that removes the expired runs among the next ones by id. The table is no input."""
-    return text(f"""
-    WITH next AS MATERIALIZED (
-        SELECT r.id, r.task_id, r.state, r.scheduled_for FROM {table} r
-        WHERE r.id > CAST(:after AS uuid) AND r.id < CAST(:before AS uuid) ORDER BY r.id LIMIT :limit
-    ),
-    gone AS (
-        DELETE FROM {table} d WHERE d.id > CAST(:after AS uuid) AND d.id < CAST(:before AS uuid) AND d.id = ANY(ARRAY(
-            SELECT r.id FROM next r LEFT JOIN tasks t ON t.id = r.task_id WHERE {IS_EXPIRED}
-        ))
-        RETURNING d.id
-    )
-    SELECT (SELECT count(*) FROM gone) AS removed, (SELECT id FROM next ORDER BY id DESC LIMIT 1) AS last
-    """)
+REMOVE_OF_DAY = text(f"""
+WITH next AS MATERIALIZED (
+    SELECT r.id, r.task_id, r.state, r.scheduled_for FROM finished_runs r
+    WHERE r.id > CAST(:after AS uuid) AND r.id < CAST(:before AS uuid) ORDER BY r.id LIMIT :limit
+),
+gone AS (
+    DELETE FROM finished_runs d
+    WHERE d.id > CAST(:after AS uuid) AND d.id < CAST(:before AS uuid) AND d.id = ANY(ARRAY(
+        SELECT r.id FROM next r LEFT JOIN tasks t ON t.id = r.task_id WHERE {IS_EXPIRED}
+    ))
+    RETURNING d.id
+)
+SELECT (SELECT count(*) FROM gone) AS removed, (SELECT id FROM next ORDER BY id DESC LIMIT 1) AS last
+""")
 
-
-REMOVE_OF_DAY = remove_rows("finished_runs")
-REMOVE_OF_DEFAULT = remove_rows(DEFAULT_PARTITION)
+# The runs of tasks with a retention of their own are left to the next statement.
+REMOVE_OF_DEFAULT = text(f"""
+WITH next AS MATERIALIZED (
+    SELECT id, task_id, state, scheduled_for FROM {DEFAULT_PARTITION}
+    WHERE (scheduled_for, id) > (:since, :after) AND scheduled_for < now() - make_interval(days => CAST(:days AS int))
+    ORDER BY scheduled_for, id LIMIT :limit
+),
+gone AS (
+    DELETE FROM {DEFAULT_PARTITION} d WHERE d.id = ANY(ARRAY(
+        SELECT r.id FROM next r LEFT JOIN tasks t ON t.id = r.task_id
+        WHERE (r.state = 'succeeded') = :succeeded AND t.retention_days IS NULL
+    ))
+)
+SELECT scheduled_for, id FROM next ORDER BY scheduled_for DESC, id DESC LIMIT 1
+""")
 
 REMOVE_OF_TASKS = text(f"""
 WITH expired AS MATERIALIZED (
@@ -133,13 +146,16 @@ async def remove_rows_of_day(
 
 
 async def remove_rows_of_default(
-    connection: AsyncConnection, *, after: UUID, days: int, failed_days: int, limit: int
-) -> UUID | None:
-    """Remove the expired runs among the next `limit` of the default partition. Return the last one, or None."""
-    bounds = {"after": after, "before": UUID(int=2**128 - 1)}
-    values = {"days": days, "failed_days": failed_days, "limit": limit}
-    last: UUID | None = (await connection.execute(REMOVE_OF_DEFAULT, bounds | values)).one().last
-    return last
+    connection: AsyncConnection, place: Place, *, succeeded: bool, days: int, limit: int
+) -> Place | None:
+    """Remove the old runs, those that succeeded or the other ones, among the next `limit` of the default partition.
+
+    Return the next place, or None at the end.
+    """
+    since, after = place
+    values = {"since": since, "after": after, "succeeded": succeeded, "days": days, "limit": limit}
+    row = (await connection.execute(REMOVE_OF_DEFAULT, values)).one_or_none()
+    return None if row is None else (row.scheduled_for, row.id)
 
 
 async def remove_rows_of_tasks(connection: AsyncConnection, *, limit: int) -> int:
@@ -147,9 +163,7 @@ async def remove_rows_of_tasks(connection: AsyncConnection, *, limit: int) -> in
     return (await connection.execute(REMOVE_OF_TASKS, {"limit": limit})).rowcount
 
 
-async def forget_bodies(
-    connection: AsyncConnection, place: tuple[datetime, UUID], *, days: int, limit: int
-) -> tuple[datetime, UUID] | None:
+async def forget_bodies(connection: AsyncConnection, place: Place, *, days: int, limit: int) -> Place | None:
     """Remove the answers of the next `limit` old runs after a place. Return the next place, or None at the end."""
     since, after = place
     values = {"since": since, "after": after, "days": days, "limit": limit}

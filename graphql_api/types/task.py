@@ -356,6 +356,9 @@ class UpdateTaskInput:
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
     pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
     retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
+    clear_retention_days: bool | None = strawberry.field(
+        default=False, description="Whether the task's runs are kept as the workers' settings say again."
+    )
     expected_version: int | None = strawberry.field(
         default=UNSET, description="Refuses the change unless the task has this version."
     )
@@ -377,6 +380,7 @@ class UpdateTaskInput:
             delete_after_ms=given_or_none(self.delete_after_ms),
             pause_after_failures=given_or_none(self.pause_after_failures),
             retention_days=given_or_none(self.retention_days),
+            clear_retention_days=bool(self.clear_retention_days),
         )
 
 

@@ -20,22 +20,30 @@ logger = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=10)
 ATTEMPTS = 5
-"""How often a day is tried to be removed that somebody reads."""
-BETWEEN_ATTEMPTS = timedelta(milliseconds=150)
+"""How often the removal of a day that somebody reads is tried."""
+BETWEEN_ATTEMPTS = timedelta(milliseconds=500)
+"""A statement that reads the day takes less than that."""
 REMOVED_PER_STATEMENT = 500
 """Few enough that each statement holds its locks for some milliseconds only."""
 TASKS_PER_STATEMENT = 100
 BEFORE_ALL = UUID(int=0)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+START: retention.Place = (BEGINNING, BEFORE_ALL)
+DAY = timedelta(days=1)
 
 
 @dataclass(slots=True, kw_only=True)
 class Retention:
-    """What one worker removes, and up to where it has removed answers."""
+    """What one worker removes, and up to where it has removed answers, and runs of the default partition.
+
+    Of these it looks at all runs once a day, and otherwise at those alone that have become old since the last time.
+    """
 
     engine: AsyncEngine
     settings: JobsSettings
-    bodies_until: tuple[datetime, UUID] = field(default=(BEGINNING, BEFORE_ALL))
+    bodies_until: retention.Place = START
+    default_until: dict[bool, retention.Place] = field(default_factory=dict)
+    default_from: datetime = BEGINNING
 
     async def prune(self) -> None:
         """Remove everything that is too old. What another transaction has locked is left to the next call."""
@@ -77,12 +85,25 @@ class Retention:
                         )
                     if after is None:
                         break
-        last: UUID | None = BEFORE_ALL
-        while last is not None:
+        if now - self.default_from >= DAY:
+            self.default_from, self.default_until = now, {}
+        await self.prune_default(succeeded=True, days=days)
+        await self.prune_default(succeeded=False, days=failed_days)
+
+    async def prune_default(self, *, succeeded: bool, days: int) -> None:
+        """Remove old runs of the default partition, from where the last call has stopped."""
+        while days:
             async with autocommit(self.engine).connect() as connection:
-                last = await retention.remove_rows_of_default(
-                    connection, after=last, days=days, failed_days=failed_days, limit=REMOVED_PER_STATEMENT
+                place = await retention.remove_rows_of_default(
+                    connection,
+                    self.default_until.get(succeeded, START),
+                    succeeded=succeeded,
+                    days=days,
+                    limit=REMOVED_PER_STATEMENT,
                 )
+            if place is None:
+                break
+            self.default_until[succeeded] = place
 
     async def prune_day(self, day: date) -> retention.Pruned:
         """Remove a day as a whole, or all but a few rows of it. Return what was done.

@@ -107,6 +107,7 @@ class TaskUpdate:
     delete_after_ms: int | None = None
     pause_after_failures: int | None = None
     retention_days: int | None = None
+    clear_retention_days: bool = False
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -172,9 +173,18 @@ def columns_changed(
         target_problems=[
             *secret_problems,
             *(() if url_of(changes) == task.url else changes.target_problems),
+            *clearing_problems(changes),
         ],
     )
+    if changes.clear_retention_days:
+        columns["retention_days"] = None
     return differing(columns, task)
+
+
+def clearing_problems(changes: TaskUpdate) -> Iterator[Problem]:
+    """Yield what is wrong with an update that removes a value and gives one."""
+    if changes.clear_retention_days and changes.retention_days is not None:
+        yield Problem(("clearRetentionDays",), "is given beside retentionDays; give one of them")
 
 
 def columns_replaced(

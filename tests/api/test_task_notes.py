@@ -113,6 +113,20 @@ async def test_null_in_an_update_leaves_the_value(api: Api) -> None:
     assert shown == {"description": "", "metadata": [], "deleteAfterMs": 5, "retentionDays": 7, "version": 2}
 
 
+async def test_the_workers_settings_count_again(api: Api) -> None:
+    """`clearRetentionDays` sets null, once, and refuses a value beside it."""
+    task = await create(api, **NOTES)
+    for _ in range(2):
+        cleared = await update(api, task["id"], clearRetentionDays=True)
+        assert (cleared["retentionDays"], cleared["version"]) == (None, 2)
+    query = (
+        "mutation ($id: ID!, $input: UpdateTaskInput!) "
+        "{ updateTask(id: $id, input: $input) { ... on InvalidInput { message } } }"
+    )
+    refused = await api.data(query, id=task["id"], input={"clearRetentionDays": True, "retentionDays": 3})
+    assert refused["updateTask"]["message"] == "clearRetentionDays: is given beside retentionDays; give one of them"
+
+
 async def test_values_that_python_calls_equal_are_stored(api: Api) -> None:
     """To Python 1, 1.0 and True are equal. A change from one to the other is stored, in metadata and in a payload."""
     task = await create(api, metadata=[1])

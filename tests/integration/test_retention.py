@@ -8,13 +8,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlmodel import SQLModel
 
 from db.maintenance import partitions, retention
-from db.models import ApiKey, AuditEntry, Task, TaskVersion, utc_now
+from db.models import DEFAULT_PARTITION, ApiKey, AuditEntry, Task, TaskVersion, utc_now
 from db.reads import runs
 from db.settings import DatabaseSettings
 from db.states import KeyScope, RunState
@@ -185,6 +185,33 @@ async def test_rows_of_the_default_partition(database: DatabaseSettings) -> None
         )
         await prune(engine)
         assert await kept_days(engine, task) == {45, 3}
+
+
+async def test_the_default_partition_is_read_once_a_day(database: DatabaseSettings) -> None:
+    """What was looked at and is kept is not read again; what becomes old meanwhile goes, and once a day all is read."""
+    async with opened(database) as engine:
+        task = one_off(URL, utc_now())
+        kept = [
+            run_of(task, id=uuid4(), scheduled_for=days_ago(45) + timedelta(seconds=n), state=RunState.FAILED)
+            for n in range(1_100)
+        ]
+        await save(engine, task, *kept)
+        seen: list[str] = []
+        event.listen(engine.sync_engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
+        worker = Retention(engine=engine, settings=JobsSettings.model_construct())
+
+        async def statements() -> int:
+            seen.clear()
+            await worker.prune()
+            return sum(DEFAULT_PARTITION in statement for statement in seen)
+
+        first = await statements()
+        assert first > await statements() == 2
+        await save(engine, run_of(task, id=uuid4(), scheduled_for=days_ago(40)))
+        await statements()
+        assert await kept_days(engine, task) == {45}
+        worker.default_from -= DAY
+        assert await statements() == first
 
 
 async def test_nothing_unfinished_is_removed(database: DatabaseSettings) -> None:
