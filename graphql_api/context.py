@@ -14,12 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from strawberry.dataloader import DataLoader
 
 from db import models
+from db.engine import flow
 from db.readers import Readers
 from db.reads import large_values, runs, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
 from db.states import KeyScope
+from db.tasks import flow_limits
 from graphql_api import answer_size
 from graphql_api.document_store import DocumentStore
 from graphql_api.errors import forbidden, limit_exceeded, unauthenticated
@@ -120,6 +122,8 @@ class Context:
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+        self.flow_limits = DataLoader(load_fn=self._flow_limits, cache=False)
+        self.host_pauses = DataLoader(load_fn=self._host_pauses, cache=False)
         self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
         self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
 
@@ -216,6 +220,16 @@ class Context:
         async with self.services.session() as session:
             found = await versions.find(session, keys=keys, without_large=True)
         return [found.get(key) for key in keys]
+
+    async def _flow_limits(self, ids: list[UUID]) -> list[models.FlowLimit | None]:
+        async with self.services.session() as session:
+            found = await flow_limits.find(session, set(ids))
+        return [found.get(limit_id) for limit_id in ids]
+
+    async def _host_pauses(self, hosts: list[str]) -> list[flow.Pause | None]:
+        async with self.services.reading() as connection:
+            found = await flow.pauses_of_hosts(connection, set(hosts))
+        return [found.get(host) for host in hosts]
 
     async def _run_pages(self, keys: list[tuple[UUID, RunFilter, Slice]]) -> list[Page]:
         alike: dict[tuple[RunFilter, Slice], set[UUID]] = defaultdict(set)

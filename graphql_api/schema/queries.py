@@ -16,6 +16,7 @@ from graphql_api import cursors, ids
 from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded, not_one_id
 from graphql_api.ids import parse as parse_id
+from graphql_api.schema.flow_limits import FlowLimitQueries
 from graphql_api.schema.notifications import NotificationQueries
 from graphql_api.types import connections, metrics
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
@@ -44,7 +45,7 @@ async def node_of(info: Info, node_id: UUID) -> Node | None:
 
 
 @strawberry.type(description="Root query type.")
-class Query(NotificationQueries):
+class Query(FlowLimitQueries, NotificationQueries):
     """The root of queries."""
 
     @strawberry.field(description="Returns the object that has an id, or null if none has it.")

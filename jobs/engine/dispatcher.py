@@ -15,6 +15,7 @@ from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import claims
 from jobs.clock import Clock
 from jobs.datetimes import FIRST_INSTANT
+from jobs.engine.admission import Admission
 from jobs.engine.background import BackgroundTasks
 from jobs.engine.claim import RECENT, claim_tasks, claim_waiting
 from jobs.engine.claimed import Claimed
@@ -34,9 +35,17 @@ class Dispatcher:
     """The claim loop of one worker."""
 
     def __init__(
-        self, *, engine: AsyncEngine, in_flight: InFlight, lease: Lease, clock: Clock, notifier: Notifier
+        self,
+        *,
+        engine: AsyncEngine,
+        in_flight: InFlight,
+        admission: Admission,
+        lease: Lease,
+        clock: Clock,
+        notifier: Notifier,
     ) -> None:
         self._engine = engine
+        self._admission = admission
         self._in_flight = in_flight
         self._slots = in_flight.slots
         self._lease = lease
@@ -58,6 +67,11 @@ class Dispatcher:
     def lock(self) -> asyncio.Lock:
         """The lock that a claim holds from its statement until its attempts are registered."""
         return self._lock
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no further attempt may start."""
+        return self._stopping
 
     async def dispatch_bucket(self, bucket: int) -> None:
         """Claim what becomes due within a bucket, at its instants, until the bucket has ended.
@@ -154,12 +168,14 @@ class Dispatcher:
                     slots=self._slots,
                     now=self._clock.now(),
                     limit=limit,
+                    admission=self._admission,
                 )
             except BaseException:
                 # The commit may have succeeded although its acknowledgement was lost.
                 self._in_flight.needs_reconcile = True
                 raise
             self._in_flight.register(claimed.attempts)
+            self._admission.placed(claimed.places)
             self._notifier.notify(due=claimed.next_due, events=claimed.any)
             left, anything = left or claimed.left, anything or claimed.any
         self._backlog_since = since if left else None

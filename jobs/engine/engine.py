@@ -3,8 +3,8 @@
 It lives outside arq's worker, which cancels its jobs when it ends::
 
     due ── Dispatcher ──▶ InFlight ── AttemptRunner ──▶ ResultWriter ──▶ slot free ──▶ Dispatcher, if work was left
-                              ▲
-                          Canceller
+               │          ▲   ▲
+               └ FlowStarter  Canceller        (what waits for a flow limit)
 """
 
 import asyncio
@@ -18,10 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine.finishes import Finish
 from jobs.clock import Clock
+from jobs.engine.admission import Admission
 from jobs.engine.attempt import Caller
 from jobs.engine.canceller import Canceller
 from jobs.engine.dispatcher import Dispatcher
 from jobs.engine.execution_log import ExecutionLog
+from jobs.engine.flow_starter import FlowStarter
 from jobs.engine.handover import Handover
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
@@ -50,10 +52,12 @@ class Engine:
     notifier: Notifier
     lease: Lease
     handover: Handover
+    flow_starter: FlowStarter
     queue: Queue
 
     def start(self) -> list[asyncio.Task[None]]:
-        """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, and notify others.
+        """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, start what waits for flow
+        limits, and notify others.
 
         The owner cancels the tasks one by one, because notifying speaks to Redis (see `jobs.cancellation`).
         """
@@ -62,6 +66,7 @@ class Engine:
             self.runner.run(),
             self.canceller.run(),
             self.writer.run(),
+            self.flow_starter.run(),
             self.notifier.run(),
         )
         return [asyncio.create_task(part) for part in parts]
@@ -98,6 +103,9 @@ def compose(
     def outcomes_written(batch: Sequence[Finish]) -> None:
         for finish in batch:
             attempt = in_flight.settle((finish.run_id, finish.epoch))
+            admission.ended(attempt.host, attempt.flow_key)
+            if finish.pause is not None:
+                admission.pause(finish.pause)
             if execution_log is not None:
                 execution_log.add(attempt, finish)
         retries = [finish.next_attempt_at for finish in batch if finish.next_attempt_at is not None]
@@ -117,8 +125,11 @@ def compose(
         await dispatcher.dispatch_bucket(bucket)
 
     in_flight = InFlight(Slots(slots))
+    admission = Admission()
     notifier = Notifier(queue=queue, clock=clock, dispatch_bucket=dispatch_bucket)
-    dispatcher = Dispatcher(engine=engine, in_flight=in_flight, lease=lease, clock=clock, notifier=notifier)
+    dispatcher = Dispatcher(
+        engine=engine, in_flight=in_flight, admission=admission, lease=lease, clock=clock, notifier=notifier
+    )
     writer = ResultWriter(
         engine=engine,
         clock=clock,
@@ -139,6 +150,15 @@ def compose(
         lease=lease,
         handover=Handover(
             engine=engine, in_flight=in_flight, dispatcher=dispatcher, lease=lease, clock=clock, notifier=notifier
+        ),
+        flow_starter=FlowStarter(
+            engine=engine,
+            admission=admission,
+            in_flight=in_flight,
+            dispatcher=dispatcher,
+            lease=lease,
+            clock=clock,
+            notifier=notifier,
         ),
         queue=queue,
     )
