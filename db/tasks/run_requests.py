@@ -26,7 +26,8 @@ judged AS (
             + CAST({has_unfinished_run("w.task_id")} AS int) + CAST({has_waiting_run("w.task_id")} AS int) AS place
         FROM unnest(CAST(:run_id AS uuid[]), CAST(:task_id AS uuid[]), CAST(:task_version AS int[]),
                     CAST(:host AS text[]), CAST(:flow_key AS text[]), CAST(:cause AS text[]),
-                    CAST(:retry_of AS uuid[]), CAST(:overlap AS text[]), CAST(:input_body AS text[]), CAST(:input_headers AS text[]))
+                    CAST(:retry_of AS uuid[]), CAST(:overlap AS text[]), CAST(:input_body AS text[]),
+                    CAST(:input_headers AS text[]))
              WITH ORDINALITY AS w(run_id, task_id, task_version, host, flow_key, cause, retry_of, overlap,
                                   input_body, input_headers, ordinal)
     ) p
