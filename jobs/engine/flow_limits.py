@@ -95,7 +95,7 @@ class Budget:
         """Return how many runs could start now, at most `number`."""
         if self._places is not None:
             number = min(number, self._places)
-        start = self.earliest(self._now - CATCH_UP)
-        if start is None or start > self._now:
-            return 0
-        return number if self._interval is None else min(number, (self._now - start) // self._interval + 1)
+        if self._interval is None:
+            return number
+        base = max(self._now - CATCH_UP, self.free_at or self._now - CATCH_UP)
+        return max(0, min(number, (self._now - base) // self._interval + (self.limit.burst or 1)))

@@ -146,6 +146,20 @@ async def renamed_rule(api: Api) -> dict[str, Any]:
     return {**await rule(api), "input": {"name": "another"}}
 
 
+async def flow_limit(api: Api) -> dict[str, Any]:
+    """Return the id of a new flow limit."""
+    made = await api.data(
+        "mutation ($input: CreateFlowLimitInput!) { createFlowLimit(input: $input) { ... on FlowLimit { id } } }",
+        input={"key": {"flowKey": "a key"}, "maxConcurrent": 1},
+    )
+    return {"id": made["createFlowLimit"]["id"]}
+
+
+async def changed_flow_limit(api: Api) -> dict[str, Any]:
+    """Return an update of a new flow limit."""
+    return {**await flow_limit(api), "input": {"maxConcurrent": 2}}
+
+
 Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
@@ -172,8 +186,11 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "createNotificationRule": (of_rule, 1),
     "updateNotificationRule": (renamed_rule, 1),
     "deleteNotificationRule": (rule, 1),
+    "createFlowLimit": (lambda _: given(input={"key": {"host": "*.example.com"}, "ratePerSecond": 1}), 1),
+    "updateFlowLimit": (changed_flow_limit, 1),
+    "deleteFlowLimit": (flow_limit, 1),
 }
-OF_NOTIFICATIONS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule"))}
+OF_NO_TASK = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "FlowLimit"))}
 REPEATABLE = {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns", "testChannel"}
 """Mutations that do the same again when they are repeated."""
 
@@ -208,7 +225,7 @@ async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
     assert found["totalCount"] == before + entries, answer
     for entry in found["nodes"][:entries]:
         assert (entry["action"], entry["keyName"]) == (mutation.removesuffix("s"), "operations")
-        if mutation in OF_NOTIFICATIONS:
+        if mutation in OF_NO_TASK:
             assert entry["taskId"] is entry["runId"] is None
             assert "id" in (entry["before"] or entry["after"])
             continue

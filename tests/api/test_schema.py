@@ -104,7 +104,19 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications))
+    of_limits = (
+        "FlowLimit",
+        "ConflictReason.FLOW_LIMIT_EXISTS",
+        "CreateFlowLimit",
+        "DeletedFlowLimit",
+        "DeleteFlowLimit",
+        "UpdateFlowLimit",
+        "Query.flowLimits",
+        "Run.waitingFor",
+        *(f"{name}.flowKey" for name in ("Task", "CreateTaskInput", "UpdateTaskInput")),
+        *(f"Mutation.{name}FlowLimit" for name in ("create", "update", "delete")),
+    )
+    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_limits))
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
