@@ -93,6 +93,7 @@ async def run_worker(
             lease=lease,
             clock=clock,
             slots=jobs.slots,
+            longest_pause=jobs.longest_pause,
             execution_log=log,
         )
         recovery = Recovery(database=database_engine, engine=engine, clock=clock)

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.engine.claims import ATTEMPTS_OF_DUE, WAITING
 from db.engine.conditions import few, has_worker, is_looked_up
 
-WAITS = "u.flow_limit_id IS NOT NULL AND u.next_attempt_at IS NOT NULL"
+# Worded as a range, because reading any other index from end to end looks as good for IS NOT NULL.
+WAITS = f"u.flow_limit_id >= CAST('{UUID(int=0)}' AS uuid) AND u.next_attempt_at IS NOT NULL"
 
 # Looks up one entry of the index for each limit, however many runs wait.
 LIMITS = text(f"""

@@ -16,7 +16,7 @@ from db.engine.flow import Pause, Place
 from jobs.engine.flow_limits import FlowLimit, FlowLimits
 
 LONGEST_PAUSE = timedelta(minutes=5)
-"""A host that asks for more is called again after this."""
+"""A host that asks for more is called again after this, unless the settings say otherwise."""
 RESTARTS_FASTER = 10
 """Runs that became due during a pause start after it in their order, in a tenth of the time in which they came."""
 
@@ -24,12 +24,13 @@ RESTARTS_FASTER = 10
 class Admission:
     """The limits and pauses that one worker knows of."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest_pause: timedelta = LONGEST_PAUSE) -> None:
         self.limits = FlowLimits()
         self.awaited: set[UUID] = set()
         """The limits that runs wait for, as far as this worker knows."""
         self.lacked_slots = False
         """Whether runs whose turn it was found no slot on this worker."""
+        self._longest_pause = longest_pause
         self._pauses: dict[str, Pause] = {}
         self._unsaved: dict[str, Pause] = {}
         self._wanted = asyncio.Event()
@@ -83,8 +84,9 @@ class Admission:
 
     def pause(self, pause: Pause) -> None:
         """Note that a host has asked for a pause, which other workers have to learn of."""
+        pause = pause._replace(until=min(pause.until, pause.began_at + self._longest_pause))
         known = self._pauses.get(pause.host)
-        if known is None or known.until < pause.until:
+        if pause.until > (pause.began_at if known is None else known.until):
             self._pauses[pause.host] = pause
             self._unsaved[pause.host] = pause
             self._wanted.set()

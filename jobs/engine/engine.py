@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine.finishes import Finish
 from jobs.clock import Clock
-from jobs.engine.admission import Admission
+from jobs.engine.admission import LONGEST_PAUSE, Admission
 from jobs.engine.attempt import Caller
 from jobs.engine.canceller import Canceller
 from jobs.engine.dispatcher import Dispatcher
@@ -96,6 +96,7 @@ def compose(
     lease: Lease,
     clock: Clock,
     slots: int,
+    longest_pause: timedelta = LONGEST_PAUSE,
     execution_log: ExecutionLog | None = None,
 ) -> Engine:
     """Wire the parts of an engine together."""
@@ -125,7 +126,7 @@ def compose(
         await dispatcher.dispatch_bucket(bucket)
 
     in_flight = InFlight(Slots(slots))
-    admission = Admission()
+    admission = Admission(longest_pause=longest_pause)
     notifier = Notifier(queue=queue, clock=clock, dispatch_bucket=dispatch_bucket)
     dispatcher = Dispatcher(
         engine=engine, in_flight=in_flight, admission=admission, lease=lease, clock=clock, notifier=notifier

@@ -7,10 +7,9 @@ from typing import Any
 from db.engine.finishes import Finish
 from db.engine.flow import Pause
 from db.states import RunState
-from jobs.engine.admission import LONGEST_PAUSE
 from jobs.engine.claimed import Attempt
 from jobs.http.client import Response
-from jobs.retry import parse_retry_after
+from jobs.retry import LONGEST_RETRY_AFTER, parse_retry_after
 
 GONE = 410
 """The target is gone permanently, so there is no further attempt (RFC 9110, section 15.5.11)."""
@@ -115,7 +114,7 @@ def pause_of(attempt: Attempt, response: Response, *, ended_at: datetime) -> Pau
     asked = parse_retry_after(response.retry_after, now=ended_at)
     if not asked:
         return None
-    return Pause(attempt.host, ended_at, ended_at + min(asked, LONGEST_PAUSE), response.status_code)
+    return Pause(attempt.host, ended_at, ended_at + min(asked, LONGEST_RETRY_AFTER), response.status_code)
 
 
 def is_retried(attempt: Attempt, status: int | None) -> bool:

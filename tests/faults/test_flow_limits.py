@@ -69,7 +69,8 @@ async def test_workers_and_redis_are_killed(limited: Cluster, report: Report) ->
     await cluster.insert(load)
 
     async def some_wait() -> bool:
-        return (await cluster.ask(WAITING))["flowLimits"][0]["waitingRuns"] > 0
+        [limit] = (await cluster.ask(WAITING))["flowLimits"]
+        return bool(limit["waitingRuns"])
 
     await wait_until(some_wait, what="runs wait for the limit")
     await cluster.until(start + SECOND)
