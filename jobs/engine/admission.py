@@ -33,6 +33,7 @@ class Admission:
         self._longest_pause = longest_pause
         self._pauses: dict[str, Pause] = {}
         self._unsaved: dict[str, Pause] = {}
+        self._placed_meanwhile: set[UUID] = set()
         self._wanted = asyncio.Event()
 
     @property
@@ -63,16 +64,22 @@ class Admission:
         return Place(pause.until + max(due - pause.began_at, timedelta()) / RESTARTS_FASTER)
 
     def placed(self, places: Iterable[Place]) -> None:
-        """Note that runs wait."""
+        """Note that runs wait. It is known when to look at limits that others wait for already."""
         awaited = {place.flow_limit_id for place in places if place.flow_limit_id is not None}
-        if awaited:
+        self._placed_meanwhile |= awaited
+        if awaited - self.awaited:
             self.awaited |= awaited
             self._wanted.set()
+
+    def begin_look(self) -> None:
+        """Note that the limits are about to be read, which does not show what is placed from now on."""
+        self._placed_meanwhile.clear()
 
     def learn_limits(self, rows: Sequence[Row[Any]]) -> None:
         """Replace the known limits by those that exist, and note which of them runs wait for."""
         self.limits = FlowLimits(FlowLimit.of(row) for row in rows if row.exists)
-        self.awaited = {row.id for row in rows if row.exists and row.is_awaited}
+        awaited = {row.id for row in rows if row.is_awaited} | self._placed_meanwhile
+        self.awaited = awaited & self.limits.by_id.keys()
 
     def ended(self, host: str, flow_key: str) -> None:
         """Note that a run has ended, for which another one may start."""

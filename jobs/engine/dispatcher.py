@@ -68,11 +68,6 @@ class Dispatcher:
         """The lock that a claim holds from its statement until its attempts are registered."""
         return self._lock
 
-    @property
-    def stopping(self) -> bool:
-        """Whether no further attempt may start."""
-        return self._stopping
-
     async def dispatch_bucket(self, bucket: int) -> None:
         """Claim what becomes due within a bucket, at its instants, until the bucket has ended.
 

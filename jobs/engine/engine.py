@@ -74,6 +74,7 @@ class Engine:
     async def stop(self, *, grace: timedelta) -> None:
         """Stop claiming, let attempts end within `grace`, and release the rest. The started tasks keep running."""
         await self.dispatcher.stop()
+        await self.flow_starter.stop()
         if not await self.in_flight.wait_empty(within=grace):
             logger.warning(
                 "Cancelling attempts.", extra={"action": "attempts_broken_off", "count": len(self.in_flight)}
@@ -131,6 +132,15 @@ def compose(
     dispatcher = Dispatcher(
         engine=engine, in_flight=in_flight, admission=admission, lease=lease, clock=clock, notifier=notifier
     )
+    flow_starter = FlowStarter(
+        engine=engine,
+        admission=admission,
+        in_flight=in_flight,
+        dispatcher=dispatcher,
+        lease=lease,
+        clock=clock,
+        notifier=notifier,
+    )
     writer = ResultWriter(
         engine=engine,
         clock=clock,
@@ -150,16 +160,14 @@ def compose(
         notifier=notifier,
         lease=lease,
         handover=Handover(
-            engine=engine, in_flight=in_flight, dispatcher=dispatcher, lease=lease, clock=clock, notifier=notifier
-        ),
-        flow_starter=FlowStarter(
             engine=engine,
-            admission=admission,
             in_flight=in_flight,
             dispatcher=dispatcher,
+            flow_starter=flow_starter,
             lease=lease,
             clock=clock,
             notifier=notifier,
         ),
+        flow_starter=flow_starter,
         queue=queue,
     )

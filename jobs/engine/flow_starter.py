@@ -27,14 +27,26 @@ from jobs.engine.flow_limits import Budget, FlowLimits
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease, monotonic
 from jobs.engine.notifier import Notifier
-from jobs.engine.slots import Slots
 
 logger = logging.getLogger(__name__)
 
 REFRESH_EVERY = timedelta(seconds=1)
 STEP = timedelta(milliseconds=20)
 """Pause between two looks at the runs that wait, which lets several of them start together."""
+WITHOUT_SLOTS = timedelta(milliseconds=100)
+"""The same, while there are no slots; the end of a run makes it shorter."""
 RELEASED_PER_REFRESH = 1_000
+
+
+class Judgement(NamedTuple):
+    """What becomes of runs that wait: those that start now, and those that wait elsewhere from now on.
+
+    `lacking` are the limits that would let further runs start, for which there is no slot.
+    """
+
+    starting: list[Row[Any]]
+    places: dict[UUID, Place]
+    lacking: set[UUID]
 
 
 class FlowStarter:
@@ -59,6 +71,9 @@ class FlowStarter:
         self._clock = clock
         self._notifier = notifier
         self._refreshed: float | None = None
+        self._stopping = False
+        self.lock = asyncio.Lock()
+        """Held from the statement that starts runs until their attempts are registered."""
 
     async def run(self) -> None:
         """Keep the limits up to date, and start what waits for them, until cancelled."""
@@ -79,6 +94,7 @@ class FlowStarter:
         async with autocommit(self._engine).connect() as connection:
             for pause in self._admission.take_unsaved():
                 await flow.pause(connection, pause)
+            self._admission.begin_look()
             rows = await flow.limits(connection)
             self._admission.learn_pauses(await flow.pauses(connection, now=self._clock.now()))
             gone = [row.id for row in rows if not row.exists]
@@ -93,61 +109,86 @@ class FlowStarter:
         if since is None or since >= REFRESH_EVERY.total_seconds() or self._admission.has_unsaved:
             await self.refresh()
 
+    async def stop(self) -> None:
+        """Start no further run, and wait for those that are being started."""
+        self._stopping = True
+        async with self.lock:
+            pass
+
     async def _start(self) -> datetime | None:
         """Start what may start. Return when to look again, if that is known."""
-        async with self._dispatcher.lock:
-            if self._dispatcher.stopping or not self._lease.held:
+        slots = self._in_flight.slots
+        held: list[str] = []
+        async with self.lock:
+            if self._stopping or not self._lease.held:
                 return None
             try:
-                claimed, look_at = await claim_limited(
-                    self._engine,
-                    worker_id=self._lease.worker_id,
-                    slots=self._in_flight.slots,
-                    now=self._clock.now(),
-                    admission=self._admission,
-                )
+                claimed, look_at = await self._claim(held)
             except BaseException:
                 # The commit may have succeeded although its acknowledgement was lost.
                 self._in_flight.needs_reconcile = True
                 raise
+            finally:
+                for host in held:
+                    slots.give(host)
             self._in_flight.register(claimed.attempts)
         self._notifier.notify(due=claimed.next_due, events=claimed.any)
         return look_at
 
+    async def _claim(self, held: list[str]) -> tuple[Claimed, datetime | None]:
+        """Claim runs that wait and may start, and hold slots for them, by their hosts. Return when to look again, too.
 
-class Judgement(NamedTuple):
-    """What becomes of runs that wait: those that start now, and those that wait elsewhere from now on.
+        When this raises, the commit may have succeeded nevertheless.
+        """
+        admission, now, claimed = self._admission, self._clock.now(), Claimed()
+        async with self._engine.begin() as connection:
+            if not await flow.try_lock(connection):
+                return claimed, now + STEP
+            # Only a statement that begins after the lock was taken sees what its last holder has started.
+            admission.begin_look()
+            admission.learn_limits(await flow.limits(connection))
+            budgets = await budgets_of(connection, admission.limits, now=now)
+            room = {limit_id: budgets[limit_id].most(BATCH) for limit_id in admission.awaited}
+            room = {limit_id: most for limit_id, most in room.items() if most}
+            waiting = await flow.lock_first(connection, room) if room else ()
+            judgement = self._judge(waiting, budgets, now=now)
+            for row in judgement.starting:
+                self._in_flight.slots.take(row.host)
+                held.append(row.host)
+            await carry_out(connection, judgement, budgets, worker_id=self._lease.worker_id, now=now, claimed=claimed)
+        admission.lacked_slots = bool(judgement.lacking)
+        instants = [budgets[limit_id].earliest(now) for limit_id in admission.awaited & budgets.keys()]
+        look_at = min((at for at in instants if at is not None), default=None)
+        if judgement.lacking and look_at is not None:
+            look_at = max(look_at, now + WITHOUT_SLOTS)
+        return claimed, look_at
 
-    `lacking` are the limits that would let further runs start, for which there is no slot.
-    """
+    def _judge(self, waiting: Sequence[Row[Any]], budgets: dict[UUID, Budget], *, now: datetime) -> Judgement:
+        """Judge runs in their order, and take from the budgets what those need that start.
 
-    starting: list[Row[Any]]
-    places: dict[UUID, Place]
-    lacking: set[UUID]
-
-
-async def claim_limited(
-    engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, admission: Admission
-) -> tuple[Claimed, datetime | None]:
-    """Claim runs that wait for flow limits and may start. Return when to look again, too, if that is known.
-
-    When this raises, the commit may have succeeded nevertheless.
-    """
-    claimed = Claimed()
-    async with engine.begin() as connection:
-        if not await flow.try_lock(connection):
-            return claimed, now + STEP
-        # Only a statement that begins after the lock was taken sees what its last holder has started.
-        rows = await flow.limits(connection)
-        admission.learn_limits(rows)
-        budgets = await budgets_of(connection, admission.limits, now=now)
-        room = {limit_id: budgets[limit_id].most(BATCH) for limit_id in admission.awaited}
-        waiting = await flow.lock_first(connection, {limit_id: most for limit_id, most in room.items() if most})
-        judgement = judge(waiting, budgets=budgets, slots=slots, admission=admission, now=now)
-        await carry_out(connection, judgement, budgets, worker_id=worker_id, now=now, claimed=claimed)
-    admission.lacked_slots = bool(judgement.lacking)
-    instants = [budgets[limit_id].earliest(now) for limit_id in admission.awaited - judgement.lacking]
-    return claimed, min((at for at in instants if at is not None), default=None)
+        A run starts only if all limits that apply to it let it. Otherwise it waits for one that does not. The slots
+        that a claim of the dispatcher may be about to take are left to it.
+        """
+        admission, slots = self._admission, self._in_flight.slots
+        begun = Counter({"": min(slots.free, BATCH)}) if self._dispatcher.lock.locked() else Counter[str]()
+        judgement = Judgement([], {}, set())
+        for row in waiting:
+            paused = admission.pause_of(row.host, due=row.next_attempt_at, now=now)
+            if paused is not None:
+                judgement.places[row.run_id] = paused
+                continue
+            applying = [budgets[limit.id] for limit in admission.limits.of_call(row.host, row.flow_key)]
+            starts = [(budget.limit.id, budget.earliest(row.next_attempt_at)) for budget in applying]
+            blocking = {limit_id for limit_id, at in starts if at is None or at > now}
+            if not blocking and fits(row, slots=slots, begun=begun):
+                for budget in applying:
+                    budget.take(max(at for _, at in starts if at is not None))
+                judgement.starting.append(row)
+            elif not blocking:
+                judgement.lacking.add(row.flow_limit_id)
+            elif row.flow_limit_id not in blocking:
+                judgement.places[row.run_id] = Place(row.next_attempt_at, min(blocking))
+        return judgement
 
 
 async def budgets_of(connection: AsyncConnection, limits: FlowLimits, *, now: datetime) -> dict[UUID, Budget]:
@@ -158,34 +199,6 @@ async def budgets_of(connection: AsyncConnection, limits: FlowLimits, *, now: da
             for limit in limits.of_call(host, flow_key):
                 running[limit.id] += count
     return {limit.id: Budget(limit, running=running[limit.id], now=now) for limit in limits.by_id.values()}
-
-
-def judge(
-    waiting: Sequence[Row[Any]], *, budgets: dict[UUID, Budget], slots: Slots, admission: Admission, now: datetime
-) -> Judgement:
-    """Judge runs in their order, and take from the budgets what those need that start.
-
-    A run starts only if all limits that apply to it let it. Otherwise it waits for one that does not.
-    """
-    begun: Counter[str] = Counter()
-    judgement = Judgement([], {}, set())
-    for row in waiting:
-        paused = admission.pause_of(row.host, due=row.next_attempt_at, now=now)
-        if paused is not None:
-            judgement.places[row.run_id] = paused
-            continue
-        applying = [budgets[limit.id] for limit in admission.limits.of_call(row.host, row.flow_key)]
-        starts = [(budget.limit.id, budget.earliest(row.next_attempt_at)) for budget in applying]
-        blocking = {limit_id for limit_id, at in starts if at is None or at > now}
-        if not blocking and fits(row, slots=slots, begun=begun):
-            for budget in applying:
-                budget.take(max(at for _, at in starts if at is not None))
-            judgement.starting.append(row)
-        elif not blocking:
-            judgement.lacking.add(row.flow_limit_id)
-        elif row.flow_limit_id not in blocking:
-            judgement.places[row.run_id] = Place(row.next_attempt_at, min(blocking))
-    return judgement
 
 
 async def carry_out(
