@@ -7,7 +7,7 @@ from sqlalchemy import TextClause, text
 from tests.bench.line import Line, median
 from tests.bench.rounds import CROWDED_HOST, Bench, Servers
 
-CALLS, HOSTS, SECONDS = 2_000, 100, 20
+CALLS, HOSTS, SECONDS = 1_000, 100, 20
 CROWDED = 300
 RATE = 10
 ROUNDS = 3
