@@ -42,6 +42,7 @@ class ConflictReason(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     EXTERNAL_ID_TAKEN = "external_id_taken"
     FLOW_LIMIT_EXISTS = "flow_limit_exists"
+    NAME_TAKEN = "name_taken"
 
 
 class Conflict(Refusal):

@@ -1,14 +1,14 @@
 """Add limits per target: how many calls run at once and how many start per second; and pauses of hosts.
 
 Revision ID: 0020
-Revises: 0019
+Revises: 0021
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
-down_revision = "0019"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

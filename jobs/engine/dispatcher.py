@@ -21,6 +21,7 @@ from jobs.engine.claim import RECENT, claim_tasks, claim_waiting
 from jobs.engine.claimed import Claimed
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
+from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
 from jobs.queue import bucket_start
 
@@ -43,6 +44,7 @@ class Dispatcher:
         lease: Lease,
         clock: Clock,
         notifier: Notifier,
+        metrics: EngineMetrics,
     ) -> None:
         self._engine = engine
         self._admission = admission
@@ -51,6 +53,7 @@ class Dispatcher:
         self._lease = lease
         self._clock = clock
         self._notifier = notifier
+        self._metrics = metrics
         self._lock = asyncio.Lock()
         self._claims: set[asyncio.Task[None]] = set()
         self._resumptions = BackgroundTasks()
@@ -171,6 +174,8 @@ class Dispatcher:
                 raise
             self._in_flight.register(claimed.attempts)
             self._admission.placed(claimed.places)
+            self._metrics.flow_waits.inc(sum(place.flow_limit_id is not None for place in claimed.places))
+            self._metrics.claimed(len(claimed.attempts))
             self._notifier.notify(due=claimed.next_due, events=claimed.any)
             left, anything = left or claimed.left, anything or claimed.any
         self._backlog_since = since if left else None

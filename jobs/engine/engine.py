@@ -27,8 +27,9 @@ from jobs.engine.flow_starter import FlowStarter
 from jobs.engine.handover import Handover
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
+from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
-from jobs.engine.runner import AttemptRunner
+from jobs.engine.runner import AttemptRunner, AttemptTracer
 from jobs.engine.slots import Slots
 from jobs.engine.writer import ResultWriter
 from jobs.queue import Queue
@@ -54,6 +55,7 @@ class Engine:
     handover: Handover
     flow_starter: FlowStarter
     queue: Queue
+    metrics: EngineMetrics
 
     def start(self) -> list[asyncio.Task[None]]:
         """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, start what waits for flow
@@ -99,10 +101,12 @@ def compose(
     slots: int,
     longest_pause: timedelta = LONGEST_PAUSE,
     execution_log: ExecutionLog | None = None,
+    tracer: AttemptTracer | None = None,
 ) -> Engine:
     """Wire the parts of an engine together."""
 
     def outcomes_written(batch: Sequence[Finish]) -> None:
+        metrics.result_batch_size.observe(len(batch))
         for finish in batch:
             attempt = in_flight.settle((finish.run_id, finish.epoch))
             admission.ended(attempt.host, attempt.flow_key)
@@ -128,9 +132,16 @@ def compose(
 
     in_flight = InFlight(Slots(slots))
     admission = Admission(longest_pause=longest_pause)
+    metrics = EngineMetrics(in_flight.slots)
     notifier = Notifier(queue=queue, clock=clock, dispatch_bucket=dispatch_bucket)
     dispatcher = Dispatcher(
-        engine=engine, in_flight=in_flight, admission=admission, lease=lease, clock=clock, notifier=notifier
+        engine=engine,
+        in_flight=in_flight,
+        admission=admission,
+        lease=lease,
+        clock=clock,
+        notifier=notifier,
+        metrics=metrics,
     )
     flow_starter = FlowStarter(
         engine=engine,
@@ -140,6 +151,7 @@ def compose(
         lease=lease,
         clock=clock,
         notifier=notifier,
+        metrics=metrics,
     )
     writer = ResultWriter(
         engine=engine,
@@ -153,7 +165,13 @@ def compose(
         dispatcher=dispatcher,
         in_flight=in_flight,
         runner=AttemptRunner(
-            in_flight=in_flight, caller=caller, secrets=secrets, lease=lease, clock=clock, writer=writer
+            in_flight=in_flight,
+            caller=caller,
+            secrets=secrets,
+            lease=lease,
+            clock=clock,
+            writer=writer,
+            tracer=tracer,
         ),
         canceller=Canceller(engine=engine, in_flight=in_flight, lease=lease),
         writer=writer,
@@ -170,4 +188,5 @@ def compose(
         ),
         flow_starter=flow_starter,
         queue=queue,
+        metrics=metrics,
     )

@@ -26,6 +26,7 @@ from jobs.engine.dispatcher import BATCH, Dispatcher
 from jobs.engine.flow_limits import Budget, FlowLimits
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease, monotonic
+from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class FlowStarter:
         lease: Lease,
         clock: Clock,
         notifier: Notifier,
+        metrics: EngineMetrics,
     ) -> None:
         self._engine = engine
         self._admission = admission
@@ -70,6 +72,7 @@ class FlowStarter:
         self._lease = lease
         self._clock = clock
         self._notifier = notifier
+        self._metrics = metrics
         self._refreshed: float | None = None
         self._stopping = False
         self.lock = asyncio.Lock()
@@ -132,6 +135,7 @@ class FlowStarter:
                 for host in held:
                     slots.give(host)
             self._in_flight.register(claimed.attempts)
+            self._metrics.claimed(len(claimed.attempts))
         self._notifier.notify(due=claimed.next_due, events=claimed.any)
         return look_at
 

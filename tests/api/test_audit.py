@@ -160,6 +160,13 @@ async def changed_flow_limit(api: Api) -> dict[str, Any]:
     return {**await flow_limit(api), "input": {"maxConcurrent": 2}}
 
 
+async def old_key(api: Api) -> dict[str, Any]:
+    """Return the id of a new key."""
+    await make_key(api.engine, "old")
+    listed = await api.data("{ apiKeys { id name } }")
+    return {"id": next(key["id"] for key in listed["apiKeys"] if key["name"] == "old")}
+
+
 Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
@@ -189,9 +196,16 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "createFlowLimit": (lambda _: given(input={"key": {"host": "*.example.com"}, "ratePerSecond": 1}), 1),
     "updateFlowLimit": (changed_flow_limit, 1),
     "deleteFlowLimit": (flow_limit, 1),
+    "createApiKey": (lambda _: given(input={"name": "new", "scope": "READ"}), 1),
+    "revokeApiKey": (old_key, 1),
+    "tryAction": (lambda _: given(action={"url": "http://127.0.0.1:9/"}), 1),
 }
-OF_NO_TASK = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "FlowLimit"))}
-REPEATABLE = {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns", "testChannel"}
+OF_NO_TASK = {
+    name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "tryAction", "FlowLimit"))
+}
+ACTIONS = {"createApiKey": "createKey", "revokeApiKey": "revokeKey"}
+"""What entries call a mutation that the command line has too."""
+REPEATABLE = {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns", "testChannel", "tryAction"}
 """Mutations that do the same again when they are repeated."""
 
 
@@ -213,9 +227,7 @@ async def variables_of(api: Api, mutation: str) -> tuple[dict[str, Any], int]:
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
-    """Every mutation leaves an entry for each task, run, channel or rule that it changed, under the name for one, and
-    none for a refusal.
-    """
+    """Every mutation leaves an entry for each thing that it changed, under the name for one, and none for a refusal."""
     variables, entries = await variables_of(api, mutation)
     before = (await log(api))["totalCount"]
     began = utc_now()
@@ -224,10 +236,13 @@ async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
     found = await log(api, first=100)
     assert found["totalCount"] == before + entries, answer
     for entry in found["nodes"][:entries]:
-        assert (entry["action"], entry["keyName"]) == (mutation.removesuffix("s"), "operations")
+        assert (entry["action"], entry["keyName"]) == (
+            ACTIONS.get(mutation, mutation.removesuffix("s")),
+            "operations",
+        )
         if mutation in OF_NO_TASK:
             assert entry["taskId"] is entry["runId"] is None
-            assert "id" in (entry["before"] or entry["after"])
+            assert "id" in (entry["before"] or entry["after"]) or mutation == "tryAction"
             continue
         assert entry["taskId"]
         assert began.isoformat()[:19] <= entry["at"] <= utc_now().isoformat()

@@ -116,7 +116,54 @@ def is_added(name: str) -> bool:
         *(f"{name}.flowKey" for name in ("Task", "CreateTaskInput", "UpdateTaskInput")),
         *(f"Mutation.{name}FlowLimit" for name in ("create", "update", "delete")),
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_limits))
+    of_keys = (
+        "ApiKey",
+        "CreateApiKey",
+        "CreatedApiKey",
+        "KeyScope",
+        "RevokeApiKey",
+        "Viewer",
+        "Query.apiKeys",
+        "Query.viewer",
+        "Mutation.createApiKey",
+        "Mutation.revokeApiKey",
+        "ConflictReason.NAME_TAKEN",
+    )
+    of_operations = (
+        "Bulk",
+        "Query.bulkOperation",
+        "Mutation.bulk",
+        "Mutation.cancelBulkOperation",
+        "Subscription.bulkProgress",
+        "Mutation.rollbackTask",
+        "Mutation.tryAction",
+        "Query.task(asOf)",
+        "RunFilter.errorContains",
+        "RunFilter.host",
+        "RunFilter.statusCode",
+        "RunFilter.tags",
+        "Task.versions",
+        "TaskVersion",
+        "TriedAction",
+        "TryActionResult",
+    )
+    of_service = (
+        "Attention",
+        "Health",
+        "HostForecast",
+        "LoadForecast",
+        "RunStatistics",
+        "Statistics",
+        "Storage",
+        "Worker",
+        "Task.recentRuns",
+        "Task.statistics",
+        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "storage", "workers")),
+    )
+    groups = (of_calls, of_notifications, of_keys, of_operations, of_service, of_limits)
+    return name == "Date" or name.startswith(
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *(part for group in groups for part in group))
+    )
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:

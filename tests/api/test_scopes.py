@@ -18,7 +18,7 @@ from tests.support.rest import CRON, ONE_OFF, error
 
 pytestmark = pytest.mark.unmeasured
 
-FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "FlowLimit"))}
+FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "FlowLimit"))}
 INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
 ID = str(uuid4())
 ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} | {
@@ -34,12 +34,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} 
     "updateNotificationRule": {"id": ID, "input": {}},
     "createFlowLimit": {"input": {"key": {"host": ""}}},
     "updateFlowLimit": {"id": ID, "input": {}},
+    "createApiKey": {"input": {"name": "", "scope": "READ"}},
+    "tryAction": {"action": {"url": ""}},
 }
 QUERIES = (
     "{ tasks { nodes { id action { headers { value } } } } }",
     "{ runs { nodes { id } } }",
     "{ metrics { totalRuns } }",
     "{ runEventsCursor }",
+    "{ viewer { scope } }",
     "{ previewTrigger(trigger: {interval: {everyMs: 1000}}) { __typename } }",
 )
 
