@@ -59,7 +59,7 @@ class JobsSettings(BaseSettings):
         ge=0,
         le=3600,
         description="a number of seconds from 0 to 3600: how long at most a host is not called that asks for a pause "
-        "with 429 or 503 and Retry-After; with 0 only the run waits that it answered",
+        "with 429 or 503 and Retry-After; with 0 only the run waits that received the response",
     )
 
     retention_days: int = Field(

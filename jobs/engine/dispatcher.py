@@ -174,7 +174,6 @@ class Dispatcher:
                 raise
             self._in_flight.register(claimed.attempts)
             self._admission.placed(claimed.places)
-            self._metrics.flow_waits.inc(sum(place.flow_limit_id is not None for place in claimed.places))
             self._metrics.claimed(len(claimed.attempts))
             self._notifier.notify(due=claimed.next_due, events=claimed.any)
             left, anything = left or claimed.left, anything or claimed.any

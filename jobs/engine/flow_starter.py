@@ -36,6 +36,8 @@ STEP = timedelta(milliseconds=20)
 """Pause between two looks at the runs that wait, which lets several of them start together."""
 WITHOUT_SLOTS = timedelta(milliseconds=100)
 """The same, while there are no slots; the end of a run makes it shorter."""
+WAITED = timedelta(milliseconds=100)
+"""A run that starts later than this after it was due has waited for its limit, and not only for its turn."""
 RELEASED_PER_REFRESH = 1_000
 
 
@@ -160,6 +162,7 @@ class FlowStarter:
                 self._in_flight.slots.take(row.host)
                 held.append(row.host)
             await carry_out(connection, judgement, budgets, worker_id=self._lease.worker_id, now=now, claimed=claimed)
+        self._metrics.flow_waits.inc(sum(now - row.next_attempt_at > WAITED for row in judgement.starting))
         admission.lacked_slots = bool(judgement.lacking)
         instants = [budgets[limit_id].earliest(now) for limit_id in admission.awaited & budgets.keys()]
         look_at = min((at for at in instants if at is not None), default=None)
