@@ -1,14 +1,14 @@
 """Add limits per target: how many calls run at once and how many start per second; and pauses of hosts.
 
 Revision ID: 0020
-Revises: 0021
+Revises: 0023
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
-down_revision = "0021"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 
