@@ -487,7 +487,7 @@ DEFINED = (
     "start_at", "end_at", "jitter_ms", "method", "url", "host", "headers", "header_order", "payload", "body",
     "success_statuses", "signing_secrets", "timeout_ms", "redirects", "max_attempts", "initial_delay_ms",
     "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms", "overlap", "misfire", "on_lost", "tags",
-    "delete_after_ms", "pause_after_failures", "retention_days",
+    "delete_after_ms", "pause_after_failures", "retention_days", "flow_key",
 )  # fmt: skip
 """The columns of a task that make its definition. Its external id is a name, and not part of that."""
 TASK_DEFINITIONS = Table(

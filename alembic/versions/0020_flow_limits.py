@@ -41,8 +41,9 @@ def upgrade() -> None:
         sa.Column("until", INSTANT, nullable=False),
         sa.Column("status_code", sa.Integer(), nullable=False),
     )
-    for table in ("tasks", "task_results"):
+    for table in ("tasks", "task_results", "task_definitions"):
         op.add_column(table, sa.Column("flow_key", sa.Text(), server_default=sa.text("''"), nullable=False))
+    op.alter_column("task_definitions", "flow_key", server_default=None)
     op.add_column("task_results", sa.Column("flow_limit_id", sa.Uuid(), nullable=True))
     op.create_index(
         "unfinished_runs_flow_limit_id",
@@ -69,7 +70,7 @@ def downgrade() -> None:
     )
     op.drop_index("unfinished_runs_flow_limit_id", "unfinished_runs")
     op.drop_column("task_results", "flow_limit_id")
-    for table in ("task_results", "tasks"):
+    for table in ("task_definitions", "task_results", "tasks"):
         op.drop_column(table, "flow_key")
     op.drop_table("host_pauses")
     op.drop_table("flow_limits")

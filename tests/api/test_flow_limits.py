@@ -24,6 +24,9 @@ MAKE_TASK = """mutation ($input: CreateTaskInput!) { createTask(input: $input) {
 CHANGE_TASK = """mutation ($id: ID!, $input: UpdateTaskInput!) {
     updateTask(id: $id, input: $input) { ... on Task { flowKey version } }
 }"""
+ROLLBACK = """mutation ($id: ID!, $version: Int!) {
+    rollbackTask(id: $id, version: $version) { ... on Task { flowKey version } }
+}"""
 UPSERT = (
     "mutation ($input: CreateTaskInput!) { upsertTask(input: $input) { ... on UpsertedTask { task { flowKey } } } }"
 )
@@ -118,6 +121,8 @@ async def test_flow_keys_of_tasks(api: Api) -> None:
     for given, key, version in (({"flowKey": "b"}, "b", 2), ({"name": "c"}, "b", 3), ({"flowKey": ""}, None, 4)):
         changed = (await api.data(CHANGE_TASK, id=made["id"], input=given))["updateTask"]
         assert changed == {"flowKey": key, "version": version}
+    back = (await api.data(ROLLBACK, id=made["id"], version=2))["rollbackTask"]
+    assert back == {"flowKey": "b", "version": 5}
     for given, key in (({"flowKey": "d"}, "d"), ({}, None)):
         upserted = await api.data(UPSERT, input={**TASK, "externalId": "e", **given})
         assert upserted["upsertTask"]["task"]["flowKey"] == key
