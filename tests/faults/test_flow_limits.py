@@ -10,6 +10,7 @@ from db.models import utc_now
 from jobs.engine.flow_limits import CATCH_UP
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
+from tests.faults.limits import limiting
 from tests.faults.order import LEAD, SECOND, mixed_load, whole
 from tests.faults.test_workers import held_by
 from tests.support.faulty_target import ReceivedCall
@@ -18,20 +19,15 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-CREATE = """mutation ($input: CreateFlowLimitInput!) { createFlowLimit(input: $input) { ... on FlowLimit { id } } }"""
-DELETE = "mutation ($id: ID!) { deleteFlowLimit(id: $id) { __typename } }"
 WAITING = "{ flowLimits { waitingRuns } }"
 MOST, RATE = 6, 60
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def limited(cluster: Cluster) -> AsyncIterator[Cluster]:
-    """Limit the calls to the target, whose other tests have no limit."""
-    key = {"host": cluster.target.url.removeprefix("http://")}
-    made = await cluster.ask(CREATE, {"input": {"key": key, "maxConcurrent": MOST, "ratePerSecond": RATE}})
-    yield cluster
-    await cluster.mend()
-    await cluster.ask(DELETE, {"id": made["createFlowLimit"]["id"]})
+    """Limit the calls to the target."""
+    async with limiting(cluster, most=MOST, rate=RATE):
+        yield cluster
 
 
 def most_at_once(calls: Sequence[ReceivedCall], *, killed_at: datetime) -> int:

@@ -1,13 +1,13 @@
 """Add limits per target: how many calls run at once and how many start per second; and pauses of hosts.
 
-Revision ID: 0020
+Revision ID: 0024
 Revises: 0023
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0020"
+revision = "0024"
 down_revision = "0023"
 branch_labels = None
 depends_on = None
