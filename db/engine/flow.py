@@ -35,7 +35,11 @@ FROM flow_limits l FULL JOIN (SELECT id FROM awaited WHERE id IS NOT NULL) a ON 
 ORDER BY 1
 """)
 
-TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(hashtext('flow_limits'), 0)")
+# A session whose worker was cut off keeps the lock until Postgres ends it.
+TRY_LOCK = text("""
+SELECT pg_try_advisory_xact_lock(hashtext('flow_limits'), 0),
+       set_config('idle_in_transaction_session_timeout', '2000', true)
+""")
 
 RUNNING = text(f"SELECT u.host, u.flow_key, count(*) FROM unfinished_runs u WHERE {has_worker('u')} GROUP BY 1, 2")
 

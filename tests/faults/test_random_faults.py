@@ -29,7 +29,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SECONDS = int(os.environ.get("DUETIME_TEST_FAULT_SECONDS") or 15)
 SEED = int(os.environ.get("DUETIME_TEST_FAULT_SEED") or SystemRandom().randrange(1_000_000))
 SETTLES_WITHIN = 90
-MOST, RATE = 16, 80
+MOST, RATE = 64, 80
 """The flow limit of all calls: more than what is due needs, and less than what is due at once after a fault."""
 MORE = 180
 """Seconds after which the test gives up on a run that has still not ended."""
