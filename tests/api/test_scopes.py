@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} 
     "createFlowLimit": {"input": {"key": {"host": ""}}},
     "updateFlowLimit": {"id": ID, "input": {}},
     "createApiKey": {"input": {"name": "", "scope": "READ"}},
+    "bulk": {"action": "PAUSE", "tasks": {}, "dryRun": False},
     "rollbackTask": {"id": ID, "version": 1},
     "tryAction": {"action": {"url": ""}},
 }

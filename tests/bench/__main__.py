@@ -24,6 +24,7 @@ from tests.bench.notifications import notification_lines
 from tests.bench.processes import idle_lines, process_lines, start_lines
 from tests.bench.requests import Rates
 from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Servers, Throughput, bench_servers
+from tests.bench.statistics import statistics_lines
 from tests.bench.subscribers import Deliveries, subscriptions
 
 THROUGHPUT_TASKS = 4_000
@@ -46,9 +47,10 @@ ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {
     "due": due_lines,
     "growth": growth_lines,
     "flow-limits": flow_limit_lines,
+    "statistics": statistics_lines,
 }
 """Groups of rows that measure both sides of their ratios themselves."""
-SLOW = {"filters", "history", "due", "growth", "flow-limits"}
+SLOW = {"filters", "history", "due", "growth", "flow-limits", "statistics"}
 """The groups that take more than a minute."""
 DAYS_KEPT = 90
 RUNS_PER_DAY = 50_000
