@@ -250,6 +250,12 @@ class Task(SQLModel, table=True):
     retention_days: int | None = Field(
         default=None, description="how long its runs are kept; 0 for ever, null for the workers' settings"
     )
+    flow_key: str = Field(
+        default="",
+        sa_type=Text,
+        sa_column_kwargs=default(""),
+        description="a flow limit of this key applies to its calls; empty for none",
+    )
     ended_at: datetime | None = Field(
         default=None, sa_type=INSTANT, description="when the status became completed or cancelled; set by a trigger"
     )
@@ -289,6 +295,9 @@ class Run(SQLModel, table=True):
     host: str = Field(
         default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's host when the run was created"
     )
+    flow_key: str = Field(
+        default="", sa_type=Text, sa_column_kwargs=default(""), description="the task's flow key at the same time"
+    )
     cause: RunCause = Field(default=RunCause.SCHEDULE, sa_type=stored(RunCause), sa_column_kwargs=default("schedule"))
     state: RunState = Field(sa_type=stored(RunState))
     scheduled_for: datetime = Field(sa_type=INSTANT)
@@ -317,7 +326,14 @@ class Run(SQLModel, table=True):
     )
     attempt: int = Field(default=0, sa_column_kwargs=default(0), description="the number of the last attempt started")
     attempt_started_at: datetime | None = Field(default=None, sa_type=INSTANT)
-    next_attempt_at: datetime | None = Field(default=None, sa_type=INSTANT)
+    next_attempt_at: datetime | None = Field(
+        default=None,
+        sa_type=INSTANT,
+        description="when to claim it; of a run that waits for a flow limit, its place in the order",
+    )
+    flow_limit_id: UUID | None = Field(
+        default=None, description="the flow limit that it waits for, which may no longer exist"
+    )
     attempts: list[dict[str, Any]] = Field(
         default_factory=list,
         sa_type=JSONB,
@@ -355,7 +371,12 @@ Index(
 Index(
     "unfinished_runs_next_attempt_at",
     UNFINISHED_RUNS.c.next_attempt_at,
-    postgresql_where=text("next_attempt_at IS NOT NULL"),
+    postgresql_where=text("next_attempt_at IS NOT NULL AND flow_limit_id IS NULL"),
+)
+Index(
+    "unfinished_runs_flow_limit_id",
+    *(UNFINISHED_RUNS.c[name] for name in ("flow_limit_id", "next_attempt_at", "id")),
+    postgresql_where=text("flow_limit_id IS NOT NULL AND next_attempt_at IS NOT NULL"),
 )
 Index("unfinished_runs_worker_id", UNFINISHED_RUNS.c.worker_id, postgresql_where=text("worker_id IS NOT NULL"))
 
@@ -468,7 +489,7 @@ DEFINED = (
     "start_at", "end_at", "jitter_ms", "method", "url", "host", "headers", "header_order", "payload", "body",
     "success_statuses", "signing_secrets", "timeout_ms", "redirects", "max_attempts", "initial_delay_ms",
     "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms", "overlap", "misfire", "on_lost", "tags",
-    "delete_after_ms", "pause_after_failures", "retention_days",
+    "delete_after_ms", "pause_after_failures", "retention_days", "flow_key",
 )  # fmt: skip
 """The columns of a task that make its definition. Its external id is a name, and not part of that."""
 TASK_DEFINITIONS = Table(
@@ -641,6 +662,46 @@ class Worker(SQLModel, table=True):
     version: str | None = Field(default=None, sa_type=Text, description="of Duetime; null before this was noted")
     started_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
     renewed_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
+
+
+class FlowLimit(SQLModel, table=True):
+    """How many calls to a host, or of a flow key, run at the same time, and how many start per second."""
+
+    __tablename__ = "flow_limits"
+    __table_args__ = (
+        CheckConstraint("num_nonnulls(host, flow_key) = 1", name="one_key"),
+        CheckConstraint("num_nonnulls(max_concurrent, rate_per_second) > 0", name="limits_something"),
+        CheckConstraint("max_concurrent > 0 AND rate_per_second > 0 AND burst > 0", name="limits_positive"),
+        CheckConstraint("(burst IS NULL) = (rate_per_second IS NULL)", name="burst_of_rate"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    host: str | None = Field(
+        default=None, sa_type=Text, unique=True, description="with *. in front for all names below; may have a port"
+    )
+    flow_key: str | None = Field(default=None, sa_type=Text, unique=True)
+    max_concurrent: int | None = None
+    rate_per_second: float | None = None
+    burst: int | None = None
+    free_at: datetime | None = Field(
+        default=None,
+        sa_type=INSTANT,
+        description="when the calls that have started use up nothing of the rate any more (GCRA's TAT)",
+    )
+    version: int = Field(default=1, sa_column_kwargs=default(1))
+    created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+    updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
+class HostPause(SQLModel, table=True):
+    """A host that has asked with Retry-After not to be called until an instant."""
+
+    __tablename__ = "host_pauses"
+
+    host: str = Field(sa_type=Text, primary_key=True, description="host:port, as in tasks")
+    began_at: datetime = Field(sa_type=INSTANT)
+    until: datetime = Field(sa_type=INSTANT)
+    status_code: int
 
 
 class ProcessReport(SQLModel, table=True):

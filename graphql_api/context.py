@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from strawberry.dataloader import DataLoader
 
 from db import models
+from db.engine import flow
 from db.readers import Readers
 from db.reads import bulk, large_values, runs, statistics, tasks, versions
 from db.reads.keyset import Slice
@@ -21,6 +22,7 @@ from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
 from db.reads.statistics import Statistics
 from db.states import KeyScope
+from db.tasks import flow_limits
 from graphql_api import answer_size
 from graphql_api.document_store import DocumentStore
 from graphql_api.errors import forbidden, limit_exceeded, unauthenticated
@@ -128,6 +130,8 @@ class Context:
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+        self.flow_limits = DataLoader(load_fn=self._flow_limits, cache=False)
+        self.host_pauses = DataLoader(load_fn=self._host_pauses, cache=False)
         self.task_statistics = DataLoader(load_fn=self._task_statistics, cache=False)
         self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
         self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
@@ -246,6 +250,16 @@ class Context:
         async with self.services.session() as session:
             found = await versions.find(session, keys=keys, without_large=True)
         return [found.get(key) for key in keys]
+
+    async def _flow_limits(self, ids: list[UUID]) -> list[models.FlowLimit | None]:
+        async with self.services.session() as session:
+            found = await flow_limits.find(session, set(ids))
+        return [found.get(limit_id) for limit_id in ids]
+
+    async def _host_pauses(self, hosts: list[str]) -> list[flow.Pause | None]:
+        async with self.services.reading() as connection:
+            found = await flow.pauses_of_hosts(connection, set(hosts))
+        return [found.get(host) for host in hosts]
 
     async def _run_pages(self, keys: list[tuple[UUID, RunFilter, Slice]]) -> list[Page]:
         alike: dict[tuple[RunFilter, Slice], set[UUID]] = defaultdict(set)

@@ -54,6 +54,14 @@ class JobsSettings(BaseSettings):
         description="a number of seconds from 0 to 3600: how long a stopping worker lets its attempts end",
     )
 
+    host_pause_seconds: float = Field(
+        default=300,
+        ge=0,
+        le=3600,
+        description="a number of seconds from 0 to 3600: how long at most a host is not called that asks for a pause "
+        "with 429 or 503 and Retry-After; with 0 only the run waits that received the response",
+    )
+
     retention_days: int = Field(
         default=30, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long successful runs are kept"
     )
@@ -160,6 +168,11 @@ class JobsSettings(BaseSettings):
     def with_loopback(self) -> Self:
         """Return the same settings, with targets on this machine allowed as well."""
         return self.model_copy(update={"targets_allowed": f"{self.targets_allowed},{LOOPBACK}".lstrip(",")})
+
+    @property
+    def longest_pause(self) -> timedelta:
+        """How long a host is paused at most."""
+        return timedelta(seconds=self.host_pause_seconds)
 
     @property
     def grace(self) -> timedelta:

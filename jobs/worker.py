@@ -110,6 +110,7 @@ async def run_worker(
             lease=lease,
             clock=clock,
             slots=jobs.slots,
+            longest_pause=jobs.longest_pause,
             execution_log=log,
             tracer=tracer,
         )

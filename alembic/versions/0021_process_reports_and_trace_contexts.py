@@ -1,14 +1,14 @@
 """Let each process report its metrics, which any API process shows, and keep which traces tasks and runs belong to.
 
 Revision ID: 0021
-Revises: 0022
+Revises: 0020
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0021"
-down_revision = "0022"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

@@ -43,7 +43,7 @@ COUNTS_FAILURES = "t.pause_after_failures > 0 AS counts_failures"
 # NO KEY: a plain FOR UPDATE would skip a task just because a row that refers to it is being inserted.
 LOCK_DUE_TASKS = text(f"""
 SELECT t.id, t.name, t.version, t.trigger_type, t.trigger_time, t.cron_expr, t.timezone, t.every_ms, t.start_at,
-       t.end_at, t.jitter_ms, t.next_run, t.due_at, t.settled_until, t.overlap, t.host,
+       t.end_at, t.jitter_ms, t.next_run, t.due_at, t.settled_until, t.overlap, t.host, t.flow_key,
        COALESCE(t.misfire_once, t.misfire) AS misfire, t.trigger_type = 'one-off' AS one_off, {RELEASES},
        {COUNTS_FAILURES}, {request_as_text("t")}
 FROM tasks t
@@ -70,11 +70,14 @@ def made_in(table: str, *, state: str) -> str:
     return f"""
 made_{table} AS (
     INSERT INTO {table} (
-        id, task_id, task_version, host, cause, state, scheduled_for, due_at, missed_count, missed_since, worker_id,
-        epoch, attempt, attempt_started_at, run_at, finished_at, error_message, created_at
+        id, task_id, task_version, host, flow_key, cause, state, scheduled_for, due_at, missed_count, missed_since,
+        next_attempt_at, flow_limit_id, worker_id, epoch, attempt, attempt_started_at, run_at, finished_at,
+        error_message, created_at
     )
-    SELECT j.id, j.task_id, j.task_version, j.host, 'schedule', j.state, j.scheduled_for, j.due_at, j.missed_count,
-           j.missed_since,
+    SELECT j.id, j.task_id, j.task_version, j.host, j.flow_key, 'schedule', j.state, j.scheduled_for, j.due_at,
+           j.missed_count, j.missed_since,
+           CASE WHEN j.state = 'queued' AND j.starts THEN j.start_at END,
+           CASE WHEN j.state = 'queued' AND j.starts THEN j.flow_limit_id END,
            CASE WHEN j.state = 'running' THEN CAST(:worker_id AS uuid) END,
            CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
            CASE WHEN j.state = 'running' THEN 1 ELSE 0 END,
@@ -92,7 +95,8 @@ made_{table} AS (
 
 # This statement checks for unfinished earlier runs after an earlier one has locked the tasks, because a statement sees
 # only what was committed before it started. A queued run with a next attempt is about to start and waits for nothing,
-# so another run may wait behind it. A skipped or missed run of a one-off was its only run, so the task is
+# so another run may wait behind it. A run with a start of its own is such a run: it waits for its place under a flow
+# limit, or for the end of a pause of its host. A skipped or missed run of a one-off was its only run, so the task is
 # completed.
 START_RUNS = with_events(f"""
 given AS MATERIALIZED (
@@ -100,20 +104,26 @@ given AS MATERIALIZED (
         CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:hosts AS text[]),
         CAST(:overlaps AS text[]), CAST(:verdicts AS text[]), CAST(:scheduled_fors AS timestamptz[]),
         CAST(:run_due_ats AS timestamptz[]), CAST(:missed_counts AS bigint[]), CAST(:missed_sinces AS timestamptz[]),
-        CAST(:error_messages AS text[])
+        CAST(:error_messages AS text[]), CAST(:flow_keys AS text[]), CAST(:start_ats AS timestamptz[]),
+        CAST(:flow_limit_ids AS uuid[])
     ) AS r (id, task_id, task_version, host, overlap, verdict, scheduled_for, due_at, missed_count, missed_since,
-            error_message)
+            error_message, flow_key, start_at, flow_limit_id)
 ),
 unfinished AS MATERIALIZED ({
     unfinished_runs("ARRAY(SELECT g.task_id FROM given g WHERE g.verdict IS NULL AND g.overlap <> 'allow')")
 }),
-judged AS (
-    SELECT g.*, CASE
-        WHEN g.verdict IS NOT NULL THEN g.verdict
-        WHEN g.overlap = 'allow' OR g.task_id NOT IN (SELECT task_id FROM unfinished) THEN 'running'
-        WHEN g.overlap = 'queue' AND g.task_id NOT IN (SELECT task_id FROM unfinished WHERE NOT active) THEN 'queued'
-        ELSE 'skipped' END AS state
+placed AS (
+    SELECT g.*, g.verdict IS NULL
+                AND (g.overlap = 'allow' OR g.task_id NOT IN (SELECT task_id FROM unfinished)) AS starts
     FROM given g
+),
+judged AS (
+    SELECT p.*, CASE
+        WHEN p.verdict IS NOT NULL THEN p.verdict
+        WHEN p.starts THEN CASE WHEN p.start_at IS NULL THEN 'running' ELSE 'queued' END
+        WHEN p.overlap = 'queue' AND p.task_id NOT IN (SELECT task_id FROM unfinished WHERE NOT active) THEN 'queued'
+        ELSE 'skipped' END AS state
+    FROM placed p
 ),
 rescheduled AS (
     UPDATE tasks t
@@ -138,25 +148,23 @@ events AS (
 
 WAITING_IS_DUE = text("""
 SELECT EXISTS (
-    SELECT FROM unfinished_runs WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
+    SELECT FROM unfinished_runs
+    WHERE next_attempt_at <= :now AND flow_limit_id IS NULL AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
 )
 """)
 
+WAITING = """u.id AS run_id, u.task_id, u.task_version, u.cause, u.epoch, u.attempt, u.scheduled_for, u.host,
+           u.flow_key, u.flow_limit_id, u.next_attempt_at, CAST(u.input_body AS text) AS input_body,
+           CAST(u.input_headers AS text) AS input_headers"""
+"""The columns of a waiting run `u` that its attempt needs."""
+
 # The runs are selected before their tasks are joined: given the choice, the planner once started with all tasks.
 # Each run uses the version of its task with which it was claimed.
-LOCK_WAITING = text(f"""
-WITH due AS MATERIALIZED (
-    SELECT id AS run_id, task_id, task_version, cause, epoch, attempt, scheduled_for, host,
-           CAST(input_body AS text) AS input_body, CAST(input_headers AS text) AS input_headers
-    FROM unfinished_runs
-    WHERE next_attempt_at <= :now AND NOT (host = ANY(CAST(:hosts_excluded AS text[])))
-    ORDER BY next_attempt_at
-    LIMIT :limit
-    FOR NO KEY UPDATE SKIP LOCKED
-)
-SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host,
-       due.input_body, due.input_headers, t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES},
-       {COUNTS_FAILURES}, {request_as_text("a")}
+ATTEMPTS_OF_DUE = f"""
+SELECT due.run_id, due.task_id, t.name, due.epoch, due.attempt, due.scheduled_for, due.host, due.flow_key,
+       due.flow_limit_id, due.next_attempt_at, due.input_body, due.input_headers,
+       t.trigger_type = 'one-off' AND due.cause = 'schedule' AS one_off, {RELEASES}, {COUNTS_FAILURES},
+       {request_as_text("a")}
 FROM due JOIN tasks t ON {is_looked_up("t.id", "due.task_id")}
 CROSS JOIN LATERAL (
     SELECT v.version, {request_columns("v")} FROM task_versions v
@@ -166,13 +174,26 @@ CROSS JOIN LATERAL (
     ORDER BY version
     LIMIT 1
 ) a
+"""
+LOCK_WAITING = text(f"""
+WITH due AS MATERIALIZED (
+    SELECT {WAITING}
+    FROM unfinished_runs u
+    WHERE u.next_attempt_at <= :now AND u.flow_limit_id IS NULL
+      AND NOT (u.host = ANY(CAST(:hosts_excluded AS text[])))
+    ORDER BY u.next_attempt_at
+    LIMIT :limit
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+{ATTEMPTS_OF_DUE}
 """)
 
 START_WAITING = with_events(f"""
 begun AS (
     UPDATE unfinished_runs r
     SET state = 'running', worker_id = :worker_id, epoch = epoch + 1, attempt = attempt + 1, next_attempt_at = NULL,
-        attempt_started_at = CAST(:now AS timestamptz), run_at = COALESCE(run_at, CAST(:now AS timestamptz))
+        flow_limit_id = NULL, attempt_started_at = CAST(:now AS timestamptz),
+        run_at = COALESCE(run_at, CAST(:now AS timestamptz))
     FROM {RUNS_BY_ID} k
     WHERE {is_looked_up("r.id", "k.id")}
     RETURNING r.id, r.task_id, r.state, r.attempt
@@ -189,7 +210,7 @@ SELECT least(
     (SELECT min(t.due_at) FROM tasks t
      WHERE t.due_at > :since AND t.due_at < :before AND NOT (t.host = ANY(CAST(:hosts_excluded AS text[])))),
     (SELECT min(next_attempt_at) FROM unfinished_runs
-     WHERE next_attempt_at < :before AND NOT (host = ANY(CAST(:hosts_excluded AS text[]))))
+     WHERE next_attempt_at < :before AND flow_limit_id IS NULL AND NOT (host = ANY(CAST(:hosts_excluded AS text[]))))
 )
 """)
 
@@ -197,14 +218,19 @@ NEAR = text("""
 SELECT min(due_at) FROM (
     SELECT due_at FROM tasks WHERE due_at > :now AND due_at <= :until
     UNION ALL
-    SELECT next_attempt_at FROM unfinished_runs WHERE next_attempt_at > :now AND next_attempt_at <= :until
+    SELECT next_attempt_at FROM unfinished_runs
+    WHERE next_attempt_at > :now AND next_attempt_at <= :until AND flow_limit_id IS NULL
 ) near
 GROUP BY floor(extract(epoch FROM due_at) * 10)
 """)
 
 
 class NewRun(NamedTuple):
-    """A run for one instant. `verdict` is its final state without an attempt; without a verdict, `overlap` decides."""
+    """A run for one instant. `verdict` is its final state without an attempt; without a verdict, `overlap` decides.
+
+    With `start_at` the run waits although it could start: under a flow limit, in which `start_at` is its place, or else
+    until that moment.
+    """
 
     id: UUID
     task_id: UUID
@@ -217,6 +243,9 @@ class NewRun(NamedTuple):
     missed_since: datetime | None = None
     verdict: RunState | None = None
     error_message: str | None = None
+    flow_key: str = ""
+    start_at: datetime | None = None
+    flow_limit_id: UUID | None = None
 
 
 class Reschedule(NamedTuple):
@@ -270,6 +299,9 @@ async def start_runs(
             "missed_counts": [run.missed_count for run in runs],
             "missed_sinces": [run.missed_since for run in runs],
             "error_messages": [run.error_message for run in runs],
+            "flow_keys": [run.flow_key for run in runs],
+            "start_ats": [run.start_at for run in runs],
+            "flow_limit_ids": [run.flow_limit_id for run in runs],
             "task_ids": [each.task_id for each in reschedules],
             "next_runs": [each.next_run for each in reschedules],
             "due_ats": [each.due_at for each in reschedules],

@@ -19,9 +19,15 @@ def assignments(values: Mapping[str, str]) -> str:
 def ended_row(values: Mapping[str, str]) -> str:
     """Return the RETURNING with which a DELETE of unfinished runs `r` returns their rows as they are kept.
 
-    `values` are expressions for the columns that the end changes. An ended run has no worker and no next attempt.
+    `values` are expressions for the columns that the end changes. An ended run has no worker and no next attempt, and
+    waits for nothing.
     """
-    changed = {"worker_id": "CAST(NULL AS uuid)", "next_attempt_at": "CAST(NULL AS timestamptz)", **values}
+    changed = {
+        "worker_id": "CAST(NULL AS uuid)",
+        "next_attempt_at": "CAST(NULL AS timestamptz)",
+        "flow_limit_id": "CAST(NULL AS uuid)",
+        **values,
+    }
     return ", ".join(f"{changed.get(column, f'r.{column}')} AS {column}" for column in COLUMNS)
 
 

@@ -24,6 +24,7 @@ from db.engine.conditions import (
 )
 from db.engine.ends import assignments, ended_row, moved_to_history
 from db.engine.events import with_events
+from db.engine.flow import Pause
 from db.engine.rollups import with_rollup
 from db.states import BodyEncoding, RunState
 
@@ -145,7 +146,8 @@ LIMIT :limit
 class Finish(NamedTuple):
     """How one attempt ended, and the new state of its run.
 
-    `response_headers` is JSON text, and so is `details`, which has further members of the attempt's record.
+    `response_headers` is JSON text, and so is `details`, which has further members of the attempt's record. `pause` is
+    what the host has asked for, which concerns its other runs, too.
     """
 
     run_id: UUID
@@ -166,6 +168,7 @@ class Finish(NamedTuple):
     error_message: str | None
     details: str = "{}"
     counts_failures: bool = False
+    pause: Pause | None = None
 
     @property
     def completes(self) -> UUID | None:

@@ -21,7 +21,8 @@ SELECT COALESCE(sum(succeeded), 0) AS succeeded, COALESCE(sum(failed), 0) AS fai
           AND recent.minute + (ended.second - 1) * interval '1 second' > CAST(:now AS timestamptz) - interval '1 minute'
        ) AS in_last_minute,
        (SELECT count(*) FROM tasks WHERE due_at <= :now)
-         + (SELECT count(*) FROM unfinished_runs WHERE next_attempt_at <= :now) AS queue_depth,
+         + (SELECT count(*) FROM unfinished_runs WHERE next_attempt_at <= :now AND flow_limit_id IS NULL)
+       AS queue_depth,
        (SELECT count(*) FROM workers WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval)) AS workers
 FROM run_rollups
 """)

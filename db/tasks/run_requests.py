@@ -25,16 +25,17 @@ judged AS (
         SELECT w.*, row_number() OVER (PARTITION BY w.task_id ORDER BY w.ordinal)
             + CAST({has_unfinished_run("w.task_id")} AS int) + CAST({has_waiting_run("w.task_id")} AS int) AS place
         FROM unnest(CAST(:run_id AS uuid[]), CAST(:task_id AS uuid[]), CAST(:task_version AS int[]),
-                    CAST(:host AS text[]), CAST(:cause AS text[]), CAST(:retry_of AS uuid[]), CAST(:overlap AS text[]),
-                    CAST(:input_body AS text[]), CAST(:input_headers AS text[]))
-             WITH ORDINALITY AS w(run_id, task_id, task_version, host, cause, retry_of, overlap, input_body,
-                                  input_headers, ordinal)
+                    CAST(:host AS text[]), CAST(:flow_key AS text[]), CAST(:cause AS text[]),
+                    CAST(:retry_of AS uuid[]), CAST(:overlap AS text[]), CAST(:input_body AS text[]),
+                    CAST(:input_headers AS text[]))
+             WITH ORDINALITY AS w(run_id, task_id, task_version, host, flow_key, cause, retry_of, overlap,
+                                  input_body, input_headers, ordinal)
     ) p
 ),
 made AS (
-    INSERT INTO task_results (id, task_id, task_version, host, cause, retry_of, state, scheduled_for, due_at,
+    INSERT INTO task_results (id, task_id, task_version, host, flow_key, cause, retry_of, state, scheduled_for, due_at,
                               next_attempt_at, finished_at, error_message, created_at, input_body, input_headers)
-    SELECT run_id, task_id, task_version, host, cause, retry_of,
+    SELECT run_id, task_id, task_version, host, flow_key, cause, retry_of,
            CASE verdict WHEN 'skipped' THEN 'skipped' ELSE 'queued' END,
            CAST(:now AS timestamptz), CAST(:now AS timestamptz),
            CASE verdict WHEN 'due' THEN CAST(:now AS timestamptz) END,
@@ -62,6 +63,7 @@ class RunRequest(NamedTuple):
     task_id: UUID
     task_version: int
     host: str
+    flow_key: str
     cause: RunCause
     retry_of: UUID | None
     overlap: OverlapPolicy

@@ -19,6 +19,7 @@ from graphql_api.errors import limit_exceeded, not_one_id
 from graphql_api.ids import parse as parse_id
 from graphql_api.schema.api_keys import ApiKeyQueries
 from graphql_api.schema.bulk import BulkQueries
+from graphql_api.schema.flow_limits import FlowLimitQueries
 from graphql_api.schema.notifications import NotificationQueries
 from graphql_api.schema.statistics import StatisticsQueries
 from graphql_api.types import connections, metrics, storage
@@ -61,7 +62,7 @@ async def past_task(info: Info, row: models.Task, instant: datetime) -> Task | N
 
 
 @strawberry.type(description="Root query type.")
-class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries):
+class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, FlowLimitQueries):
     """The root of queries."""
 
     @strawberry.field(description="Returns the object that has an id, or null if none has it.")

@@ -130,6 +130,7 @@ describe(
     "finished run, for instance.",
     IDEMPOTENCY_KEY_REUSED="The idempotency key was used before, with another input.",
     EXTERNAL_ID_TAKEN="Another task, which is included, has the externalId.",
+    FLOW_LIMIT_EXISTS="There is a flow limit with this key already.",
     NAME_TAKEN="A valid API key has the name.",
 )
 describe(

@@ -10,11 +10,12 @@ import strawberry
 from strawberry import UNSET
 
 from db import models
+from db.models import utc_now
 from db.reads import large_values, runs
 from db.reads.keyset import Key, Slice
 from db.reads.runs import FEW_TASKS, SEARCHES_WITHIN, RunFilter
 from db.states import BodyEncoding, RunCause, RunState
-from graphql_api import cursors, ids
+from graphql_api import cursors, ids, instants
 from graphql_api.context import Info
 from graphql_api.types import connections
 from graphql_api.types.action import Header, HttpAction
@@ -22,6 +23,7 @@ from graphql_api.types.node import Node
 from graphql_api.types.scalars import Milliseconds, given_or_none
 from jobs.datetimes import MILLISECOND
 from jobs.http.request import HttpMethod
+from jobs.tasks.flow_limits import in_words
 
 if TYPE_CHECKING:
     from graphql_api.types.task import Task
@@ -178,6 +180,22 @@ class Run(Node):
             return None
         return Milliseconds(max(self.row.run_at - self.row.due_at, timedelta()) // MILLISECOND)
 
+    @strawberry.field(
+        description="What the run waits for although it is due, for people: a flow limit, or a pause for which its "
+        "host has asked; null for other runs."
+    )
+    async def waiting_for(self, info: Info) -> str | None:
+        """Return the limit or the pause, read together with those of the other runs."""
+        if self.row.flow_limit_id is not None:
+            limit = await info.context.flow_limits.load(self.row.flow_limit_id)
+            return None if limit is None else in_words(limit)
+        if not waits_for_pause(self.row):
+            return None
+        pause = await info.context.host_pauses.load(self.row.host)
+        if pause is None:
+            return None
+        return f"pause of {pause.host} until {instants.write(pause.until)}, which it asked for with {pause.status_code}"
+
     @strawberry.field(description="The attempts, oldest first, including one that is in progress.")
     def attempts(self) -> list[Attempt]:
         """Return the attempts that have ended, and the one in progress."""
@@ -233,6 +251,16 @@ class Run(Node):
             for name, value in pairs
             for each in (value if isinstance(value, list) else [value])
         ]
+
+
+def waits_for_pause(row: models.Run) -> bool:
+    """Return whether a run may wait for the end of a pause of its host: it is due later than its own retry has it."""
+    if row.next_attempt_at is None or row.next_attempt_at <= utc_now():
+        return False
+    if row.state != RunState.RETRYING or not row.attempts:
+        return True
+    own = row.attempts[-1].get("next_attempt_at")
+    return own is None or datetime.fromisoformat(own) < row.next_attempt_at
 
 
 async def task_of(row: models.Run, info: Info) -> models.Task:

@@ -59,7 +59,10 @@ RETENTION = (
     "How many days all of the task's runs are kept, whatever the workers' settings say; 0 keeps them for ever; at most "
     f"{MAX_RETENTION_DAYS:,}."
 )
-
+FLOW_KEY = (
+    "Any text by which tasks share a flow limit, such as the name of an account; 1 to 255 characters, none of them a "
+    "control character. An empty text stands for none."
+)
 PAUSE_AFTER_FAILURES = (
     "Pauses the task by itself when so many of its runs have failed one after another, each after its retries; at most "
     f"{MAX_PAUSE_AFTER_FAILURES:,}, and 0 means never. SUCCEEDED begins a new count, and no other state counts."
@@ -101,6 +104,9 @@ class Task(Node):
     pause_reason: str | None = strawberry.field(description="While paused: the reason, if one was given.")
     retention_days: int | None = strawberry.field(
         description="How many days the task's runs are kept; 0 means for ever, null as the workers are set."
+    )
+    flow_key: str | None = strawberry.field(
+        description="A flow limit of this key applies to the task's calls; null for none."
     )
     next_run_at: datetime | None = strawberry.field(
         description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
@@ -147,6 +153,7 @@ class Task(Node):
             paused_by=row.paused_by if row.status == TaskStatus.PAUSED else None,
             pause_reason=row.pause_reason if row.status == TaskStatus.PAUSED else None,
             retention_days=row.retention_days,
+            flow_key=row.flow_key or None,
             next_run_at=next_to_run(row, now=utc_now()),
             version=row.version,
             created_at=row.created_at,
@@ -292,6 +299,7 @@ class CreateTaskInput:
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
     pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
     retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
+    flow_key: str | None = strawberry.field(default=UNSET, description=FLOW_KEY)
     idempotency_key: str | None = strawberry.field(
         default=UNSET,
         description="Any text. Repeating a call with the same key and input returns the task that the first call "
@@ -316,6 +324,7 @@ class CreateTaskInput:
             delete_after_ms=given_or_none(self.delete_after_ms),
             pause_after_failures=given_or_none(self.pause_after_failures),
             retention_days=given_or_none(self.retention_days),
+            flow_key=given_or_none(self.flow_key),
         )
 
 
@@ -359,6 +368,7 @@ class UpdateTaskInput:
     clear_retention_days: bool | None = strawberry.field(
         default=False, description="Whether the task's runs are kept as the workers' settings say again."
     )
+    flow_key: str | None = strawberry.field(default=UNSET, description=FLOW_KEY)
     expected_version: int | None = strawberry.field(
         default=UNSET, description="Refuses the change unless the task has this version."
     )
@@ -381,6 +391,7 @@ class UpdateTaskInput:
             pause_after_failures=given_or_none(self.pause_after_failures),
             retention_days=given_or_none(self.retention_days),
             clear_retention_days=bool(self.clear_retention_days),
+            flow_key=given_or_none(self.flow_key),
         )
 
 

@@ -6,7 +6,7 @@ The claim is the start: the runs that it returns are RUNNING on this worker, so 
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -16,8 +16,10 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connection import autocommit
-from db.engine import claims
+from db.engine import claims, flow
+from db.engine.flow import Place
 from db.states import RunState
+from jobs.engine.admission import Admission
 from jobs.engine.claimed import Attempt, Claimed
 from jobs.engine.misfire import Plan, plan, unplannable
 from jobs.engine.slots import Slots
@@ -53,6 +55,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
         number=number,
         scheduled_for=instant,
         host=row.host,
+        flow_key=row.flow_key,
         one_off=row.one_off,
         releases=row.releases,
         counts_failures=row.counts_failures,
@@ -110,20 +113,27 @@ def policy_of(
     )
 
 
-def within_slots(rows: Sequence[Row[Any]], *, slots: Slots, begun: Counter[str]) -> list[Row[Any]]:
-    """Return the rows for which there are slots. `begun` counts by host what this claim starts, and is updated."""
-    fit = []
-    for row in rows:
-        if begun[row.host] < slots.room(row.host) and begun.total() < slots.free:
-            begun[row.host] += 1
-            fit.append(row)
-    return fit
+def fits(row: Row[Any], *, slots: Slots, begun: Counter[str]) -> bool:
+    """Return whether there is a slot for a row. `begun` counts by host what this claim starts, and is updated."""
+    if begun[row.host] >= slots.room(row.host) or begun.total() >= slots.free:
+        return False
+    begun[row.host] += 1
+    return True
 
 
 async def claim_tasks(
-    engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, since: datetime, limit: int
+    engine: AsyncEngine,
+    *,
+    worker_id: UUID,
+    slots: Slots,
+    now: datetime,
+    since: datetime,
+    limit: int,
+    admission: Admission | None = None,
 ) -> Claimed:
     """Claim up to `limit` due tasks, as far as their hosts have slots. The caller takes those slots.
+
+    Runs that `admission` lets wait need no slot.
 
     When this raises, the commit may have succeeded nevertheless.
     """
@@ -131,14 +141,17 @@ async def claim_tasks(
     async with engine.begin() as connection:
         excluded = slots.saturated_hosts
         due = await claims.lock_due_tasks(connection, now=now, since=since, hosts_excluded=excluded, limit=limit)
-        tasks = within_slots(due, slots=slots, begun=begun)
+        places = {} if admission is None else admission.places_of([(row.id, row, row.due_at) for row in due], now=now)
+        tasks = [row for row in due if row.id in places or fits(row, slots=slots, begun=begun)]
         claimed = Claimed(any=bool(tasks), left=bool(excluded) or len(tasks) < len(due) or len(due) >= limit)
         if tasks:
-            await start_runs(connection, tasks, worker_id=worker_id, now=now, claimed=claimed)
+            await start_runs(connection, tasks, worker_id=worker_id, now=now, claimed=claimed, places=places)
     return claimed
 
 
-async def claim_waiting(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int) -> Claimed:
+async def claim_waiting(
+    engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int, admission: Admission | None = None
+) -> Claimed:
     """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is quick when there are none."""
     excluded = slots.saturated_hosts
     async with autocommit(engine).connect() as connection:
@@ -147,18 +160,39 @@ async def claim_waiting(engine: AsyncEngine, *, worker_id: UUID, slots: Slots, n
     begun: Counter[str] = Counter()
     async with engine.begin() as connection:
         due = await claims.lock_waiting(connection, now=now, hosts_excluded=excluded, limit=limit)
-        waiting = within_slots(due, slots=slots, begun=begun)
-        claimed = Claimed(any=bool(waiting), left=bool(excluded) or len(waiting) < len(due) or len(due) >= limit)
+        asking = [(row.run_id, row, row.next_attempt_at) for row in due]
+        places = {} if admission is None else admission.places_of(asking, now=now)
+        waiting = [row for row in due if row.run_id not in places and fits(row, slots=slots, begun=begun)]
+        settled = len(waiting) + len(places)
+        claimed = Claimed(any=settled > 0, left=bool(excluded) or settled < len(due) or len(due) >= limit)
+        if places:
+            await flow.place(connection, places)
+            claimed.add_places(places.values())
         if waiting:
             await start_waiting(connection, waiting, worker_id=worker_id, now=now, claimed=claimed)
     return claimed
 
 
 async def start_runs(
-    connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
+    connection: AsyncConnection,
+    rows: Sequence[Row[Any]],
+    *,
+    worker_id: UUID,
+    now: datetime,
+    claimed: Claimed,
+    places: Mapping[UUID, Place] | None = None,
 ) -> None:
-    """Create the runs of tasks that this transaction has locked, and reschedule the tasks."""
+    """Create the runs of tasks that this transaction has locked, and reschedule the tasks.
+
+    `places` says by task where its run waits.
+    """
     plans = [plan_or_fail(row, now=now) for row in rows]
+    if places:
+        plans = [
+            planned.waiting(places[row.id]) if row.id in places else planned
+            for row, planned in zip(rows, plans, strict=True)
+        ]
+        claimed.add_places(places.values())
     states = await claims.start_runs(
         connection,
         runs=[run for planned in plans for run in planned.runs],

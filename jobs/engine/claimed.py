@@ -1,10 +1,12 @@
 """What a claim returns: the attempts that this worker now has to make, and what it learned on the way."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from db.engine.flow import Place
 from jobs.http.request import Action
 from jobs.http.statuses import SUCCESS, statuses
 from jobs.retry import RetryPolicy
@@ -33,6 +35,7 @@ class Attempt(NamedTuple):
     retry: RetryPolicy
     success: frozenset[int] = statuses(SUCCESS)
     counts_failures: bool = False
+    flow_key: str = ""
 
     @property
     def key(self) -> AttemptKey:
@@ -46,8 +49,15 @@ class Claimed:
 
     attempts: list[Attempt] = field(default_factory=list)
     next_due: list[datetime] = field(default_factory=list)
-    """The instants at which the claimed tasks are due again."""
+    """The instants at which the claimed tasks are due again, and runs that wait for the end of a pause."""
+    places: list[Place] = field(default_factory=list)
+    """Where claimed runs wait instead of being started."""
     left: bool = False
     """Whether the claim may have left due work behind because slots were short."""
     any: bool = False
     """Whether anything was due."""
+
+    def add_places(self, places: Iterable[Place]) -> None:
+        """Add where claimed runs wait."""
+        self.places.extend(places)
+        self.next_due.extend(place.start_at for place in self.places if place.flow_limit_id is None)

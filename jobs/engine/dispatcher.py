@@ -15,6 +15,7 @@ from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import claims
 from jobs.clock import Clock
 from jobs.datetimes import FIRST_INSTANT
+from jobs.engine.admission import Admission
 from jobs.engine.background import BackgroundTasks
 from jobs.engine.claim import RECENT, claim_tasks, claim_waiting
 from jobs.engine.claimed import Claimed
@@ -39,12 +40,14 @@ class Dispatcher:
         *,
         engine: AsyncEngine,
         in_flight: InFlight,
+        admission: Admission,
         lease: Lease,
         clock: Clock,
         notifier: Notifier,
         metrics: EngineMetrics,
     ) -> None:
         self._engine = engine
+        self._admission = admission
         self._in_flight = in_flight
         self._slots = in_flight.slots
         self._lease = lease
@@ -163,12 +166,14 @@ class Dispatcher:
                     slots=self._slots,
                     now=self._clock.now(),
                     limit=limit,
+                    admission=self._admission,
                 )
             except BaseException:
                 # The commit may have succeeded although its acknowledgement was lost.
                 self._in_flight.needs_reconcile = True
                 raise
             self._in_flight.register(claimed.attempts)
+            self._admission.placed(claimed.places)
             self._metrics.claimed(len(claimed.attempts))
             self._notifier.notify(due=claimed.next_due, events=claimed.any)
             left, anything = left or claimed.left, anything or claimed.any

@@ -3,8 +3,8 @@
 It lives outside arq's worker, which cancels its jobs when it ends::
 
     due ── Dispatcher ──▶ InFlight ── AttemptRunner ──▶ ResultWriter ──▶ slot free ──▶ Dispatcher, if work was left
-                              ▲
-                          Canceller
+               │          ▲   ▲
+               └ FlowStarter  Canceller        (what waits for a flow limit)
 """
 
 import asyncio
@@ -18,10 +18,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine.finishes import Finish
 from jobs.clock import Clock
+from jobs.engine.admission import LONGEST_PAUSE, Admission
 from jobs.engine.attempt import Caller
 from jobs.engine.canceller import Canceller
 from jobs.engine.dispatcher import Dispatcher
 from jobs.engine.execution_log import ExecutionLog
+from jobs.engine.flow_starter import FlowStarter
 from jobs.engine.handover import Handover
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
@@ -51,11 +53,13 @@ class Engine:
     notifier: Notifier
     lease: Lease
     handover: Handover
+    flow_starter: FlowStarter
     queue: Queue
     metrics: EngineMetrics
 
     def start(self) -> list[asyncio.Task[None]]:
-        """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, and notify others.
+        """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, start what waits for flow
+        limits, and notify others.
 
         The owner cancels the tasks one by one, because notifying speaks to Redis (see `jobs.cancellation`).
         """
@@ -64,6 +68,7 @@ class Engine:
             self.runner.run(),
             self.canceller.run(),
             self.writer.run(),
+            self.flow_starter.run(),
             self.notifier.run(),
         )
         return [asyncio.create_task(part) for part in parts]
@@ -71,6 +76,7 @@ class Engine:
     async def stop(self, *, grace: timedelta) -> None:
         """Stop claiming, let attempts end within `grace`, and release the rest. The started tasks keep running."""
         await self.dispatcher.stop()
+        await self.flow_starter.stop()
         if not await self.in_flight.wait_empty(within=grace):
             logger.warning(
                 "Cancelling attempts.", extra={"action": "attempts_broken_off", "count": len(self.in_flight)}
@@ -93,6 +99,7 @@ def compose(
     lease: Lease,
     clock: Clock,
     slots: int,
+    longest_pause: timedelta = LONGEST_PAUSE,
     execution_log: ExecutionLog | None = None,
     tracer: AttemptTracer | None = None,
 ) -> Engine:
@@ -102,6 +109,9 @@ def compose(
         metrics.result_batch_size.observe(len(batch))
         for finish in batch:
             attempt = in_flight.settle((finish.run_id, finish.epoch))
+            admission.ended(attempt.host, attempt.flow_key)
+            if finish.pause is not None:
+                admission.pause(finish.pause)
             if execution_log is not None:
                 execution_log.add(attempt, finish)
         retries = [finish.next_attempt_at for finish in batch if finish.next_attempt_at is not None]
@@ -121,10 +131,27 @@ def compose(
         await dispatcher.dispatch_bucket(bucket)
 
     in_flight = InFlight(Slots(slots))
+    admission = Admission(longest_pause=longest_pause)
     metrics = EngineMetrics(in_flight.slots)
     notifier = Notifier(queue=queue, clock=clock, dispatch_bucket=dispatch_bucket)
     dispatcher = Dispatcher(
-        engine=engine, in_flight=in_flight, lease=lease, clock=clock, notifier=notifier, metrics=metrics
+        engine=engine,
+        in_flight=in_flight,
+        admission=admission,
+        lease=lease,
+        clock=clock,
+        notifier=notifier,
+        metrics=metrics,
+    )
+    flow_starter = FlowStarter(
+        engine=engine,
+        admission=admission,
+        in_flight=in_flight,
+        dispatcher=dispatcher,
+        lease=lease,
+        clock=clock,
+        notifier=notifier,
+        metrics=metrics,
     )
     writer = ResultWriter(
         engine=engine,
@@ -151,8 +178,15 @@ def compose(
         notifier=notifier,
         lease=lease,
         handover=Handover(
-            engine=engine, in_flight=in_flight, dispatcher=dispatcher, lease=lease, clock=clock, notifier=notifier
+            engine=engine,
+            in_flight=in_flight,
+            dispatcher=dispatcher,
+            flow_starter=flow_starter,
+            lease=lease,
+            clock=clock,
+            notifier=notifier,
         ),
+        flow_starter=flow_starter,
         queue=queue,
         metrics=metrics,
     )

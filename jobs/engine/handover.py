@@ -12,6 +12,7 @@ from db.connection import CONNECTION_ERRORS
 from db.engine import leases
 from jobs.clock import Clock
 from jobs.engine.dispatcher import Dispatcher
+from jobs.engine.flow_starter import FlowStarter
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
 from jobs.engine.notifier import Notifier
@@ -32,6 +33,7 @@ class Handover:
         engine: AsyncEngine,
         in_flight: InFlight,
         dispatcher: Dispatcher,
+        flow_starter: FlowStarter,
         lease: Lease,
         clock: Clock,
         notifier: Notifier,
@@ -39,6 +41,7 @@ class Handover:
         self._engine = engine
         self._in_flight = in_flight
         self._dispatcher = dispatcher
+        self._flow_starter = flow_starter
         self._lease = lease
         self._clock = clock
         self._notifier = notifier
@@ -47,7 +50,7 @@ class Handover:
         """Release runs that are this worker's in the database only, because a claim's acknowledgement was lost, say."""
         if not self._in_flight.needs_reconcile:
             return
-        async with self._dispatcher.lock:
+        async with self._dispatcher.lock, self._flow_starter.lock:
             self._in_flight.needs_reconcile = False
             try:
                 await self._release(kept=self._in_flight.run_ids, reason="the worker lost track of the attempt")

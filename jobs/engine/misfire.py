@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row
 
 from db.engine.claims import NewRun, Reschedule
+from db.engine.flow import Place
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
 from jobs.run_ids import scheduled_run_id
 from jobs.triggers import schedule
@@ -22,6 +23,11 @@ class Plan(NamedTuple):
 
     runs: list[NewRun]
     reschedule: Reschedule
+
+    def waiting(self, place: Place) -> "Plan":
+        """Return the plan with a run that waits in a place instead of starting now."""
+        last = self.runs[-1]._replace(start_at=place.start_at, flow_limit_id=place.flow_limit_id)
+        return self._replace(runs=[*self.runs[:-1], last])
 
 
 def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
@@ -72,6 +78,7 @@ def run_for(
         task_id=row.id,
         task_version=row.version,
         host=row.host,
+        flow_key=row.flow_key,
         overlap=OverlapPolicy(row.overlap) if overlap is None else overlap,
         scheduled_for=instant,
         due_at=schedule.due_at(trigger, instant, task_id=row.id),
@@ -109,6 +116,7 @@ def unplannable(row: Row[Any], *, error: Exception) -> Plan:
         task_id=row.id,
         task_version=row.version,
         host=row.host,
+        flow_key=row.flow_key,
         overlap=OverlapPolicy.ALLOW,
         scheduled_for=row.next_run,
         due_at=row.due_at,

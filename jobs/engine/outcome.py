@@ -5,13 +5,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from db.engine.finishes import Finish
+from db.engine.flow import Pause
 from db.states import RunState
 from jobs.engine.claimed import Attempt
 from jobs.http.client import Response
-from jobs.retry import parse_retry_after
+from jobs.retry import LONGEST_RETRY_AFTER, parse_retry_after
 
 GONE = 410
 """The target is gone permanently, so there is no further attempt (RFC 9110, section 15.5.11)."""
+
+ASKING_FOR_PAUSE = (429, 503)
+"""With Retry-After, these are about the host, and not only about the request (RFC 6585, section 4; RFC 9110, section
+15.6.4).
+"""
 
 KEPT_ERROR_CHARACTERS = 500
 """Secrets are masked before the message is cut, because half a secret would not be found."""
@@ -48,6 +54,7 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
         body_truncated=response.truncated,
         error_message=None if succeeded else error_message_of(attempt, response)[:KEPT_ERROR_CHARACTERS],
         details=json.dumps(details_of(response)),
+        pause=pause_of(attempt, response, ended_at=ended_at),
     )
 
 
@@ -95,6 +102,19 @@ def delay_before_next(
     delay = attempt.retry.delay_after(attempt.number, randomness=randomness, retry_after=retry_after)
     latest = attempt.retry.latest_start(attempt.scheduled_for)
     return None if delay is None or (latest is not None and ended_at + delay > latest) else delay
+
+
+def pause_of(attempt: Attempt, response: Response, *, ended_at: datetime) -> Pause | None:
+    """Return the pause that the host of an attempt asks for, if it does.
+
+    After a redirect the response may come from another host.
+    """
+    if response.status_code not in ASKING_FOR_PAUSE or response.retry_after is None or response.redirects:
+        return None
+    asked = parse_retry_after(response.retry_after, now=ended_at)
+    if not asked:
+        return None
+    return Pause(attempt.host, ended_at, ended_at + min(asked, LONGEST_RETRY_AFTER), response.status_code)
 
 
 def is_retried(attempt: Attempt, status: int | None) -> bool:

@@ -37,6 +37,7 @@ MAX_DELETE_AFTER_MS = 100 * 365 * 24 * 3_600_000
 MAX_PAUSE_AFTER_FAILURES = 1_000
 MAX_REASON_LENGTH = 500
 MAX_RETENTION_DAYS = 36_500
+MAX_FLOW_KEY_LENGTH = 255
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 64
 NOT_PRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -47,6 +48,7 @@ WITHOUT_NOTES: dict[str, Any] = {
     "delete_after_ms": None,
     "pause_after_failures": 0,
     "retention_days": None,
+    "flow_key": "",
 }
 """What the columns hold of which an input says nothing."""
 NO_INSTANT = Problem(("trigger",), "has no instant after the present one")
@@ -82,6 +84,7 @@ class TaskDraft:
     delete_after_ms: int | None = None
     pause_after_failures: int | None = None
     retention_days: int | None = None
+    flow_key: str | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -108,6 +111,7 @@ class TaskUpdate:
     pause_after_failures: int | None = None
     retention_days: int | None = None
     clear_retention_days: bool = False
+    flow_key: str | None = None
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
@@ -348,6 +352,7 @@ def checked(
         "delete_after_ms": draft.delete_after_ms,
         "pause_after_failures": draft.pause_after_failures,
         "retention_days": draft.retention_days,
+        "flow_key": draft.flow_key,
     }
     return columns | {name: value for name, value in others.items() if value is not None}
 
@@ -378,6 +383,16 @@ def note_problems(draft: TaskDraft | TaskUpdate) -> Iterator[Problem]:
     if draft.retention_days is not None and not 0 <= draft.retention_days <= MAX_RETENTION_DAYS:
         message = f"must be from 1 to {MAX_RETENTION_DAYS:,}, or 0 for ever, not {draft.retention_days:,}"
         yield Problem(("retentionDays",), message)
+    if draft.flow_key:
+        yield from flow_key_problems(draft.flow_key, path=("flowKey",))
+
+
+def flow_key_problems(flow_key: str, *, path: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield what is wrong with a flow key: its length, or a control character."""
+    if not 1 <= len(flow_key) <= MAX_FLOW_KEY_LENGTH:
+        yield Problem(path, f"must have 1 to {MAX_FLOW_KEY_LENGTH} characters, not {len(flow_key):,}")
+    if not is_printable(flow_key):
+        yield Problem(path, "contains a control character; use printable ones")
 
 
 def metadata_problems(metadata: Any) -> Iterator[Problem]:

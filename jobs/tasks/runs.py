@@ -165,6 +165,7 @@ def requested(
         task_id=task.id,
         task_version=version,
         host=host,
+        flow_key=task.flow_key,
         cause=cause,
         retry_of=retry_of,
         overlap=task.overlap,

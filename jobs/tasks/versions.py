@@ -68,6 +68,7 @@ def fields_of(task: Task) -> dict[str, Any]:
         "deleteAfterMs": task.delete_after_ms,
         "pauseAfterFailures": task.pause_after_failures or None,
         "retentionDays": task.retention_days,
+        "flowKey": task.flow_key or None,
     }
     return trigger_fields(task) | found
 
@@ -164,6 +165,7 @@ async def rollback_task(
         delete_after_ms=old.delete_after_ms,
         pause_after_failures=old.pause_after_failures or None,
         retention_days=old.retention_days,
+        flow_key=old.flow_key,
         target_problems=target_problems,
     )
     columns = columns_replaced(task, draft, trigger=changed, now=now, secrets=work.secrets, action=draft.action)

@@ -146,6 +146,20 @@ async def renamed_rule(api: Api) -> dict[str, Any]:
     return {**await rule(api), "input": {"name": "another"}}
 
 
+async def flow_limit(api: Api) -> dict[str, Any]:
+    """Return the id of a new flow limit."""
+    made = await api.data(
+        "mutation ($input: CreateFlowLimitInput!) { createFlowLimit(input: $input) { ... on FlowLimit { id } } }",
+        input={"key": {"flowKey": "a key"}, "maxConcurrent": 1},
+    )
+    return {"id": made["createFlowLimit"]["id"]}
+
+
+async def changed_flow_limit(api: Api) -> dict[str, Any]:
+    """Return an update of a new flow limit."""
+    return {**await flow_limit(api), "input": {"maxConcurrent": 2}}
+
+
 async def old_key(api: Api) -> dict[str, Any]:
     """Return the id of a new key."""
     await make_key(api.engine, "old")
@@ -193,6 +207,9 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "createNotificationRule": (of_rule, 1),
     "updateNotificationRule": (renamed_rule, 1),
     "deleteNotificationRule": (rule, 1),
+    "createFlowLimit": (lambda _: given(input={"key": {"host": "*.example.com"}, "ratePerSecond": 1}), 1),
+    "updateFlowLimit": (changed_flow_limit, 1),
+    "deleteFlowLimit": (flow_limit, 1),
     "createApiKey": (lambda _: given(input={"name": "new", "scope": "READ"}), 1),
     "revokeApiKey": (old_key, 1),
     "bulk": (lambda _: given(action="PAUSE", tasks={}, dryRun=False), 1),
@@ -203,7 +220,7 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
 OF_NO_TASK = {
     name
     for name in MUTATIONS
-    if name.endswith(("Channel", "NotificationRule", "ApiKey", "tryAction", "bulk", "BulkOperation"))
+    if name.endswith(("Channel", "NotificationRule", "ApiKey", "tryAction", "FlowLimit", "bulk", "BulkOperation"))
 }
 ACTIONS = {"createApiKey": "createKey", "revokeApiKey": "revokeKey"}
 """What entries call a mutation that the command line has too."""

@@ -104,6 +104,18 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
+    of_limits = (
+        "FlowLimit",
+        "ConflictReason.FLOW_LIMIT_EXISTS",
+        "CreateFlowLimit",
+        "DeletedFlowLimit",
+        "DeleteFlowLimit",
+        "UpdateFlowLimit",
+        "Query.flowLimits",
+        "Run.waitingFor",
+        *(f"{name}.flowKey" for name in ("Task", "CreateTaskInput", "UpdateTaskInput")),
+        *(f"Mutation.{name}FlowLimit" for name in ("create", "update", "delete")),
+    )
     of_keys = (
         "ApiKey",
         "CreateApiKey",
@@ -149,7 +161,7 @@ def is_added(name: str) -> bool:
         "UpdateTaskInput.clearRetentionDays",
         *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "storage", "workers")),
     )
-    groups = (of_calls, of_notifications, of_keys, of_operations, of_service)
+    groups = (of_calls, of_notifications, of_keys, of_operations, of_service, of_limits)
     return name == "Date" or name.startswith(
         ("AuditEntry", "AuditFilter", "Query.auditLog", *(part for group in groups for part in group))
     )

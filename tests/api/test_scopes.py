@@ -18,7 +18,7 @@ from tests.support.rest import CRON, ONE_OFF, error
 
 pytestmark = pytest.mark.unmeasured
 
-FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey"))}
+FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "FlowLimit"))}
 INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
 ID = str(uuid4())
 ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} | {
@@ -32,6 +32,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} 
     "updateChannel": {"id": ID, "input": {}},
     "createNotificationRule": {"input": {"name": "", "channelIds": [], "events": []}},
     "updateNotificationRule": {"id": ID, "input": {}},
+    "createFlowLimit": {"input": {"key": {"host": ""}}},
+    "updateFlowLimit": {"id": ID, "input": {}},
     "createApiKey": {"input": {"name": "", "scope": "READ"}},
     "bulk": {"action": "PAUSE", "tasks": {}, "dryRun": False},
     "rollbackTask": {"id": ID, "version": 1},

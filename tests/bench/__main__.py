@@ -14,6 +14,7 @@ from duetime import loop
 from tests.bench.creations import creations
 from tests.bench.due import due_lines
 from tests.bench.filters import filter_lines
+from tests.bench.flow_limits import flow_limit_lines
 from tests.bench.growth import growth_lines
 from tests.bench.history import history_lines
 from tests.bench.line import Line, median
@@ -45,10 +46,11 @@ ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {
     "history": history_lines,
     "due": due_lines,
     "growth": growth_lines,
+    "flow-limits": flow_limit_lines,
     "statistics": statistics_lines,
 }
 """Groups of rows that measure both sides of their ratios themselves."""
-SLOW = {"filters", "history", "due", "growth", "statistics"}
+SLOW = {"filters", "history", "due", "growth", "flow-limits", "statistics"}
 """The groups that take more than a minute."""
 DAYS_KEPT = 90
 RUNS_PER_DAY = 50_000

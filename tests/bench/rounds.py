@@ -32,6 +32,7 @@ CONCURRENCY = 100
 AHEAD = timedelta(seconds=5)
 """How long before the first instant tasks are made, so that making them is over by then."""
 WITHIN = timedelta(seconds=60)
+CROWDED_HOST = "crowded.example:80"
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -215,6 +216,29 @@ class Bench:
             await self._all_finished(count)
         return Lateness.of(await self._arrivals_each(due))
 
+    async def mixed(self, count: int, seconds: int, *, hosts: int, crowded: int) -> tuple[Lateness, float]:
+        """Measure `count` calls of many hosts, and `crowded` of a further one among them, all over `seconds`.
+
+        Return the lateness of the former, and the calls per second of the latter.
+        """
+        async with module("duetime", "worker", environment=self._servers.environment):
+            await self._empty()
+            start = datetime.now(UTC) + AHEAD
+            calls = sorted(
+                [(seconds * n / count, f"host-{n % hosts}.example:80") for n in range(count)]
+                + [(seconds * n / crowded, CROWDED_HOST) for n in range(crowded)]
+            )
+            due = [start + timedelta(seconds=offset) for offset, _ in calls]
+            await self._make_tasks(due, hosts=[host for _, host in calls])
+            await self._all_finished(count + crowded)
+        late, arrived_at = [], []
+        for arrived, path in await self._log():
+            if calls[int(path[1:])][1] == CROWDED_HOST:
+                arrived_at.append(arrived)
+            else:
+                late.append(arrived - due[int(path[1:])].timestamp())
+        return Lateness.of(late), (crowded - 1) / (max(arrived_at) - min(arrived_at))
+
     async def _bare(self, count: int) -> tuple[float, float]:
         """Return the seconds and CPU seconds that the bare loop needs for `count` calls."""
         url = self._servers.target_url + "/bare"
@@ -240,8 +264,11 @@ class Bench:
             for table in found.scalars().all():
                 await connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = {setting})"))
 
-    async def _make_tasks(self, due: list[datetime]) -> list[datetime]:
-        """Create a one-off task for each instant, which calls the path with its number."""
+    async def _make_tasks(self, due: list[datetime], *, hosts: Sequence[str] | None = None) -> list[datetime]:
+        """Create a one-off task for each instant, which calls the path with its number.
+
+        All calls go to the target, whatever `hosts` says that they do.
+        """
         host = self._servers.target_url.removeprefix("http://")
         async with self._servers.engine.begin() as connection:
             await connection.execute(
@@ -256,7 +283,7 @@ class Bench:
                         "due_at": instant,
                         "method": "GET",
                         "url": f"{self._servers.target_url}/{number}",
-                        "host": host,
+                        "host": host if hosts is None else hosts[number],
                         "redirects": 0,
                     }
                     for number, instant in enumerate(due)

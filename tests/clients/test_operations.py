@@ -12,7 +12,7 @@ from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, va
 from graphql.execution.values import get_variable_values
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import ApiKey, BulkOperation, NotificationChannel, NotificationRule, TaskTrouble, Worker
+from db.models import ApiKey, BulkOperation, FlowLimit, NotificationChannel, NotificationRule, TaskTrouble, Worker
 from db.settings import DatabaseSettings
 from db.states import BulkAction, ChannelKind, KeyScope, RunState, TroubleKind
 from graphql_api.execution.schema import schema as built
@@ -27,7 +27,7 @@ EXAMPLES = [
     (document, json.loads(variables))
     for document, variables in re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
 ]
-FOR_ADMINS = re.compile(r"^auditLog$|^storage$|[cC]hannel|[nN]otification|[aA]piKey")
+FOR_ADMINS = re.compile(r"^auditLog$|^storage$|[cC]hannel|[nN]otification|[aA]piKey|[fF]lowLimit")
 SCHEMA = built._schema
 ROOTS = {
     "query": SCHEMA.query_type,
@@ -35,6 +35,7 @@ ROOTS = {
     "subscription": SCHEMA.subscription_type,
 }
 CHANNEL, OTHER_CHANNEL = UUID("5c168402-fa04-4554-9124-c6079311af90"), UUID("6c168402-fa04-4554-9124-c6079311af90")
+FLOW_LIMIT, OTHER_FLOW_LIMIT = (UUID(f"4c168402-fa04-4554-9124-c6079311af9{number}") for number in (0, 1))
 RULE = UUID("7c168402-fa04-4554-9124-c6079311af90")
 KEY = UUID("8c168402-fa04-4554-9124-c6079311af90")
 OPERATION = UUID("4c168402-fa04-4554-9124-c6079311af90")
@@ -111,7 +112,9 @@ async def test_the_examples_work(api: Api) -> None:
     )  # fmt: skip
     operation = BulkOperation(id=OPERATION, action=BulkAction.PAUSE, total=1, key_name="anybody")
     async with AsyncSession(api.engine) as session, session.begin():
-        session.add_all([*channels, rule, worker, trouble, operation])
+        limits = [FlowLimit(id=id_, flow_key=str(id_), max_concurrent=1) for id_ in (FLOW_LIMIT, OTHER_FLOW_LIMIT)]
+        session.add(operation)
+        session.add_all([*channels, rule, worker, trouble, *limits])
         session.add(ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32)))
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)
     await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))

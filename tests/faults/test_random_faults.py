@@ -18,6 +18,7 @@ from db.models import utc_now
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
+from tests.faults.limits import limiting
 from tests.faults.order import LEAD, MILLISECOND, MINUTE, SECOND, Order, mixed_load, whole
 from tests.faults.schedule import carry_out, plan_faults
 from tests.support.follower import Seen, following
@@ -28,6 +29,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SECONDS = int(os.environ.get("DUETIME_TEST_FAULT_SECONDS") or 15)
 SEED = int(os.environ.get("DUETIME_TEST_FAULT_SEED") or SystemRandom().randrange(1_000_000))
 SETTLES_WITHIN = 90
+MOST, RATE = 64, 80
+"""The flow limit of all calls: more than what is due needs, and less than what is due at once after a fault."""
 MORE = 180
 """Seconds after which the test gives up on a run that has still not ended."""
 REQUEST_AGAIN = 0.2
@@ -107,7 +110,11 @@ async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.Ca
     begin = await cluster.newest_event()
     cursor = (await cluster.ask("{ runEventsCursor }"))["runEventsCursor"]
     try:
-        async with asyncio.timeout(SECONDS + MORE), following(str(cluster.http.base_url), cursor) as follower:
+        async with (
+            limiting(cluster, most=MOST, rate=RATE),
+            asyncio.timeout(SECONDS + MORE),
+            following(str(cluster.http.base_url), cursor) as follower,
+        ):
             await cluster.insert(orders)
             async with asyncio.TaskGroup() as group:
                 creating = group.create_task(create_one_offs(cluster, random, until=start + lasts))

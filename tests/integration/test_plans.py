@@ -16,7 +16,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connection import autocommit, open_engine
-from db.engine import claims, finishes, leases, rollups
+from db.engine import claims, finishes, flow, leases, rollups
 from db.engine.warm_up import STATEMENTS, without_effect
 from db.maintenance import deletion, partitions
 from db.models import utc_now
@@ -119,6 +119,7 @@ def calls(connection: AsyncConnection, *, task_ids: list[UUID], running: list[An
     lost = {"lease": leases.LEASE, "limit": BATCH}
     rescued = {"now": now, "lease": leases.LEASE, "task_ids": task_ids, "reason": "lost"}
     held = {"worker_id": WORKER, "run_ids_kept": run_ids}
+    places = {"run_ids": run_ids, "start_ats": [None] * len(run_ids), "flow_limit_ids": [None] * len(run_ids)}
     excluded = ["another host"]
     return {
         "lock_due_tasks": lambda: claims.lock_due_tasks(
@@ -142,6 +143,11 @@ def calls(connection: AsyncConnection, *, task_ids: list[UUID], running: list[An
         "release_runs": lambda: connection.execute(leases.RELEASE_RUNS, held | {"now": now, "reason": "stopped"}),
         "still_held": lambda: leases.still_held(connection, worker_id=WORKER, run_ids=run_ids),
         "forget_lost_workers": lambda: leases.forget_lost_workers(connection),
+        "flow_limits": lambda: flow.limits(connection),
+        "flow_running": lambda: flow.running(connection),
+        "flow_lock_first": lambda: flow.lock_first(connection, {WORKER: BATCH, uuid4(): BATCH}),
+        "flow_place": lambda: connection.execute(flow.PLACE, places),
+        "flow_release": lambda: flow.release(connection, [WORKER], limit=BATCH),
         "compact": lambda: rollups.compact(connection, before=now, limit=BATCH),
         "any_deleted": lambda: deletion.any_deleted(connection),
         "remove_runs": lambda: deletion.remove_runs(connection, limit=BATCH),

@@ -30,6 +30,7 @@ def due_task(trigger: Trigger, *, next_run: datetime, misfire: MisfirePolicy) ->
         id=TASK_ID,
         version=1,
         host="target",
+        flow_key="",
         trigger_type=kind,
         next_run=next_run,
         due_at=schedule.due_at(trigger, next_run, task_id=TASK_ID),

@@ -1,14 +1,14 @@
 """Keep the definitions that a task has had, and operations on many tasks or runs.
 
-Revision ID: 0023
-Revises: 0019
+Revision ID: 0022
+Revises: 0021
 """
 
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0023"
+revision = "0022"
 down_revision = "0021"
 branch_labels = None
 depends_on = None

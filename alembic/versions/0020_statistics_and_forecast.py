@@ -2,7 +2,7 @@
 
 The cursor begins before the first event that is kept, so maintenance also counts the runs of the last days.
 
-Revision ID: 0022
+Revision ID: 0020
 Revises: 0019
 """
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0022"
+revision = "0020"
 down_revision = "0019"
 branch_labels = None
 depends_on = None

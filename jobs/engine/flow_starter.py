@@ -1,0 +1,233 @@
+"""Starts the runs that wait for flow limits, in their order, as far as the limits and this worker's slots allow.
+
+Every worker does that. The lock of the limits lets one of them act at a time, and whoever starts a run takes its part
+of the limits in the same transaction, so a worker that is killed takes nothing with it.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.connection import CONNECTION_ERRORS, autocommit
+from db.engine import flow
+from db.engine.flow import Place
+from jobs.clock import Clock
+from jobs.engine.admission import Admission
+from jobs.engine.claim import fits, start_waiting
+from jobs.engine.claimed import Claimed
+from jobs.engine.dispatcher import BATCH, Dispatcher
+from jobs.engine.flow_limits import Budget, FlowLimits
+from jobs.engine.in_flight import InFlight
+from jobs.engine.lease import Lease, monotonic
+from jobs.engine.metrics import EngineMetrics
+from jobs.engine.notifier import Notifier
+
+logger = logging.getLogger(__name__)
+
+REFRESH_EVERY = timedelta(seconds=1)
+STEP = timedelta(milliseconds=20)
+"""Pause between two looks at the runs that wait, which lets several of them start together."""
+WITHOUT_SLOTS = timedelta(milliseconds=100)
+"""The same, while there are no slots; the end of a run makes it shorter."""
+WAITED = timedelta(milliseconds=100)
+"""A run that starts later than this after it was due has waited for its limit, and not only for its turn."""
+RELEASED_PER_REFRESH = 1_000
+
+
+class Judgement(NamedTuple):
+    """What becomes of runs that wait: those that start now, and those that wait elsewhere from now on.
+
+    `lacking` are the limits that would let further runs start, for which there is no slot.
+    """
+
+    starting: list[Row[Any]]
+    places: dict[UUID, Place]
+    lacking: set[UUID]
+
+
+class FlowStarter:
+    """The flow limits of one worker. `run` belongs to its owner."""
+
+    def __init__(
+        self,
+        *,
+        engine: AsyncEngine,
+        admission: Admission,
+        in_flight: InFlight,
+        dispatcher: Dispatcher,
+        lease: Lease,
+        clock: Clock,
+        notifier: Notifier,
+        metrics: EngineMetrics,
+    ) -> None:
+        self._engine = engine
+        self._admission = admission
+        self._in_flight = in_flight
+        self._dispatcher = dispatcher
+        self._lease = lease
+        self._clock = clock
+        self._notifier = notifier
+        self._metrics = metrics
+        self._refreshed: float | None = None
+        self._stopping = False
+        self.lock = asyncio.Lock()
+        """Held from the statement that starts runs until their attempts are registered."""
+
+    async def run(self) -> None:
+        """Keep the limits up to date, and start what waits for them, until cancelled."""
+        while True:
+            look_at = None
+            try:
+                await self._refresh()
+                if self._admission.awaited:
+                    look_at = await self._start()
+            except CONNECTION_ERRORS as error:
+                logger.warning("Flow limits wait.", extra={"action": "flow_failed", "error": str(error)})
+            await asyncio.sleep(STEP.total_seconds())
+            now = self._clock.now()
+            await self._admission.wait_wanted(within=min((look_at or now + REFRESH_EVERY) - now, REFRESH_EVERY))
+
+    async def refresh(self) -> None:
+        """Read limits and pauses, and store new pauses for other workers. Raises what the database raises."""
+        async with autocommit(self._engine).connect() as connection:
+            for pause in self._admission.take_unsaved():
+                await flow.pause(connection, pause)
+            self._admission.begin_look()
+            rows = await flow.limits(connection)
+            self._admission.learn_pauses(await flow.pauses(connection, now=self._clock.now()))
+            gone = [row.id for row in rows if not row.exists]
+            if gone:
+                await flow.release(connection, gone, limit=RELEASED_PER_REFRESH)
+                self._notifier.notify(due=[self._clock.now()])
+        self._admission.learn_limits(rows)
+        self._refreshed = monotonic()
+
+    async def _refresh(self) -> None:
+        since = None if self._refreshed is None else monotonic() - self._refreshed
+        if since is None or since >= REFRESH_EVERY.total_seconds() or self._admission.has_unsaved:
+            await self.refresh()
+
+    async def stop(self) -> None:
+        """Start no further run, and wait for those that are being started."""
+        self._stopping = True
+        async with self.lock:
+            pass
+
+    async def _start(self) -> datetime | None:
+        """Start what may start. Return when to look again, if that is known."""
+        slots = self._in_flight.slots
+        held: list[str] = []
+        async with self.lock:
+            if self._stopping or not self._lease.held:
+                return None
+            try:
+                claimed, look_at = await self._claim(held)
+            except BaseException:
+                # The commit may have succeeded although its acknowledgement was lost.
+                self._in_flight.needs_reconcile = True
+                raise
+            finally:
+                for host in held:
+                    slots.give(host)
+            self._in_flight.register(claimed.attempts)
+            self._metrics.claimed(len(claimed.attempts))
+        self._notifier.notify(due=claimed.next_due, events=claimed.any)
+        return look_at
+
+    async def _claim(self, held: list[str]) -> tuple[Claimed, datetime | None]:
+        """Claim runs that wait and may start, and hold slots for them, by their hosts. Return when to look again, too.
+
+        When this raises, the commit may have succeeded nevertheless.
+        """
+        admission, now, claimed = self._admission, self._clock.now(), Claimed()
+        async with self._engine.begin() as connection:
+            if not await flow.try_lock(connection):
+                return claimed, now + STEP
+            # Only a statement that begins after the lock was taken sees what its last holder has started.
+            admission.begin_look()
+            admission.learn_limits(await flow.limits(connection))
+            budgets = await budgets_of(connection, admission.limits, now=now)
+            room = {limit_id: budgets[limit_id].most(BATCH) for limit_id in admission.awaited}
+            room = {limit_id: most for limit_id, most in room.items() if most}
+            waiting = await flow.lock_first(connection, room) if room else ()
+            judgement = self._judge(waiting, budgets, now=now)
+            for row in judgement.starting:
+                self._in_flight.slots.take(row.host)
+                held.append(row.host)
+            await carry_out(connection, judgement, budgets, worker_id=self._lease.worker_id, now=now, claimed=claimed)
+        self._metrics.flow_waits.inc(sum(now - row.next_attempt_at > WAITED for row in judgement.starting))
+        admission.lacked_slots = bool(judgement.lacking)
+        instants = [budgets[limit_id].earliest(now) for limit_id in admission.awaited & budgets.keys()]
+        look_at = min((at for at in instants if at is not None), default=None)
+        if judgement.lacking and look_at is not None:
+            look_at = max(look_at, now + WITHOUT_SLOTS)
+        return claimed, look_at
+
+    def _judge(self, waiting: Sequence[Row[Any]], budgets: dict[UUID, Budget], *, now: datetime) -> Judgement:
+        """Judge runs in their order, and take from the budgets what those need that start.
+
+        A run starts only if all limits that apply to it let it. Otherwise it waits for one that does not. The slots
+        that a claim of the dispatcher may be about to take are left to it.
+        """
+        admission, slots = self._admission, self._in_flight.slots
+        begun = Counter({"": min(slots.free, BATCH)}) if self._dispatcher.lock.locked() else Counter[str]()
+        judgement = Judgement([], {}, set())
+        for row in waiting:
+            paused = admission.pause_of(row.host, due=row.next_attempt_at, now=now)
+            if paused is not None:
+                judgement.places[row.run_id] = paused
+                continue
+            applying = [budgets[limit.id] for limit in admission.limits.of_call(row.host, row.flow_key)]
+            starts = [(budget.limit.id, budget.earliest(row.next_attempt_at)) for budget in applying]
+            blocking = {limit_id for limit_id, at in starts if at is None or at > now}
+            if not blocking and fits(row, slots=slots, begun=begun):
+                for budget in applying:
+                    budget.take(max(at for _, at in starts if at is not None))
+                judgement.starting.append(row)
+            elif not blocking:
+                judgement.lacking.add(row.flow_limit_id)
+            elif row.flow_limit_id not in blocking:
+                judgement.places[row.run_id] = Place(row.next_attempt_at, min(blocking))
+        return judgement
+
+
+async def budgets_of(connection: AsyncConnection, limits: FlowLimits, *, now: datetime) -> dict[UUID, Budget]:
+    """Return what is left of each limit."""
+    running: Counter[UUID] = Counter()
+    if any(limit.max_concurrent is not None for limit in limits.by_id.values()):
+        for host, flow_key, count in await flow.running(connection):
+            for limit in limits.of_call(host, flow_key):
+                running[limit.id] += count
+    return {limit.id: Budget(limit, running=running[limit.id], now=now) for limit in limits.by_id.values()}
+
+
+async def carry_out(
+    connection: AsyncConnection,
+    judgement: Judgement,
+    budgets: dict[UUID, Budget],
+    *,
+    worker_id: UUID,
+    now: datetime,
+    claimed: Claimed,
+) -> None:
+    """Start runs and let others wait, which this transaction has locked, and store what is left of the limits."""
+    if judgement.places:
+        await flow.place(connection, judgement.places)
+        claimed.add_places(judgement.places.values())
+    if judgement.starting:
+        used = {
+            (limit_id, budget.limit.version): budget.free_at
+            for limit_id, budget in budgets.items()
+            if budget.free_at is not None and budget.free_at != budget.limit.free_at
+        }
+        if used:
+            await flow.keep_rates(connection, used)
+        claimed.any = True
+        await start_waiting(connection, judgement.starting, worker_id=worker_id, now=now, claimed=claimed)
