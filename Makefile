@@ -105,6 +105,7 @@ check-containers: .venv/.installed-dev ## Check Dockerfile and docker-compose.ym
 
 check-schema: .venv/.installed-dev ## Check that schema.graphql matches the code
 	@$(BIN)/duetime schema | diff -u schema.graphql - || { echo "schema.graphql is stale: run \`make schema\`" >&2; exit 1; }
+	@$(BIN)/python -m tests.support.tasks_schema | diff -u duetime/client/apply/tasks.schema.json - || { echo "tasks.schema.json is stale: run \`make schema\`" >&2; exit 1; }
 	@echo "schema.graphql matches the code."
 
 check-schema-growth: .venv/.installed-dev ## Check that no change of the schema breaks clients
@@ -119,8 +120,9 @@ check-lock: .venv/.installed-dev ## Check that the lock files match pyproject.to
 check-vulnerabilities: .venv/.installed-dev ## Look for known vulnerabilities in the locked versions
 	@$(BIN)/python -m tests.support.vulnerabilities
 
-schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql
+schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql, and the JSON Schema of files for apply
 	@$(BIN)/duetime schema > schema.graphql
+	@$(BIN)/python -m tests.support.tasks_schema > duetime/client/apply/tasks.schema.json
 
 swagger: .venv/.installed ## Write the OpenAPI document of the REST API to docs/openapi.json
 	@$(BIN)/python -c 'import json; from graphql_api.rest.openapi import document; print(json.dumps(document(), indent=2))' > $(OPENAPI)

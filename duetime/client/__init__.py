@@ -7,6 +7,9 @@ CLIENT_COMMANDS = {
     "login": "store the address of a Duetime and a key as a profile",
     "tasks": "list, show, create and change tasks",
     "runs": "list, show, watch, retry and cancel runs",
+    "apply": "bring tasks to what files say",
+    "diff": "show what apply would do",
+    "export": "write tasks as files that apply reads",
     "completion": "print a script with which bash, zsh or fish completes commands",
 }
 """The commands, and their help."""

@@ -133,3 +133,15 @@ subscription ($taskId: ID, $after: String) {
   }
 }
 """
+PLAN_TASKS = f"""
+mutation ($inputs: [CreateTaskInput!]!) {{
+  upsertTasks(inputs: $inputs, dryRun: true) {{
+    __typename ... on UpsertedTask {{ outcome before after }} {REFUSALS}
+  }}
+}}
+"""
+UPSERT_TASKS = f"""
+mutation ($inputs: [CreateTaskInput!]!) {{
+  upsertTasks(inputs: $inputs) {{ __typename ... on UpsertedTask {{ outcome before }} {REFUSALS} }}
+}}
+"""

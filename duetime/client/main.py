@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from duetime.client import CLIENT_COMMANDS
+from duetime.client.commands.apply import apply, diff, export
 from duetime.client.commands.completion import completion
 from duetime.client.commands.login import login
 from duetime.client.commands.runs import runs
@@ -26,6 +27,9 @@ def application(*, completes: bool = False) -> typer.Typer:
     )
     app.add_typer(tasks, name="tasks", help=sentence("tasks"))
     app.add_typer(runs, name="runs", help=sentence("runs"))
+    app.command("apply")(apply)
+    app.command("diff")(diff)
+    app.command("export")(export)
     app.command("login")(login)
     app.command("completion")(completion)
     return app

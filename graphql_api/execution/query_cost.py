@@ -75,7 +75,7 @@ FIELD_COSTS = {
         LARGE_COST,
     ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
-    **dict.fromkeys(("Task.description", "Task.metadata"), MEDIUM_COST),
+    **dict.fromkeys(("Task.description", "Task.metadata", "UpsertedTask.after", "UpsertedTask.before"), MEDIUM_COST),
     "Query.previewTrigger": COMPUTED_COST,
 }
 
