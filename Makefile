@@ -11,7 +11,7 @@ NPM_CI := PATH="$(CURDIR)/$(BIN):$$PATH" NODE_USE_SYSTEM_CA=1 npm ci --loglevel 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --system-certs --quiet
 # One file represents all pages, because Vite writes them together.
 PAGES := graphql_api/static/graphql.html
-PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -type f -print)
+PAGE_SOURCES := schema.graphql $(shell find dashboard -name node_modules -prune -o -name schema.d.ts -prune -o -type f -print)
 # npm records what it installed in this file.
 INSTALLED := node_modules/.package-lock.json
 PARALLEL := --numprocesses auto -m "not timing"
@@ -94,7 +94,8 @@ check-types: .venv/.installed-dev ## Check types with mypy
 check-imports: .venv/.installed-dev ## Check the layers with import-linter
 	$(BIN)/lint-imports --no-cache
 
-check-pages: dashboard/$(INSTALLED) tests/$(INSTALLED) ## Check the types of the pages and of the JavaScript clients
+check-pages: dashboard/$(INSTALLED) tests/$(INSTALLED) ## Check the pages' types and operations, and the types of the JavaScript clients
+	cd dashboard && ../$(NODE) typed_operations.ts
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project dashboard
 	$(NODE) dashboard/node_modules/typescript/bin/tsc --project tests
 
@@ -124,14 +125,17 @@ schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql, and 
 	@$(BIN)/duetime schema > schema.graphql
 	@$(BIN)/python -m tests.support.tasks_schema > duetime/client/apply/tasks.schema.json
 
+settings: .venv/.installed-dev ## Write the tables of docs/settings.md from the descriptions of the settings
+	@$(BIN)/python -m tests.support.settings_page
+
 swagger: .venv/.installed ## Write the OpenAPI document of the REST API to docs/openapi.json
 	@$(BIN)/python -c 'import json; from graphql_api.rest.openapi import document; print(json.dumps(document(), indent=2))' > $(OPENAPI)
 	@echo "Wrote $(OPENAPI)."
 
 lock: .venv/.installed-dev ## Update the lock files, keeping the pins that still fit
-	@$(BIN)/$(COMPILE) pyproject.toml --group build --output-file requirements.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --extra otel --group build --output-file requirements.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group pages --output-file requirements-pages.txt >/dev/null
-	@$(BIN)/$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --extra otel --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group ariadne --no-deps --output-file requirements-ariadne.txt >/dev/null
 	@for folder in dashboard tests; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
 
@@ -186,4 +190,4 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 
 .PHONY: help install dev-setup run migrate build test test-quick faults fuzz vectors bench fmt lint check check-style \
 	check-types check-imports check-pages check-containers check-schema check-schema-growth check-migrations check-lock check-vulnerabilities schema \
-	swagger lock docker-build docker-run docker-stop
+	settings swagger lock docker-build docker-run docker-stop

@@ -1,19 +1,24 @@
 import { defineConfig } from "vite";
 
+import { schemaSummary } from "./schema.ts";
+
 // `duetime api` serves the pages: each HTML file has its own path, and everything else is under assets/. Paths are relative,
 // so they also work behind a proxy that serves Duetime under a prefix.
 export default defineConfig({
   base: "./",
+  plugins: [schemaSummary()],
   build: {
     outDir: "../graphql_api/static",
     emptyOutDir: true,
+    // Which files a page loads, by which tests/api/test_dashboard.py sums them up.
+    manifest: "manifest.json",
     assetsDir: "assets",
     // The pages' content security policy allows data: URLs only for images, so fonts and other assets have to be files.
     assetsInlineLimit: 0,
     target: "es2022",
     chunkSizeWarningLimit: 5000,
     rolldownOptions: {
-      input: { graphql: "graphql.html", swagger: "swagger.html" },
+      input: { index: "index.html", graphql: "graphql.html", swagger: "swagger.html" },
       // "use client" matters only where a server renders React.
       checks: { moduleLevelDirective: false },
     },

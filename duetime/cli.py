@@ -15,7 +15,15 @@ from duetime import logs, loop, parent_death
 from duetime.client import CLIENT_COMMANDS
 from duetime.errors import CannotStart
 from duetime.lazy_imports import lazy_imports
-from duetime.settings import MOST_PROCESSES, PROCESSES, DuetimeSettings, LogSettings, ProcessSettings, read
+from duetime.settings import (
+    MOST_PROCESSES,
+    PROCESSES,
+    DuetimeSettings,
+    LogSettings,
+    ProcessSettings,
+    read,
+    read_tracing,
+)
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -211,6 +219,7 @@ def up(options: argparse.Namespace) -> None:
         )
     log, settings, numbers = read(LogSettings), read(DuetimeSettings), read(ProcessSettings)
     database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    read_tracing()
     with lazy_imports():
         from duetime.preflight import log_database
         from duetime.up import run
@@ -226,7 +235,7 @@ def up(options: argparse.Namespace) -> None:
 def api(options: argparse.Namespace) -> None:
     """Run one API process, or several."""
     started_by_parent = parent_death.watch()
-    log, settings = read(LogSettings), read(ApiSettings)
+    log, settings, tracing = read(LogSettings), read(ApiSettings), read_tracing()
     database, jobs = read(DatabaseSettings), read(JobsSettings)
     number = options.processes or read(ProcessSettings).api_processes
     check_platform(number)
@@ -242,13 +251,14 @@ def api(options: argparse.Namespace) -> None:
     if number > 1:
         asyncio.run(serve_apis(number, database, jobs, settings))
     else:
-        loop.run(serve_api(database, jobs, settings))
+        loop.run(serve_api(database, jobs, settings, tracing))
 
 
 def worker(options: argparse.Namespace) -> None:
     """Run one worker process, or several, or check whether one is alive."""
     started_by_parent = parent_death.watch()
-    log, database, jobs = read(LogSettings), read(DatabaseSettings), read(JobsSettings)
+    log, tracing = read(LogSettings), read_tracing()
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
     number = options.processes or read(ProcessSettings).worker_processes
     check_platform(number)
     with lazy_imports():
@@ -266,7 +276,7 @@ def worker(options: argparse.Namespace) -> None:
     if number > 1:
         asyncio.run(run_workers(number, database, jobs))
     else:
-        loop.run(work(database, jobs))
+        loop.run(work(database, jobs, tracing))
 
 
 def migrate(_options: argparse.Namespace) -> None:

@@ -34,6 +34,7 @@ from duetime.preflight import first_line
 from duetime.settings import DuetimeSettings, LogSettings, ProcessSettings
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 
 WITHIN = timedelta(seconds=5)
 MOST_SKEW = timedelta(seconds=1)
@@ -45,7 +46,7 @@ NEEDED_CONNECTIONS = 20
 MEBIBYTE = 1024 * 1024
 SETTINGS: tuple[type[BaseSettings], ...] = (
     *(LogSettings, DuetimeSettings, ProcessSettings),
-    *(DatabaseSettings, JobsSettings, ApiSettings),
+    *(DatabaseSettings, JobsSettings, ApiSettings, TracingSettings),
 )
 INTERNAL = ("DUETIME_LISTENER", "DUETIME_COMMAND_NAME", "DUETIME_TEST_")
 CLIENT = {"DUETIME_URL", "DUETIME_KEY", "DUETIME_PROFILE"}

@@ -19,8 +19,9 @@ from duetime.errors import CannotStart
 from duetime.local_stack.database import database_for
 from duetime.preflight import first_line, migrate_database
 from duetime.settings import DuetimeSettings, read
+from jobs.errors import InvalidInput, Refusal
 from jobs.maintenance.key_rotation import rotate_channels, rotate_secrets
-from jobs.security.api_keys import InvalidKeyRequest, create_key, revoke_key
+from jobs.security.api_keys import create_key, revoke_key
 from jobs.settings import JobsSettings
 
 MAX_SHOWN_IDS = 10
@@ -161,7 +162,9 @@ async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
     )
     try:
         yield engine
-    except InvalidKeyRequest as error:
+    except InvalidInput as error:
+        raise CannotStart("; ".join(problem.message for problem in error.problems)) from None
+    except Refusal as error:
         raise CannotStart(str(error)) from None
     except CONNECTION_ERRORS as error:
         raise CannotStart(f"the connection to Postgres was lost: {first_line(error)}") from None

@@ -48,6 +48,11 @@ def invalid_page(reason: str) -> GraphQLError:
     return GraphQLError(reason, extensions={"code": "INVALID_PAGE"})
 
 
+def invalid_range(reason: str) -> GraphQLError:
+    """Return the error for a stretch of time that is empty or cannot be shown."""
+    return GraphQLError(reason, extensions={"code": "INVALID_RANGE"})
+
+
 def invalid_reason(reason: str) -> GraphQLError:
     """Return the error for a reason of a pause that cannot be kept."""
     return GraphQLError(f"The reason {reason}", extensions={"code": "INVALID_REASON"})
@@ -56,6 +61,11 @@ def invalid_reason(reason: str) -> GraphQLError:
 def limit_exceeded(reason: str) -> GraphQLError:
     """Return the error for a document that exceeds a limit; the reason names the limit and the value."""
     return GraphQLError(reason, extensions={"code": "LIMIT_EXCEEDED"})
+
+
+def client_gone() -> GraphQLError:
+    """Return the error for work that was ended because its client has closed the connection, who does not read it."""
+    return GraphQLError("The client has closed the connection", extensions={"code": "CANCELLED"})
 
 
 def persisted_query_not_found() -> GraphQLError:

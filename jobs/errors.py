@@ -41,6 +41,7 @@ class ConflictReason(StrEnum):
     WRONG_STATE = "wrong_state"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     EXTERNAL_ID_TAKEN = "external_id_taken"
+    NAME_TAKEN = "name_taken"
 
 
 class Conflict(Refusal):

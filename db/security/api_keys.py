@@ -14,13 +14,18 @@ from db.models import ApiKey
 USE_NOTED_EVERY = timedelta(minutes=1)
 """Resolution of `last_used_at`: recording each use would make each read a write."""
 
-FIRST_KEY_LOCK = 0x44_75_65_6B_65_79
-"""Makes two processes that would create the first key at the same time wait for each other."""
+KEYS_LOCK = 0x44_75_65_6B_65_79
+"""Makes all who create or revoke keys at the same time wait for each other."""
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
     """Return the condition that a key is neither revoked nor expired."""
     return and_(col(ApiKey.revoked_at).is_(None), or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now))
+
+
+async def lock(session: AsyncSession) -> None:
+    """Wait for all others who create or revoke keys, until the end of the transaction."""
+    await session.execute(select(func.pg_advisory_xact_lock(KEYS_LOCK)))
 
 
 async def find(session: AsyncSession, *, digests: Collection[bytes], now: datetime) -> Sequence[ApiKey]:
@@ -67,7 +72,7 @@ async def any_in_force(session: AsyncSession, *, now: datetime) -> bool:
 
 async def none_yet(session: AsyncSession) -> bool:
     """Return whether there has never been a key. Until the end of the transaction, no other caller is told so."""
-    await session.execute(select(func.pg_advisory_xact_lock(FIRST_KEY_LOCK)))
+    await lock(session)
     return not await session.scalar(select(func.count()).select_from(ApiKey))
 
 

@@ -53,8 +53,16 @@ from graphql_api.settings import PREFIX, ApiSettings
 from graphql_api.types.connections import DEFAULT_SIZE, MAX_SIZE
 
 ASSUMED_LENGTH = 5
-ASSUMED_LENGTHS = {"InvalidInput.problems": 2, "HttpAction.headers": 20, "Run.responseHeaders": 20}
-"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs."""
+ASSUMED_LENGTHS = {
+    "InvalidInput.problems": 2,
+    "HttpAction.headers": 20,
+    "Run.responseHeaders": 20,
+    "TriedAction.responseHeaders": 20,
+    "Query.runStatistics": 500,
+}
+"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs. The values of
+statistics are small numbers.
+"""
 
 LARGE_COST = 64
 """The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
@@ -75,8 +83,10 @@ FIELD_COSTS = {
         LARGE_COST,
     ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
+    **dict.fromkeys(("TriedAction.responseBody", "TriedAction.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("Task.description", "Task.metadata", "UpsertedTask.after", "UpsertedTask.before"), MEDIUM_COST),
-    "Query.previewTrigger": COMPUTED_COST,
+    **dict.fromkeys(("Query.previewTrigger", "Query.runStatistics"), COMPUTED_COST),
+    "Task.statistics": MEDIUM_COST,
 }
 
 Sizes = Mapping[str, int | None]
@@ -237,10 +247,11 @@ def size_of(definition: GraphQLField, node: FieldNode, sizes: Sizes) -> int | No
     if "first" in definition.args:
         found = [number_in(given[name], sizes) for name in ("first", "last") if name in given]
         return next((size for size in found if size is not None), DEFAULT_SIZE)
-    if "count" in definition.args:
-        size = number_in(given["count"], sizes) if "count" in given else None
-        default = definition.args["count"].default_value
-        return size if size is not None else default if isinstance(default, int) else MAX_SIZE
+    for name in ("count", "last"):
+        if name in definition.args:
+            size = number_in(given[name], sizes) if name in given else None
+            default = definition.args[name].default_value
+            return size if size is not None else default if isinstance(default, int) else MAX_SIZE
     if is_list_type(get_nullable_type(definition.type)):
         lengths = [
             length_of(given.get(name), sizes)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.datastructures import Headers
@@ -148,6 +149,13 @@ class Authenticator:
             yield
         finally:
             del self._open[token]
+
+    def forget(self, key_id: UUID) -> None:
+        """Refuse a key that was revoked, and close what is open under it in this process."""
+        self._known = OrderedDict((key, known) for key, known in self._known.items() if known[1].key_id != key_id)
+        for caller, close in list(self._open.values()):
+            if caller.key_id == key_id:
+                close()
 
     @asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

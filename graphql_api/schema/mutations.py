@@ -13,7 +13,9 @@ from db.states import KeyScope, MisfirePolicy
 from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import invalid_reason, limit_exceeded
+from graphql_api.schema.api_keys import ApiKeyMutations
 from graphql_api.schema.notifications import NotificationMutations
+from graphql_api.schema.trials import TrialMutations
 from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
@@ -93,7 +95,7 @@ RunKey = Annotated[
 
 
 @strawberry.type(description="Root mutation type.")
-class Mutation(NotificationMutations):
+class Mutation(NotificationMutations, ApiKeyMutations, TrialMutations):
     """The root of mutations. Each mutation commits on its own."""
 
     @strawberry.mutation(description="Creates a task, which first fires at its trigger's first instant.")

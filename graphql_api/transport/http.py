@@ -40,7 +40,7 @@ from graphql_api.pages.playground import Playground
 from graphql_api.responses import uncompressed, with_etag
 from graphql_api.transport import message_limits, multipart, shared_stream, sse
 from graphql_api.transport.shared_stream import SharedStreams
-from graphql_api.transport.streaming import ResultStream
+from graphql_api.transport.streaming import ResultStream, until_gone
 from graphql_api.transport.websocket import MAX_AT_ONCE, ClosableWebSocket, WebSocketHandler
 from jobs import json_value
 from jobs.computation import off_loop
@@ -264,6 +264,7 @@ class Endpoint(GraphQL[Context, None]):
         """Execute a query or a mutation. Raises 400 for other requests, and 405 for a mutation by GET."""
         if isinstance(request_data, list):
             raise HTTPException(400, "Send one operation at a time")
+        context.until_gone = partial(until_gone, request.receive)
         allowed = {OperationType.QUERY} if request.method == "GET" else {OperationType.QUERY, OperationType.MUTATION}
         try:
             query = await self.document_of(request_data, context)

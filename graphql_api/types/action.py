@@ -1,7 +1,8 @@
 """The HTTP request that a task makes."""
 
+import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import strawberry
@@ -9,11 +10,14 @@ from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from db import models
+from db.engine.finishes import Finish
 from db.reads import large_values
 from db.reads.large_values import LargeColumn
-from db.states import BodyEncoding
+from db.states import BodyEncoding, RunState
+from graphql_api import answer_size
 from graphql_api.context import Info
 from graphql_api.types import enums  # noqa: F401 (describes the enums)
+from graphql_api.types.refusals import InvalidInput
 from graphql_api.types.scalars import Milliseconds, given_members, given_or_none
 from jobs.http.body import BodyDraft
 from jobs.http.body import FormField as FormDraft
@@ -289,3 +293,43 @@ class UpdateHttpActionInput:
         if self.headers:
             members["headers"] = [header.draft() for header in self.headers]
         return members
+
+
+@strawberry.type(description="How the call of tryAction ended. It is stored nowhere.")
+class TriedAction:
+    """The outcome of a trial."""
+
+    success: bool = strawberry.field(description="Whether the status is one of the action's successStatuses.")
+    status_code: int | None = strawberry.field(description="The status; null if no response came.")
+    error_message: str | None = strawberry.field(description="Why it is no success; null if it is one.")
+    duration_ms: Milliseconds = strawberry.field(description="How long the call took.")
+    response_headers: list[Header] | None = strawberry.field(
+        description="The headers of the response, in its order; null if no response came."
+    )
+    response_body: str | None = strawberry.field(
+        description="The body, with secrets masked, limited as that of a run; see responseBodyEncoding."
+    )
+    response_body_encoding: BodyEncoding = strawberry.field(description="How responseBody is written.")
+    response_truncated: bool = strawberry.field(description="Whether responseBody is only the beginning of the body.")
+
+    @staticmethod
+    def of(finish: Finish) -> "TriedAction":
+        """Return the outcome of a trial, whose size counts for the answer."""
+        answer_size.add(len(finish.response_body or "") + len(finish.response_headers or ""))
+        pairs = None if finish.response_headers is None else json.loads(finish.response_headers)
+        return TriedAction(
+            success=finish.state is RunState.SUCCEEDED,
+            status_code=finish.status_code,
+            error_message=finish.error_message,
+            duration_ms=Milliseconds(finish.duration_ms),
+            response_headers=None if pairs is None else [Header(name=name, value=value) for name, value in pairs],
+            response_body=finish.response_body,
+            response_body_encoding=finish.body_encoding,
+            response_truncated=finish.body_truncated,
+        )
+
+
+TryActionResult = Annotated[
+    TriedAction | InvalidInput,
+    strawberry.union("TryActionResult", description="How the call ended, or why it was not made."),
+]

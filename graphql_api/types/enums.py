@@ -11,6 +11,7 @@ from db.states import (
     BodyEncoding,
     ChannelKind,
     DeliveryState,
+    KeyScope,
     LostPolicy,
     MisfirePolicy,
     NotificationEvent,
@@ -25,9 +26,9 @@ from jobs.http.request import HttpMethod
 from jobs.tasks.upsert import UpsertOutcome
 
 
-def describe(enum: type[StrEnum], description: str, **values: str) -> None:
-    """Register an enum with GraphQL. Each of its values needs a description."""
-    strawberry.enum(enum, description=description)
+def describe(enum: type[StrEnum], description: str, *, name: str | None = None, **values: str) -> None:
+    """Register an enum with GraphQL, by its own name or another one. Each of its values needs a description."""
+    strawberry.enum(enum, description=description, name=name)
     definition = cast("StrawberryEnumDefinition", cast("Any", enum).__strawberry_definition__)
     for value in definition.values:
         value.description = values.pop(value.name)
@@ -127,6 +128,7 @@ describe(
     "finished run, for instance.",
     IDEMPOTENCY_KEY_REUSED="The idempotency key was used before, with another input.",
     EXTERNAL_ID_TAKEN="Another task, which is included, has the externalId.",
+    NAME_TAKEN="A valid API key has the name.",
 )
 describe(
     UpsertOutcome,
@@ -169,4 +171,11 @@ describe(
     PENDING="The channel has not accepted the message yet; the next attempt is due at `nextAttemptAt`.",
     DELIVERED="The channel has accepted the message.",
     FAILED="The last attempt failed, or no further one would help.",
+)
+describe(
+    KeyScope,
+    "What the holder of an API key may do. Each scope includes those before it.",
+    READ="Reading tasks and their history.",
+    WRITE="Changing them, and making calls by tryAction.",
+    ADMIN="Everything: also API keys, the audit log and notifications.",
 )

@@ -46,7 +46,7 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
             count += len(resealed)
             place = (rows[-1].task_id, rows[-1].version)
     async with AsyncSession(engine) as session, session.begin():
-        session.add(AuditEntry(key_name=COMMAND_LINE, action="rotateSecrets", after={"sealed_anew": count}))
+        session.add(AuditEntry(key_name=COMMAND_LINE.name, action="rotateSecrets", after={"sealed_anew": count}))
     return count, sorted(unopened)
 
 

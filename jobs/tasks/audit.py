@@ -1,5 +1,6 @@
 """What the audit log stores of a change: the task before and after it, without secrets."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -20,15 +21,27 @@ def definition(task: Task) -> Columns:
     columns = task.model_dump(mode="json", exclude=LEFT_OUT, exclude_none=True)
     if task.payload is not None:
         columns["payload"] = task.payload
-    if task.headers:
-        columns["headers"] = {
-            name: {"secret": mark(value[SEALED])} if is_sealed(value) else value for name, value in task.headers.items()
-        }
-    if task.signing_secrets:
-        columns["signing_secrets"] = [{"secret": mark(seal)} for seal in task.signing_secrets]
     if not task.pause_after_failures:
         del columns["pause_after_failures"]
-    return {name: value for name, value in columns.items() if value not in ([], {}, "")}
+    return without_secrets(columns)
+
+
+def action_definition(columns: Mapping[str, Any]) -> Columns:
+    """Return the definition of an action that belongs to no task."""
+    return without_secrets({name: value for name, value in columns.items() if name not in LEFT_OUT | {"payload"}}) | (
+        {} if columns["payload"] is None else {"payload": columns["payload"]}
+    )
+
+
+def without_secrets(columns: Columns) -> Columns:
+    """Return a definition with a mark in place of each secret, and without members that are empty."""
+    if headers := columns.get("headers"):
+        columns["headers"] = {
+            name: {"secret": mark(value[SEALED])} if is_sealed(value) else value for name, value in headers.items()
+        }
+    if seals := columns.get("signing_secrets"):
+        columns["signing_secrets"] = [{"secret": mark(seal)} for seal in seals]
+    return {name: value for name, value in columns.items() if value not in (None, [], {}, "")}
 
 
 def mark(seal: str) -> str:

@@ -383,6 +383,15 @@ def check_action(draft: ActionDraft, *, secrets: SecretKeys) -> tuple[dict[str, 
     return columns, [problem.under("action") for problem in problems]
 
 
+async def columns_of_action(draft: ActionDraft, *, secrets: SecretKeys, checker: TargetChecker) -> dict[str, Any]:
+    """Return the columns of an action that belongs to no task. Raises `InvalidInput`, with paths from the action."""
+    [found] = await checker.problems_of([draft.url])
+    columns, problems = check_action(draft, secrets=secrets)
+    if wrong := [*found, *problems]:
+        raise InvalidInput([Problem(problem.path[1:], problem.message) for problem in wrong])
+    return columns
+
+
 def short_secret_problems(headers: Sequence[HeaderDraft]) -> Iterator[Problem]:
     """Yield which secrets are too short. Those of imported tasks may be, because the tasks have to go on working."""
     for place, header in enumerate(headers):

@@ -146,6 +146,13 @@ async def renamed_rule(api: Api) -> dict[str, Any]:
     return {**await rule(api), "input": {"name": "another"}}
 
 
+async def old_key(api: Api) -> dict[str, Any]:
+    """Return the id of a new key."""
+    await make_key(api.engine, "old")
+    listed = await api.data("{ apiKeys { id name } }")
+    return {"id": next(key["id"] for key in listed["apiKeys"] if key["name"] == "old")}
+
+
 Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
@@ -173,9 +180,14 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "createNotificationRule": (of_rule, 1),
     "updateNotificationRule": (renamed_rule, 1),
     "deleteNotificationRule": (rule, 1),
+    "createApiKey": (lambda _: given(input={"name": "new", "scope": "READ"}), 1),
+    "revokeApiKey": (old_key, 1),
+    "tryAction": (lambda _: given(action={"url": "http://127.0.0.1:9/"}), 1),
 }
-OF_NOTIFICATIONS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule"))}
-REPEATABLE = {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns", "testChannel"}
+OF_NO_TASK = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "tryAction"))}
+ACTIONS = {"createApiKey": "createKey", "revokeApiKey": "revokeKey"}
+"""What entries call a mutation that the command line has too."""
+REPEATABLE = {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns", "testChannel", "tryAction"}
 """Mutations that do the same again when they are repeated."""
 
 
@@ -197,9 +209,7 @@ async def variables_of(api: Api, mutation: str) -> tuple[dict[str, Any], int]:
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
 async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
-    """Every mutation leaves an entry for each task, run, channel or rule that it changed, under the name for one, and
-    none for a refusal.
-    """
+    """Every mutation leaves an entry for each thing that it changed, under the name for one, and none for a refusal."""
     variables, entries = await variables_of(api, mutation)
     before = (await log(api))["totalCount"]
     began = utc_now()
@@ -208,10 +218,13 @@ async def test_every_mutation_leaves_an_entry(api: Api, mutation: str) -> None:
     found = await log(api, first=100)
     assert found["totalCount"] == before + entries, answer
     for entry in found["nodes"][:entries]:
-        assert (entry["action"], entry["keyName"]) == (mutation.removesuffix("s"), "operations")
-        if mutation in OF_NOTIFICATIONS:
+        assert (entry["action"], entry["keyName"]) == (
+            ACTIONS.get(mutation, mutation.removesuffix("s")),
+            "operations",
+        )
+        if mutation in OF_NO_TASK:
             assert entry["taskId"] is entry["runId"] is None
-            assert "id" in (entry["before"] or entry["after"])
+            assert "id" in (entry["before"] or entry["after"]) or mutation == "tryAction"
             continue
         assert entry["taskId"]
         assert began.isoformat()[:19] <= entry["at"] <= utc_now().isoformat()

@@ -104,7 +104,54 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
-    return name.startswith(("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications))
+    of_keys = (
+        "ApiKey",
+        "CreateApiKey",
+        "CreatedApiKey",
+        "KeyScope",
+        "RevokeApiKey",
+        "Viewer",
+        "Query.apiKeys",
+        "Query.viewer",
+        "Mutation.createApiKey",
+        "Mutation.revokeApiKey",
+        "ConflictReason.NAME_TAKEN",
+    )
+    of_operations = (
+        "Bulk",
+        "Query.bulkOperation",
+        "Mutation.bulk",
+        "Mutation.cancelBulkOperation",
+        "Subscription.bulkProgress",
+        "Mutation.rollbackTask",
+        "Mutation.tryAction",
+        "Query.task(asOf)",
+        "RunFilter.errorContains",
+        "RunFilter.host",
+        "RunFilter.statusCode",
+        "RunFilter.tags",
+        "Task.versions",
+        "TaskVersion",
+        "TriedAction",
+        "TryActionResult",
+    )
+    of_service = (
+        "Attention",
+        "Health",
+        "HostForecast",
+        "LoadForecast",
+        "RunStatistics",
+        "Statistics",
+        "Storage",
+        "Worker",
+        "Task.recentRuns",
+        "Task.statistics",
+        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "storage", "workers")),
+    )
+    groups = (of_calls, of_notifications, of_keys, of_operations, of_service)
+    return name == "Date" or name.startswith(
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *(part for group in groups for part in group))
+    )
 
 
 def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:

@@ -18,7 +18,7 @@ from tests.support.rest import CRON, ONE_OFF, error
 
 pytestmark = pytest.mark.unmeasured
 
-FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule"))}
+FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey"))}
 INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
 ID = str(uuid4())
 ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} | {
@@ -33,12 +33,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} 
     "updateChannel": {"id": ID, "input": {}},
     "createNotificationRule": {"input": {"name": "", "channelIds": [], "events": []}},
     "updateNotificationRule": {"id": ID, "input": {}},
+    "createApiKey": {"input": {"name": "", "scope": "READ"}},
+    "tryAction": {"action": {"url": ""}},
 }
 QUERIES = (
     "{ tasks { nodes { id action { headers { value } } } } }",
     "{ runs { nodes { id } } }",
     "{ metrics { totalRuns } }",
     "{ runEventsCursor }",
+    "{ viewer { scope } }",
     "{ previewTrigger(trigger: {interval: {everyMs: 1000}}) { __typename } }",
 )
 

@@ -12,7 +12,7 @@ from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, va
 from graphql.execution.values import get_variable_values
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import NotificationChannel, NotificationRule
+from db.models import ApiKey, NotificationChannel, NotificationRule, Worker
 from db.settings import DatabaseSettings
 from db.states import ChannelKind, KeyScope, RunState
 from graphql_api.execution.schema import schema as built
@@ -27,7 +27,7 @@ EXAMPLES = [
     (document, json.loads(variables))
     for document, variables in re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
 ]
-FOR_ADMINS = re.compile(r"^auditLog$|[cC]hannel|[nN]otification")
+FOR_ADMINS = re.compile(r"^auditLog$|^storage$|[cC]hannel|[nN]otification|[aA]piKey")
 SCHEMA = built._schema
 ROOTS = {
     "query": SCHEMA.query_type,
@@ -36,6 +36,7 @@ ROOTS = {
 }
 CHANNEL, OTHER_CHANNEL = UUID("5c168402-fa04-4554-9124-c6079311af90"), UUID("6c168402-fa04-4554-9124-c6079311af90")
 RULE = UUID("7c168402-fa04-4554-9124-c6079311af90")
+KEY = UUID("8c168402-fa04-4554-9124-c6079311af90")
 TASK, OTHER_TASK = UUID("9c168402-fa04-4554-9124-c6079311af90"), UUID("02a57271-56d6-4fe7-9aac-6b90dfa446bc")
 FINISHED, *UNFINISHED = (UUID(f"019c1684-02fa-8455-8912-c6079311af9{number}") for number in (1, 2, 3))
 
@@ -101,12 +102,14 @@ async def test_the_examples_work(api: Api) -> None:
         )
         for id_ in (CHANNEL, OTHER_CHANNEL)
     ]
+    worker = Worker(id=RULE, host="a", pid=1, slots=1, started_at=ago(1), renewed_at=ago(0))
     rule = NotificationRule(
         id=RULE, name="a rule", channel_ids=[CHANNEL], events=["failed"], after_failures=1, tolerance_ms=0, gather_ms=0,
         after_seq=0,
     )  # fmt: skip
     async with AsyncSession(api.engine) as session, session.begin():
-        session.add_all([*channels, rule])
+        session.add_all([*channels, rule, worker])
+        session.add(ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32)))
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)
     await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))
     states = {FINISHED: RunState.FAILED} | dict.fromkeys(UNFINISHED, RunState.RETRYING)

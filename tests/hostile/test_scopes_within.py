@@ -36,7 +36,7 @@ NO_SERVICES = cast("Services", None)
 """A field that uses anything before it checks the scope fails with an internal error."""
 EXAMPLES = {"ID": '"x"', "String": '"x"', "DateTime": '"2030-01-31T09:00:00Z"', "Boolean": "true"}
 NEEDED = {"query": KeyScope.READ, "mutation": KeyScope.WRITE, "subscription": KeyScope.READ}
-NEEDS_ADMIN = {"auditLog"}
+NEEDS_ADMIN = {"auditLog", "apiKeys", "createApiKey", "revokeApiKey"}
 
 
 def example(kind: Any) -> str:

@@ -12,10 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState, TaskStatus
+from jobs.errors import InvalidInput
 from jobs.http.request import ActionDraft
 from jobs.maintenance.expiry import DELETED_PER_TRANSACTION, delete_expired
 from jobs.queue import Queue
-from jobs.security.api_keys import InvalidKeyRequest
 from jobs.security.encryption import SecretKeys
 from jobs.settings import JobsSettings
 from jobs.tasks import changes, creation, runs
@@ -147,7 +147,7 @@ async def test_a_task_stays_while_a_run_of_it_is_unfinished(engine: AsyncEngine,
 
 async def test_no_key_has_the_name_of_maintenance(engine: AsyncEngine) -> None:
     """A key of that name could pretend in the audit log that the service itself had deleted a task."""
-    with pytest.raises(InvalidKeyRequest, match="means something else in the audit log"):
+    with pytest.raises(InvalidInput, match="means something else in the audit log"):
         await make_key(engine, "maintenance")
 
 

@@ -1,19 +1,14 @@
-// Asks for an API key if the service requires one. The key stays in the browser tab until that is closed, for both pages.
+// Asks for an API key before the playground or Swagger UI is shown, if the service requires one.
 import "./key.css";
 
-const KEPT = "duetime:key";
+import { keepKey, keptKey } from "./storage";
 
 /** The service's refusal of a request without a key that it accepts. */
 export class KeyRequired extends Error {}
 
-/** Return the header that contains a key. */
-export function authorization(key: string | null): Record<string, string> {
-  return key === null ? {} : { Authorization: `Bearer ${key}` };
-}
-
 /** Forget the key, and ask again. */
 export function forgetKey(): void {
-  sessionStorage.removeItem(KEPT);
+  keepKey(null);
   window.location.reload();
 }
 
@@ -28,16 +23,14 @@ export async function withKey<Result>(
   const field = form.querySelector<HTMLInputElement>("input")!;
   const message = form.querySelector<HTMLElement>("[role=alert]")!;
   document.querySelector(".loading")?.remove();
-  for (let key = sessionStorage.getItem(KEPT); ; key = await entered(form, field)) {
+  for (let key = keptKey(); ; key = await entered(form, field)) {
     try {
       const result = await attempt(key);
-      if (key !== null) {
-        sessionStorage.setItem(KEPT, key);
-      }
+      keepKey(key);
       form.remove();
       return { key, result };
     } catch (error) {
-      sessionStorage.removeItem(KEPT);
+      keepKey(null);
       form.hidden = false;
       message.textContent = key === null && error instanceof KeyRequired ? "" : (error as Error).message;
       field.focus();

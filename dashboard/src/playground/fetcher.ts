@@ -2,7 +2,7 @@ import { createGraphiQLFetcher, type Fetcher, type FetcherParams } from "@graphi
 import { Kind, OperationTypeNode, parse, type DocumentNode, type ExecutionResult, type OperationDefinitionNode } from "graphql";
 import { createClient, type Client } from "graphql-ws";
 
-import { authorization } from "../key/key";
+import { authorization } from "../key/storage";
 import { remember, withTask } from "./last-task";
 
 /** The code with which the API closes a WebSocket whose key it does not accept. */

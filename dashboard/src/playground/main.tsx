@@ -11,7 +11,8 @@ import { GraphiQL } from "graphiql";
 import { useEffect } from "react";
 import { createRoot } from "react-dom/client";
 
-import { authorization, forgetKey, KeyRequired, withKey } from "../key/key";
+import { forgetKey, KeyRequired, withKey } from "../key/key";
+import { authorization } from "../key/storage";
 import { examples } from "./examples";
 import { fetcherFor } from "./fetcher";
 import { storage } from "./storage";

@@ -3,7 +3,8 @@ import SwaggerUI from "swagger-ui-dist/swagger-ui-es-bundle.js";
 import "swagger-ui-dist/swagger-ui.css";
 import "./swagger.css";
 
-import { authorization, KeyRequired, withKey } from "../key/key";
+import { KeyRequired, withKey } from "../key/key";
+import { authorization } from "../key/storage";
 
 const DOCUMENT = "./doc.json";
 

@@ -1,0 +1,55 @@
+// The client for queries and mutations, with a normalised cache: a change of one item shows wherever the item is shown.
+import { Client, fetchExchange, type CombinedError } from "@urql/core";
+import { authExchange } from "@urql/exchange-auth";
+import { cacheExchange } from "@urql/exchange-graphcache";
+import { possibleTypes, valueTypes } from "virtual:schema";
+
+import { authorization, keptKey } from "../../key/storage";
+import { endpoint } from "../address";
+import { askForKey } from "./key";
+
+const withoutKey = (): null => null;
+
+const cache = cacheExchange({
+  possibleTypes,
+  keys: Object.fromEntries(valueTypes.map((name) => [name, withoutKey])),
+  resolvers: {
+    Query: {
+      task: (_parent, { id }) => (typeof id === "string" ? { __typename: "Task", id } : undefined),
+      run: (_parent, { id }) => (typeof id === "string" ? { __typename: "Run", id } : undefined),
+    },
+  },
+});
+
+const auth = authExchange(async (utils) => {
+  let reason = "";
+  return {
+    addAuthToOperation: (operation) => utils.appendHeaders(operation, authorization(keptKey())),
+    didAuthError(error) {
+      const isRefused = (error.response as Response | undefined)?.status === 401;
+      reason = isRefused ? words(error) : reason;
+      return isRefused;
+    },
+    refreshAuth: () => askForKey(reason),
+  };
+});
+
+/** Return a fresh client, whose cache is empty. */
+export function createClient(): Client {
+  return new Client({
+    url: endpoint.href,
+    preferGetMethod: false,
+    requestPolicy: "cache-and-network",
+    // The default also names streams, and the service would send one.
+    fetchOptions: { headers: { Accept: "application/graphql-response+json, application/json" } },
+    exchanges: [cache, auth, fetchExchange],
+  });
+}
+
+/** Return what an error says, for people. */
+export function words(error: CombinedError): string {
+  if (error.networkError !== undefined && error.graphQLErrors.length === 0) {
+    return "The service cannot be reached. Is it running? The page tries again by itself.";
+  }
+  return error.graphQLErrors.map(({ message }) => message).join(" ");
+}

@@ -1,0 +1,75 @@
+// The pages by their addresses. Each page is loaded when it is first opened.
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Link,
+  type ErrorComponentProps,
+} from "@tanstack/react-router";
+
+import { service } from "./address";
+import { Shell } from "./shell/Shell";
+import { Empty, ErrorNote } from "./ui/feedback";
+import { Page } from "./ui/Page";
+
+const root = createRootRoute({ component: Shell });
+
+const overview = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/overview/Overview"), "Overview"),
+});
+
+const newTask = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks/new",
+  /** The id of the task that the new one is like. */
+  validateSearch: ({ from }: Record<string, unknown>): { from?: string } => (typeof from === "string" ? { from } : {}),
+  component: lazyRouteComponent(() => import("./pages/task-form/NewTask"), "NewTask"),
+});
+
+const editTask = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks/$taskId/edit",
+  component: lazyRouteComponent(() => import("./pages/task-form/EditTask"), "EditTask"),
+});
+
+const tasks = createRoute({ getParentRoute: () => root, path: "/tasks" });
+
+const task = createRoute({ getParentRoute: () => root, path: "/tasks/$taskId" });
+
+function NotFound() {
+  return (
+    <Page title="Nothing here">
+      <Empty icon="question" title="There is no page at this address.">
+        <Link to="/" className="button">
+          Go to the overview
+        </Link>
+      </Empty>
+    </Page>
+  );
+}
+
+function Broken({ error, reset }: ErrorComponentProps) {
+  return (
+    <Page title="Something went wrong">
+      <ErrorNote error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
+    </Page>
+  );
+}
+
+export const router = createRouter({
+  routeTree: root.addChildren([overview, tasks, task, newTask, editTask]),
+  basepath: service.pathname,
+  defaultPreload: "intent",
+  scrollRestoration: true,
+  defaultNotFoundComponent: NotFound,
+  defaultErrorComponent: Broken,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

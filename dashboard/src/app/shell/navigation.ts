@@ -1,0 +1,16 @@
+// The pages that the navigation links to.
+import type { IconName } from "../ui/icons";
+
+interface Destination {
+  to: string;
+  label: string;
+  icon: IconName;
+}
+
+/** The main pages, which a phone shows at the bottom. */
+export const MAIN: readonly Destination[] = [
+  { to: "/", label: "Overview", icon: "overview" },
+];
+
+/** Pages for administrators. */
+export const ADMIN: readonly Destination[] = [];

@@ -1,0 +1,56 @@
+// A modal dialog: the browser's own, which keeps the focus inside, closes on Escape, and gives the focus back.
+import { useEffect, useId, useRef, type ReactNode } from "react";
+
+import { Icon } from "./icons";
+
+interface Props {
+  title: string;
+  onClose: () => void;
+  children: ReactNode;
+  /** Whether the dialog has no button to close it and does not close on Escape. */
+  insistent?: boolean;
+  className?: string;
+}
+
+/** A dialog that is open while it is rendered. */
+export function Dialog({ title, onClose, children, insistent = false, className = "" }: Props) {
+  const element = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  useEffect(() => {
+    const dialog = element.current!;
+    if (!dialog.open) {
+      dialog.showModal();
+    }
+    return () => dialog.close();
+  }, []);
+  return (
+    <dialog
+      ref={element}
+      className={`dialog ${className}`}
+      aria-labelledby={heading}
+      onCancel={(event) => {
+        event.preventDefault();
+        if (!insistent) {
+          onClose();
+        }
+      }}
+      onMouseDown={(event) => {
+        if (!insistent && event.target === element.current) {
+          onClose();
+        }
+      }}
+    >
+      <div className="dialog-body">
+        <header className="dialog-head">
+          <h2 id={heading}>{title}</h2>
+          {!insistent && (
+            <button type="button" className="button button-icon" aria-label="Close" onClick={onClose}>
+              <Icon name="cross" />
+            </button>
+          )}
+        </header>
+        {children}
+      </div>
+    </dialog>
+  );
+}

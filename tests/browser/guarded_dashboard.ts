@@ -1,0 +1,32 @@
+// Opens the dashboard of a service that asks for keys, and gives it one.
+import assert from "node:assert/strict";
+
+import { accessible } from "./accessible.ts";
+import { visiting } from "./browser.ts";
+
+const [executablePath, url, key] = process.argv.slice(2);
+if (executablePath === undefined || url === undefined || key === undefined) {
+  throw new Error("usage: guarded_dashboard.ts CHROMIUM URL KEY");
+}
+
+await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async (page) => {
+  await page.goto(url);
+  const field = page.getByLabel("requires an API key");
+  await field.waitFor();
+  await accessible(page);
+  await field.fill("wrong");
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.getByRole("alert").filter({ hasText: "The key is unknown" }).waitFor();
+  await field.fill(key);
+  await page.getByRole("button", { name: "Continue" }).click();
+  await field.waitFor({ state: "detached" });
+
+  // The key lives as long as the browser's tab, and the playground has it too.
+  await page.reload();
+  await page.getByRole("region", { name: "Now" }).getByText("runs").waitFor();
+  assert.equal(await field.count(), 0);
+  assert(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(key), "the browser keeps the key");
+  const other = await page.context().newPage();
+  await other.goto(url);
+  await other.getByLabel("requires an API key").waitFor();
+});
