@@ -12,6 +12,7 @@ CLIENT_COMMANDS = {
     "apply": "bring tasks to what files say",
     "diff": "show what apply would do",
     "export": "write tasks as files that apply reads",
+    "import": "print the schedules of cron, Hasura, Kubernetes, Vercel or EventBridge for apply",
     "completion": "print a script with which bash, zsh or fish completes commands",
 }
 """The commands, and their help."""

@@ -8,6 +8,7 @@ import typer
 from duetime.client import CLIENT_COMMANDS
 from duetime.client.commands.apply import apply, diff, export
 from duetime.client.commands.completion import completion
+from duetime.client.commands.importing import importing
 from duetime.client.commands.login import login
 from duetime.client.commands.runs import runs
 from duetime.client.commands.stats import stats
@@ -34,6 +35,7 @@ def application(*, completes: bool = False) -> typer.Typer:
     app.command("apply")(apply)
     app.command("diff")(diff)
     app.command("export")(export)
+    app.add_typer(importing, name="import", help=sentence("import"))
     app.command("login")(login)
     app.command("completion")(completion)
     return app

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
+from graphql import build_schema
 
 from tests.commands.conftest import Service
 from tests.support import tasks_schema
@@ -223,7 +224,7 @@ def test_a_killed_apply_goes_on_when_it_is_repeated(service: Service, folder: Pa
 def test_the_json_schema_describes_the_files(service: Service, folder: Path) -> None:
     """Editors accept what apply accepts, and underline what it refuses. The file is made from the API's types."""
     printed = json.loads(service.output("apply", "--schema"))
-    schema = tasks_schema.build_schema((tasks_schema.ROOT / "schema.graphql").read_text("utf-8"))
+    schema = build_schema((tasks_schema.ROOT / "schema.graphql").read_text("utf-8"))
     assert printed == tasks_schema.document(schema)
     validator = jsonschema_rs.validator_for(printed)
     full = yaml.safe_load(document(service, "o").replace("2100-01-01T00:00:00Z", "'2100-01-01T00:00:00Z'"))
@@ -231,5 +232,12 @@ def test_the_json_schema_describes_the_files(service: Service, folder: Path) -> 
     [task, *_] = full["tasks"]
     validator.validate(task)
     validator.validate([task | {"deleteAfterMs": "${DAYS:-7}"}])
-    for wrong in ({"colour": "red"}, {"trigger": {}}, {"overlap": "NEVER"}, {"externalId": 7}, {"tags": "a"}):
+    wrongs: list[dict[str, Any]] = [
+        {"colour": "red"},
+        {"trigger": {}},
+        {"overlap": "NEVER"},
+        {"externalId": 7},
+        {"tags": "a"},
+    ]
+    for wrong in wrongs:
         assert not validator.is_valid(task | wrong), wrong

@@ -196,7 +196,7 @@ def test_a_call_is_tried_and_its_end_is_the_exit_status(service: Service) -> Non
     assert tried.stdout.split()[:4] == ["result", "SUCCEEDED", "status", "200"]
     failed = service.run("try", f"{service.url}/nowhere", "-X", "post", "--payload", "{}", "--json")
     assert failed.returncode == 1
-    assert items(failed.stdout)["statusCode"] == 404
+    assert items(failed.stdout)["statusCode"] == 401
     assert service.run("try").returncode == 2
 
 

@@ -1,7 +1,7 @@
 """Writes tasks as files that `apply` reads. Members that have their defaults are left out."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -88,13 +88,12 @@ class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mis
 
 def represent_text(dumper: Any, text: str) -> yaml.ScalarNode:
     """Return the node of a text, which is quoted if it would be taken for anything else, or has several lines."""
-    escaped = reading.escaped(text)
     style = None
-    if digits.NUMBER.fullmatch(escaped) or escaped in reading.CONSTANTS:
+    if digits.NUMBER.fullmatch(text) or text in reading.CONSTANTS or reading.REFERENCE.search(text):
         style = "'"
-    elif "\n" in escaped and all(line == line.rstrip() for line in escaped.split("\n")):
+    elif "\n" in text and all(line == line.rstrip() for line in text.split("\n")):
         style = "|"
-    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", escaped, style=style)
+    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
     return node
 
 
@@ -109,9 +108,22 @@ Dumper.add_representer(float, represent_number)
 Dumper.add_representer(digits.Number, represent_number)
 
 
-def yaml_text(tasks: Sequence[Mapping[str, Any]], *, owner: str | None = None, comments: Iterable[str] = ()) -> str:
-    """Return a file that `apply` reads, with comments at its beginning."""
+def yaml_text(tasks: Sequence[Mapping[str, Any]], *, owner: str | None = None) -> str:
+    """Return a file that `apply` reads. ${NAME} in a text is a reference; see `escaped`."""
     document: dict[str, Any] = {"owner": owner} if owner else {}
     document["tasks"] = list(tasks)
     text: str = yaml.dump(document, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=120)
-    return "".join(f"# {comment}\n" for comment in comments) + text
+    return text
+
+
+def escaped(value: Any) -> Any:
+    """Return a value in whose texts nothing is a reference."""
+    match value:
+        case str():
+            return reading.escaped(value)
+        case dict():
+            return {name: escaped(each) for name, each in value.items()}
+        case list():
+            return [escaped(each) for each in value]
+        case _:
+            return value

@@ -14,7 +14,7 @@ from duetime.client.apply.differences import print_plan
 from duetime.client.apply.files import OWNER_TAG
 from duetime.client.apply.plan import Plan, Refused, plan
 from duetime.client.commands import options
-from duetime.client.commands.options import AsJson, Profile, Where, Yes, option
+from duetime.client.commands.options import AsJson, Owner, Profile, Where, Yes, option
 from duetime.client.errors import ClientError, UsageError
 from duetime.client.output import print_json, say, tell
 
@@ -28,7 +28,6 @@ Files = Annotated[
         "--file", "-f", metavar="FILE|FOLDER|-", text="YAML or JSON; may be repeated. A folder means all files in it."
     ),
 ]
-Owner = Annotated[str | None, option("--owner", metavar="NAME", text="The owner of the tasks, if the files name none.")]
 Prune = Annotated[
     bool, typer.Option("--prune/--no-prune", help="Whether tasks of the owner that no file has are deleted.")
 ]
@@ -117,7 +116,7 @@ def export(*, owner: Owner = None, where: Where = None, profile: Profile = None)
                     nameless += 1
                     continue
                 document, needed = writing.task_document(task)
-                found.append(document)
+                found.append(writing.escaped(document))
                 variables += needed
     typer.echo(writing.yaml_text(found, owner=owner), nl=False)
     if nameless:
