@@ -9,6 +9,7 @@ CLIENT_COMMANDS = {
     "runs": "list, show, watch, retry and cancel runs",
     "try": "make one call now, and show how it ended",
     "stats": "show how runs ended, in buckets of time",
+    "forecast": "show how many calls are due",
     "apply": "bring tasks to what files say",
     "diff": "show what apply would do",
     "export": "write tasks as files that apply reads",

@@ -165,3 +165,10 @@ query ($from: DateTime!, $to: DateTime!, $bucket: StatisticsBucket!, $filter: St
   }
 }
 """
+FORECAST = """
+query ($from: DateTime, $to: DateTime, $bucket: StatisticsBucket!) {
+  loadForecast(from: $from, to: $to, bucket: $bucket) {
+    calls computedAt buckets { from to calls } hosts { host calls }
+  }
+}
+"""

@@ -8,6 +8,7 @@ import typer
 from duetime.client import CLIENT_COMMANDS
 from duetime.client.commands.apply import apply, diff, export
 from duetime.client.commands.completion import completion
+from duetime.client.commands.forecast import forecast
 from duetime.client.commands.importing import importing
 from duetime.client.commands.login import login
 from duetime.client.commands.runs import runs
@@ -32,6 +33,7 @@ def application(*, completes: bool = False) -> typer.Typer:
     app.add_typer(runs, name="runs", help=sentence("runs"))
     app.command("try")(try_action)
     app.command("stats")(stats)
+    app.command("forecast")(forecast)
     app.command("apply")(apply)
     app.command("diff")(diff)
     app.command("export")(export)

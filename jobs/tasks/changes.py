@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from db.models import Task, utc_now
+from db.models import DEFINED, Task, utc_now
 from db.reads.tasks import find_by_external_ids
 from db.states import MisfirePolicy, TaskStatus
-from db.tasks import cancellation, changes, clock, external_ids, idempotency
+from db.tasks import cancellation, changes, clock, definitions, external_ids, idempotency
 from db.tasks import creation as stored
 from db.tasks.changes import Missed
 from jobs.computation import portions
@@ -110,6 +110,9 @@ async def change_all(work: Transaction, wanted: Sequence[Change], action: str, *
     requests = [each.task.id for each in wanted if each.columns.keys() & set(changes.DEFINITION)]
     if requests:
         await changes.keep_definitions(work.session, task_ids=requests)
+    defined = [each.task.id for each in wanted if each.columns.keys() & set(DEFINED)]
+    if defined:
+        await definitions.keep_origins(work.session, task_ids=defined)
     missed: list[Missed] = []
     async for task, columns, trigger in paced(wanted):
         missed += [] if trigger is None else missed_by_update(task, trigger)
@@ -121,6 +124,8 @@ async def change_all(work: Transaction, wanted: Sequence[Change], action: str, *
             reschedule(task, trigger, now=now)
             work.schedule_wakeup(task.due_at)
     await bump_version(work, [each.task for each in wanted], action, now=now)
+    if defined:
+        await definitions.keep(work.session, task_ids=defined, at=now, actor=work.caller.name)
     await settle(work, missed, now=now, reason="missed: the trigger was changed before this instant was claimed")
 
 

@@ -212,3 +212,11 @@ def test_statistics_count_runs_in_buckets(service: Service) -> None:
     assert heading.split()[:4] == ["FROM", "RUNS", "SUCCEEDED", "FAILED"]
     assert row.split()[2:5] == ["1", "1", "0"]
     assert service.run("stats", "--bucket", "week").returncode == 2
+
+
+def test_the_forecast_has_buckets(service: Service) -> None:
+    """By default the next 24 hours, by the hour."""
+    found = items(service.output("forecast", "--json"))
+    assert found["calls"] == sum(bucket["calls"] for bucket in found["buckets"])
+    assert len(found["buckets"]) in {24, 25}
+    assert "calls are due, as computed at" in service.output("forecast", "--bucket", "day")

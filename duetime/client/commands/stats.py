@@ -25,6 +25,13 @@ Bucket = Annotated[
 ]
 
 
+def checked_bucket(given: str) -> str:
+    """Return a bucket as the API names it. Raises `UsageError`."""
+    if given.upper() not in BUCKETS:
+        raise UsageError(f"--bucket {given!r} must be minute, hour or day")
+    return given.upper()
+
+
 def stats(
     *,
     task: OfTask = None,
@@ -37,15 +44,14 @@ def stats(
     profile: Profile = None,
 ) -> None:
     """Show how many runs ended, how, and how late and long they were, in buckets of time."""
-    if bucket.upper() not in BUCKETS:
-        raise UsageError(f"--bucket {bucket!r} must be minute, hour or day")
+    length = checked_bucket(bucket)
     chosen = filters.filter_of(where or (), filters.STATISTICS)
     begin = since or (datetime.now(UTC) - timedelta(milliseconds=options.duration("--last", last))).isoformat()
     end = until or datetime.now(UTC).isoformat()
     with calls.connected(profile) as api:
         if task is not None:
             chosen["taskId"] = calls.task_id(api, task)
-        variables = {"from": begin, "to": end, "bucket": bucket.upper(), "filter": chosen}
+        variables = {"from": begin, "to": end, "bucket": length, "filter": chosen}
         found = api.field(documents.STATISTICS, **variables)
     if as_json:
         print_json(found)

@@ -95,7 +95,7 @@ def check(line: str, at: int, read: Words) -> None:
 
 
 def escaped_character(line: str, at: int, read: Words) -> int:
-    """Add the character after a backslash, and return the index after it. A $ is doubled before a brace, for `apply`."""
+    """Add the character after a backslash, and return the index after it. A $ before a brace is doubled."""
     character = line[at + 1 : at + 2]
     read.add("$$" if character == "$" and line[at + 2 : at + 3] == "{" else character)
     return at + 2
