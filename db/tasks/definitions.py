@@ -48,7 +48,7 @@ WHERE task_definitions.task_id = changed.id AND task_definitions.version <= newe
 
 
 async def keep_origins(session: AsyncSession, *, task_ids: Collection[UUID]) -> None:
-    """Store the definitions of tasks that were never changed, which are about to change. The tasks have to be locked."""
+    """Store the definitions of locked tasks that were never changed, and are about to change."""
     await session.execute(KEEP_ORIGIN, {"task_ids": list(task_ids)})
 
 

@@ -103,6 +103,7 @@ def represent_number(dumper: Any, number: float) -> yaml.ScalarNode:
     return node
 
 
+Dumper.add_representer(reading.Members, yaml.SafeDumper.represent_dict)
 Dumper.add_representer(str, represent_text)
 Dumper.add_representer(float, represent_number)
 Dumper.add_representer(digits.Number, represent_number)

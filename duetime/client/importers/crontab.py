@@ -74,4 +74,4 @@ def task_of(line: str, variables: dict[str, str], zone: str | None, comment: str
 def name_of(url: str) -> str:
     """Return the name of a task that calls a URL."""
     parts = urlsplit(url)
-    return f"{parts.hostname or ''}{parts.path.rstrip('/')}"
+    return parts.netloc + parts.path.rstrip("/")
