@@ -121,9 +121,10 @@ check-lock: .venv/.installed-dev ## Check that the lock files match pyproject.to
 check-vulnerabilities: .venv/.installed-dev ## Look for known vulnerabilities in the locked versions
 	@$(BIN)/python -m tests.support.vulnerabilities
 
-schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql, and the JSON Schema of files for apply
+schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql, the JSON Schema of files for apply, and the help in docs/cli.md
 	@$(BIN)/duetime schema > schema.graphql
 	@$(BIN)/python -m tests.support.tasks_schema > duetime/client/apply/tasks.schema.json
+	@$(BIN)/python -m tests.support.command_help
 
 settings: .venv/.installed-dev ## Write the tables of docs/settings.md from the descriptions of the settings
 	@$(BIN)/python -m tests.support.settings_page
