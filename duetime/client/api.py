@@ -39,9 +39,7 @@ class Api:
         if profile.key:
             headers["Authorization"] = f"Bearer {profile.key}"
         # A redirect would carry the key elsewhere, so none is followed.
-        self._http = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), transport=None, follow_redirects=False
-        )
+        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), follow_redirects=False)
 
     def __enter__(self) -> Self:
         """Return itself."""
