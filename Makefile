@@ -106,6 +106,7 @@ check-containers: .venv/.installed-dev ## Check Dockerfile and docker-compose.ym
 
 check-schema: .venv/.installed-dev ## Check that schema.graphql matches the code
 	@$(BIN)/duetime schema | diff -u schema.graphql - || { echo "schema.graphql is stale: run \`make schema\`" >&2; exit 1; }
+	@$(BIN)/python -m tests.support.tasks_schema | diff -u duetime/client/apply/tasks.schema.json - || { echo "tasks.schema.json is stale: run \`make schema\`" >&2; exit 1; }
 	@echo "schema.graphql matches the code."
 
 check-schema-growth: .venv/.installed-dev ## Check that no change of the schema breaks clients
@@ -123,8 +124,10 @@ check-lock: .venv/.installed-dev ## Check that the lock files match pyproject.to
 check-vulnerabilities: .venv/.installed-dev ## Look for known vulnerabilities in the locked versions
 	@$(BIN)/python -m tests.support.vulnerabilities
 
-schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql
+schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql, the JSON Schema of files for apply, and the help in docs/cli.md
 	@$(BIN)/duetime schema > schema.graphql
+	@$(BIN)/python -m tests.support.tasks_schema > duetime/client/apply/tasks.schema.json
+	@$(BIN)/python -m tests.support.command_help
 
 settings: .venv/.installed-dev ## Write the tables of docs/settings.md from the descriptions of the settings
 	@$(BIN)/python -m tests.support.settings_page

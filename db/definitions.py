@@ -12,6 +12,6 @@ LEFT JOIN LATERAL (
     WHERE a.task_id = t.id AND a.action IN ('createTask', 'upsertTask', 'updateTask')
     ORDER BY a.at DESC, a.id DESC LIMIT 1
 ) origin ON true
-WHERE t.id = :task_id
+WHERE t.id = ANY (CAST(:task_ids AS uuid[]))
 """
 """The present definition of a task of which none is kept; the audit log knows who made it, and when."""

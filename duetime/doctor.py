@@ -113,8 +113,8 @@ async def examine(
 
 def variables(environment: Mapping[str, Any]) -> Finding:
     """Return whether each variable with Duetime's prefix is a setting."""
-    known = CLIENT | {variable(kind, name) for kind in SETTINGS for name in kind.model_fields}
-    own = {name.upper() for name in environment if name.upper().startswith("DUETIME_")}
+    known = {variable(kind, name) for kind in SETTINGS for name in kind.model_fields}
+    own = {name.upper() for name in environment if name.upper().startswith("DUETIME_")} - CLIENT
     unknown = sorted(name for name in own - known if not name.startswith(INTERNAL))
     if not unknown:
         return ok(

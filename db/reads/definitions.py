@@ -106,7 +106,7 @@ async def newest(session: AsyncSession, statement: Select[Any]) -> Definition | 
 
 async def origin(session: AsyncSession, task_id: UUID) -> list[Definition]:
     """Return the definition of a task that was never changed."""
-    return [definition_of(row[1:]) for row in await session.execute(ORIGIN_OF, {"task_id": task_id})]
+    return [definition_of(row[1:]) for row in await session.execute(ORIGIN_OF, {"task_ids": [task_id]})]
 
 
 def definition_of(row: Iterable[Any]) -> Definition:

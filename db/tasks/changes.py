@@ -22,7 +22,7 @@ DEFINITION = (
 
 KEEP_DEFINITION = text(f"""
 INSERT INTO task_versions (task_id, version, {", ".join(DEFINITION)})
-SELECT id, version, {", ".join(DEFINITION)} FROM tasks WHERE id = :task_id
+SELECT id, version, {", ".join(DEFINITION)} FROM tasks WHERE id = ANY (CAST(:task_ids AS uuid[]))
 """)
 
 RECORD_MISSED = with_events("""
@@ -77,9 +77,9 @@ async def lock_tasks(session: AsyncSession, *, task_ids: Collection[UUID]) -> di
     return {task.id: task for task in await session.scalars(tasks.with_for_update(key_share=True))}
 
 
-async def keep_definition(session: AsyncSession, *, task_id: UUID) -> None:
-    """Store a task's current request for the runs that were claimed before it changes. The task has to be locked."""
-    await session.execute(KEEP_DEFINITION, {"task_id": task_id})
+async def keep_definitions(session: AsyncSession, *, task_ids: Collection[UUID]) -> None:
+    """Store tasks' current requests for the runs that were claimed before they change. The tasks have to be locked."""
+    await session.execute(KEEP_DEFINITION, {"task_ids": list(task_ids)})
 
 
 async def record_missed(session: AsyncSession, missed: Sequence[Missed], *, reason: str, now: datetime) -> None:

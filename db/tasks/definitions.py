@@ -1,5 +1,6 @@
 """The statements that keep the definitions which a task has had, the newest `KEPT` of them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -20,20 +21,24 @@ INSERT INTO task_definitions (task_id, version, at, actor, {COLUMNS}) {ORIGIN.fo
 KEEP = text(f"""
 WITH kept AS (
     INSERT INTO task_definitions (task_id, version, at, actor, {COLUMNS})
-    SELECT id, version, CAST(:at AS timestamptz), CAST(:actor AS text), {COLUMNS} FROM tasks WHERE id = :task_id
+    SELECT id, version, CAST(:at AS timestamptz), CAST(:actor AS text), {COLUMNS} FROM tasks
+    WHERE id = ANY (CAST(:task_ids AS uuid[]))
 )
 DELETE FROM task_definitions
-WHERE task_id = :task_id AND version <= (
-    SELECT version FROM task_definitions WHERE task_id = :task_id ORDER BY version DESC OFFSET :others LIMIT 1
-)
+USING unnest(CAST(:task_ids AS uuid[])) AS changed (id)
+CROSS JOIN LATERAL (
+    SELECT d.version FROM task_definitions d WHERE d.task_id = changed.id ORDER BY d.version DESC OFFSET :others LIMIT 1
+) newest
+WHERE task_definitions.task_id = changed.id AND task_definitions.version <= newest.version
 """)
 
 
-async def keep_origin(session: AsyncSession, *, task_id: UUID) -> None:
-    """Store the definition of a task that was never changed, which is about to change. The task has to be locked."""
-    await session.execute(KEEP_ORIGIN, {"task_id": task_id})
+async def keep_origins(session: AsyncSession, *, task_ids: Collection[UUID]) -> None:
+    """Store the definitions of locked tasks that were never changed, and are about to change."""
+    await session.execute(KEEP_ORIGIN, {"task_ids": list(task_ids)})
 
 
-async def keep(session: AsyncSession, *, task_id: UUID, at: datetime, actor: str) -> None:
-    """Store the definition that a task has now, and remove those beyond `KEPT`."""
-    await session.execute(KEEP, {"task_id": task_id, "at": at, "actor": actor, "others": KEPT - 1})
+async def keep(session: AsyncSession, *, task_ids: Collection[UUID], at: datetime, actor: str) -> None:
+    """Store the definitions that tasks have now, and remove those beyond `KEPT`."""
+    parameters = {"task_ids": list(task_ids), "at": at, "actor": actor, "others": KEPT - 1}
+    await session.execute(KEEP, parameters)

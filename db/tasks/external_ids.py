@@ -1,5 +1,6 @@
 """The statements that keep external ids unique among tasks that are not deleted."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from asyncpg import UniqueViolationError
@@ -9,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 INDEX = "tasks_external_id"
 
-HOLDER = text("SELECT id FROM tasks WHERE external_id = :external_id AND deleted_at IS NULL")
+HOLDERS = text("""
+SELECT external_id, id FROM tasks WHERE external_id = ANY (CAST(:external_ids AS text[])) AND deleted_at IS NULL
+""")
 
 SET = text("UPDATE tasks SET external_id = :external_id WHERE id = :task_id")
 
@@ -20,10 +23,12 @@ def is_taken(error: IntegrityError) -> bool:
     return isinstance(cause, UniqueViolationError) and cause.constraint_name == INDEX
 
 
-async def holder(session: AsyncSession, external_id: str) -> UUID | None:
-    """Return the task that has an external id."""
-    found: UUID | None = await session.scalar(HOLDER, {"external_id": external_id})
-    return found
+async def holders(session: AsyncSession, external_ids: Collection[str]) -> dict[str, UUID]:
+    """Return the tasks that have the external ids."""
+    if not external_ids:
+        return {}
+    found = await session.execute(HOLDERS, {"external_ids": list(external_ids)})
+    return {row.external_id: row.id for row in found}
 
 
 async def give(session: AsyncSession, external_id: str, *, task_id: UUID) -> bool:

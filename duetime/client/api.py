@@ -25,7 +25,7 @@ class GraphQLErrors(ClientError):
     """An operation was refused as a whole. `errors` is what the API said."""
 
     def __init__(self, errors: list[Any]) -> None:
-        super().__init__("; ".join(one_line(str(error.get("message"))) for error in errors))
+        super().__init__("; ".join(map(message_of, errors)))
         self.errors = errors
 
 
@@ -39,9 +39,7 @@ class Api:
         if profile.key:
             headers["Authorization"] = f"Bearer {profile.key}"
         # A redirect would carry the key elsewhere, so none is followed.
-        self._http = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), transport=None, follow_redirects=False
-        )
+        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), follow_redirects=False)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -125,6 +123,11 @@ class Api:
         return data
 
 
+def message_of(error: Any) -> str:
+    """Return the message of an error, without the value that it may quote, in which there may be a secret."""
+    return one_line(str(error.get("message")).partition(", found: ")[0])
+
+
 def code_of(error: Any) -> str | None:
     """Return the code of an error of GraphQL, if it has one."""
     code: str | None = (error.get("extensions") or {}).get("code")
@@ -134,7 +137,7 @@ def code_of(error: Any) -> str | None:
 def message_in(body: Any) -> str:
     """Return the messages of an answer's errors; an empty text without any."""
     errors = body.get("errors") if isinstance(body, dict) else None
-    return "; ".join(one_line(str(error.get("message"))) for error in errors or ())
+    return "; ".join(map(message_of, errors or ()))
 
 
 def reason_of(error: Exception) -> str:

@@ -133,3 +133,42 @@ subscription ($taskId: ID, $after: String) {
   }
 }
 """
+PLAN_TASKS = f"""
+mutation ($inputs: [CreateTaskInput!]!) {{
+  upsertTasks(inputs: $inputs, dryRun: true) {{
+    __typename ... on UpsertedTask {{ outcome before after }} {REFUSALS}
+  }}
+}}
+"""
+UPSERT_TASKS = f"""
+mutation ($inputs: [CreateTaskInput!]!) {{
+  upsertTasks(inputs: $inputs) {{ __typename ... on UpsertedTask {{ outcome before }} {REFUSALS} }}
+}}
+"""
+TRY = f"""
+mutation ($action: HttpActionInput!) {{
+  tryAction(action: $action) {{
+    __typename
+    ... on TriedAction {{
+      success statusCode errorMessage durationMs responseHeaders {{ name value }}
+      responseBody responseBodyEncoding responseTruncated
+    }}
+    {REFUSALS}
+  }}
+}}
+"""
+STATISTICS = """
+query ($from: DateTime!, $to: DateTime!, $bucket: StatisticsBucket!, $filter: StatisticsFilter) {
+  runStatistics(from: $from, to: $to, bucket: $bucket, filter: $filter) {
+    from to runs succeeded failed cancelled skipped missed unknown successRatePercent
+    latenessP50Ms latenessP99Ms durationP50Ms durationP95Ms
+  }
+}
+"""
+FORECAST = """
+query ($from: DateTime, $to: DateTime, $bucket: StatisticsBucket!) {
+  loadForecast(from: $from, to: $to, bucket: $bucket) {
+    calls computedAt buckets { from to calls } hosts { host calls }
+  }
+}
+"""

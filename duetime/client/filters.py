@@ -51,6 +51,9 @@ RUNS: Kinds = {
 }
 """The members of RunFilter."""
 
+STATISTICS: Kinds = {"taskId": str, "tags": texts, "host": str}
+"""The members of StatisticsFilter."""
+
 
 def filter_of(given: Sequence[str], kinds: Kinds) -> dict[str, Any]:
     """Return the filter that all `--where` of a command make together. Raises `UsageError`."""

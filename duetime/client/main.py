@@ -6,10 +6,15 @@ from collections.abc import Sequence
 import typer
 
 from duetime.client import CLIENT_COMMANDS
+from duetime.client.commands.apply import apply, diff, export
 from duetime.client.commands.completion import completion
+from duetime.client.commands.forecast import forecast
+from duetime.client.commands.importing import importing
 from duetime.client.commands.login import login
 from duetime.client.commands.runs import runs
+from duetime.client.commands.stats import stats
 from duetime.client.commands.tasks import tasks
+from duetime.client.commands.trying import try_action
 from duetime.client.errors import ClientError
 
 INTERRUPTED = 130
@@ -26,6 +31,13 @@ def application(*, completes: bool = False) -> typer.Typer:
     )
     app.add_typer(tasks, name="tasks", help=sentence("tasks"))
     app.add_typer(runs, name="runs", help=sentence("runs"))
+    app.command("try")(try_action)
+    app.command("stats")(stats)
+    app.command("forecast")(forecast)
+    app.command("apply")(apply)
+    app.command("diff")(diff)
+    app.command("export")(export)
+    app.add_typer(importing, name="import", help=sentence("import"))
     app.command("login")(login)
     app.command("completion")(completion)
     return app

@@ -56,6 +56,13 @@ def tell(text: str) -> None:
     console(sys.stderr).print(shown(text), soft_wrap=True)
 
 
+def print_styled(text: str, style: str) -> None:
+    """Print a line in a style, where there is a terminal for it."""
+    line = shown(text)
+    line.stylize(style)
+    console(sys.stdout).print(line, soft_wrap=True)
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a table."""
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))

@@ -84,7 +84,7 @@ FIELD_COSTS = {
     ),
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("TriedAction.responseBody", "TriedAction.responseHeaders"), LARGE_COST),
-    **dict.fromkeys(("Task.description", "Task.metadata"), MEDIUM_COST),
+    **dict.fromkeys(("Task.description", "Task.metadata", "UpsertedTask.after", "UpsertedTask.before"), MEDIUM_COST),
     **dict.fromkeys(("Query.previewTrigger", "Query.runStatistics"), COMPUTED_COST),
     "Task.statistics": MEDIUM_COST,
 }

@@ -154,8 +154,36 @@ class Mutation(
         draft = await with_target_checked(input.draft(), info.context.services.targets)
         async with info.context.transaction() as work:
             key = given_or_none(input.idempotency_key)
-            row, outcome = await upsert.upsert_task(work, draft, now=utc_now(), key=key)
-        return UpsertedTask(task=Task.of(row), outcome=outcome)
+            result = await upsert.upsert_task(work, draft, now=utc_now(), key=key)
+        return UpsertedTask.of(result)
+
+    @strawberry.mutation(
+        description=f"Does the same as upsertTask for up to {MAX_INPUTS:,} tasks in one transaction, and returns a "
+        "result for each in the same order. A refused task does not stop the others. With `dryRun`, nothing is "
+        "changed, and the results say what would be."
+    )
+    async def upsert_tasks(
+        self,
+        info: Info,
+        inputs: Annotated[
+            list[CreateTaskInput],
+            strawberry.argument(description=f"The tasks as they should be, at most {MAX_INPUTS:,}."),
+        ],
+        dry_run: Annotated[bool, strawberry.argument(description="Whether nothing is changed.")] = False,  # noqa: FBT002
+    ) -> list[UpsertTaskResult]:
+        """Create or update many tasks. A dry run needs the same scope, because it tells whether secrets are equal."""
+        info.context.need(KeyScope.WRITE)
+        check_number(inputs, "inputs")
+        drafts = await with_targets_checked(
+            [each.draft() async for each in paced(inputs)], info.context.services.targets
+        )
+        requests = [
+            CreateRequest(draft, given_or_none(each.idempotency_key))
+            for draft, each in zip(drafts, inputs, strict=True)
+        ]
+        async with info.context.transaction() as work:
+            results = await upsert.upsert_tasks(work, requests, now=utc_now(), dry_run=dry_run)
+        return [upsert_result(result) async for result in paced(results)]
 
     @strawberry.mutation(
         description="Changes a task. The status stays the same, with one exception: a new trigger on a COMPLETED "
@@ -379,6 +407,11 @@ def creation_result(outcome: creation.CreationOutcome) -> Task | InvalidInput | 
             return InvalidInput.of(outcome)
         case errors.Conflict():
             return Conflict.of(outcome)
+
+
+def upsert_result(result: upsert.Upserted | errors.InvalidInput) -> UpsertedTask | InvalidInput:
+    """Return the result of an upsert as a member of its union."""
+    return InvalidInput.of(result) if isinstance(result, errors.InvalidInput) else UpsertedTask.of(result)
 
 
 def action_result(outcome: changes.ChangeOutcome) -> Task | NotFound | Conflict:

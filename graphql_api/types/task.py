@@ -42,7 +42,7 @@ from jobs.tasks.draft import (
     TaskDraft,
     TaskUpdate,
 )
-from jobs.tasks.upsert import UpsertOutcome
+from jobs.tasks.upsert import Upserted, UpsertOutcome
 
 MAX_UPCOMING = 100
 EXTERNAL_ID = (
@@ -399,8 +399,28 @@ class UpdateTaskInput:
 class UpsertedTask:
     """A task with what an upsert has done to it."""
 
-    task: Task = strawberry.field(description="The task, which is now as the input has it.")
-    outcome: UpsertOutcome = strawberry.field(description="What was done.")
+    task: Task = strawberry.field(
+        description="The task, which is now as the input has it. After a dry run, it is the task as it was, and a new "
+        "one cannot be found by its id."
+    )
+    outcome: UpsertOutcome = strawberry.field(description="What was done, or what a dry run would have done.")
+    before: JSON | None = strawberry.field(
+        description="The changed members before the change, as the audit log has them: without secrets. Null for a new "
+        "task, and if nothing changed."
+    )
+    after: JSON | None = strawberry.field(
+        description="The changed members after the change, or all members of a new task. Null if nothing changed."
+    )
+
+    @staticmethod
+    def of(result: Upserted) -> "UpsertedTask":
+        """Return the task with what was done."""
+        return UpsertedTask(
+            task=Task.of(result.task),
+            outcome=result.outcome,
+            before=cast("JSON | None", result.before),
+            after=cast("JSON | None", result.after),
+        )
 
 
 @strawberry.type(description="A deleted task.")

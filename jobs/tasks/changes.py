@@ -6,13 +6,14 @@ change was acknowledged has the old definition; a run that was claimed before ke
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from db.models import DEFINED, Task, utc_now
 from db.reads.tasks import find_by_external_ids
 from db.states import MisfirePolicy, TaskStatus
 from db.tasks import cancellation, changes, clock, definitions, external_ids, idempotency
+from db.tasks import creation as stored
 from db.tasks.changes import Missed
 from jobs.computation import portions
 from jobs.datetimes import INSTANT
@@ -32,6 +33,14 @@ ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
 ChangeOutcome = Task | NotFound | Conflict
 """The changed task, or why it was not changed."""
+
+
+class Change(NamedTuple):
+    """A locked task, the columns to set, and its trigger if that changes."""
+
+    task: Task
+    columns: Mapping[str, Any]
+    trigger: ChangedTrigger | None
 
 
 async def update_task(
@@ -79,21 +88,44 @@ async def change(
     now: datetime,
 ) -> None:
     """Set columns of a task, and reschedule it if its trigger changes. Raises `InvalidInput`."""
-    if columns.keys() & set(changes.DEFINITION):
-        await changes.keep_definition(work.session, task_id=task.id)
-    if columns.keys() & set(DEFINED):
-        await definitions.keep_origin(work.session, task_id=task.id)
-    missed = [] if trigger is None else missed_by_update(task, trigger)
-    for name, value in columns.items():
-        setattr(task, name, value)
-    if "pause_after_failures" in columns:
-        task.failures = 0
-    if trigger is not None:
-        reschedule(task, trigger, now=now)
-        work.schedule_wakeup(task.due_at)
-    await bump_version(work, [task], action, now=now)
-    if columns.keys() & set(DEFINED):
-        await definitions.keep(work.session, task_id=task.id, at=now, actor=work.caller.name)
+    await change_all(work, [checked_change(Change(task, columns, trigger), now=now)], action, now=now)
+
+
+def checked_change(change: Change, *, now: datetime) -> Change:
+    """Return a change that can be made. Raises `InvalidInput` if its trigger has no instant left."""
+    if change.trigger is not None:
+        trigger = trigger_columns.trigger_of(with_columns(change.task, change.columns))
+        if revision.revised(trigger, change.trigger, now=now) is None:
+            raise InvalidInput([NO_INSTANT])
+    return change
+
+
+def with_columns(task: Task, columns: Mapping[str, Any]) -> Task:
+    """Return a copy of a task in which some columns are set."""
+    return stored.new_task({name: getattr(task, name) for name in Task.model_fields} | dict(columns))
+
+
+async def change_all(work: Transaction, wanted: Sequence[Change], action: str, *, now: datetime) -> None:
+    """Make changes of locked tasks, which `checked_change` has checked, in a few statements."""
+    requests = [each.task.id for each in wanted if each.columns.keys() & set(changes.DEFINITION)]
+    if requests:
+        await changes.keep_definitions(work.session, task_ids=requests)
+    defined = [each.task.id for each in wanted if each.columns.keys() & set(DEFINED)]
+    if defined:
+        await definitions.keep_origins(work.session, task_ids=defined)
+    missed: list[Missed] = []
+    async for task, columns, trigger in paced(wanted):
+        missed += [] if trigger is None else missed_by_update(task, trigger)
+        for name, value in columns.items():
+            setattr(task, name, value)
+        if "pause_after_failures" in columns:
+            task.failures = 0
+        if trigger is not None:
+            reschedule(task, trigger, now=now)
+            work.schedule_wakeup(task.due_at)
+    await bump_version(work, [each.task for each in wanted], action, now=now)
+    if defined:
+        await definitions.keep(work.session, task_ids=defined, at=now, actor=work.caller.name)
     await settle(work, missed, now=now, reason="missed: the trigger was changed before this instant was claimed")
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from db import json_text
 from db.json_text import JsonText
 from db.models import Task
 from db.postgres_text import is_postgres_text
@@ -245,10 +246,13 @@ def differing(columns: Mapping[str, Any], task: Task) -> dict[str, Any]:
 
 
 def same(mine: Any, theirs: Any) -> bool:
-    """Return whether two values of a column mean the same. Payloads whose numbers differ in digits alone do not."""
+    """Return whether two values of a column mean the same. Payloads whose numbers differ in digits alone do not.
+
+    Metadata comes from Postgres with Python's numbers, which have lost such digits, so there they do not count.
+    """
     if isinstance(mine, JsonText) and isinstance(theirs, JsonText):
         return json_value.same(mine, theirs)
-    return json_value.sorted_text(mine) == json_value.sorted_text(theirs)
+    return json_text.write(mine, sort_keys=True, default=str) == json_text.write(theirs, sort_keys=True, default=str)
 
 
 def changed_action(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft, list[Problem]]:

@@ -1,16 +1,24 @@
-"""The use case that creates a task, or brings the existing one to an input. It takes a transaction and flushes."""
+"""The use cases that create tasks, or bring existing ones to inputs. They take a transaction and flush."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from typing import NamedTuple
+from uuid import UUID
 
 from db.models import Task
+from db.postgres_text import is_postgres_text
+from db.reads.tasks import find_by_external_ids
 from db.tasks import external_ids
 from jobs.computation import off_loop
 from jobs.errors import InvalidInput
+from jobs.pacing import paced
 from jobs.problems import Problem
-from jobs.tasks import changes, creation
+from jobs.tasks import audit, changes, creation
+from jobs.tasks.audit import Columns
+from jobs.tasks.changes import Change
 from jobs.tasks.creation import CreateRequest
 from jobs.tasks.draft import TaskDraft, columns_replaced
 from jobs.tasks.transaction import Transaction
@@ -29,6 +37,8 @@ NO_DELAY = Problem(
     "is not accepted here, because the same input would mean another instant each time; give the instant as at",
 )
 
+TWICE = Problem(("externalId",), "occurs twice in inputs; only the first one counts")
+
 
 class UpsertOutcome(StrEnum):
     """What an upsert has done."""
@@ -38,57 +48,125 @@ class UpsertOutcome(StrEnum):
     UNCHANGED = "unchanged"
 
 
-async def upsert_task(
-    work: Transaction, draft: TaskDraft, *, now: datetime, key: str | None = None
-) -> tuple[Task, UpsertOutcome]:
+class Upserted(NamedTuple):
+    """A task after an upsert, what the upsert did, and the members of the definition that changed, without secrets."""
+
+    task: Task
+    outcome: UpsertOutcome
+    before: Columns | None = None
+    after: Columns | None = None
+
+
+async def upsert_task(work: Transaction, draft: TaskDraft, *, now: datetime, key: str | None = None) -> Upserted:
     """Create the task of a draft's external id, or bring the existing one to exactly this draft.
 
     Raises `InvalidInput`, also for an idempotency key. An existing task keeps its status as in an update.
     """
-    problems = [NO_EXTERNAL_ID] if draft.external_id is None else []
-    if key is not None:
-        problems.append(NO_KEY)
-    # Before the first statement, because no transaction may stay open meanwhile.
-    [candidate] = await off_loop(partial(creation.new_tasks, [CreateRequest(draft)], now=now, secrets=work.secrets))
-    if isinstance(candidate, Task) and isinstance(draft.trigger, Delayed):
-        problems.append(NO_DELAY)
-    if problems or draft.external_id is None or isinstance(draft.trigger, Delayed):
-        raise InvalidInput([*problems, *(candidate.problems if isinstance(candidate, InvalidInput) else ())])
+    [result] = await upsert_tasks(work, [CreateRequest(draft, key)], now=now)
+    if isinstance(result, InvalidInput):
+        raise result
+    return result
+
+
+async def upsert_tasks(
+    work: Transaction, requests: Sequence[CreateRequest], *, now: datetime, dry_run: bool = False
+) -> list[Upserted | InvalidInput]:
+    """Do for each request what `upsert_task` does, in a few statements. Return the results in their order.
+
+    A refused request does not stop the others. With `dry_run`, nothing is changed or locked.
+    """
     while True:
-        task = await locked(work, draft.external_id)
-        if task is not None:
-            changed = await bring_to(work, task, draft, trigger=draft.trigger, now=now)
-            return task, UpsertOutcome.UPDATED if changed else UpsertOutcome.UNCHANGED
+        # Before the first statement, because no transaction may stay open meanwhile.
+        candidates = await off_loop(partial(creation.new_tasks, requests, now=now, secrets=work.secrets))
+        found = await present(work, [each.draft.external_id for each in requests], locks=not dry_run)
+        if found is None:
+            await work.session.rollback()
+            continue
+        results: list[Upserted | InvalidInput] = []
+        changing: dict[UUID, Change] = {}
+        seen: set[str] = set()
+        async for request, candidate in paced(zip(requests, candidates, strict=True)):
+            name = request.draft.external_id
+            task = None if name is None else found.get(name)
+            problems = problems_of(request)
+            if name in seen:
+                problems.append(TWICE)
+            seen |= {name} if name is not None else set()
+            try:
+                results.append(judged(work, request, candidate, task, problems=problems, changing=changing, now=now))
+            except InvalidInput as refusal:
+                results.append(refusal)
+        new = [each.task for each in results if isinstance(each, Upserted) and each.outcome is UpsertOutcome.CREATED]
+        if dry_run:
+            return results
+        if not new or await creation.insert(work, new, uses=(), action=ACTION):
+            break
+        # Another request has created one of them meanwhile.
+        await work.session.rollback()
+    for task in new:
+        creation.publish(work, task)
+    await changes.change_all(work, list(changing.values()), ACTION, now=now)
+    return results
+
+
+def problems_of(request: CreateRequest) -> list[Problem]:
+    """Return what is wrong with a request as an upsert."""
+    problems = [NO_EXTERNAL_ID] if request.draft.external_id is None else []
+    if request.key is not None:
+        problems.append(NO_KEY)
+    if isinstance(request.draft.trigger, Delayed):
+        problems.append(NO_DELAY)
+    return problems
+
+
+async def present(work: Transaction, names: Iterable[str | None], *, locks: bool) -> dict[str, Task] | None:
+    """Return the tasks that have the external ids, locked if wanted; None if one was renamed before it was locked."""
+    wanted = {name for name in names if name is not None and is_postgres_text(name)}
+    if not locks:
+        return await find_by_external_ids(work.session, external_ids=wanted)
+    holders = await external_ids.holders(work.session, wanted)
+    locked = await changes.all_locked(work, list(holders.values()))
+    found = {name: locked[task_id] for name, task_id in holders.items() if task_id in locked}
+    return found if all(task.external_id == name for name, task in found.items()) else None
+
+
+def judged(
+    work: Transaction,
+    request: CreateRequest,
+    candidate: Task | InvalidInput,
+    task: Task | None,
+    *,
+    problems: Sequence[Problem],
+    changing: dict[UUID, Change],
+    now: datetime,
+) -> Upserted:
+    """Return what becomes of a request. Add the change of an existing task to `changing`. Raises `InvalidInput`."""
+    draft = request.draft
+    wrong = candidate.problems if isinstance(candidate, InvalidInput) else ()
+    if problems or isinstance(draft.trigger, Delayed):
+        raise InvalidInput([*problems, *wrong])
+    if task is None:
         if isinstance(candidate, InvalidInput):
             raise candidate
-        if await creation.insert(work, [candidate], uses=(), action=ACTION):
-            creation.publish(work, candidate)
-            return candidate, UpsertOutcome.CREATED
-        candidate = creation.new_task(CreateRequest(draft), now=now, secrets=work.secrets)
+        return Upserted(candidate, UpsertOutcome.CREATED, None, audit.definition(candidate))
+    change = change_to(work, task, draft, trigger=draft.trigger, now=now)
+    if change is None:
+        return Upserted(task, UpsertOutcome.UNCHANGED)
+    changing[task.id] = change
+    after = changes.with_columns(task, change.columns)
+    return Upserted(task, UpsertOutcome.UPDATED, *audit.difference(audit.definition(task), audit.definition(after)))
 
 
-async def locked(work: Transaction, external_id: str) -> Task | None:
-    """Return the task that has an external id, locked, or None."""
-    while True:
-        task_id = await external_ids.holder(work.session, external_id)
-        if task_id is None:
-            return None
-        task = (await changes.all_locked(work, [task_id])).get(task_id)
-        if task is not None and task.external_id == external_id:
-            return task
-
-
-async def bring_to(work: Transaction, task: Task, draft: TaskDraft, *, trigger: Trigger, now: datetime) -> bool:
-    """Bring a locked task to a draft. Return False if it is equal to it already. Raises `InvalidInput`."""
+def change_to(work: Transaction, task: Task, draft: TaskDraft, *, trigger: Trigger, now: datetime) -> Change | None:
+    """Return the change that brings a task to a draft; None if it is equal to it already. Raises `InvalidInput`."""
     changed = changes.changed_trigger(task, whole(trigger), revives=False, now=now)
     columns = columns_replaced(task, draft, trigger=changed, now=now, secrets=work.secrets)
     if not columns:
-        return False
+        return None
     if not columns.keys() & trigger_columns.COLUMNS:
         # The same trigger in other words.
         changed = None
-    await changes.change(work, task, columns, ACTION, trigger=changed, now=now)
-    return True
+    return changes.checked_change(Change(task, columns, changed), now=now)
 
 
 def whole(trigger: Trigger) -> TriggerUpdate:

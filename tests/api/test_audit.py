@@ -197,6 +197,7 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "cancelTasks": (of_tasks, 2),
     "deleteTasks": (of_tasks, 2),
     "upsertTask": (lambda _: given(input={**TASK, "externalId": "e"}), 1),
+    "upsertTasks": (lambda _: given(inputs=[{**TASK, "externalId": "e"}, TASK], dryRun=False), 1),
     "runTasks": (of_tasks, 2),
     "cancelRuns": (of_runs, 2),
     "retryRuns": (of_finished_runs, 2),

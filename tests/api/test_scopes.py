@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} 
     "createTasks": {"inputs": [INPUT]},
     "updateTask": {"id": ID, "input": {"name": "another"}},
     "upsertTask": {"input": {**INPUT, "externalId": "e"}},
+    "upsertTasks": {"inputs": [{**INPUT, "externalId": "e"}], "dryRun": True},
     **{name: {"ids": [ID]} for name in ("pauseTasks", "resumeTasks", "cancelTasks", "deleteTasks")},
     **{name: {"ids": [ID]} for name in ("runTasks", "cancelRuns", "retryRuns")},
     "createChannel": {"input": {"name": "", "target": {"webhook": {"url": "", "signingSecrets": []}}}},

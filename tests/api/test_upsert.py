@@ -298,3 +298,71 @@ async def test_a_delay_is_refused(api: Api) -> None:
     [problem] = refused["upsertTask"]["problems"]
     assert problem["path"] == ["trigger", "oneOff", "delayMs"]
     assert problem["message"].startswith("is not accepted here, because the same input would mean another instant")
+
+
+UPSERTS = f"""
+mutation ($inputs: [CreateTaskInput!]!, $dryRun: Boolean!) {{
+  upsertTasks(inputs: $inputs, dryRun: $dryRun) {{
+    __typename
+    ... on UpsertedTask {{ outcome before after task {{ {SHOWN} }} }}
+    ... on InvalidInput {{ problems {{ path message }} }}
+  }}
+}}
+"""
+
+
+async def test_many_at_once_do_what_each_alone_would(api: Api) -> None:
+    """A dry run says what the same call then does, secrets are compared and never shown, and a refused task stops
+    no other.
+    """
+    await upserted(api, "same", **EVERYTHING)
+    await upserted(api, "changed", **EVERYTHING)
+    other = {"name": "X-Token", "value": "another-marlin", "secret": True}
+    changed = EVERYTHING | {"name": "renamed", "action": EVERYTHING["action"] | {"headers": [other], "payload": [1.10]}}
+    changed |= {"trigger": {"interval": {"everyMs": 5_000}}}
+    inputs = [
+        {"externalId": "same"} | EVERYTHING,
+        {"externalId": "changed"} | changed,
+        {"externalId": "new"} | BARE,
+        {"externalId": "wrong"} | BARE | {"name": ""},
+        BARE,
+        {"externalId": "new"} | BARE,
+        {"externalId": "late"} | BARE | {"trigger": {"oneOff": {"delayMs": 1}}},
+    ]
+    tasks = await api.data("{ tasks { nodes { externalId version } } }")
+    planned = (await api.data(UPSERTS, inputs=inputs, dryRun=True))["upsertTasks"]
+    assert await api.data("{ tasks { nodes { externalId version } } }") == tasks
+    made = (await api.data(UPSERTS, inputs=inputs, dryRun=False))["upsertTasks"]
+
+    outcomes = ["UNCHANGED", "UPDATED", "CREATED", None, None, None, None]
+    for results in (planned, made):
+        assert [each.get("outcome") for each in results] == outcomes
+        assert [each["problems"][0]["path"] for each in results[3:]] == [
+            ["name"], ["externalId"], ["externalId"], ["trigger", "oneOff", "delayMs"]
+        ]  # fmt: skip
+        _, update, creation, *_ = results
+        assert set(update["after"]) >= {"name", "headers", "payload", "trigger_type", "every_ms"}
+        assert update["before"]["name"] == "full"
+        assert update["after"]["headers"].keys() == {"X-Token"}
+        assert update["after"]["headers"]["X-Token"] != update["before"]["headers"]["X-Token"]
+        assert creation["after"]["name"] == "bare"
+        assert not {"marlin", "swordfish"} & set(str(results).replace("-", " ").split())
+    assert made[1]["task"]["version"] == 2
+    assert made[2]["task"]["status"] == "SCHEDULED"
+    again = (await api.data(UPSERTS, inputs=inputs[:3], dryRun=False))["upsertTasks"]
+    assert [each["outcome"] for each in again] == ["UNCHANGED"] * 3
+    actions = [each["action"] for each in (await api.data(AUDIT))["auditLog"]["nodes"]]
+    assert actions == ["upsertTask"] * 4
+
+
+async def test_calls_at_the_same_time_make_each_task_once(api: Api) -> None:
+    """They wait for each other, and never deadlock."""
+    inputs = [{"externalId": f"t{number}"} | BARE for number in range(60)]
+    calls = [
+        api.data(UPSERTS, inputs=[each | {"name": f"by {call}"} for each in order], dryRun=False)
+        for call, order in enumerate((inputs, inputs[::-1], inputs[30:], inputs))
+    ]
+    results = await asyncio.gather(*calls)
+    outcomes = [each["outcome"] for result in results for each in result["upsertTasks"]]
+    assert outcomes.count("CREATED") == 60
+    assert set(outcomes) == {"CREATED", "UPDATED"}

@@ -187,3 +187,36 @@ def test_shells_complete_the_commands_of_servers_too(service: Service) -> None:
         count = len(words.split()) - 1
         asked = {"_DUETIME_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(count)}
         assert service.process(**asked).stdout.split() == [expected]
+
+
+def test_a_call_is_tried_and_its_end_is_the_exit_status(service: Service) -> None:
+    """Nothing is stored."""
+    tried = service.run("try", service.target, "-H", "X-Try: 1")
+    assert tried.returncode == 0, tried
+    assert tried.stdout.split()[:4] == ["result", "SUCCEEDED", "status", "200"]
+    failed = service.run("try", f"{service.url}/nowhere", "-X", "post", "--payload", "{}", "--json")
+    assert failed.returncode == 1
+    assert items(failed.stdout)["statusCode"] == 401
+    assert service.run("try").returncode == 2
+
+
+def test_statistics_count_runs_in_buckets(service: Service) -> None:
+    """By default the last 24 hours, by the hour."""
+    create = ("tasks", "create", "--name", "Counted", "--url", service.target, "--every", "24h")
+    service.output(*create, "--external-id", "counted")
+    service.output("tasks", "run", "counted", "--wait")
+    buckets = items(service.output("stats", "--task", "counted", "--json"))
+    assert [bucket["succeeded"] for bucket in buckets][-1] == 1
+    assert len(buckets) in {24, 25}
+    [heading, row] = service.output("stats", "--task", "counted", "--bucket", "day", "--last", "1m").splitlines()[:2]
+    assert heading.split()[:4] == ["FROM", "RUNS", "SUCCEEDED", "FAILED"]
+    assert row.split()[2:5] == ["1", "1", "0"]
+    assert service.run("stats", "--bucket", "week").returncode == 2
+
+
+def test_the_forecast_has_buckets(service: Service) -> None:
+    """By default the next 24 hours, by the hour."""
+    found = items(service.output("forecast", "--json"))
+    assert found["calls"] == sum(bucket["calls"] for bucket in found["buckets"])
+    assert len(found["buckets"]) in {24, 25}
+    assert "calls are due, as computed at" in service.output("forecast", "--bucket", "day")

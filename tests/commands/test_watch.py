@@ -8,6 +8,9 @@ import sys
 import threading
 from typing import Any
 
+import pytest
+
+from duetime.client.commands.runs import print_event
 from tests.commands.conftest import Service
 from tests.support.command import clean_environment
 from tests.support.proxy import running_proxy
@@ -81,8 +84,14 @@ async def test_a_broken_connection_is_resumed_without_a_gap(service: Service) ->
     assert watching.errors.count("\n") == watching.errors.count("trying again in")
 
 
-def test_a_gap_is_told(service: Service) -> None:
-    """A cursor from before what is kept cannot be resumed; the command says so and goes on."""
+def test_a_cursor_of_something_else_is_refused(service: Service) -> None:
+    """The command does not try again, because that would not help."""
     result = service.run("runs", "watch", "--after", "nonsense")
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert "The cursor cannot be used" in result.stderr
+
+
+def test_a_gap_is_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no change of a run, so it is not among the lines of those."""
+    print_event({"__typename": "RunEventsGap", "cursor": "c", "message": "Events are missing here"})
+    assert capsys.readouterr() == ("", "duetime: Events are missing here\n")

@@ -29,7 +29,10 @@ def test_every_document_is_one_of_the_schema(name: str) -> None:
     assert validate(SCHEMA, parse(DOCUMENTS[name])) == []
 
 
-@pytest.mark.parametrize(("name", "kinds"), [("TaskFilter", filters.TASKS), ("RunFilter", filters.RUNS)])
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [("TaskFilter", filters.TASKS), ("RunFilter", filters.RUNS), ("StatisticsFilter", filters.STATISTICS)],
+)
 def test_where_knows_every_member_of_the_filters(name: str, kinds: filters.Kinds) -> None:
     """A new member of a filter has to be added."""
     assert set(SCHEMA.type_map[name].fields) <= set(kinds)  # type: ignore[attr-defined]

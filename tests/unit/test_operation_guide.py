@@ -1,5 +1,6 @@
 """docs/operate.md: its commands, its units of systemd and its alerts are what the program and the tools take."""
 
+import itertools
 import re
 import shlex
 import shutil
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from duetime.cli import parser
+from duetime.client import CLIENT_COMMANDS
+from tests.support.command_help import help_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "operate.md").read_text("utf-8")
@@ -28,9 +31,13 @@ def commands(text: str) -> list[str]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_in_the_documents_exists(path: Path) -> None:
-    """The parser takes its arguments."""
+    """The parser of servers takes its arguments. Of the client's commands there are tests that run them."""
     for arguments in commands(path.read_text("utf-8")):
-        parser().parse_args(shlex.split(arguments, comments=True))
+        words = shlex.split(arguments, comments=True)
+        if words[0] in CLIENT_COMMANDS:
+            assert help_of(*itertools.takewhile(re.compile(r"[a-z-]+").fullmatch, words[:2])).startswith("Usage: ")
+        else:
+            parser().parse_args(words)
 
 
 def test_commands_are_found() -> None:

@@ -63,10 +63,12 @@ def source_text(source: str) -> str:
         raise UsageError("stdin is not UTF-8") from None
 
 
-def documents(text: str, *, name: str) -> list[Any]:
+def documents(text: str, *, name: str, substitutes: bool = True) -> list[Any]:
     """Return the documents of a text, YAML or JSON. Raises `UsageError` with the name of the file and the line."""
 
     def substituted(value: str, line: int) -> str:
+        if not substitutes:
+            return value
         try:
             return REFERENCE.sub(value_of_reference, value)
         except UsageError as error:

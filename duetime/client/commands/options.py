@@ -67,6 +67,7 @@ Overlap = Annotated[str | None, option("--overlap", metavar="POLICY", text="ALLO
 Misfire = Annotated[str | None, option("--misfire", metavar="POLICY", text="LATEST, SKIP or ALL.")]
 ExternalId = Annotated[str | None, option("--external-id", metavar="ID", text="A name of your own, unique.")]
 Tag = Annotated[list[str] | None, option("--tag", metavar="TAG", text="A label; may be repeated.")]
+Owner = Annotated[str | None, option("--owner", metavar="NAME", text="The owner of the tasks, if the files name none.")]
 Description = Annotated[str | None, option("--description", text="A text about the task.")]
 
 

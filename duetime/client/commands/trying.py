@@ -1,0 +1,73 @@
+"""`duetime try`: one call, as a task would make it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from duetime.client import calls, documents
+from duetime.client.apply import files
+from duetime.client.commands import options
+from duetime.client.commands.options import (
+    AsJson,
+    Data,
+    Header,
+    Method,
+    Payload,
+    Profile,
+    SecretHeader,
+    Timeout,
+    option,
+)
+from duetime.client.errors import UsageError
+from duetime.client.output import duration, print_json, print_members
+
+Target = Annotated[str | None, typer.Argument(metavar="[URL]", help="The URL to call.", show_default=False)]
+TaskFile = Annotated[
+    str | None, option("--file", "-f", metavar="FILE|-", text="Take the call from a task in YAML or JSON.")
+]
+
+
+def try_action(
+    *,
+    url: Target = None,
+    method: Method = None,
+    header: Header = None,
+    secret_header: SecretHeader = None,
+    payload: Payload = None,
+    data: Data = None,
+    timeout: Timeout = None,
+    file: TaskFile = None,
+    as_json: AsJson = False,
+    profile: Profile = None,
+) -> None:
+    """Make one call now, as a task would, and show how it ended. Nothing is stored.
+
+    The exit status is 1 if the call did not succeed.
+    """
+    action = options.action_input(
+        url=url, method=method, header=header, secret_header=secret_header, payload=payload, data=data, timeout=timeout
+    )
+    base = files.single_task(file).get("action", {}) if file else {}
+    wanted = {**base, **action}
+    if "url" not in wanted:
+        raise UsageError("give a URL, or a task by --file")
+    with calls.connected(profile) as api:
+        tried = calls.accepted(api.field(documents.TRY, action=wanted), of=("TriedAction",))
+    if as_json:
+        print_json(tried)
+    else:
+        print_members(members(tried))
+    if not tried["success"]:
+        raise typer.Exit(1)
+
+
+def members(tried: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return what to show of a call."""
+    return [
+        ("result", "SUCCEEDED" if tried["success"] else "FAILED"),
+        ("status", tried["statusCode"]),
+        ("error", tried["errorMessage"]),
+        ("duration", duration(tried["durationMs"])),
+        *(("header", f"{header['name']}: {header['value']}") for header in tried["responseHeaders"] or ()),
+        ("response", tried["responseBody"]),
+    ]

@@ -1,0 +1,117 @@
+"""Reads schedules of Amazon EventBridge, as the AWS CLI prints them: get-schedule, list-schedules or list-rules."""
+
+import re
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from duetime.client import digits
+from duetime.client.apply import reading
+from duetime.client.apply.writing import variable_name
+from duetime.client.importers.result import CannotTake, Imported, Note, Task, slug
+from duetime.client.importers.structured import documents, objects, text
+
+RATE = re.compile(r"rate\(\s*(\d+)\s+(minute|hour|day)s?\s*\)")
+AT = re.compile(r"at\(\s*(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\s*\)")
+CRON = re.compile(r"cron\((.*)\)")
+UNITS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+LAST = (59, 23, 31, 12)
+"""The largest values of the fields before the day of week."""
+DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+NUMBER_OF_DAY = re.compile(r"(?<![#/\d])[1-7](?!\d)")
+MOST_ATTEMPTS = 100
+
+
+def read(source: str) -> Imported:
+    """Return the tasks of schedules. Raises `UsageError` if the text is not JSON."""
+    found = Imported()
+    for document in documents(source, name="schedules.json"):
+        for schedule in schedules_in(document):
+            place = str(schedule.get("Name"))
+            try:
+                found.add(task_of(schedule, found, place), place=place)
+            except CannotTake as error:
+                found.untaken.append(Note(place, str(error)))
+    return found
+
+
+def schedules_in(document: Any) -> list[dict[str, Any]]:
+    """Return the schedules of what a command of the AWS CLI prints."""
+    if isinstance(document, dict):
+        for name in ("Schedules", "Rules"):
+            if name in document:
+                return objects(document[name], name)
+        return [document]
+    return objects(document, "the file")
+
+
+def task_of(schedule: dict[str, Any], found: Imported, place: str) -> Task:
+    """Return the task of a schedule. Raises `CannotTake`."""
+    name, target = text(schedule, "Name"), schedule.get("Target") or {}
+    if not schedule.get("ScheduleExpression"):
+        raise CannotTake("it has no ScheduleExpression; list-schedules leaves it out, and get-schedule prints it")
+    trigger = trigger_of(schedule["ScheduleExpression"], schedule.get("ScheduleExpressionTimezone") or "UTC")
+    window = (schedule.get("FlexibleTimeWindow") or {}).get("MaximumWindowInMinutes")
+    if window and "oneOff" not in trigger:
+        next(iter(trigger.values()))["jitterMs"] = window * UNITS["minute"]
+    variable = f"URL_{variable_name(name)}"
+    found.notes.append(
+        Note(place, f"set {variable} to the URL to call; the target was {target.get('Arn', 'not given')}")
+    )
+    if schedule.get("State") == "DISABLED":
+        found.notes.append(Note(place, "it is disabled; pause the task after apply"))
+    action: dict[str, Any] = {"url": f"${{{variable}}}", "method": "POST"} | body_of(target.get("Input"))
+    task: Task = {"externalId": slug(name), "name": name, "trigger": trigger, "action": action}
+    if schedule.get("Description"):
+        task["description"] = schedule["Description"]
+    retries = (target.get("RetryPolicy") or {}).get("MaximumRetryAttempts")
+    if retries is not None:
+        task["retry"] = {"maxAttempts": min(retries + 1, MOST_ATTEMPTS)}
+    return task
+
+
+def body_of(given: str | None) -> dict[str, Any]:
+    """Return the body of a target's input."""
+    if given is None:
+        return {}
+    try:
+        return {"payload": digits.read(given)}
+    except ValueError:
+        return {"body": reading.escaped(given)}
+
+
+def trigger_of(expression: str, timezone: str) -> dict[str, Any]:
+    """Return a trigger for a schedule expression. Raises `CannotTake`."""
+    if found := RATE.fullmatch(expression):
+        return {"interval": {"everyMs": int(found[1]) * UNITS[found[2]]}}
+    if found := AT.fullmatch(expression):
+        return {"oneOff": {"at": datetime.fromisoformat(found[1]).replace(tzinfo=ZoneInfo(timezone)).isoformat()}}
+    if found := CRON.fullmatch(expression):
+        zone = {} if timezone == "UTC" else {"timezone": timezone}
+        return {"cron": {"expression": cron_of(found[1].split())} | zone}
+    raise CannotTake(f"{expression} is no rate(), cron() or at()")
+
+
+def cron_of(fields: list[str]) -> str:
+    """Return five fields for the six of EventBridge. Raises `CannotTake`."""
+    if len(fields) != 6:
+        raise CannotTake(f"cron() has {len(fields)} fields instead of six")
+    *dates, day_of_week, year = fields
+    if year != "*":
+        raise CannotTake(f"the year {year} cannot be said; give the task an endAt")
+    if "W" in dates[2].upper():
+        raise CannotTake(f"the nearest weekday, {dates[2]}, cannot be said")
+    found = [field_of(field, last) for field, last in zip(dates, LAST, strict=True)]
+    days = "*" if day_of_week == "?" else NUMBER_OF_DAY.sub(lambda day: DAYS[int(day[0]) - 1], day_of_week)
+    return " ".join([*found, days])
+
+
+def field_of(field: str, last: int) -> str:
+    """Return a field whose parts FROM/STEP have the end that crontab wants."""
+    if field == "?":
+        return "*"
+    return ",".join(
+        f"{start}-{last}/{step}" if step and start.isdecimal() else part
+        for part in field.split(",")
+        for start, _, step in [part.partition("/")]
+    )

@@ -1,0 +1,27 @@
+"""What the importers of YAML and JSON share."""
+
+from typing import Any
+
+from duetime.client.apply import reading
+from duetime.client.errors import UsageError
+from duetime.client.importers.result import CannotTake
+
+
+def documents(text: str, *, name: str) -> list[Any]:
+    """Return the documents of a text, in which ${…} is nothing special. Raises `UsageError`."""
+    return [each for each in reading.documents(text, name=name, substitutes=False) if each is not None]
+
+
+def objects(value: Any, what: str) -> list[dict[str, Any]]:
+    """Return a list of objects. Raises `UsageError` if it is none."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise UsageError(f"{what} must be a list of objects")
+    return value
+
+
+def text(members: Any, name: str) -> str:
+    """Return a member that must be a text. Raises `CannotTake`."""
+    value = members.get(name) if isinstance(members, dict) else None
+    if not isinstance(value, str) or not value:
+        raise CannotTake(f"it has no {name}")
+    return value
