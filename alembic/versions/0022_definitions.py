@@ -1,4 +1,4 @@
-"""Keep the definitions that a task has had, and operations on many tasks or runs.
+"""Keep the definitions that a task has had.
 
 Revision ID: 0022
 Revises: 0021
