@@ -9,6 +9,7 @@ import {
 } from "@tanstack/react-router";
 
 import { service } from "./address";
+import { validateTasksSearch } from "./pages/tasks/filter";
 import { Shell } from "./shell/Shell";
 import { Empty, ErrorNote } from "./ui/feedback";
 import { Page } from "./ui/Page";
@@ -45,6 +46,13 @@ const run = createRoute({
   component: lazyRouteComponent(() => import("./pages/run/Run"), "Run"),
 });
 
+const tasks = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks",
+  validateSearch: validateTasksSearch,
+  component: lazyRouteComponent(() => import("./pages/tasks/Tasks"), "Tasks"),
+});
+
 const task = createRoute({
   getParentRoute: () => root,
   path: "/tasks/$taskId",
@@ -72,7 +80,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, runs, run, task]),
+  routeTree: root.addChildren([overview, tasks, task, runs, run]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,
