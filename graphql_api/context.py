@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,10 +15,11 @@ from strawberry.dataloader import DataLoader
 
 from db import models
 from db.readers import Readers
-from db.reads import large_values, runs, tasks, versions
+from db.reads import large_values, runs, statistics, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
+from db.reads.statistics import Statistics
 from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.document_store import DocumentStore
@@ -124,6 +125,7 @@ class Context:
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+        self.task_statistics = DataLoader(load_fn=self._task_statistics, cache=False)
         self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
         self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
 
@@ -239,6 +241,17 @@ class Context:
         async with self.services.session() as session:
             found = {filters: await runs.counts(session, filters, task_ids=list(ids)) for filters, ids in alike.items()}
         return [found[filters][task_id] for task_id, filters in keys]
+
+    async def _task_statistics(self, keys: list[tuple[UUID, datetime, datetime]]) -> list[Statistics | None]:
+        alike: dict[tuple[datetime, datetime], set[UUID]] = defaultdict(set)
+        for task_id, since, until in keys:
+            alike[since, until].add(task_id)
+        async with self.services.reading() as connection:
+            found = {
+                (since, until): await statistics.by_task(connection, task_ids=ids, since=since, until=until)
+                for (since, until), ids in alike.items()
+            }
+        return [found[since, until].get(task_id) for task_id, since, until in keys]
 
 
 Info = strawberry.Info[Context, None]

@@ -104,6 +104,7 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
+<<<<<<< HEAD
     of_keys = (
         "ApiKey",
         "CreateApiKey",
@@ -137,6 +138,22 @@ def is_added(name: str) -> bool:
     )
     return name.startswith(
         ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_keys, *of_operations)
+=======
+    of_statistics = (
+        "Attention",
+        "Health",
+        "HostForecast",
+        "LoadForecast",
+        "RunStatistics",
+        "Statistics",
+        "Worker",
+        "Task.recentRuns",
+        "Task.statistics",
+        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "workers")),
+    )
+    return name.startswith(
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_statistics)
+>>>>>>> ready/api-stats
     )
 
 

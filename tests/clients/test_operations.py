@@ -102,13 +102,14 @@ async def test_the_examples_work(api: Api) -> None:
         )
         for id_ in (CHANNEL, OTHER_CHANNEL)
     ]
+    worker = Worker(id=RULE, host="a", pid=1, slots=1, started_at=ago(1), renewed_at=ago(0))
     rule = NotificationRule(
         id=RULE, name="a rule", channel_ids=[CHANNEL], events=["failed"], after_failures=1, tolerance_ms=0, gather_ms=0,
         after_seq=0,
     )  # fmt: skip
     async with AsyncSession(api.engine) as session, session.begin():
         key = ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32))
-        session.add_all([*channels, rule, key, Worker(id=RULE, host="a", pid=1, slots=1)])
+        session.add_all([*channels, rule, key, worker])
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)
     await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))
     states = {FINISHED: RunState.FAILED} | dict.fromkeys(UNFINISHED, RunState.RETRYING)
