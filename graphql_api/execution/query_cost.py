@@ -57,17 +57,12 @@ ASSUMED_LENGTHS = {
     "InvalidInput.problems": 2,
     "HttpAction.headers": 20,
     "Run.responseHeaders": 20,
-<<<<<<< HEAD
     "TriedAction.responseHeaders": 20,
-}
-"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs."""
-=======
     "Query.runStatistics": 500,
 }
 """Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs. The values of
 statistics are small numbers.
 """
->>>>>>> ready/api-stats
 
 LARGE_COST = 64
 """The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
