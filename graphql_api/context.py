@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -167,6 +167,22 @@ class Context:
             raise forbidden(self.caller, scope)
         return self.caller
 
+    @asynccontextmanager
+    async def reading_runs(self, filters: RunFilter) -> AsyncIterator[AsyncSession]:
+        """Yield a session for reading runs. Raises GraphQL's LIMIT_EXCEEDED when a search takes too long."""
+        if not filters.is_search:
+            async with self.services.session() as session:
+                yield session
+            return
+        try:
+            async with runs.searching(self.services.engine) as session:
+                yield session
+        except runs.SearchTooLong:
+            raise limit_exceeded(
+                f"The history has more runs than can be searched within {runs.SEARCHES_WITHIN.total_seconds():g} s. "
+                "Narrow the filter by taskId, by a later scheduledAfter, or by states, and leave out totalCount"
+            ) from None
+
     async def large_value(self, column: LargeColumn, key: Hashable) -> tuple[Any, ...] | None:
         """Return the value of a large column and those beside it, or None without such a row.
 
@@ -227,19 +243,20 @@ class Context:
         alike: dict[tuple[RunFilter, Slice], set[UUID]] = defaultdict(set)
         for task_id, filters, rows in keys:
             alike[filters, rows].add(task_id)
-        async with self.services.session() as session:
-            found = {
-                (filters, rows): await runs.pages(session, filters, task_ids=list(ids), rows=rows)
-                for (filters, rows), ids in alike.items()
-            }
+        found = {}
+        for (filters, rows), ids in alike.items():
+            async with self.reading_runs(filters) as session:
+                found[filters, rows] = await runs.pages(session, filters, task_ids=list(ids), rows=rows)
         return [found[filters, rows][task_id] for task_id, filters, rows in keys]
 
     async def _run_counts(self, keys: list[tuple[UUID, RunFilter]]) -> list[int]:
         alike: dict[RunFilter, set[UUID]] = defaultdict(set)
         for task_id, filters in keys:
             alike[filters].add(task_id)
-        async with self.services.session() as session:
-            found = {filters: await runs.counts(session, filters, task_ids=list(ids)) for filters, ids in alike.items()}
+        found = {}
+        for filters, ids in alike.items():
+            async with self.reading_runs(filters) as session:
+                found[filters] = await runs.counts(session, filters, task_ids=list(ids))
         return [found[filters][task_id] for task_id, filters in keys]
 
     async def _task_statistics(self, keys: list[tuple[UUID, datetime, datetime]]) -> list[Statistics | None]:

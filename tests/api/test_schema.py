@@ -104,7 +104,6 @@ def is_added(name: str) -> bool:
             for what in ("Channel", "NotificationRule")
         ),
     )
-<<<<<<< HEAD
     of_keys = (
         "ApiKey",
         "CreateApiKey",
@@ -136,9 +135,6 @@ def is_added(name: str) -> bool:
         "TriedAction",
         "TryActionResult",
     )
-    return name.startswith(
-        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_keys, *of_operations)
-=======
     of_statistics = (
         "Attention",
         "Health",
@@ -152,8 +148,16 @@ def is_added(name: str) -> bool:
         *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "workers")),
     )
     return name.startswith(
-        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_statistics)
->>>>>>> ready/api-stats
+        (
+            "AuditEntry",
+            "AuditFilter",
+            "Query.auditLog",
+            *of_calls,
+            *of_notifications,
+            *of_keys,
+            *of_operations,
+            *of_statistics,
+        )
     )
 
 
