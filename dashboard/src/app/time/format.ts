@@ -49,7 +49,7 @@ export function duration(milliseconds: number): string {
     return `${Math.round(milliseconds)} ms`;
   }
   if (milliseconds < 10 * SECOND) {
-    return `${(milliseconds / SECOND).toFixed(1)} s`;
+    return `${(milliseconds / SECOND).toFixed(1).replace(".0", "")} s`;
   }
   const parts: readonly [number, string][] = [
     [Math.floor(milliseconds / DAY), "d"],

@@ -1,26 +1,37 @@
-// The overview: whether all is well.
-import { graphql } from "../../api/graphql";
-import { usePolled } from "../../api/polling";
-import { count } from "../../time/format";
-import { Card } from "../../ui/Card";
-import { ErrorNote, Skeleton } from "../../ui/feedback";
-import { Page } from "../../ui/Page";
+// The overview: whether all is well, what happens, what needs attention, and what comes next.
+import "./overview.css";
 
-const OVERVIEW = graphql(`
-  query Overview {
-    metrics {
-      totalRuns
-      workers
-    }
-  }
-`);
+import { useState } from "react";
+
+import { Card } from "../../ui/Card";
+import { Page } from "../../ui/Page";
+import { Segments } from "../../ui/Segments";
+import { DueNext } from "./DueNext";
+import { HealthLine } from "./HealthLine";
+import { LiveRuns } from "./LiveRuns";
+import { Rates } from "./Rates";
+import type { Range } from "./ranges";
+
+const RANGES = [
+  ["hour", "1 h"],
+  ["day", "24 h"],
+  ["week", "7 d"],
+] as const;
 
 export function Overview() {
-  const { data, error, refresh } = usePolled(OVERVIEW, {}, { everyMs: 5_000 });
+  const [range, setRange] = useState<Range>("day");
   return (
-    <Page title="Overview">
-      {error !== undefined && <ErrorNote error={error} retry={refresh} />}
-      <Card title="Now">{data === undefined ? <Skeleton /> : <p>{count(data.metrics.totalRuns)} runs</p>}</Card>
+    <Page title="Overview" actions={<Segments label="Time range" value={range} options={RANGES} onChange={setRange} />}>
+      <HealthLine />
+      <Rates range={range} />
+      <div className="overview-columns">
+        <Card title="Due next" className="overview-due">
+          <DueNext />
+        </Card>
+        <Card title="Live" className="overview-live">
+          <LiveRuns />
+        </Card>
+      </div>
     </Page>
   );
 }

@@ -85,7 +85,7 @@ export function Task() {
       </Card>
       <Card title="Runs" aside={`the last ${task.recentRuns.length}`}>
         <Timeline runs={task.recentRuns} zone={scheduleZone(task.trigger)} />
-        <History filter={{ taskId: task.id }} withTask={false} />
+        <History filter={{ taskId: task.id }} withTask={false} first={12} />
       </Card>
       <div className="run-sides">
         <Card title="Request" aside={task.action.signed ? "signed" : undefined}>
