@@ -614,6 +614,28 @@ class Worker(SQLModel, table=True):
     renewed_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
 
 
+class ProcessReport(SQLModel, table=True):
+    """The metrics of one process, as it reported them last. The table is unlogged: a crash of the server empties it."""
+
+    __tablename__ = "process_reports"
+    __table_args__: ClassVar[Any] = ({"prefixes": ["UNLOGGED"]},)
+
+    process: str = Field(primary_key=True, sa_type=Text)
+    reported_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
+    metrics: str = Field(sa_type=Text, description="JSON, as jobs/process_metrics.py writes it")
+
+
+class TraceContext(SQLModel, table=True):
+    """The trace of the request that created a task, or asked for a run. There are rows only where tracing is on."""
+
+    __tablename__ = "trace_contexts"
+    __table_args__ = (Index("trace_contexts_created_at", "created_at"),)
+
+    id: UUID = Field(primary_key=True, description="of the task or the run")
+    traceparent: str = Field(sa_type=Text, description="as in W3C Trace Context")
+    created_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs=NOW)
+
+
 class NotificationChannel(SQLModel, table=True):
     """Where notifications go: a webhook with signing secrets, or a URL of the library apprise. Secrets are sealed."""
 

@@ -9,9 +9,10 @@ from duetime.preflight import check_servers, unreachable
 from duetime.signals import on_stop
 from jobs.cancellation import cancel_and_wait
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 
 
-async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
+async def work(database: DatabaseSettings, jobs: JobsSettings, tracing: TracingSettings) -> None:
     """Run the worker until it is asked to stop. Raise CannotStart if a server cannot be reached."""
     stop = asyncio.Event()
     on_stop(stop.set)
@@ -28,6 +29,6 @@ async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
     gc.collect()
     gc.freeze()
     try:
-        await run_worker(database, jobs, stop=stop)
+        await run_worker(database, jobs, stop=stop, tracing=tracing)
     except NotStarted as error:
         raise CannotStart(unreachable(database.url(), error.__cause__ or error)) from None

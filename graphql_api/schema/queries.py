@@ -19,7 +19,7 @@ from graphql_api.ids import parse as parse_id
 from graphql_api.schema.api_keys import ApiKeyQueries
 from graphql_api.schema.notifications import NotificationQueries
 from graphql_api.schema.statistics import StatisticsQueries
-from graphql_api.types import connections, metrics
+from graphql_api.types import connections, metrics, storage
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
@@ -27,6 +27,7 @@ from graphql_api.types.node import Node
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
+from graphql_api.types.storage import Storage
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.trigger import TriggerInput
 from jobs.computation import off_loop
@@ -186,3 +187,12 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries):
     async def metrics(self, info: Info) -> Metrics:
         """Return counts from rollups, whose cost does not grow with the history."""
         return await metrics.read(info)
+
+    @strawberry.field(
+        description="Returns what the database holds by kind and day, and what the retention removes next. Needs an "
+        "admin key."
+    )
+    async def storage(self, info: Info) -> Storage:
+        """Return statistics and sizes, whose cost does not grow with the number of rows."""
+        info.context.need(KeyScope.ADMIN)
+        return await storage.read(info)

@@ -27,7 +27,7 @@ EXAMPLES = [
     (document, json.loads(variables))
     for document, variables in re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
 ]
-FOR_ADMINS = re.compile(r"^auditLog$|[cC]hannel|[nN]otification|[aA]piKey")
+FOR_ADMINS = re.compile(r"^auditLog$|^storage$|[cC]hannel|[nN]otification|[aA]piKey")
 SCHEMA = built._schema
 ROOTS = {
     "query": SCHEMA.query_type,

@@ -1,6 +1,7 @@
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/components.css";
+import "./styles/forms.css";
 import "./styles/shell.css";
 
 import { RouterProvider } from "@tanstack/react-router";

@@ -59,6 +59,20 @@ const task = createRoute({
   component: lazyRouteComponent(() => import("./pages/task/Task"), "Task"),
 });
 
+const newTask = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks/new",
+  /** The id of the task that the new one is like. */
+  validateSearch: ({ from }: Record<string, unknown>): { from?: string } => (typeof from === "string" ? { from } : {}),
+  component: lazyRouteComponent(() => import("./pages/task-form/NewTask"), "NewTask"),
+});
+
+const editTask = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks/$taskId/edit",
+  component: lazyRouteComponent(() => import("./pages/task-form/EditTask"), "EditTask"),
+});
+
 function NotFound() {
   return (
     <Page title="Nothing here">
@@ -80,7 +94,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, tasks, task, runs, run]),
+  routeTree: root.addChildren([overview, tasks, newTask, task, editTask, runs, run]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,

@@ -1,0 +1,70 @@
+// The page on which a task is created, empty or like another one.
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { useClient, useQuery } from "urql";
+
+import { words } from "../../api/client";
+import { duplicateOf, emptyForm, formOf, type TaskForm } from "../../forms/task-form";
+import { createInput, type Input } from "../../forms/task-input";
+import { MINE } from "../../time/zone";
+import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
+import { Page } from "../../ui/Page";
+import { toast } from "../../ui/Toasts";
+import { CREATE, type CreateTaskInput, LOAD } from "./operations";
+import { type Refusal, TaskFormView } from "./TaskFormView";
+
+export function NewTask() {
+  const { from } = useSearch({ from: "/tasks/new" });
+  const [{ data, error }, refresh] = useQuery({ query: LOAD, variables: { id: from ?? "" }, pause: from === undefined });
+  return (
+    <Page title={from === undefined ? "New task" : "Duplicate task"}>
+      {error !== undefined && <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />}
+      {from === undefined ? (
+        <Create initial={emptyForm(MINE)} />
+      ) : data === undefined ? (
+        error === undefined && <Skeleton lines={8} />
+      ) : data.task === null ? (
+        <Empty icon="question" title="The task that you want to duplicate no longer exists." />
+      ) : (
+        <Create initial={duplicateOf(formOf(data.task, MINE))} />
+      )}
+    </Page>
+  );
+}
+
+function Create({ initial }: { initial: TaskForm }) {
+  const client = useClient();
+  const navigate = useNavigate();
+  const [clean] = useState(initial);
+  const [form, setForm] = useState(clean);
+
+  async function save(input: Input["input"]): Promise<Refusal | null> {
+    const { data, error } = await client.mutation(CREATE, { input: input as CreateTaskInput });
+    const result = data?.createTask;
+    if (error !== undefined || result === undefined) {
+      return { message: error === undefined ? "The service gave no answer." : words(error) };
+    }
+    switch (result.__typename) {
+      case "InvalidInput":
+        return { problems: result.problems };
+      case "Conflict":
+        return { problems: [{ path: ["externalId"], message: result.message }] };
+      case "Task":
+        toast(`The task ${result.name} was created.`);
+        await navigate({ to: "/tasks/$taskId", params: { taskId: result.id } });
+        return null;
+    }
+  }
+
+  return (
+    <TaskFormView
+      form={form}
+      onChange={setForm}
+      clean={clean}
+      input={createInput}
+      save={save}
+      submitLabel="Create task"
+      onCancel={() => void navigate({ to: "/tasks" })}
+    />
+  );
+}

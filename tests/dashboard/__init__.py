@@ -1,0 +1,1 @@
+"""The dashboard's modules that need no browser."""
