@@ -27,6 +27,7 @@ from jobs.http.resolver import Lookup, system_lookup
 from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
+from jobs.maintenance.forecast import forecast_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
 from jobs.maintenance.reporting import reporting
@@ -123,6 +124,7 @@ async def run_worker(
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
             *statistics_duties(database_engine, clock),
+            forecast_duty(database_engine),
             *notification_duties(database_engine, sender, public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
         ]
