@@ -1,12 +1,13 @@
 // A chart over time, drawn by uPlot, which is loaded with the first chart.
 import "uplot/dist/uPlot.min.css";
+import "./chart.css";
 
 import { useEffect, useRef, useState } from "react";
 import type uPlot from "uplot";
 
 import { useStore } from "../stored";
 import { theme } from "../theme";
-import { short } from "../time/format";
+import { axisMark, short } from "../time/format";
 import { zoneChoice, zoneFor } from "../time/zone";
 
 export interface Series {
@@ -28,6 +29,7 @@ interface Props {
 }
 
 const DARK = window.matchMedia("(prefers-color-scheme: dark)");
+const DAY_S = 86_400;
 const BAR_SHARE = 0.78;
 const WIDEST_BAR_PX = 40;
 
@@ -50,7 +52,9 @@ export function Chart({ label, times, series, height, kind, write }: Props) {
       return;
     }
     const element = place.current;
-    const colour = (name: string) => resolved(element, `var(--${name})`);
+    const colour = (name: string) => resolved(element, `var(--${name === "ok" ? "ok-fill" : name})`);
+    const half = times.length > 1 ? (times[1]! - times[0]!) / 2 : 30;
+    const isShort = (times.at(-1) ?? 0) - (times[0] ?? 0) < 2 * DAY_S;
     const drawn = kind === "stacks" ? stacked(series) : series;
     const grid = { stroke: colour("line"), width: 1 };
     const axis = { stroke: colour("text-3"), font: `11px ${getComputedStyle(element).fontFamily}`, ticks: { show: false } };
@@ -61,9 +65,13 @@ export function Chart({ label, times, series, height, kind, write }: Props) {
         padding: [8, 4, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { show: kind === "lines" } },
-        scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, 0.001)] } },
+        scales: {
+          // Bars stand around their instants, so the first and the last need room.
+          x: { time: true, range: (_plot, from, to) => (kind === "stacks" ? [from - half, to + half] : [from, to]) },
+          y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, 0.001)] },
+        },
         axes: [
-          { ...axis, grid: { show: false }, space: 70, values: (_plot, marks) => marks.map((at) => short(at * 1_000, zone, Date.now())) },
+          { ...axis, grid: { show: false }, size: 30, space: 64, values: (_plot, marks) => marks.map((at) => axisMark(at * 1_000, zone, isShort)) },
           { ...axis, grid, size: 56, space: 36, values: (_plot, marks) => marks.map((value) => write(value)) },
         ],
         series: [

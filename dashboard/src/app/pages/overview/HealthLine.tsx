@@ -31,7 +31,12 @@ const LOOKS: Record<Health["status"], { tone: string; icon: IconName }> = {
   UNHEALTHY: { tone: "bad", icon: "cross" },
 };
 
-export function HealthLine() {
+interface Props {
+  /** Number of tasks that need attention. */
+  troubled: number;
+}
+
+export function HealthLine({ troubled }: Props) {
   const { data, error, refresh } = usePolled(HEALTH, {}, { everyMs: 5_000 });
   if (error !== undefined) {
     return <ErrorNote error={error} retry={refresh} />;
@@ -40,12 +45,12 @@ export function HealthLine() {
     return <Skeleton height={64} />;
   }
   const { health } = data;
-  const { tone, icon } = LOOKS[health.status];
+  const { tone, icon } = health.status === "HEALTHY" && troubled > 0 ? LOOKS.DEGRADED : LOOKS[health.status];
   return (
     <section className={`health tone-${tone}`} aria-label="Health">
       <p className="health-sentence" role="status">
         <Icon name={icon} />
-        {sentence(health)}
+        {sentence(health, troubled)}
       </p>
       <ul className="health-facts">
         <Fact isWell={health.workers > 0} text={`${health.workers} ${health.workers === 1 ? "worker" : "workers"}`} />
@@ -70,9 +75,11 @@ function Fact({ isWell, text }: { isWell: boolean; text: string }) {
   );
 }
 
-function sentence({ status, postgres, redis, workers, oldestDueAgeMs }: Health): string {
+function sentence({ status, postgres, redis, workers, oldestDueAgeMs }: Health, troubled: number): string {
   if (status === "HEALTHY") {
-    return "All is well.";
+    return troubled === 0
+      ? "All is well."
+      : `Duetime is well, but ${troubled === 1 ? "one task needs" : `${troubled} tasks need`} attention.`;
   }
   if (!postgres) {
     return "Postgres does not answer, so nothing can run.";

@@ -1,9 +1,16 @@
 // What stands in place of an empty list of tasks, and leads to the first one.
-import { service } from "../../address";
-import { CopyButton } from "../../ui/CopyButton";
-import { Empty } from "../../ui/feedback";
+import { Link } from "@tanstack/react-router";
 
-export function NoTasks({ isFiltered, onClear }: { isFiltered: boolean; onClear: () => void }) {
+import { Empty } from "../../ui/feedback";
+import { Icon } from "../../ui/icons";
+
+interface Props {
+  isFiltered: boolean;
+  mayCreate: boolean;
+  onClear: () => void;
+}
+
+export function NoTasks({ isFiltered, mayCreate, onClear }: Props) {
   if (isFiltered) {
     return (
       <Empty icon="filter" title="No tasks match.">
@@ -13,17 +20,15 @@ export function NoTasks({ isFiltered, onClear }: { isFiltered: boolean; onClear:
       </Empty>
     );
   }
-  const query = `mutation {\n  createTask(input: {\n    name: "heartbeat"\n    trigger: { interval: { everyMs: 60000 } }\n    action: { url: "https://example.com/" }\n  }) {\n    __typename\n  }\n}`;
   return (
     <Empty icon="tasks" title="There are no tasks yet.">
-      <p>A task is an HTTP call and the times at which it is made. This mutation creates one that calls a page each minute:</p>
-      <div className="first-task">
-        <pre tabIndex={0}>{query}</pre>
-        <CopyButton text={query} label="Copy the mutation" />
-      </div>
-      <a className="button button-main" href={new URL("graphql", service).href}>
-        Open the playground
-      </a>
+      <p>A task is an HTTP call and the times at which it is made. You can paste a curl command to begin with.</p>
+      {mayCreate && (
+        <Link to="/tasks/new" search={{}} className="button button-main">
+          <Icon name="plus" />
+          Create the first task
+        </Link>
+      )}
     </Empty>
   );
 }
