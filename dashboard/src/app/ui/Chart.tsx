@@ -79,7 +79,7 @@ export function Chart({ label, times, series, height, kind, write }: Props) {
           ...drawn.map(({ name, tone }) =>
             kind === "stacks"
               ? { label: name, fill: colour(tone), width: 0, points: { show: false }, paths: library.paths.bars!({ size: [BAR_SHARE, WIDEST_BAR_PX] }) }
-              : { label: name, stroke: colour(tone), width: 1.75, spanGaps: false },
+              : { label: name, stroke: colour(tone), width: 1.75, spanGaps: false, points: { show: false } },
           ),
         ],
         hooks: { setCursor: [({ cursor }) => setPointed(cursor.idx ?? null)] },

@@ -45,15 +45,17 @@ export function Forecast() {
   return (
     <div className="forecast">
       <Chart label={`${count(calls)} calls in the next 24 hours`} times={times} series={series} height={HEIGHT_PX} kind="stacks" write={compact} />
-      <dl className="forecast-hosts">
+      <ul className="forecast-hosts" aria-label="The busiest hosts">
         {hosts.slice(0, HOSTS).map((host) => (
-          <div key={host.host}>
-            <dt title={host.host}>{host.host}</dt>
-            <dd>{count(host.calls)}</dd>
+          <li key={host.host}>
+            <span className="forecast-host" title={host.host}>
+              {host.host}
+            </span>
+            <span className="ink-3">{count(host.calls)}</span>
             <span className="forecast-bar" style={{ width: `${(100 * host.calls) / hosts[0]!.calls}%` }} />
-          </div>
+          </li>
         ))}
-      </dl>
+      </ul>
     </div>
   );
 }

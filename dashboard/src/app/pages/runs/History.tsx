@@ -63,7 +63,7 @@ export function History({ filter, withTask = true, first = 50 }: Props) {
   }
   const more = (page: Page) => setCursors([...cursors, page.pageInfo.endCursor!]);
   return (
-    <div className="runs-table">
+    <div className={`runs-table${withTask ? "" : " runs-of-task"}`}>
       <table>
         <thead>
           <tr>
