@@ -13,6 +13,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     Enum,
     ForeignKey,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
+    Table,
     Text,
     Uuid,
     text,
@@ -457,6 +459,31 @@ class TaskVersion(SQLModel, table=True):
     retry_statuses: list[str] | None = Field(default=None, sa_type=ARRAY(Text), nullable=True)
     max_elapsed_ms: int | None = Field(default=None, sa_type=BigInteger)
     on_lost: LostPolicy = Field(sa_type=stored(LostPolicy))
+
+
+DEFINED = (
+    "name", "description", "user_metadata", "trigger_type", "trigger_time", "cron_expr", "timezone", "every_ms",
+    "start_at", "end_at", "jitter_ms", "method", "url", "host", "headers", "header_order", "payload", "body",
+    "success_statuses", "signing_secrets", "timeout_ms", "redirects", "max_attempts", "initial_delay_ms",
+    "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms", "overlap", "misfire", "on_lost", "tags",
+    "delete_after_ms", "pause_after_failures", "retention_days",
+)  # fmt: skip
+"""The columns of a task that make its definition. Its external id is a name, and not part of that."""
+TASK_DEFINITIONS = Table(
+    "task_definitions",
+    metadata,
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", INSTANT, nullable=False),
+    Column("actor", Text),
+    *(
+        Column(each.name, each.type, nullable=each.nullable)
+        for each in (metadata.tables["tasks"].c[n] for n in DEFINED)
+    ),
+)
+"""The definitions that a task has had, each under the version that began it, with when and by whom. A task that was
+never changed has none here.
+"""
 
 
 class IdempotencyKey(SQLModel, table=True):

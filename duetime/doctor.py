@@ -22,9 +22,9 @@ from tzdata import IANA_VERSION  # type: ignore[import-untyped]  # it has no typ
 from db.connection import CONNECTION_ERRORS, autocommit, open_engine
 from db.connection_strings import address
 from db.maintenance import partitions, timezone_update
-from db.migrations import is_current, revision
 from db.models import utc_now
 from db.reads import health, inspection
+from db.revisions import is_current, revision
 from db.security import api_keys
 from db.settings import DatabaseSettings
 from duetime import banner

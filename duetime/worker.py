@@ -5,6 +5,7 @@ import gc
 
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
+from duetime.lazy_imports import lazy_imports
 from duetime.preflight import check_servers, unreachable
 from duetime.signals import on_stop
 from jobs.cancellation import cancel_and_wait
@@ -23,7 +24,8 @@ async def work(database: DatabaseSettings, jobs: JobsSettings, tracing: TracingS
         return
     stopping.cancel()
     checking.result()
-    from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
+    with lazy_imports():
+        from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
 
     # Otherwise each full collection of garbage looks at all modules, which holds every call up for 0.2 s.
     gc.collect()

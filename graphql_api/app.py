@@ -22,7 +22,7 @@ from graphql_api.context import Services
 from graphql_api.database_clock import following_database
 from graphql_api.document_store import DocumentStore
 from graphql_api.events import tail
-from graphql_api.execution.schema import DuetimeSchema
+from graphql_api.execution.schema import schema as default_schema
 from graphql_api.middleware.access_log import AccessLogMiddleware
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.middleware.authentication import AuthenticationMiddleware
@@ -72,7 +72,7 @@ def create_app(
         raise ValueError("REDIS_URL names no Redis")
     redis_url = jobs.redis_url
     targets = TargetChecker(jobs.egress_policy, lookup=lookup)
-    schema = DuetimeSchema(api)
+    schema = default_schema.within(api)
     process_id = uuid4()
     tracer, end_tracing = traced(tracing, process_id)
 
