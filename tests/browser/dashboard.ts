@@ -41,6 +41,21 @@ await visiting({ executablePath, url }, async (page) => {
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
   await accessible(page);
+
+  // Its description is changed, and the first definition comes back.
+  const update = "mutation ($id: ID!) { updateTask(id: $id, input: { description: \"Changed elsewhere\" }) { __typename } }";
+  const variables = { id: page.url().split("/").at(-1) };
+  await fetch(new URL("/graphql", url), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ query: update, variables }),
+  });
+  const versions = page.getByRole("region", { name: "Versions" });
+  await versions.getByText("Changed elsewhere").waitFor();
+  await versions.getByRole("button", { name: "Roll back …" }).last().click();
+  await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).click();
+  await page.getByText("The definition of version 1 is back").waitFor();
+
   await page.getByRole("button", { name: "More actions" }).click();
   await page.getByRole("menuitem", { name: "Run with other input …" }).click();
   await page.getByLabel("Body as JSON").fill("{");

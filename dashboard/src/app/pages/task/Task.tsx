@@ -22,6 +22,7 @@ import { Settings } from "./Settings";
 import { Statistics } from "./Statistics";
 import { Timeline } from "./Timeline";
 import { Upcoming } from "./Upcoming";
+import { Versions } from "./Versions";
 import { inWords } from "./words";
 
 const route = getRouteApi("/tasks/$taskId");
@@ -95,6 +96,9 @@ export function Task() {
           <Settings task={task} />
         </Card>
       </div>
+      <Card title="Versions">
+        <Versions key={task.version} task={task} onChange={refresh} />
+      </Card>
     </Page>
   );
 }
