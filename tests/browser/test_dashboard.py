@@ -30,6 +30,13 @@ async def make_task(api: Api, name: str, url: str) -> str:
     return task_id
 
 
+async def make_batch(api: Api, url: str, *, number: int) -> None:
+    """Create tasks that are due once a day, at another time than the others."""
+    daily = {"interval": {"everyMs": 86_400_000}}
+    inputs = [{"name": f"batch {place}", "trigger": daily, "action": {"url": url}} for place in range(number)]
+    await api.data("mutation ($inputs: [CreateTaskInput!]!) { createTasks(inputs: $inputs) { __typename } }", inputs=inputs)
+
+
 async def test_dashboard_does_what_its_user_wants(chromium: str, service: Api, target: Target) -> None:
     """A user looks around, selects, pauses, resumes and runs a task, and watches its run. On all pages, axe finds no
     violations in both themes and at phone width, and no other host can be reached.
@@ -38,6 +45,7 @@ async def test_dashboard_does_what_its_user_wants(chromium: str, service: Api, t
     url = target.responds("/ping", CannedResponse(body=b'{"answer": "pong"}', headers=json_header))
     await make_task(service, "heartbeat", url)
     await make_task(service, "nightly", url)
+    await make_batch(service, url, number=250)
     await node(FOLDER / "dashboard.ts", chromium, service.url)
 
 
