@@ -34,7 +34,9 @@ async def make_batch(api: Api, url: str, *, number: int) -> None:
     """Create tasks that are due once a day, at another time than the others."""
     daily = {"interval": {"everyMs": 86_400_000}}
     inputs = [{"name": f"batch {place}", "trigger": daily, "action": {"url": url}} for place in range(number)]
-    await api.data("mutation ($inputs: [CreateTaskInput!]!) { createTasks(inputs: $inputs) { __typename } }", inputs=inputs)
+    await api.data(
+        "mutation ($inputs: [CreateTaskInput!]!) { createTasks(inputs: $inputs) { __typename } }", inputs=inputs
+    )
 
 
 async def test_dashboard_does_what_its_user_wants(chromium: str, service: Api, target: Target) -> None:

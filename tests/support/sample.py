@@ -29,6 +29,10 @@ mutation ($input: CreateTaskInput!) {
   createTask(input: $input) { __typename ... on Task { id } ... on Error { message } }
 }
 """
+PAUSE = """
+mutation ($ids: [ID!]!) { pauseTasks(ids: $ids, reason: "Until the new model is trained") { __typename } }
+"""
+RESUME = "mutation ($ids: [ID!]!) { resumeTasks(ids: $ids, missed: SKIP) { __typename } }"
 COUNT_ON = text("UPDATE run_event_counter SET seq = seq + :number RETURNING seq - :number")
 CHUNK = 40
 """Rows of one transaction, so that the insertion does not hold up the worker in the same process."""
@@ -258,11 +262,11 @@ async def arrange(api: Api) -> Mapping[str, UUID]:
         assert "id" in made, made
         ids[sample.name] = task_id = UUID(made["id"])
         pairs += history(sample, task_id, chance)
+    # Nothing may be due while the insertion slows this process down.
+    await api.data(PAUSE, ids=[str(task_id) for task_id in ids.values()])
     await insert(api.engine, pairs)
-    await api.data(
-        'mutation ($id: ID!) { pauseTask(id: $id, reason: "Until the new model is trained") { __typename } }',
-        id=str(ids[PAUSED]),
-    )
+    resumed = [str(task_id) for name, task_id in ids.items() if name != PAUSED]
+    await api.data(RESUME, ids=resumed)
     return ids
 
 
