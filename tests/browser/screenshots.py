@@ -29,8 +29,10 @@ async def take(folder: str, database: DatabaseSettings, redis_url: str) -> None:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(sample.called())
         api = await stack.enter_async_context(serving(database, jobs, lookup=sample.addresses))
-        await stack.enter_async_context(working(database, jobs, lookup=sample.addresses))
         ids = await sample.arrange(api)
+        # A worker would be held up by the insertion, and nothing is due before.
+        await stack.enter_async_context(working(database, jobs, lookup=sample.addresses))
+        await asyncio.sleep(sample.BEGINS_AFTER.total_seconds())
         if folder == "--stay":
             print(api.url, flush=True)  # noqa: T201 (for the person who asked)
             await asyncio.Event().wait()
