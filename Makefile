@@ -76,6 +76,10 @@ fuzz: .venv/.installed-dev ## Send random input to an API process for SECONDS=60
 bench: .venv/.installed-dev ## Run the benchmarks against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+screenshots: install .venv/.installed-dev tests/$(INSTALLED) ## Take screenshots of the pages with sample data to .screenshots
+	@mkdir -p .screenshots
+	@$(BIN)/python -m tests.browser.screenshots .screenshots
+
 fmt: .venv/.installed-dev ## Format the code, and fix what the linter can fix
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format

@@ -8,13 +8,17 @@ import { RouterProvider } from "@tanstack/react-router";
 import { createRoot } from "react-dom/client";
 import { Provider } from "urql";
 
-import { createClient } from "./api/client";
+import { client } from "./api/client";
 import { router } from "./router";
 import { applyTheme } from "./theme";
 
+// The address of the icon is relative, and the browser resolves it again when the page's address changes.
+const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]")!;
+icon.href = new URL(icon.href).href;
+
 applyTheme();
 createRoot(document.getElementById("app")!).render(
-  <Provider value={createClient()}>
+  <Provider value={client}>
     <RouterProvider router={router} />
   </Provider>,
 );

@@ -21,9 +21,13 @@ socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
 
 let pong: number | undefined;
 let isConnected = false;
+let sentKey: string | null = null;
 const client = createClient({
   url: socket.href,
-  connectionParams: () => authorization(keptKey()),
+  connectionParams: () => {
+    sentKey = keptKey();
+    return authorization(sentKey);
+  },
   // A subscription is sent again here, because its variables may have changed.
   retryAttempts: 0,
   keepAlive: PING_EVERY_MS,
@@ -50,8 +54,8 @@ const client = createClient({
 });
 
 interface Follower<Result, Variables> {
-  /** Return the variables to subscribe with, at the first time and after each lost connection. */
-  variables: () => Variables;
+  /** Return the variables to subscribe with, at the first time and after each lost connection. If it fails, it is called again. */
+  variables: () => Variables | Promise<Variables>;
   onData: (data: Result) => void;
   /** Learn of the state of the connection. It is open when the subscription was sent. */
   onConnection?: (connection: Connection) => void;
@@ -69,10 +73,10 @@ export function follow<Result, Variables extends Record<string, unknown>>(
   let end: () => void = () => undefined;
 
   /** Subscribe once. Return when the subscription ends, with the reason for which the connection was closed. */
-  function attempt(): Promise<CloseEvent | null> {
+  function attempt(sent: Variables): Promise<CloseEvent | null> {
     return new Promise((resolve) => {
       end = client.subscribe<Result>(
-        { query, variables: variables() },
+        { query, variables: sent },
         {
           next({ data, errors }) {
             if (errors !== undefined && errors.length > 0) {
@@ -103,17 +107,21 @@ export function follow<Result, Variables extends Record<string, unknown>>(
         delay = FIRST_DELAY_MS;
         onConnection?.("open");
       });
-      if (isConnected) {
+      const sent = await Promise.resolve(variables()).catch(() => null);
+      if (isConnected && sent !== null) {
         onConnection?.("open");
       }
-      const closed = await attempt();
+      const closed = sent === null || isOver ? null : await attempt(sent);
       opened();
       if (isOver) {
         return;
       }
       onConnection?.("waiting");
       if (closed?.code === FORBIDDEN) {
-        await askForKey(closed.reason);
+        // A request may have got a new key meanwhile.
+        if (keptKey() === sentKey) {
+          await askForKey(closed.reason);
+        }
       } else {
         await pause(delay * (0.75 + Math.random() / 2));
         delay = Math.min(delay * 2, LONGEST_DELAY_MS);

@@ -1,6 +1,6 @@
 // The frame around all pages: the navigation at the side or, on a phone, at the bottom, and the reader's choices.
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 
 import { service } from "../address";
 import { Dialog } from "../ui/Dialog";
@@ -10,10 +10,23 @@ import { Choices } from "./Choices";
 import { KeyDialog } from "./KeyDialog";
 import { ADMIN, MAIN } from "./navigation";
 
+const Palette = lazy(() => import("./Palette").then((module) => ({ default: module.Palette })));
+
 export function Shell() {
   const [isMenuOpen, setMenuOpen] = useState(false);
   const path = useRouterState({ select: ({ location }) => location.pathname });
+  const [isPaletteOpen, setPaletteOpen] = useState(false);
   useEffect(() => setMenuOpen(false), [path]);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        setPaletteOpen(true);
+      }
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, []);
   return (
     <div className="shell">
       <a className="skip-link" href="#content">
@@ -27,6 +40,11 @@ export function Shell() {
           </svg>
           Duetime
         </Link>
+        <button type="button" className="side-search" aria-haspopup="dialog" onClick={() => setPaletteOpen(true)}>
+          <Icon name="search" />
+          <span>Go to …</span>
+          <kbd>Ctrl K</kbd>
+        </button>
         <nav aria-label="Pages">
           <ul>
             {MAIN.map((destination) => (
@@ -50,7 +68,7 @@ export function Shell() {
         </div>
       </header>
       <Outlet />
-      <nav className="tabs" aria-label="Pages">
+      <nav className="tabs" aria-label="Main pages">
         <ul>
           {MAIN.map((destination) => (
             <Destination key={destination.to} {...destination} />
@@ -73,6 +91,11 @@ export function Shell() {
           <Choices />
           <OtherPages />
         </Dialog>
+      )}
+      {isPaletteOpen && (
+        <Suspense>
+          <Palette onClose={() => setPaletteOpen(false)} />
+        </Suspense>
       )}
       <KeyDialog />
       <Toasts />
