@@ -166,6 +166,21 @@ class DeliveryState(StrEnum):
     FAILED = "failed"
 
 
+class StatisticsWidth(StrEnum):
+    """The time that one row of the statistics covers, in UTC."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+
+
+class TroubleKind(StrEnum):
+    """What is wrong with the newest runs of a task."""
+
+    FAILING = "failing"
+    LATE = "late"
+
+
 class KeyScope(StrEnum):
     """What the holder of a key may do. Each scope includes those before it."""
 

@@ -4,28 +4,21 @@ No key is needed, and without one there are only ages and counts. What tasks the
 """
 
 import asyncio
-import logging
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db.reads.health import ServiceState, service_state
 from db.states import KeyScope
 from graphql_api import instants
 from graphql_api.context import Services
 from graphql_api.middleware.api_keys import AuthenticationFailed, address_of, authorization_of
 from graphql_api.responses import InstantText, ResponseBody, json_answer
-from jobs.queue import Unreachable
-
-ANSWER_WITHIN = timedelta(seconds=2)
-
-logger = logging.getLogger(__name__)
+from graphql_api.server_checks import ANSWER_WITHIN, redis_answers, service_state_of
 
 
 class Reachability(StrEnum):
@@ -78,10 +71,11 @@ class Alive(ResponseBody):
 async def show(request: Request) -> Response:
     """Return 200, or 503 when Postgres or Redis cannot be reached. Without workers it is still 200."""
     services: Services = request.app.state.services
-    found, redis, may_read = await asyncio.gather(
-        service_state_of(services), redis_state(services), may_read_tasks(services, request)
+    found, redis_is_there, may_read = await asyncio.gather(
+        service_state_of(services), redis_answers(services), may_read_tasks(services, request)
     )
     postgres = Reachability.HEALTHY if found is not None else Reachability.UNREACHABLE
+    redis = Reachability.HEALTHY if redis_is_there else Reachability.UNREACHABLE
     healthy = postgres == redis == Reachability.HEALTHY
     body = Health(status=HealthStatus.HEALTHY if healthy else HealthStatus.UNHEALTHY, postgres=postgres, redis=redis)
     if found is not None:
@@ -116,26 +110,6 @@ async def may_read_tasks(services: Services, request: Request) -> bool:
     except (AuthenticationFailed, TimeoutError):
         return False
     return caller.may(KeyScope.READ)
-
-
-async def service_state_of(services: Services) -> ServiceState | None:
-    """Return the state of the service in Postgres, or None when Postgres does not answer in time."""
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()), services.engine.connect() as connection:
-            return await service_state(connection)
-    except (SQLAlchemyError, OSError, TimeoutError) as error:
-        logger.warning("Postgres cannot be reached.", extra={"action": "health_postgres", "error": repr(error)})
-        return None
-
-
-async def redis_state(services: Services) -> Reachability:
-    """Return whether Redis answers in time."""
-    try:
-        async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-            await services.queue.ping()
-    except (Unreachable, TimeoutError):
-        return Reachability.UNREACHABLE
-    return Reachability.HEALTHY
 
 
 ROUTES = [Route("/health", show, methods=["GET"]), Route("/health/live", live, methods=["GET"])]

@@ -30,7 +30,7 @@ LEASE = timedelta(seconds=5)
 """A worker that has not renewed its lease for this long loses its runs."""
 
 RENEW = text("""
-INSERT INTO workers (id, host, pid, slots) VALUES (:id, :host, :pid, :slots)
+INSERT INTO workers (id, host, pid, slots, version) VALUES (:id, :host, :pid, :slots, :version)
 ON CONFLICT (id) DO UPDATE SET renewed_at = clock_timestamp()
 RETURNING renewed_at
 """)
@@ -145,9 +145,12 @@ WHERE w.renewed_at < clock_timestamp() - interval '1 minute'
 """)
 
 
-async def renew(connection: AsyncConnection, *, worker_id: UUID, host: str, pid: int, slots: int) -> datetime:
+async def renew(
+    connection: AsyncConnection, *, worker_id: UUID, host: str, pid: int, slots: int, version: str
+) -> datetime:
     """Renew the lease, or take it for the first time. Return the database's clock."""
-    renewed = await connection.execute(RENEW, {"id": worker_id, "host": host, "pid": pid, "slots": slots})
+    values = {"id": worker_id, "host": host, "pid": pid, "slots": slots, "version": version}
+    renewed = await connection.execute(RENEW, values)
     moment: datetime = renewed.scalar_one()
     return moment
 

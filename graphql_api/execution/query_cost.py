@@ -243,10 +243,11 @@ def size_of(definition: GraphQLField, node: FieldNode, sizes: Sizes) -> int | No
     if "first" in definition.args:
         found = [number_in(given[name], sizes) for name in ("first", "last") if name in given]
         return next((size for size in found if size is not None), DEFAULT_SIZE)
-    if "count" in definition.args:
-        size = number_in(given["count"], sizes) if "count" in given else None
-        default = definition.args["count"].default_value
-        return size if size is not None else default if isinstance(default, int) else MAX_SIZE
+    for name in ("count", "last"):
+        if name in definition.args:
+            size = number_in(given[name], sizes) if name in given else None
+            default = definition.args[name].default_value
+            return size if size is not None else default if isinstance(default, int) else MAX_SIZE
     if is_list_type(get_nullable_type(definition.type)):
         lengths = [
             length_of(given.get(name), sizes)

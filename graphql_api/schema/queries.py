@@ -18,6 +18,7 @@ from graphql_api.errors import limit_exceeded, not_one_id
 from graphql_api.ids import parse as parse_id
 from graphql_api.schema.api_keys import ApiKeyQueries
 from graphql_api.schema.notifications import NotificationQueries
+from graphql_api.schema.statistics import StatisticsQueries
 from graphql_api.types import connections, metrics
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.connections import After, Before, First, Last
@@ -45,7 +46,7 @@ async def node_of(info: Info, node_id: UUID) -> Node | None:
 
 
 @strawberry.type(description="Root query type.")
-class Query(NotificationQueries, ApiKeyQueries):
+class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries):
     """The root of queries."""
 
     @strawberry.field(description="Returns the object that has an id, or null if none has it.")

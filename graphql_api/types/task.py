@@ -21,7 +21,7 @@ from graphql_api.context import Info
 from graphql_api.errors import invalid_page
 from graphql_api.types import connections
 from graphql_api.types.action import HttpAction, HttpActionInput, UpdateHttpActionInput
-from graphql_api.types.connections import After, Before, First, Last
+from graphql_api.types.connections import MAX_SIZE, After, Before, First, Last
 from graphql_api.types.node import Node
 from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPolicyInput
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
@@ -164,6 +164,20 @@ class Task(Node):
         """Return the last run, read together with those of the other tasks."""
         rows, _ = await info.context.run_pages.load((self.row.id, RunFilter(), NEWEST))
         return Run.of(rows[0]) if rows else None
+
+    @strawberry.field(
+        description=f"The `last` (at most {MAX_SIZE}) runs with the newest scheduledFor, oldest first, finished or not."
+    )
+    async def recent_runs(
+        self,
+        info: Info,
+        last: Annotated[int, strawberry.argument(description=f"Number of runs; 1 to {MAX_SIZE}.")] = 30,
+    ) -> list[Run]:
+        """Return the newest runs, read together with those of the other tasks."""
+        if not 1 <= last <= MAX_SIZE:
+            raise invalid_page(f"last must be from 1 to {MAX_SIZE}, not {last}")
+        rows, _ = await info.context.run_pages.load((self.row.id, RunFilter(), Slice(limit=last)))
+        return [Run.of(row) for row in reversed(rows)]
 
     @strawberry.field(description="The task's runs, newest scheduledFor first.")
     async def runs(

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 from datetime import timedelta
+from importlib.metadata import version
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,6 +21,7 @@ from jobs.clock import Clock
 logger = logging.getLogger(__name__)
 
 RENEW_EVERY = timedelta(seconds=1)
+VERSION = version("duetime")
 
 
 class Lease:
@@ -67,6 +69,7 @@ class Lease:
                     host=socket.gethostname(),
                     pid=os.getpid(),
                     slots=self._slots,
+                    version=VERSION,
                 )
                 self._clock.correct(asked_at=asked_at, answered_at=self._clock.uncorrected(), database_now=database_now)
         except BaseException:

@@ -8,13 +8,13 @@ import { RouterProvider } from "@tanstack/react-router";
 import { createRoot } from "react-dom/client";
 import { Provider } from "urql";
 
-import { createClient } from "./api/client";
+import { client } from "./api/client";
 import { router } from "./router";
 import { applyTheme } from "./theme";
 
 applyTheme();
 createRoot(document.getElementById("app")!).render(
-  <Provider value={createClient()}>
+  <Provider value={client}>
     <RouterProvider router={router} />
   </Provider>,
 );

@@ -12,6 +12,7 @@ import { service } from "./address";
 import { Shell } from "./shell/Shell";
 import { Empty, ErrorNote } from "./ui/feedback";
 import { Page } from "./ui/Page";
+import { RUN_STATES, type RunState } from "./ui/states";
 
 const root = createRootRoute({ component: Shell });
 
@@ -19,6 +20,35 @@ const overview = createRoute({
   getParentRoute: () => root,
   path: "/",
   component: lazyRouteComponent(() => import("./pages/overview/Overview"), "Overview"),
+});
+
+interface RunsSearch {
+  view?: "history" | undefined;
+  state?: RunState | undefined;
+  troubles?: boolean | undefined;
+}
+
+const runs = createRoute({
+  getParentRoute: () => root,
+  path: "/runs",
+  validateSearch: ({ view, state, troubles }: Record<string, unknown>): RunsSearch => ({
+    ...(view === "history" ? { view } : {}),
+    ...(typeof state === "string" && state in RUN_STATES ? { state: state as RunState } : {}),
+    ...(troubles === true ? { troubles } : {}),
+  }),
+  component: lazyRouteComponent(() => import("./pages/runs/Runs"), "Runs"),
+});
+
+const run = createRoute({
+  getParentRoute: () => root,
+  path: "/runs/$runId",
+  component: lazyRouteComponent(() => import("./pages/run/Run"), "Run"),
+});
+
+const task = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks/$taskId",
+  component: lazyRouteComponent(() => import("./pages/task/Task"), "Task"),
 });
 
 const newTask = createRoute({
@@ -34,10 +64,6 @@ const editTask = createRoute({
   path: "/tasks/$taskId/edit",
   component: lazyRouteComponent(() => import("./pages/task-form/EditTask"), "EditTask"),
 });
-
-const tasks = createRoute({ getParentRoute: () => root, path: "/tasks" });
-
-const task = createRoute({ getParentRoute: () => root, path: "/tasks/$taskId" });
 
 function NotFound() {
   return (
@@ -60,7 +86,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, tasks, task, newTask, editTask]),
+  routeTree: root.addChildren([overview, runs, run, task, newTask, editTask]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,

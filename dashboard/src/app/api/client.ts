@@ -34,17 +34,14 @@ const auth = authExchange(async (utils) => {
   };
 });
 
-/** Return a fresh client, whose cache is empty. */
-export function createClient(): Client {
-  return new Client({
-    url: endpoint.href,
-    preferGetMethod: false,
-    requestPolicy: "cache-and-network",
-    // The default also names streams, and the service would send one.
-    fetchOptions: { headers: { Accept: "application/graphql-response+json, application/json" } },
-    exchanges: [cache, auth, fetchExchange],
-  });
-}
+export const client = new Client({
+  url: endpoint.href,
+  preferGetMethod: false,
+  requestPolicy: "cache-and-network",
+  // The default also names streams, and the service would send one.
+  fetchOptions: { headers: { Accept: "application/graphql-response+json, application/json" } },
+  exchanges: [cache, auth, fetchExchange],
+});
 
 /** Return what an error says, for people. */
 export function words(error: CombinedError): string {

@@ -50,8 +50,8 @@ const client = createClient({
 });
 
 interface Follower<Result, Variables> {
-  /** Return the variables to subscribe with, at the first time and after each lost connection. */
-  variables: () => Variables;
+  /** Return the variables to subscribe with, at the first time and after each lost connection. If it fails, it is called again. */
+  variables: () => Variables | Promise<Variables>;
   onData: (data: Result) => void;
   /** Learn of the state of the connection. It is open when the subscription was sent. */
   onConnection?: (connection: Connection) => void;
@@ -69,10 +69,10 @@ export function follow<Result, Variables extends Record<string, unknown>>(
   let end: () => void = () => undefined;
 
   /** Subscribe once. Return when the subscription ends, with the reason for which the connection was closed. */
-  function attempt(): Promise<CloseEvent | null> {
+  function attempt(sent: Variables): Promise<CloseEvent | null> {
     return new Promise((resolve) => {
       end = client.subscribe<Result>(
-        { query, variables: variables() },
+        { query, variables: sent },
         {
           next({ data, errors }) {
             if (errors !== undefined && errors.length > 0) {
@@ -103,10 +103,11 @@ export function follow<Result, Variables extends Record<string, unknown>>(
         delay = FIRST_DELAY_MS;
         onConnection?.("open");
       });
-      if (isConnected) {
+      const sent = await Promise.resolve(variables()).catch(() => null);
+      if (isConnected && sent !== null) {
         onConnection?.("open");
       }
-      const closed = await attempt();
+      const closed = sent === null || isOver ? null : await attempt(sent);
       opened();
       if (isOver) {
         return;

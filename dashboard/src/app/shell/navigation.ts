@@ -10,6 +10,7 @@ interface Destination {
 /** The main pages, which a phone shows at the bottom. */
 export const MAIN: readonly Destination[] = [
   { to: "/", label: "Overview", icon: "overview" },
+  { to: "/runs", label: "Runs", icon: "runs" },
 ];
 
 /** Pages for administrators. */

@@ -39,6 +39,21 @@ export const TASK_STATUSES: Record<TaskStatus, Look> = {
   CANCELLED: { tone: "quiet", icon: "ban", word: "Cancelled" },
 };
 
+export type RunEventType = Exclude<RunState, "RUNNING" | "RETRYING"> | "STARTED" | "ATTEMPT_FAILED" | "ATTEMPT_LOST";
+
+export const EVENT_TYPES: Record<RunEventType, Look> = {
+  QUEUED: RUN_STATES.QUEUED,
+  STARTED: { tone: "info", icon: "play", word: "Started" },
+  ATTEMPT_FAILED: { tone: "warn", icon: "retry", word: "Attempt failed" },
+  ATTEMPT_LOST: { tone: "odd", icon: "question", word: "Attempt lost" },
+  SUCCEEDED: RUN_STATES.SUCCEEDED,
+  FAILED: RUN_STATES.FAILED,
+  CANCELLED: RUN_STATES.CANCELLED,
+  SKIPPED: RUN_STATES.SKIPPED,
+  MISSED: RUN_STATES.MISSED,
+  UNKNOWN: RUN_STATES.UNKNOWN,
+};
+
 /** The states in which a run has not ended. */
 export const UNFINISHED: ReadonlySet<RunState> = new Set(["QUEUED", "RUNNING", "RETRYING"]);
 

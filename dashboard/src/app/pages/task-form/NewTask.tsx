@@ -1,5 +1,5 @@
 // The page on which a task is created, empty or like another one.
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useCanGoBack, useNavigate, useRouter, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useClient, useQuery } from "urql";
 
@@ -35,6 +35,8 @@ export function NewTask() {
 function Create({ initial }: { initial: TaskForm }) {
   const client = useClient();
   const navigate = useNavigate();
+  const router = useRouter();
+  const canGoBack = useCanGoBack();
   const [clean] = useState(initial);
   const [form, setForm] = useState(clean);
 
@@ -64,7 +66,7 @@ function Create({ initial }: { initial: TaskForm }) {
       input={createInput}
       save={save}
       submitLabel="Create task"
-      onCancel={() => void navigate({ to: "/tasks" })}
+      onCancel={() => (canGoBack ? router.history.back() : void navigate({ to: "/" }))}
     />
   );
 }
