@@ -3,6 +3,7 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 
 import { service } from "../address";
+import { useMay } from "../api/viewer";
 import { Dialog } from "../ui/Dialog";
 import { Icon } from "../ui/icons";
 import { Toasts } from "../ui/Toasts";
@@ -12,6 +13,8 @@ import { ADMIN, MAIN } from "./navigation";
 
 export function Shell() {
   const [isMenuOpen, setMenuOpen] = useState(false);
+  const isAdmin = useMay("ADMIN");
+  const administration = ADMIN.filter(({ needsAdmin = false }) => isAdmin || !needsAdmin);
   const path = useRouterState({ select: ({ location }) => location.pathname });
   useEffect(() => setMenuOpen(false), [path]);
   return (
@@ -33,11 +36,11 @@ export function Shell() {
               <Destination key={destination.to} {...destination} />
             ))}
           </ul>
-          {ADMIN.length > 0 && (
+          {administration.length > 0 && (
             <>
               <p className="side-heading">Administration</p>
               <ul>
-                {ADMIN.map((destination) => (
+                {administration.map((destination) => (
                   <Destination key={destination.to} {...destination} />
                 ))}
               </ul>
@@ -66,7 +69,7 @@ export function Shell() {
       {isMenuOpen && (
         <Dialog title="More" onClose={() => setMenuOpen(false)} className="sheet">
           <ul>
-            {ADMIN.map((destination) => (
+            {administration.map((destination) => (
               <Destination key={destination.to} {...destination} />
             ))}
           </ul>

@@ -5,6 +5,8 @@ interface Destination {
   to: string;
   label: string;
   icon: IconName;
+  /** Whether the page needs a key with the scope admin. */
+  needsAdmin?: boolean;
 }
 
 /** The main pages, which a phone shows at the bottom. */
@@ -14,4 +16,9 @@ export const MAIN: readonly Destination[] = [
 ];
 
 /** Pages for administrators. */
-export const ADMIN: readonly Destination[] = [];
+export const ADMIN: readonly Destination[] = [
+  { to: "/notifications", label: "Notifications", icon: "bell", needsAdmin: true },
+  { to: "/keys", label: "API keys", icon: "key", needsAdmin: true },
+  { to: "/audit", label: "Audit log", icon: "book", needsAdmin: true },
+  { to: "/workers", label: "Workers", icon: "server" },
+];
