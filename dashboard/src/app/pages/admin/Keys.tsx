@@ -126,10 +126,11 @@ export function Keys() {
               <thead>
                 <tr>
                   <th scope="col">Name</th>
-                  <th scope="col">Scope</th>
                   <th scope="col">State</th>
-                  <th scope="col">Created</th>
                   <th scope="col">Last used</th>
+                  <th scope="col" className="wide-only">
+                    Created
+                  </th>
                   <th scope="col">
                     <span className="visually-hidden">Actions</span>
                   </th>
@@ -138,15 +139,17 @@ export function Keys() {
               <tbody>
                 {data.apiKeys.map((key) => (
                   <tr key={key.id} className={key.active ? "" : "is-over"}>
-                    <th scope="row">{key.name}</th>
-                    <td>{key.scope.toLowerCase()}</td>
+                    <th scope="row">
+                      {key.name}
+                      <span className="under">{key.scope.toLowerCase()}</span>
+                    </th>
                     <td>
                       <KeyState of={key} />
                     </td>
-                    <td>
+                    <td>{key.lastUsedAt === null ? <span className="ink-3">never</span> : <Time at={key.lastUsedAt} />}</td>
+                    <td className="wide-only">
                       <Time at={key.createdAt} />
                     </td>
-                    <td>{key.lastUsedAt === null ? <span className="ink-3">never</span> : <Time at={key.lastUsedAt} />}</td>
                     <td className="row-actions">
                       {key.active && key.name === viewer?.keyName ? (
                         <span className="ink-3">yours</span>

@@ -46,9 +46,15 @@ export function Workers() {
                   <th scope="col">Host</th>
                   <th scope="col">State</th>
                   <th scope="col">Calls under way</th>
-                  <th scope="col">Since</th>
-                  <th scope="col">Last seen</th>
-                  <th scope="col">Version</th>
+                  <th scope="col" className="wide-only">
+                    Since
+                  </th>
+                  <th scope="col" className="wide-only">
+                    Last seen
+                  </th>
+                  <th scope="col" className="wide-only">
+                    Version
+                  </th>
                 </tr>
               </thead>
               <tbody>
@@ -66,13 +72,13 @@ export function Workers() {
                         {slots !== null && <span className="ink-3">of {slots}</span>}
                       </span>
                     </td>
-                    <td>
+                    <td className="wide-only">
                       <Time at={startedAt} />
                     </td>
-                    <td>
+                    <td className="wide-only">
                       <Time at={lastSeenAt} />
                     </td>
-                    <td>{version ?? <span className="ink-3">before 0.2</span>}</td>
+                    <td className="wide-only">{version ?? <span className="ink-3">before 0.2</span>}</td>
                   </tr>
                 ))}
               </tbody>

@@ -72,8 +72,9 @@ export function Channels() {
               <thead>
                 <tr>
                   <th scope="col">Name</th>
-                  <th scope="col">Goes to</th>
-                  <th scope="col">Changed</th>
+                  <th scope="col" className="wide-only">
+                    Changed
+                  </th>
                   <th scope="col">
                     <span className="visually-hidden">Actions</span>
                   </th>
@@ -82,11 +83,11 @@ export function Channels() {
               <tbody>
                 {data.channels.map((channel) => (
                   <tr key={channel.id}>
-                    <th scope="row">{channel.name}</th>
-                    <td className="channel-target">
-                      {channel.url === null ? <span className="ink-2">A service by apprise; its URL is secret</span> : <span className="mono">{channel.url}</span>}
-                    </td>
-                    <td>
+                    <th scope="row">
+                      {channel.name}
+                      <span className="under">{channel.url ?? "A service by apprise, whose URL is secret"}</span>
+                    </th>
+                    <td className="wide-only">
                       <Time at={channel.updatedAt} />
                     </td>
                     <td className="row-actions">
