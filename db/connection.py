@@ -146,3 +146,9 @@ def waited_too_long_for_a_lock(error: BaseException) -> bool:
     """Return whether the database gave up a statement that waited for a lock for longer than its `lock_timeout`."""
     cause = getattr(error, "orig", error)
     return isinstance(cause.__cause__ or cause, asyncpg.exceptions.LockNotAvailableError)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Return whether the database gave up a statement that took longer than its `statement_timeout`."""
+    cause = getattr(error, "orig", error)
+    return isinstance(cause.__cause__ or cause, asyncpg.exceptions.QueryCanceledError)

@@ -2,10 +2,10 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Hashable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,10 +15,11 @@ from strawberry.dataloader import DataLoader
 
 from db import models
 from db.readers import Readers
-from db.reads import large_values, runs, tasks, versions
+from db.reads import large_values, runs, statistics, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
+from db.reads.statistics import Statistics
 from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.document_store import DocumentStore
@@ -124,6 +125,7 @@ class Context:
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
+        self.task_statistics = DataLoader(load_fn=self._task_statistics, cache=False)
         self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
         self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
 
@@ -164,6 +166,22 @@ class Context:
         if not self.caller.may(scope):
             raise forbidden(self.caller, scope)
         return self.caller
+
+    @asynccontextmanager
+    async def reading_runs(self, filters: RunFilter) -> AsyncIterator[AsyncSession]:
+        """Yield a session for reading runs. Raises GraphQL's LIMIT_EXCEEDED when a search takes too long."""
+        if not filters.is_search:
+            async with self.services.session() as session:
+                yield session
+            return
+        try:
+            async with runs.searching(self.services.engine) as session:
+                yield session
+        except runs.SearchTooLong:
+            raise limit_exceeded(
+                f"The history has more runs than can be searched within {runs.SEARCHES_WITHIN.total_seconds():g} s. "
+                "Narrow the filter by taskId, by a later scheduledAfter, or by states, and leave out totalCount"
+            ) from None
 
     async def large_value(self, column: LargeColumn, key: Hashable) -> tuple[Any, ...] | None:
         """Return the value of a large column and those beside it, or None without such a row.
@@ -225,20 +243,32 @@ class Context:
         alike: dict[tuple[RunFilter, Slice], set[UUID]] = defaultdict(set)
         for task_id, filters, rows in keys:
             alike[filters, rows].add(task_id)
-        async with self.services.session() as session:
-            found = {
-                (filters, rows): await runs.pages(session, filters, task_ids=list(ids), rows=rows)
-                for (filters, rows), ids in alike.items()
-            }
+        found = {}
+        for (filters, rows), ids in alike.items():
+            async with self.reading_runs(filters) as session:
+                found[filters, rows] = await runs.pages(session, filters, task_ids=list(ids), rows=rows)
         return [found[filters, rows][task_id] for task_id, filters, rows in keys]
 
     async def _run_counts(self, keys: list[tuple[UUID, RunFilter]]) -> list[int]:
         alike: dict[RunFilter, set[UUID]] = defaultdict(set)
         for task_id, filters in keys:
             alike[filters].add(task_id)
-        async with self.services.session() as session:
-            found = {filters: await runs.counts(session, filters, task_ids=list(ids)) for filters, ids in alike.items()}
+        found = {}
+        for filters, ids in alike.items():
+            async with self.reading_runs(filters) as session:
+                found[filters] = await runs.counts(session, filters, task_ids=list(ids))
         return [found[filters][task_id] for task_id, filters in keys]
+
+    async def _task_statistics(self, keys: list[tuple[UUID, datetime, datetime]]) -> list[Statistics | None]:
+        alike: dict[tuple[datetime, datetime], set[UUID]] = defaultdict(set)
+        for task_id, since, until in keys:
+            alike[since, until].add(task_id)
+        async with self.services.reading() as connection:
+            found = {
+                (since, until): await statistics.by_task(connection, task_ids=ids, since=since, until=until)
+                for (since, until), ids in alike.items()
+            }
+        return [found[since, until].get(task_id) for task_id, since, until in keys]
 
 
 Info = strawberry.Info[Context, None]

@@ -48,6 +48,11 @@ def invalid_page(reason: str) -> GraphQLError:
     return GraphQLError(reason, extensions={"code": "INVALID_PAGE"})
 
 
+def invalid_range(reason: str) -> GraphQLError:
+    """Return the error for a stretch of time that is empty or cannot be shown."""
+    return GraphQLError(reason, extensions={"code": "INVALID_RANGE"})
+
+
 def invalid_reason(reason: str) -> GraphQLError:
     """Return the error for a reason of a pause that cannot be kept."""
     return GraphQLError(f"The reason {reason}", extensions={"code": "INVALID_REASON"})

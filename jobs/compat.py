@@ -9,8 +9,6 @@
   go once the pool closes both.
 - `send_once`: aiohttp silently resends an idempotent request when a connection breaks, even after a part of the
   response. It can go once aiohttp has a public name for the switch.
-- `ResponseWithoutReason`: httpx-aiohttp fails over a reason phrase that is not ASCII, which servers may send. It can go
-  once httpx-aiohttp ignores the reason phrase.
 - `StrictResponseHandler`, with `StrictConnector` and `StrictRequest`: aiohttp takes a response that nobody asked for as
   the response to the next request on that connection, and stops neither endless interim responses nor a call whose body
   is malformed. They can go once aiohttp ends a connection that receives anything without an open request. They also
@@ -18,24 +16,20 @@
   target of the request as it is, where aiohttp decodes and encodes parts of it.
 - `unread`: aiohttp drops what has arrived of a body when the rest of it does not arrive. It can go once aiohttp returns
   that before it raises.
-- `HeadersAsGiven`: httpx-aiohttp sends the names of headers in lower case. It can go once it sends them as given.
 - `BadResponse`: aiohttp's errors quote the bytes of a response, which may repeat a secret. It can go once they say what
   is wrong without.
-- `CheckedUrl`: httpx parses each URL, which takes a fifth of a call, and aiohttp parses it again. It can go once a
-  transport accepts a URL as text.
 """
 
 import asyncio
 import re
-from collections.abc import Callable, ItemsView, Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 import aiohttp
-import httpx
 from aiohttp import http_exceptions
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
@@ -95,16 +89,6 @@ class SentinelPool(SentinelConnectionPool):
 def send_once(session: aiohttp.ClientSession) -> None:
     """Make a session send every request once."""
     session._retry_connection = False  # noqa: SLF001
-
-
-class ResponseWithoutReason(aiohttp.ClientResponse):
-    """A response without its reason phrase, which nobody reads."""
-
-    async def start(self, connection: Connection) -> Self:
-        """Read the status line and headers of the response."""
-        await super().start(connection)
-        self.reason = None
-        return self
 
 
 MAX_INTERIM_RESPONSES = 10
@@ -436,33 +420,6 @@ def handler_of(connection: Connection) -> StrictResponseHandler:
     return connection.protocol
 
 
-class HeadersAsGiven(httpx.Headers):
-    """The headers of a request, each once, whose names aiohttp gets as they are spelt."""
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        super().__init__(headers, encoding="utf-8")
-        self._given = headers
-
-    def items(self) -> ItemsView[str, str]:
-        """Return the names and values."""
-        return self._given.items()
-
-
-def unread(response: httpx.Response) -> bytes:
-    """Return what has arrived of the body and was not read, whatever became of the rest."""
-    content = response.stream._aiohttp_response.content  # type: ignore[union-attr]  # noqa: SLF001
-    return b"" if content.is_eof() and content.exception() is None else bytes(content._read_nowait(-1))  # noqa: SLF001
-
-
-PLACEHOLDER_URL = httpx.URL("http://target/")
-
-
-class CheckedUrl(httpx.URL):
-    """A URL that was checked already. The transport uses only its text, which aiohttp parses."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(PLACEHOLDER_URL)
-        self._text = url
-
-    def __str__(self) -> str:
-        return self._text
+def unread(body: StreamReader) -> bytes:
+    """Return what has arrived of a body and was not read, whatever became of the rest."""
+    return b"" if body.is_eof() and body.exception() is None else bytes(body._read_nowait(-1))  # noqa: SLF001

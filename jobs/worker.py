@@ -28,6 +28,7 @@ from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
 from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
+from jobs.maintenance.statistics import statistics_duties
 from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.notifications.duties import notification_duties, sender_of
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
@@ -101,6 +102,7 @@ async def run_worker(
             deletion_duty(database_engine),
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
+            *statistics_duties(database_engine, clock),
             *notification_duties(database_engine, sender_of(jobs, caller, clock), public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
         ]

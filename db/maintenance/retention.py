@@ -78,11 +78,11 @@ forgotten AS (
 SELECT scheduled_for, id FROM next ORDER BY scheduled_for DESC, id DESC LIMIT 1
 """)
 
-# Events are numbered in the order of commits, so the oldest ones have the lowest numbers.
+# Events are numbered in the order of commits, so the oldest ones have the lowest numbers. The statistics come first.
 REMOVE_EVENTS = text("""
 DELETE FROM run_events WHERE seq = ANY(ARRAY(
     SELECT e.seq FROM (SELECT seq, at FROM run_events ORDER BY seq LIMIT :limit) e
-    WHERE e.at < now() - make_interval(days => CAST(:days AS int))
+    WHERE e.at < now() - make_interval(days => CAST(:days AS int)) AND e.seq <= (SELECT seq FROM statistics_cursor)
 ))
 """)
 

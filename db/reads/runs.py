@@ -1,36 +1,60 @@
 """Reads runs."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import TableValuedAlias, Uuid, column, func, literal, select, true, union_all
+from sqlalchemy import Select, TableValuedAlias, Uuid, column, func, literal, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from db.connection import look_up_rows
+from db.connection import is_timeout, look_up_rows
 from db.models import ResultCount, Run, Task
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
-from db.states import UNSUCCESSFUL, RunCause, RunState
+from db.reads.tasks import calls_host, has_tags
+from db.states import UNFINISHED, UNSUCCESSFUL, RunCause, RunState
 
 NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=True)
 
 
+FEW_TASKS = 100
+"""Of so many tasks, the newest runs of each are found by its index; of more, those in a list of all runs are picked."""
+SEARCHES_WITHIN = timedelta(seconds=5)
+"""How long one statement may search the history by what no index has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
-    """Selects runs. Empty members select all; `scheduled_after` is inclusive, `scheduled_before` exclusive."""
+    """Selects runs. Empty members select all; `scheduled_after` is inclusive, `scheduled_before` exclusive.
+
+    `tags` and `host` are those of the runs' tasks, which `task_ids` names once they are known to be few.
+    """
 
     task_id: UUID | None = None
+    task_ids: tuple[UUID, ...] | None = None
+    tags: tuple[str, ...] = ()
+    host: str | None = None
+    status_code: int | None = None
+    error_contains: str | None = None
     states: Collection[RunState] = ()
     causes: Collection[RunCause] = ()
     success: bool | None = None
     scheduled_after: datetime | None = None
     scheduled_before: datetime | None = None
+
+    @property
+    def is_search(self) -> bool:
+        """Whether the filter has a member that no index of runs serves, so that a list may have to read many."""
+        return bool(self.tags) or any(
+            each is not None for each in (self.task_ids, self.host, self.status_code, self.error_contains)
+        )
 
 
 def conditions(filters: RunFilter) -> list[Condition]:
@@ -38,6 +62,14 @@ def conditions(filters: RunFilter) -> list[Condition]:
     found = [not_deleted()]
     if filters.task_id is not None:
         found.append(col(Run.task_id) == filters.task_id)
+    if filters.task_ids is not None:
+        found.append(col(Run.task_id).in_(filters.task_ids))
+    if filters.tags or filters.host is not None:
+        # Within another expression the tasks are read once and hashed, and do not become a join.
+        found.append(col(Run.task_id).in_(tasks_of(filters)).is_(other=True))
+    if filters.status_code is not None:
+        found.append(col(Run.status_code) == filters.status_code)
+    found += keyset.containing(cast("Any", Run.error_message), filters.error_contains)
     if filters.states:
         found.append(col(Run.state).in_(filters.states))
     if filters.causes:
@@ -52,6 +84,42 @@ def conditions(filters: RunFilter) -> list[Condition]:
     if filters.scheduled_before is not None:
         found.append(col(Run.scheduled_for) < filters.scheduled_before)
     return found
+
+
+def tasks_of(filters: RunFilter) -> Select[Any]:
+    """Return a query for the ids of the tasks whose runs the filter selects by tags and host."""
+    found = select(col(Task.id)).where(col(Task.deleted_at).is_(None))
+    if filters.tags:
+        found = found.where(has_tags(Task, filters.tags))
+    if filters.host is not None:
+        found = found.where(calls_host(Task, filters.host))
+    return found
+
+
+async def with_few_tasks(session: AsyncSession, filters: RunFilter) -> RunFilter:
+    """Return the filter with the ids of its tasks in place of their tags and host, if they are few."""
+    if not filters.tags and filters.host is None:
+        return filters
+    ids = (await session.scalars(tasks_of(filters).limit(FEW_TASKS + 1))).all()
+    return filters if len(ids) > FEW_TASKS else replace(filters, tags=(), host=None, task_ids=tuple(ids))
+
+
+@asynccontextmanager
+async def searching(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """Yield a session for a filter that is a search. Raises `SearchTooLong` when a statement takes longer than that."""
+    milliseconds = str(int(SEARCHES_WITHIN.total_seconds() * 1000))
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        await session.execute(select(func.set_config("statement_timeout", milliseconds, literal(value=True))))
+        try:
+            yield session
+        except DBAPIError as error:
+            if is_timeout(error):
+                raise SearchTooLong from error
+            raise
+
+
+class SearchTooLong(Exception):
+    """The history has too many runs to search them all for what a filter selects."""
 
 
 def not_deleted() -> Condition:
@@ -97,12 +165,16 @@ async def page(session: AsyncSession, filters: RunFilter, *, rows: Slice) -> tup
     """Return a slice of the runs, newest first, without their large columns, and whether there are more in its
     direction.
     """
+    filters = await with_few_tasks(session, filters)
     await look_up_rows(session)
+    if filters.task_ids is not None:
+        statement = newest_of_each(filters, task_ids=filters.task_ids, rows=rows)
+        return keyset.trimmed(list(await session.scalars(statement.limit(rows.limit + 1))), page=rows)
     [bound] = keyset.within(NEWEST_FIRST, rows)
     sorting = NEWEST_FIRST.sorting(backward=rows.backward)
     parts = [
         select(Run).where(*conditions(part), bound).order_by(*sorting).limit(rows.limit + 1)
-        for part in by_unsuccessful_state(filters)
+        for part in by_state(filters)
     ]
     run: Any = aliased(Run, union_all(*(part.subquery().select() for part in parts)).subquery())
     order = replace(NEWEST_FIRST, value=run.scheduled_for, id=run.id)
@@ -111,15 +183,21 @@ async def page(session: AsyncSession, filters: RunFilter, *, rows: Slice) -> tup
     return keyset.trimmed(list(found), page=rows)
 
 
-def by_unsuccessful_state(filters: RunFilter) -> list[RunFilter]:
+def by_state(filters: RunFilter) -> list[RunFilter]:
     """Return filters that together select the same runs, each of which one index serves in the order of the list.
 
-    The index of unsuccessful runs has them in this order for each state, so several states are read side by side.
+    The index of unsuccessful runs has them in this order for each state, so several states are read side by side. A
+    run with an error is one of them, or unfinished.
     """
-    states = {*filters.states} & {*UNSUCCESSFUL} if filters.states else {*UNSUCCESSFUL}
-    if filters.task_id is not None or (filters.success is not False and states != {*filters.states}):
+    asked = {*filters.states} or {*RunState}
+    has_error = filters.error_contains is not None
+    states = asked & {*UNSUCCESSFUL}
+    if filters.task_id is not None or not (has_error or filters.success is False or states == asked):
         return [filters]
-    return [replace(filters, states=(state,)) for state in sorted(states)] or [filters]
+    parts = [replace(filters, states=(state,)) for state in sorted(states)]
+    if has_error and filters.success is None and (unfinished := asked & {*UNFINISHED}):
+        parts.append(replace(filters, states=tuple(sorted(unfinished))))
+    return parts or [replace(filters, task_ids=())]
 
 
 async def pages(
@@ -127,12 +205,23 @@ async def pages(
 ) -> dict[UUID, tuple[list[Run], bool]]:
     """Return the same slice of the runs of each of several tasks, in one statement, without their large columns."""
     await look_up_rows(session)
+    found: dict[UUID, list[Run]] = {task_id: [] for task_id in task_ids}
+    for its in await session.scalars(newest_of_each(filters, task_ids=task_ids, rows=rows)):
+        found[its.task_id].append(its)
+    return {task_id: keyset.trimmed(their, page=rows) for task_id, their in found.items()}
+
+
+def newest_of_each(filters: RunFilter, *, task_ids: Sequence[UUID], rows: Slice) -> Select[Any]:
+    """Return the statement that reads the same slice of the runs of each of several tasks, to one row beyond it.
+
+    All of them come in the order of one list.
+    """
     tasks = each(task_ids)
     sorting = NEWEST_FIRST.sorting(backward=rows.backward)
     [bound] = keyset.within(NEWEST_FIRST, rows)
     newest = (
         select(Run)
-        .where(col(Run.task_id) == tasks.c.id, *conditions(filters), bound)
+        .where(col(Run.task_id) == tasks.c.id, *conditions(replace(filters, task_ids=None)), bound)
         .order_by(*sorting)
         .limit(rows.limit + 1)
         .lateral("newest")
@@ -141,16 +230,14 @@ async def pages(
     order = Order(value=col(run.scheduled_for), id=col(run.id), descending=True)
     without_large = large_values.left_out(large_values.OF_RUNS, of=run)
     statement = select(run).select_from(tasks.join(newest, true())).options(*without_large)
-    found: dict[UUID, list[Run]] = {task_id: [] for task_id in task_ids}
-    for its in await session.scalars(statement.order_by(*order.sorting(backward=rows.backward))):
-        found[its.task_id].append(its)
-    return {task_id: keyset.trimmed(their, page=rows) for task_id, their in found.items()}
+    return statement.order_by(*order.sorting(backward=rows.backward))
 
 
 async def has_more(
     session: AsyncSession, filters: RunFilter, *, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
     """Return whether any of the runs follows (or, `backward`, precedes) the key."""
+    filters = await with_few_tasks(session, filters)
     await look_up_rows(session)
     statement = select(Run).where(*conditions(filters))
     return await keyset.has_rows_beyond(
@@ -160,8 +247,12 @@ async def has_more(
 
 async def count(session: AsyncSession, filters: RunFilter) -> int:
     """Return the number of runs, counted at most to one beyond `keyset.COUNT_CAP`."""
+    filters = await with_few_tasks(session, filters)
     await look_up_rows(session)
-    return await keyset.count(session, conditions(filters), of=col(Run.id))
+    if filters.error_contains is None:
+        return await keyset.count(session, conditions(filters), of=col(Run.id))
+    parts = union_all(*(select(col(Run.id)).where(*conditions(part)) for part in by_state(filters))).subquery()
+    return await keyset.counted(session, select(parts.c.id))
 
 
 async def counts(session: AsyncSession, filters: RunFilter, *, task_ids: Sequence[UUID]) -> dict[UUID, int]:

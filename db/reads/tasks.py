@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, false, func, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
@@ -89,6 +89,13 @@ def has_tags(of: Any, tags: Sequence[str]) -> Condition:
     """Return the condition that a row has all of the tags."""
     condition: Condition = of.tags.contains(list(tags)) if all(map(is_postgres_text, tags)) else false()
     return condition
+
+
+def calls_host(of: Any, host: str) -> Condition:
+    """Return the condition that a row has a URL with that host, in any case, and with its port if that is given."""
+    if not is_postgres_text(host):
+        return false()
+    return or_(of.host == host.lower(), func.regexp_replace(of.host, r":\d+$", "") == host.lower())
 
 
 # The run with the newest instant is the newest one that has ended, unless one that is unfinished is newer.

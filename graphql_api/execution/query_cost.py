@@ -58,8 +58,11 @@ ASSUMED_LENGTHS = {
     "HttpAction.headers": 20,
     "Run.responseHeaders": 20,
     "TriedAction.responseHeaders": 20,
+    "Query.runStatistics": 500,
 }
-"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs."""
+"""Lengths of other lists. Few inputs have any problem, and one request may contain a thousand inputs. The values of
+statistics are small numbers.
+"""
 
 LARGE_COST = 64
 """The cost of a value that can have 64 KiB or more, where the average value of other fields has less than 1 KiB."""
@@ -82,7 +85,8 @@ FIELD_COSTS = {
     **dict.fromkeys(("Run.responseBody", "Run.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("TriedAction.responseBody", "TriedAction.responseHeaders"), LARGE_COST),
     **dict.fromkeys(("Task.description", "Task.metadata"), MEDIUM_COST),
-    "Query.previewTrigger": COMPUTED_COST,
+    **dict.fromkeys(("Query.previewTrigger", "Query.runStatistics"), COMPUTED_COST),
+    "Task.statistics": MEDIUM_COST,
 }
 
 Sizes = Mapping[str, int | None]

@@ -1,10 +1,17 @@
 """The part of the root type of queries that shows how the service and its runs fare."""
 
-import strawberry
+from datetime import datetime
+from typing import Annotated
 
+import strawberry
+from strawberry import UNSET
+
+from db.states import StatisticsWidth
 from graphql_api.context import Info
-from graphql_api.types import service
+from graphql_api.types import service, statistics
+from graphql_api.types.scalars import given_or_none
 from graphql_api.types.service import Health, Worker
+from graphql_api.types.statistics import MAX_BUCKETS, RunStatistics, StatisticsFilterInput
 
 
 @strawberry.type
@@ -20,3 +27,22 @@ class StatisticsQueries:
     async def workers(self, info: Info) -> list[Worker]:
         """Return all workers."""
         return await service.read_workers(info)
+
+    @strawberry.field(
+        description="Returns counts of the runs that ended, one for each bucket that the time touches, oldest first, "
+        f"empty ones included; at most {MAX_BUCKETS:,}."
+    )
+    async def run_statistics(
+        self,
+        info: Info,
+        from_: Annotated[datetime, strawberry.argument(name="from", description="The beginning, inclusive.")],
+        to: Annotated[datetime, strawberry.argument(description="The end, exclusive.")],
+        bucket: Annotated[
+            StatisticsWidth, strawberry.argument(description="The length of a bucket.")
+        ] = StatisticsWidth.HOUR,
+        filter: Annotated[  # noqa: A002
+            StatisticsFilterInput | None, strawberry.argument(description="Selects tasks; by default all.")
+        ] = UNSET,
+    ) -> list[RunStatistics]:
+        """Return the statistics of each bucket."""
+        return await statistics.run_statistics(info, since=from_, until=to, bucket=bucket, given=given_or_none(filter))

@@ -26,9 +26,9 @@ from jobs.http.request import HttpMethod
 from jobs.tasks.upsert import UpsertOutcome
 
 
-def describe(enum: type[StrEnum], description: str, **values: str) -> None:
-    """Register an enum with GraphQL. Each of its values needs a description."""
-    strawberry.enum(enum, description=description)
+def describe(enum: type[StrEnum], description: str, *, name: str | None = None, **values: str) -> None:
+    """Register an enum with GraphQL, by its own name or another one. Each of its values needs a description."""
+    strawberry.enum(enum, description=description, name=name)
     definition = cast("StrawberryEnumDefinition", cast("Any", enum).__strawberry_definition__)
     for value in definition.values:
         value.description = values.pop(value.name)

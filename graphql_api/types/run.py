@@ -12,7 +12,7 @@ from strawberry import UNSET
 from db import models
 from db.reads import large_values, runs
 from db.reads.keyset import Key, Slice
-from db.reads.runs import RunFilter
+from db.reads.runs import FEW_TASKS, SEARCHES_WITHIN, RunFilter
 from db.states import BodyEncoding, RunCause, RunState
 from graphql_api import cursors, ids
 from graphql_api.context import Info
@@ -246,7 +246,9 @@ async def task_of(row: models.Run, info: Info) -> models.Task:
 @strawberry.input(
     name="RunFilter",
     description="Selects runs. An absent or null member, or an empty list, selects all. …After is inclusive, "
-    "…Before exclusive.",
+    "…Before exclusive. Runs with a statusCode or errorContains, or of many tasks by tags or host, are searched for "
+    "from the newest on. Where they are rare in a long history, that takes long, and after "
+    f"{SEARCHES_WITHIN.total_seconds():g} s it is LIMIT_EXCEEDED; narrow it by taskId, scheduledAfter or states.",
 )
 class RunFilterInput:
     """A filter of runs."""
@@ -259,6 +261,22 @@ class RunFilterInput:
         default=UNSET, description="Scheduled at or after this instant."
     )
     scheduled_before: datetime | None = strawberry.field(default=UNSET, description="Scheduled before this instant.")
+    tags: list[str] | None = strawberry.field(
+        default=UNSET, description=f"Of tasks that have all of these tags now; fast for up to {FEW_TASKS} tasks."
+    )
+    host: str | None = strawberry.field(
+        default=UNSET,
+        description="Of tasks that call this host now, ignoring case, with any port unless it has one, such as "
+        f"api.example.com or api.example.com:8443; fast for up to {FEW_TASKS} tasks.",
+    )
+    status_code: int | None = strawberry.field(
+        default=UNSET, description="Whose last response had this status. It is slow for a status that is rare."
+    )
+    error_contains: str | None = strawberry.field(
+        default=UNSET,
+        description="Whose errorMessage contains this text, in any case. It reads unsuccessful and unfinished runs "
+        "only, and is slow where many of them do not match.",
+    )
 
 
 def filter_of(given: RunFilterInput | None) -> RunFilter:
@@ -272,6 +290,10 @@ def filter_of(given: RunFilterInput | None) -> RunFilter:
         success=given_or_none(given.success),
         scheduled_after=given_or_none(given.scheduled_after),
         scheduled_before=given_or_none(given.scheduled_before),
+        tags=tuple(given.tags or ()),
+        host=given_or_none(given.host),
+        status_code=given_or_none(given.status_code),
+        error_contains=given_or_none(given.error_contains),
     )
 
 
@@ -284,7 +306,7 @@ async def run_page(info: Info, filters: RunFilter, *, rows: Slice, task_id: UUID
     """Return a page of all runs, or of one task's, which is read together with the pages of the other tasks."""
     context = info.context
     if task_id is None:
-        async with context.services.session() as session:
+        async with context.reading_runs(filters) as session:
             found, more = await runs.page(session, filters, rows=rows)
     else:
         found, more = await context.run_pages.load((task_id, filters, rows))
@@ -293,13 +315,13 @@ async def run_page(info: Info, filters: RunFilter, *, rows: Slice, task_id: UUID
         if task_id is not None and filters.task_id not in {None, task_id}:
             return False  # no run belongs to two tasks
         its = filters if task_id is None else replace(filters, task_id=task_id)
-        async with context.services.session() as session:
+        async with context.reading_runs(its) as session:
             return await runs.has_more(session, its, key=at, backward=backward, inclusive=inclusive)
 
     async def count() -> int:
         if task_id is not None:
             return await context.run_counts.load((task_id, filters))
-        async with context.services.session() as session:
+        async with context.reading_runs(filters) as session:
             return await runs.count(session, filters)
 
     return connections.connection(

@@ -10,6 +10,7 @@ from strawberry import UNSET
 from strawberry.scalars import JSON
 
 from db import models
+from db.engine.statistics import HOURS_KEPT, MINUTES_KEPT
 from db.models import utc_now
 from db.reads import filtered_tasks, large_values, tasks
 from db.reads.keyset import Key, Slice
@@ -26,6 +27,7 @@ from graphql_api.types.node import Node
 from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPolicyInput
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import Milliseconds, given_or_none
+from graphql_api.types.statistics import RunStatistics, task_statistics
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
 from jobs.tasks.changes import next_to_run, upcoming
@@ -178,6 +180,22 @@ class Task(Node):
             raise invalid_page(f"last must be from 1 to {MAX_SIZE}, not {last}")
         rows, _ = await info.context.run_pages.load((self.row.id, RunFilter(), Slice(limit=last)))
         return [Run.of(row) for row in reversed(rows)]
+
+    @strawberry.field(
+        description="Counts of the runs that ended from `from` (default: 7 days before `to`) to `to` (default: now). "
+        f"The ends are widened to what is kept: minutes for {MINUTES_KEPT.days} days, hours for {HOURS_KEPT.days}, "
+        "then days."
+    )
+    async def statistics(
+        self,
+        info: Info,
+        from_: Annotated[
+            datetime | None, strawberry.argument(name="from", description="The beginning, inclusive.")
+        ] = UNSET,
+        to: Annotated[datetime | None, strawberry.argument(description="The end, exclusive.")] = UNSET,
+    ) -> RunStatistics:
+        """Return the statistics, read together with those of the other tasks."""
+        return await task_statistics(info, self.row.id, given_or_none(from_), given_or_none(to))
 
     @strawberry.field(description="The task's runs, newest scheduledFor first.")
     async def runs(

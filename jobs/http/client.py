@@ -10,46 +10,25 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, NamedTuple, Self, cast
+from typing import NamedTuple, Self, cast
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 from yarl import URL
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.compat import (
-    MAX_HEAD_BYTES,
-    MAX_HEADERS,
-    PLACEHOLDER_URL,
-    BadResponse,
-    CheckedUrl,
-    HeadersAsGiven,
-    NotSent,
-    ResponseWithoutReason,
-    Sending,
-    StrictConnector,
-    StrictRequest,
-    current_sending,
-    send_once,
-    unread,
-)
+from jobs.compat import BadResponse, NotSent, Sending, current_sending
 from jobs.http.redirects import REDIRECTS, BadRedirect, Hop, redirected
 from jobs.http.request import Action, PreparedRequest, prepare
-from jobs.http.resolver import CheckedResolver, Lookup, checked_socket, current_url, system_lookup
+from jobs.http.resolver import Lookup, current_url, system_lookup
 from jobs.http.response_body import NUL, REPLACEMENT, BodyReader
 from jobs.http.targets import EgressPolicy, TargetRefused, netloc
+from jobs.http.transport import OutgoingRequest, ResponseStream, Transport
 from jobs.http.urls import request_target
 
 logger = logging.getLogger(__name__)
 
-KEEP_ALIVE = timedelta(seconds=4)
-"""Less than the 5 s after which many servers close an idle connection, so that a call does not race with the close."""
-BUFFER_BYTES = 16 * 1024
-"""Buffer of each connection. aiohttp stops reading at twice as much, so a hundred large responses take little memory.
-"""
 KEPT_HEADER_CHARACTERS = 32 * 1024
 """Characters of a response's headers that are kept. A header that does not fit is left out."""
 SEND_TRIES = 3
@@ -88,40 +67,12 @@ class Response(NamedTuple):
     resent: bool = False
 
 
-def open_session(policy: EgressPolicy, lookup: Lookup) -> aiohttp.ClientSession:
-    """Return aiohttp's session, which sends every request once, and connects only to addresses that were checked.
-
-    Its cache of names contains only checked addresses. It uses no proxies: `trust_env` is off by default.
-    """
-    session = aiohttp.ClientSession(
-        connector=StrictConnector(
-            limit=0,
-            keepalive_timeout=KEEP_ALIVE.total_seconds(),
-            resolver=CheckedResolver(policy, lookup),
-            socket_factory=partial(checked_socket, policy),
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        request_class=StrictRequest,
-        response_class=ResponseWithoutReason,
-        read_bufsize=BUFFER_BYTES,
-        max_line_size=MAX_HEAD_BYTES,
-        max_field_size=MAX_HEAD_BYTES,
-        max_headers=MAX_HEADERS,
-        # aiohttp would label a POST without a body as an octet-stream, and replace a secret header
-        # that does not go to another origin by its own.
-        skip_auto_headers=["Accept", "Accept-Encoding", "Content-Type", "User-Agent"],
-    )
-    send_once(session)
-    return session
-
-
 class HttpCaller:
     """The connections that all attempts of a worker share. Its owner closes it."""
 
     def __init__(self, *, clock: Clock, policy: EgressPolicy, lookup: Lookup = system_lookup) -> None:
         self._clock = clock
-        # Slots limit the number of calls, so the pool need not. Tasks must not see each other's cookies.
-        self._transport = AiohttpTransport(client=partial(open_session, policy, lookup))
+        self._transport = Transport(policy, lookup)
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,23 +89,23 @@ class HttpCaller:
         started_at, start = self._clock.now(), loop.time()
         exchange = Exchange(prepare(action, headers=headers))
         seconds = action.timeout.total_seconds()
-        found: dict[str, Any] = {}
+        error, refused, broken = None, False, False
         try:
             async with asyncio.timeout(seconds) as deadline:
                 await self._run(exchange, redirects=action.redirects)
-        except (TargetRefused, BadRedirect) as error:
-            found = {"error": str(error), "refused": True}
-        except httpx.UnsupportedProtocol:  # aiohttp's error for a URL that it cannot read
-            found = {"error": "the URL cannot be called: the HTTP client cannot read it", "refused": True}
-        except Exception as error:  # whatever a target causes is the run's failure, not the worker's
-            text = error_text(error, exchange.call.url)
+        except (TargetRefused, BadRedirect) as refusal:
+            error, refused = str(refusal), True
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
+            error, refused = "the URL cannot be called: the HTTP client cannot read it", True
+        except Exception as failure:  # whatever a target causes is the run's failure, not the worker's
+            broken = exchange.head is not None
+            error = error_text(failure, exchange.call.url)
             if deadline.expired():
-                text = f"{exchange.overdue} within {seconds:g} s"
-            elif exchange.head is not None:
-                text = text.removeprefix(FAILED)
-            found = {"error": text, "incomplete": exchange.head is not None}
-        response = Response(started_at=started_at, duration=timedelta(seconds=loop.time() - start))
-        return response._replace(**exchange.found() | found)
+                error = f"{exchange.overdue} within {seconds:g} s"
+            elif broken:
+                error = error.removeprefix(FAILED)
+        duration = timedelta(seconds=loop.time() - start)
+        return exchange.response(started_at, duration, error=error, refused=refused, incomplete=broken)
 
     async def _run(self, exchange: "Exchange", *, redirects: int) -> None:
         while True:
@@ -182,7 +133,7 @@ class HttpCaller:
             current_sending.set(sending)
             exchange.sending = sending
             try:
-                return await self._transport.handle_async_request(httpx_request(call))
+                return await self._transport.handle_async_request(OutgoingRequest(call))
             except NotSent:
                 tries += 1
                 if tries == SEND_TRIES:
@@ -237,33 +188,50 @@ class Exchange:
             content_type=response.headers.get("content-type", ""),
             content_encoding=response.headers.get("content-encoding", ""),
         )
+        stream = cast("ResponseStream", response.stream)
         try:
-            async for piece in cast("httpx.AsyncByteStream", response.stream):
+            while not body.is_full and (piece := await stream.read()):
                 body.feed(piece)
-                if body.is_full:
-                    break
             self._is_complete = True
         finally:
             if not self._is_complete:
-                body.feed(unread(response))
+                body.feed(stream.unread())
             await response.aclose()
 
-    def found(self) -> dict[str, Any]:
-        """Return the members of a `Response` that are known."""
-        found: dict[str, Any] = {"redirects": self._hops, "unfollowed": self._unfollowed, "resent": self.resent}
-        if self.head is not None:
-            headers = limited_headers(self.head.headers)
-            found |= {
-                "status_code": self.head.status_code,
-                "headers": headers,
-                "headers_truncated": len(headers) < len(self.head.headers.raw),
-                "retry_after": next(iter(self.head.headers.get_list("retry-after")), None),
-            }
-        if self._body is not None:
-            stored = self._body.stored(complete=self._is_complete)
-            found |= {"body": stored.body, "encoding": stored.encoding, "truncated": stored.truncated}
-            found |= {"error": stored.error, "excess": self._has_excess}
-        return found
+    def response(
+        self, started_at: datetime, duration: timedelta, *, error: str | None, refused: bool, incomplete: bool
+    ) -> Response:
+        """Return the response as far as it is known. `error` says how the call failed."""
+        found = Response(
+            started_at=started_at,
+            duration=duration,
+            error=error,
+            refused=refused,
+            incomplete=incomplete,
+            redirects=self._hops,
+            unfollowed=self._unfollowed,
+            resent=self.resent,
+        )
+        if self.head is None:
+            return found
+        headers = self.head.headers
+        kept = limited_headers(headers)
+        found = found._replace(
+            status_code=self.head.status_code,
+            headers=kept,
+            headers_truncated=len(kept) < len(headers.raw),
+            retry_after=next(iter(headers.get_list("retry-after")), None),
+        )
+        if self._body is None:
+            return found
+        stored = self._body.stored(complete=self._is_complete)
+        return found._replace(
+            body=stored.body,
+            encoding=stored.encoding,
+            truncated=stored.truncated,
+            error=error or stored.error,
+            excess=self._has_excess,
+        )
 
     @property
     def _has_excess(self) -> bool:
@@ -275,15 +243,6 @@ def locations_of(response: httpx.Response) -> list[str]:
     return [
         value.decode(errors="surrogateescape") for name, value in response.headers.raw if name.lower() == b"location"
     ]
-
-
-def httpx_request(call: PreparedRequest) -> httpx.Request:
-    """Return the request in httpx's form. aiohttp adds Host and the length."""
-    request = httpx.Request(call.method, PLACEHOLDER_URL, stream=httpx.ByteStream(call.content))
-    request.headers = HeadersAsGiven(dict(call.headers.values()))
-    request.url = CheckedUrl(call.url)
-    request.read()
-    return request
 
 
 def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
@@ -302,20 +261,19 @@ def error_text(error: Exception, url: str) -> str:
 
     The errors of aiohttp's parser quote the response, in part and escaped, so that a mask could miss a secret in them.
     """
-    cause = (isinstance(error, httpx.HTTPError) and error.__cause__) or error
-    match cause:
+    match error:
         case aiohttp.ClientConnectorError():
-            text = f"could not connect to {place_of(url)}: {connect_problem(cause)}"
+            text = f"could not connect to {place_of(url)}: {connect_problem(error)}"
         case NotSent():
-            text = str(cause)
+            text = str(error)
         case BadResponse():
-            text = f"{FAILED}{cause}"
+            text = f"{FAILED}{error}"
         case aiohttp.ServerDisconnectedError():
             text = f"{FAILED}the target closed the connection before its response was complete"
         case aiohttp.ClientPayloadError():
             text = f"{FAILED}the connection ended within the body of the response"
         case OSError():
-            text = f"{FAILED}{reason_of(cause)}"
+            text = f"{FAILED}{reason_of(error)}"
         case _:
             logger.error("A call failed for an unknown reason.", extra={"action": "call_failed"}, exc_info=error)
             text = "the call failed for a reason that Duetime does not know; the log of the worker has it"

@@ -8,6 +8,7 @@ import base64
 import codecs
 import re
 import zlib
+from functools import lru_cache
 from typing import NamedTuple
 
 import webencodings
@@ -116,8 +117,7 @@ class BodyReader:
 
     def __init__(self, *, content_type: str, content_encoding: str) -> None:
         self._content_type = content_type
-        names = (text.strip() for text in content_encoding.lower().split(","))
-        self._codings = [name for name in names if name in COMPRESSED]
+        self._codings = codings_of(content_encoding) if content_encoding else []
         is_readable = len(self._codings) == 1 and self._codings[0] in WINDOW_BITS
         self._decoder = Inflater(self._codings[0]) if is_readable else Identity()
         self._as_sent = bytearray()
@@ -175,16 +175,16 @@ def as_text(body: bytes, *, content_type: str, truncated: bool) -> tuple[str | N
     """Return the body as text, with invalid bytes replaced; or as Base64 if neither its type nor its bytes are text."""
     if not body:
         return None, BodyEncoding.UTF8
-    kind, _, parameters = content_type.partition(";")
-    kind = kind.strip().lower()
-    says_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript", "x-www-form-urlencoded"))
+    says_text, encoding = type_of(content_type)
     if not says_text:
         try:
             codecs.getincrementaldecoder("utf-8")().decode(body, final=not truncated)
         except UnicodeDecodeError:
             return as_base64(body)
+    if encoding is UTF_8 and body.isascii():
+        return body.decode("ascii").replace(NUL, REPLACEMENT), BodyEncoding.UTF8
     # A truncated body may end within a character, which is no fault of its encoding.
-    decoder = webencodings.IncrementalDecoder(charset_of(parameters) if says_text else UTF_8, errors="replace")
+    decoder = webencodings.IncrementalDecoder(encoding, errors="replace")
     text: str = decoder.decode(body, final=not truncated)
     return text.replace(NUL, REPLACEMENT), BodyEncoding.UTF8
 
@@ -192,6 +192,21 @@ def as_text(body: bytes, *, content_type: str, truncated: bool) -> tuple[str | N
 def as_base64(body: bytes) -> tuple[str | None, BodyEncoding]:
     """Return the bytes of the body in Base64."""
     return (base64.b64encode(body).decode(), BodyEncoding.BASE64) if body else (None, BodyEncoding.UTF8)
+
+
+def codings_of(content_encoding: str) -> list[str]:
+    """Return the content codings of a response whose bytes are not the text."""
+    names = (text.strip() for text in content_encoding.lower().split(","))
+    return [name for name in names if name in COMPRESSED]
+
+
+@lru_cache(maxsize=256)
+def type_of(content_type: str) -> tuple[bool, webencodings.Encoding]:
+    """Return whether a Content-Type is one of text, and the encoding that it names."""
+    kind, _, parameters = content_type.partition(";")
+    kind = kind.strip().lower()
+    says_text = kind.startswith("text/") or kind.endswith(("json", "xml", "javascript", "x-www-form-urlencoded"))
+    return says_text, charset_of(parameters) if says_text else UTF_8
 
 
 def charset_of(parameters: str) -> webencodings.Encoding:

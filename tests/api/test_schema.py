@@ -135,8 +135,29 @@ def is_added(name: str) -> bool:
         "TriedAction",
         "TryActionResult",
     )
+    of_statistics = (
+        "Attention",
+        "Health",
+        "HostForecast",
+        "LoadForecast",
+        "RunStatistics",
+        "Statistics",
+        "Worker",
+        "Task.recentRuns",
+        "Task.statistics",
+        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "workers")),
+    )
     return name.startswith(
-        ("AuditEntry", "AuditFilter", "Query.auditLog", *of_calls, *of_notifications, *of_keys, *of_operations)
+        (
+            "AuditEntry",
+            "AuditFilter",
+            "Query.auditLog",
+            *of_calls,
+            *of_notifications,
+            *of_keys,
+            *of_operations,
+            *of_statistics,
+        )
     )
 
 

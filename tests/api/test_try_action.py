@@ -79,9 +79,7 @@ async def test_a_call_is_made_as_an_attempt_makes_it(api: Api, target: Target) -
     assert SIGNING not in str(entry)
     async with api.engine.connect() as connection:
         rows = (
-            await connection.execute(
-                text("SELECT (SELECT count(*) FROM tasks) + (SELECT count(*) FROM task_executions)")
-            )
+            await connection.execute(text("SELECT (SELECT count(*) FROM tasks) + (SELECT count(*) FROM task_results)"))
         ).one()
     assert rows == (0,)
 

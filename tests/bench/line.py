@@ -10,13 +10,17 @@ COMPARISONS = {"at least": operator.ge, "at most": operator.le}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of the table. `wanted` is the target of the ratio, such as `at most 3`, or empty without one."""
+    """One row of the table. `wanted` is the target of the ratio, such as `at most 3`, or empty without one.
+
+    With a `unit`, `ratio` is a difference in that unit.
+    """
 
     what: str
     ours: str
     bare: str
     ratio: float
     wanted: str
+    unit: str = ""
 
     @property
     def verdict(self) -> str:
@@ -27,7 +31,8 @@ class Line:
         return "ok" if COMPARISONS[words](self.ratio, float(bound)) else "misses"
 
     def __str__(self) -> str:
-        return f"| {self.what} | {self.ours} | {self.bare} | {self.ratio:.2f} | {self.wanted} | {self.verdict} |"
+        wanted = self.wanted and f"{self.wanted}{self.unit}"
+        return f"| {self.what} | {self.ours} | {self.bare} | {self.ratio:.2f}{self.unit} | {wanted} | {self.verdict} |"
 
 
 def median(values: Iterable[float]) -> float:

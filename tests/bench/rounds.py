@@ -14,8 +14,6 @@ from uuid import uuid4
 
 import httpx
 import psutil
-from arq import create_pool
-from arq.connections import RedisSettings
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,7 +25,6 @@ from db.states import TriggerType
 from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.stack import local_stack
 from duetime.settings import DuetimeSettings
-from tests.bench.plain_arq import QUEUE_NAME
 from tests.support.history import fill
 
 CONCURRENCY = 100
@@ -81,10 +78,10 @@ class Herd:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """The lateness of tasks that are due one after another, and of plain arq jobs."""
+    """The lateness of tasks that are due one after another, and of timers that make the calls themselves."""
 
     late: Lateness
-    plain_late: Lateness
+    timers_late: Lateness
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,21 +197,14 @@ class Bench:
         return Herd(Lateness.of(await self._arrivals(due[0], count)), bare_seconds * 1000)
 
     async def dispatch(self, count: int, seconds: int) -> Dispatch:
-        """Measure `count` calls at equal intervals over `seconds`, first as tasks, then as plain arq jobs."""
+        """Measure `count` calls at equal intervals over `seconds`, first as tasks, then by timers that make them."""
         ours = await self.spread(count, seconds)
-        arguments = (self._servers.redis_url, self._servers.target_url)
-        async with module("tests.bench.plain_arq", *arguments):
-            start = datetime.now(UTC) + AHEAD
-            due = [start + timedelta(seconds=seconds * n / count) for n in range(count)]
-            redis = await create_pool(RedisSettings.from_dsn(self._servers.redis_url), default_queue_name=QUEUE_NAME)
-            for number, instant in enumerate(due):
-                await redis.enqueue_job("call", f"/{number}", _defer_until=instant)
-            await asyncio.sleep((due[-1] - datetime.now(UTC)).total_seconds())
-            while await redis.zcard(QUEUE_NAME):  # noqa: ASYNC110 (another process empties it)
-                await asyncio.sleep(0.05)
-            await redis.aclose()
-            plain = Lateness.of(await self._arrivals_each(due))
-        return Dispatch(ours, plain)
+        start = datetime.now(UTC) + AHEAD
+        due = [start + timedelta(seconds=seconds * n / count) for n in range(count)]
+        arguments = (self._servers.target_url, str(start.timestamp()), str(count), str(seconds))
+        async with module("tests.bench.timers", *arguments) as process:
+            assert await process.wait() == 0
+        return Dispatch(ours, Lateness.of(await self._arrivals_each(due)))
 
     async def spread(self, count: int, seconds: int) -> Lateness:
         """Return the lateness of `count` tasks that are due one after another, at equal intervals over `seconds`."""

@@ -7,6 +7,7 @@ import asyncio
 import base64
 import shutil
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from db.settings import DatabaseSettings
@@ -25,12 +26,12 @@ SCRIPT = Path(__file__).parent / "screenshots.ts"
 async def take(folder: str, database: DatabaseSettings, redis_url: str) -> None:
     """Run a stack, and write the screenshots of its pages to a folder."""
     jobs = JobsSettings.model_construct(redis_url=redis_url, targets_allowed=LOOPBACK, secret_key=SECRET_KEY)
-    async with (
-        sample.called(),
-        serving(database, jobs, lookup=sample.addresses) as api,
-        working(database, jobs, lookup=sample.addresses),
-    ):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(sample.called())
+        api = await stack.enter_async_context(serving(database, jobs, lookup=sample.addresses))
+        # A worker would lose its lease meanwhile.
         ids = await sample.arrange(api)
+        await stack.enter_async_context(working(database, jobs, lookup=sample.addresses))
         if folder == "--stay":
             print(api.url, flush=True)  # noqa: T201 (for the person who asked)
             await asyncio.Event().wait()

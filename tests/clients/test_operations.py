@@ -12,7 +12,7 @@ from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, va
 from graphql.execution.values import get_variable_values
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import ApiKey, NotificationChannel, NotificationRule, Worker
+from db.models import ApiKey, NotificationChannel, NotificationRule, Worker, utc_now
 from db.settings import DatabaseSettings
 from db.states import ChannelKind, KeyScope, RunState
 from graphql_api.execution.schema import schema as built
@@ -102,13 +102,14 @@ async def test_the_examples_work(api: Api) -> None:
         )
         for id_ in (CHANNEL, OTHER_CHANNEL)
     ]
+    worker = Worker(id=RULE, host="a", pid=1, slots=1, started_at=ago(1), renewed_at=ago(0))
     rule = NotificationRule(
         id=RULE, name="a rule", channel_ids=[CHANNEL], events=["failed"], after_failures=1, tolerance_ms=0, gather_ms=0,
         after_seq=0,
     )  # fmt: skip
     async with AsyncSession(api.engine) as session, session.begin():
-        key = ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32))
-        session.add_all([*channels, rule, key, Worker(id=RULE, host="a", pid=1, slots=1)])
+        session.add_all([*channels, rule, worker])
+        session.add(ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32)))
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)
     await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))
     states = {FINISHED: RunState.FAILED} | dict.fromkeys(UNFINISHED, RunState.RETRYING)

@@ -22,10 +22,11 @@ from db.states import RunState
 from jobs.clock import Clock
 from jobs.compat import MAX_INTERIM_RESPONSES, StrictConnector, StrictRequest, StrictResponseHandler
 from jobs.http.body import NO_CONTENT, Content
-from jobs.http.client import BUFFER_BYTES, SEND_TRIES, HttpCaller, Response
+from jobs.http.client import SEND_TRIES, HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.resolver import checked_socket
 from jobs.http.targets import EgressPolicy, parse_rules
+from jobs.http.transport import BUFFER_BYTES
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.certificates import certificate
 from tests.support.engine import one_off, opened, runs_of, save, working
@@ -416,7 +417,7 @@ async def test_an_early_response_ends_the_connection(
         made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return made
 
-    monkeypatch.setattr("jobs.http.client.checked_socket", with_small_buffer)
+    monkeypatch.setattr("jobs.http.transport.checked_socket", with_small_buffer)
     async with raw_target(lambda request, writer: writer.write(answer(request)), reads_body=False) as target:
         for key in ("first", "second"):
             assert is_answer_to(await call(caller, target, key, payload=f'"{"x" * size}"'), key)

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from db.engine.events import with_events
 from db.models import Run, Task, utc_now
@@ -79,3 +79,20 @@ async def append_events(
     async with engine.begin() as connection:
         values = {"number": number, "task_id": task_id, "run_id": run_id, "now": at or utc_now()}
         await connection.execute(APPEND, values)
+
+
+END = with_events("""
+events AS (
+    SELECT r.state AS type, r.task_id, r.id AS run_id, r.state, r.attempt, r.status_code, r.error_message, r.duration_ms
+    FROM finished_runs r WHERE r.id = ANY(CAST(:run_ids AS uuid[])) ORDER BY r.finished_at
+)
+""")
+
+
+async def end(engine: AsyncEngine, *runs: Run) -> None:
+    """Insert finished runs and the events of their ends in one transaction."""
+    ids = [run.id for run in runs]
+    async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        session.add_all(runs)
+        await session.flush()
+        await session.execute(END, {"run_ids": ids, "now": utc_now()})

@@ -27,6 +27,8 @@ SEED = 7
 CREATE = """
 mutation ($input: CreateTaskInput!) { createTask(input: $input) { __typename ... on Task { id } ... on Error { message } } }
 """
+COUNT_ON = text("UPDATE run_event_counter SET seq = seq + :number RETURNING seq - :number")
+CHUNK = 300
 RESULTS = {RunState.SUCCEEDED: 200, RunState.FAILED: 503}
 
 
@@ -208,25 +210,27 @@ def history(
 async def insert(engine: AsyncEngine, pairs: Sequence[tuple[Run, Sequence[tuple[RunEventType, datetime]]]]) -> None:
     """Insert runs, and their events in the order of their instants."""
     events = sorted(((at, type_, run) for run, steps in pairs for type_, at in steps), key=lambda event: event[0])
-    async with AsyncSession(engine) as session, session.begin():
-        [first] = (
-            await session.execute(
-                text("UPDATE run_event_counter SET seq = seq + :number RETURNING seq - :number"), {"number": len(events)}
-            )
-        ).scalars()
-        session.add_all(run for run, _ in pairs)
-        session.add_all(
-            RunEvent(
-                seq=first + place,
-                at=at,
-                type=type_,
-                task_id=run.task_id,
-                run_id=run.id,
-                state=RunState.RUNNING if type_ == RunEventType.STARTED else run.state,
-                attempt=1 if type_ == RunEventType.STARTED else run.attempt,
-                status_code=None if type_ == RunEventType.STARTED else run.status_code,
-                error_message=None if type_ == RunEventType.STARTED else run.error_message,
-                duration_ms=None if type_ == RunEventType.STARTED else run.duration_ms,
-            )
-            for place, (at, type_, run) in enumerate(events, start=1)
-        )
+    async with AsyncSession(engine, expire_on_commit=False) as session:
+        for place in range(0, len(pairs), CHUNK):
+            session.add_all(run for run, _ in pairs[place : place + CHUNK])
+            await session.commit()
+        for place in range(0, len(events), CHUNK):
+            chunk = events[place : place + CHUNK]
+            first = await session.scalar(COUNT_ON, {"number": len(chunk)})
+            session.add_all(event_of(first + number, *each) for number, each in enumerate(chunk, start=1))
+            await session.commit()
+
+
+def event_of(seq: int, at: datetime, type_: RunEventType, run: Run) -> RunEvent:
+    """Return an event of a run."""
+    common: dict[str, Any] = {"seq": seq, "at": at, "type": type_, "task_id": run.task_id, "run_id": run.id}
+    if type_ == RunEventType.STARTED:
+        return RunEvent(**common, state=RunState.RUNNING, attempt=1)
+    return RunEvent(
+        **common,
+        state=run.state,
+        attempt=run.attempt,
+        status_code=run.status_code,
+        error_message=run.error_message,
+        duration_ms=run.duration_ms,
+    )

@@ -9,6 +9,7 @@ import {
 } from "@tanstack/react-router";
 
 import { service } from "./address";
+import { validateTasksSearch } from "./pages/tasks/filter";
 import { Shell } from "./shell/Shell";
 import { Empty, ErrorNote } from "./ui/feedback";
 import { Page } from "./ui/Page";
@@ -43,6 +44,13 @@ const run = createRoute({
   getParentRoute: () => root,
   path: "/runs/$runId",
   component: lazyRouteComponent(() => import("./pages/run/Run"), "Run"),
+});
+
+const tasks = createRoute({
+  getParentRoute: () => root,
+  path: "/tasks",
+  validateSearch: validateTasksSearch,
+  component: lazyRouteComponent(() => import("./pages/tasks/Tasks"), "Tasks"),
 });
 
 const task = createRoute({
@@ -127,7 +135,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, runs, run, task, newTask, editTask, notifications, audit, keys, workers]),
+  routeTree: root.addChildren([overview, tasks, task, newTask, editTask, runs, run, notifications, audit, keys, workers]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,

@@ -4,7 +4,7 @@ import { THEMES, theme, type Theme } from "../theme";
 import { MINE, ZONES, zoneChoice, type ZoneChoice } from "../time/zone";
 
 const THEME_WORDS: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" };
-const ZONE_WORDS: Record<ZoneChoice, string> = { mine: `Mine (${MINE})`, utc: "UTC", task: "The task’s" };
+const ZONE_WORDS: Record<ZoneChoice, string> = { mine: `Mine (${MINE.split("/").at(-1)!.replaceAll("_", " ")})`, utc: "UTC", task: "The task’s" };
 
 export function Choices() {
   return (

@@ -12,6 +12,7 @@ interface Destination {
 /** The main pages, which a phone shows at the bottom. */
 export const MAIN: readonly Destination[] = [
   { to: "/", label: "Overview", icon: "overview" },
+  { to: "/tasks", label: "Tasks", icon: "tasks" },
   { to: "/runs", label: "Runs", icon: "runs" },
 ];
 

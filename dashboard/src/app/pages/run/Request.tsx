@@ -1,4 +1,6 @@
 // What a call sends.
+import "../../styles/exchange.css";
+
 import { Body } from "./Body";
 
 interface Action {

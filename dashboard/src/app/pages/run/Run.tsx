@@ -275,7 +275,7 @@ function Fact({ name, children }: { name: string; children: React.ReactNode }) {
 function scheduleWords(trigger: RunData["task"]["trigger"]): string {
   switch (trigger.__typename) {
     case "CronTrigger":
-      return `It was due by the schedule ${trigger.expression} (${trigger.description}, ${trigger.timezone}).`;
+      return `It was due by the schedule ${trigger.expression} (${trigger.description}).`;
     case "IntervalTrigger":
       return `It was due by its interval of ${duration(trigger.everyMs)}.`;
     case "OneOffTrigger":

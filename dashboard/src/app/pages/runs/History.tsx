@@ -137,12 +137,12 @@ function Rows({ page, withTask }: { page: Page; withTask: boolean }) {
               </Link>
             </td>
           )}
-          <td>
+          <td className="runs-due">
             <Time at={run.scheduledFor} />
             {run.cause !== "SCHEDULE" && <span className="ink-3"> · {causeWord(run.cause)}</span>}
           </td>
-          <td className="ink-2">{run.latenessMs === null ? "" : duration(run.latenessMs)}</td>
-          <td className="ink-2">{run.durationMs === null ? "" : duration(run.durationMs)}</td>
+          <td className="runs-late ink-2">{run.latenessMs === null ? "" : duration(run.latenessMs)}</td>
+          <td className="runs-took ink-2">{run.durationMs === null ? "" : duration(run.durationMs)}</td>
           <td className="runs-result ink-2" title={run.errorMessage ?? ""}>
             {run.errorMessage ?? (run.statusCode === null ? "" : `HTTP ${run.statusCode}`)}
           </td>

@@ -9,6 +9,7 @@ import { clock, count, duration, exact } from "../../time/format";
 import { zoneChoice, zoneFor } from "../../time/zone";
 import { Empty, ErrorNote } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
+import { useNarrow } from "../../ui/narrow";
 import { Badge, EVENT_TYPES } from "../../ui/states";
 import { Feed, type FeedEvent, type FeedItem, type FeedState } from "./feed";
 
@@ -104,7 +105,7 @@ function Connection({ connection, rate, items }: FeedState) {
     <p className="feed-connection" role="status">
       <Icon name={isOpen ? "live" : "retry"} className={isOpen ? "ink-ok" : "ink-warn"} />
       {isOpen ? "Live" : connection === "connecting" ? "Connecting …" : "The connection was lost. Trying again …"}
-      {isOpen && rate >= 1 && <span className="ink-3"> · {count(Math.round(rate))} events/s</span>}
+      {isOpen && rate >= 1.5 && <span className="ink-3"> · {count(Math.round(rate))} events/s</span>}
       {isOpen && lag > 3_000 && <span className="ink-warn"> · {duration(lag)} behind</span>}
     </p>
   );
@@ -156,18 +157,5 @@ function Cells({ event }: { event: FeedEvent }) {
         {event.durationMs === null ? "" : duration(event.durationMs)}
       </span>
     </>
-  );
-}
-
-const NARROW = window.matchMedia("(max-width: 52rem)");
-
-/** Return whether the page has the width of a phone. */
-function useNarrow(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      NARROW.addEventListener("change", listener);
-      return () => NARROW.removeEventListener("change", listener);
-    },
-    () => NARROW.matches,
   );
 }

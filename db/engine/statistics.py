@@ -1,0 +1,66 @@
+"""What the statistics of runs count, in SQL that maintenance and the API share.
+
+A count belongs to a place: the outcome of a run, the bucket of its lateness, or the bucket of its duration. Rows of
+`run_statistics` hold the places that occur, with their counts, and add up place by place.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from db.engine.conditions import is_looked_up
+from db.engine.rollups import LATENESS_BOUNDS_MS
+from db.states import RunState
+
+ALL_TASKS = UUID(int=0)
+"""The task of rows about all tasks together, those that were deleted included."""
+
+OUTCOMES = (
+    RunState.SUCCEEDED,
+    RunState.FAILED,
+    RunState.CANCELLED,
+    RunState.SKIPPED,
+    RunState.MISSED,
+    RunState.UNKNOWN,
+)
+"""The final states; the index of each is its place."""
+LATENESS_PLACE = 100
+"""The place of the first bucket of lateness. The bounds are those of `db.engine.rollups`."""
+DURATION_PLACE = 200
+"""The place of the first bucket of the last attempt's duration, with the same bounds."""
+
+MINUTES_KEPT = timedelta(days=2)
+HOURS_KEPT = timedelta(days=8)
+"""How long the rows of a task cover a minute, and then an hour; older ones cover a day."""
+MINUTES_OF_ALL_KEPT = HOURS_KEPT
+"""How long the rows of all tasks together cover a minute; older ones cover an hour."""
+KEPT = timedelta(days=400)
+
+FINAL = ", ".join(f"'{state}'" for state in OUTCOMES)
+PLACE_OF_OUTCOME = " ".join(f"WHEN '{state}' THEN {place}" for place, state in enumerate(OUTCOMES))
+
+
+def ended(*, after: str, until: str) -> str:
+    """Return a query for the runs whose final events have these numbers.
+
+    A run that was removed meanwhile, with its deleted task, has no lateness, and ended with its event. The arguments
+    are expressions, never input.
+    """
+    return f"""
+    SELECT e.seq, e.task_id, e.run_id, e.type, COALESCE(r.finished_at, e.at) AS at, r.cause,
+           r.run_at - r.due_at AS late, COALESCE(r.duration_ms, e.duration_ms) AS duration_ms
+    FROM run_events e LEFT JOIN finished_runs r ON {is_looked_up("r.id", "e.run_id")}
+    WHERE e.seq > {after} AND e.seq <= {until} AND e.type IN ({FINAL})"""
+
+
+def places(run: str) -> str:
+    """Return the places in which a row of `ended` counts, as a table expression with the column `place`."""
+    late_ms = f"CAST(extract(epoch FROM {run}.late) * 1000 AS float8)"
+    return f"""(
+        VALUES (CASE {run}.type {PLACE_OF_OUTCOME} END), ({LATENESS_PLACE} + {bucket(late_ms)}),
+               ({DURATION_PLACE} + {bucket(f"CAST({run}.duration_ms AS float8)")})
+    )"""
+
+
+def bucket(milliseconds: str) -> str:
+    """Return an expression for the bucket of a duration, which is null for null."""
+    return f"width_bucket({milliseconds}, CAST(ARRAY{list(LATENESS_BOUNDS_MS)} AS float8[]))"
