@@ -12,7 +12,7 @@ from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, va
 from graphql.execution.values import get_variable_values
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import ApiKey, NotificationChannel, NotificationRule, Worker, utc_now
+from db.models import ApiKey, NotificationChannel, NotificationRule, Worker
 from db.settings import DatabaseSettings
 from db.states import ChannelKind, KeyScope, RunState
 from graphql_api.execution.schema import schema as built

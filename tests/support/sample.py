@@ -79,19 +79,118 @@ SAMPLES = (
         description="Sends yesterday’s invoices to the accounting system.",
         took_ms=2_400,
     ),
-    Sample(name="Refresh exchange rates", url=at("rates.internal", "/refresh"), trigger=interval(60), every=timedelta(minutes=10), tags=["billing"]),
-    Sample(name="Sync inventory with the warehouse", url=at("warehouse.internal", "/sync"), trigger=cron("*/5 * * * *"), every=timedelta(minutes=5), tags=["shop"], failing=0.03, took_ms=640),
-    Sample(name="Send abandoned-cart mails", url=at("mail.internal", "/campaigns/cart"), trigger=cron("*/15 8-20 * * *"), every=timedelta(minutes=15), tags=["shop", "mail"], took_ms=420),
-    Sample(name="Rebuild the search index", url=at("search.internal", "/reindex"), trigger=cron("30 2 * * *"), every=timedelta(days=1), tags=["nightly", "search"], took_ms=41_000),
-    Sample(name="Warm the CDN cache", url=at("cdn.internal", "/warm"), method="GET", trigger=interval(20), every=timedelta(minutes=4), tags=["web"], took_ms=90),
-    Sample(name="Charge due subscriptions", url=at("billing.internal", "/subscriptions/charge"), trigger=cron("0 * * * *"), every=timedelta(hours=1), tags=["billing"], fails_since=timedelta(hours=5), took_ms=900),
-    Sample(name="Check TLS certificates", url=at("ops.internal", "/certificates/check"), method="GET", trigger=cron("0 9 * * mon"), every=timedelta(days=3), tags=["ops"], took_ms=3_100),
-    Sample(name="Post the daily sales report", url=at("reports.internal", "/sales/daily"), trigger=cron("45 7 * * *", "America/New_York"), every=timedelta(days=1), tags=["reports"]),
-    Sample(name="Purge expired sessions", url=at("auth.internal", "/sessions/purge"), method="DELETE", trigger=interval(30), every=timedelta(minutes=6), tags=["ops"], failing=0.02, took_ms=60),
-    Sample(name="Poll the payment provider", url=at("payments.internal", "/poll"), method="GET", trigger=interval(15), every=timedelta(minutes=3), tags=["billing"], failing=0.05, took_ms=230),
-    Sample(name="Back up the customer database", url=at("backup.internal", "/customers"), trigger=cron("15 1 * * *", "UTC"), every=timedelta(days=1), tags=["nightly", "ops"], took_ms=95_000),
-    Sample(name="Recompute recommendations", url=at("ml.internal", "/recommendations"), trigger=cron("0 */4 * * *"), every=timedelta(hours=4), tags=["shop"], failing=0.1, took_ms=12_000),
-    Sample(name="Ping the status page", url=at("status.internal", "/heartbeat"), method="HEAD", trigger=interval(10), every=timedelta(minutes=2), tags=["ops"], took_ms=25),
+    Sample(
+        name="Refresh exchange rates",
+        url=at("rates.internal", "/refresh"),
+        trigger=interval(60),
+        every=timedelta(minutes=10),
+        tags=["billing"],
+    ),
+    Sample(
+        name="Sync inventory with the warehouse",
+        url=at("warehouse.internal", "/sync"),
+        trigger=cron("*/5 * * * *"),
+        every=timedelta(minutes=5),
+        tags=["shop"],
+        failing=0.03,
+        took_ms=640,
+    ),
+    Sample(
+        name="Send abandoned-cart mails",
+        url=at("mail.internal", "/campaigns/cart"),
+        trigger=cron("*/15 8-20 * * *"),
+        every=timedelta(minutes=15),
+        tags=["shop", "mail"],
+        took_ms=420,
+    ),
+    Sample(
+        name="Rebuild the search index",
+        url=at("search.internal", "/reindex"),
+        trigger=cron("30 2 * * *"),
+        every=timedelta(days=1),
+        tags=["nightly", "search"],
+        took_ms=41_000,
+    ),
+    Sample(
+        name="Warm the CDN cache",
+        url=at("cdn.internal", "/warm"),
+        method="GET",
+        trigger=interval(20),
+        every=timedelta(minutes=4),
+        tags=["web"],
+        took_ms=90,
+    ),
+    Sample(
+        name="Charge due subscriptions",
+        url=at("billing.internal", "/subscriptions/charge"),
+        trigger=cron("0 * * * *"),
+        every=timedelta(hours=1),
+        tags=["billing"],
+        fails_since=timedelta(hours=5),
+        took_ms=900,
+    ),
+    Sample(
+        name="Check TLS certificates",
+        url=at("ops.internal", "/certificates/check"),
+        method="GET",
+        trigger=cron("0 9 * * mon"),
+        every=timedelta(days=3),
+        tags=["ops"],
+        took_ms=3_100,
+    ),
+    Sample(
+        name="Post the daily sales report",
+        url=at("reports.internal", "/sales/daily"),
+        trigger=cron("45 7 * * *", "America/New_York"),
+        every=timedelta(days=1),
+        tags=["reports"],
+    ),
+    Sample(
+        name="Purge expired sessions",
+        url=at("auth.internal", "/sessions/purge"),
+        method="DELETE",
+        trigger=interval(30),
+        every=timedelta(minutes=6),
+        tags=["ops"],
+        failing=0.02,
+        took_ms=60,
+    ),
+    Sample(
+        name="Poll the payment provider",
+        url=at("payments.internal", "/poll"),
+        method="GET",
+        trigger=interval(15),
+        every=timedelta(minutes=3),
+        tags=["billing"],
+        failing=0.05,
+        took_ms=230,
+    ),
+    Sample(
+        name="Back up the customer database",
+        url=at("backup.internal", "/customers"),
+        trigger=cron("15 1 * * *", "UTC"),
+        every=timedelta(days=1),
+        tags=["nightly", "ops"],
+        took_ms=95_000,
+    ),
+    Sample(
+        name="Recompute recommendations",
+        url=at("ml.internal", "/recommendations"),
+        trigger=cron("0 */4 * * *"),
+        every=timedelta(hours=4),
+        tags=["shop"],
+        failing=0.1,
+        took_ms=12_000,
+    ),
+    Sample(
+        name="Ping the status page",
+        url=at("status.internal", "/heartbeat"),
+        method="HEAD",
+        trigger=interval(10),
+        every=timedelta(minutes=2),
+        tags=["ops"],
+        took_ms=25,
+    ),
 )
 PAUSED = "Recompute recommendations"
 
@@ -103,11 +202,15 @@ async def addresses(_host: str, _port: int) -> Sequence[str]:
 
 async def respond(request: web.Request) -> web.Response:
     """Respond to a call of a sample after a moment."""
-    await asyncio.sleep(random.uniform(0.02, 0.4))  # noqa: S311 (no secret)
-    if request.path == "/subscriptions/charge" or random.random() < 0.04:  # noqa: S311
+    await asyncio.sleep(random.uniform(0.02, 0.4))
+    if request.path == "/subscriptions/charge" or random.random() < 0.04:
         return web.json_response({"error": "upstream_unavailable", "retryable": True}, status=503)
     return web.json_response(
-        {"ok": True, "job": str(uuid4()), "items": [{"id": 4711, "state": "exported"}, {"id": 4712, "state": "skipped"}]}
+        {
+            "ok": True,
+            "job": str(uuid4()),
+            "items": [{"id": 4711, "state": "exported"}, {"id": 4712, "state": "skipped"}],
+        }
     )
 
 
@@ -127,7 +230,7 @@ async def called() -> AsyncIterator[None]:
 
 async def arrange(api: Api) -> Mapping[str, UUID]:
     """Create the tasks with their history, and return their ids by name."""
-    chance = random.Random(SEED)  # noqa: S311
+    chance = random.Random(SEED)
     ids: dict[str, UUID] = {}
     pairs: list[tuple[Run, Sequence[tuple[RunEventType, datetime]]]] = []
     for sample in SAMPLES:

@@ -1,8 +1,8 @@
-// The frame of a page for administrators. Who is none is told so.
+// The frame of a page for administrators.
 import type { ReactNode } from "react";
 
-import { useMay, useViewer } from "../../api/viewer";
-import { Empty } from "../../ui/feedback";
+import { useMay } from "../../api/viewer";
+import { NeedsScope } from "../../shell/NeedsScope";
 import { Page } from "../../ui/Page";
 
 interface Props {
@@ -12,19 +12,9 @@ interface Props {
 }
 
 export function AdminPage({ title, actions, children }: Props) {
-  const viewer = useViewer();
-  const mayRead = useMay("ADMIN");
   return (
-    <Page title={title} actions={mayRead ? actions : undefined}>
-      {mayRead ? (
-        children
-      ) : (
-        viewer !== undefined && (
-          <Empty icon="key" title="This page needs an API key with the scope admin.">
-            <p>Yours, {viewer.keyName}, has the scope {viewer.scope.toLowerCase()}.</p>
-          </Empty>
-        )
-      )}
+    <Page title={title} actions={useMay("ADMIN") ? actions : undefined}>
+      <NeedsScope scope="ADMIN">{children}</NeedsScope>
     </Page>
   );
 }

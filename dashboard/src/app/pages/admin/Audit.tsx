@@ -84,7 +84,7 @@ export function Audit() {
 function Entries({ filter, after, isFirst = false }: { filter: Filter; after: string | null; isFirst?: boolean }) {
   const [{ data, error }, refresh] = useQuery({ query: AUDIT, variables: { filter, after } });
   const [hasMore, setMore] = useState(false);
-  if (data === undefined) {
+  if (!data) {
     return error === undefined ? <Skeleton lines={6} /> : <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />;
   }
   const { nodes, pageInfo } = data.auditLog;

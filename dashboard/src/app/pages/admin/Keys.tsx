@@ -7,7 +7,7 @@ import { useClient } from "urql";
 import { failure } from "../../api/client";
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
-import { useViewer } from "../../api/viewer";
+import { useMay, useViewer } from "../../api/viewer";
 import { toInstant } from "../../forms/wall-clock";
 import { MINE } from "../../time/zone";
 import { Confirm } from "../../ui/Confirm";
@@ -90,8 +90,9 @@ const SCOPES: Record<Scope, string> = {
 const LABELS = { name: "Name", scope: "Scope", expiresAt: "Ends" };
 
 export function Keys() {
-  const { data, error, refresh } = usePolled(KEYS, {}, { everyMs: 15_000 });
   const viewer = useViewer();
+  const isAdmin = useMay("ADMIN");
+  const { data, error, refresh } = usePolled(KEYS, {}, { everyMs: 15_000, pause: !isAdmin });
   const [isCreating, setCreating] = useState(false);
   const [created, setCreated] = useState<{ name: string; token: string } | null>(null);
   const [revoking, setRevoking] = useState<Key | null>(null);

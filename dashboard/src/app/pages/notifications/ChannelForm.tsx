@@ -12,9 +12,9 @@ import { refusalOf } from "./refusals";
 const KINDS = [["WEBHOOK", "Webhook"], ["APPRISE", "Mail, chat and others"]] as const;
 const LABELS = {
   "name": "Name",
-  "target.webhook.url": "URL",
-  "target.webhook.signingSecrets": "Signing secrets",
-  "target.apprise.url": "Apprise URL",
+  "webhook.url": "URL",
+  "webhook.signingSecrets": "Signing secrets",
+  "apprise.url": "Apprise URL",
 };
 const SECRET_BYTES = 32;
 
@@ -60,13 +60,13 @@ export function ChannelForm({ channel, onSaved, onClose }: Props) {
       </Field>
       {kind === "WEBHOOK" ? (
         <>
-          <Field name="target.webhook.url" label="URL" hint="Messages are sent here by POST, as CloudEvents in JSON.">
+          <Field name="webhook.url" label="URL" hint="Messages are sent here by POST, as CloudEvents in JSON.">
             {(control) => (
               <input {...control} className="mono" type="url" autoComplete="off" spellCheck={false} placeholder="https://example.com/duetime" value={url} onChange={(event) => setUrl(event.target.value)} />
             )}
           </Field>
           <Field
-            name="target.webhook.signingSecrets"
+            name="webhook.signingSecrets"
             label="Signing secrets"
             hint={`By Standard Webhooks: whsec_ and 24 to 64 bytes in Base64; up to 4, one a line.${isStored ? " Empty keeps the stored ones." : " They are not shown again."}`}
           >
@@ -91,7 +91,7 @@ export function ChannelForm({ channel, onSaved, onClose }: Props) {
         </>
       ) : (
         <Field
-          name="target.apprise.url"
+          name="apprise.url"
           label="Apprise URL"
           hint={
             <>

@@ -33,7 +33,7 @@ export function Deliveries() {
 function Rows({ filter, after, isFirst = false }: { filter: DeliveryFilter; after: string | null; isFirst?: boolean }) {
   const [{ data, error }, refresh] = useQuery({ query: DELIVERIES, variables: { filter, after } });
   const [hasMore, setMore] = useState(false);
-  if (data === undefined) {
+  if (!data) {
     return error === undefined ? <Skeleton lines={5} /> : <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />;
   }
   const { nodes, pageInfo } = data.notificationDeliveries;

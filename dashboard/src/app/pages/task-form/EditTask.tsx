@@ -8,6 +8,7 @@ import { failure } from "../../api/client";
 import { changesBetween, merged } from "../../forms/changes";
 import { formOf, type TaskForm } from "../../forms/task-form";
 import { type Input, updateInput } from "../../forms/task-input";
+import { NeedsScope } from "../../shell/NeedsScope";
 import { MINE } from "../../time/zone";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { Page } from "../../ui/Page";
@@ -31,14 +32,16 @@ export function EditTask() {
         </Link>
       }
     >
-      {error !== undefined && <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />}
-      {data === undefined ? (
-        error === undefined && <Skeleton lines={8} />
-      ) : data.task === null ? (
-        <Empty icon="question" title="This task does not exist, or was deleted." />
-      ) : (
-        <Edit task={data.task} />
-      )}
+      <NeedsScope scope="WRITE">
+        {error !== undefined && <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />}
+        {!data ? (
+          error === undefined && <Skeleton lines={8} />
+        ) : data.task === null ? (
+          <Empty icon="question" title="This task does not exist, or was deleted." />
+        ) : (
+          <Edit task={data.task} />
+        )}
+      </NeedsScope>
     </Page>
   );
 }

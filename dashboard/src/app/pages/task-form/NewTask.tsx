@@ -6,6 +6,7 @@ import { useClient, useQuery } from "urql";
 import { failure } from "../../api/client";
 import { duplicateOf, emptyForm, formOf, type TaskForm } from "../../forms/task-form";
 import { createInput, type Input } from "../../forms/task-input";
+import { NeedsScope } from "../../shell/NeedsScope";
 import { MINE } from "../../time/zone";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { Page } from "../../ui/Page";
@@ -19,16 +20,18 @@ export function NewTask() {
   const [{ data, error }, refresh] = useQuery({ query: LOAD, variables: { id: from ?? "" }, pause: from === undefined });
   return (
     <Page title={from === undefined ? "New task" : "Duplicate task"}>
-      {error !== undefined && <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />}
-      {from === undefined ? (
-        <Create initial={emptyForm(MINE)} />
-      ) : data === undefined ? (
-        error === undefined && <Skeleton lines={8} />
-      ) : data.task === null ? (
-        <Empty icon="question" title="The task that you want to duplicate no longer exists." />
-      ) : (
-        <Create initial={duplicateOf(formOf(data.task, MINE))} />
-      )}
+      <NeedsScope scope="WRITE">
+        {error !== undefined && <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />}
+        {from === undefined ? (
+          <Create initial={emptyForm(MINE)} />
+        ) : !data ? (
+          error === undefined && <Skeleton lines={8} />
+        ) : data.task === null ? (
+          <Empty icon="question" title="The task that you want to duplicate no longer exists." />
+        ) : (
+          <Create initial={duplicateOf(formOf(data.task, MINE))} />
+        )}
+      </NeedsScope>
     </Page>
   );
 }

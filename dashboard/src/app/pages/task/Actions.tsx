@@ -1,5 +1,5 @@
 // What can be done to a task. What the reader's key may not do is not offered.
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { useTaskActions } from "../../api/task_actions";
@@ -55,6 +55,10 @@ export function Actions({ task, onChange }: Props) {
               Resume
             </button>
           )}
+          <Link to="/tasks/$taskId/edit" params={{ taskId: task.id }} className="button">
+            <Icon name="pencil" />
+            Edit
+          </Link>
         </>
       )}
       <Menu
@@ -68,6 +72,9 @@ export function Actions({ task, onChange }: Props) {
           <>
             <MenuItem icon="play" onSelect={() => setAsked("input")}>
               Run with other input …
+            </MenuItem>
+            <MenuItem icon="plus" onSelect={() => void navigate({ to: "/tasks/new", search: { from: task.id } })}>
+              Duplicate
             </MenuItem>
             <MenuSeparator />
           </>

@@ -1,7 +1,9 @@
 // What stands in place of an empty list of tasks, and leads to the first one.
+import { Link } from "@tanstack/react-router";
+
 import { service } from "../../address";
-import { CopyButton } from "../../ui/CopyButton";
 import { Empty } from "../../ui/feedback";
+import { Icon } from "../../ui/icons";
 
 export function NoTasks({ isFiltered, onClear }: { isFiltered: boolean; onClear: () => void }) {
   if (isFiltered) {
@@ -13,17 +15,18 @@ export function NoTasks({ isFiltered, onClear }: { isFiltered: boolean; onClear:
       </Empty>
     );
   }
-  const query = `mutation {\n  createTask(input: {\n    name: "heartbeat"\n    trigger: { interval: { everyMs: 60000 } }\n    action: { url: "https://example.com/" }\n  }) {\n    __typename\n  }\n}`;
   return (
     <Empty icon="tasks" title="There are no tasks yet.">
-      <p>A task is an HTTP call and the times at which it is made. This mutation creates one that calls a page each minute:</p>
-      <div className="first-task">
-        <pre tabIndex={0}>{query}</pre>
-        <CopyButton text={query} label="Copy the mutation" />
+      <p>A task is an HTTP call and the times at which it is made. Create the first one in a form, or by the API.</p>
+      <div className="form-actions">
+        <Link to="/tasks/new" search={{}} className="button button-main">
+          <Icon name="plus" />
+          Create a task
+        </Link>
+        <a className="button" href={new URL("graphql", service).href}>
+          Open the playground
+        </a>
       </div>
-      <a className="button button-main" href={new URL("graphql", service).href}>
-        Open the playground
-      </a>
     </Empty>
   );
 }

@@ -1,7 +1,7 @@
 // All tasks: search, filters and order, which stand in the address, and what can be done to those that are selected.
 import "./tasks.css";
 
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 
 import { useMay } from "../../api/viewer";
@@ -35,7 +35,19 @@ export function Tasks() {
   const isFiltered = Object.keys(filter).length > 0;
 
   return (
-    <Page title="Tasks" className="page-fill" beside={rows !== undefined && <Total total={total} isCapped={isTotalCapped} />}>
+    <Page
+      title="Tasks"
+      className="page-fill"
+      beside={rows !== undefined && <Total total={total} isCapped={isTotalCapped} />}
+      actions={
+        mayWrite && (
+          <Link to="/tasks/new" search={{}} className="button button-main">
+            <Icon name="plus" />
+            New task
+          </Link>
+        )
+      }
+    >
       {error !== undefined && <ErrorNote error={error} retry={refresh} />}
       <section className="card tasks" aria-label="List of tasks">
         <Filters key={search.q === undefined ? "empty" : "full"} search={search} order={order} onChange={change} />
