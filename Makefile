@@ -76,6 +76,10 @@ fuzz: .venv/.installed-dev ## Send random input to an API process for SECONDS=60
 bench: .venv/.installed-dev ## Run the benchmarks against bare counterparts (ARGS: for the benchmark)
 	@$(BIN)/python -m tests.bench $(ARGS)
 
+screenshots: install .venv/.installed-dev tests/$(INSTALLED) ## Take screenshots of the pages with sample data to .screenshots
+	@mkdir -p .screenshots
+	@$(BIN)/python -m tests.browser.screenshots .screenshots
+
 fmt: .venv/.installed-dev ## Format the code, and fix what the linter can fix
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
@@ -123,14 +127,17 @@ check-vulnerabilities: .venv/.installed-dev ## Look for known vulnerabilities in
 schema: .venv/.installed-dev ## Write the GraphQL schema to schema.graphql
 	@$(BIN)/duetime schema > schema.graphql
 
+settings: .venv/.installed-dev ## Write the tables of docs/settings.md from the descriptions of the settings
+	@$(BIN)/python -m tests.support.settings_page
+
 swagger: .venv/.installed ## Write the OpenAPI document of the REST API to docs/openapi.json
 	@$(BIN)/python -c 'import json; from graphql_api.rest.openapi import document; print(json.dumps(document(), indent=2))' > $(OPENAPI)
 	@echo "Wrote $(OPENAPI)."
 
 lock: .venv/.installed-dev ## Update the lock files, keeping the pins that still fit
-	@$(BIN)/$(COMPILE) pyproject.toml --group build --output-file requirements.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --extra otel --group build --output-file requirements.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group pages --output-file requirements-pages.txt >/dev/null
-	@$(BIN)/$(COMPILE) pyproject.toml --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
+	@$(BIN)/$(COMPILE) pyproject.toml --extra otel --group dev --constraints requirements.txt --output-file requirements-dev.txt >/dev/null
 	@$(BIN)/$(COMPILE) --group ariadne --no-deps --output-file requirements-ariadne.txt >/dev/null
 	@for folder in dashboard tests; do (cd $$folder && PATH="$(CURDIR)/$(BIN):$$PATH" npm install --package-lock-only --loglevel error) >/dev/null || exit 1; done
 
@@ -185,4 +192,4 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 
 .PHONY: help install dev-setup run migrate build test test-quick faults fuzz vectors bench fmt lint check check-style \
 	check-types check-imports check-pages check-containers check-schema check-schema-growth check-migrations check-lock check-vulnerabilities schema \
-	swagger lock docker-build docker-run docker-stop
+	settings swagger lock docker-build docker-run docker-stop

@@ -1,26 +1,22 @@
 """Migrates a database to the current schema, and checks that models and migrations agree."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db import legacy_schema
 from db.maintenance import partitions
 from db.models import metadata, utc_now
+from db.revisions import SCRIPTS
 from db.roles import ensure_role, grant_rights
 from db.settings import ApplicationRole
 
-PACKAGED_SCRIPTS = Path(__file__).parent / "alembic"
-# A wheel holds the migrations inside this package (see pyproject.toml); the source tree holds them beside it.
-SCRIPTS = PACKAGED_SCRIPTS if PACKAGED_SCRIPTS.is_dir() else Path(__file__).parent.parent / "alembic"
 # Makes two migrations at the same time wait for each other. The number must be the same in every version.
 ADVISORY_LOCK = 0x44_75_65_74_69_6D_65
 NOT_COMPARED = {"table": "task_results_", "index": "_trigrams"}
@@ -83,13 +79,3 @@ def differences(connection: Connection) -> list[Any]:
     )
     found: list[Any] = compare_metadata(context, metadata)
     return found
-
-
-def revision(connection: Connection) -> str | None:
-    """Return the revision of the database's schema, or None if it has no tables of Duetime."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def is_current(connection: Connection) -> bool:
-    """Return whether the database has the schema for which this version of the code was written."""
-    return revision(connection) == ScriptDirectory.from_config(config_for(connection)).get_current_head()

@@ -13,6 +13,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     CheckConstraint,
+    Column,
     DateTime,
     Enum,
     ForeignKey,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     String,
+    Table,
     Text,
     Uuid,
     text,
@@ -459,6 +461,31 @@ class TaskVersion(SQLModel, table=True):
     on_lost: LostPolicy = Field(sa_type=stored(LostPolicy))
 
 
+DEFINED = (
+    "name", "description", "user_metadata", "trigger_type", "trigger_time", "cron_expr", "timezone", "every_ms",
+    "start_at", "end_at", "jitter_ms", "method", "url", "host", "headers", "header_order", "payload", "body",
+    "success_statuses", "signing_secrets", "timeout_ms", "redirects", "max_attempts", "initial_delay_ms",
+    "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms", "overlap", "misfire", "on_lost", "tags",
+    "delete_after_ms", "pause_after_failures", "retention_days",
+)  # fmt: skip
+"""The columns of a task that make its definition. Its external id is a name, and not part of that."""
+TASK_DEFINITIONS = Table(
+    "task_definitions",
+    metadata,
+    Column("task_id", Uuid, ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", INSTANT, nullable=False),
+    Column("actor", Text),
+    *(
+        Column(each.name, each.type, nullable=each.nullable)
+        for each in (metadata.tables["tasks"].c[n] for n in DEFINED)
+    ),
+)
+"""The definitions that a task has had, each under the version that began it, with when and by whom. A task that was
+never changed has none here.
+"""
+
+
 class IdempotencyKey(SQLModel, table=True):
     """What a request with an idempotency key has created, so that repeating the request creates nothing more."""
 
@@ -612,6 +639,28 @@ class Worker(SQLModel, table=True):
     version: str | None = Field(default=None, sa_type=Text, description="of Duetime; null before this was noted")
     started_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
     renewed_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
+
+
+class ProcessReport(SQLModel, table=True):
+    """The metrics of one process, as it reported them last. The table is unlogged: a crash of the server empties it."""
+
+    __tablename__ = "process_reports"
+    __table_args__: ClassVar[Any] = ({"prefixes": ["UNLOGGED"]},)
+
+    process: str = Field(primary_key=True, sa_type=Text)
+    reported_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
+    metrics: str = Field(sa_type=Text, description="JSON, as jobs/process_metrics.py writes it")
+
+
+class TraceContext(SQLModel, table=True):
+    """The trace of the request that created a task, or asked for a run. There are rows only where tracing is on."""
+
+    __tablename__ = "trace_contexts"
+    __table_args__ = (Index("trace_contexts_created_at", "created_at"),)
+
+    id: UUID = Field(primary_key=True, description="of the task or the run")
+    traceparent: str = Field(sa_type=Text, description="as in W3C Trace Context")
+    created_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
 class NotificationChannel(SQLModel, table=True):

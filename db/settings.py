@@ -27,9 +27,19 @@ class DatabaseSettings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
     )
 
-    database_url: str | None = Field(default=None, repr=False, description=SHAPE)
+    database_url: str | None = Field(
+        default=None,
+        repr=False,
+        description=f"{SHAPE}: Postgres 14 or newer; it takes precedence over the variables DB_*",
+        json_schema_extra={"without": "embedded Postgres 18"},
+    )
     migrate_database_url: str | None = Field(
-        default=None, validation_alias="DUETIME_MIGRATE_DATABASE_URL", repr=False, description=SHAPE
+        default=None,
+        validation_alias="DUETIME_MIGRATE_DATABASE_URL",
+        repr=False,
+        description=f"{SHAPE}: the same database with the role that owns the tables, for the commands migrate, keys "
+        "and restore",
+        json_schema_extra={"without": "`DATABASE_URL`"},
     )
     database_pooler: Pooler = Field(
         default="session",
@@ -50,12 +60,19 @@ class DatabaseSettings(BaseSettings):
         validation_alias="DUETIME_SLOW_STATEMENT_MS",
         description="a whole number from 0 to 3600000: milliseconds after which a statement is logged; 0 logs none",
     )
-    db_host: str = "localhost"
-    db_port: int = Field(default=5432, ge=1, le=65535, description="a whole number from 1 to 65535")
-    db_user: str = "postgres"
-    db_password: str = Field(default="postgres", repr=False)
-    db_name: str = "task_scheduler"
-    db_sslmode: str = "prefer"
+    db_host: str = Field(
+        default="localhost",
+        description="a host name, an address or the folder of a Unix socket: where Postgres listens, without a "
+        "DATABASE_URL; any of the variables DB_* means a server",
+    )
+    db_port: int = Field(default=5432, ge=1, le=65535, description="a whole number from 1 to 65535: its port")
+    db_user: str = Field(default="postgres", description="a role of Postgres: the user")
+    db_password: str = Field(default="postgres", repr=False, description="a text: the password of the user")
+    db_name: str = Field(default="task_scheduler", description="a name: the database")
+    db_sslmode: str = Field(
+        default="prefer",
+        description="disable, allow, prefer, require, verify-ca or verify-full: whether the connection uses TLS",
+    )
 
     @field_validator("database_url", "migrate_database_url")
     @classmethod

@@ -1,4 +1,4 @@
-from duetime.cli import main
+from duetime.command import main
 
 if __name__ == "__main__":
     main()

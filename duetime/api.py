@@ -20,6 +20,7 @@ from duetime.signals import on_stop
 from graphql_api.settings import ApiSettings
 from graphql_api.transport import message_limits
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 
 logger = logging.getLogger(__name__)
 # How long a stopping API waits for responses and subscriptions to end by themselves.
@@ -28,7 +29,7 @@ KEEP_ALIVE = timedelta(seconds=75)
 LISTENER_VARIABLE = "DUETIME_LISTENER"
 
 
-async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> None:
+async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings, tracing: TracingSettings) -> None:
     """Serve the API until it is asked to stop.
 
     Raise CannotStart if the port is taken, if a server cannot be reached, or if the API listens beyond the loopback
@@ -41,7 +42,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
             from graphql_api.app import create_app  # noqa: PLC0415 (takes half a second; the checks come first)
 
         logging.getLogger("uvicorn.error").addFilter(is_own_fault)
-        app = create_app(database, jobs, api)
+        app = create_app(database, jobs, api, tracing=tracing)
         # Otherwise each full collection of garbage looks at all modules, which holds every request up for 0.2 s.
         gc.collect()
         gc.freeze()

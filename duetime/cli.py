@@ -1,4 +1,4 @@
-"""The command `duetime`. An error at startup is one line on stderr, and exit status 1."""
+"""The commands that run servers. An error at startup is one line on stderr, and exit status 1."""
 
 # ruff: noqa: PLC0415 (each command imports only what it needs, after it has read its settings, so that errors appear quickly)
 
@@ -12,9 +12,18 @@ from pathlib import Path
 
 from db.settings import DatabaseSettings
 from duetime import logs, loop, parent_death
+from duetime.client import CLIENT_COMMANDS
 from duetime.errors import CannotStart
 from duetime.lazy_imports import lazy_imports
-from duetime.settings import MOST_PROCESSES, PROCESSES, DuetimeSettings, LogSettings, ProcessSettings, read
+from duetime.settings import (
+    MOST_PROCESSES,
+    PROCESSES,
+    DuetimeSettings,
+    LogSettings,
+    ProcessSettings,
+    read,
+    read_tracing,
+)
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 
@@ -110,6 +119,9 @@ def parser() -> argparse.ArgumentParser:
     for command in (writing, reading):
         command.add_argument("file", metavar="FILE", type=Path)
     add_keys(commands)
+    # They have parsers of their own, so these lines are for the help alone.
+    for name, text in CLIENT_COMMANDS.items():
+        commands.add_parser(name, help=text)
     return duetime
 
 
@@ -207,6 +219,7 @@ def up(options: argparse.Namespace) -> None:
         )
     log, settings, numbers = read(LogSettings), read(DuetimeSettings), read(ProcessSettings)
     database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
+    read_tracing()
     with lazy_imports():
         from duetime.preflight import log_database
         from duetime.up import run
@@ -222,7 +235,7 @@ def up(options: argparse.Namespace) -> None:
 def api(options: argparse.Namespace) -> None:
     """Run one API process, or several."""
     started_by_parent = parent_death.watch()
-    log, settings = read(LogSettings), read(ApiSettings)
+    log, settings, tracing = read(LogSettings), read(ApiSettings), read_tracing()
     database, jobs = read(DatabaseSettings), read(JobsSettings)
     number = options.processes or read(ProcessSettings).api_processes
     check_platform(number)
@@ -238,13 +251,14 @@ def api(options: argparse.Namespace) -> None:
     if number > 1:
         asyncio.run(serve_apis(number, database, jobs, settings))
     else:
-        loop.run(serve_api(database, jobs, settings))
+        loop.run(serve_api(database, jobs, settings, tracing))
 
 
 def worker(options: argparse.Namespace) -> None:
     """Run one worker process, or several, or check whether one is alive."""
     started_by_parent = parent_death.watch()
-    log, database, jobs = read(LogSettings), read(DatabaseSettings), read(JobsSettings)
+    log, tracing = read(LogSettings), read_tracing()
+    database, jobs = read(DatabaseSettings), read(JobsSettings)
     number = options.processes or read(ProcessSettings).worker_processes
     check_platform(number)
     with lazy_imports():
@@ -262,7 +276,7 @@ def worker(options: argparse.Namespace) -> None:
     if number > 1:
         asyncio.run(run_workers(number, database, jobs))
     else:
-        loop.run(work(database, jobs))
+        loop.run(work(database, jobs, tracing))
 
 
 def migrate(_options: argparse.Namespace) -> None:

@@ -22,9 +22,9 @@ from tzdata import IANA_VERSION  # type: ignore[import-untyped]  # it has no typ
 from db.connection import CONNECTION_ERRORS, autocommit, open_engine
 from db.connection_strings import address
 from db.maintenance import partitions, timezone_update
-from db.migrations import is_current, revision
 from db.models import utc_now
 from db.reads import health, inspection
+from db.revisions import is_current, revision
 from db.security import api_keys
 from db.settings import DatabaseSettings
 from duetime import banner
@@ -34,6 +34,7 @@ from duetime.preflight import first_line
 from duetime.settings import DuetimeSettings, LogSettings, ProcessSettings
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 
 WITHIN = timedelta(seconds=5)
 MOST_SKEW = timedelta(seconds=1)
@@ -45,9 +46,11 @@ NEEDED_CONNECTIONS = 20
 MEBIBYTE = 1024 * 1024
 SETTINGS: tuple[type[BaseSettings], ...] = (
     *(LogSettings, DuetimeSettings, ProcessSettings),
-    *(DatabaseSettings, JobsSettings, ApiSettings),
+    *(DatabaseSettings, JobsSettings, ApiSettings, TracingSettings),
 )
 INTERNAL = ("DUETIME_LISTENER", "DUETIME_COMMAND_NAME", "DUETIME_TEST_")
+CLIENT = {"DUETIME_URL", "DUETIME_KEY", "DUETIME_PROFILE"}
+"""Variables of the commands that talk to a running Duetime."""
 
 Status = Literal["ok", "warning", "error"]
 
@@ -110,7 +113,7 @@ async def examine(
 
 def variables(environment: Mapping[str, Any]) -> Finding:
     """Return whether each variable with Duetime's prefix is a setting."""
-    known = {variable(kind, name) for kind in SETTINGS for name in kind.model_fields}
+    known = CLIENT | {variable(kind, name) for kind in SETTINGS for name in kind.model_fields}
     own = {name.upper() for name in environment if name.upper().startswith("DUETIME_")}
     unknown = sorted(name for name in own - known if not name.startswith(INTERNAL))
     if not unknown:

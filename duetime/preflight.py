@@ -14,7 +14,6 @@ from functools import partial
 from typing import TypeVar
 
 import asyncpg
-from alembic.util import CommandError
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from sqlalchemy import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -23,14 +22,13 @@ from db.connection import CONNECTION_ERRORS, open_engine
 from db.connection_strings import address
 from db.engine import leases
 from db.legacy_schema import Unknown
-from db.migrations import is_current, migrate, revision
 from db.models import utc_now
+from db.revisions import is_current, revision
 from db.roles import UnsuitableRole
 from db.security import api_keys
 from db.settings import ApplicationRole, DatabaseSettings
 from duetime.errors import CannotStart
 from jobs.http.request import HOW_TO_KEEP_SECRETS
-from jobs.legacy.import_database import NeedsSecretKey, import_database
 from jobs.maintenance.key_rotation import key_fingerprints
 from jobs.redis_pool import open_client
 from jobs.security.encryption import SecretKeys
@@ -198,6 +196,12 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
     A database of the service that Duetime replaces is imported, with its secrets encrypted under the keys. If another
     role owns the tables, the role of the API and the workers gets the rights that it needs.
     """
+    # Only those who migrate wait for these imports: they take a tenth of the time in which a worker starts.
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    from db.migrations import migrate  # noqa: PLC0415
+    from jobs.legacy.import_database import NeedsSecretKey, import_database  # noqa: PLC0415
+
     database_url(database)
     url, application = database.migration_url(), application_role(database)
     engine = open_engine(

@@ -1,6 +1,7 @@
 """The settings of the log and of the local stack, and `read`, which reports wrong settings in one line."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -8,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from duetime.errors import CannotStart
+from jobs.tracing_settings import TracingSettings
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -37,12 +39,25 @@ class DuetimeSettings(BaseSettings):
         env_prefix="DUETIME_", env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
     )
 
-    data_dir: Path = Field(default=Path(".data"), description="a new or empty folder, or an existing data folder")
-    postgres_bin: Path | None = Field(default=None, description="the folder that contains Postgres's programs")
-    valkey_bin: Path | None = Field(default=None, description="the program valkey-server or redis-server")
+    data_dir: Path = Field(
+        default=Path(".data"),
+        description="a new or empty folder, or an existing data folder: the data of the embedded servers",
+    )
+    postgres_bin: Path | None = Field(
+        default=None,
+        description="the folder that contains Postgres's programs: which ones run as the embedded server",
+        json_schema_extra={"without": "those of a wheel"},
+    )
+    valkey_bin: Path | None = Field(
+        default=None,
+        description="the program valkey-server or redis-server: which one runs as the embedded server",
+        json_schema_extra={"without": "that of a wheel"},
+    )
 
     first_key_file: Path | None = Field(
-        default=None, description="a file for the first API key, which a migration creates if there is none"
+        default=None,
+        description="a file: where a migration of a database that never had an API key writes one with the scope "
+        "admin; only its user can read it",
     )
 
     @field_validator("data_dir", "postgres_bin", "valkey_bin", "first_key_file")
@@ -92,6 +107,17 @@ def read(settings: type[Settings]) -> Settings:
         raise CannotStart("; ".join(problem(settings, details) for details in error.errors())) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CannotStart(f".env cannot be read: {error}") from None
+
+
+def read_tracing() -> TracingSettings:
+    """Return the settings of traces. Raise CannotStart if they are wrong, or if the optional library is missing."""
+    tracing = read(TracingSettings)
+    if tracing.exporter is not None and find_spec("opentelemetry") is None:
+        raise CannotStart(
+            "traces are wanted, and the library for them is not installed: install duetime[otel], or set "
+            "OTEL_SDK_DISABLED=true"
+        )
+    return tracing
 
 
 def problem(settings: type[BaseSettings], details: Any) -> str:

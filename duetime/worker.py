@@ -5,13 +5,15 @@ import gc
 
 from db.settings import DatabaseSettings
 from duetime.errors import CannotStart
+from duetime.lazy_imports import lazy_imports
 from duetime.preflight import check_servers, unreachable
 from duetime.signals import on_stop
 from jobs.cancellation import cancel_and_wait
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 
 
-async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
+async def work(database: DatabaseSettings, jobs: JobsSettings, tracing: TracingSettings) -> None:
     """Run the worker until it is asked to stop. Raise CannotStart if a server cannot be reached."""
     stop = asyncio.Event()
     on_stop(stop.set)
@@ -22,12 +24,13 @@ async def work(database: DatabaseSettings, jobs: JobsSettings) -> None:
         return
     stopping.cancel()
     checking.result()
-    from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
+    with lazy_imports():
+        from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
 
     # Otherwise each full collection of garbage looks at all modules, which holds every call up for 0.2 s.
     gc.collect()
     gc.freeze()
     try:
-        await run_worker(database, jobs, stop=stop)
+        await run_worker(database, jobs, stop=stop, tracing=tracing)
     except NotStarted as error:
         raise CannotStart(unreachable(database.url(), error.__cause__ or error)) from None

@@ -1,8 +1,9 @@
 """The API process: GraphQL and REST over one Postgres and one Redis."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from uuid import UUID, uuid4
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -21,7 +22,7 @@ from graphql_api.context import Services
 from graphql_api.database_clock import following_database
 from graphql_api.document_store import DocumentStore
 from graphql_api.events import tail
-from graphql_api.execution.schema import DuetimeSchema
+from graphql_api.execution.schema import schema as default_schema
 from graphql_api.middleware.access_log import AccessLogMiddleware
 from graphql_api.middleware.api_keys import Authenticator
 from graphql_api.middleware.authentication import AuthenticationMiddleware
@@ -39,10 +40,12 @@ from graphql_api.transport.http import Endpoint
 from graphql_api.transport.sdl import sdl_route
 from jobs.engine.trial import Trials
 from jobs.http.resolver import Lookup, TargetChecker, system_lookup
+from jobs.maintenance.reporting import reporting
 from jobs.notifications.duties import watching
 from jobs.queue import Queue
 from jobs.settings import JobsSettings
 from jobs.tasks import creation
+from jobs.tracing_settings import TracingSettings
 
 POOL_SIZE = 10
 READERS = 4
@@ -58,17 +61,20 @@ def create_app(
     *,
     lookup: Lookup = system_lookup,
     body_within: timedelta = request_body.WITHIN,
+    tracing: TracingSettings | None = None,
 ) -> Starlette:
     """Return the app. It opens its connections when it starts and closes them when it ends.
 
-    `lookup` resolves the names of targets; `body_within` is how long the body of a request may take. Raises
-    `ValueError` when the settings name no Redis.
+    `lookup` resolves the names of targets; `body_within` is how long the body of a request may take; with
+    `tracing`, requests are traced if the settings say so. Raises `ValueError` when the settings name no Redis.
     """
     if jobs.redis_url is None:
         raise ValueError("REDIS_URL names no Redis")
     redis_url = jobs.redis_url
     targets = TargetChecker(jobs.egress_policy, lookup=lookup)
-    schema = DuetimeSchema(api)
+    schema = default_schema.within(api)
+    process_id = uuid4()
+    tracer, end_tracing = traced(tracing, process_id)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -90,6 +96,7 @@ def create_app(
                 tail.following(engine, queue) as follower,
                 authenticator.watching(),
                 watching(engine, jobs, lookup=lookup) as sender,
+                reporting("api", process_id=process_id, engine=engine, parts=[follower.lag, sender.attempts]),
             ):
                 app.state.services = Services(
                     engine=engine,
@@ -106,6 +113,7 @@ def create_app(
                     body_within=body_within,
                     sender=sender,
                     public_url=jobs.public_url or None,
+                    settings=jobs,
                 )
                 yield
         finally:
@@ -115,6 +123,7 @@ def create_app(
             if readers is not None:
                 await readers.close()
             await engine.dispose()
+            await end_tracing()
 
     graphql = Endpoint(schema, playground=Playground(enabled=api.playground))
     app = Starlette(
@@ -130,6 +139,7 @@ def create_app(
             Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *runs.ROUTES, *results.ROUTES]),
         ],
         middleware=[
+            *tracer,
             Middleware(RequestIdMiddleware),
             *([Middleware(AccessLogMiddleware)] if api.access_log else []),
             Middleware(
@@ -149,6 +159,23 @@ def create_app(
     )
     app.state.end_streams = graphql.end_streams
     return app
+
+
+def traced(
+    settings: TracingSettings | None, process_id: UUID
+) -> tuple[list[Middleware], Callable[[], Awaitable[None]]]:
+    """Return the middleware that traces requests, if that is wanted, and what sends the last traces."""
+    if settings is None or settings.exporter is None:
+        return [], do_nothing
+    from graphql_api.middleware.tracing import TracingMiddleware  # noqa: PLC0415 (optional)
+    from jobs.tracing import Tracing  # noqa: PLC0415 (optional)
+
+    tracing = Tracing("api", process_id=process_id, settings=settings)
+    return [Middleware(TracingMiddleware, tracer=tracing.tracer)], tracing.close
+
+
+async def do_nothing() -> None:
+    """Do nothing."""
 
 
 def cross_origin(api: ApiSettings) -> list[Middleware]:

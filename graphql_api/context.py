@@ -34,6 +34,7 @@ from jobs.notifications.sending import Sender
 from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
+from jobs.settings import JobsSettings
 from jobs.tasks.transaction import NewTask, Transaction, transaction
 
 Page = tuple[list[models.Run], bool]
@@ -87,6 +88,7 @@ class Services:
     body_within: timedelta
     sender: Sender
     public_url: str | None
+    settings: JobsSettings
     subscriptions: OpenSubscriptions = field(default_factory=OpenSubscriptions)
 
     def transaction(self, caller: Caller) -> AbstractAsyncContextManager[Transaction]:

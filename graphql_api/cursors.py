@@ -17,6 +17,9 @@ RUNS = "runs"
 EVENTS = "events"
 AUDIT = "audit"
 DELIVERIES = "deliveries"
+VERSIONS = "versions"
+NUMBERED = {AUDIT, VERSIONS}
+"""Lists whose rows have numbers in place of UUIDs."""
 MAX_SEQ = 2**63 - 1
 
 
@@ -48,6 +51,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     RUNS: read_instant,
     AUDIT: read_instant,
     DELIVERIES: read_instant,
+    VERSIONS: read_number,
     TaskOrder.CREATED_AT_DESC: read_instant,
     TaskOrder.CREATED_AT_ASC: read_instant,
     TaskOrder.NEXT_RUN_AT_ASC: read_instant_or_null,
@@ -85,7 +89,7 @@ def key_of(cursor: str, listing: str) -> Key:
     """Return the key of the row that a cursor belongs to. Raises GraphQL's INVALID_CURSOR."""
     value, row_id = decode(cursor, listing, length=2)
     try:
-        return READERS[listing](value), read_number(row_id) if listing == AUDIT else UUID(hex=read_text(row_id))
+        return READERS[listing](value), read_number(row_id) if listing in NUMBERED else UUID(hex=read_text(row_id))
     except ValueError:
         raise invalid_cursor("it is not one of this service's") from None
 

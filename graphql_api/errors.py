@@ -38,6 +38,11 @@ def not_one_id() -> GraphQLError:
     return GraphQLError("Give exactly one of id and externalId", extensions={"code": "INVALID_ID"})
 
 
+def not_kept(reason: str) -> GraphQLError:
+    """Return the error for something of the past that is no longer kept."""
+    return GraphQLError(reason, extensions={"code": "NOT_KEPT"})
+
+
 def invalid_cursor(reason: str) -> GraphQLError:
     """Return the error for a cursor that does not belong to this list."""
     return GraphQLError(f"The cursor cannot be used: {reason}", extensions={"code": "INVALID_CURSOR"})

@@ -19,12 +19,15 @@ class ApiSettings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
     )
 
-    host: str = Field(default="127.0.0.1", description="a host name or an address of this machine")
-    port: int = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535")
+    host: str = Field(
+        default="127.0.0.1", description="a host name or an address of this machine: where the API listens"
+    )
+    port: int = Field(default=8080, ge=1, le=65535, description="a whole number from 1 to 65535: the port of the API")
     auth: Literal["keys", "off"] | None = Field(
         default=None,
         validation_alias="DUETIME_AUTH",
-        description="keys or off; without it, off on a loopback address and keys on any other",
+        description="keys or off: whether requests need an API key; without it, off while HOST is a loopback "
+        "address, else keys",
     )
     proxies: str = Field(
         default="",
@@ -34,12 +37,13 @@ class ApiSettings(BaseSettings):
     cors_origins: str = Field(
         default="",
         validation_alias="DUETIME_CORS_ORIGINS",
-        description="origins such as https://app.example.com, separated by commas: whose pages may ask",
+        description="origins such as https://app.example.com, separated by commas: whose pages may "
+        "use the API from a browser",
     )
     access_log: bool = Field(
         default=False,
         validation_alias="DUETIME_ACCESS_LOG",
-        description="true or false: whether each request is logged",
+        description="true or false: whether each request is logged, without its query",
     )
     cors_headers: str = Field(
         default="",
@@ -51,11 +55,13 @@ class ApiSettings(BaseSettings):
         ge=1,
         le=3_600,
         validation_alias="DUETIME_KEEP_ALIVE_SECONDS",
-        description="a whole number from 1 to 3600: how long a connection may be idle between requests",
+        description="a whole number from 1 to 3600: seconds that a connection may be idle between "
+        "requests; longer than that of a proxy in front of the API",
     )
     gin_mode: str | None = Field(
         default=None,
-        description="any value: the service that Duetime replaces has this setting, and Duetime ignores it",
+        description="any value: a setting of the service that Duetime replaces; it changes nothing, and the log says "
+        "so",
     )
     max_depth: int = Field(
         default=15,
@@ -69,21 +75,21 @@ class ApiSettings(BaseSettings):
         ge=0,
         le=10_000,
         validation_alias=f"{PREFIX}MAX_ALIASES",
-        description="a whole number from 0 to 10000: aliases in a document",
+        description="a whole number from 0 to 10000: aliases in a document; each use of a fragment counts",
     )
     max_directives: int = Field(
         default=50,
         ge=0,
         le=10_000,
         validation_alias=f"{PREFIX}MAX_DIRECTIVES",
-        description="a whole number from 0 to 10000: directives in a document",
+        description="a whole number from 0 to 10000: directives in a document; each use of a fragment counts",
     )
     max_repeats: int = Field(
         default=50,
         ge=0,
         le=10_000,
         validation_alias=f"{PREFIX}MAX_REPEATS",
-        description="a whole number from 0 to 10000: fields in a document that are selected again beside themselves",
+        description="a whole number from 0 to 10000: duplicate fields in a document",
     )
     max_tokens: int = Field(
         default=10_000,
@@ -104,14 +110,15 @@ class ApiSettings(BaseSettings):
         ge=1,
         le=100_000_000,
         validation_alias=f"{PREFIX}MAX_COST",
-        description="a whole number from 1 to 100000000: values that an answer may have at most",
+        description="a whole number from 1 to 100000000: values that an answer may have at most; page sizes multiply "
+        "what is selected in each item, and large values count more than once",
     )
     max_persisted: int = Field(
         default=1_000,
         ge=0,
         le=100_000,
         validation_alias=f"{PREFIX}MAX_PERSISTED",
-        description="a whole number from 0 to 100000: persisted documents of an API key",
+        description="a whole number from 0 to 100000: persisted documents that an API key can have at the same time",
     )
     max_connection_cost: int = Field(
         default=20_000,
@@ -125,19 +132,21 @@ class ApiSettings(BaseSettings):
         ge=1,
         le=100_000_000,
         validation_alias=f"{PREFIX}MAX_KEY_COST",
-        description="a whole number from 1 to 100000000: what the open subscriptions of a key may cost together",
+        description="a whole number from 1 to 100000000: what the open subscriptions of a key may cost together, in "
+        "one API process",
     )
     max_answer_bytes: int = Field(
         default=16 * 1024 * 1024,
         ge=1024,
         le=1024 * 1024 * 1024,
         validation_alias=f"{PREFIX}MAX_ANSWER_BYTES",
-        description="a whole number from 1024 to 1073741824: bytes that an answer may have at most",
+        description="a whole number from 1024 to 1073741824: bytes of an answer, and of each result of a subscription",
     )
     introspection: bool = Field(
         default=True,
         validation_alias=f"{PREFIX}INTROSPECTION",
-        description="true or false: whether the schema can be asked for",
+        description="true or false: whether introspection and GET /schema.graphql show the schema; without "
+        "them, errors name nothing of it that the request does not name",
     )
     playground: bool = Field(
         default=True,

@@ -33,9 +33,19 @@ class JobsSettings(BaseSettings):
         populate_by_name=True,
     )
 
-    redis_url: str | None = Field(default=None, validation_alias="REDIS_URL", repr=False, description=SHAPE)
+    redis_url: str | None = Field(
+        default=None,
+        validation_alias="REDIS_URL",
+        repr=False,
+        description=f"{SHAPE}: Redis 6.2 or newer, or Valkey",
+        json_schema_extra={"without": "embedded Valkey 9"},
+    )
     slots: int = Field(
-        default=600, ge=2, le=1000, description="a whole number from 2 to 1000: attempts that one worker makes at once"
+        default=600,
+        ge=2,
+        le=1000,
+        description="a whole number from 2 to 1000: attempts that one worker makes at once, at most half "
+        "of them to one host",
     )
     grace_seconds: float = Field(
         default=25,
@@ -54,10 +64,14 @@ class JobsSettings(BaseSettings):
         default=0,
         ge=0,
         le=MOST_DAYS,
-        description=f"{SHAPE_OF_DAYS}: how long bodies and headers of responses are kept",
+        description=f"{SHAPE_OF_DAYS}: how long bodies and headers of responses are kept; 0 keeps them as "
+        "long as their run",
     )
     retention_events_days: int = Field(
-        default=7, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long events of runs are kept"
+        default=7,
+        ge=0,
+        le=MOST_DAYS,
+        description=f"{SHAPE_OF_DAYS}: how long events of runs are kept, from which a subscription resumes",
     )
     retention_audit_days: int = Field(
         default=365,
@@ -68,7 +82,9 @@ class JobsSettings(BaseSettings):
     )
 
     log_dir: Path | None = Field(
-        default=None, validation_alias="LOG_DIR", description="a folder for the execution log of workers"
+        default=None,
+        validation_alias="LOG_DIR",
+        description="a folder: where each worker writes a log of finished runs, as JSON lines",
     )
 
     targets_allowed: str = Field(
@@ -82,7 +98,12 @@ class JobsSettings(BaseSettings):
         "link to it",
     )
 
-    secret_key: str = Field(default="", repr=False, description=SHAPE_OF_KEYS)
+    secret_key: str = Field(
+        default="",
+        repr=False,
+        description=f"{SHAPE_OF_KEYS}: encrypts the secrets of tasks",
+        json_schema_extra={"without": "with the embedded Postgres, a key in the data folder"},
+    )
 
     @field_validator("secret_key")
     @classmethod

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from arq import Retry, Worker, cron, func
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import present
 from db.connection import CONNECTION_ERRORS, open_engine
@@ -15,17 +16,21 @@ from db.engine.warm_up import warm_up
 from db.settings import DatabaseSettings
 from jobs.cancellation import cancel_and_wait
 from jobs.clock import Clock
+from jobs.engine.attempt import Caller
 from jobs.engine.dispatcher import Dispatcher
 from jobs.engine.engine import compose
 from jobs.engine.execution_log import ExecutionLog
 from jobs.engine.lease import Lease
+from jobs.engine.runner import AttemptTracer
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
 from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
+from jobs.maintenance.forecast import forecast_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
+from jobs.maintenance.reporting import reporting
 from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
 from jobs.maintenance.statistics import statistics_duties
@@ -33,6 +38,7 @@ from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.notifications.duties import notification_duties, sender_of
 from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +61,17 @@ class NotStarted(Exception):
 
 
 async def run_worker(
-    database: DatabaseSettings, jobs: JobsSettings, *, stop: asyncio.Event, lookup: Lookup = system_lookup
+    database: DatabaseSettings,
+    jobs: JobsSettings,
+    *,
+    stop: asyncio.Event,
+    lookup: Lookup = system_lookup,
+    tracing: TracingSettings | None = None,
 ) -> None:
     """Work until `stop` is set, then stop gracefully: attempts end within the grace period, or are released.
 
-    `lookup` resolves the names of targets. Raises `NotStarted` when the database cannot be reached at the start. After
-    that, Postgres and Redis may go away and come back.
+    `lookup` resolves the names of targets; `tracing` says whether attempts are traced. Raises `NotStarted` when the
+    database cannot be reached at the start. After that, Postgres and Redis may go away and come back.
     """
     clock = Clock()
     async with AsyncExitStack() as stack:
@@ -86,24 +97,35 @@ async def run_worker(
             await warm_up(database_engine, connections=POOL_SIZE // 2)
         except CONNECTION_ERRORS as error:
             raise NotStarted from error
+        traced_caller: Caller = caller
+        tracer: AttemptTracer | None = None
+        if tracing is not None and tracing.exporter is not None:
+            traced_caller, tracer = trace(stack, tracing, caller, engine=database_engine, lease=lease)
         engine = compose(
             engine=database_engine,
             queue=queue,
-            caller=caller,
+            caller=traced_caller,
             secrets=jobs.secrets,
             lease=lease,
             clock=clock,
             slots=jobs.slots,
             execution_log=log,
+            tracer=tracer,
         )
         recovery = Recovery(database=database_engine, engine=engine, clock=clock)
+        sender = sender_of(jobs, caller, clock)
+        parts = [engine.metrics, sender.attempts]
+        await stack.enter_async_context(
+            reporting("worker", process_id=lease.worker_id, engine=database_engine, parts=parts)
+        )
         duties = [
             partitions_duty(database_engine, clock),
             deletion_duty(database_engine),
             expiry_duty(database_engine, queue, jobs.secrets),
             rollups_duty(database_engine, clock),
             *statistics_duties(database_engine, clock),
-            *notification_duties(database_engine, sender_of(jobs, caller, clock), public_url=jobs.public_url or None),
+            forecast_duty(database_engine),
+            *notification_duties(database_engine, sender, public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
         ]
         running = engine.start()
@@ -120,6 +142,18 @@ async def run_worker(
                 await engine.stop(grace=jobs.grace)
         finally:
             await cancel_and_wait(stopping, waking, *upkeep, *running)
+
+
+def trace(
+    stack: AsyncExitStack, settings: TracingSettings, caller: Caller, *, engine: AsyncEngine, lease: Lease
+) -> tuple[Caller, AttemptTracer]:
+    """Return what traces calls and attempts. The stack closes it."""
+    from jobs.engine.traced import TracedAttempts, TracedCaller  # noqa: PLC0415 (optional)
+    from jobs.tracing import Tracing  # noqa: PLC0415 (optional)
+
+    tracing = Tracing("worker", process_id=lease.worker_id, settings=settings)
+    stack.push_async_callback(tracing.close)
+    return TracedCaller(tracing.tracer, caller), TracedAttempts(tracing.tracer, engine=engine)
 
 
 async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:

@@ -3,9 +3,12 @@
 import asyncio
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
+from unittest.mock import patch
 
 import coverage
 import pytest
@@ -22,6 +25,9 @@ from tests.support.xdist_worker import PROCESS
 UVLOOP = "uvloop"
 STARTED: set[str] = set()
 """Where the fixtures `api` are defined that have been measured."""
+if find_spec("sniffio") is None:
+    # httpcore tries to import it with each operation, which fails faster if Python knows that it is not installed.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 OWN_VARIABLES = ("DATABASE_URL", "DB_", "REDIS_URL", "HOST", "PORT", "DUETIME_")
 
 
@@ -79,6 +85,18 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure coverage during the first example alone of a test with servers: the others take mostly the same lines."""
+    begun: set[str] = set()
+    for item in items:
+        if "servers" not in getattr(item, "fixturenames", ()):
+            continue
+        test = item.nodeid.partition("[")[0]
+        if test in begun:
+            item.add_marker(pytest.mark.unmeasured)
+        begun.add(test)
+
+
 def is_measured(item: pytest.Item) -> bool:
     """Return whether coverage is measured during a test. A test that runs on both loops is measured on one of them."""
     return item.get_closest_marker("unmeasured") is None and UVLOOP not in item.name
@@ -105,9 +123,9 @@ def pytest_fixture_setup(
 
 
 @pytest.fixture
-def measured_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure the coverage of the commands that the test runs, too, each of which then takes a second longer."""
-    monkeypatch.setattr(command, "KEPT", (*command.KEPT, "COVERAGE_PROCESS_CONFIG"))
+def measured_processes() -> AbstractContextManager[object]:
+    """Return a context in which the coverage of commands is measured, too, each of which then takes a second longer."""
+    return patch.object(command, "KEPT", (*command.KEPT, "COVERAGE_PROCESS_CONFIG"))
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.engine.absences import absent
 from db.engine.conditions import TASKS_BY_ID, few, is_looked_up
 
 NO_TASK = UUID(int=0)
@@ -127,15 +128,9 @@ ORDER BY a.opened_at
 LIMIT :limit
 """)
 
-# What is claimed has a run, and what is not claimed is due; a task that catches up waits for the end of a run.
-ABSENT = text("""
-SELECT t.id AS task_id, t.next_run AS instant, t.due_at FROM tasks t
-WHERE t.due_at < :before AND t.deleted_at IS NULL
-UNION ALL
-SELECT r.task_id, r.scheduled_for, r.due_at FROM task_results r
-WHERE r.finished_at IS NULL AND r.due_at < :before AND r.cause = 'schedule'
-ORDER BY due_at
-LIMIT :limit
+ABSENT = text(f"""
+SELECT a.task_id, a.instant, a.due_at FROM ({absent("CAST(:before AS timestamptz)")}) AS a
+ORDER BY a.due_at LIMIT :limit
 """)
 
 LIVING_WORKERS = text("""
@@ -261,7 +256,7 @@ async def due_reminders(connection: AsyncConnection, *, now: datetime, limit: in
     return (await connection.execute(DUE_REMINDERS, {"now": now, "limit": limit})).all()
 
 
-async def absent(connection: AsyncConnection, *, before: datetime, limit: int) -> Sequence[Row[Any]]:
+async def absences(connection: AsyncConnection, *, before: datetime, limit: int) -> Sequence[Row[Any]]:
     """Return the instants that were due before a moment and have no finished run, oldest first."""
     return (await connection.execute(ABSENT, {"before": before, "limit": limit})).all()
 

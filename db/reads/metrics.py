@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +32,16 @@ FROM run_rollups, unnest(lateness) WITH ORDINALITY AS late (number, bucket)
 WHERE minute >= COALESCE(CAST(:since AS timestamptz), '-infinity')
 GROUP BY late.bucket ORDER BY late.bucket
 """)
+
+
+NOW = text("""
+SELECT (SELECT extract(epoch FROM clock_timestamp() - min(due_at)) FROM tasks WHERE due_at <= CAST(:now AS timestamptz)
+       ) AS oldest_due,
+       (SELECT extract(epoch FROM clock_timestamp() - at) FROM last_sweep) AS last_sweep,
+       (SELECT count(*) FROM notification_deliveries WHERE state = 'pending') AS pending_deliveries
+""")
+
+LEASES = text("SELECT id, extract(epoch FROM clock_timestamp() - renewed_at) AS age FROM workers ORDER BY id")
 
 
 class Overview(NamedTuple):
@@ -65,11 +76,35 @@ class Overview(NamedTuple):
         return self.duration_ms / self.timed if self.timed else None
 
 
+class Present(NamedTuple):
+    """What waits now, and for how many seconds; `last_sweep_age` is None before the first sweep.
+
+    `lease_ages` has the seconds since each worker renewed its lease, by the worker's id.
+    """
+
+    oldest_due_age: float
+    last_sweep_age: float | None
+    pending_deliveries: int
+    lease_ages: dict[UUID, float]
+
+
 async def overview(connection: AsyncConnection, *, now: datetime) -> Overview:
     """Return all counts at one moment. The connection is in a transaction."""
     await look_up_rows(connection)
     row = (await connection.execute(OVERVIEW, {"now": now, "late_after": LATE_AFTER})).one()
     return Overview(**{name: int(getattr(row, name)) for name in Overview._fields})
+
+
+async def present(connection: AsyncConnection, *, now: datetime) -> Present:
+    """Return what waits. The connection is in a transaction that looks up rows, as after `overview`."""
+    row = (await connection.execute(NOW, {"now": now})).one()
+    leases = await connection.execute(LEASES)
+    return Present(
+        oldest_due_age=max(float(row.oldest_due or 0), 0),
+        last_sweep_age=None if row.last_sweep is None else float(row.last_sweep),
+        pending_deliveries=row.pending_deliveries,
+        lease_ages={lease.id: float(lease.age) for lease in leases},
+    )
 
 
 async def lateness(connection: AsyncConnection, *, since: datetime | None = None) -> list[int]:

@@ -17,15 +17,18 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from prometheus_client import Histogram
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connection import autocommit
+from db.models import utc_now
 from db.reads import events
 from db.states import RunEventType
 from graphql_api.events.task_changes import TaskChangeFeed
 from jobs.cancellation import cancel_and_wait
+from jobs.process_metrics import LAG_BUCKETS
 from jobs.queue import Queue, Unreachable
 
 logger = logging.getLogger(__name__)
@@ -67,6 +70,12 @@ class Tail:
         self._reads = True
         self.closed = False
         self.changes = TaskChangeFeed()
+        self.lag = Histogram(
+            "duetime_event_lag_seconds",
+            "How long after an event the process had read it; of events that are read together, the oldest counts.",
+            buckets=LAG_BUCKETS,
+            registry=None,
+        )
 
     def close(self) -> None:
         """End every subscription."""
@@ -185,6 +194,7 @@ class Tail:
             self._seq = self._floor = await events.newest(connection)
             self._wake_subscribers()
         while chunk := await events.after(connection, self._seq, limit=CHUNK):
+            self.lag.observe(max((utc_now() - chunk[0].at).total_seconds(), 0))
             self._events += chunk
             self._seq = chunk[-1].seq
             self.changes.note(event.task_id for event in chunk if moves_task(event))

@@ -246,7 +246,8 @@ def size_of(definition: GraphQLField, node: FieldNode, sizes: Sizes) -> int | No
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     if "first" in definition.args:
         found = [number_in(given[name], sizes) for name in ("first", "last") if name in given]
-        return next((size for size in found if size is not None), DEFAULT_SIZE)
+        default = definition.args["first"].default_value
+        return next((size for size in found if size is not None), default if isinstance(default, int) else DEFAULT_SIZE)
     for name in ("count", "last"):
         if name in definition.args:
             size = number_in(given[name], sizes) if name in given else None

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
+from copy import copy
 from functools import partial, wraps
-from typing import Any, TypeGuard, cast
+from typing import Any, Self, TypeGuard, cast
 
 from graphql import ExecutionResult as GraphQLExecutionResult
 from graphql import Executor, GraphQLError, GraphQLObjectType, GraphQLResolveInfo, create_source_event_stream
@@ -59,7 +60,6 @@ class DuetimeSchema(Schema):
             query=Query,
             mutation=Mutation,
             subscription=Subscription,
-            execution_context_class=Execution if limits.introspection else NoSuggestions,
             exception_handlers=HANDLERS,
             config=StrawberryConfig(scalar_map=SCALARS, name_converter=CachedNames()),
         )
@@ -71,6 +71,19 @@ class DuetimeSchema(Schema):
             check_scopes(root, scope)
         convert_while_coercing(self._schema, BULK_INPUTS, self.config.name_converter)
         note_leaves(self._schema)
+        self.set_limits(limits)
+
+    def within(self, limits: ApiSettings) -> Self:
+        """Return this schema with other limits, and with caches of its own. They share the types, because building
+        those takes longer than everything else that an API does before it starts.
+        """
+        limited = copy(self)
+        limited.set_limits(limits)
+        return limited
+
+    def set_limits(self, limits: ApiSettings) -> None:
+        """Set the limits, and empty the caches, whose contents depend on them."""
+        self.execution_context_class = Execution if limits.introspection else NoSuggestions
         self.documents = Documents(self._schema, limits)
         self.result_cache = ResultCache(max_bytes=limits.max_answer_bytes)
         self._limits = limits
@@ -319,4 +332,4 @@ async def only(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None]
 
 
 schema = DuetimeSchema(ApiSettings.model_construct())
-"""The schema to print, with the default limits."""
+"""The schema with the default limits, which is the one to print. Each API serves it `within` its own."""

@@ -16,6 +16,7 @@ from graphql_api.errors import invalid_reason, limit_exceeded
 from graphql_api.schema.api_keys import ApiKeyMutations
 from graphql_api.schema.notifications import NotificationMutations
 from graphql_api.schema.trials import TrialMutations
+from graphql_api.schema.versions import UpdateTaskResult, VersionMutations
 from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
@@ -34,10 +35,6 @@ MAX_INPUTS = 1_000
 CreateTaskResult = Annotated[
     Task | InvalidInput | Conflict,
     strawberry.union("CreateTaskResult", description="The task that was created, or why it was not."),
-]
-UpdateTaskResult = Annotated[
-    Task | InvalidInput | NotFound | Conflict,
-    strawberry.union("UpdateTaskResult", description="The task in its new state, or why it was not changed."),
 ]
 TaskActionResult = Annotated[
     Task | NotFound | Conflict,
@@ -95,7 +92,7 @@ RunKey = Annotated[
 
 
 @strawberry.type(description="Root mutation type.")
-class Mutation(NotificationMutations, ApiKeyMutations, TrialMutations):
+class Mutation(NotificationMutations, ApiKeyMutations, TrialMutations, VersionMutations):
     """The root of mutations. Each mutation commits on its own."""
 
     @strawberry.mutation(description="Creates a task, which first fires at its trigger's first instant.")

@@ -9,6 +9,7 @@ from uuid import UUID
 import strawberry
 from strawberry import UNSET
 
+from db import models
 from db.models import utc_now
 from db.reads.tasks import TaskOrder
 from db.states import KeyScope
@@ -19,7 +20,7 @@ from graphql_api.ids import parse as parse_id
 from graphql_api.schema.api_keys import ApiKeyQueries
 from graphql_api.schema.notifications import NotificationQueries
 from graphql_api.schema.statistics import StatisticsQueries
-from graphql_api.types import connections, metrics
+from graphql_api.types import connections, metrics, storage
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
@@ -27,7 +28,9 @@ from graphql_api.types.node import Node
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
+from graphql_api.types.storage import Storage
 from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
+from graphql_api.types.task_version import definition_at
 from graphql_api.types.trigger import TriggerInput
 from jobs.computation import off_loop
 from jobs.errors import InvalidInput
@@ -43,6 +46,13 @@ async def node_of(info: Info, node_id: UUID) -> Node | None:
     if task is not None:
         return Task.of(task)
     return None if run is None else Run.of(run)
+
+
+async def past_task(info: Info, row: models.Task, instant: datetime) -> Task | None:
+    """Return a task with the definition that it had at an instant. Raises GraphQL's NOT_KEPT."""
+    if instant < row.created_at:
+        return None
+    return Task.as_of(row, await definition_at(info, row.id, instant))
 
 
 @strawberry.type(description="Root query type.")
@@ -70,13 +80,20 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries):
         return list(await asyncio.gather(*(node_of(info, parse_id(each)) for each in ids)))
 
     @strawberry.field(
-        description="Returns a task, or null if there is none. Takes exactly one of `id` and `externalId`."
+        description="Returns a task, or null if there is none. Takes exactly one of `id` and `externalId`. With "
+        "`asOf`, its definition is the one that it had then, and the task is null before it was created; `nextRunAt` "
+        "is null, and what is no definition, such as the status, the external id and the runs, is the present one. A "
+        "definition that is no longer kept is the error NOT_KEPT."
     )
     async def task(
         self,
         info: Info,
         id: Annotated[strawberry.ID | None, strawberry.argument(description="The id, a UUID.")] = UNSET,  # noqa: A002
         external_id: Annotated[str | None, strawberry.argument(description="The external id.")] = UNSET,
+        as_of: Annotated[
+            datetime | None,
+            strawberry.argument(description="Shows the definition of this instant; by default of now."),
+        ] = UNSET,
     ) -> Task | None:
         """Return a task, read together with the other tasks of the operation."""
         by_id, by_external_id = given_or_none(id), given_or_none(external_id)
@@ -86,7 +103,9 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries):
             row = await info.context.tasks_by_external_id.load(by_external_id)
         else:
             raise not_one_id()
-        return Task.of(row) if row else None
+        if row is None or not as_of:
+            return Task.of(row) if row else None
+        return await past_task(info, row, as_of)
 
     @strawberry.field(description="Lists tasks.")
     async def tasks(
@@ -186,3 +205,12 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries):
     async def metrics(self, info: Info) -> Metrics:
         """Return counts from rollups, whose cost does not grow with the history."""
         return await metrics.read(info)
+
+    @strawberry.field(
+        description="Returns what the database holds by kind and day, and what the retention removes next. Needs an "
+        "admin key."
+    )
+    async def storage(self, info: Info) -> Storage:
+        """Return statistics and sizes, whose cost does not grow with the number of rows."""
+        info.context.need(KeyScope.ADMIN)
+        return await storage.read(info)

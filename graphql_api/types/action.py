@@ -60,6 +60,14 @@ class HttpAction:
     signed: bool = strawberry.field(description="Whether calls carry a Standard Webhooks signature.")
     row: strawberry.Private[models.Task | models.TaskVersion]
     run_id: strawberry.Private[UUID | None] = None
+    body_of_definition: strawberry.Private[BodyDraft | None] = None
+
+    @staticmethod
+    def of_definition(task: models.Task) -> "HttpAction":
+        """Return the action of a definition that a task has had, which comes with its large columns."""
+        action = HttpAction.of(task)
+        action.body_of_definition = body_draft(task.payload, task.body)
+        return action
 
     @staticmethod
     def of(
@@ -84,7 +92,7 @@ class HttpAction:
     @strawberry.field(description="The body, if it is sent as JSON.")
     async def payload(self, info: Info) -> JSON | None:
         """Return the payload, read only when it is selected."""
-        if (own := await self._body_of_run(info)) is not None:
+        if (own := await self._own_body(info)) is not None:
             return cast("JSON | None", own.payload)
         return cast("JSON | None", await self._large_value(info, large_values.PAYLOAD, large_values.EARLIER_PAYLOAD))
 
@@ -105,15 +113,15 @@ class HttpAction:
         fields = (await self._other_body(info)).form
         return None if fields is None else [FormField(name=name, value=value) for name, value in fields]
 
-    async def _body_of_run(self, info: Info) -> BodyDraft | None:
-        """Return what the run sends in place of the task's body."""
+    async def _own_body(self, info: Info) -> BodyDraft | None:
+        """Return what the run sends in place of the task's body, or the body of an earlier definition."""
         if self.run_id is None:
-            return None
+            return self.body_of_definition
         [own] = await info.context.large_value(large_values.RUN_BODY, self.run_id) or [None]
         return None if own is None else body_draft(None, own)
 
     async def _other_body(self, info: Info) -> BodyDraft:
-        if (own := await self._body_of_run(info)) is not None:
+        if (own := await self._own_body(info)) is not None:
             return own
         return body_draft(None, await self._large_value(info, large_values.BODY, large_values.EARLIER_BODY))
 

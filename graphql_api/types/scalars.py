@@ -1,7 +1,7 @@
 """The scalars beyond GraphQL's own."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NewType, TypeVar
 
 import strawberry
@@ -119,6 +119,13 @@ SCALARS: dict[object, ScalarDefinition] = {
         serialize=instants.write,
         parse_value=parse_instant,
         parse_literal=in_document(parse_instant),
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="A day of the calendar by ISO 8601, such as 2026-11-28.",
+        specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+        serialize=date.isoformat,
+        parse_value=date.fromisoformat,
     ),
     JSON: strawberry.scalar(
         name="JSON",

@@ -9,14 +9,16 @@ import strawberry
 from strawberry import UNSET
 from strawberry.scalars import JSON
 
-from db import models
+from db import instances, models
 from db.engine.statistics import HOURS_KEPT, MINUTES_KEPT
 from db.models import utc_now
 from db.reads import filtered_tasks, large_values, tasks
+from db.reads.definitions import Definition
 from db.reads.keyset import Key, Slice
 from db.reads.runs import RunFilter
 from db.reads.tasks import TaskFilter, TaskOrder
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TaskStatus
+from db.tasks.definitions import KEPT
 from graphql_api import cursors
 from graphql_api.context import Info
 from graphql_api.errors import invalid_page
@@ -28,6 +30,7 @@ from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPo
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import Milliseconds, given_or_none
 from graphql_api.types.statistics import RunStatistics, task_statistics
+from graphql_api.types.task_version import TaskVersion, version_page
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
 from jobs.tasks.changes import next_to_run, upcoming
@@ -110,6 +113,18 @@ class Task(Node):
     created_at: datetime = strawberry.field(description="When the task was created.")
     updated_at: datetime = strawberry.field(description="When the definition or status was last changed.")
     row: strawberry.Private[models.Task]
+    is_past: strawberry.Private[bool] = False
+
+    @staticmethod
+    def as_of(row: models.Task, definition: Definition) -> "Task":
+        """Return a task with a definition that it has had. A schedule that it does not have any more has no instant."""
+        names = set(tasks.SMALL_NAMES) - set(models.DEFINED)
+        columns = {name: getattr(row, name) for name in names} | vars(definition.task)
+        columns |= {"version": definition.version, "updated_at": definition.at, "next_run": None, "due_at": None}
+        past = instances.read(models.Task, columns, columns.values())
+        task = Task.of(past)
+        task.is_past, task.action = True, HttpAction.of_definition(past)
+        return task
 
     @staticmethod
     def of(row: models.Task) -> "Task":
@@ -142,6 +157,8 @@ class Task(Node):
     @strawberry.field(description="Any JSON that the caller keeps with the task.")
     async def metadata(self, info: Info) -> JSON | None:
         """Return the metadata, read only when it is selected."""
+        if self.is_past:
+            return cast("JSON | None", self.row.user_metadata)
         [value] = await info.context.large_value(large_values.METADATA, self.row.id) or [None]
         return cast("JSON | None", value)
 
@@ -213,6 +230,18 @@ class Task(Node):
         """Return a page of runs, read together with those of the other tasks."""
         rows = connections.slice_of(cursors.RUNS, first=first, after=after, last=last, before=before)
         return await run_page(info, filter_of(filter), rows=rows, task_id=self.row.id)
+
+    @strawberry.field(
+        description="The definitions that the task has had, newest first, which is the present one. A version begins a "
+        "definition; versions that change the status alone, as by a pause, are none of these. The newest "
+        f"{KEPT} are kept, as long as the task."
+    )
+    async def versions(
+        self, info: Info, *, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
+    ) -> connections.Connection[TaskVersion]:
+        """Return a page of definitions."""
+        rows = connections.slice_of(cursors.VERSIONS, first=first, after=after, last=last, before=before)
+        return await version_page(info, self.row.id, rows=rows)
 
 
 @strawberry.input(

@@ -20,6 +20,7 @@ from jobs.engine.claim import RECENT, claim_tasks, claim_waiting
 from jobs.engine.claimed import Claimed
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
+from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
 from jobs.queue import bucket_start
 
@@ -34,7 +35,14 @@ class Dispatcher:
     """The claim loop of one worker."""
 
     def __init__(
-        self, *, engine: AsyncEngine, in_flight: InFlight, lease: Lease, clock: Clock, notifier: Notifier
+        self,
+        *,
+        engine: AsyncEngine,
+        in_flight: InFlight,
+        lease: Lease,
+        clock: Clock,
+        notifier: Notifier,
+        metrics: EngineMetrics,
     ) -> None:
         self._engine = engine
         self._in_flight = in_flight
@@ -42,6 +50,7 @@ class Dispatcher:
         self._lease = lease
         self._clock = clock
         self._notifier = notifier
+        self._metrics = metrics
         self._lock = asyncio.Lock()
         self._claims: set[asyncio.Task[None]] = set()
         self._resumptions = BackgroundTasks()
@@ -160,6 +169,7 @@ class Dispatcher:
                 self._in_flight.needs_reconcile = True
                 raise
             self._in_flight.register(claimed.attempts)
+            self._metrics.claimed(len(claimed.attempts))
             self._notifier.notify(due=claimed.next_due, events=claimed.any)
             left, anything = left or claimed.left, anything or claimed.any
         self._backlog_since = since if left else None

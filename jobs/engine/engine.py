@@ -25,8 +25,9 @@ from jobs.engine.execution_log import ExecutionLog
 from jobs.engine.handover import Handover
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
+from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
-from jobs.engine.runner import AttemptRunner
+from jobs.engine.runner import AttemptRunner, AttemptTracer
 from jobs.engine.slots import Slots
 from jobs.engine.writer import ResultWriter
 from jobs.queue import Queue
@@ -51,6 +52,7 @@ class Engine:
     lease: Lease
     handover: Handover
     queue: Queue
+    metrics: EngineMetrics
 
     def start(self) -> list[asyncio.Task[None]]:
         """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, and notify others.
@@ -92,10 +94,12 @@ def compose(
     clock: Clock,
     slots: int,
     execution_log: ExecutionLog | None = None,
+    tracer: AttemptTracer | None = None,
 ) -> Engine:
     """Wire the parts of an engine together."""
 
     def outcomes_written(batch: Sequence[Finish]) -> None:
+        metrics.result_batch_size.observe(len(batch))
         for finish in batch:
             attempt = in_flight.settle((finish.run_id, finish.epoch))
             if execution_log is not None:
@@ -117,8 +121,11 @@ def compose(
         await dispatcher.dispatch_bucket(bucket)
 
     in_flight = InFlight(Slots(slots))
+    metrics = EngineMetrics(in_flight.slots)
     notifier = Notifier(queue=queue, clock=clock, dispatch_bucket=dispatch_bucket)
-    dispatcher = Dispatcher(engine=engine, in_flight=in_flight, lease=lease, clock=clock, notifier=notifier)
+    dispatcher = Dispatcher(
+        engine=engine, in_flight=in_flight, lease=lease, clock=clock, notifier=notifier, metrics=metrics
+    )
     writer = ResultWriter(
         engine=engine,
         clock=clock,
@@ -131,7 +138,13 @@ def compose(
         dispatcher=dispatcher,
         in_flight=in_flight,
         runner=AttemptRunner(
-            in_flight=in_flight, caller=caller, secrets=secrets, lease=lease, clock=clock, writer=writer
+            in_flight=in_flight,
+            caller=caller,
+            secrets=secrets,
+            lease=lease,
+            clock=clock,
+            writer=writer,
+            tracer=tracer,
         ),
         canceller=Canceller(engine=engine, in_flight=in_flight, lease=lease),
         writer=writer,
@@ -141,4 +154,5 @@ def compose(
             engine=engine, in_flight=in_flight, dispatcher=dispatcher, lease=lease, clock=clock, notifier=notifier
         ),
         queue=queue,
+        metrics=metrics,
     )

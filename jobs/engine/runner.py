@@ -3,8 +3,12 @@
 import asyncio
 import logging
 import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import Protocol
 
+from db.engine.finishes import Finish
 from jobs.clock import Clock
 from jobs.engine.attempt import Caller, make_attempt
 from jobs.engine.background import BackgroundTasks
@@ -20,6 +24,13 @@ STARTED_PER_TURN = 8
 """Number of attempts that start before the event loop turns."""
 
 
+class AttemptTracer(Protocol):
+    """Traces attempts; `jobs.engine.traced` does, while tracing is on."""
+
+    def attempt(self, attempt: Attempt) -> AbstractAsyncContextManager[Callable[[Finish], None]]:
+        """Trace an attempt until the block ends. Yield what notes its outcome."""
+
+
 class AttemptRunner:
     """Runs ready attempts, each as a task of the event loop. `run` belongs to its owner."""
 
@@ -32,6 +43,7 @@ class AttemptRunner:
         lease: Lease,
         clock: Clock,
         writer: ResultWriter,
+        tracer: AttemptTracer | None = None,
     ) -> None:
         self._in_flight = in_flight
         self._caller = caller
@@ -39,6 +51,7 @@ class AttemptRunner:
         self._lease = lease
         self._clock = clock
         self._writer = writer
+        self._tracer = tracer
         self._calls = BackgroundTasks()
         self._random = random.Random()  # noqa: S311 (spreads retries; no secret)
 
@@ -51,7 +64,9 @@ class AttemptRunner:
         while True:
             await self._in_flight.wait_ready()
             for attempt in self._in_flight.take_ready(STARTED_PER_TURN):
-                call = self._calls.start(self._make(attempt))
+                call = self._calls.start(
+                    self._make(attempt) if self._tracer is None else self._trace(self._tracer, attempt)
+                )
                 call.add_done_callback(partial(self._ended, attempt))
                 self._in_flight.running(attempt, call)
             await asyncio.sleep(0)
@@ -60,7 +75,11 @@ class AttemptRunner:
         """Cancel the attempts that are running."""
         self._calls.cancel()
 
-    async def _make(self, attempt: Attempt) -> None:
+    async def _trace(self, tracer: AttemptTracer, attempt: Attempt) -> None:
+        async with tracer.attempt(attempt) as ended:
+            await self._make(attempt, ended)
+
+    async def _make(self, attempt: Attempt, ended: Callable[[Finish], None] = lambda _: None) -> None:
         if not self._lease.held:
             logger.warning(
                 "The lease ran out before the attempt started.",
@@ -75,6 +94,7 @@ class AttemptRunner:
             now=self._clock.now(),
             randomness=self._random.random(),
         )
+        ended(finish)
         self._writer.add(finish)
 
     def _ended(self, attempt: Attempt, call: asyncio.Task[None]) -> None:

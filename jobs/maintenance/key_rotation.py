@@ -31,18 +31,18 @@ async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, li
     The latter stay as they are. Workers keep running meanwhile, and need both the old keys and the new one.
     """
     count, unopened = 0, set[UUID]()
-    for versions in (False, True):
+    for table in (None, *sealed_values.OF_VERSIONS):
         place = (BEFORE_ALL, -1)
         while True:
             async with engine.begin() as connection:
                 rows = await sealed_values.lock(
-                    connection, versions=versions, task_id=place[0], version=place[1], limit=BATCH
+                    connection, table=table, task_id=place[0], version=place[1], limit=BATCH
                 )
                 if not rows:
                     break
                 resealed = [changed for row in rows if (changed := reseal(row, keys, unopened)) is not None]
                 if resealed:
-                    await sealed_values.write_back(connection, resealed, versions=versions)
+                    await sealed_values.write_back(connection, resealed, table=table)
             count += len(resealed)
             place = (rows[-1].task_id, rows[-1].version)
     async with AsyncSession(engine) as session, session.begin():

@@ -87,6 +87,7 @@ class Recovery:
                 break
         if total:
             logger.warning("Rescued the attempts of lost workers.", extra={"action": "rescued", "count": total})
+            self._engine.metrics.rescued_runs.inc(total)
             self._engine.notifier.notify(due=[now], events=True)
         async with autocommit(self._database).connect() as connection:
             await leases.forget_lost_workers(connection)

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db import trace_contexts
 from db.connection import autocommit, waited_too_long_for_a_lock
 from db.maintenance import retention
 from jobs.maintenance.duties import Duty
@@ -48,6 +49,8 @@ class Retention:
             async with autocommit(self.engine).connect() as connection:
                 await retention.remove_keys(connection, days=audit_days)
         await self.prune_versions()
+        async with autocommit(self.engine).connect() as connection:
+            await trace_contexts.forget_old(connection)
 
     async def prune_runs(self, now: datetime) -> None:
         """Remove the runs of each day that has ended long enough ago, then those of the default partition."""

@@ -74,6 +74,7 @@ async def attempt(engine: AsyncEngine, sender: Sender, row: Any, *, policy: Retr
             error_message=sent.error,
             delay=delay,
         )
+    sender.attempts.labels(state.value).inc()
     log(row, sent, state)
 
 

@@ -111,7 +111,7 @@ async def judge_state(connection: AsyncConnection, judgement: Judgement, rules: 
 async def judge_absences(connection: AsyncConnection, judgement: Judgement, rules: Sequence[Rule]) -> None:
     """Judge the instants that were due and have no finished run."""
     before = judgement.now - min(rule.tolerance for rule in rules)
-    found = await judging.absent(connection, before=before, limit=ABSENT_PER_TRANSACTION)
+    found = await judging.absences(connection, before=before, limit=ABSENT_PER_TRANSACTION)
     task_ids = {row.task_id for row in found}
     tasks = await judging.tasks(connection, task_ids)
     known = {alert.key for alert in judgement.alerts.values()} | judgement.closed

@@ -1,10 +1,12 @@
 """Attempts one delivery: a webhook through the engine's own HTTP client, or a service of apprise."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
+
+from prometheus_client import Counter
 
 from db.states import ChannelKind
 from jobs.clock import Clock
@@ -13,6 +15,7 @@ from jobs.http.client import HttpCaller, Response
 from jobs.http.request import Action, HttpMethod
 from jobs.notifications.apprise_service import AppriseService
 from jobs.notifications.message import CONTENT_TYPE, cloud_event
+from jobs.process_metrics import delivery_attempts
 from jobs.retry import parse_retry_after
 from jobs.security.channel_urls import context_of
 from jobs.security.encryption import NoSecretKey, SecretKeys
@@ -56,6 +59,7 @@ class Sender:
     apprise: AppriseService
     secrets: SecretKeys
     clock: Clock
+    attempts: Counter = field(default_factory=delivery_attempts)
 
     async def send(
         self, channel: Channel, content: dict[str, Any], *, delivery_id: UUID, notification_id: UUID, at: datetime

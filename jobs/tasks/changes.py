@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from db.models import Task, utc_now
+from db.models import DEFINED, Task, utc_now
 from db.reads.tasks import find_by_external_ids
 from db.states import MisfirePolicy, TaskStatus
-from db.tasks import cancellation, changes, clock, external_ids, idempotency
+from db.tasks import cancellation, changes, clock, definitions, external_ids, idempotency
 from db.tasks.changes import Missed
 from jobs.computation import portions
 from jobs.datetimes import INSTANT
@@ -81,6 +81,8 @@ async def change(
     """Set columns of a task, and reschedule it if its trigger changes. Raises `InvalidInput`."""
     if columns.keys() & set(changes.DEFINITION):
         await changes.keep_definition(work.session, task_id=task.id)
+    if columns.keys() & set(DEFINED):
+        await definitions.keep_origin(work.session, task_id=task.id)
     missed = [] if trigger is None else missed_by_update(task, trigger)
     for name, value in columns.items():
         setattr(task, name, value)
@@ -90,6 +92,8 @@ async def change(
         reschedule(task, trigger, now=now)
         work.schedule_wakeup(task.due_at)
     await bump_version(work, [task], action, now=now)
+    if columns.keys() & set(DEFINED):
+        await definitions.keep(work.session, task_id=task.id, at=now, actor=work.caller.name)
     await settle(work, missed, now=now, reason="missed: the trigger was changed before this instant was claimed")
 
 

@@ -141,6 +141,7 @@ def publish(work: Transaction, task: Task) -> None:
     """Wake a worker for a new task, and tell subscribers of it, after the commit."""
     work.schedule_wakeup(task.due_at)
     work.notify_task(task.id)
+    work.trace(task.id)
 
 
 def creation_key(request: CreateRequest) -> Key | None:

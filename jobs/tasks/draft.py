@@ -178,17 +178,24 @@ def columns_changed(
 
 
 def columns_replaced(
-    task: Task, draft: TaskDraft, *, trigger: ChangedTrigger | None, now: datetime, secrets: SecretKeys
+    task: Task,
+    draft: TaskDraft,
+    *,
+    trigger: ChangedTrigger | None,
+    now: datetime,
+    secrets: SecretKeys,
+    action: ActionDraft | None = None,
 ) -> dict[str, Any]:
     """Return the columns that bring a task to a draft; `trigger` is the changed trigger, if it changes.
 
-    Raises `InvalidInput`. What is the same already is not checked again, as in an update.
+    `action` is the draft's action where that has its seals already. Raises `InvalidInput`. What is the same already is
+    not checked again, as in an update.
     """
     columns = checked(
         draft,
         trigger=None if trigger is None else trigger.trigger,
         pending=None if trigger is None else trigger.stands.pending,
-        action=replaced_action(task, draft.action),
+        action=action or replaced_action(task, draft.action),
         retry_policy=draft.retry,
         now=now,
         secrets=secrets,

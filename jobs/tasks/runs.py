@@ -212,6 +212,7 @@ async def fire(
         retried = {} if run.retry_of is None else {"retry_of": str(run.retry_of)}
         after = {"state": run.state, **inputs[run.id], **retried}
         work.record(action, task_id=run.task_id, run_id=run.id, after=after)
+        work.trace(run.id)
         work.schedule_wakeup(run.next_attempt_at)
         if run.next_attempt_at is None:
             work.notify_events()

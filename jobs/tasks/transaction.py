@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from db import trace_contexts
 from db.models import Task, utc_now
 from db.tasks import audit_entries
 from jobs.computation import portions
@@ -17,6 +18,7 @@ from jobs.queue import Queue
 from jobs.security.api_keys import Caller
 from jobs.security.encryption import SecretKeys
 from jobs.tasks.audit import Columns
+from jobs.trace_context import current_traceparent
 
 PATIENCE = timedelta(milliseconds=500)
 """How long a caller waits for a Redis that accepts connections and does not answer. The pool opens connections one
@@ -47,7 +49,10 @@ class Transaction:
         creations: Gatherer[NewTask] | None = None,
     ) -> None:
         self.secrets = secrets
-        self.creations = creations
+        self._traceparent = current_traceparent.get()
+        self._traced: list[UUID] = []
+        # A traced task is stored together with its trace.
+        self.creations = creations if self._traceparent is None else None
         self.seen: dict[UUID, Columns] = {}
         """Tasks that were locked, in their state at that time, for the audit log."""
         self.caller = caller
@@ -77,6 +82,11 @@ class Transaction:
     def notify_task(self, task_id: UUID) -> None:
         """Note that a task was created, changed or deleted, so that subscribers read it."""
         self._changed.add(task_id)
+
+    def trace(self, created_id: UUID) -> None:
+        """Note that a task or a run was created, which belongs to the trace of the request."""
+        if self._traceparent is not None:
+            self._traced.append(created_id)
 
     def record(
         self,
@@ -110,6 +120,8 @@ class Transaction:
     async def commit(self) -> None:
         """Commit what was done."""
         await self.write_entries()
+        if self._traceparent is not None and self._traced:
+            await trace_contexts.add(self.session, self._traced, traceparent=self._traceparent)
         if self._session is not None:
             await self._session.commit()
 

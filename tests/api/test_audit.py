@@ -153,6 +153,13 @@ async def old_key(api: Api) -> dict[str, Any]:
     return {"id": next(key["id"] for key in listed["apiKeys"] if key["name"] == "old")}
 
 
+async def renamed_task(api: Api) -> dict[str, Any]:
+    """Return the first version of a task that was renamed since."""
+    task_id = await task(api)
+    await api.data(MUTATIONS["updateTask"], id=task_id, input={"name": "renamed"})
+    return {"id": task_id, "version": 1}
+
+
 Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
@@ -181,6 +188,7 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "deleteNotificationRule": (rule, 1),
     "createApiKey": (lambda _: given(input={"name": "new", "scope": "READ"}), 1),
     "revokeApiKey": (old_key, 1),
+    "rollbackTask": (renamed_task, 1),
     "tryAction": (lambda _: given(action={"url": "http://127.0.0.1:9/"}), 1),
 }
 OF_NO_TASK = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "tryAction"))}

@@ -1,8 +1,6 @@
 """Metrics: counted when runs end, and shown as JSON, for Prometheus, and by GraphQL."""
 
-import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -27,7 +25,6 @@ from tests.support.history import HOUR, ago, run_of
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
-ALERTS = (Path(__file__).parents[2] / "docs/alerts.yml").read_text("utf-8")
 MINUTE = timedelta(minutes=1)
 NOTHING = {
     "total_tasks_executed": 0,
@@ -49,6 +46,12 @@ async def shown(api: Api, path: str = "/metrics") -> dict[str, Any]:
     assert answer.status_code == 200
     found: dict[str, Any] = answer.json()
     return found
+
+
+async def counts_of_runs(api: Api) -> list[str]:
+    """Return the lines about runs as Prometheus reads them."""
+    answer = await api.http.get("/metrics", headers={"accept": "text/plain"})
+    return [line for line in answer.text.splitlines() if line.startswith("duetime_run")]
 
 
 def rollup(minute: datetime, **columns: Any) -> dict[str, Any]:
@@ -195,14 +198,14 @@ async def test_old_minutes_become_one_sum(api: Api) -> None:
     async with api.engine.begin() as connection:
         await connection.execute(insert(RunRollup), rows)
     before = await shown(api)
-    sums = (await api.http.get("/metrics", headers={"accept": "text/plain"})).text
+    sums = await counts_of_runs(api)
     for left in (17, 7, 2, 2):
         async with autocommit(api.engine).connect() as connection:
             await rollups.compact(connection, before=now - timedelta(days=1), limit=10)
             counted = await connection.execute(text("SELECT count(*) FROM run_rollups"))
             assert counted.scalar_one() == left
         assert await shown(api) == before
-        assert (await api.http.get("/metrics", headers={"accept": "text/plain"})).text == sums
+        assert await counts_of_runs(api) == sums
 
 
 async def test_prometheus(api: Api) -> None:
@@ -234,7 +237,6 @@ async def test_prometheus(api: Api) -> None:
         assert samples["duetime_run_lateness_seconds_sum",] == 0.006
         assert samples["duetime_queue_depth",] == samples["duetime_workers",] == 0
         assert all(family.documentation for family in families.values())
-        assert set(re.findall(r"\bduetime_\w+", ALERTS)) <= {sample for sample, *_ in samples}
 
 
 @pytest.mark.parametrize(

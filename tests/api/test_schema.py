@@ -135,29 +135,22 @@ def is_added(name: str) -> bool:
         "TriedAction",
         "TryActionResult",
     )
-    of_statistics = (
+    of_service = (
         "Attention",
         "Health",
         "HostForecast",
         "LoadForecast",
         "RunStatistics",
         "Statistics",
+        "Storage",
         "Worker",
         "Task.recentRuns",
         "Task.statistics",
-        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "workers")),
+        *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "storage", "workers")),
     )
-    return name.startswith(
-        (
-            "AuditEntry",
-            "AuditFilter",
-            "Query.auditLog",
-            *of_calls,
-            *of_notifications,
-            *of_keys,
-            *of_operations,
-            *of_statistics,
-        )
+    groups = (of_calls, of_notifications, of_keys, of_operations, of_service)
+    return name == "Date" or name.startswith(
+        ("AuditEntry", "AuditFilter", "Query.auditLog", *(part for group in groups for part in group))
     )
 
 

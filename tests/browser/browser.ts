@@ -43,7 +43,7 @@ export async function visiting(
     page.on("pageerror", (error) => faults.push(`it threw ${error.message}`));
     page.on("console", (message) => {
       if (message.type() === "error" && !expected?.test(message.text())) {
-        faults.push(`it complained: ${message.text()}`);
+        faults.push(`it complained: ${message.text()} ${message.location().url}`);
       }
     });
     try {

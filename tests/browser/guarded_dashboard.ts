@@ -23,7 +23,7 @@ await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async 
 
   // The key lives as long as the browser's tab, and the playground has it too.
   await page.reload();
-  await page.getByRole("region", { name: "Now" }).getByText("runs").waitFor();
+  await page.getByRole("status").filter({ hasText: "All is well." }).waitFor();
   assert.equal(await field.count(), 0);
   assert(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(key), "the browser keeps the key");
   const other = await page.context().newPage();

@@ -12,9 +12,9 @@ from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, va
 from graphql.execution.values import get_variable_values
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import ApiKey, NotificationChannel, NotificationRule, Worker
+from db.models import ApiKey, NotificationChannel, NotificationRule, TaskTrouble, Worker
 from db.settings import DatabaseSettings
-from db.states import ChannelKind, KeyScope, RunState
+from db.states import ChannelKind, KeyScope, RunState, TroubleKind
 from graphql_api.execution.schema import schema as built
 from jobs.settings import JobsSettings
 from tests.support.engine import every, save
@@ -27,7 +27,7 @@ EXAMPLES = [
     (document, json.loads(variables))
     for document, variables in re.findall(r"```graphql\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
 ]
-FOR_ADMINS = re.compile(r"^auditLog$|[cC]hannel|[nN]otification|[aA]piKey")
+FOR_ADMINS = re.compile(r"^auditLog$|^storage$|[cC]hannel|[nN]otification|[aA]piKey")
 SCHEMA = built._schema
 ROOTS = {
     "query": SCHEMA.query_type,
@@ -103,12 +103,13 @@ async def test_the_examples_work(api: Api) -> None:
         for id_ in (CHANNEL, OTHER_CHANNEL)
     ]
     worker = Worker(id=RULE, host="a", pid=1, slots=1, started_at=ago(1), renewed_at=ago(0))
+    trouble = TaskTrouble(task_id=TASK, kind=TroubleKind.FAILING, since=ago(1), runs=1, run_id=FINISHED)
     rule = NotificationRule(
         id=RULE, name="a rule", channel_ids=[CHANNEL], events=["failed"], after_failures=1, tolerance_ms=0, gather_ms=0,
         after_seq=0,
     )  # fmt: skip
     async with AsyncSession(api.engine) as session, session.begin():
-        session.add_all([*channels, rule, worker])
+        session.add_all([*channels, rule, worker, trouble])
         session.add(ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32)))
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)
     await save(api.engine, task, every("http://localhost/", HOUR, ago(-1), id=OTHER_TASK))

@@ -6,18 +6,19 @@ import signal
 import stat
 import subprocess
 import urllib.request
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 
 import psutil
-import pytest
 
 from db.settings import DatabaseSettings
 from tests.support.command import Up, duetime_in_process, duetime_up
 from tests.support.ordinary_user import ordinary_user
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
+
+FIRST_TASK = {"data": {"task": {"name": "First task"}}}
 
 
 def execute(up: Up, query: str) -> dict[str, object]:
@@ -51,34 +52,74 @@ def was_restarted(up: Up, command: str, killed: psutil.Process) -> bool:
     return reported and any(process.pid != killed.pid for process in children(up, command))
 
 
-@pytest.mark.usefixtures("measured_processes")
-def test_the_first_task_of_the_banner_works_and_survives_a_restart(data_dir: Path) -> None:
-    """The user runs the curl command that is printed, stops Duetime with Ctrl-C, and finds the task after a restart."""
-    with duetime_up(data_dir) as up:
+def test_the_first_task_of_the_banner_survives_every_end(
+    data_dir: Path, tmp_path: Path, measured_processes: AbstractContextManager[object]
+) -> None:
+    """The user runs the curl command that is printed, and finds the task after each restart: after Ctrl-C, after the
+    API and the worker were killed, and after `kill -9`. A second signal ends it at once.
+    """
+    port = free_port()
+    with measured_processes, duetime_up(data_dir, port=port) as up:
         assert "Targets  loopback addresses are allowed" in up.text
         line = next(line for line in up.text.splitlines() if "createTask" in line)
         result = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
         created = json.loads(result.stdout)["data"]["createTask"]
         assert created["__typename"] == "Task", result.stdout
+        found = partial(execute, query=f'{{ task(id: "{created["id"]}") {{ name }} }}')
         started = up.descendants()
         assert up.stop(signal.SIGINT) == 0
     assert all_ended(started)
 
-    with duetime_up(data_dir) as up:
-        task = execute(up, f'{{ task(id: "{created["id"]}") {{ name }} }}')
-    assert task == {"data": {"task": {"name": "First task"}}}
-
-
-def test_kill_9_leaves_nothing_behind_and_the_next_start_works(data_dir: Path) -> None:
-    """The next start waits until the old servers have ended."""
-    port = free_port()
     with duetime_up(data_dir, port=port) as up:
+        assert found(up) == FIRST_TASK
+        refuses_a_data_folder_that_cannot_be_used(data_dir, tmp_path, up)
+        restarts_what_is_killed(up)
+        assert found(up) == FIRST_TASK
         started = up.descendants()
         up.kill()
 
+        # The next start waits until the old servers have ended.
         with duetime_up(data_dir, port=port) as again:
             assert all_ended(started)
-            assert again.stop() == 0
+            assert found(again) == FIRST_TASK
+            ends_immediately_at_a_second_signal(again)
+
+
+def refuses_a_data_folder_that_cannot_be_used(data_dir: Path, tmp_path: Path, up: Up) -> None:
+    """The error is one line. It names the folder and, if another instance is using it, that process."""
+    (tmp_path / "file").touch()
+    for folder, message in (
+        (data_dir, f"the data folder {data_dir} is in use by another Duetime (process {up.process.pid})"),
+        (tmp_path / "file" / "data", f"the data folder {tmp_path}/file/data cannot be used: Not a directory"),
+    ):
+        environment = {"DUETIME_DATA_DIR": str(folder), "PORT": str(free_port())}
+        result = duetime_in_process("up", cwd=tmp_path, environment=environment)
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"duetime: {message}")
+        assert result.stderr.count("\n") == 1
+        assert result.stdout == ""
+
+
+def restarts_what_is_killed(up: Up) -> None:
+    """The log reports it."""
+    for command in ("api", "worker"):
+        [killed] = children(up, command)
+        killed.kill()
+        wait_for(partial(was_restarted, up, command, killed), what=f"the {command} is restarted")
+    wait_for(up.is_healthy, what="everything is healthy again", within=30)
+
+
+def ends_immediately_at_a_second_signal(up: Up) -> None:
+    """The worker is suspended, so it would never end gracefully."""
+    started = up.descendants()
+    [worker] = children(up, "worker")
+    worker.suspend()
+    up.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "action=stopping" in up.text, what="it is stopping")
+    up.process.send_signal(signal.SIGTERM)
+
+    assert up.process.wait(10) == 130
+    wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
 def test_kill_9_of_the_whole_process_group_leaves_nothing_behind(data_dir: Path) -> None:
@@ -98,46 +139,6 @@ def test_it_ends_with_its_parent(data_dir: Path) -> None:
         up.kill()
 
         wait_for(lambda: all_ended(started), what="everything has ended", within=30)
-
-
-def test_a_second_signal_ends_it_immediately(data_dir: Path) -> None:
-    """The worker in this test is suspended, so it would never end gracefully."""
-    with duetime_up(data_dir) as up:
-        started = up.descendants()
-        [worker] = children(up, "worker")
-        worker.suspend()
-        up.process.send_signal(signal.SIGTERM)
-        wait_for(lambda: "action=stopping" in up.text, what="it is stopping")
-        up.process.send_signal(signal.SIGTERM)
-
-        assert up.process.wait(10) == 130
-        wait_for(lambda: all_ended(started), what="everything has ended", within=30)
-
-
-def test_a_killed_api_or_worker_is_restarted(data_dir: Path) -> None:
-    """The log reports it."""
-    with duetime_up(data_dir) as up:
-        for command in ("api", "worker"):
-            [killed] = children(up, command)
-            killed.kill()
-            wait_for(partial(was_restarted, up, command, killed), what=f"the {command} is restarted")
-        wait_for(up.is_healthy, what="everything is healthy again", within=30)
-
-
-def test_a_data_folder_that_cannot_be_used_is_one_line_of_error(data_dir: Path, tmp_path: Path) -> None:
-    """The error names the folder and, if another instance is using it, that process."""
-    (tmp_path / "file").touch()
-    with duetime_up(data_dir) as up:
-        for folder, message in (
-            (data_dir, f"the data folder {data_dir} is in use by another Duetime (process {up.process.pid})"),
-            (tmp_path / "file" / "data", f"the data folder {tmp_path}/file/data cannot be used: Not a directory"),
-        ):
-            environment = {"DUETIME_DATA_DIR": str(folder), "PORT": str(free_port())}
-            result = duetime_in_process("up", cwd=tmp_path, environment=environment)
-            assert result.returncode == 1
-            assert result.stderr.startswith(f"duetime: {message}")
-            assert result.stderr.count("\n") == 1
-            assert result.stdout == ""
 
 
 def test_configured_servers_are_used_instead_of_embedded_ones(

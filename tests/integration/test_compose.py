@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]  # the stubs are a package of their own
+import yaml
 
 from db.connection_strings import parse_database_url
 from db.settings import DatabaseSettings

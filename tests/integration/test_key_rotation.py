@@ -57,7 +57,7 @@ async def seals(api: Api) -> list[str]:
     """Return every encrypted value in any table."""
     found: list[str] = []
     async with api.engine.connect() as connection:
-        for table in ("tasks", "task_versions"):
+        for table in ("tasks", "task_versions", "task_definitions"):
             rows = (await connection.execute(text(f"SELECT headers, signing_secrets FROM {table}"))).all()
             for headers, signing in rows:
                 found += [each["sealed"] for each in (headers or {}).values() if isinstance(each, dict)]
@@ -88,11 +88,11 @@ async def test_secrets_outlive_their_keys(
         await done(api, RUN, id=task_id)
         await wait_until(lambda: runs_of(api.engine, UUID(task_id), at_least=2), what="the run has ended")
         status, said, wrong = await rotated(database, tmp_path, NEW, OLD)
-        # Three tasks, and what the changed one was.
-        assert (status, said) == (0, "Encrypted the secrets of 4 task definitions with the first key.\n"), wrong
+        # Three tasks, what the changed one was, and its two definitions.
+        assert (status, said) == (0, "Encrypted the secrets of 6 task definitions with the first key.\n"), wrong
         assert (await rotated(database, tmp_path, NEW, OLD))[1].startswith("Encrypted the secrets of 0 ")
         sealed_by_new = await seals(api)
-    assert len(sealed_by_new) == len(sealed_by_old) == 6
+    assert len(sealed_by_new) == len(sealed_by_old) == 10
     assert all(map(with_keys(jobs_settings, NEW).secrets.is_current, sealed_by_new))
     async with (
         serving(database, with_keys(jobs_settings, NEW)) as api,
@@ -107,7 +107,7 @@ async def test_secrets_outlive_their_keys(
     assert sorted(sent) == ["Bearer marlin"] * 2 + ["Bearer swordfish"] * 2
     for call in target.calls:
         assert Webhook(SIGNING).verify(call.body, call.headers) == {"n": 1}
-    assert [entry["after"] for entry in entries["nodes"]] == [{"sealed_anew": 0}, {"sealed_anew": 4}]
+    assert [entry["after"] for entry in entries["nodes"]] == [{"sealed_anew": 0}, {"sealed_anew": 6}]
 
 
 async def test_what_no_key_opens_stays_as_it_is(

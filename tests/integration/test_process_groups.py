@@ -21,7 +21,7 @@ from sqlalchemy import text
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.queue import EVENTS_CHANNEL
-from tests.support.command import clean_environment, duetime
+from tests.support.command import clean_environment, duetime, duetime_in_process
 from tests.support.engine import one_off, opened, save
 from tests.support.history import append_events
 from tests.support.ports import free_port
@@ -124,85 +124,84 @@ async def ready(group: Group) -> None:
         await wait_until(both, what="both processes accept connections", within=WITHIN)
 
 
-async def test_requests_go_on_while_an_api_process_is_killed_and_replaced(
-    database: DatabaseSettings, redis_url: str, tmp_path: Path
-) -> None:
-    """At most the request that the killed process was answering is lost. The log has one line; all stop together."""
+async def test_api_processes(database: DatabaseSettings, redis_url: str, tmp_path: Path) -> None:
+    """They serve subscribers and requests together, are replaced when they are killed, and stop together."""
     async with running("api", database, redis_url, tmp_path) as group:
         await ready(group)
-        killed = group.children[0]
-        killed.kill()
-        statuses = [await status_of(group) for _ in range(40)]
-        assert statuses.count(200) >= 39
-        await wait_until(
-            lambda: len(group.children) == PROCESSES and killed not in group.children,
-            what="it is replaced",
-            within=WITHIN,
-        )
-        await ready(group)
-        [line] = group.lines("process_ended")
-        assert "program=api-1 status=-9" in line
-        assert group.end() == 0
+        await subscribers_of_every_process_receive_each_event(group, database, redis_url)
+        await requests_go_on_while_a_process_is_killed_and_replaced(group)
+        await a_stopping_group_finishes_its_requests(group)
         assert await status_of(group) is None
 
 
-async def test_a_stopping_group_finishes_its_requests(
-    database: DatabaseSettings, redis_url: str, tmp_path: Path
-) -> None:
-    """A request whose body is still on its way when the group is stopped gets its response."""
+async def requests_go_on_while_a_process_is_killed_and_replaced(group: Group) -> None:
+    """At most the request that the killed process was answering is lost. The log has one line."""
+    killed = group.children[0]
+    killed.kill()
+    statuses = [await status_of(group) for _ in range(40)]
+    assert statuses.count(200) >= 39
+    await wait_until(
+        lambda: len(group.children) == PROCESSES and killed not in group.children,
+        what="it is replaced",
+        within=WITHIN,
+    )
+    await ready(group)
+    [line] = group.lines("process_ended")
+    assert "program=api-1 status=-9" in line
+
+
+async def a_stopping_group_finishes_its_requests(group: Group) -> None:
+    """A request whose body is still on its way when the group is stopped gets its response. No process is left."""
+    children = group.children
     body = json.dumps({"query": "{ __typename }"}).encode()
     head = f"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    async with running("api", database, redis_url, tmp_path) as group:
-        await ready(group)
-        streams = [await asyncio.open_connection("127.0.0.1", group.port) for _ in range(10)]
-        for _, writer in streams:
-            writer.write(f"{head}\r\n\r\n".encode() + body[:5])
+    streams = [await asyncio.open_connection("127.0.0.1", group.port) for _ in range(10)]
+    for _, writer in streams:
+        writer.write(f"{head}\r\n\r\n".encode() + body[:5])
 
-        async def all_accepted() -> bool:
-            return (await connections(group)).total() >= len(streams)
+    async def all_accepted() -> bool:
+        return (await connections(group)).total() >= len(streams)
 
-        await wait_until(all_accepted, what="all requests have begun", within=WITHIN)
-        group.process.send_signal(signal.SIGTERM)
-        await wait_until(lambda: group.lines("stopping") != [], what="it stops", within=WITHIN)
-        for reader, writer in streams:
-            writer.write(body[5:])
-            answer = await asyncio.wait_for(reader.read(), WITHIN)
-            assert answer.startswith(b"HTTP/1.1 200"), answer
-            writer.close()
-        assert group.process.wait(WITHIN) == 0
+    await wait_until(all_accepted, what="all requests have begun", within=WITHIN)
+    group.process.send_signal(signal.SIGTERM)
+    await wait_until(lambda: group.lines("stopping") != [], what="it stops", within=WITHIN)
+    for reader, writer in streams:
+        writer.write(body[5:])
+        answer = await asyncio.wait_for(reader.read(), WITHIN)
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+        writer.close()
+    assert group.process.wait(WITHIN) == 0
+    assert not any(child.is_running() for child in children)
 
 
-async def test_subscribers_of_every_process_receive_each_event(
-    database: DatabaseSettings, redis_url: str, tmp_path: Path
+async def subscribers_of_every_process_receive_each_event(
+    group: Group, database: DatabaseSettings, redis_url: str
 ) -> None:
     """Whichever process a subscriber is connected to, it receives all events, once and in their order."""
-    async with running("api", database, redis_url, tmp_path) as group:
-        await ready(group)
-        async with watching(group.port, SUBSCRIBERS) as watchers, opened(database) as engine:
-            assert len(await connections(group)) == PROCESSES
-            for watcher in watchers:
-                watcher.send({"type": "connection_init"})
-            await wait_until(lambda: all(w.frames == 1 for w in watchers), what="all are accepted", within=WITHIN)
-            for watcher in watchers:
-                watcher.send({"id": "1", "type": "subscribe", "payload": {"query": WATCH}})
-            async with Redis.from_url(redis_url) as redis:
+    async with watching(group.port, SUBSCRIBERS) as watchers, opened(database) as engine:
+        assert len(await connections(group)) == PROCESSES
+        for watcher in watchers:
+            watcher.send({"type": "connection_init"})
+        await wait_until(lambda: all(w.frames == 1 for w in watchers), what="all are accepted", within=WITHIN)
+        for watcher in watchers:
+            watcher.send({"id": "1", "type": "subscribe", "payload": {"query": WATCH}})
+        async with Redis.from_url(redis_url) as redis:
 
-                async def send(number: int) -> None:
-                    await append_events(engine, number, task_id=uuid4(), run_id=uuid4())
-                    await redis.publish(EVENTS_CHANNEL, b"")
+            async def send(number: int) -> None:
+                await append_events(engine, number, task_id=uuid4(), run_id=uuid4())
+                await redis.publish(EVENTS_CHANNEL, b"")
 
-                async def all_subscribed() -> bool:
-                    await send(1)
-                    return all(watcher.frames > 1 for watcher in watchers)
+            async def all_subscribed() -> bool:
+                await send(1)
+                return all(watcher.frames > 1 for watcher in watchers)
 
-                await wait_until(all_subscribed, what="all subscriptions stand", within=WITHIN)
-                await send(50)
-            last = b'{"attempt":50}'
-            await wait_until(lambda: all(last in w.texts[-1] for w in watchers), what="all have all", within=WITHIN)
-            for watcher in watchers:
-                attempts = [json.loads(each)["payload"]["data"]["runEvents"]["attempt"] for each in watcher.texts[-50:]]
-                assert attempts == list(range(1, 51))
-        assert group.end() == 0
+            await wait_until(all_subscribed, what="all subscriptions stand", within=WITHIN)
+            await send(50)
+        last = b'{"attempt":50}'
+        await wait_until(lambda: all(last in w.texts[-1] for w in watchers), what="all have all", within=WITHIN)
+        for watcher in watchers:
+            attempts = [json.loads(each)["payload"]["data"]["runEvents"]["attempt"] for each in watcher.texts[-50:]]
+            assert attempts == list(range(1, 51))
 
 
 async def test_no_run_is_lost_or_doubled_when_a_worker_process_is_killed(
@@ -252,11 +251,11 @@ async def test_no_run_is_lost_or_doubled_when_a_worker_process_is_killed(
 def test_a_wrong_number_of_processes_is_refused(command: str, tmp_path: Path) -> None:
     """The error says which numbers would be right, for the option and for the setting."""
     for number in ("0", "65", "٣"):
-        refused = duetime(command, "--processes", number, cwd=tmp_path)
+        refused = duetime_in_process(command, "--processes", number, cwd=tmp_path)
         assert refused.returncode == 2
         assert refused.stderr.splitlines()[-1].endswith(f"{number!r} must be a whole number from 1 to 64")
     variable = f"DUETIME_{command.upper()}_PROCESSES"
-    refused = duetime(command, cwd=tmp_path, environment={variable: "0"})
+    refused = duetime_in_process(command, cwd=tmp_path, environment={variable: "0"})
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"duetime: {variable}=0: must be a whole number from 1 to 64")
     assert refused.stderr.count("\n") == 1

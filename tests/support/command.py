@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import psutil
 
-from duetime import cli
+from duetime import command
 from jobs.settings import LOOPBACK
 from tests.support.ordinary_user import OrdinaryUser
 from tests.support.ports import free_port
@@ -65,7 +65,7 @@ def duetime_in_process(
         logging_restored(),
     ):
         try:
-            cli.main(arguments)
+            command.main(arguments)
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return subprocess.CompletedProcess(["duetime", *arguments], status, stdout.getvalue(), stderr.getvalue())

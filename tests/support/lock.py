@@ -55,9 +55,11 @@ def pins(path: Path) -> dict[str, Pin]:
 
 
 def requirements_of(project: dict[str, Any], group: str) -> Iterator[Requirement]:
-    """Yield the requirements of the project and of a dependency group, including nested groups (PEP 735)."""
+    """Yield the requirements of the project, its extras and a dependency group, including nested groups (PEP 735)."""
     if group not in STANDALONE:
         yield from map(Requirement, project["project"]["dependencies"])
+        for extra in project["project"]["optional-dependencies"].values():
+            yield from map(Requirement, extra)
     for entry in project["dependency-groups"][group]:
         if isinstance(entry, str):
             yield Requirement(entry)

@@ -78,7 +78,8 @@ class Servers:
     @contextmanager
     def database(self) -> Iterator[DatabaseSettings]:
         """Yield a migrated database, dropped afterwards with all that is connected to it."""
-        with self.empty_database(f"TEMPLATE {self.template}") as settings:
+        # Copying files takes two thirds of the time of copying through the WAL, which is the default.
+        with self.empty_database(f"TEMPLATE {self.template} STRATEGY FILE_COPY") as settings:
             yield settings
 
     @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, overload
 
 T = TypeVar("T")
-MOST = 0.05
+MOST = 0.2
 """The most seconds between two looks at a condition."""
 
 
@@ -44,5 +44,5 @@ def wait_for(condition: Callable[[], T], *, what: str, within: float = 20) -> T:
 
 
 def pause(waited: float) -> float:
-    """Return the seconds until the next look, which grow with the time waited, because each look may cost a query."""
-    return min(max(waited / 5, 0.01), MOST)
+    """Return the seconds until the next look, a tenth of the time waited, because each look may cost a query."""
+    return min(max(waited / 10, 0.01), MOST)

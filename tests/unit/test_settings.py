@@ -14,6 +14,7 @@ from duetime.errors import CannotStart
 from duetime.settings import DuetimeSettings, LogSettings, read
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
+from tests.support import settings_page
 
 ROOT = Path(__file__).parents[2]
 SECRET = "s3cr/et-w0rd"
@@ -311,11 +312,17 @@ def test_paths_become_absolute(in_an_empty_folder: Path, monkeypatch: pytest.Mon
     assert read(DuetimeSettings).data_dir == in_an_empty_folder / "d"
 
 
-@pytest.mark.parametrize("document", ["docs/settings.md", ".env.example"])
-def test_every_setting_is_documented(document: str) -> None:
-    """The table and the example name each variable that is read."""
-    written = (ROOT / document).read_text("utf-8")
-    named = set(re.findall(r"\b[A-Z][A-Z_]+\b", written))
+def test_the_page_is_made_from_the_settings() -> None:
+    """docs/settings.md has each setting once, as its description has it. `make settings` writes it."""
+    page = settings_page.PAGE.read_text("utf-8")
+    assert page == settings_page.written(page), "docs/settings.md is stale: run `make settings`"
+    assert sorted(settings_page.named(page)) == sorted(settings_page.fields())
+    assert all(field.description for field in settings_page.fields().values())
+
+
+def test_the_example_names_every_setting() -> None:
+    """.env.example has each variable that is read."""
+    named = set(re.findall(r"\b[A-Z][A-Z_]+\b", (ROOT / ".env.example").read_text("utf-8")))
 
     assert {variable(settings, name) for settings in SETTINGS for name in settings.model_fields} - {"GIN_MODE"} <= named
 

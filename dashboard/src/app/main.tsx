@@ -12,6 +12,10 @@ import { client } from "./api/client";
 import { router } from "./router";
 import { applyTheme } from "./theme";
 
+// The address of the icon is relative, and the browser resolves it again when the page's address changes.
+const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]")!;
+icon.href = new URL(icon.href).href;
+
 applyTheme();
 createRoot(document.getElementById("app")!).render(
   <Provider value={client}>

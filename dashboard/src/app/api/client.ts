@@ -1,6 +1,5 @@
 // The client for queries and mutations, with a normalised cache: a change of one item shows wherever the item is shown.
 import { Client, fetchExchange, type CombinedError } from "@urql/core";
-import { authExchange } from "@urql/exchange-auth";
 import { cacheExchange } from "@urql/exchange-graphcache";
 import { possibleTypes, valueTypes } from "virtual:schema";
 
@@ -21,26 +20,31 @@ const cache = cacheExchange({
   },
 });
 
-const auth = authExchange(async (utils) => {
-  let reason = "";
-  return {
-    addAuthToOperation: (operation) => utils.appendHeaders(operation, authorization(keptKey())),
-    didAuthError(error) {
-      const isRefused = (error.response as Response | undefined)?.status === 401;
-      reason = isRefused ? words(error) : reason;
-      return isRefused;
-    },
-    refreshAuth: () => askForKey(reason),
-  };
-});
+/** Send a request with the key of this tab, and again with another one for as long as the service refuses the key. */
+async function fetchWithKey(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  for (;;) {
+    const key = keptKey();
+    const headers = { ...(init?.headers as Record<string, string> | undefined), ...authorization(key) };
+    const response = await fetch(input, { ...init, headers });
+    if (response.status !== 401) {
+      return response;
+    }
+    const { errors } = (await response.json()) as { errors: [{ message: string }] };
+    // Another request may have got a new key meanwhile.
+    if (keptKey() === key) {
+      await askForKey(errors[0].message);
+    }
+  }
+}
 
 export const client = new Client({
   url: endpoint.href,
   preferGetMethod: false,
+  fetch: fetchWithKey,
   requestPolicy: "cache-and-network",
   // The default also names streams, and the service would send one.
   fetchOptions: { headers: { Accept: "application/graphql-response+json, application/json" } },
-  exchanges: [cache, auth, fetchExchange],
+  exchanges: [cache, fetchExchange],
 });
 
 /** Return what an error says, for people. */

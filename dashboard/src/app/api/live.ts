@@ -21,9 +21,13 @@ socket.protocol = endpoint.protocol === "https:" ? "wss:" : "ws:";
 
 let pong: number | undefined;
 let isConnected = false;
+let sentKey: string | null = null;
 const client = createClient({
   url: socket.href,
-  connectionParams: () => authorization(keptKey()),
+  connectionParams: () => {
+    sentKey = keptKey();
+    return authorization(sentKey);
+  },
   // A subscription is sent again here, because its variables may have changed.
   retryAttempts: 0,
   keepAlive: PING_EVERY_MS,
@@ -114,7 +118,10 @@ export function follow<Result, Variables extends Record<string, unknown>>(
       }
       onConnection?.("waiting");
       if (closed?.code === FORBIDDEN) {
-        await askForKey(closed.reason);
+        // A request may have got a new key meanwhile.
+        if (keptKey() === sentKey) {
+          await askForKey(closed.reason);
+        }
       } else {
         await pause(delay * (0.75 + Math.random() / 2));
         delay = Math.min(delay * 2, LONGEST_DELAY_MS);

@@ -1,6 +1,6 @@
 // The frame around all pages: the navigation at the side or, on a phone, at the bottom, and the reader's choices.
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 
 import { service } from "../address";
 import { useMay } from "../api/viewer";
@@ -11,12 +11,25 @@ import { Choices } from "./Choices";
 import { KeyDialog } from "./KeyDialog";
 import { ADMIN, MAIN } from "./navigation";
 
+const Palette = lazy(() => import("./Palette").then((module) => ({ default: module.Palette })));
+
 export function Shell() {
   const [isMenuOpen, setMenuOpen] = useState(false);
   const isAdmin = useMay("ADMIN");
   const administration = ADMIN.filter(({ needsAdmin = false }) => isAdmin || !needsAdmin);
   const path = useRouterState({ select: ({ location }) => location.pathname });
+  const [isPaletteOpen, setPaletteOpen] = useState(false);
   useEffect(() => setMenuOpen(false), [path]);
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        setPaletteOpen(true);
+      }
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, []);
   return (
     <div className="shell">
       <a className="skip-link" href="#content">
@@ -30,6 +43,11 @@ export function Shell() {
           </svg>
           Duetime
         </Link>
+        <button type="button" className="side-search" aria-haspopup="dialog" onClick={() => setPaletteOpen(true)}>
+          <Icon name="search" />
+          <span>Go to …</span>
+          <kbd>Ctrl K</kbd>
+        </button>
         <nav aria-label="Pages">
           <ul>
             {MAIN.map((destination) => (
@@ -53,7 +71,7 @@ export function Shell() {
         </div>
       </header>
       <Outlet />
-      <nav className="tabs" aria-label="Pages">
+      <nav className="tabs" aria-label="Main pages">
         <ul>
           {MAIN.map((destination) => (
             <Destination key={destination.to} {...destination} />
@@ -76,6 +94,11 @@ export function Shell() {
           <Choices />
           <OtherPages />
         </Dialog>
+      )}
+      {isPaletteOpen && (
+        <Suspense>
+          <Palette onClose={() => setPaletteOpen(false)} />
+        </Suspense>
       )}
       <KeyDialog />
       <Toasts />

@@ -49,7 +49,7 @@ export function duration(milliseconds: number): string {
     return `${Math.round(milliseconds)} ms`;
   }
   if (milliseconds < 10 * SECOND) {
-    return `${(milliseconds / SECOND).toFixed(1)} s`;
+    return `${(milliseconds / SECOND).toFixed(1).replace(".0", "")} s`;
   }
   const parts: readonly [number, string][] = [
     [Math.floor(milliseconds / DAY), "d"],
@@ -104,6 +104,12 @@ export function short(at: number, zone: string, now: number): string {
   const day = format(zone, { day: "numeric", month: "short" }, "day");
   const time = format(zone, { hour: "2-digit", minute: "2-digit" }, "time").format(at);
   return day.format(at) === day.format(now) && Math.abs(at - now) < DAY ? time : `${day.format(at)}, ${time}`;
+}
+
+/** Return an instant for the axis of a chart: the time of day, or the day at its beginning and on a long axis. */
+export function axisMark(at: number, zone: string, isShort: boolean): string {
+  const time = format(zone, { hour: "2-digit", minute: "2-digit" }, "time").format(at);
+  return isShort && time !== "00:00" ? time : format(zone, { day: "numeric", month: "short" }, "day").format(at);
 }
 
 /** Return a number with separators, such as "12,480". */

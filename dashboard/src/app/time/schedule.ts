@@ -12,7 +12,7 @@ export function scheduleWords(trigger: Trigger): string {
     case "CronTrigger":
       return trigger.description;
     case "IntervalTrigger":
-      return `Every ${duration(trigger.everyMs).replace(/\.0 /, " ")}`;
+      return `Every ${duration(trigger.everyMs)}`;
     case "OneOffTrigger":
       return "Once";
   }

@@ -1,4 +1,6 @@
 // The runs that are stored, newest first, a page at a time.
+import "./runs.css";
+
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useQuery } from "urql";
@@ -12,8 +14,8 @@ import { Time } from "../../ui/Time";
 import { causeWord } from "../run/words";
 
 const RUNS = graphql(`
-  query Runs($filter: RunFilter, $after: String) {
-    runs(first: 50, after: $after, filter: $filter) {
+  query Runs($first: Int!, $filter: RunFilter, $after: String) {
+    runs(first: $first, after: $after, filter: $filter) {
       nodes {
         id
         state
@@ -45,12 +47,14 @@ interface Props {
   filter: RunFilter;
   /** Whether the rows name their task. */
   withTask?: boolean;
+  /** Number of rows in a page. */
+  first?: number;
 }
 
 /** A table of the runs that a filter selects. The first page stays up to date. */
-export function History({ filter, withTask = true }: Props) {
+export function History({ filter, withTask = true, first = 50 }: Props) {
   const [cursors, setCursors] = useState<readonly string[]>([]);
-  const { data, error, refresh } = usePolled(RUNS, { filter, after: null }, { everyMs: 5_000 });
+  const { data, error, refresh } = usePolled(RUNS, { first, filter, after: null }, { everyMs: 5_000 });
   if (data === undefined) {
     return error === undefined ? <Skeleton lines={6} /> : <ErrorNote error={error} retry={refresh} />;
   }
@@ -59,7 +63,7 @@ export function History({ filter, withTask = true }: Props) {
   }
   const more = (page: Page) => setCursors([...cursors, page.pageInfo.endCursor!]);
   return (
-    <div className="runs-table">
+    <div className={`runs-table${withTask ? "" : " runs-of-task"}`}>
       <table>
         <thead>
           <tr>
@@ -73,7 +77,7 @@ export function History({ filter, withTask = true }: Props) {
         </thead>
         <Rows page={data.runs} withTask={withTask} />
         {cursors.map((after) => (
-          <More key={after} filter={filter} after={after} withTask={withTask} onMore={after === cursors.at(-1) ? more : undefined} />
+          <More key={after} filter={filter} after={after} withTask={withTask} first={first} onMore={after === cursors.at(-1) ? more : undefined} />
         ))}
       </table>
       {cursors.length === 0 && data.runs.pageInfo.hasNextPage && (
@@ -90,8 +94,8 @@ interface MoreProps extends Required<Props> {
   onMore: ((page: Page) => void) | undefined;
 }
 
-function More({ filter, after, withTask, onMore }: MoreProps) {
-  const [{ data, error }] = useQuery({ query: RUNS, variables: { filter, after }, requestPolicy: "cache-first" });
+function More({ filter, after, withTask, first, onMore }: MoreProps) {
+  const [{ data, error }] = useQuery({ query: RUNS, variables: { first, filter, after }, requestPolicy: "cache-first" });
   const columns = withTask ? 6 : 5;
   if (data === undefined) {
     return (

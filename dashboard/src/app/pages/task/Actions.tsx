@@ -55,11 +55,13 @@ export function Actions({ task, onChange }: Props) {
               Resume
             </button>
           )}
-          <Link to="/tasks/$taskId/edit" params={{ taskId: task.id }} className="button">
-            <Icon name="pencil" />
-            Edit
-          </Link>
         </>
+      )}
+      {mayWrite && task.status !== "CANCELLED" && (
+        <Link to="/tasks/$taskId/edit" params={{ taskId: task.id }} className="button">
+          <Icon name="pencil" />
+          Edit
+        </Link>
       )}
       <Menu
         trigger={

@@ -22,6 +22,7 @@ import { Settings } from "./Settings";
 import { Statistics } from "./Statistics";
 import { Timeline } from "./Timeline";
 import { Upcoming } from "./Upcoming";
+import { Versions } from "./Versions";
 import { inWords } from "./words";
 
 const route = getRouteApi("/tasks/$taskId");
@@ -85,7 +86,7 @@ export function Task() {
       </Card>
       <Card title="Runs" aside={`the last ${task.recentRuns.length}`}>
         <Timeline runs={task.recentRuns} zone={scheduleZone(task.trigger)} />
-        <History filter={{ taskId: task.id }} withTask={false} />
+        <History filter={{ taskId: task.id }} withTask={false} first={12} />
       </Card>
       <div className="run-sides">
         <Card title="Request" aside={task.action.signed ? "signed" : undefined}>
@@ -95,6 +96,9 @@ export function Task() {
           <Settings task={task} />
         </Card>
       </div>
+      <Card title="Versions">
+        <Versions key={task.version} task={task} onChange={refresh} />
+      </Card>
     </Page>
   );
 }

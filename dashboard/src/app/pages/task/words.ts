@@ -25,7 +25,7 @@ export function inWords(task: TaskData): string {
     retry.maxAttempts === 1
       ? "A failed attempt is not repeated."
       : `A failed attempt is repeated up to ${retry.maxAttempts - 1} times, first after ${duration(retry.initialDelayMs)}${
-          retry.factor > 1 ? `, then ${retry.factor} times as long, at most ${duration(retry.maxDelayMs)}` : ""
+          retry.factor > 1 ? `, then ${retry.factor === 2 ? "twice" : `${retry.factor} times`} as long each time, at most ${duration(retry.maxDelayMs)}` : ""
         }.`,
     OVERLAP[task.overlap],
     MISFIRE[task.misfire],

@@ -1,11 +1,16 @@
 // What stands in place of an empty list of tasks, and leads to the first one.
 import { Link } from "@tanstack/react-router";
 
-import { service } from "../../address";
 import { Empty } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 
-export function NoTasks({ isFiltered, onClear }: { isFiltered: boolean; onClear: () => void }) {
+interface Props {
+  isFiltered: boolean;
+  mayCreate: boolean;
+  onClear: () => void;
+}
+
+export function NoTasks({ isFiltered, mayCreate, onClear }: Props) {
   if (isFiltered) {
     return (
       <Empty icon="filter" title="No tasks match.">
@@ -17,16 +22,13 @@ export function NoTasks({ isFiltered, onClear }: { isFiltered: boolean; onClear:
   }
   return (
     <Empty icon="tasks" title="There are no tasks yet.">
-      <p>A task is an HTTP call and the times at which it is made. Create the first one in a form, or by the API.</p>
-      <div className="form-actions">
+      <p>A task is an HTTP call and the times at which it is made. You can paste a curl command to begin with.</p>
+      {mayCreate && (
         <Link to="/tasks/new" search={{}} className="button button-main">
           <Icon name="plus" />
-          Create a task
+          Create the first task
         </Link>
-        <a className="button" href={new URL("graphql", service).href}>
-          Open the playground
-        </a>
-      </div>
+      )}
     </Empty>
   );
 }

@@ -55,7 +55,7 @@ export function Tasks() {
         {rows === undefined ? (
           error === undefined && <Skeleton lines={8} />
         ) : rows.length === 0 ? (
-          <NoTasks isFiltered={isFiltered} onClear={() => void navigate({ search: {} })} />
+          <NoTasks isFiltered={isFiltered} mayCreate={mayWrite} onClear={() => void navigate({ search: {} })} />
         ) : (
           <TaskRows
             key={key}

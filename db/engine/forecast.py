@@ -1,0 +1,7 @@
+"""What maintenance and the API agree on about the forecast of the load."""
+
+from datetime import timedelta
+
+HOUR = timedelta(hours=1)
+HORIZON = timedelta(hours=72)
+"""How far ahead the forecast goes, counted from the hour in which it was computed."""

@@ -1,0 +1,144 @@
+"""GraphQL over HTTP: operations, and subscriptions as server-sent events."""
+
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any, Self
+
+import httpx
+
+from duetime.client import digits
+from duetime.client.errors import ClientError, NotAuthorised, Unreachable, one_line
+from duetime.client.profiles import KEY_VARIABLE, Profile
+
+WITHIN = 60.0
+"""Seconds for an answer: a thousand tasks that are changed at once take a few."""
+SILENCE = 60.0
+"""Seconds without a byte after which a stream counts as lost. The API sends a comment every few seconds."""
+GATEWAY = {502, 503, 504}
+UNAUTHORISED = {"UNAUTHENTICATED", "FORBIDDEN"}
+
+Data = dict[str, Any]
+
+
+class GraphQLErrors(ClientError):
+    """An operation was refused as a whole. `errors` is what the API said."""
+
+    def __init__(self, errors: list[Any]) -> None:
+        super().__init__("; ".join(one_line(str(error.get("message"))) for error in errors))
+        self.errors = errors
+
+
+class Api:
+    """A Duetime at an address. Threads can share it."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.url = profile.url
+        self._has_key = profile.key is not None
+        headers = {"User-Agent": f"duetime/{version('duetime')}", "Content-Type": "application/json"}
+        if profile.key:
+            headers["Authorization"] = f"Bearer {profile.key}"
+        # A redirect would carry the key elsewhere, so none is followed.
+        self._http = httpx.Client(
+            headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), transport=None, follow_redirects=False
+        )
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def execute(self, document: str, **variables: Any) -> Data:
+        """Return the data of an operation. Raises `ClientError`, and `GraphQLErrors` if the API refuses it."""
+        with self._failures():
+            answer = self._http.post(
+                f"{self.url}/graphql",
+                content=digits.written({"query": document, "variables": variables}),
+                headers={"Accept": "application/graphql-response+json"},
+            )
+        return self._data(self._body(answer.status_code, answer.content))
+
+    def field(self, document: str, **variables: Any) -> Any:
+        """Return the one field of an operation's data. Raises as `execute` does."""
+        [value] = self.execute(document, **variables).values()
+        return value
+
+    def subscribe(self, document: str, **variables: Any) -> Generator[Any, None, None]:
+        """Yield each result of a subscription's one field. Raises as `execute` does, also when the stream is cut."""
+        with (
+            self._failures(),
+            self._http.stream(
+                "POST",
+                f"{self.url}/graphql",
+                content=digits.written({"query": document, "variables": variables}),
+                headers={"Accept": "text/event-stream"},
+                timeout=httpx.Timeout(SILENCE, connect=10),
+            ) as answer,
+        ):
+            if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
+                self._data(self._body(answer.status_code, answer.read()))
+                raise Unreachable(f"{self.url} answered without a stream of events")
+            kind = ""
+            for line in answer.iter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data" and kind == "next":
+                    [result] = self._data(digits.read(value)).values()
+                    yield result
+                elif line.startswith("data") and kind == "complete":
+                    return
+        raise Unreachable(f"{self.url} ended the stream of events")
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn failures of the connection into `Unreachable`."""
+        try:
+            yield
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Unreachable(f"{self.url} cannot be reached: {reason_of(error)}") from None
+
+    def _body(self, status: int, content: bytes) -> Mapping[str, Any]:
+        """Return the body of an answer. Raises `ClientError` if it is not one of GraphQL."""
+        try:
+            body = digits.read(content)
+        except ValueError:
+            body = None
+        if status in GATEWAY:
+            raise Unreachable(f"{self.url} answered with status {status}: {message_in(body) or 'it is not available'}")
+        if not isinstance(body, dict) or not body.keys() & {"data", "errors"}:
+            raise Unreachable(f"{self.url} does not answer as a Duetime does (status {status}); check the address")
+        return body
+
+    def _data(self, body: Mapping[str, Any]) -> Data:
+        """Return the data of an answer. Raises `ClientError` for its errors."""
+        errors = body.get("errors")
+        if errors:
+            if any(code_of(error) in UNAUTHORISED for error in errors):
+                message = message_in(body) if self._has_key else f"a key is needed: set {KEY_VARIABLE}"
+                raise NotAuthorised(f"{self.url} refuses the call: {message}")
+            raise GraphQLErrors(errors)
+        data: Data = body["data"]
+        return data
+
+
+def code_of(error: Any) -> str | None:
+    """Return the code of an error of GraphQL, if it has one."""
+    code: str | None = (error.get("extensions") or {}).get("code")
+    return code
+
+
+def message_in(body: Any) -> str:
+    """Return the messages of an answer's errors; an empty text without any."""
+    errors = body.get("errors") if isinstance(body, dict) else None
+    return "; ".join(one_line(str(error.get("message"))) for error in errors or ())
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a connection failed."""
+    if isinstance(error, httpx.TimeoutException):
+        return "it did not answer in time"
+    return one_line(str(error)) or type(error).__name__

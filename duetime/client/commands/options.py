@@ -1,0 +1,205 @@
+"""Options that several commands have, and the input that the options of a task describe."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from duetime.client import digits, durations
+from duetime.client.apply import reading
+from duetime.client.errors import UsageError
+
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", metavar="NAME", help="The stored profile to use; see `duetime login`.", show_default=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        metavar="NAME=VALUE|JSON",
+        help="Only what this filter of the API selects; may be repeated. Lists have commas between their values.",
+        show_default=False,
+    ),
+]
+Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="At most so many; 0 means all.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+File = Annotated[
+    str | None,
+    typer.Option(
+        "--file", "-f", metavar="FILE|-", help="Read the task from YAML or JSON; options replace its members.",
+        show_default=False,
+    ),
+]  # fmt: skip
+
+
+def option(name: str, *more: str, text: str, metavar: str = "TEXT", panel: str | None = None) -> Any:
+    """Return an option that has no default to show."""
+    return typer.Option(name, *more, metavar=metavar, help=text, show_default=False, rich_help_panel=panel)
+
+
+Cron = Annotated[str | None, option("--cron", metavar="EXPRESSION", text="Run by a cron expression.")]
+Timezone = Annotated[str | None, option("--timezone", metavar="ZONE", text="The time zone of --cron; UTC by default.")]
+Every = Annotated[str | None, option("--every", metavar="DURATION", text="Run at an interval, such as 5m.")]
+At = Annotated[str | None, option("--at", metavar="INSTANT", text="Run once, at an instant with an offset.")]
+In = Annotated[str | None, option("--in", metavar="DURATION", text="Run once, after a delay such as 10m.")]
+Name = Annotated[str | None, option("--name", text="The name, for people.")]
+Url = Annotated[str | None, option("--url", metavar="URL", text="The URL to call.")]
+Method = Annotated[str | None, option("--method", "-X", metavar="METHOD", text="The HTTP method; GET by default.")]
+Header = Annotated[list[str] | None, option("--header", "-H", metavar="NAME:VALUE", text="A header; may be repeated.")]
+SecretHeader = Annotated[
+    list[str] | None,
+    option(
+        "--secret-header",
+        metavar="NAME=VARIABLE",
+        text="A secret header whose value is in an environment variable; may be repeated.",
+    ),
+]
+Payload = Annotated[str | None, option("--payload", metavar="JSON|@FILE", text="The body, as JSON.")]
+Data = Annotated[str | None, option("--data", "-d", metavar="TEXT|@FILE", text="The body, as text.")]
+Timeout = Annotated[str | None, option("--timeout", metavar="DURATION", text="How long an attempt may take.")]
+Attempts = Annotated[int | None, option("--max-attempts", metavar="N", text="Attempts of a run, with the first.")]
+Overlap = Annotated[str | None, option("--overlap", metavar="POLICY", text="ALLOW, SKIP or QUEUE.")]
+Misfire = Annotated[str | None, option("--misfire", metavar="POLICY", text="LATEST, SKIP or ALL.")]
+ExternalId = Annotated[str | None, option("--external-id", metavar="ID", text="A name of your own, unique.")]
+Tag = Annotated[list[str] | None, option("--tag", metavar="TAG", text="A label; may be repeated.")]
+Description = Annotated[str | None, option("--description", text="A text about the task.")]
+
+
+def trigger_input(
+    *, cron: str | None, timezone: str | None, every: str | None, at: str | None, delay: str | None
+) -> dict[str, Any] | None:
+    """Return the trigger that options describe, or None without any. Raises `UsageError`."""
+    given = [value for value in (cron, every, at, delay) if value is not None]
+    if len(given) > 1:
+        raise UsageError("give one of --cron, --every, --at and --in")
+    if timezone is not None and cron is None:
+        raise UsageError("--timezone goes with --cron")
+    if cron is not None:
+        return {"cron": {"expression": cron} | ({} if timezone is None else {"timezone": timezone})}
+    if every is not None:
+        return {"interval": {"everyMs": duration("--every", every)}}
+    if at is not None:
+        return {"oneOff": {"at": at}}
+    if delay is not None:
+        return {"oneOff": {"delayMs": duration("--in", delay)}}
+    return None
+
+
+def body_input(*, payload: str | None, data: str | None) -> dict[str, Any]:
+    """Return the body that options describe. Raises `UsageError`."""
+    if payload is not None and data is not None:
+        raise UsageError("give one of --payload and --data")
+    if payload is not None:
+        try:
+            return {"payload": digits.read(content("--payload", payload))}
+        except ValueError as error:
+            raise UsageError(f"--payload is not JSON: {error}") from None
+    return {} if data is None else {"body": content("--data", data)}
+
+
+def action_input(
+    *,
+    url: str | None,
+    method: str | None,
+    header: Sequence[str] | None,
+    secret_header: Sequence[str] | None,
+    payload: str | None,
+    data: str | None,
+    timeout: str | None,
+) -> dict[str, Any]:
+    """Return the members of an action that options describe. Raises `UsageError`."""
+    headers = [*map(header_of, header or ()), *map(secret_header_of, secret_header or ())]
+    members: dict[str, Any] = {
+        "url": url,
+        "method": method and method.upper(),
+        "headers": headers or None,
+        "timeoutMs": None if timeout is None else duration("--timeout", timeout),
+    }
+    return without_none(members) | body_input(payload=payload, data=data)
+
+
+def task_input(
+    *,
+    name: str | None,
+    trigger: dict[str, Any] | None,
+    action: dict[str, Any],
+    max_attempts: int | None,
+    overlap: str | None,
+    misfire: str | None,
+    external_id: str | None,
+    tag: Sequence[str] | None,
+    description: str | None,
+) -> dict[str, Any]:
+    """Return the members of a task that options describe."""
+    members: dict[str, Any] = {
+        "name": name,
+        "trigger": trigger,
+        "action": action or None,
+        "retry": None if max_attempts is None else {"maxAttempts": max_attempts},
+        "overlap": overlap and overlap.upper(),
+        "misfire": misfire and misfire.upper(),
+        "externalId": external_id,
+        "tags": list(tag) if tag else None,
+        "description": description,
+    }
+    return without_none(members)
+
+
+def without_none(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the members that have a value."""
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def header_of(text: str) -> dict[str, Any]:
+    """Return the header of an option. Raises `UsageError`."""
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise UsageError(f"--header {name!r} must be NAME:VALUE")
+    return {"name": name.strip(), "value": value.strip()}
+
+
+def secret_header_of(text: str) -> dict[str, Any]:
+    """Return the secret header of an option. Raises `UsageError`."""
+    name, equals, variable = text.partition("=")
+    if not equals:
+        raise UsageError(f"--secret-header {name!r} must be NAME=VARIABLE")
+    return {"name": name.strip(), "value": reading.variable(variable.strip()), "secret": True}
+
+
+def content(name: str, text: str) -> str:
+    """Return the value of an option, or what the file after @ contains. Raises `UsageError`."""
+    return reading.file_text(Path(text[1:]), name) if text.startswith("@") else text
+
+
+def duration(name: str, text: str) -> int:
+    """Return the milliseconds of an option. Raises `UsageError`."""
+    try:
+        return durations.milliseconds(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from None
+
+
+def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of a file with those of options, one level into objects. A trigger replaces the whole one."""
+    found = dict(base)
+    for name, value in more.items():
+        old = found.get(name)
+        found[name] = (
+            {**old, **value} if name != "trigger" and isinstance(old, dict) and isinstance(value, dict) else value
+        )
+    return found
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask whether to go on. Raises `UsageError` where nobody can answer, and ends the command if the answer is no."""
+    if yes:
+        return
+    if not typer.get_text_stream("stdin").isatty():
+        raise UsageError(f"{question} Add --yes to agree")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)

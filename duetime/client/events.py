@@ -1,0 +1,40 @@
+"""Changes of runs as they happen, over connections that may break."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from typing import Any
+
+from duetime.client import documents
+from duetime.client.api import Api, GraphQLErrors
+from duetime.client.errors import Unreachable
+from duetime.client.output import tell
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
+
+
+def run_events(api: Api, *, task_id: str | None, after: str | None) -> Generator[dict[str, Any], None, None]:
+    """Yield the changes of runs after a cursor, or from now on, and the gaps between them, without an end.
+
+    After a lost connection it goes on where it was. Raises `ClientError` if the API cannot be reached at first, or
+    refuses.
+    """
+    cursor = after or api.field(documents.NEWEST_EVENT)
+    delay = FIRST_DELAY
+    while True:
+        try:
+            with closing(api.subscribe(documents.RUN_EVENTS, taskId=task_id, after=cursor)) as results:
+                for event in results:
+                    cursor, delay = event["cursor"], FIRST_DELAY
+                    yield event
+        except (Unreachable, GraphQLErrors) as error:
+            if isinstance(error, GraphQLErrors) and not is_outage(error):
+                raise
+            tell(f"duetime: {error}; trying again in {delay:g} s")
+        time.sleep(delay)
+        delay = min(delay * 2, LONGEST_DELAY)
+
+
+def is_outage(error: GraphQLErrors) -> bool:
+    """Return whether the API failed, rather than the operation."""
+    return all((each.get("extensions") or {}).get("code") == "INTERNAL" for each in error.errors)

@@ -1,0 +1,77 @@
+"""`--where`: the filters of the API, as key=value or as JSON."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from duetime.client import digits
+from duetime.client.errors import UsageError
+
+
+def texts(value: str) -> list[str]:
+    """Return the values between commas."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def words(value: str) -> list[str]:
+    """Return the values of enumerations between commas."""
+    return [part.upper() for part in texts(value)]
+
+
+def truth(value: str) -> bool:
+    """Return true or false. Raises `ValueError`."""
+    if value not in {"true", "false"}:
+        raise ValueError("is true or false")
+    return value == "true"
+
+
+Kinds = Mapping[str, Callable[[str], Any]]
+
+TASKS: Kinds = {
+    "externalIds": texts,
+    "statuses": words,
+    "nameContains": str,
+    "tags": texts,
+    "urlContains": str,
+    "nextRunAfter": str,
+    "nextRunBefore": str,
+    "lastRunStates": words,
+}
+"""The members of TaskFilter, and how a text becomes their value."""
+RUNS: Kinds = {
+    "taskId": str,
+    "states": words,
+    "causes": words,
+    "success": truth,
+    "scheduledAfter": str,
+    "scheduledBefore": str,
+    "tags": texts,
+    "statusCode": int,
+    "host": str,
+    "errorContains": str,
+}
+"""The members of RunFilter."""
+
+
+def filter_of(given: Sequence[str], kinds: Kinds) -> dict[str, Any]:
+    """Return the filter that all `--where` of a command make together. Raises `UsageError`."""
+    found: dict[str, Any] = {}
+    for text in given:
+        found |= members_of(text, kinds)
+    return found
+
+
+def members_of(text: str, kinds: Kinds) -> dict[str, Any]:
+    """Return the members of one `--where`. JSON goes to the API as it is. Raises `UsageError`."""
+    if text.lstrip().startswith("{"):
+        try:
+            members: dict[str, Any] = digits.read(text)
+        except ValueError as error:
+            raise UsageError(f"--where {text!r} is not JSON: {error}") from None
+        return members
+    name, equals, value = text.partition("=")
+    if not equals or name not in kinds:
+        raise UsageError(f"--where {text!r} must be NAME=VALUE, or a filter as JSON; the names are {', '.join(kinds)}")
+    try:
+        return {name: kinds[name](value)}
+    except ValueError as error:
+        raise UsageError(f"--where {text!r}: {error}") from None

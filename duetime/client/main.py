@@ -1,0 +1,52 @@
+"""The client's commands together, and what becomes of their errors."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from duetime.client import CLIENT_COMMANDS
+from duetime.client.commands.completion import completion
+from duetime.client.commands.login import login
+from duetime.client.commands.runs import runs
+from duetime.client.commands.tasks import tasks
+from duetime.client.errors import ClientError
+
+INTERRUPTED = 130
+
+
+def application(*, completes: bool = False) -> typer.Typer:
+    """Return the commands of the client, which answer the questions of shells if `completes` is set."""
+    app = typer.Typer(
+        name="duetime",
+        add_completion=completes,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.add_typer(tasks, name="tasks", help=sentence("tasks"))
+    app.add_typer(runs, name="runs", help=sentence("runs"))
+    app.command("login")(login)
+    app.command("completion")(completion)
+    return app
+
+
+def sentence(name: str) -> str:
+    """Return the help of a command as a sentence."""
+    text = CLIENT_COMMANDS[name]
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run one command. An error is one line on stderr, and the exit status says of what kind it is."""
+    try:
+        application()(args=list(arguments), prog_name="duetime")
+    except ClientError as error:
+        sys.stderr.write(f"duetime: {error}\n")
+        sys.exit(error.status)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, has what it wanted.
+        sys.stderr.close()
+        sys.exit(0)

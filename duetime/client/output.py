@@ -1,0 +1,135 @@
+"""What commands print: tables for people, JSON for programs."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from duetime.client import digits
+
+UNLIMITED = 100_000
+"""Columns where there is no terminal, so that nothing is cut."""
+FLEXIBLE = {"NAME", "RESULT", "TRIGGER"}
+"""Columns that take several lines where a terminal is narrow."""
+STYLES = {
+    **dict.fromkeys(("SUCCEEDED", "SCHEDULED", "CREATED"), "green"),
+    **dict.fromkeys(("FAILED", "ATTEMPT_FAILED", "ATTEMPT_LOST", "UNKNOWN", "MISSED", "DELETED"), "red"),
+    **dict.fromkeys(("RUNNING", "STARTED"), "cyan"),
+    **dict.fromkeys(("RETRYING", "QUEUED", "PAUSED", "SKIPPED", "UPDATED"), "yellow"),
+    **dict.fromkeys(("CANCELLED", "COMPLETED", "UNCHANGED"), "dim"),
+}
+
+
+def console(file: IO[str]) -> Console:
+    """Return what writes to a file: in colour and as wide as the terminal if it is one, and in full otherwise.
+
+    rich heeds NO_COLOR, FORCE_COLOR and TERM.
+    """
+    terminal = file.isatty()
+    return Console(file=file, width=None if terminal else UNLIMITED, highlight=False, markup=False, emoji=False)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as indented JSON."""
+    sys.stdout.write(f"{digits.indented(value)}\n")
+
+
+def print_json_line(value: Any) -> None:
+    """Print a value as JSON in one line, at once."""
+    sys.stdout.write(f"{digits.written(value)}\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Print a line for people on stdout."""
+    console(sys.stdout).print(shown(text), soft_wrap=True)
+
+
+def tell(text: str) -> None:
+    """Print a line for people on stderr."""
+    console(sys.stderr).print(shown(text), soft_wrap=True)
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table."""
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading not in FLEXIBLE)
+    for row in rows:
+        table.add_row(*map(shown, row))
+    print_lines(table)
+
+
+def print_members(members: Iterable[tuple[str, Any]]) -> None:
+    """Print names with their values; those without a value are left out."""
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in members:
+        if value not in (None, "", [], {}):
+            table.add_row(Text(name), shown(value))
+    print_lines(table)
+
+
+def print_lines(table: Table) -> None:
+    """Print a table without the spaces at the ends of its lines, where no terminal needs them."""
+    screen = console(sys.stdout)
+    if screen.is_terminal:
+        screen.print(table)
+        return
+    with screen.capture() as capture:
+        screen.print(table)
+    for line in capture.get().splitlines():
+        sys.stdout.write(f"{line.rstrip()}\n")
+
+
+def shown(value: Any) -> Text:
+    """Return a value as text without characters that a terminal would obey; a state has its colour."""
+    if value is None:
+        return Text("-", style="dim")
+    text = str(value)
+    printable = "".join(
+        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+    return Text(printable, style=STYLES.get(text, ""))
+
+
+def instant(value: str | None) -> str | None:
+    """Return an instant of the API in the local time zone, to the second."""
+    if value is None:
+        return None
+    found = datetime.fromisoformat(value).astimezone()
+    zone = "Z" if found.utcoffset() == datetime.now(UTC).utcoffset() else found.strftime("%z")
+    return f"{found:%Y-%m-%d %H:%M:%S}{zone}"
+
+
+def duration(milliseconds: int | None) -> str | None:
+    """Return a duration in the units that people use."""
+    if milliseconds is None:
+        return None
+    if milliseconds < 1_000:
+        return f"{milliseconds} ms"
+    parts, rest = [], milliseconds
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    if rest:
+        parts.append(f"{rest / 1_000:.3f}".rstrip("0").rstrip(".") + "s")
+    return "".join(parts)
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Progress]:
+    """Show how far long work is, on stderr if that is a terminal. `advance` the one task of the progress, 0."""
+    screen = console(sys.stderr)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown_progress:
+        shown_progress.add_task(what, total=total)
+        yield shown_progress

@@ -1,0 +1,28 @@
+"""The entry of the command `duetime`. It imports either what runs servers or what talks to them, never both."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from duetime.client import CLIENT_COMMANDS
+
+COMPLETION = "_DUETIME_COMPLETE"
+"""Shells set it when they ask how a command line can go on."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line of this process, or another one."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if COMPLETION in os.environ:
+        from duetime.cli import parser  # noqa: PLC0415 (servers import nothing of the client)
+        from duetime.client.completion import complete  # noqa: PLC0415
+
+        complete(parser())
+    elif arguments and arguments[0] in CLIENT_COMMANDS:
+        from duetime.client.main import run  # noqa: PLC0415
+
+        run(arguments)
+    else:
+        from duetime.cli import main as run_servers  # noqa: PLC0415
+
+        run_servers(arguments)
