@@ -20,6 +20,9 @@ await visiting({ executablePath: executablePath!, url: url!, expected: /401 \(Un
   await visit(page, "/workers", "Workers");
   await page.getByRole("cell", { name: "Alive" }).waitFor();
   await accessible(page);
+  await visit(page, "/storage", "Storage");
+  await page.getByRole("region", { name: "What takes the space" }).getByRole("row", { name: /^runs/ }).waitFor();
+  await accessible(page);
 });
 
 async function visit(page: Page, path: string, heading: string): Promise<void> {

@@ -114,6 +114,12 @@ const workers = createRoute({
   component: lazyRouteComponent(() => import("./pages/admin/Workers"), "Workers"),
 });
 
+const storage = createRoute({
+  getParentRoute: () => root,
+  path: "/storage",
+  component: lazyRouteComponent(() => import("./pages/admin/Storage"), "Storage"),
+});
+
 function NotFound() {
   return (
     <Page title="Nothing here">
@@ -135,7 +141,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, tasks, task, newTask, editTask, runs, run, notifications, audit, keys, workers]),
+  routeTree: root.addChildren([overview, tasks, task, newTask, editTask, runs, run, notifications, audit, keys, workers, storage]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,

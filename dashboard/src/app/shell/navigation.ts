@@ -22,4 +22,5 @@ export const ADMIN: readonly Destination[] = [
   { to: "/keys", label: "API keys", icon: "key", needsAdmin: true },
   { to: "/audit", label: "Audit log", icon: "book", needsAdmin: true },
   { to: "/workers", label: "Workers", icon: "server" },
+  { to: "/storage", label: "Storage", icon: "database", needsAdmin: true },
 ];
