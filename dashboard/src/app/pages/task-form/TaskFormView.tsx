@@ -1,7 +1,7 @@
 // The form of a task, new or existing.
 import { useRef, useState, type ReactNode } from "react";
 
-import type { ReadCurl } from "../../forms/curl";
+import type { ReadCurl } from "../../forms/curl-request";
 import { place } from "../../forms/problems";
 import { type TaskForm, withCurl } from "../../forms/task-form";
 import { equal, type Input } from "../../forms/task-input";
