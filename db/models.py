@@ -39,6 +39,8 @@ from db.states import (
     UNFINISHED,
     UNSUCCESSFUL,
     BodyEncoding,
+    BulkAction,
+    BulkState,
     ChannelKind,
     DeliveryState,
     KeyScope,
@@ -811,6 +813,46 @@ class ApiKey(SQLModel, table=True):
     expires_at: datetime | None = Field(default=None, sa_type=INSTANT)
     revoked_at: datetime | None = Field(default=None, sa_type=INSTANT)
     last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="with a resolution of a minute")
+
+
+class BulkOperation(SQLModel, table=True):
+    """One action on each of many tasks or runs. A worker moves it on in the transaction of each chunk's changes."""
+
+    __tablename__ = "bulk_operations"
+    __table_args__ = (
+        one_of("action", BulkAction),
+        one_of("state", BulkState),
+        Index("bulk_operations_running", "created_at", postgresql_where=text("state = 'running'")),
+        Index("bulk_operations_created_at", "created_at", "id"),
+    )
+
+    id: UUID = Field(default_factory=uuid4, primary_key=True)
+    action: BulkAction = Field(sa_type=stored(BulkAction))
+    state: BulkState = Field(default=BulkState.RUNNING, sa_type=stored(BulkState))
+    total: int
+    done: int = Field(default=0, sa_column_kwargs=default(0))
+    succeeded: int = Field(default=0, sa_column_kwargs=default(0))
+    refused: int = Field(default=0, sa_column_kwargs=default(0))
+    problems: Any = Field(
+        default_factory=list,
+        sa_type=ExactJson(),
+        nullable=False,
+        description="the first refusals, as pairs of id and message",
+    )
+    key_id: UUID | None = Field(default=None, description="as in the audit log")
+    key_name: str = Field(sa_type=Text)
+    created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
+    finished_at: datetime | None = Field(default=None, sa_type=INSTANT)
+
+
+BULK_CHUNKS = Table(
+    "bulk_chunks",
+    metadata,
+    Column("operation_id", Uuid, ForeignKey("bulk_operations.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("ids", ARRAY(Uuid), nullable=False),
+)
+"""What is left of each operation: the tasks or runs that its filter selected at the start, some hundred in each row."""
 
 
 class AuditEntry(SQLModel, table=True):

@@ -187,3 +187,27 @@ class KeyScope(StrEnum):
     READ = "read"
     WRITE = "write"
     ADMIN = "admin"
+
+
+class BulkAction(StrEnum):
+    """What an operation does with each of many tasks, or with each of many runs."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+    DELETE = "delete"
+    RUN = "run"
+    RETRY = "retry"
+    CANCEL_RUNS = "cancel_runs"
+
+
+BULK_ACTIONS_OF_RUNS = (BulkAction.RETRY, BulkAction.CANCEL_RUNS)
+
+
+class BulkState(StrEnum):
+    """The state of an operation on many tasks or runs. All but RUNNING are final."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"

@@ -15,7 +15,7 @@ from strawberry.dataloader import DataLoader
 
 from db import models
 from db.readers import Readers
-from db.reads import large_values, runs, statistics, tasks, versions
+from db.reads import bulk, large_values, runs, statistics, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
@@ -124,6 +124,7 @@ class Context:
         self.tasks = DataLoader(load_fn=self._tasks, cache=False)
         self.tasks_by_external_id = DataLoader(load_fn=self._tasks_by_external_id, cache=False)
         self.runs = DataLoader(load_fn=self._runs, cache=False)
+        self.bulk_operations = DataLoader(load_fn=self._bulk_operations, cache=False)
         self.versions = DataLoader(load_fn=self._versions, cache=False)
         self.run_pages = DataLoader(load_fn=self._run_pages, cache=False)
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
@@ -235,6 +236,11 @@ class Context:
         async with self.services.session() as session:
             found = await runs.find(session, ids=ids)
         return [found.get(run_id) for run_id in ids]
+
+    async def _bulk_operations(self, ids: list[UUID]) -> list[models.BulkOperation | None]:
+        async with self.services.session() as session:
+            found = await bulk.find(session, ids)
+        return [found.get(operation_id) for operation_id in ids]
 
     async def _versions(self, keys: list[versions.Key]) -> list[models.TaskVersion | None]:
         async with self.services.session() as session:

@@ -33,6 +33,11 @@ def invalid_id(given: str) -> GraphQLError:
     return GraphQLError(f"{given[:50]!r} is not a UUID", extensions={"code": "INVALID_ID"})
 
 
+def unknown_operation(given: str) -> GraphQLError:
+    """Return the error for an id that no operation has."""
+    return GraphQLError(f"There is no operation {given[:50]}", extensions={"code": "INVALID_ID"})
+
+
 def not_one_id() -> GraphQLError:
     """Return the error for a look-up that names no object, or names one in two ways."""
     return GraphQLError("Give exactly one of id and externalId", extensions={"code": "INVALID_ID"})

@@ -24,6 +24,7 @@ from jobs.engine.lease import Lease
 from jobs.engine.runner import AttemptTracer
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
+from jobs.maintenance.bulk import bulk_duties
 from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
@@ -127,6 +128,7 @@ async def run_worker(
             forecast_duty(database_engine),
             *notification_duties(database_engine, sender, public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
+            *bulk_duties(database_engine, queue, jobs.secrets),
         ]
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]

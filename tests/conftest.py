@@ -15,6 +15,7 @@ import pytest
 
 from db.settings import DatabaseSettings
 from duetime import loop
+from duetime.lazy_imports import lazy_imports
 from jobs.settings import LOOPBACK, JobsSettings
 from tests.support import command
 from tests.support.scheduling import Scheduling
@@ -81,7 +82,7 @@ def unmeasured() -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Measure the collection, which imports all modules, in the first process alone. It is the same in all of them."""
-    with nullcontext() if PROCESS == 0 else unmeasured():
+    with nullcontext() if PROCESS == 0 else unmeasured(), lazy_imports():
         return (yield)
 
 

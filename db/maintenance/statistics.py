@@ -68,11 +68,12 @@ written AS (
 )"""
 
 
+# The rows of a deleted task are about to be removed, and so are left alone, lest both wait for each other.
 NEW = f"""
     SELECT k.task_id, date_trunc('minute', e.at, 'UTC') AS start, CAST(p.place AS smallint) AS place, count(*) AS number
     FROM ended e
     CROSS JOIN LATERAL (
-        SELECT t.id FROM tasks t WHERE {is_looked_up("t.id", "e.task_id")}
+        SELECT t.id FROM tasks t WHERE {is_looked_up("t.id", "e.task_id")} AND t.deleted_at IS NULL
         UNION ALL VALUES (CAST('{ALL_TASKS}' AS uuid))
     ) AS k (task_id)
     CROSS JOIN LATERAL {places("e")} AS p (place)
@@ -108,7 +109,7 @@ FROM (
     UNION ALL
     SELECT task_id, kind, since, runs, run_id, 0 FROM gone WHERE well_at IS NULL
 ) AS b
-WHERE EXISTS (SELECT FROM tasks t WHERE {is_looked_up("t.id", "b.task_id")})
+WHERE EXISTS (SELECT FROM tasks t WHERE {is_looked_up("t.id", "b.task_id")} AND t.deleted_at IS NULL)
 GROUP BY b.task_id, b.kind
 """)
 

@@ -9,11 +9,11 @@ from sqlalchemy import Select, Text, cast, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from db import instances
+from db.definitions import ORIGIN
 from db.models import DEFINED, TASK_DEFINITIONS, Task
 from db.reads import keyset
 from db.reads.keyset import Order, Slice
 from db.reads.large_values import JSON_WEIGHT
-from db.tasks.definitions import ORIGIN
 
 TABLE = TASK_DEFINITIONS.c
 NAMES = ("version", "at", "actor", *DEFINED)

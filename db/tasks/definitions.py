@@ -6,27 +6,13 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from db.definitions import ORIGIN
 from db.models import DEFINED
 
 KEPT = 100
 """Number of definitions that a task keeps: a program may change its task every minute."""
 COLUMNS = ", ".join(DEFINED)
 OF_TASK = ", ".join(f"t.{name}" for name in DEFINED)
-ORIGIN = """
-SELECT t.id AS task_id,
-       CASE WHEN origin.before IS NULL AND origin.at IS NOT NULL THEN 1 ELSE t.version END AS version,
-       CASE WHEN t.version = 1 OR (origin.before IS NULL AND origin.at IS NOT NULL) THEN t.created_at
-            ELSE coalesce(origin.at, t.updated_at) END AS at,
-       origin.key_name AS actor, {columns}
-FROM tasks t
-LEFT JOIN LATERAL (
-    SELECT a.at, a.key_name, a.before FROM audit_log a
-    WHERE a.task_id = t.id AND a.action IN ('createTask', 'upsertTask', 'updateTask')
-    ORDER BY a.at DESC, a.id DESC LIMIT 1
-) origin ON true
-WHERE t.id = :task_id
-"""
-"""The present definition of a task of which none is kept; the audit log knows who made it, and when."""
 KEEP_ORIGIN = text(f"""
 INSERT INTO task_definitions (task_id, version, at, actor, {COLUMNS}) {ORIGIN.format(columns=OF_TASK)}
     AND NOT EXISTS (SELECT FROM task_definitions WHERE task_id = t.id)

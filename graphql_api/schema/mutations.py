@@ -14,6 +14,7 @@ from graphql_api import ids
 from graphql_api.context import Info
 from graphql_api.errors import invalid_reason, limit_exceeded
 from graphql_api.schema.api_keys import ApiKeyMutations
+from graphql_api.schema.bulk import BulkMutations
 from graphql_api.schema.notifications import NotificationMutations
 from graphql_api.schema.trials import TrialMutations
 from graphql_api.schema.versions import UpdateTaskResult, VersionMutations
@@ -92,7 +93,7 @@ RunKey = Annotated[
 
 
 @strawberry.type(description="Root mutation type.")
-class Mutation(NotificationMutations, ApiKeyMutations, TrialMutations, VersionMutations):
+class Mutation(NotificationMutations, ApiKeyMutations, TrialMutations, VersionMutations, BulkMutations):
     """The root of mutations. Each mutation commits on its own."""
 
     @strawberry.mutation(description="Creates a task, which first fires at its trigger's first instant.")

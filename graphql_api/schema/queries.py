@@ -18,10 +18,12 @@ from graphql_api.context import Info
 from graphql_api.errors import limit_exceeded, not_one_id
 from graphql_api.ids import parse as parse_id
 from graphql_api.schema.api_keys import ApiKeyQueries
+from graphql_api.schema.bulk import BulkQueries
 from graphql_api.schema.notifications import NotificationQueries
 from graphql_api.schema.statistics import StatisticsQueries
 from graphql_api.types import connections, metrics, storage
 from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, filter_of_entries
+from graphql_api.types.bulk import BulkOperation
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
 from graphql_api.types.node import Node
@@ -41,11 +43,14 @@ MAX_NODES = 100
 
 
 async def node_of(info: Info, node_id: UUID) -> Node | None:
-    """Return the task or the run with an id, read together with the others of the operation."""
+    """Return the task, the run or the operation with an id, read together with the others of the operation."""
     task, run = await asyncio.gather(info.context.tasks.load(node_id), info.context.runs.load(node_id))
     if task is not None:
         return Task.of(task)
-    return None if run is None else Run.of(run)
+    if run is not None:
+        return Run.of(run)
+    operation = await info.context.bulk_operations.load(node_id)
+    return None if operation is None else BulkOperation.of(operation)
 
 
 async def past_task(info: Info, row: models.Task, instant: datetime) -> Task | None:
@@ -56,7 +61,7 @@ async def past_task(info: Info, row: models.Task, instant: datetime) -> Task | N
 
 
 @strawberry.type(description="Root query type.")
-class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries):
+class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries):
     """The root of queries."""
 
     @strawberry.field(description="Returns the object that has an id, or null if none has it.")

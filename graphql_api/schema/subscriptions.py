@@ -18,6 +18,7 @@ from graphql_api.context import Context, Info
 from graphql_api.errors import invalid_cursor
 from graphql_api.events.tail import Event, Gap, Tail, UnknownPosition
 from graphql_api.events.task_changes import Change, TaskChangeFeed
+from graphql_api.schema.bulk import BulkSubscriptions
 from graphql_api.types.run_event import RunEvent, RunEventMessage, RunEventsGap
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.task import DeletedTask, Task
@@ -28,7 +29,7 @@ TaskChange = Annotated[
 
 
 @strawberry.type(description="Root subscription type.")
-class Subscription:
+class Subscription(BulkSubscriptions):
     """The root of subscriptions."""
 
     @strawberry.subscription(

@@ -9,6 +9,8 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from db.reads.tasks import TaskOrder
 from db.states import (
     BodyEncoding,
+    BulkAction,
+    BulkState,
     ChannelKind,
     DeliveryState,
     KeyScope,
@@ -178,4 +180,23 @@ describe(
     READ="Reading tasks and their history.",
     WRITE="Changing them, and making calls by tryAction.",
     ADMIN="Everything: also API keys, the audit log and notifications.",
+)
+describe(
+    BulkAction,
+    "What `bulk` does with each task or run.",
+    PAUSE="Does the same as pauseTask. Takes `tasks`, as the next four.",
+    RESUME="Does the same as resumeTask, by each task's own misfire policy.",
+    CANCEL="Does the same as cancelTask.",
+    DELETE="Does the same as deleteTask.",
+    RUN="Does the same as runTask.",
+    RETRY="Does the same as retryRun with each finished run. Takes `runs`.",
+    CANCEL_RUNS="Does the same as cancelRun with each unfinished run. Takes `runs`.",
+)
+describe(
+    BulkState,
+    "The state of an operation on many tasks or runs.",
+    RUNNING="Workers go on with it.",
+    COMPLETED="Each task or run was acted on, or refused.",
+    CANCELLED="It was cancelled; what was done until then stays done.",
+    FAILED="It ended by an error of Duetime, which the worker's log has; what was done until then stays done.",
 )

@@ -75,7 +75,9 @@ class Worker:
     alive: bool = strawberry.field(description="Whether it holds its lease, which ends 5 s after a renewal.")
     slots: int | None = strawberry.field(description="How many attempts it makes at the same time.")
     running_runs: int = strawberry.field(description="Number of runs whose attempt it makes.")
-    version: str | None = strawberry.field(description="Its version of Duetime; null for versions before 0.2.")
+    version: str | None = strawberry.field(
+        description="Its version of Duetime; null for an older one that does not note it."
+    )
 
     @staticmethod
     def of(row: Any) -> "Worker":

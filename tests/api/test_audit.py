@@ -160,6 +160,13 @@ async def renamed_task(api: Api) -> dict[str, Any]:
     return {"id": task_id, "version": 1}
 
 
+async def operation(api: Api) -> dict[str, Any]:
+    """Return the id of an operation that no worker goes on with."""
+    await task(api)
+    started = await api.data("mutation { bulk(action: PAUSE, tasks: {}) { ... on BulkOperation { id } } }")
+    return {"id": started["bulk"]["id"]}
+
+
 Prepare = Callable[[Api], Awaitable[dict[str, Any]]]
 
 
@@ -188,13 +195,29 @@ PREPARE: dict[str, tuple[Prepare, int]] = {
     "deleteNotificationRule": (rule, 1),
     "createApiKey": (lambda _: given(input={"name": "new", "scope": "READ"}), 1),
     "revokeApiKey": (old_key, 1),
+    "bulk": (lambda _: given(action="PAUSE", tasks={}, dryRun=False), 1),
+    "cancelBulkOperation": (operation, 1),
     "rollbackTask": (renamed_task, 1),
     "tryAction": (lambda _: given(action={"url": "http://127.0.0.1:9/"}), 1),
 }
-OF_NO_TASK = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "tryAction"))}
+OF_NO_TASK = {
+    name
+    for name in MUTATIONS
+    if name.endswith(("Channel", "NotificationRule", "ApiKey", "tryAction", "bulk", "BulkOperation"))
+}
 ACTIONS = {"createApiKey": "createKey", "revokeApiKey": "revokeKey"}
 """What entries call a mutation that the command line has too."""
-REPEATABLE = {"createTask", "createTasks", "runTask", "runTasks", "retryRun", "retryRuns", "testChannel", "tryAction"}
+REPEATABLE = {
+    "createTask",
+    "createTasks",
+    "runTask",
+    "runTasks",
+    "retryRun",
+    "retryRuns",
+    "testChannel",
+    "tryAction",
+    "bulk",
+}
 """Mutations that do the same again when they are repeated."""
 
 

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {name: {"id": ID} for name in MUTATIONS} 
     "createNotificationRule": {"input": {"name": "", "channelIds": [], "events": []}},
     "updateNotificationRule": {"id": ID, "input": {}},
     "createApiKey": {"input": {"name": "", "scope": "READ"}},
+    "bulk": {"action": "PAUSE", "tasks": {}, "dryRun": False},
     "rollbackTask": {"id": ID, "version": 1},
     "tryAction": {"action": {"url": ""}},
 }

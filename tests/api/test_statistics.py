@@ -13,8 +13,9 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.connection import autocommit
+from db.connection import autocommit, open_engine
 from db.engine.statistics import ALL_TASKS, OUTCOMES
+from db.maintenance.statistics import count_some
 from db.models import Run, RunStatistic, Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState, StatisticsWidth
@@ -23,7 +24,7 @@ from graphql_api.types.statistics import LENGTHS
 from jobs.datetimes import MILLISECOND
 from jobs.maintenance.statistics import add_up_old_counts, count_ended_runs
 from jobs.settings import JobsSettings
-from tests.support.engine import every, one_off, save, soon, working
+from tests.support.engine import every, one_off, opened, save, soon, working
 from tests.support.graphql import Api
 from tests.support.history import HOUR, end, run_of
 from tests.support.statements import statements
@@ -200,3 +201,24 @@ async def test_what_cannot_be_shown(api: Api) -> None:
         assert code == "INVALID_RANGE"
         assert f"use {fits}" in message
     assert (await refusal(now - HOUR, now, "HOUR", taskId="1"))[0] == "INVALID_ID"
+
+
+async def test_counting_reads_its_own_rows_alone(database: DatabaseSettings) -> None:
+    """A worker plans the statement once, and finds each row by its key, although many are about the same minute."""
+    now = utc_now()
+    tasks = [every("http://localhost/", HOUR, now + DAY) for _ in range(200)]
+    worker = open_engine(database.url(), pool_size=1, application_name="duetime worker", plans_once=True)
+    read = text("""
+    SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+    WHERE relname = 'run_statistics'
+    """)
+    async with opened(database) as engine:
+        await save(engine, *tasks)
+        for second in range(3):
+            at = now.replace(second=second, microsecond=0)
+            await end(engine, *(run_of(task, scheduled_for=at) for task in tasks))
+            async with worker.begin() as connection:
+                await count_some(connection, limit=1_000)
+                rows = (await connection.execute(read)).scalar_one()
+            assert rows <= 3 * len(tasks)
+    await worker.dispose()

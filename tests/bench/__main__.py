@@ -23,6 +23,7 @@ from tests.bench.notifications import notification_lines
 from tests.bench.processes import idle_lines, process_lines, start_lines
 from tests.bench.requests import Rates
 from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Servers, Throughput, bench_servers
+from tests.bench.statistics import statistics_lines
 from tests.bench.subscribers import Deliveries, subscriptions
 
 THROUGHPUT_TASKS = 4_000
@@ -44,9 +45,10 @@ ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {
     "history": history_lines,
     "due": due_lines,
     "growth": growth_lines,
+    "statistics": statistics_lines,
 }
 """Groups of rows that measure both sides of their ratios themselves."""
-SLOW = {"filters", "history", "due", "growth"}
+SLOW = {"filters", "history", "due", "growth", "statistics"}
 """The groups that take more than a minute."""
 DAYS_KEPT = 90
 RUNS_PER_DAY = 50_000

@@ -73,6 +73,16 @@ await visiting({ executablePath, url }, async (page) => {
   await page.getByText("It repeats an earlier run").waitFor();
   await page.getByRole("main").getByText("Succeeded").first().waitFor();
 
+  // All tasks of a filter are changed at once: they are counted before, and the progress is shown.
+  await page.goto(new URL("/tasks?q=batch", url).href);
+  await page.getByRole("button", { name: "Change all that match" }).click();
+  await page.getByRole("menuitem", { name: "Pause all that match …" }).click();
+  await page.getByRole("button", { name: "Pause 250 tasks" }).click();
+  await page.getByRole("status").filter({ hasText: "250 of 250 – completed" }).waitFor();
+  await accessible(page);
+  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  await page.getByRole("row").filter({ hasText: "batch" }).first().getByText("Paused").waitFor();
+
   // The stored runs, and the way from the list to one of them.
   await page.goto(new URL("/runs?view=history&state=SUCCEEDED", url).href);
   await page.getByRole("row").filter({ hasText: "by hand" }).waitFor();

@@ -29,9 +29,8 @@ async def take(folder: str, database: DatabaseSettings, redis_url: str) -> None:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(sample.called())
         api = await stack.enter_async_context(serving(database, jobs, lookup=sample.addresses))
-        # A worker would lose its lease meanwhile.
-        ids = await sample.arrange(api)
         await stack.enter_async_context(working(database, jobs, lookup=sample.addresses))
+        ids = await sample.arrange(api)
         if folder == "--stay":
             print(api.url, flush=True)  # noqa: T201 (for the person who asked)
             await asyncio.Event().wait()

@@ -12,9 +12,9 @@ from graphql import FieldNode, OperationDefinitionNode, OperationType, parse, va
 from graphql.execution.values import get_variable_values
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from db.models import ApiKey, NotificationChannel, NotificationRule, TaskTrouble, Worker
+from db.models import ApiKey, BulkOperation, NotificationChannel, NotificationRule, TaskTrouble, Worker
 from db.settings import DatabaseSettings
-from db.states import ChannelKind, KeyScope, RunState, TroubleKind
+from db.states import BulkAction, ChannelKind, KeyScope, RunState, TroubleKind
 from graphql_api.execution.schema import schema as built
 from jobs.settings import JobsSettings
 from tests.support.engine import every, save
@@ -37,6 +37,7 @@ ROOTS = {
 CHANNEL, OTHER_CHANNEL = UUID("5c168402-fa04-4554-9124-c6079311af90"), UUID("6c168402-fa04-4554-9124-c6079311af90")
 RULE = UUID("7c168402-fa04-4554-9124-c6079311af90")
 KEY = UUID("8c168402-fa04-4554-9124-c6079311af90")
+OPERATION = UUID("4c168402-fa04-4554-9124-c6079311af90")
 TASK, OTHER_TASK = UUID("9c168402-fa04-4554-9124-c6079311af90"), UUID("02a57271-56d6-4fe7-9aac-6b90dfa446bc")
 FINISHED, *UNFINISHED = (UUID(f"019c1684-02fa-8455-8912-c6079311af9{number}") for number in (1, 2, 3))
 
@@ -108,7 +109,9 @@ async def test_the_examples_work(api: Api) -> None:
         id=RULE, name="a rule", channel_ids=[CHANNEL], events=["failed"], after_failures=1, tolerance_ms=0, gather_ms=0,
         after_seq=0,
     )  # fmt: skip
+    operation = BulkOperation(id=OPERATION, action=BulkAction.PAUSE, total=1, key_name="anybody")
     async with AsyncSession(api.engine) as session, session.begin():
+        session.add(operation)
         session.add_all([*channels, rule, worker, trouble])
         session.add(ApiKey(id=KEY, name="old", scope=KeyScope.READ, token_sha256=bytes(32)))
     task = every("http://localhost/", HOUR, ago(-1), id=TASK)

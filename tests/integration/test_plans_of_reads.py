@@ -21,6 +21,8 @@ from db.states import UNSUCCESSFUL, RunState
 from tests.support.engine import opened
 from tests.support.history import fill
 
+pytestmark = pytest.mark.unmeasured
+
 RUNS = 20_000
 PAGE = 20
 TIMES = 7

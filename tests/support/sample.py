@@ -25,11 +25,18 @@ PORT = 8088
 HISTORY = timedelta(days=7)
 SEED = 7
 CREATE = """
-mutation ($input: CreateTaskInput!) { createTask(input: $input) { __typename ... on Task { id } ... on Error { message } } }
+mutation ($input: CreateTaskInput!) {
+  createTask(input: $input) { __typename ... on Task { id } ... on Error { message } }
+}
 """
 COUNT_ON = text("UPDATE run_event_counter SET seq = seq + :number RETURNING seq - :number")
-CHUNK = 300
+CHUNK = 40
+"""Rows of one transaction, so that the insertion does not hold up the worker in the same process."""
 RESULTS = {RunState.SUCCEEDED: 200, RunState.FAILED: 503}
+
+
+History = tuple[Run, Sequence[tuple[RunEventType, datetime]]]
+"""A run, with the types and the instants of its events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +83,7 @@ SAMPLES = (
         tags=["billing", "nightly"],
         payload={"format": "datev", "since": "yesterday", "notify": ["finance@example.com"]},
         headers=[{"name": "Authorization", "value": "Bearer duetime-sample"}, {"name": "X-Team", "value": "finance"}],
-        description="Sends yesterday’s invoices to the accounting system.",
+        description="Sends the invoices of the day before to the accounting system.",
         took_ms=2_400,
     ),
     Sample(
@@ -232,7 +239,7 @@ async def arrange(api: Api) -> Mapping[str, UUID]:
     """Create the tasks with their history, and return their ids by name."""
     chance = random.Random(SEED)
     ids: dict[str, UUID] = {}
-    pairs: list[tuple[Run, Sequence[tuple[RunEventType, datetime]]]] = []
+    pairs: list[History] = []
     for sample in SAMPLES:
         given = {
             "name": sample.name,
@@ -259,12 +266,10 @@ async def arrange(api: Api) -> Mapping[str, UUID]:
     return ids
 
 
-def history(
-    sample: Sample, task_id: UUID, chance: random.Random
-) -> list[tuple[Run, Sequence[tuple[RunEventType, datetime]]]]:
+def history(sample: Sample, task_id: UUID, chance: random.Random) -> list[History]:
     """Return the runs of a task over the last days, with the types and instants of their events."""
     now = utc_now().replace(microsecond=0)
-    found = []
+    found: list[History] = []
     due = now - HISTORY
     while due < now - timedelta(minutes=1):
         fails = due > now - sample.fails_since or chance.random() < sample.failing
@@ -310,7 +315,7 @@ def history(
     return found
 
 
-async def insert(engine: AsyncEngine, pairs: Sequence[tuple[Run, Sequence[tuple[RunEventType, datetime]]]]) -> None:
+async def insert(engine: AsyncEngine, pairs: Sequence[History]) -> None:
     """Insert runs, and their events in the order of their instants."""
     events = sorted(((at, type_, run) for run, steps in pairs for type_, at in steps), key=lambda event: event[0])
     async with AsyncSession(engine, expire_on_commit=False) as session:

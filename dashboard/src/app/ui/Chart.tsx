@@ -62,7 +62,7 @@ export function Chart({ label, times, series, height, kind, write }: Props) {
       {
         width: element.clientWidth,
         height,
-        padding: [8, 4, 0, 0],
+        padding: [8, 18, 0, 0],
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, points: { show: kind === "lines" } },
         scales: {

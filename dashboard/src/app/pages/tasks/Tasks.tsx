@@ -2,7 +2,7 @@
 import "./tasks.css";
 
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 
 import { useMay } from "../../api/viewer";
 import { count } from "../../time/format";
@@ -10,6 +10,7 @@ import { ErrorNote, Skeleton } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Page } from "../../ui/Page";
 import { RUN_STATES, TASK_STATUSES, type RunState, type TaskStatus } from "../../ui/states";
+import { Bulk } from "./Bulk";
 import { DEFAULT_ORDER, filterOf, ORDERS, type Order, type TasksSearch } from "./filter";
 import { NoTasks } from "./NoTasks";
 import { PAGE_SIZE } from "./query";
@@ -50,7 +51,9 @@ export function Tasks() {
     >
       {error !== undefined && <ErrorNote error={error} retry={refresh} />}
       <section className="card tasks" aria-label="List of tasks">
-        <Filters key={search.q === undefined ? "empty" : "full"} search={search} order={order} onChange={change} />
+        <Filters key={search.q === undefined ? "empty" : "full"} search={search} order={order} onChange={change}>
+          {mayWrite && total > 0 && <Bulk filter={filter} isFiltered={isFiltered} onChange={refresh} />}
+        </Filters>
         {selected.size > 0 && <Selection ids={selected} onDone={refresh} onClear={() => setSelected(new Set())} />}
         {rows === undefined ? (
           error === undefined && <Skeleton lines={8} />
@@ -85,9 +88,10 @@ interface FiltersProps {
   search: TasksSearch;
   order: Order;
   onChange: (changes: TasksSearch) => void;
+  children: ReactNode;
 }
 
-function Filters({ search, order, onChange }: FiltersProps) {
+function Filters({ search, order, onChange, children }: FiltersProps) {
   const [text, setText] = useState(search.q ?? "");
   useEffect(() => {
     const timer = window.setTimeout(() => {
@@ -130,16 +134,19 @@ function Filters({ search, order, onChange }: FiltersProps) {
           <Icon name="cross" />
         </button>
       ))}
-      <label className="tasks-order">
-        <span className="ink-3">Order</span>
-        <select value={order} onChange={({ target }) => onChange({ order: target.value as Order })}>
+      <div className="tasks-order">
+        <span className="ink-3" aria-hidden>
+          Order
+        </span>
+        <select aria-label="Order" value={order} onChange={({ target }) => onChange({ order: target.value as Order })}>
           {Object.entries(ORDERS).map(([value, word]) => (
             <option key={value} value={value}>
               {word}
             </option>
           ))}
         </select>
-      </label>
+      </div>
+      {children}
     </search>
   );
 }

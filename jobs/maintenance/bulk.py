@@ -1,0 +1,66 @@
+"""Works off operations on many tasks or runs, which any worker goes on with when another one has died."""
+
+import logging
+from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from db.connection import CONNECTION_ERRORS, autocommit
+from db.models import utc_now
+from db.reads import bulk as selection
+from db.states import BulkState
+from db.tasks import bulk
+from jobs.maintenance.duties import Duty
+from jobs.queue import Queue
+from jobs.security.encryption import SecretKeys
+from jobs.tasks.bulk import work_off_chunk
+
+logger = logging.getLogger(__name__)
+
+EVERY = timedelta(milliseconds=500)
+PRUNED_EVERY = timedelta(hours=1)
+KEPT = timedelta(days=30)
+
+
+def bulk_duties(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> list[Duty]:
+    """Return the duties that work off operations and remove old ones."""
+
+    async def work() -> None:
+        await work_off(engine, queue, secrets)
+
+    async def prune() -> None:
+        async with autocommit(engine).connect() as connection:
+            await bulk.prune(connection, before=utc_now() - KEPT)
+
+    return [
+        Duty(name="bulk operations", every=EVERY, do=work),
+        Duty(name="bulk operation pruning", every=PRUNED_EVERY, do=prune),
+    ]
+
+
+async def work_off(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> None:
+    """Go on with all operations in turn, a chunk of each at a time, until nothing of them is left for this worker.
+
+    An operation that fails by itself ends as FAILED; while Postgres is away, it is tried again.
+    """
+    while True:
+        async with AsyncSession(autocommit(engine), expire_on_commit=False) as session:
+            unfinished = await bulk.unfinished(await session.connection())
+            operations = await selection.find(session, unfinished) if unfinished else {}
+        moved = False
+        for operation_id in unfinished:
+            operation = operations.get(operation_id)
+            if operation is None:
+                continue
+            try:
+                moved |= await work_off_chunk(engine, queue, secrets, operation)
+            except CONNECTION_ERRORS:
+                raise
+            except Exception:
+                logger.exception(
+                    "An operation on many tasks or runs failed.", extra={"action": "bulk_failed", "id": operation_id}
+                )
+                async with AsyncSession(engine) as session, session.begin():
+                    await bulk.end(session, operation_id, BulkState.FAILED, now=utc_now())
+        if not moved:
+            return
