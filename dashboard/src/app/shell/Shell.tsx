@@ -3,20 +3,18 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
 
 import { service } from "../address";
-import { useMay } from "../api/viewer";
 import { Dialog } from "../ui/Dialog";
 import { Icon } from "../ui/icons";
 import { Toasts } from "../ui/Toasts";
 import { Choices } from "./Choices";
 import { KeyDialog } from "./KeyDialog";
-import { ADMIN, MAIN } from "./navigation";
+import { MAIN, useAdministration } from "./navigation";
 
 const Palette = lazy(() => import("./Palette").then((module) => ({ default: module.Palette })));
 
 export function Shell() {
   const [isMenuOpen, setMenuOpen] = useState(false);
-  const isAdmin = useMay("ADMIN");
-  const administration = ADMIN.filter(({ needsAdmin = false }) => isAdmin || !needsAdmin);
+  const administration = useAdministration();
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const [isPaletteOpen, setPaletteOpen] = useState(false);
   useEffect(() => setMenuOpen(false), [path]);

@@ -1,4 +1,5 @@
 // The pages that the navigation links to.
+import { useMay } from "../api/viewer";
 import type { IconName } from "../ui/icons";
 
 interface Destination {
@@ -17,10 +18,16 @@ export const MAIN: readonly Destination[] = [
 ];
 
 /** Pages for administrators. */
-export const ADMIN: readonly Destination[] = [
+const ADMIN: readonly Destination[] = [
   { to: "/notifications", label: "Notifications", icon: "bell", needsAdmin: true },
   { to: "/keys", label: "API keys", icon: "key", needsAdmin: true },
   { to: "/audit", label: "Audit log", icon: "book", needsAdmin: true },
   { to: "/workers", label: "Workers", icon: "server" },
   { to: "/storage", label: "Storage", icon: "database", needsAdmin: true },
 ];
+
+/** Return the pages for administrators that the reader's key may see. */
+export function useAdministration(): readonly Destination[] {
+  const isAdmin = useMay("ADMIN");
+  return ADMIN.filter(({ needsAdmin = false }) => isAdmin || !needsAdmin);
+}
