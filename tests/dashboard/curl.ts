@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
 
-import { NotCurl, readCurl } from "../../dashboard/src/app/forms/curl.ts";
+import { readCurl } from "../../dashboard/src/app/forms/curl.ts";
+import { NotCurl } from "../../dashboard/src/app/forms/curl-command.ts";
 import { split } from "../../dashboard/src/app/forms/shell.ts";
 
 const plain = { method: "GET", url: "https://example.com/", headers: [], body: { kind: "none" }, timeoutMs: null, redirects: 0, retry: null };

@@ -73,6 +73,53 @@ const editTask = createRoute({
   component: lazyRouteComponent(() => import("./pages/task-form/EditTask"), "EditTask"),
 });
 
+interface AuditSearch {
+  action?: string;
+  keyName?: string;
+  taskId?: string;
+}
+
+const audit = createRoute({
+  getParentRoute: () => root,
+  path: "/audit",
+  validateSearch: ({ action, keyName, taskId }: Record<string, unknown>): AuditSearch => ({
+    ...(typeof action === "string" ? { action } : {}),
+    ...(typeof keyName === "string" ? { keyName } : {}),
+    ...(typeof taskId === "string" ? { taskId } : {}),
+  }),
+  component: lazyRouteComponent(() => import("./pages/admin/Audit"), "Audit"),
+});
+
+const keys = createRoute({
+  getParentRoute: () => root,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("./pages/admin/Keys"), "Keys"),
+});
+
+const NOTIFICATION_VIEWS = ["rules", "channels", "deliveries"] as const;
+
+const notifications = createRoute({
+  getParentRoute: () => root,
+  path: "/notifications",
+  validateSearch: ({ view }: Record<string, unknown>): { view?: (typeof NOTIFICATION_VIEWS)[number] } => {
+    const known = NOTIFICATION_VIEWS.find((each) => each === view);
+    return known === undefined ? {} : { view: known };
+  },
+  component: lazyRouteComponent(() => import("./pages/notifications/Notifications"), "Notifications"),
+});
+
+const workers = createRoute({
+  getParentRoute: () => root,
+  path: "/workers",
+  component: lazyRouteComponent(() => import("./pages/admin/Workers"), "Workers"),
+});
+
+const storage = createRoute({
+  getParentRoute: () => root,
+  path: "/storage",
+  component: lazyRouteComponent(() => import("./pages/admin/Storage"), "Storage"),
+});
+
 function NotFound() {
   return (
     <Page title="Nothing here">
@@ -94,7 +141,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, tasks, newTask, task, editTask, runs, run]),
+  routeTree: root.addChildren([overview, tasks, task, newTask, editTask, runs, run, notifications, audit, keys, workers, storage]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,

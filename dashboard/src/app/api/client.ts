@@ -54,3 +54,11 @@ export function words(error: CombinedError): string {
   }
   return error.graphQLErrors.map(({ message }) => message).join(" ");
 }
+
+/** Return why a mutation has no result, for people. */
+export function failure(error: CombinedError | undefined): string {
+  if (error === undefined || (error.networkError !== undefined && error.graphQLErrors.length === 0)) {
+    return "The service does not answer, so nothing is known to be saved. Is it running? Try again.";
+  }
+  return words(error);
+}

@@ -8,7 +8,7 @@ export function usePolled<Data, Variables extends AnyVariables>(
   query: TypedDocumentNode<Data, Variables>,
   variables: Variables,
   { everyMs, pause = false }: { everyMs: number; pause?: boolean },
-): UseQueryState<Data, Variables> & { refresh: () => void } {
+): Omit<UseQueryState<Data, Variables>, "data"> & { data: Data | undefined; refresh: () => void } {
   const [state, execute] = useQuery<Data, Variables>({ query, variables, pause } as Parameters<typeof useQuery<Data, Variables>>[0]);
   useEffect(() => {
     if (pause) {
@@ -26,5 +26,6 @@ export function usePolled<Data, Variables extends AnyVariables>(
       document.removeEventListener("visibilitychange", refresh);
     };
   }, [execute, everyMs, pause]);
-  return { ...state, refresh: () => execute({ requestPolicy: "network-only" }) };
+  // A refusal of the whole query comes with null in place of data.
+  return { ...state, data: state.data ?? undefined, refresh: () => execute({ requestPolicy: "network-only" }) };
 }

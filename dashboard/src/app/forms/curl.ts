@@ -1,100 +1,31 @@
 // Reads a curl command line into the values of the form, and tells what it could not take.
+import { commandWords, NotCurl, shortened } from "./curl-command.ts";
 import { option, type Taken } from "./curl-options.ts";
-import { OpenQuotation, split } from "./shell.ts";
-
-export type HttpMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE" | "HEAD" | "OPTIONS";
-
-export interface CurlHeader {
-  name: string;
-  value: string;
-  secret: boolean;
-}
-
-export type CurlBody =
-  | { kind: "none" }
-  | { kind: "json"; text: string }
-  | { kind: "text"; text: string }
-  | { kind: "form"; fields: { name: string; value: string }[] };
-
-export interface CurlRequest {
-  method: HttpMethod;
-  url: string;
-  headers: CurlHeader[];
-  body: CurlBody;
-  /** Null stands for the default. */
-  timeoutMs: number | null;
-  redirects: number;
-  retry: { maxAttempts: number; initialDelayMs: number | null; maxElapsedMs: number | null } | null;
-}
-
-export interface NotTaken {
-  /** The part of the command, such as "--insecure". */
-  part: string;
-  why: string;
-}
-
-export interface ReadCurl {
-  request: CurlRequest;
-  notTaken: NotTaken[];
-}
-
-/** The text is no curl command that Duetime can read. The message says why, and is for people. */
-export class NotCurl extends Error {}
+import {
+  type CurlBody,
+  type CurlHeader,
+  type CurlRequest,
+  decoded,
+  formFields,
+  type HttpMethod,
+  isJson,
+  looksSecret,
+  type NotTaken,
+  percentEncoded,
+  type ReadCurl,
+  whyRefused,
+} from "./curl-request.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
-const ALWAYS_SECRET = new Set(["authorization", "cookie", "proxy-authorization", "x-api-key"]);
-const SECRET_LOOKING = /auth|token|secret|passw|api[-_]?key|session|signature|credential/i;
-/** The server refuses a shorter secret, because it could not mask it in responses. */
-const SHORTEST_SECRET = 6;
 const MOST_REDIRECTS = 5;
 const MOST_ATTEMPTS = 100;
 const LONGEST_TIMEOUT_MS = 3_600_000;
 const FORM_TYPE = "application/x-www-form-urlencoded";
-const REFUSED_HEADERS: Record<string, string> = {
-  "host": "It is made from the URL.",
-  "content-length": "It is made from the body.",
-  "transfer-encoding": "It is made from the body.",
-  "expect": "It is not supported.",
-};
-const CONNECTION_HEADERS = new Set(
-  ["connection", "keep-alive", "proxy-authenticate", "proxy-connection", "te", "trailer", "trailers", "upgrade"],
-);
-
-/** Return whether the value of a header is to be kept secret, judged by its name. */
-export function looksSecret(name: string, value: string): boolean {
-  return ALWAYS_SECRET.has(name.toLowerCase()) || (SECRET_LOOKING.test(name) && value.length >= SHORTEST_SECRET);
-}
-
 /** Return the request of a curl command. Throws NotCurl. */
 export function readCurl(text: string): ReadCurl {
   const reading = new Reading();
   reading.read(commandWords(text, reading.notTaken));
   return reading.result();
-}
-
-function commandWords(text: string, notTaken: NotTaken[]): string[] {
-  // A prompt is often copied along, and so are the prompts of further lines.
-  const copied = text.trim().replace(/^[$%>] +/, "").replace(/(\\\r?\n)> /g, "$1");
-  let line;
-  try {
-    line = split(copied);
-  } catch (error) {
-    if (error instanceof OpenQuotation) {
-      throw new NotCurl(`${error.message} Copy the whole command.`);
-    }
-    throw error;
-  }
-  const start = line.words.findIndex((word) => !/^\w+=/.test(word));
-  if (start < 0 || !/(^|[\\/])curl(\.exe)?$/i.test(line.words[start]!)) {
-    throw new NotCurl("The text does not begin with curl. Paste a whole command, such as curl https://example.com.");
-  }
-  if (line.rest !== "") {
-    notTaken.push({ part: shortened(line.rest), why: "It follows the curl command." });
-  }
-  for (const reference of new Set(line.references)) {
-    notTaken.push({ part: reference, why: "Only a shell can replace it: it stays as it is written. Put its value in its place." });
-  }
-  return line.words.slice(start + 1);
 }
 
 class Reading {
@@ -319,7 +250,7 @@ class Reading {
 
   private setHeader(name: string, value: string, written: string): void {
     const lower = name.toLowerCase();
-    const why = REFUSED_HEADERS[lower] ?? (CONNECTION_HEADERS.has(lower) ? "It concerns one connection only." : null);
+    const why = whyRefused(lower);
     if (why !== null) {
       this.refuse(`${written} ${name}`, why);
     } else if (this.headers.some((header) => header.name.toLowerCase() === lower)) {
@@ -466,40 +397,4 @@ class Reading {
       maxElapsedMs: this.retryMaxMs === 0 ? null : this.retryMaxMs,
     };
   }
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Return the fields of a form, or null if they would not be sent as the text has them. */
-function formFields(text: string): { name: string; value: string }[] | null {
-  if (text === "" || !text.split("&").every((part) => part.includes("="))) {
-    return null;
-  }
-  const fields = [...new URLSearchParams(text)].map(([name, value]) => ({ name, value }));
-  // Bytes that are no UTF-8 become U+FFFD, and would be sent as that.
-  return fields.some(({ name, value }) => `${name}${value}`.includes("\ufffd")) ? null : fields;
-}
-
-function percentEncoded(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-function shortened(text: string): string {
-  const line = text.replace(/\s+/g, " ");
-  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }

@@ -1,6 +1,6 @@
 // What the form of a task holds: texts as they are typed, so that nothing is lost while it makes no sense yet.
 import { type Cron, fromExpression } from "./cron.ts";
-import type { CurlRequest, HttpMethod } from "./curl.ts";
+import type { CurlRequest, HttpMethod } from "./curl-request.ts";
 import { type Duration, fromMs } from "./durations.ts";
 import { toLocal } from "./wall-clock.ts";
 

@@ -7,7 +7,7 @@ import { graphql } from "../api/graphql";
 import { useMay } from "../api/viewer";
 import { Dialog } from "../ui/Dialog";
 import { Icon, type IconName } from "../ui/icons";
-import { ADMIN, MAIN } from "./navigation";
+import { MAIN, useAdministration } from "./navigation";
 
 const FOUND = graphql(`
   query FindTasks($text: String!) {
@@ -32,6 +32,7 @@ interface Choice {
 export function Palette({ onClose }: { onClose: () => void }) {
   const navigate = useNavigate();
   const mayWrite = useMay("WRITE");
+  const administration = useAdministration();
   const list = useId();
   const [text, setText] = useState("");
   const [asked, setAsked] = useState("");
@@ -44,7 +45,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
 
   const words = text.trim().toLowerCase();
   const pages: Choice[] = [
-    ...[...MAIN, ...ADMIN].map(({ to, label, icon }) => ({ key: to, icon, label, go: () => void navigate({ to }) })),
+    ...[...MAIN, ...administration].map(({ to, label, icon }) => ({ key: to, icon, label, go: () => void navigate({ to }) })),
     ...(mayWrite
       ? [{ key: "new", icon: "plus" as const, label: "New task", go: () => void navigate({ to: "/tasks/new", search: {} }) }]
       : []),

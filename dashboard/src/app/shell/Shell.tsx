@@ -8,12 +8,13 @@ import { Icon } from "../ui/icons";
 import { Toasts } from "../ui/Toasts";
 import { Choices } from "./Choices";
 import { KeyDialog } from "./KeyDialog";
-import { ADMIN, MAIN } from "./navigation";
+import { MAIN, useAdministration } from "./navigation";
 
 const Palette = lazy(() => import("./Palette").then((module) => ({ default: module.Palette })));
 
 export function Shell() {
   const [isMenuOpen, setMenuOpen] = useState(false);
+  const administration = useAdministration();
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const [isPaletteOpen, setPaletteOpen] = useState(false);
   useEffect(() => setMenuOpen(false), [path]);
@@ -51,11 +52,11 @@ export function Shell() {
               <Destination key={destination.to} {...destination} />
             ))}
           </ul>
-          {ADMIN.length > 0 && (
+          {administration.length > 0 && (
             <>
               <p className="side-heading">Administration</p>
               <ul>
-                {ADMIN.map((destination) => (
+                {administration.map((destination) => (
                   <Destination key={destination.to} {...destination} />
                 ))}
               </ul>
@@ -84,7 +85,7 @@ export function Shell() {
       {isMenuOpen && (
         <Dialog title="More" onClose={() => setMenuOpen(false)} className="sheet">
           <ul>
-            {ADMIN.map((destination) => (
+            {administration.map((destination) => (
               <Destination key={destination.to} {...destination} />
             ))}
           </ul>

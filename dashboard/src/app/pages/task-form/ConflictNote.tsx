@@ -1,4 +1,6 @@
 // Somebody else has changed the task since the form was loaded: what they changed, and the ways on.
+import { useEffect, useRef } from "react";
+
 import type { Change } from "../../forms/changes";
 import { Icon } from "../../ui/icons";
 
@@ -9,9 +11,12 @@ interface Props {
 }
 
 export function ConflictNote({ changes, onKeep, onDiscard }: Props) {
+  const element = useRef<HTMLElement>(null);
+  // The form may be scrolled far away from here.
+  useEffect(() => element.current?.focus(), []);
   const overwritten = changes.filter((change) => change.overwritten);
   return (
-    <section className="note note-warn conflict" role="alert" aria-label="The task was changed meanwhile">
+    <section ref={element} tabIndex={-1} className="note note-warn conflict" role="alert" aria-label="The task was changed meanwhile">
       <Icon name="alert" />
       <div className="form-stack">
         <p>

@@ -1,7 +1,9 @@
 // A curl command, as browsers and documentations have it, that fills the form.
 import { useState } from "react";
 
-import { NotCurl, readCurl, type ReadCurl } from "../../forms/curl";
+import { readCurl } from "../../forms/curl";
+import { NotCurl } from "../../forms/curl-command";
+import type { ReadCurl } from "../../forms/curl-request";
 import { Dialog } from "../../ui/Dialog";
 
 interface Props {

@@ -1,5 +1,5 @@
 // What a curl command had that the form could not take.
-import type { NotTaken } from "../../forms/curl";
+import type { NotTaken } from "../../forms/curl-request";
 import { Icon } from "../../ui/icons";
 
 export function CurlNote({ notTaken, onDismiss }: { notTaken: readonly NotTaken[]; onDismiss: () => void }) {

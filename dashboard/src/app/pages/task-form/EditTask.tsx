@@ -4,17 +4,19 @@ import { useState } from "react";
 import { useClient, useQuery } from "urql";
 
 import type { ResultOf } from "../../api/graphql";
-import { words } from "../../api/client";
+import { failure } from "../../api/client";
 import { changesBetween, merged } from "../../forms/changes";
 import { formOf, type TaskForm } from "../../forms/task-form";
 import { type Input, updateInput } from "../../forms/task-input";
+import { NeedsScope } from "../../shell/NeedsScope";
 import { MINE } from "../../time/zone";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { Page } from "../../ui/Page";
 import { toast } from "../../ui/Toasts";
+import type { Refusal } from "../../ui/useRefusal";
 import { ConflictNote } from "./ConflictNote";
 import { DEFINITION, LOAD, UPDATE, type UpdateTaskInput } from "./operations";
-import { type Refusal, TaskFormView } from "./TaskFormView";
+import { TaskFormView } from "./TaskFormView";
 
 type Task = ResultOf<typeof DEFINITION>;
 
@@ -30,14 +32,16 @@ export function EditTask() {
         </Link>
       }
     >
-      {error !== undefined && <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />}
-      {data === undefined ? (
-        error === undefined && <Skeleton lines={8} />
-      ) : data.task === null ? (
-        <Empty icon="question" title="This task does not exist, or was deleted." />
-      ) : (
-        <Edit task={data.task} />
-      )}
+      <NeedsScope scope="WRITE">
+        {error !== undefined && <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />}
+        {!data ? (
+          error === undefined && <Skeleton lines={8} />
+        ) : data.task === null ? (
+          <Empty icon="question" title="This task does not exist, or was deleted." />
+        ) : (
+          <Edit task={data.task} />
+        )}
+      </NeedsScope>
     </Page>
   );
 }
@@ -57,7 +61,7 @@ function Edit({ task }: { task: Task }) {
     const { data, error } = await client.mutation(UPDATE, variables);
     const result = data?.updateTask;
     if (error !== undefined || result === undefined) {
-      return { message: error === undefined ? "The service gave no answer." : words(error) };
+      return { message: failure(error) };
     }
     switch (result.__typename) {
       case "InvalidInput":

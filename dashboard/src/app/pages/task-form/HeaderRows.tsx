@@ -1,9 +1,8 @@
 // The headers of a request. A secret is written and never read: one that is stored shows only that it is.
+import { isAlwaysSecret } from "../../forms/curl-request";
 import type { HeaderRow } from "../../forms/task-form";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/icons";
-
-const ALWAYS_SECRET = new Set(["authorization", "cookie", "proxy-authorization", "x-api-key"]);
 
 interface Props {
   headers: readonly HeaderRow[];
@@ -17,7 +16,7 @@ export function HeaderRows({ headers, onChange }: Props) {
     <fieldset className="rows">
       <legend>Headers</legend>
       {headers.map((header, place) => {
-        const isAlways = ALWAYS_SECRET.has(header.name.trim().toLowerCase());
+        const isAlways = isAlwaysSecret(header.name);
         const isSecret = header.secret || header.stored || isAlways;
         return (
           <div key={place} className="row">

@@ -1,13 +1,14 @@
 // The form of a task, new or existing.
 import { useRef, useState, type ReactNode } from "react";
 
-import type { ReadCurl } from "../../forms/curl";
-import { place, type Problem } from "../../forms/problems";
+import type { ReadCurl } from "../../forms/curl-request";
+import { place } from "../../forms/problems";
 import { type TaskForm, withCurl } from "../../forms/task-form";
 import { equal, type Input } from "../../forms/task-input";
 import { Card } from "../../ui/Card";
-import { Field, FieldProblems, useControls } from "../../ui/Field";
-import { type ListedProblem, ProblemSummary } from "../../ui/ProblemSummary";
+import { Field, FieldProblems } from "../../ui/Field";
+import { ProblemSummary } from "../../ui/ProblemSummary";
+import { type Refusal, useRefusal } from "../../ui/useRefusal";
 import { CurlDialog } from "./CurlDialog";
 import { CurlNote } from "./CurlNote";
 import { labelOf } from "./labels";
@@ -20,9 +21,6 @@ import { ScheduleSection } from "./ScheduleSection";
 import { usePreview } from "./usePreview";
 import "./task-form.css";
 
-/** What saving came to: the problems of the input, or a message if there is another reason, or null if it was saved. */
-export type Refusal = { problems: readonly Problem[]; message?: undefined } | { message: string; problems?: undefined };
-
 interface Props {
   form: TaskForm;
   onChange: (form: TaskForm) => void;
@@ -30,6 +28,7 @@ interface Props {
   clean: TaskForm;
   /** Return the input to save, and what is wrong with it. */
   input: (form: TaskForm) => Input;
+  /** Save the input, and return null, or why it was not saved. */
   save: (input: Input["input"]) => Promise<Refusal | null>;
   submitLabel: string;
   onCancel: () => void;
@@ -38,10 +37,7 @@ interface Props {
 }
 
 export function TaskFormView({ form, onChange, clean, input, save, submitLabel, onCancel, note }: Props) {
-  const controls = useControls();
-  const [problems, setProblems] = useState<ReadonlyMap<string, readonly string[]>>(new Map());
-  const [summary, setSummary] = useState<readonly ListedProblem[]>([]);
-  const [attempt, setAttempt] = useState(0);
+  const { controls, problems, summary, attempt, refuse, clear } = useRefusal(labelOf);
   const [isSaving, setSaving] = useState(false);
   const [isPasting, setPasting] = useState(false);
   const [curl, setCurl] = useState<ReadCurl | null>(null);
@@ -50,20 +46,6 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
 
   function change(members: Partial<TaskForm>): void {
     onChange({ ...form, ...members });
-  }
-
-  function refuse({ problems: refused, message }: Refusal): void {
-    const { byField, elsewhere } = place(refused ?? [], [...controls.current.keys()]);
-    setProblems(byField);
-    setSummary([
-      ...[message ?? [], elsewhere].flat().map((each) => ({ control: null, label: "", message: each })),
-      ...[...byField].map(([field, messages]) => ({
-        control: controls.current.get(field) ?? null,
-        label: labelOf(field),
-        message: messages.join(" "),
-      })),
-    ]);
-    setAttempt((before) => before + 1);
   }
 
   async function submit(): Promise<void> {
@@ -80,8 +62,7 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
       isSaved.current = false;
       refuse(refusal);
     } else {
-      setSummary([]);
-      setProblems(new Map());
+      clear();
     }
   }
 
@@ -101,7 +82,7 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
         {note}
         {summary.length > 0 && <ProblemSummary problems={summary} attempt={attempt} />}
         {curl !== null && <CurlNote notTaken={curl.notTaken} onDismiss={() => setCurl(null)} />}
-        <FieldProblems controls={controls} problems={shown} clear={(name) => setProblems(without(problems, name))}>
+        <FieldProblems controls={controls} problems={shown} clear={clear}>
           <Card title="Task">
             <div className="card-body form-grid">
               <Field name="name" label="Name">
@@ -147,8 +128,7 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
           onClose={() => setPasting(false)}
           onRead={(read) => {
             onChange(withCurl(form, read.request));
-            setProblems(new Map());
-            setSummary([]);
+            clear();
             setCurl(read);
             setPasting(false);
           }}
@@ -157,8 +137,4 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
       <LeaveDialog mayLeave={() => isSaved.current || equal(form, clean)} />
     </>
   );
-}
-
-function without(problems: ReadonlyMap<string, readonly string[]>, name: string): ReadonlyMap<string, readonly string[]> {
-  return problems.has(name) ? new Map([...problems].filter(([field]) => field !== name)) : problems;
 }

@@ -2,7 +2,7 @@
 import { useState } from "react";
 import { useClient } from "urql";
 
-import { words } from "../../api/client";
+import { failure } from "../../api/client";
 import type { ResultOf } from "../../api/graphql";
 import { place, type Problem } from "../../forms/problems";
 import type { ActionForm } from "../../forms/task-form";
@@ -32,7 +32,7 @@ export function TryIt({ action }: { action: ActionForm }) {
     setTrying(false);
     const result = data?.tryAction;
     if (error !== undefined || result === undefined) {
-      setOutcome({ messages: [error === undefined ? "The service gave no answer." : words(error)] });
+      setOutcome({ messages: [failure(error)] });
     } else {
       setOutcome(result.__typename === "TriedAction" ? { tried: result } : { messages: sentences(result.problems) });
     }

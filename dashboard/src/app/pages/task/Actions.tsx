@@ -57,7 +57,7 @@ export function Actions({ task, onChange }: Props) {
           )}
         </>
       )}
-      {mayWrite && !isEnded && (
+      {mayWrite && task.status !== "CANCELLED" && (
         <Link to="/tasks/$taskId/edit" params={{ taskId: task.id }} className="button">
           <Icon name="pencil" />
           Edit

@@ -1,0 +1,292 @@
+// The API keys: who may do what, since when, and until when.
+import "./admin.css";
+
+import { useState } from "react";
+import { useClient } from "urql";
+
+import { failure } from "../../api/client";
+import { graphql, type ResultOf } from "../../api/graphql";
+import { usePolled } from "../../api/polling";
+import { useMay, useViewer } from "../../api/viewer";
+import { toInstant } from "../../forms/wall-clock";
+import { MINE } from "../../time/zone";
+import { Confirm } from "../../ui/Confirm";
+import { CopyButton } from "../../ui/CopyButton";
+import { Dialog } from "../../ui/Dialog";
+import { DialogForm } from "../../ui/DialogForm";
+import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
+import { Field } from "../../ui/Field";
+import { Icon } from "../../ui/icons";
+import { Badge } from "../../ui/states";
+import { TableArea } from "../../ui/TableArea";
+import { Time } from "../../ui/Time";
+import { toast } from "../../ui/Toasts";
+import type { Refusal } from "../../ui/useRefusal";
+import { AdminPage } from "./AdminPage";
+
+const KEYS = graphql(`
+  query ApiKeys {
+    apiKeys {
+      id
+      name
+      scope
+      createdAt
+      expiresAt
+      lastUsedAt
+      revokedAt
+      active
+    }
+  }
+`);
+
+const CREATE = graphql(`
+  mutation CreateApiKey($input: CreateApiKeyInput!) {
+    createApiKey(input: $input) {
+      __typename
+      ... on CreatedApiKey {
+        key
+        apiKey {
+          id
+          name
+        }
+      }
+      ... on InvalidInput {
+        problems {
+          path
+          message
+        }
+      }
+      ... on Conflict {
+        message
+      }
+    }
+  }
+`);
+
+const REVOKE = graphql(`
+  mutation RevokeApiKey($id: ID!) {
+    revokeApiKey(id: $id) {
+      __typename
+      ... on ApiKey {
+        id
+        revokedAt
+        active
+      }
+      ... on Error {
+        message
+      }
+    }
+  }
+`);
+
+type Key = ResultOf<typeof KEYS>["apiKeys"][number];
+type Scope = Key["scope"];
+
+const SCOPES: Record<Scope, string> = {
+  READ: "Read: tasks and their history",
+  WRITE: "Write: also create, change and run tasks",
+  ADMIN: "Admin: also keys, limits, notifications and the audit log",
+};
+const LABELS = { name: "Name", scope: "Scope", expiresAt: "Ends" };
+
+export function Keys() {
+  const viewer = useViewer();
+  const isAdmin = useMay("ADMIN");
+  const { data, error, refresh } = usePolled(KEYS, {}, { everyMs: 15_000, pause: !isAdmin });
+  const [isCreating, setCreating] = useState(false);
+  const [created, setCreated] = useState<{ name: string; token: string } | null>(null);
+  const [revoking, setRevoking] = useState<Key | null>(null);
+  const revoke = useRevoke();
+  return (
+    <AdminPage
+      title="API keys"
+      actions={
+        <button type="button" className="button button-main" onClick={() => setCreating(true)}>
+          <Icon name="plus" />
+          New key
+        </button>
+      }
+    >
+      {viewer?.keysRequired === false && (
+        <div className="note note-warn">
+          <Icon name="alert" />
+          <p>
+            Authentication is off: everybody who reaches this service is an admin. Set <code>DUETIME_AUTH=keys</code> to require keys.
+          </p>
+        </div>
+      )}
+      {error !== undefined && <ErrorNote error={error} retry={refresh} />}
+      <section className="card" aria-label="Keys">
+        {data === undefined ? (
+          error === undefined && <Skeleton lines={4} />
+        ) : data.apiKeys.length === 0 ? (
+          <Empty icon="key" title="There are no keys yet." />
+        ) : (
+          <TableArea label="Table of keys">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Name</th>
+                  <th scope="col">State</th>
+                  <th scope="col">Last used</th>
+                  <th scope="col" className="wide-only">
+                    Created
+                  </th>
+                  <th scope="col">
+                    <span className="visually-hidden">Actions</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.apiKeys.map((key) => (
+                  <tr key={key.id} className={key.active ? "" : "is-over"}>
+                    <th scope="row">
+                      {key.name}
+                      <span className="under">{key.scope.toLowerCase()}</span>
+                    </th>
+                    <td>
+                      <KeyState of={key} />
+                    </td>
+                    <td>{key.lastUsedAt === null ? <span className="ink-3">never</span> : <Time at={key.lastUsedAt} />}</td>
+                    <td className="wide-only">
+                      <Time at={key.createdAt} />
+                    </td>
+                    <td className="row-actions">
+                      {key.active && key.name === viewer?.keyName ? (
+                        <span className="ink-3">yours</span>
+                      ) : (
+                        key.active && (
+                          <button type="button" className="button button-small" aria-label={`Revoke ${key.name}`} onClick={() => setRevoking(key)}>
+                            Revoke
+                          </button>
+                        )
+                      )}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </TableArea>
+        )}
+      </section>
+      {isCreating && (
+        <NewKey
+          onClose={() => setCreating(false)}
+          onCreated={(made) => {
+            setCreated(made);
+            refresh();
+          }}
+        />
+      )}
+      {created !== null && <CreatedKey {...created} onClose={() => setCreated(null)} />}
+      {revoking !== null && (
+        <Confirm title={`Revoke ${revoking.name}?`} action="Revoke" onClose={() => setRevoking(null)} onConfirm={() => revoke(revoking)}>
+          <p>Programs that use this key are refused at once, and what is open under it is closed. This cannot be undone.</p>
+        </Confirm>
+      )}
+    </AdminPage>
+  );
+}
+
+function KeyState({ of: { active, revokedAt, expiresAt } }: { of: Key }) {
+  if (revokedAt !== null) {
+    return (
+      <>
+        <Badge tone="quiet" icon="ban" word="Revoked" /> <Time at={revokedAt} />
+      </>
+    );
+  }
+  if (!active) {
+    return (
+      <>
+        <Badge tone="quiet" icon="clock" word="Ended" /> {expiresAt !== null && <Time at={expiresAt} />}
+      </>
+    );
+  }
+  return (
+    <>
+      <Badge tone="ok" icon="check" word="Valid" />{" "}
+      {expiresAt !== null && (
+        <span className="ink-2">
+          ends <Time at={expiresAt} />
+        </span>
+      )}
+    </>
+  );
+}
+
+function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: (made: { name: string; token: string }) => void }) {
+  const client = useClient();
+  const [name, setName] = useState("");
+  const [scope, setScope] = useState<Scope>("WRITE");
+  const [endsAt, setEndsAt] = useState("");
+
+  async function save(): Promise<Refusal | null> {
+    const expiresAt = endsAt === "" ? null : (toInstant(endsAt, MINE)?.instant ?? null);
+    const { data, error } = await client.mutation(CREATE, { input: { name, scope, expiresAt } });
+    const result = data?.createApiKey;
+    switch (result?.__typename) {
+      case undefined:
+        return { message: failure(error) };
+      case "InvalidInput":
+        return { problems: result.problems };
+      case "Conflict":
+        return { problems: [{ path: ["name"], message: result.message }] };
+      case "CreatedApiKey":
+        onCreated({ name: result.apiKey.name, token: result.key });
+        return null;
+    }
+  }
+
+  return (
+    <DialogForm title="New API key" action="Create key" labels={LABELS} onSave={save} onClose={onClose}>
+      <Field name="name" label="Name" hint="Who or what uses the key; the audit log names it. It cannot be changed.">
+        {(control) => <input {...control} autoFocus autoComplete="off" maxLength={64} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+      <Field name="scope" label="Scope" hint="It cannot be changed.">
+        {(control) => (
+          <select {...control} value={scope} onChange={(event) => setScope(event.target.value as Scope)}>
+            {(Object.keys(SCOPES) as Scope[]).map((each) => (
+              <option key={each} value={each}>
+                {SCOPES[each]}
+              </option>
+            ))}
+          </select>
+        )}
+      </Field>
+      <Field name="expiresAt" label="Ends" hint={`In your time zone, ${MINE}. Empty means never.`}>
+        {(control) => <input {...control} type="datetime-local" value={endsAt} onChange={(event) => setEndsAt(event.target.value)} />}
+      </Field>
+    </DialogForm>
+  );
+}
+
+function CreatedKey({ name, token, onClose }: { name: string; token: string; onClose: () => void }) {
+  return (
+    <Dialog title={`The key ${name}`} insistent onClose={onClose}>
+      <p>Copy the key now. It is shown only this once.</p>
+      <div className="secret-once">
+        <code>{token}</code>
+        <CopyButton text={token} label="Copy the key" />
+      </div>
+      <div className="dialog-actions">
+        <button type="button" className="button button-main" onClick={onClose}>
+          I have copied it
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+function useRevoke(): (key: Key) => Promise<void> {
+  const client = useClient();
+  return async ({ id, name }) => {
+    const { data, error } = await client.mutation(REVOKE, { id });
+    const result = data?.revokeApiKey;
+    if (result?.__typename === "ApiKey") {
+      toast(`The key ${name} is revoked.`);
+    } else {
+      toast(result?.message ?? failure(error), { tone: "bad" });
+    }
+  };
+}

@@ -1,0 +1,133 @@
+// Works with API keys of all scopes: one that may only read, one that is revoked over a form, and an admin's.
+import assert from "node:assert/strict";
+
+import type { Page } from "playwright-core";
+
+import { accessible } from "./accessible.ts";
+import { visiting } from "./browser.ts";
+
+const [executablePath, url, target, reader, writer, admin] = process.argv.slice(2);
+if ([executablePath, url, target, reader, writer, admin].includes(undefined)) {
+  throw new Error("usage: administration.ts CHROMIUM URL TARGET READER WRITER ADMIN");
+}
+
+await visiting({ executablePath: executablePath!, url: url!, expected: /401 \(Unauthorized\)/ }, async (page) => {
+  await readersAreOfferedNothingToChange(page);
+  await aKeyThatEndsDoesNotLoseTheForm(page);
+  await keysAreCreatedAndRevoked(page);
+  await notificationsAreSetUp(page);
+  await theAuditLogSaysWhoDidWhat(page);
+  await visit(page, "/workers", "Workers");
+  await page.getByRole("cell", { name: "Alive" }).waitFor();
+  await accessible(page);
+  await visit(page, "/storage", "Storage");
+  await page.getByRole("region", { name: "What takes the space" }).getByRole("row", { name: /^runs/ }).waitFor();
+  await accessible(page);
+});
+
+async function visit(page: Page, path: string, heading: string): Promise<void> {
+  await page.goto(new URL(path, url).href);
+  await page.getByRole("heading", { name: heading, level: 1 }).waitFor();
+}
+
+async function enterKey(page: Page, key: string): Promise<void> {
+  await page.getByLabel("requires an API key").fill(key);
+  await page.getByRole("button", { name: "Continue" }).click();
+}
+
+async function readersAreOfferedNothingToChange(page: Page): Promise<void> {
+  await visit(page, "/tasks/new", "New task");
+  await enterKey(page, reader!);
+  await page.getByText("needs an API key with the scope write").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Create task" }).count(), 0);
+  await visit(page, "/keys", "API keys");
+  await page.getByText("needs an API key with the scope admin").waitFor();
+  assert.equal(await page.getByRole("link", { name: "Audit log" }).count(), 0);
+  await page.evaluate(() => sessionStorage.clear());
+}
+
+async function aKeyThatEndsDoesNotLoseTheForm(page: Page): Promise<void> {
+  await visit(page, "/tasks/new", "New task");
+  await enterKey(page, writer!);
+  await page.getByLabel("Name", { exact: true }).fill("survivor");
+  await page.getByLabel("URL", { exact: true }).fill(`${target}/survivor`);
+  const [{ id }] = (await asAdmin(page, "{ apiKeys { id name } }")).apiKeys.filter(({ name }: { name: string }) => name === "writer");
+  await asAdmin(page, `mutation { revokeApiKey(id: "${id}") { __typename } }`);
+  await page.getByRole("button", { name: "Create task" }).click();
+  await enterKey(page, admin!);
+  await page.getByText("The task survivor was created.").waitFor();
+}
+
+async function keysAreCreatedAndRevoked(page: Page): Promise<void> {
+  await visit(page, "/keys", "API keys");
+  await page.getByRole("row", { name: /admin.*yours/ }).waitFor();
+  await page.getByRole("button", { name: "New key" }).click();
+  const form = page.getByRole("dialog", { name: "New API key" });
+  await form.getByLabel("Name").fill("not/allowed");
+  await form.getByRole("button", { name: "Create key" }).click();
+  await form.getByRole("alert").waitFor();
+  await accessible(page);
+  await form.getByLabel("Name").fill("deploys");
+  await form.getByRole("button", { name: "Create key" }).click();
+  const created = page.getByRole("dialog", { name: "The key deploys" });
+  assert.match(await created.locator("code").innerText(), /^duetime_/);
+  await created.getByRole("button", { name: "I have copied it" }).click();
+  await page.getByRole("button", { name: "Revoke deploys" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("row", { name: /deploys.*Revoked/ }).waitFor();
+  await accessible(page);
+}
+
+async function notificationsAreSetUp(page: Page): Promise<void> {
+  await visit(page, "/notifications", "Notifications");
+  await page.getByRole("button", { name: "Go to the channels" }).click();
+  await page.getByRole("button", { name: "New channel" }).click();
+  const channel = page.getByRole("dialog", { name: "New channel" });
+  await channel.getByLabel("Name").fill("On-call");
+  await channel.getByLabel("URL").fill("ftp://example.com");
+  await channel.getByRole("button", { name: "Generate a secret" }).click();
+  await channel.getByRole("button", { name: "Create channel" }).click();
+  await channel.getByRole("alert").getByRole("button", { name: "URL" }).waitFor();
+  await accessible(page);
+  await channel.getByLabel("URL").fill(`${target}/notified`);
+  await channel.getByRole("button", { name: "Create channel" }).click();
+  await page.getByRole("button", { name: "Test On-call" }).click();
+  await page.getByText("On-call has accepted the test").waitFor();
+
+  await page.getByRole("button", { name: "Rules", exact: true }).click();
+  await page.getByRole("button", { name: "New rule" }).click();
+  const rule = page.getByRole("dialog", { name: "New rule" });
+  await rule.getByLabel("Name").fill("Failures");
+  await rule.getByLabel("Late", { exact: true }).check();
+  await rule.getByLabel("Late after").fill("2");
+  await accessible(page);
+  await rule.getByRole("button", { name: "Create rule" }).click();
+  await page.getByText("Failed, Recovered, Late of all tasks → On-call").waitFor();
+
+  await page.getByRole("button", { name: "Deliveries" }).click();
+  await page.getByText("Duetime: a test of this channel").click();
+  await page.getByText("the channel works").waitFor();
+  await accessible(page);
+}
+
+async function theAuditLogSaysWhoDidWhat(page: Page): Promise<void> {
+  await visit(page, "/audit", "Audit log");
+  await page.getByLabel("Action").fill("createKey");
+  await page.getByRole("button", { name: "Filter" }).click();
+  const entry = page.getByRole("group").filter({ hasText: "deploys" });
+  await entry.getByText("by admin").click();
+  await entry.getByRole("row", { name: "scope write" }).waitFor();
+  assert.equal(await page.getByText("createNotificationRule").count(), 0);
+  await accessible(page);
+}
+
+async function asAdmin(page: Page, query: string): Promise<any> {
+  return page.evaluate(
+    async ([text, key]) => {
+      const headers = { "Content-Type": "application/json", "Authorization": `Bearer ${key}` };
+      const response = await fetch("/graphql", { method: "POST", headers, body: JSON.stringify({ query: text }) });
+      return ((await response.json()) as { data: unknown }).data;
+    },
+    [query, admin!],
+  );
+}
