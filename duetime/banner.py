@@ -50,25 +50,28 @@ def text(api: ApiSettings, jobs: JobsSettings, servers: LocalStack, folder: Data
     url = base_url(api)
     lines = [
         f"Duetime is ready in {took:.1f} s.",
-        f"  GraphQL  {url}/graphql",
-        f"  REST     {url}/api/v1",
-        f"  Health   {url}/health",
+        f"  Dashboard  {url}",
+        f"  GraphQL    {url}/graphql",
+        f"  REST       {url}/api/v1",
+        f"  Health     {url}/health",
     ]
     if api.keys_wanted:
         lines.append(
-            f"  Keys     required; create one: {command_name()} keys create --name NAME --scope read|write|admin"
+            f"  Keys       required; create one: {command_name()} keys create --name NAME --scope read|write|admin"
         )
     if api.only_for_this_machine:
-        lines.append("  Targets  loopback addresses are allowed, because only this machine can reach the API")
+        lines.append("  Targets    loopback addresses are allowed, because only this machine can reach the API")
     elif not may_call_loopback(api, jobs):
-        lines.append(f"  Targets  public addresses only; DUETIME_TARGETS_ALLOWED={LOOPBACK} allows this machine's own")
+        lines.append(
+            f"  Targets    public addresses only; DUETIME_TARGETS_ALLOWED={LOOPBACK} allows this machine's own"
+        )
     if folder is not None:
         lines += [
-            f"  Data     {folder.path}",
-            f"  Logs     in this terminal; those of Postgres and Valkey in {folder.logs}",
+            f"  Data       {folder.path}",
+            f"  Logs       in this terminal; those of Postgres and Valkey in {folder.logs}",
         ]
     if servers.remark:
-        lines.append(f"  Note     {servers.remark}")
+        lines.append(f"  Note       {servers.remark}")
     lines += [
         "",
         "Create a first task, then list the tasks:",

@@ -60,7 +60,8 @@ def test_the_first_task_of_the_banner_survives_every_end(
     """
     port = free_port()
     with measured_processes, duetime_up(data_dir, port=port) as up:
-        assert "Targets  loopback addresses are allowed" in up.text
+        assert f"  Dashboard  {up.url}\n" in up.text
+        assert "Targets    loopback addresses are allowed" in up.text
         line = next(line for line in up.text.splitlines() if "createTask" in line)
         result = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)
         created = json.loads(result.stdout)["data"]["createTask"]

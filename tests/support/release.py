@@ -5,6 +5,8 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 FIRST = "f59eafbf79141bbbd2331cdb50014ff3bdfbd200"
 """Release 0.1.0."""
@@ -14,12 +16,13 @@ PACKAGES = ("duetime", "graphql_api", "jobs", "db", "alembic")
 def unpacked(commit: str, folder: Path) -> Path:
     """Write the packages of a commit into a folder, and return it. It goes into PYTHONPATH.
 
-    Raises `AssertionError` in a clone without the history.
+    Skips the test in a clone without the history.
     """
     packed = subprocess.run(
         ["git", "archive", "--format=tar", commit, *PACKAGES], cwd=ROOT, capture_output=True, check=False
     )
-    assert packed.returncode == 0, f"the clone has no history: run git fetch --unshallow ({packed.stderr.decode()})"
+    if packed.returncode != 0:
+        pytest.skip(f"the clone has no history: run git fetch --unshallow ({packed.stderr.decode().strip()})")
     with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return folder
