@@ -15,6 +15,7 @@ await visiting({ executablePath: executablePath!, url: url!, expected: /401 \(Un
   await readersAreOfferedNothingToChange(page);
   await aKeyThatEndsDoesNotLoseTheForm(page);
   await keysAreCreatedAndRevoked(page);
+  await aHostIsLimited(page);
   await notificationsAreSetUp(page);
   await theAuditLogSaysWhoDidWhat(page);
   await visit(page, "/workers", "Workers");
@@ -76,6 +77,30 @@ async function keysAreCreatedAndRevoked(page: Page): Promise<void> {
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
   await page.getByRole("row", { name: /deploys.*Revoked/ }).waitFor();
   await accessible(page);
+}
+
+async function aHostIsLimited(page: Page): Promise<void> {
+  await visit(page, "/limits", "Limits");
+  await page.getByRole("button", { name: "New limit" }).click();
+  const form = page.getByRole("dialog", { name: "New limit" });
+  await form.getByLabel("Host").fill("not a host");
+  await form.getByLabel("Per second").fill("2.5");
+  await form.getByRole("button", { name: "Create limit" }).click();
+  await form.getByRole("alert").getByRole("button", { name: "Host" }).waitFor();
+  await accessible(page);
+  await form.getByLabel("Host").fill("api.example.com");
+  await form.getByRole("button", { name: "Create limit" }).click();
+  await page.getByRole("row", { name: /api\.example\.com.*2\.5 per second/ }).waitFor();
+  await page.getByRole("button", { name: "Edit the limit of api.example.com" }).click();
+  const change = page.getByRole("dialog", { name: "The limit of api.example.com" });
+  await change.getByLabel("Per second").fill("");
+  await change.getByLabel("At the same time").fill("3");
+  await change.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("row", { name: /api\.example\.com.*3 at the same time/ }).waitFor();
+  await accessible(page);
+  await page.getByRole("button", { name: "Delete the limit of api.example.com" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  await page.getByText("There are no limits.").waitFor();
 }
 
 async function notificationsAreSetUp(page: Page): Promise<void> {

@@ -96,6 +96,12 @@ const keys = createRoute({
   component: lazyRouteComponent(() => import("./pages/admin/Keys"), "Keys"),
 });
 
+const limits = createRoute({
+  getParentRoute: () => root,
+  path: "/limits",
+  component: lazyRouteComponent(() => import("./pages/admin/Limits"), "Limits"),
+});
+
 const NOTIFICATION_VIEWS = ["rules", "channels", "deliveries"] as const;
 
 const notifications = createRoute({
@@ -141,7 +147,7 @@ function Broken({ error, reset }: ErrorComponentProps) {
 }
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, tasks, task, newTask, editTask, runs, run, notifications, audit, keys, workers, storage]),
+  routeTree: root.addChildren([overview, tasks, task, newTask, editTask, runs, run, notifications, limits, audit, keys, workers, storage]),
   basepath: service.pathname,
   defaultPreload: "intent",
   scrollRestoration: true,

@@ -20,6 +20,7 @@ export const MAIN: readonly Destination[] = [
 /** Pages for administrators. */
 const ADMIN: readonly Destination[] = [
   { to: "/notifications", label: "Notifications", icon: "bell", needsAdmin: true },
+  { to: "/limits", label: "Limits", icon: "gauge", needsAdmin: true },
   { to: "/keys", label: "API keys", icon: "key", needsAdmin: true },
   { to: "/audit", label: "Audit log", icon: "book", needsAdmin: true },
   { to: "/workers", label: "Workers", icon: "server" },

@@ -1,0 +1,307 @@
+// The limits per target: how often and how many at once a host, or what shares a flow key, is called.
+import "./admin.css";
+
+import { useState } from "react";
+import { useClient } from "urql";
+
+import { failure } from "../../api/client";
+import { graphql, type ResultOf } from "../../api/graphql";
+import { usePolled } from "../../api/polling";
+import { useMay } from "../../api/viewer";
+import { Confirm } from "../../ui/Confirm";
+import { DialogForm } from "../../ui/DialogForm";
+import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
+import { Field } from "../../ui/Field";
+import { Icon } from "../../ui/icons";
+import { TableArea } from "../../ui/TableArea";
+import { Time } from "../../ui/Time";
+import { toast } from "../../ui/Toasts";
+import type { Refusal } from "../../ui/useRefusal";
+import { AdminPage } from "./AdminPage";
+
+const LIMITS = graphql(`
+  query FlowLimits {
+    flowLimits {
+      id
+      key {
+        host
+        flowKey
+      }
+      maxConcurrent
+      ratePerSecond
+      burst
+      waitingRuns
+      runningRuns
+      updatedAt
+    }
+  }
+`);
+
+const CREATE = graphql(`
+  mutation CreateFlowLimit($input: CreateFlowLimitInput!) {
+    createFlowLimit(input: $input) {
+      __typename
+      ... on InvalidInput {
+        problems {
+          path
+          message
+        }
+      }
+      ... on Error {
+        message
+      }
+    }
+  }
+`);
+
+const UPDATE = graphql(`
+  mutation UpdateFlowLimit($id: ID!, $input: UpdateFlowLimitInput!) {
+    updateFlowLimit(id: $id, input: $input) {
+      __typename
+      ... on InvalidInput {
+        problems {
+          path
+          message
+        }
+      }
+      ... on Error {
+        message
+      }
+    }
+  }
+`);
+
+const DELETE = graphql(`
+  mutation DeleteFlowLimit($id: ID!) {
+    deleteFlowLimit(id: $id) {
+      __typename
+      ... on Error {
+        message
+      }
+    }
+  }
+`);
+
+type Limit = ResultOf<typeof LIMITS>["flowLimits"][number];
+type Kind = "host" | "flowKey";
+
+const LABELS = {
+  "key.host": "Host",
+  "key.flowKey": "Flow key",
+  maxConcurrent: "At the same time",
+  ratePerSecond: "Per second",
+  burst: "Together after a pause",
+};
+
+export function Limits() {
+  const isAdmin = useMay("ADMIN");
+  const { data, error, refresh } = usePolled(LIMITS, {}, { everyMs: 5_000, pause: !isAdmin });
+  const [editing, setEditing] = useState<Limit | "new" | null>(null);
+  const [deleting, setDeleting] = useState<Limit | null>(null);
+  const remove = useRemove(refresh);
+  return (
+    <AdminPage
+      title="Limits"
+      actions={
+        <button type="button" className="button button-main" onClick={() => setEditing("new")}>
+          <Icon name="plus" />
+          New limit
+        </button>
+      }
+    >
+      {error !== undefined && <ErrorNote error={error} retry={refresh} />}
+      <section className="card" aria-label="Limits">
+        {data === undefined ? (
+          error === undefined && <Skeleton lines={4} />
+        ) : data.flowLimits.length === 0 ? (
+          <Empty icon="gauge" title="There are no limits.">
+            <p>A limit says how often a host, or all tasks that share a flow key, may be called. Runs beyond it wait in their order.</p>
+          </Empty>
+        ) : (
+          <TableArea label="Table of limits">
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">Target</th>
+                  <th scope="col">Limit</th>
+                  <th scope="col">Running</th>
+                  <th scope="col">Waiting</th>
+                  <th scope="col" className="wide-only">
+                    Changed
+                  </th>
+                  <th scope="col">
+                    <span className="visually-hidden">Actions</span>
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {data.flowLimits.map((limit) => (
+                  <tr key={limit.id}>
+                    <th scope="row">
+                      {targetOf(limit)}
+                      <span className="under">{limit.key.host === null ? "flow key" : "host"}</span>
+                    </th>
+                    <td>{inWords(limit)}</td>
+                    <td>{limit.runningRuns.toLocaleString("en")}</td>
+                    <td>{limit.waitingRuns.toLocaleString("en")}</td>
+                    <td className="wide-only">
+                      <Time at={limit.updatedAt} />
+                    </td>
+                    <td className="row-actions">
+                      <button
+                        type="button"
+                        className="button button-small"
+                        aria-label={`Edit the limit of ${targetOf(limit)}`}
+                        onClick={() => setEditing(limit)}
+                      >
+                        Edit
+                      </button>{" "}
+                      <button
+                        type="button"
+                        className="button button-small"
+                        aria-label={`Delete the limit of ${targetOf(limit)}`}
+                        onClick={() => setDeleting(limit)}
+                      >
+                        Delete
+                      </button>
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </TableArea>
+        )}
+      </section>
+      {editing !== null && <LimitForm limit={editing === "new" ? null : editing} onClose={() => setEditing(null)} onSaved={refresh} />}
+      {deleting !== null && (
+        <Confirm
+          title={`Delete the limit of ${targetOf(deleting)}?`}
+          action="Delete"
+          onClose={() => setDeleting(null)}
+          onConfirm={() => remove(deleting)}
+        >
+          <p>Runs that wait for it start within a second.</p>
+        </Confirm>
+      )}
+    </AdminPage>
+  );
+}
+
+function targetOf({ key }: Limit): string {
+  return key.host ?? key.flowKey ?? "";
+}
+
+function inWords({ maxConcurrent, ratePerSecond, burst }: Limit): string {
+  const parts = [];
+  if (ratePerSecond !== null) {
+    parts.push(`${ratePerSecond.toLocaleString("en")} per second${burst !== null && burst > 1 ? `, ${burst.toLocaleString("en")} together` : ""}`);
+  }
+  if (maxConcurrent !== null) {
+    parts.push(`${maxConcurrent.toLocaleString("en")} at the same time`);
+  }
+  return parts.join("; ");
+}
+
+function LimitForm({ limit, onClose, onSaved }: { limit: Limit | null; onClose: () => void; onSaved: () => void }) {
+  const client = useClient();
+  const [kind, setKind] = useState<Kind>("host");
+  const [target, setTarget] = useState("");
+  const [maxConcurrent, setMaxConcurrent] = useState(written(limit?.maxConcurrent));
+  const [ratePerSecond, setRatePerSecond] = useState(written(limit?.ratePerSecond));
+  const [burst, setBurst] = useState(limit?.burst === 1 ? "" : written(limit?.burst));
+
+  async function save(): Promise<Refusal | null> {
+    const numbers = { maxConcurrent, ratePerSecond, burst };
+    const problems = Object.entries(numbers).flatMap(([name, text]) =>
+      isNumber(text, { whole: name !== "ratePerSecond" })
+        ? []
+        : [{ path: [name], message: name === "ratePerSecond" ? "must be a number" : "must be a whole number" }],
+    );
+    if (problems.length > 0) {
+      return { problems };
+    }
+    // An update takes a member away by 0, and a new limit leaves it out.
+    const input = Object.fromEntries(
+      Object.entries(numbers).map(([name, text]) => [name, text.trim() === "" ? (limit === null ? null : 0) : Number(text)]),
+    );
+    const { data, error } =
+      limit === null
+        ? await client.mutation(CREATE, { input: { key: kind === "host" ? { host: target } : { flowKey: target }, ...input } })
+        : await client.mutation(UPDATE, { id: limit.id, input });
+    const result = data === undefined ? undefined : "createFlowLimit" in data ? data.createFlowLimit : data.updateFlowLimit;
+    if (result === undefined) {
+      return { message: failure(error) };
+    }
+    switch (result.__typename) {
+      case "InvalidInput":
+        return { problems: result.problems };
+      case "FlowLimit":
+        onSaved();
+        return null;
+      default:
+        return { message: result.message };
+    }
+  }
+
+  return (
+    <DialogForm
+      title={limit === null ? "New limit" : `The limit of ${targetOf(limit)}`}
+      action={limit === null ? "Create limit" : "Save"}
+      labels={LABELS}
+      onSave={save}
+      onClose={onClose}
+    >
+      {limit === null && (
+        <>
+          <Field name="kind" label="Applies to">
+            {(control) => (
+              <select {...control} autoFocus value={kind} onChange={(event) => setKind(event.target.value as Kind)}>
+                <option value="host">A host</option>
+                <option value="flowKey">A flow key, which tasks carry</option>
+              </select>
+            )}
+          </Field>
+          <Field
+            key={kind}
+            name={`key.${kind}`}
+            label={LABELS[`key.${kind}`]}
+            hint={kind === "host" ? "Such as api.example.com, or *.example.com for all hosts below a name; with a port for that port alone." : undefined}
+          >
+            {(control) => <input {...control} autoComplete="off" spellCheck={false} value={target} onChange={(event) => setTarget(event.target.value)} />}
+          </Field>
+        </>
+      )}
+      <Field name="ratePerSecond" label={LABELS.ratePerSecond} hint="How many calls may start; 0.5 is one in two seconds. Empty means any number.">
+        {(control) => <input {...control} inputMode="decimal" autoComplete="off" value={ratePerSecond} onChange={(event) => setRatePerSecond(event.target.value)} />}
+      </Field>
+      <Field name="burst" label={LABELS.burst} hint="How many calls may start at once after a time without any. Empty means one.">
+        {(control) => <input {...control} inputMode="numeric" autoComplete="off" value={burst} onChange={(event) => setBurst(event.target.value)} />}
+      </Field>
+      <Field name="maxConcurrent" label={LABELS.maxConcurrent} hint="How many calls may run. Empty means any number.">
+        {(control) => <input {...control} inputMode="numeric" autoComplete="off" value={maxConcurrent} onChange={(event) => setMaxConcurrent(event.target.value)} />}
+      </Field>
+    </DialogForm>
+  );
+}
+
+function written(value: number | null | undefined): string {
+  return value === null || value === undefined ? "" : String(value);
+}
+
+function isNumber(text: string, { whole }: { whole: boolean }): boolean {
+  return text.trim() === "" || (whole ? Number.isSafeInteger(Number(text)) : Number.isFinite(Number(text)));
+}
+
+function useRemove(refresh: () => void): (limit: Limit) => Promise<void> {
+  const client = useClient();
+  return async (limit) => {
+    const { data, error } = await client.mutation(DELETE, { id: limit.id });
+    const result = data?.deleteFlowLimit;
+    if (result?.__typename === "DeletedFlowLimit") {
+      toast(`The limit of ${targetOf(limit)} is deleted.`);
+      refresh();
+    } else {
+      toast(result?.message ?? failure(error), { tone: "bad" });
+    }
+  };
+}
