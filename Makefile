@@ -196,6 +196,6 @@ $(PAGES): dashboard/$(INSTALLED) $(PAGE_SOURCES)
 	@$(PIP) install --require-hashes --no-deps --upgrade --target .venv/ariadne --requirement requirements-ariadne.txt
 	@touch $@
 
-.PHONY: help install dev-setup run migrate build test test-quick faults fuzz vectors bench fmt lint check check-style \
+.PHONY: help install dev-setup run migrate build test test-quick faults fuzz vectors bench screenshots fmt lint check check-style \
 	check-types check-imports check-pages check-containers check-schema check-schema-growth check-migrations check-wheel check-lock check-vulnerabilities schema \
 	settings swagger lock docker-build docker-run docker-stop

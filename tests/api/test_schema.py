@@ -79,6 +79,9 @@ def is_added(name: str) -> bool:
         "Run.responseHeadersTruncated",
         "Task.pausedAt",
         "Mutation.pauseTasks(reason)",
+        "Mutation.upsertTasks",
+        "UpsertedTask.after",
+        "UpsertedTask.before",
     )
     of_notifications = (
         "Apprise",

@@ -27,7 +27,7 @@ from graphql_api.app import create_app
 from graphql_api.context import Context, Services
 from graphql_api.execution.schema import schema
 from graphql_api.middleware.authentication import ASSETS, OPEN, READ_BY_POST
-from graphql_api.middleware.page_requests import PAGES
+from graphql_api.middleware.page_requests import DASHBOARD, PAGES
 from graphql_api.settings import ApiSettings
 from jobs.security.api_keys import Caller
 from jobs.settings import JobsSettings
@@ -103,6 +103,8 @@ def paths(routes: Sequence[BaseRoute], prefix: str = "") -> Iterator[tuple[str, 
             yield from paths(route.routes, prefix + route.path)
         elif isinstance(route, Route):
             path = prefix + route.path
+            if path.strip("/").partition("/")[0] in DASHBOARD:
+                continue
             if path not in OPEN | PAGES | {"/graphql"} and not path.startswith(ASSETS):
                 yield from ((method, path) for method in route.methods or ())
 

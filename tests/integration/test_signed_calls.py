@@ -192,14 +192,14 @@ async def test_a_lost_key_ends_the_run_with_a_reason(
 async def test_a_secret_outlives_the_key_that_sealed_it(
     database: DatabaseSettings, sealing: JobsSettings, target: Target
 ) -> None:
-    """After a rotation the new key alone opens secrets, also in earlier versions of the task."""
+    """After a rotation the new key alone opens secrets, also in earlier versions of the task and its definitions."""
     url = target.responds("/hook", CannedResponse(status=500), CannedResponse())
     secret, new = fresh_secret(), base64.b64encode(os.urandom(32)).decode()
     both = sealing.model_copy(update={"secret_key": f"{new},{sealing.secret_key}"})
     async with serving(database, sealing) as api:
         task = await do(api, CREATE, input=wanted(url, signingSecrets=[secret]))
         await do(api, UPDATE, id=task["id"], action={"payload": {}})
-        assert await rotate_secrets(api.engine, both.secrets) == (2, [])
+        assert await rotate_secrets(api.engine, both.secrets) == (4, [])
         assert await rotate_secrets(api.engine, both.secrets) == (0, [])
         async with working(database, both.model_copy(update={"secret_key": new})):
             await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
