@@ -69,7 +69,9 @@ async def test_history_goes_in_small_transactions_and_its_task_last(
             for statement in NOTE_REMOVALS:
                 await connection.execute(text(statement))
         await save(engine, gone, kept)
-        await save(engine, *(run_of(gone, scheduled_for=ago(1 + place)) for place in range(number)))
+        # All within the retention, which would remove older runs by whole days.
+        minute = timedelta(minutes=1)
+        await save(engine, *(run_of(gone, scheduled_for=ago(1) - place * minute) for place in range(number)))
         await save(engine, run_of(kept, scheduled_for=ago(1)))
         await change(engine, delete, gone.id)
         async with working(database, jobs_settings):
