@@ -21,5 +21,6 @@ def unpacked(commit: str, folder: Path) -> Path:
     )
     if packed.returncode != 0:
         pytest.skip(f"the clone has no history: run git fetch --unshallow ({packed.stderr.decode().strip()})")
+    folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["tar", "--extract", "--directory", folder], input=packed.stdout, check=True)
     return folder
