@@ -33,7 +33,7 @@ async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
         yield opening
 
 
-async def finished(engine: AsyncEngine, task_id: UUID, *, number: int, within: float = 10) -> list[Run]:
+async def finished(engine: AsyncEngine, task_id: UUID, *, number: int, within: float = 30) -> list[Run]:
     """Return the task's runs once that many are finished."""
     runs = await wait_until(
         lambda: runs_of(engine, task_id, at_least=number), what=f"{number} runs are finished", within=within
@@ -73,7 +73,7 @@ async def test_one_run_waits_behind_another_and_a_third_is_skipped(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """QUEUE makes one run wait, which starts as soon as the earlier one has ended, and skips a third."""
-    url = target.responds("/slow", CannedResponse(delay=2.5 * SECOND), CannedResponse())
+    url = target.responds("/slow", CannedResponse(delay=5 * SECOND), CannedResponse())
     async with working(database, jobs_settings):
         start = soon()
         [task_id] = await save(
