@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
 from duetime.client.commands.runs import print_event
 from tests.commands.conftest import Service
-from tests.support.command import clean_environment
+from tests.support.command import ENDS_WITHIN, clean_environment
 from tests.support.proxy import running_proxy
 from tests.support.waiting import wait_until
 
@@ -28,6 +28,8 @@ class Watching:
             [sys.executable, "-P", "-m", "duetime", "runs", "watch", "--json", *arguments],
             env=clean_environment(service.environment(DUETIME_URL=url)),
             cwd=service.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            # A shell that starts the tests in the background has them ignore interrupts, and a process inherits that.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         self.readers = [threading.Thread(target=read) for read in (self.read, self.read_errors)]
         for reader in self.readers:
@@ -49,14 +51,8 @@ class Watching:
 
     def stop(self) -> int:
         """End the command as Ctrl-C does, and return its exit status."""
-        status = None
-        # Python loses an interrupt that comes within a finalizer, and a person presses Ctrl-C again.
-        for _ in range(10):
-            self.process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                status = self.process.wait(6)
-                break
-        assert status is not None, "the command has not ended"
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(ENDS_WITHIN)
         for reader in self.readers:
             reader.join()
         return status
