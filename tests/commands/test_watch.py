@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -18,19 +19,28 @@ from tests.support.proxy import running_proxy
 from tests.support.waiting import wait_until
 
 
+@contextmanager
+def interrupts_handled() -> Iterator[None]:
+    """Do not ignore interrupts until the block ends, as tests in the background do, whose processes inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Watching:
     """A running `duetime runs watch --json`, and what it has printed."""
 
     def __init__(self, service: Service, url: str, *arguments: str) -> None:
         self.events: list[dict[str, Any]] = []
         self.errors = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "duetime", "runs", "watch", "--json", *arguments],
-            env=clean_environment(service.environment(DUETIME_URL=url)),
-            cwd=service.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            # A shell that starts the tests in the background has them ignore interrupts, and a process inherits that.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
-        )  # fmt: skip
+        with interrupts_handled():
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "duetime", "runs", "watch", "--json", *arguments],
+                env=clean_environment(service.environment(DUETIME_URL=url)),
+                cwd=service.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
         self.readers = [threading.Thread(target=read) for read in (self.read, self.read_errors)]
         for reader in self.readers:
             reader.start()
