@@ -23,13 +23,13 @@ importing = typer.Typer(no_args_is_help=True, help="Print the schedules of other
 
 
 def show(found: Imported, owner: str | None) -> None:
-    """Print tasks as YAML, and on stderr what was not taken and what to know."""
+    """Print tasks as YAML, and on stderr what to know, what is missing, and what was not taken."""
     typer.echo(writing.yaml_text(found.tasks, owner=owner), nl=False)
-    for note in found.notes:
-        tell(f"note: {note.place}: {note.text}")
-    for note in found.untaken:
-        tell(f"not taken: {note.place}: {note.text}")
-    tell(f"{len(found.tasks)} taken, {len(found.untaken)} not taken. Nothing was changed.")
+    for label, notes in (("note", found.notes), ("incomplete", found.incomplete), ("not taken", found.untaken)):
+        for note in notes:
+            tell(f"{label}: {note.place}: {note.text}")
+    incomplete = f"{len(found.incomplete)} of them incomplete, " if found.incomplete else ""
+    tell(f"{len(found.tasks)} taken, {incomplete}{len(found.untaken)} not taken. Nothing was changed.")
 
 
 @importing.command("crontab")
