@@ -54,7 +54,7 @@ responseBody responseBodyEncoding responseTruncated
 REFUSAL = "... on Error { message }"
 REFUSALS = f"... on InvalidInput {{ problems {{ path message }} }} {REFUSAL}"
 
-PAGE = "pageInfo { endCursor hasNextPage } totalCount totalCountCapped"
+PAGE = "pageInfo { endCursor hasNextPage }"
 
 TASKS = f"""
 query ($filter: TaskFilter, $orderBy: TaskOrder!, $first: Int!, $after: String) {{
