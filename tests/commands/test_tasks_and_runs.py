@@ -39,7 +39,7 @@ def test_a_task_from_its_creation_to_its_deletion(service: Service) -> None:
     shown = " ".join(service.output("tasks", "show", created["id"]).split())
     assert "status PAUSED paused" in shown
     assert "by admin (rest)" in shown
-    assert service.output("tasks", "resume", "--where", '{"tags": ["life"]}', "--yes") == "life is resumed.\n"
+    assert service.output("tasks", "resume", "--where", '{"tags": ["life"]}', "--yes") == "1 of 1 resumed.\n"
 
     service.output("tasks", "update", "life", "-X", "GET")
     assert "SUCCEEDED" in service.output("tasks", "run", "life", "--wait")

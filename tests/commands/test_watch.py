@@ -3,30 +3,16 @@
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from duetime.client.commands.runs import print_event
 from tests.commands.conftest import Service
-from tests.support.command import ENDS_WITHIN, clean_environment
+from tests.support.command import ENDS_WITHIN
 from tests.support.proxy import running_proxy
 from tests.support.waiting import wait_until
-
-
-@contextmanager
-def interrupts_handled() -> Iterator[None]:
-    """Do not ignore interrupts until the block ends, as tests in the background do, whose processes inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Watching:
@@ -35,12 +21,7 @@ class Watching:
     def __init__(self, service: Service, url: str, *arguments: str) -> None:
         self.events: list[dict[str, Any]] = []
         self.errors = ""
-        with interrupts_handled():
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "duetime", "runs", "watch", "--json", *arguments],
-                env=clean_environment(service.environment(DUETIME_URL=url)),
-                cwd=service.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            )  # fmt: skip
+        self.process = service.started("runs", "watch", "--json", *arguments, DUETIME_URL=url)
         self.readers = [threading.Thread(target=read) for read in (self.read, self.read_errors)]
         for reader in self.readers:
             reader.start()

@@ -6,18 +6,8 @@ import typer
 
 from duetime.client import calls, documents
 from duetime.client.apply import files
-from duetime.client.commands import options
-from duetime.client.commands.options import (
-    AsJson,
-    Data,
-    Header,
-    Method,
-    Payload,
-    Profile,
-    SecretHeader,
-    Timeout,
-    option,
-)
+from duetime.client.commands.option_groups import RequestOptions, with_groups
+from duetime.client.commands.options import AsJson, Profile, option
 from duetime.client.errors import UsageError
 from duetime.client.output import duration, print_json, print_members
 
@@ -27,15 +17,11 @@ TaskFile = Annotated[
 ]
 
 
+@with_groups
 def try_action(
     *,
     url: Target = None,
-    method: Method = None,
-    header: Header = None,
-    secret_header: SecretHeader = None,
-    payload: Payload = None,
-    data: Data = None,
-    timeout: Timeout = None,
+    request: RequestOptions,
     file: TaskFile = None,
     as_json: AsJson = False,
     profile: Profile = None,
@@ -44,9 +30,7 @@ def try_action(
 
     The exit status is 1 if the call did not succeed.
     """
-    action = options.action_input(
-        url=url, method=method, header=header, secret_header=secret_header, payload=payload, data=data, timeout=timeout
-    )
+    action = request.input(url)
     base = files.single_task(file).get("action", {}) if file else {}
     wanted = {**base, **action}
     if "url" not in wanted:
