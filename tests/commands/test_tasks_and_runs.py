@@ -174,21 +174,6 @@ def test_a_terminal_has_colours_unless_it_does_not_want_them(service: Service, n
     assert (b"\x1b[32mSCHEDULED" in output) is not bool(no_color)
 
 
-def test_shells_complete_the_commands_of_servers_too(service: Service) -> None:
-    """The scripts ask the command itself, which knows all commands, options and choices."""
-    for shell in ("bash", "zsh", "fish"):
-        assert "_DUETIME_COMPLETE" in service.output("completion", shell)
-    assert service.run("completion", "sh").returncode == 2
-    for words, expected in (
-        ("duetime ta", "tasks"),
-        ("duetime tasks pa", "pause"),
-        ("duetime keys create --sc", "--scope"),
-    ):
-        count = len(words.split()) - 1
-        asked = {"_DUETIME_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(count)}
-        assert service.process(**asked).stdout.split() == [expected]
-
-
 def test_a_call_is_tried_and_its_end_is_the_exit_status(service: Service) -> None:
     """Nothing is stored."""
     tried = service.run("try", service.target, "-H", "X-Try: 1")
