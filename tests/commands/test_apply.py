@@ -189,7 +189,7 @@ def test_what_is_wrong_with_files_is_told_before_any_call(service: Service, fold
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
     assert service.run("apply", "-f", str(folder / "none")).returncode == 2
-    assert service.run("apply").stderr == "duetime: give the files by --file\n"
+    assert service.run("apply").stderr == "duetime: give at least one file or folder with --file\n"
 
 
 @pytest.mark.unmeasured

@@ -108,7 +108,7 @@ def chosen(
 ) -> list[tuple[str, str]]:
     """Return the names and ids of what to change, by references or else by a filter. Raises `UsageError`."""
     if bool(references) == bool(where):
-        raise UsageError(f"name the {kind.noun}s, or select them by --where; one of both")
+        raise UsageError(f"name the {kind.noun}s, or select them by --where, but not both")
     if references:
         return [(reference, kind.find(api, reference)) for reference in references]
     found = calls.listed(api, kind.ids, limit=0, filter=filters.filter_of(where or (), kind.kinds))

@@ -21,12 +21,12 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="NAME=VALUE|JSON",
-        help="Only what this filter of the API selects; may be repeated. Lists have commas between their values.",
+        help="Select by a filter of the API, such as tags=billing; may be repeated. Commas separate values of a list.",
         show_default=False,
     ),
 ]
-Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="At most so many; 0 means all.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Show at most N; 0 means all.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a change.")]
 File = Annotated[
     str | None,
     typer.Option(
@@ -44,7 +44,9 @@ def option(name: str, *more: str, text: str, metavar: str = "TEXT", panel: str |
 Cron = Annotated[str | None, option("--cron", metavar="EXPRESSION", text="Run by a cron expression.")]
 Timezone = Annotated[str | None, option("--timezone", metavar="ZONE", text="The time zone of --cron; UTC by default.")]
 Every = Annotated[str | None, option("--every", metavar="DURATION", text="Run at an interval, such as 5m.")]
-At = Annotated[str | None, option("--at", metavar="INSTANT", text="Run once, at an instant with an offset.")]
+At = Annotated[
+    str | None, option("--at", metavar="INSTANT", text="Run once, at an instant such as 2030-01-31T09:00:00+01:00.")
+]
 In = Annotated[str | None, option("--in", metavar="DURATION", text="Run once, after a delay such as 10m.")]
 Name = Annotated[str | None, option("--name", text="The name, for people.")]
 Url = Annotated[str | None, option("--url", metavar="URL", text="The URL to call.")]
@@ -60,13 +62,20 @@ SecretHeader = Annotated[
 ]
 Payload = Annotated[str | None, option("--payload", metavar="JSON|@FILE", text="The body, as JSON.")]
 Data = Annotated[str | None, option("--data", "-d", metavar="TEXT|@FILE", text="The body, as text.")]
-Timeout = Annotated[str | None, option("--timeout", metavar="DURATION", text="How long an attempt may take.")]
-Attempts = Annotated[int | None, option("--max-attempts", metavar="N", text="Attempts of a run, with the first.")]
-Overlap = Annotated[str | None, option("--overlap", metavar="POLICY", text="ALLOW, SKIP or QUEUE.")]
-Misfire = Annotated[str | None, option("--misfire", metavar="POLICY", text="LATEST, SKIP or ALL.")]
-ExternalId = Annotated[str | None, option("--external-id", metavar="ID", text="A name of your own, unique.")]
-Tag = Annotated[list[str] | None, option("--tag", metavar="TAG", text="A label; may be repeated.")]
-Owner = Annotated[str | None, option("--owner", metavar="NAME", text="The owner of the tasks, if the files name none.")]
+Timeout = Annotated[
+    str | None, option("--timeout", metavar="DURATION", text="How long an attempt may take, such as 30s.")
+]
+Attempts = Annotated[
+    int | None, option("--max-attempts", metavar="N", text="How many attempts a run may have, including the first.")
+]
+Overlap = Annotated[
+    str | None, option("--overlap", metavar="POLICY", text="If an earlier run is unfinished: ALLOW, SKIP or QUEUE.")
+]
+Misfire = Annotated[
+    str | None, option("--misfire", metavar="POLICY", text="Which missed instants run: LATEST, SKIP or ALL.")
+]
+ExternalId = Annotated[str | None, option("--external-id", metavar="ID", text="Your own name for the task; unique.")]
+Tag = Annotated[list[str] | None, option("--tag", metavar="TAG", text="A label for filtering; may be repeated.")]
 FlowKey = Annotated[
     str | None, option("--flow-key", metavar="KEY", text="A text by which tasks share a limit of calls.")
 ]

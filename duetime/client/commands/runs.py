@@ -26,8 +26,8 @@ from duetime.client.words import run_members
 
 RETRY = Change(kind=RUNS, done="retried", document=documents.RETRY_RUNS, of="Run", action="RETRY")
 CANCEL = Change(kind=RUNS, done="cancelled", document=documents.CANCEL_RUNS, of="Run", action="CANCEL_RUNS")
-Reference = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
-References = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids.", show_default=False)]
+Reference = Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")]
+References = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Ids of runs.", show_default=False)]
 OfTask = Annotated[
     str | None, options.option("--task", metavar="TASK", text="Only runs of this task, by id or external id.")
 ]
@@ -89,11 +89,11 @@ def watch_runs(
     task: OfTask = None,
     after: Annotated[
         str | None,
-        options.option("--after", metavar="CURSOR", text="Begin after this cursor, with what has happened since."),
+        options.option(
+            "--after", metavar="CURSOR", text="Start after the event with this cursor; --json prints the cursors."
+        ),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, metavar="N", help="End after so many events; 0 means never.")
-    ] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Stop after N changes; 0 means never.")] = 0,
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:

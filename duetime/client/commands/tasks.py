@@ -26,14 +26,14 @@ RESUME = Change(kind=TASKS, done="resumed", document=documents.RESUME_TASKS, of=
 CANCEL = Change(kind=TASKS, done="cancelled", document=documents.CANCEL_TASKS, of="Task", action="CANCEL")
 DELETE = Change(kind=TASKS, done="deleted", document=documents.DELETE_TASKS, of="DeletedTask", action="DELETE")
 RUN = Change(kind=TASKS, done="started", document=documents.RUN_TASKS, of="Run", action="RUN")
-Reference = Annotated[str, typer.Argument(metavar="TASK", help="Its id or external id.")]
+Reference = Annotated[str, typer.Argument(metavar="TASK", help="The id or external id of the task.")]
 References = Annotated[
-    list[str] | None, typer.Argument(metavar="[TASK]...", help="Ids or external ids.", show_default=False)
+    list[str] | None, typer.Argument(metavar="TASK", help="Ids or external ids of tasks.", show_default=False)
 ]
 Order = Annotated[
     str, typer.Option("--order", metavar="ORDER", help="CREATED_AT_DESC, CREATED_AT_ASC, NEXT_RUN_AT_ASC or NAME_ASC.")
 ]
-Count = Annotated[int, typer.Option("--count", min=0, max=100, metavar="N", help="Number of instants.")]
+Count = Annotated[int, typer.Option("--count", min=0, max=100, metavar="N", help="How many instants to show.")]
 
 tasks = typer.Typer(no_args_is_help=True, help="List, show, create and change tasks.")
 
@@ -47,7 +47,7 @@ def list_tasks(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """List tasks."""
+    """List tasks, the newest first, or in another order."""
     with calls.connected(profile) as api:
         chosen = filters.filter_of(where or (), filters.TASKS)
         found = calls.listed(api, documents.TASKS, limit=limit, filter=chosen, orderBy=order.upper())
@@ -156,7 +156,7 @@ def pause_tasks(
     *,
     task: References = None,
     where: Where = None,
-    reason: Annotated[str | None, options.option("--reason", text="Why, for people.")] = None,
+    reason: Annotated[str | None, options.option("--reason", text="Why, for people who look at the tasks.")] = None,
     yes: Yes = False,
     as_json: AsJson = False,
     profile: Profile = None,
@@ -172,7 +172,9 @@ def resume_tasks(
     where: Where = None,
     missed: Annotated[
         str | None,
-        options.option("--missed", metavar="POLICY", text="What becomes of missed instants: LATEST, SKIP or ALL."),
+        options.option(
+            "--missed", metavar="POLICY", text="Which instants that were missed meanwhile run: LATEST, SKIP or ALL."
+        ),
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -259,7 +261,12 @@ def run_tasks(
 def preview(
     *,
     task: Annotated[
-        str | None, typer.Argument(metavar="[TASK]", help="A task, or else a trigger by options.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="TASK",
+            help="The id or external id of a task; without it, give a trigger by options.",
+            show_default=False,
+        ),
     ] = None,
     trigger: TriggerOptions,
     count: Count = 5,

@@ -11,7 +11,7 @@ from duetime.client.commands.options import AsJson, Profile, option
 from duetime.client.errors import UsageError
 from duetime.client.output import duration, print_json, print_members
 
-Target = Annotated[str | None, typer.Argument(metavar="[URL]", help="The URL to call.", show_default=False)]
+Target = Annotated[str | None, typer.Argument(metavar="URL", help="The URL to call.", show_default=False)]
 TaskFile = Annotated[
     str | None, option("--file", "-f", metavar="FILE|-", text="Take the call from a task in YAML or JSON.")
 ]
@@ -26,7 +26,7 @@ def try_action(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Make one call now, as a task would, and show how it ended. Nothing is stored.
+    """Make one call now, as a task would, and show its result. Nothing is stored.
 
     The exit status is 1 if the call did not succeed.
     """
