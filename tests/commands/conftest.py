@@ -39,9 +39,12 @@ class Service:
         }
         return here | more
 
-    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a command in this process."""
-        return duetime_in_process(*arguments, cwd=self.folder, environment=self.environment(**(environment or {})))
+        given = self.environment(**(environment or {}))
+        return duetime_in_process(*arguments, cwd=self.folder, environment=given, stdin=stdin)
 
     def process(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in a process of its own."""

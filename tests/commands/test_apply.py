@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +17,14 @@ from graphql import build_schema
 from tests.commands.conftest import Service
 from tests.support import tasks_schema
 from tests.support.command import clean_environment
-from tests.support.waiting import wait_for
+from tests.support.proxy import running_proxy
+from tests.support.waiting import wait_for, wait_until
 
 MANY = """
 SELECT count(*) AS tasks, count(DISTINCT external_id) AS external_ids, max(version) AS versions
 FROM tasks WHERE tags @> ARRAY['owner:many'] AND deleted_at IS NULL
 """
+HALF = "SELECT count(*) AS tasks FROM tasks WHERE external_id LIKE 'half-%' AND deleted_at IS NULL"
 SECRETS = {"TOKEN": "Bearer swordfish-123456", "SIGNING": f"whsec_{'A' * 43}="}
 
 
@@ -258,3 +261,33 @@ def test_the_json_schema_describes_the_files(service: Service, folder: Path) -> 
     ]
     for wrong in wrongs:
         assert not validator.is_valid(task | wrong), wrong
+
+
+async def test_a_failure_half_way_says_what_was_done(service: Service, folder: Path) -> None:
+    """The same command goes on where it stopped."""
+    number = 2_000
+    task = {"name": "n", "trigger": {"cron": {"expression": "0 3 1 1 *"}}, "action": {"url": service.target}}
+    file = folder / "half.json"
+    file.write_text(json.dumps({"tasks": [task | {"externalId": f"half-{each}"} for each in range(number)]}))
+    apply = ("apply", "-f", str(file))
+
+    async def some() -> bool:
+        return bool((await fetched(service, HALF))["tasks"])
+
+    async with running_proxy(int(service.url.rsplit(":", 1)[1])) as proxy:
+        through = {"DUETIME_URL": f"http://127.0.0.1:{proxy.port}"}
+        running = asyncio.create_task(asyncio.to_thread(service.run, *apply, environment=through))
+        await wait_until(some, what="some are created", within=60)
+        proxy.stall()
+        proxy.cut()
+        stopped = await running
+    assert stopped.returncode == 3, stopped
+    [done, reason] = stopped.stderr.splitlines()
+    numbers = rf"at least [0-9,]+ created, 0 changed, 0 deleted of {number:,}"
+    assert re.fullmatch(f"duetime: stopped: {numbers}; run the command again to go on", done)
+    assert f"{through['DUETIME_URL']} cannot be reached" in reason
+    # The API goes on with the calls that it has received.
+    assert 0 < (await fetched(service, HALF))["tasks"] < number
+    again = await asyncio.to_thread(service.run, *apply)
+    assert re.search(r"\nDone: 1,[0-9]+ created, 0 changed, 0 deleted\.\n$", again.stdout), again
+    assert (await fetched(service, HALF))["tasks"] == number

@@ -72,7 +72,7 @@ def duetime_started(*arguments: str, cwd: Path, environment: Mapping[str, str]) 
 
 
 def duetime_in_process(
-    *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None
+    *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, stdin: str = ""
 ) -> "subprocess.CompletedProcess[str]":
     """Run `duetime` with these arguments until it ends, like `duetime`, but within this process.
 
@@ -81,6 +81,7 @@ def duetime_in_process(
     """
     status = 0
     with (
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")),
         patch.dict(os.environ, clean_environment(environment or {}), clear=True),
         chdir(cwd),
         redirect_stdout(io.StringIO()) as stdout,

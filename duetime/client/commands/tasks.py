@@ -230,13 +230,13 @@ def run_tasks(
     given = options.body_input(payload=payload, data=data)
     if header:
         given["headers"] = [options.header_of(each) for each in header]
+    if given and len(task or ()) != 1:
+        raise UsageError("--payload, --data and --header go with one task, by its id or external id")
     if not given and not wait:
         change(RUN, task, where, yes=yes, as_json=as_json, profile=profile)
         return
     with calls.connected(profile) as api:
         named = chosen(api, TASKS, task, where)
-        if given and len(named) != 1:
-            raise UsageError("--payload, --data and --header go with one task")
         if where:
             confirm(RUN, len(named), yes=yes)
         references = [reference for reference, _ in named]
