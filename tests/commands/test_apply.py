@@ -265,7 +265,7 @@ def test_the_json_schema_describes_the_files(service: Service, folder: Path) -> 
 
 async def test_a_failure_half_way_says_what_was_done(service: Service, folder: Path) -> None:
     """The same command goes on where it stopped."""
-    number = 2_000
+    number = 1_500
     task = {"name": "n", "trigger": {"cron": {"expression": "0 3 1 1 *"}}, "action": {"url": service.target}}
     file = folder / "half.json"
     file.write_text(json.dumps({"tasks": [task | {"externalId": f"half-{each}"} for each in range(number)]}))
@@ -289,5 +289,5 @@ async def test_a_failure_half_way_says_what_was_done(service: Service, folder: P
     # The API goes on with the calls that it has received.
     assert 0 < (await fetched(service, HALF))["tasks"] < number
     again = await asyncio.to_thread(service.run, *apply)
-    assert re.search(r"\nDone: 1,[0-9]+ created, 0 changed, 0 deleted\.\n$", again.stdout), again
+    assert re.search(r"\nDone: [0-9,]+ created, 0 changed, 0 deleted\.\n$", again.stdout), again
     assert (await fetched(service, HALF))["tasks"] == number

@@ -11,6 +11,7 @@ import pytest
 
 from tests.commands.conftest import Service
 from tests.support.command import duetime_in_process
+from tests.support.ports import free_port
 
 CREATE = ("tasks", "create", "--name", "n", "--url", "http://h", "--every", "1h")
 
@@ -54,10 +55,11 @@ CREATE = ("tasks", "create", "--name", "n", "--url", "http://h", "--every", "1h"
         (("import", "hasura", "owned.yaml"), "cron_triggers.yaml must be a list of objects"),
     ],
 )
-def test_what_cannot_be_used_is_refused(
-    service: Service, tmp_path: Path, arguments: tuple[str, ...], message: str
+def test_what_cannot_be_used_is_refused_before_any_call(
+    tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     """With status 2, and a line that says what would be right."""
+    environment = {"DUETIME_URL": f"http://127.0.0.1:{free_port()}", "XDG_CONFIG_HOME": str(tmp_path)}
     for name, text in (
         ("two.yaml", "name: a\n---\nname: b\n"),
         ("list.yaml", "[{name: a}, {name: b}]"),
@@ -75,7 +77,7 @@ def test_what_cannot_be_used_is_refused(
         (tmp_path / name).write_text(text)
     (tmp_path / "binary").write_bytes(b"\xff")
     (tmp_path / "empty").mkdir()
-    result = duetime_in_process(*arguments, cwd=tmp_path, environment=service.environment())
+    result = duetime_in_process(*arguments, cwd=tmp_path, environment=environment)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result
     assert result.stderr.startswith("duetime: ")
     assert message in result.stderr
