@@ -21,7 +21,8 @@ def run_events(api: Api, *, task_id: str | None, after: str | None) -> Stream:
     After a lost connection it goes on where it was. Raises `ClientError` if the API cannot be reached at first, or
     refuses.
     """
-    cursor = after or api.field(documents.NEWEST_EVENT)
+    newest = api.field(documents.NEWEST_EVENT)
+    cursor = after or newest
     with closing(lasting(lambda: api.subscribe(documents.RUN_EVENTS, taskId=task_id, after=cursor))) as changes:
         for event in changes:
             cursor = event["cursor"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 from typing import Any
@@ -13,6 +14,8 @@ from db.tasks.bulk import CHUNK
 from tests.commands.conftest import Service
 from tests.support.waiting import wait_until
 
+PLAIN = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+"""What a terminal obeys."""
 OPERATIONS = "SELECT action, state, done, total FROM bulk_operations WHERE total = $1 ORDER BY created_at"
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 LOCK_FIRST = "SELECT FROM tasks WHERE external_id LIKE 'left-%' ORDER BY id LIMIT 1 FOR UPDATE"
@@ -34,12 +37,14 @@ async def test_an_operation_acts_on_all_that_a_filter_selects(service: Service) 
     number = 7
     await asyncio.to_thread(create, service, "all", number)
 
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        return service.run(*arguments, "--where", "tags=owner:all", "--yes")
+    def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+        return service.run(*arguments, "--where", "tags=owner:all", "--yes", environment=environment)
 
     asked = await asyncio.to_thread(service.run, "tasks", "pause", "--where", "tags=owner:all")
     assert (asked.returncode, asked.stderr) == (2, f"duetime: {number} tasks will be paused. Add --yes to agree\n")
-    assert (await asyncio.to_thread(run, "tasks", "pause")).stdout == f"{number} of {number} paused.\n"
+    first = await asyncio.to_thread(run, "tasks", "pause", FORCE_COLOR="1", TERM="xterm")
+    assert first.stdout == f"{number} of {number} paused.\n"
+    assert f"{number}/{number}" in PLAIN.sub("", first.stderr)
     paused = await asyncio.to_thread(run, "tasks", "resume", "--missed", "skip")
     assert paused.stdout == f"{number} of {number} resumed.\n"
     await asyncio.to_thread(service.output, "tasks", "cancel", "all-0")

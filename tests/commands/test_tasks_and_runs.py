@@ -104,6 +104,7 @@ def test_errors_are_one_line_and_their_kind_is_the_exit_status(service: Service)
         (2, "Add --yes to agree", ("tasks", "delete", "--where", "tags=none"), {}),
         (2, "DUETIME_URL is no address of a Duetime", ("tasks", "list"), {"DUETIME_URL": "localhost:8080"}),
         (3, f"{closed} cannot be reached", ("tasks", "list"), {"DUETIME_URL": closed}),
+        (3, f"{closed} cannot be reached", ("runs", "watch", "--after", "x"), {"DUETIME_URL": closed}),
         (3, "does not answer as a Duetime does", ("tasks", "list"), {"DUETIME_URL": f"{service.url}/nowhere"}),
         (4, "a key is needed: set DUETIME_KEY", ("tasks", "list"), {"DUETIME_KEY": ""}),
         (4, "refuses the call", ("tasks", "list"), {"DUETIME_KEY": "due_wrong"}),

@@ -211,18 +211,20 @@ def test_kubernetes() -> None:
             {"image": "alpine", "command": ["/bin/sh", "-c", "wget -qO- http://$HOST/b"], "env": env},
             suspend=True,
         ),
+        job("script", {"command": ["sh", "-c", "set -e\ncurl -fsS \\\n  https://$HOST/e\n"], "env": env}),
         job("zone", {"command": ["curl", "https://h/c"]}, timeZone="Europe/Berlin", concurrencyPolicy="Forbid"),
         job("replace", {"command": ["curl", "https://h/d"]}, concurrencyPolicy="Replace"),
         job("other", {"command": ["python", "job.py"]}),
         {"kind": "Service", "metadata": {"name": "web"}},
     ]
     found = kubernetes.read(
-        json.dumps({"kind": "List", "items": items[:3]}) + "\n---\n" + yaml.safe_dump_all(items[3:])
+        json.dumps({"kind": "List", "items": items[:4]}) + "\n---\n" + yaml.safe_dump_all(items[4:])
     )
-    args, shell, zone = tasks_of(found, untaken=3)
+    args, shell, script, zone = tasks_of(found, untaken=3)
     assert args["action"] == {"url": "https://api.example.com/a?${TOKEN}", "timeoutMs": 60_000}
     assert (args["retry"], args["overlap"]) == ({"maxAttempts": 3}, "ALLOW")
     assert shell["action"]["url"] == "http://api.example.com/b"
+    assert script["action"]["url"] == "https://api.example.com/e"
     assert zone["trigger"] == {"cron": {"expression": "0 3 * * *", "timezone": "Europe/Berlin"}}
     assert zone["overlap"] == "SKIP"
     assert [note.place for note in found.untaken] == ["CronJob replace", "CronJob other", "Service web"]
