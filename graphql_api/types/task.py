@@ -399,10 +399,7 @@ class UpdateTaskInput:
 class UpsertedTask:
     """A task with what an upsert has done to it."""
 
-    task: Task = strawberry.field(
-        description="The task, which is now as the input has it. After a dry run, it is the task as it was, and a new "
-        "one cannot be found by its id."
-    )
+    row: strawberry.Private[models.Task]
     outcome: UpsertOutcome = strawberry.field(description="What was done, or what a dry run would have done.")
     before: JSON | None = strawberry.field(
         description="The changed members before the change, as the audit log has them: without secrets. Null for a new "
@@ -412,11 +409,19 @@ class UpsertedTask:
         description="The changed members after the change, or all members of a new task. Null if nothing changed."
     )
 
+    @strawberry.field(
+        description="The task, which is now as the input has it. After a dry run, it is the task as it was, and a new "
+        "one cannot be found by its id."
+    )
+    def task(self) -> Task:
+        """Return the task. Most who change many do not select it."""
+        return Task.of(self.row)
+
     @staticmethod
     def of(result: Upserted) -> "UpsertedTask":
         """Return the task with what was done."""
         return UpsertedTask(
-            task=Task.of(result.task),
+            row=result.task,
             outcome=result.outcome,
             before=cast("JSON | None", result.before),
             after=cast("JSON | None", result.after),
