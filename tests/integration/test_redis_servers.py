@@ -74,7 +74,11 @@ async def test_sentinels_promote_a_replica(program: str, database: DatabaseSetti
             )
             with watched.replica.client() as replica:
                 await wait_until(lambda: follows(replica), what="the processes use the new primary")
-            assert (await api.http.get("/health")).status_code == 200
+
+            async def healthy() -> bool:
+                return (await api.http.get("/health")).status_code == 200
+
+            await wait_until(healthy, what="the API finds the new primary")
             assert await persist(api) == "Query"
             async with api.socket() as socket:
                 events = await socket.subscribe(WATCH)
