@@ -113,7 +113,7 @@ async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.Ca
     lasts = SECONDS * SECOND
     faults = plan_faults(random, lasts=lasts)
     start = whole(utc_now() + LEAD)
-    failing = failing_orders(start, seconds=SECONDS)
+    failing = failing_orders(start, lasts=lasts)
     orders = [*load(random, start, lasts=lasts), *failing]
     begin, seen = await cluster.newest_event(), len(await cluster.target.calls())
     cursor = (await cluster.ask("{ runEventsCursor }"))["runEventsCursor"]
