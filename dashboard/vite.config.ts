@@ -1,12 +1,13 @@
 import { defineConfig } from "vite";
 
+import { firstPaint } from "./first_paint.ts";
 import { schemaSummary } from "./schema.ts";
 
 // `duetime api` serves the pages: each HTML file has its own path, and everything else is under assets/. Paths are relative,
 // so they also work behind a proxy that serves Duetime under a prefix.
 export default defineConfig({
   base: "./",
-  plugins: [schemaSummary()],
+  plugins: [schemaSummary(), firstPaint()],
   build: {
     outDir: "../graphql_api/static",
     emptyOutDir: true,

@@ -6,11 +6,13 @@ import { possibleTypes, valueTypes } from "virtual:schema";
 import { authorization, keptKey } from "../../key/storage";
 import { endpoint } from "../address";
 import { askForKey } from "./key";
+import { optimistic } from "./optimistic";
 
 const withoutKey = (): null => null;
 
 const cache = cacheExchange({
   possibleTypes,
+  optimistic,
   keys: Object.fromEntries(valueTypes.map((name) => [name, withoutKey])),
   resolvers: {
     Query: {

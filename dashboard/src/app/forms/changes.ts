@@ -51,6 +51,7 @@ const PARTS: Part[] = [
   { label: "Pause after failures", members: ["pauseAfterFailures"], words: (form) => form.pauseAfterFailures },
   { label: "Days that runs are kept", members: ["retentionDays"], words: (form) => form.retentionDays },
   { label: "Deleted after", members: ["deleteAfter"], words: (form) => duration(form.deleteAfter) },
+  { label: "Flow key", members: ["flowKey"], words: (form) => form.flowKey },
   { label: "External id", members: ["externalId"], words: (form) => form.externalId },
   { label: "Metadata", members: ["metadata"], words: (form) => form.metadata },
 ];

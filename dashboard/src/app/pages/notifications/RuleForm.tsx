@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useClient } from "urql";
 
+import { refusalOf } from "../../api/refusal";
 import { type Duration, fromMs, toMs } from "../../forms/durations";
 import type { Problem } from "../../forms/problems";
 import { list } from "../../forms/task-input";
@@ -11,7 +12,6 @@ import { Field } from "../../ui/Field";
 import type { Refusal } from "../../ui/useRefusal";
 import { EVENTS } from "./events";
 import { CREATE_RULE, type Rule, type RuleInput, UPDATE_RULE } from "./operations";
-import { refusalOf } from "./refusals";
 
 const LABELS = {
   name: "Name",

@@ -2,14 +2,13 @@
 import { useState } from "react";
 import { useClient } from "urql";
 
-import { failure } from "../../api/client";
 import { usePolled } from "../../api/polling";
+import { tell } from "../../api/refusal";
 import { duration } from "../../time/format";
 import { Card } from "../../ui/Card";
 import { Confirm } from "../../ui/Confirm";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
-import { Icon } from "../../ui/icons";
-import { toast } from "../../ui/Toasts";
+import { NewButton } from "../../ui/NewButton";
 import { eventWord } from "./events";
 import { DELETE_RULE, type Rule, RULES } from "./operations";
 import { RuleForm } from "./RuleForm";
@@ -22,12 +21,7 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
 
   async function remove({ id, name }: Rule): Promise<void> {
     const { data: answer, error: problem } = await client.mutation(DELETE_RULE, { id });
-    const result = answer?.deleteNotificationRule;
-    if (result?.__typename === "DeletedNotificationRule") {
-      toast(`The rule ${name} was deleted.`);
-    } else {
-      toast(result?.message ?? failure(problem), { tone: "bad" });
-    }
+    tell(answer?.deleteNotificationRule, problem, `The rule ${name} was deleted.`);
     refresh();
   }
 
@@ -35,12 +29,7 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
     return error === undefined ? <Skeleton lines={4} /> : <ErrorNote error={error} retry={refresh} />;
   }
   const { notificationRules: rules, channels } = data;
-  const add = (
-    <button type="button" className="button button-main" onClick={() => setEdited("new")}>
-      <Icon name="plus" />
-      New rule
-    </button>
-  );
+  const add = <NewButton label="New rule" onClick={() => setEdited("new")} />;
   return (
     <>
       <Card title="Rules" aside={rules.length > 0 ? add : undefined}>

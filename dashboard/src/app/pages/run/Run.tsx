@@ -36,6 +36,7 @@ const RUN = graphql(`
       latenessMs
       missedCount
       missedSince
+      waitingFor
       task {
         id
         name
@@ -152,6 +153,12 @@ export function Run() {
         <p className={`note ${run.state === "FAILED" ? "note-bad" : "note-warn"}`}>
           <Icon name="alert" />
           <span>{run.errorMessage}</span>
+        </p>
+      )}
+      {run.waitingFor !== null && (
+        <p className="note note-info">
+          <Icon name="gauge" />
+          <span>Waits for the {run.waitingFor}.</span>
         </p>
       )}
       <Card title="Why and when">
