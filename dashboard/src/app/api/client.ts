@@ -1,6 +1,6 @@
 // The client for queries and mutations, with a normalised cache: a change of one item shows wherever the item is shown.
 import { Client, fetchExchange, type CombinedError } from "@urql/core";
-import { cacheExchange } from "@urql/exchange-graphcache";
+import { cacheExchange, type Cache, type FieldArgs } from "@urql/exchange-graphcache";
 import { possibleTypes, valueTypes } from "virtual:schema";
 
 import { authorization, keptKey } from "../../key/storage";
@@ -10,14 +10,22 @@ import { optimistic } from "./optimistic";
 
 const withoutKey = (): null => null;
 
+/** Return the object with an id, which another query may have read, or null if the service has said that there is none. */
+function found(store: Cache, __typename: string, field: string, args: Record<string, unknown>): { __typename: string; id: string } | null | undefined {
+  if (store.resolve("Query", field, args as FieldArgs) === null) {
+    return null;
+  }
+  return typeof args["id"] === "string" ? { __typename, id: args["id"] } : undefined;
+}
+
 const cache = cacheExchange({
   possibleTypes,
   optimistic,
   keys: Object.fromEntries(valueTypes.map((name) => [name, withoutKey])),
   resolvers: {
     Query: {
-      task: (_parent, { id }) => (typeof id === "string" ? { __typename: "Task", id } : undefined),
-      run: (_parent, { id }) => (typeof id === "string" ? { __typename: "Run", id } : undefined),
+      task: (_parent, args, store) => found(store, "Task", "task", args),
+      run: (_parent, args, store) => found(store, "Run", "run", args),
     },
   },
 });

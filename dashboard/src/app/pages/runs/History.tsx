@@ -71,7 +71,7 @@ export function History({ filter, selection = null, withTask = true, first = 50 
     return error === undefined ? <Skeleton lines={6} /> : <ErrorNote error={error} retry={refresh} />;
   }
   if (data.runs.nodes.length === 0) {
-    return <Empty icon="runs" title={Object.keys(filter).length === 0 ? "There are no runs yet." : "No runs match."} />;
+    return <Empty icon="runs" title={Object.keys(filter).every((name) => name === "taskId") ? "There are no runs yet." : "No runs match."} />;
   }
   const more = (page: Page) => setCursors([...cursors, page.pageInfo.endCursor!]);
   return (

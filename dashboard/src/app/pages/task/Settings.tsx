@@ -13,7 +13,7 @@ export function Settings({ task }: { task: TaskData }) {
     ["Schedule", trigger.__typename === "CronTrigger" ? <code>{trigger.expression}</code> : null],
     ["Time zone", trigger.__typename === "CronTrigger" ? trigger.timezone : null],
     ["Jitter", trigger.__typename !== "OneOffTrigger" && trigger.jitterMs > 0 ? `up to ${duration(trigger.jitterMs)}` : null],
-    ["Begins", trigger.__typename !== "OneOffTrigger" && trigger.startAt !== null ? <Time at={trigger.startAt} form="exact" /> : null],
+    ["Begins", trigger.__typename === "CronTrigger" && trigger.startAt !== null ? <Time at={trigger.startAt} form="exact" /> : null],
     ["Ends", trigger.__typename !== "OneOffTrigger" && trigger.endAt !== null ? <Time at={trigger.endAt} form="exact" /> : null],
     ["Redirects", action.redirects === 0 ? "not followed" : `up to ${action.redirects}`],
     ["Retries on", retry.retryStatuses?.join(", ") ?? null],
