@@ -55,7 +55,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("main").getByText("Scheduled").waitFor();
   await unanswered(null);
-  await page.getByText("The service does not answer, so nothing is known to be saved.").waitFor();
+  await page.getByText("The service does not answer, so it may not have saved this.").waitFor();
   await page.getByRole("main").getByText("Paused", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
@@ -111,6 +111,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   }
   await page.goto(new URL("/runs?view=history", url).href);
   await page.getByRole("row").filter({ hasText: "by hand" }).first().waitFor();
+  await page.getByRole("button", { name: "More filters" }).click();
   await page.getByLabel("HTTP status of the last response").fill("503");
   await page.getByLabel("Tags of the task, separated by commas").fill("fragile");
   await page.waitForURL(/status=503&tags=/);
@@ -121,7 +122,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByLabel("Select the run of broken").first().check();
   await page.getByRole("toolbar").getByRole("button", { name: "Retry" }).click();
   await page.getByText("1 run retried.").waitFor();
-  await page.getByRole("button", { name: "Change many runs" }).click();
+  await page.getByRole("button", { name: "Change all that match" }).click();
   await page.getByRole("menuitem", { name: "Retry all that failed and match …" }).click();
   await page.getByRole("button", { name: "Retry 3 runs" }).click();
   await progress.filter({ hasText: "3 of 3 – completed" }).waitFor();

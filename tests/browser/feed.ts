@@ -51,7 +51,7 @@ await visiting({ executablePath: executablePath!, url: url! }, async (page) => {
     await (asks ? route.fulfill({ json: { data: { runEventsCursor: old } } }) : route.fallback());
   });
   await page.goto(new URL("/runs", url).href);
-  await page.getByRole("row").filter({ hasText: "Gap: The events after this cursor are no longer kept" }).waitFor();
+  await page.getByRole("row").filter({ hasText: "Events are missing here." }).waitFor();
   for (let place = 0; place < Number(number); place += 1) {
     const body = JSON.stringify({ query: RUN, variables: { id: task } });
     await fetch(new URL("/graphql", url), { method: "POST", headers: { "Content-Type": "application/json" }, body });

@@ -60,7 +60,7 @@ export const client = new Client({
 /** Return what an error says, for people. */
 export function words(error: CombinedError): string {
   if (error.networkError !== undefined && error.graphQLErrors.length === 0) {
-    return "The service cannot be reached. Is it running? The page tries again by itself.";
+    return "The service cannot be reached. Check that it is running, and your connection to it.";
   }
   return error.graphQLErrors.map(({ message }) => message).join(" ");
 }
@@ -68,7 +68,7 @@ export function words(error: CombinedError): string {
 /** Return why a mutation has no result, for people. */
 export function failure(error: CombinedError | undefined): string {
   if (error === undefined || (error.networkError !== undefined && error.graphQLErrors.length === 0)) {
-    return "The service does not answer, so nothing is known to be saved. Is it running? Try again.";
+    return "The service does not answer, so it may not have saved this. Check that it is running, and try again.";
   }
   return words(error);
 }

@@ -14,20 +14,22 @@ export interface BulkChoice {
 }
 
 interface Props {
-  label: string;
+  /** What all are, such as "tasks". */
+  all: string;
   choices: readonly BulkChoice[];
   /** Called when something may have been changed. */
   onChange: () => void;
 }
 
-export function BulkMenu({ label, choices, onChange }: Props) {
+export function BulkMenu({ all, choices, onChange }: Props) {
   const [chosen, setChosen] = useState<BulkChoice | null>(null);
   return (
     <>
       <Menu
         trigger={
-          <button type="button" className="button button-icon" aria-label={label} title={label}>
-            <Icon name="dots" />
+          <button type="button" className="button" aria-label={`Change all ${all}`}>
+            Change all
+            <Icon name="down" />
           </button>
         }
       >

@@ -44,7 +44,7 @@ const PARTS: Part[] = [
     words: ({ retry }) => `${retry.maxAttempts} attempts, first after ${duration(retry.initialDelay)}, times ${retry.factor}, at most ${duration(retry.maxDelay)}`,
   },
   { label: "While a run is unfinished", members: ["overlap"], words: (form) => form.overlap },
-  { label: "Missed instants", members: ["misfire"], words: (form) => form.misfire },
+  { label: "Missed runs", members: ["misfire"], words: (form) => form.misfire },
   { label: "Lost workers", members: ["onLost"], words: (form) => form.onLost },
   { label: "Tags", members: ["tags"], words: (form) => form.tags },
   { label: "Description", members: ["description"], words: (form) => form.description },

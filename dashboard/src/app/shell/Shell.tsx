@@ -9,6 +9,7 @@ import { Toasts } from "../ui/Toasts";
 import { Choices } from "./Choices";
 import { KeyDialog } from "./KeyDialog";
 import { MAIN, useAdministration } from "./navigation";
+import { Viewer } from "./Viewer";
 
 const Palette = lazy(() => import("./Palette").then((module) => ({ default: module.Palette })));
 
@@ -64,6 +65,7 @@ export function Shell() {
           )}
         </nav>
         <div className="side-foot">
+          <Viewer />
           <Choices />
           <OtherPages />
         </div>
@@ -89,6 +91,7 @@ export function Shell() {
               <Destination key={destination.to} {...destination} />
             ))}
           </ul>
+          <Viewer />
           <Choices />
           <OtherPages />
         </Dialog>

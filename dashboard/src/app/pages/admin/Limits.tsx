@@ -8,6 +8,7 @@ import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
 import { REFUSAL, refusalOf, tell } from "../../api/refusal";
 import { useMay } from "../../api/viewer";
+import { count } from "../../time/format";
 import { Confirm } from "../../ui/Confirm";
 import { DialogForm } from "../../ui/DialogForm";
 import { Empty } from "../../ui/feedback";
@@ -78,8 +79,8 @@ type Kind = "host" | "flowKey";
 const COLUMNS = [
   { title: "Target" },
   { title: "Limit" },
-  { title: "Running" },
-  { title: "Waiting" },
+  { title: "Running", wideOnly: true },
+  { title: "Waiting", wideOnly: true },
   { title: "Changed", wideOnly: true },
   { title: "Actions", hidden: true },
 ];
@@ -117,9 +118,14 @@ export function Limits() {
               {targetOf(limit)}
               <span className="under">{limit.key.host === null ? "flow key" : "host"}</span>
             </th>
-            <td>{inWords(limit)}</td>
-            <td>{limit.runningRuns.toLocaleString("en")}</td>
-            <td>{limit.waitingRuns.toLocaleString("en")}</td>
+            <td>
+              {inWords(limit)}
+              <span className="under narrow-only">
+                {count(limit.runningRuns)} running, {count(limit.waitingRuns)} waiting
+              </span>
+            </td>
+            <td className="wide-only">{count(limit.runningRuns)}</td>
+            <td className="wide-only">{count(limit.waitingRuns)}</td>
             <td className="wide-only">
               <Time at={limit.updatedAt} />
             </td>

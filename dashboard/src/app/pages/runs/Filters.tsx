@@ -1,10 +1,11 @@
 // The filter of the runs that are stored.
+import { useId, useState, type ReactNode } from "react";
+
 import { toInstant, toLocal } from "../../forms/wall-clock";
 import { MINE } from "../../time/zone";
 import { FilterInput } from "../../ui/FilterInput";
 import { FilterSelect } from "../../ui/FilterSelect";
 import { Icon } from "../../ui/icons";
-import { useNarrow } from "../../ui/narrow";
 import { RUN_STATES, type RunState } from "../../ui/states";
 import { CAUSES, type Cause, isStatus, type RunsSearch } from "./filter";
 
@@ -14,12 +15,15 @@ const CAUSE_OPTIONS = Object.entries(CAUSES).map(([value, word]) => [value as Ca
 interface Props {
   search: RunsSearch;
   onChange: (changes: RunsSearch) => void;
+  /** What stands at the end of the first line. */
+  children: ReactNode;
 }
 
-export function Filters({ search, onChange }: Props) {
-  const isNarrow = useNarrow();
+export function Filters({ search, onChange, children }: Props) {
   const { state, cause, error, status, host, tags, from, to } = search;
-  const isMoreUsed = [cause, status, host, tags, from, to].some((value) => value !== undefined);
+  const used = [cause, status, host, tags, from, to].filter((value) => value !== undefined).length;
+  const [isOpen, setOpen] = useState(used > 0);
+  const more = useId();
   return (
     <search className="runs-filters">
       <div className="runs-search">
@@ -27,31 +31,30 @@ export function Filters({ search, onChange }: Props) {
         <FilterInput type="search" label="Search in error messages" placeholder="Error message" value={error ?? ""} onChange={(text) => onChange({ error: text || undefined })} />
       </div>
       <FilterSelect label="State" none="All states" value={state} options={STATES} onChange={(chosen) => onChange({ state: chosen })} />
-      <details className="runs-more-filters" open={!isNarrow || isMoreUsed}>
-        <summary className="button">
-          <Icon name="filter" />
-          More filters
-        </summary>
-        <div>
-          <FilterSelect label="Cause" none="Any cause" value={cause} options={CAUSE_OPTIONS} onChange={(chosen) => onChange({ cause: chosen })} />
-          <FilterInput
-            label="HTTP status of the last response"
-            placeholder="HTTP status"
-            inputMode="numeric"
-            value={status === undefined ? "" : String(status)}
-            onChange={(text) => onChange({ status: isStatus(Number(text)) ? Number(text) : undefined })}
-          />
-          <FilterInput label="Host that the task calls" placeholder="Host" value={host ?? ""} onChange={(text) => onChange({ host: text || undefined })} />
-          <FilterInput
-            label="Tags of the task, separated by commas"
-            placeholder="Tags"
-            value={tags?.join(", ") ?? ""}
-            onChange={(text) => onChange({ tags: tagsOf(text) })}
-          />
-          <When label="Due from" value={from} onChange={(instant) => onChange({ from: instant })} />
-          <When label="Due before" value={to} onChange={(instant) => onChange({ to: instant })} />
-        </div>
-      </details>
+      <button type="button" className="button" aria-expanded={isOpen} aria-controls={more} onClick={() => setOpen(!isOpen)}>
+        <Icon name="filter" />
+        {used > 0 ? `${used} more ${used === 1 ? "filter" : "filters"}` : "More filters"}
+      </button>
+      {children}
+      <div id={more} className="runs-more-filters" hidden={!isOpen}>
+        <FilterSelect label="Cause" none="Any cause" value={cause} options={CAUSE_OPTIONS} onChange={(chosen) => onChange({ cause: chosen })} />
+        <FilterInput
+          label="HTTP status of the last response"
+          placeholder="HTTP status"
+          inputMode="numeric"
+          value={status === undefined ? "" : String(status)}
+          onChange={(text) => onChange({ status: isStatus(Number(text)) ? Number(text) : undefined })}
+        />
+        <FilterInput label="Host that the task calls" placeholder="Host" value={host ?? ""} onChange={(text) => onChange({ host: text || undefined })} />
+        <FilterInput
+          label="Tags of the task, separated by commas"
+          placeholder="Tags"
+          value={tags?.join(", ") ?? ""}
+          onChange={(text) => onChange({ tags: tagsOf(text) })}
+        />
+        <When label="Due from" value={from} onChange={(instant) => onChange({ from: instant })} />
+        <When label="Due before" value={to} onChange={(instant) => onChange({ to: instant })} />
+      </div>
     </search>
   );
 }

@@ -118,7 +118,11 @@ function Row({ item, start, index }: { item: FeedItem; start: number; index: num
     return (
       <div className="feed-row feed-gap" role="row" aria-rowindex={index + 1} data-cursor={item.cursor} style={style}>
         <span role="cell">
-          <Icon name="alert" /> Gap: {item.message}
+          <Icon name="alert" /> Events are missing here. See{" "}
+          <Link to="/runs" search={{ view: "history" }} title={item.message}>
+            the history
+          </Link>{" "}
+          for the runs.
         </span>
       </div>
     );

@@ -27,7 +27,7 @@ export function Runs() {
           {view === "live" && (
             <label className="check">
               <input type="checkbox" checked={troubles} onChange={({ target }) => change({ troubles: target.checked || undefined })} />
-              Only trouble
+              Only problems
             </label>
           )}
           <Segments

@@ -28,10 +28,9 @@ export function Stored({ search, onChange }: Props) {
     <>
       <Running noun="run" />
       <section className="card" aria-label="Stored runs">
-        <div className="runs-bar">
-          <Filters search={search} onChange={onChange} />
-          {mayWrite && <BulkMenu label="Change many runs" choices={bulkChoices(filter)} onChange={again} />}
-        </div>
+        <Filters search={search} onChange={onChange}>
+          {mayWrite && <BulkMenu all={Object.keys(filter).length > 0 ? "that match" : "runs"} choices={bulkChoices(filter)} onChange={again} />}
+        </Filters>
         {selected.size > 0 && <Selection noun="run" ids={selected} actions={SELECTION_ACTIONS} onDone={again} onClear={() => setSelected(new Set())} />}
         <History key={`${key} ${round}`} filter={filter} selection={mayWrite ? { ids: selected, onChange: setSelected } : null} />
       </section>

@@ -56,7 +56,7 @@ export function Tasks() {
       <section className="card tasks" aria-label="List of tasks">
         <Filters search={search} order={order} onChange={change}>
           {mayWrite && total > 0 && (
-            <BulkMenu label={isFiltered ? "Change all that match" : "Change all tasks"} choices={bulkChoices(filter)} onChange={refresh} />
+            <BulkMenu all={isFiltered ? "that match" : "tasks"} choices={bulkChoices(filter)} onChange={refresh} />
           )}
         </Filters>
         {selected.size > 0 && (
