@@ -17,6 +17,8 @@ export default defineConfig({
     // The pages' content security policy allows data: URLs only for images, so fonts and other assets have to be files.
     assetsInlineLimit: 0,
     target: "es2022",
+    // Every browser of the target preloads modules by itself.
+    modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 5000,
     rolldownOptions: {
       input: { index: "index.html", graphql: "graphql.html", swagger: "swagger.html" },

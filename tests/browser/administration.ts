@@ -132,7 +132,7 @@ async function notificationsAreSetUp(page: Page): Promise<void> {
   await rule.getByLabel("Late after").fill("2");
   await accessible(page);
   await rule.getByRole("button", { name: "Create rule" }).click();
-  await page.getByText("Failed, Recovered, Late of all tasks → On-call").waitFor();
+  await page.getByText("All tasks: failed, recovered, late → On-call").waitFor();
 
   await page.getByRole("button", { name: "Deliveries" }).click();
   await page.getByText("Duetime: a test of this channel").click();

@@ -43,10 +43,11 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("toolbar").getByRole("button", { name: "Pause" }).click();
   await page.getByText("1 task paused.").waitFor();
   await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("1 task resumed.").waitFor();
   await row(page, "heartbeat").getByText("Scheduled").waitFor();
   await page.getByLabel("Select heartbeat").check();
   await page.getByRole("toolbar").getByRole("button", { name: "Pause" }).click();
-  await row(page, "heartbeat").getByText("Paused").waitFor();
+  await page.getByText("1 task paused.").waitFor();
 
   // The task: it is resumed, runs by hand, and its run ends while it is watched.
   await page.getByRole("link", { name: "heartbeat" }).click();

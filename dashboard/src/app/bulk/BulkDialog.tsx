@@ -69,7 +69,7 @@ export function BulkDialog({ action, selected, onClose }: Props) {
         </p>
       )}
       <div className="dialog-actions">
-        <button type="button" className="button" onClick={onClose}>
+        <button type="button" className="button" autoFocus onClick={onClose}>
           {operation === undefined ? "Back" : isOver ? "Close" : "Close, and let it go on"}
         </button>
         {operation === undefined && total !== 0 && (

@@ -43,15 +43,29 @@ export function Selection({ noun, ids, actions, onDone, onClear }: Props) {
   const [progress, setProgress] = useState<number | null>(null);
   const things = counted(ids.size, noun);
 
+  function tellOf({ done }: SelectionAction, changed: readonly string[], problems: readonly string[], undo?: () => void): void {
+    const [problem] = problems;
+    if (problem === undefined) {
+      toast(`${counted(changed.length, noun)} ${done}.`, undo === undefined ? {} : { undo });
+    } else {
+      toast(`${changed.length === 0 ? "" : `${counted(changed.length, noun)} ${done}, `}${count(problems.length)} refused: ${problem}`, { tone: "bad" });
+    }
+  }
+
+  async function takeBack(undo: SelectionAction, changed: readonly string[]): Promise<void> {
+    const back = await send(undo, changed);
+    tellOf(undo, back.changed, back.problems);
+    onDone();
+  }
+
   async function act(action: SelectionAction): Promise<void> {
-    const { done, undo } = action;
     const { changed, problems } = await send(action, [...ids], setProgress);
     setProgress(null);
     if (problems.length === 0) {
-      toast(`${things} ${done}.`, undo === undefined ? {} : { undo: () => void send(undo, changed, () => undefined).then(onDone) });
+      tellOf(action, changed, problems, action.undo && (() => void takeBack(action.undo!, changed)));
       onClear();
     } else {
-      toast(`${changed.length === 0 ? "" : `${counted(changed.length, noun)} ${done}. `}${count(ids.size - changed.length)} refused: ${problems[0]}`, { tone: "bad" });
+      tellOf(action, changed, problems);
     }
     onDone();
   }
@@ -87,7 +101,7 @@ export function Selection({ noun, ids, actions, onDone, onClear }: Props) {
 async function send(
   { mutation, assume }: SelectionAction,
   ids: readonly string[],
-  onProgress: (number: number) => void,
+  onProgress: (number: number) => void = () => undefined,
 ): Promise<{ changed: string[]; problems: string[] }> {
   const changed: string[] = [];
   const problems: string[] = [];

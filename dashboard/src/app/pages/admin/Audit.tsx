@@ -153,7 +153,7 @@ function TaskName({ id }: { id: string }) {
 
 /** Return the name in a changed object, or what a limit is for, if the change concerns it. */
 function nameOf(members: unknown): string | null {
-  const { name, host, flowKey } = (members ?? {}) as Record<string, unknown>;
+  const { name, host, flow_key: flowKey } = (members ?? {}) as Record<string, unknown>;
   const found = [name, host, flowKey].find((value) => typeof value === "string" && value !== "");
   return (found as string | undefined) ?? null;
 }

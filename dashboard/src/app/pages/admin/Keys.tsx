@@ -80,8 +80,8 @@ type Scope = Key["scope"];
 
 const SCOPES: Record<Scope, string> = {
   READ: "Read: tasks and their history",
-  WRITE: "Write: also create, change and run tasks",
-  ADMIN: "Admin: also keys, limits, notifications and the audit log",
+  WRITE: "Write: change and run tasks",
+  ADMIN: "Admin: also keys, limits, the audit log",
 };
 const COLUMNS = [
   { title: "Name" },

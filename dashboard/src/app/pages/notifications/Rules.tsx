@@ -78,11 +78,11 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
 }
 
 function inWords(rule: Rule, channels: readonly { id: string; name: string }[]): string {
-  const events = rule.events.map(eventWord).join(", ");
-  const tasks = rule.taskIds.length > 0 ? (rule.taskIds.length === 1 ? "one task" : `${rule.taskIds.length} tasks`) : "all tasks";
+  const events = rule.events.map((event) => eventWord(event).toLowerCase()).join(", ");
+  const tasks = rule.taskIds.length > 0 ? (rule.taskIds.length === 1 ? "One task" : `${rule.taskIds.length} tasks`) : "All tasks";
   const tags = rule.tags.length > 0 ? ` with the ${rule.tags.length === 1 ? "tag" : "tags"} ${rule.tags.join(", ")}` : "";
   const names = rule.channelIds.map((id) => channels.find((channel) => channel.id === id)?.name ?? "a deleted channel").join(", ");
-  return `${events} of ${tasks}${tags} → ${names}`;
+  return `${tasks}${tags}: ${events} → ${names}`;
 }
 
 function details(rule: Rule): string {
