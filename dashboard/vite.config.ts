@@ -24,6 +24,16 @@ export default defineConfig({
       input: { index: "index.html", graphql: "graphql.html", swagger: "swagger.html" },
       // "use client" matters only where a server renders React.
       checks: { moduleLevelDirective: false },
+      output: {
+        codeSplitting: {
+          groups: [
+            // All three pages share what keeps the key, and the two others nothing else of the dashboard.
+            { name: "key", test: /src\/key\//, priority: 1 },
+            // What every page of the dashboard needs, in one file: many small ones compress worse.
+            { name: "shared", test: /src\/app\/(api|time|ui|shell)\//, minShareCount: 12 },
+          ],
+        },
+      },
     },
   },
   worker: { format: "es" },

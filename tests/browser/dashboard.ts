@@ -99,7 +99,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   // The dialog can be closed meanwhile, and the page still shows the progress.
   await page.getByRole("button", { name: "Close, and let it go on" }).click();
   await page.getByRole("region", { name: "Operation under way" }).getByRole("status").filter({ hasText: isUnderWay }).waitFor();
-  await page.getByRole("region", { name: "Operation under way" }).waitFor({ state: "detached" });
+  await page.getByRole("region", { name: "Operation under way" }).waitFor({ state: "detached", timeout: 60_000 });
   await page.getByRole("button", { name: "Change all that match" }).click();
   await page.getByRole("menuitem", { name: "Pause all that match …" }).click();
   await page.getByRole("button", { name: "Back" }).click();

@@ -3,12 +3,11 @@ import { useMemo } from "react";
 
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
-import { compact, count, duration } from "../../time/format";
+import { compact, count, duration, percent } from "../../time/format";
 import { Card } from "../../ui/Card";
 import { Chart, type Series } from "../../ui/Chart";
 import { ErrorNote, Skeleton } from "../../ui/feedback";
 import { Stat } from "../../ui/Stat";
-import { percent } from "../task/Statistics";
 import { RANGES, type Range } from "./ranges";
 
 const STATISTICS = graphql(`
