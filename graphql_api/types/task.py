@@ -38,6 +38,7 @@ from jobs.tasks.draft import (
     MAX_DELETE_AFTER_MS,
     MAX_PAUSE_AFTER_FAILURES,
     MAX_RETENTION_DAYS,
+    REMOVABLE,
     RetryDraft,
     TaskDraft,
     TaskUpdate,
@@ -360,9 +361,16 @@ class UpdateTaskInput:
         default=UNSET, description="The labels that replace the old ones; at most 20, each of 1 to 64 characters."
     )
     external_id: str | None = strawberry.field(default=UNSET, description=EXTERNAL_ID)
+    clear_external_id: bool | None = strawberry.field(
+        default=False, description="Whether the external id is removed; another task can have it then."
+    )
     description: str | None = strawberry.field(default=UNSET, description=DESCRIPTION)
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
+    clear_metadata: bool | None = strawberry.field(default=False, description="Whether the metadata is removed.")
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
+    clear_delete_after_ms: bool | None = strawberry.field(
+        default=False, description="Whether the task is no longer deleted by itself."
+    )
     pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
     retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
     clear_retention_days: bool | None = strawberry.field(
@@ -390,8 +398,8 @@ class UpdateTaskInput:
             delete_after_ms=given_or_none(self.delete_after_ms),
             pause_after_failures=given_or_none(self.pause_after_failures),
             retention_days=given_or_none(self.retention_days),
-            clear_retention_days=bool(self.clear_retention_days),
             flow_key=given_or_none(self.flow_key),
+            cleared=[name for name in REMOVABLE if getattr(self, f"clear_{name}")],
         )
 
 

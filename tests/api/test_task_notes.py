@@ -114,18 +114,27 @@ async def test_null_in_an_update_leaves_the_value(api: Api) -> None:
     assert shown == {"description": "", "metadata": [], "deleteAfterMs": 5, "retentionDays": 7, "version": 2}
 
 
-async def test_the_workers_settings_count_again(api: Api) -> None:
-    """`clearRetentionDays` sets null, once, and refuses a value beside it."""
-    task = await create(api, **NOTES)
+async def test_an_update_removes_each_optional_member(api: Api) -> None:
+    """A member that begins with clear removes one, and is refused beside a value. The external id is free then."""
+    retry = {"retryStatuses": ["5xx"], "maxElapsedMs": 60_000}
+    given = NOTES | {"externalId": "mine", "flowKey": "account", "pauseAfterFailures": 3, "retry": retry}
+    task = await create(api, **given)
+    of_retry = {"clearRetryStatuses": True, "clearMaxElapsedMs": True}
+    of_task = {f"clear{name}": True for name in ("ExternalId", "Metadata", "DeleteAfterMs", "RetentionDays")}
+    others = {"description": "", "flowKey": "", "pauseAfterFailures": 0}
     for _ in range(2):
-        cleared = await update(api, task["id"], clearRetentionDays=True)
-        assert (cleared["retentionDays"], cleared["version"]) == (None, 2)
-    query = (
-        "mutation ($id: ID!, $input: UpdateTaskInput!) "
-        "{ updateTask(id: $id, input: $input) { ... on InvalidInput { message } } }"
-    )
-    refused = await api.data(query, id=task["id"], input={"clearRetentionDays": True, "retentionDays": 3})
-    assert refused["updateTask"]["message"] == "clearRetentionDays: is given beside retentionDays; give one of them"
+        assert (await update(api, task["id"], **of_task, **others, retry=of_retry))["version"] == 2
+    members = "externalId metadata deleteAfterMs retentionDays description flowKey pauseAfterFailures"
+    query = f"query ($id: ID!) {{ task(id: $id) {{ {members} retry {{ retryStatuses maxElapsedMs }} }} }}"
+    bare = (await api.data(query, id=task["id"]))["task"]
+    nothing = dict.fromkeys(members.split()) | {"description": ""}
+    assert bare == nothing | {"retry": {"retryStatuses": None, "maxElapsedMs": None}}
+    assert "id" in await create(api, externalId="mine")
+
+    refused = await update(api, task["id"], **of_task, **NOTES, externalId="b", retry=of_retry | retry)
+    problems = {problem["path"][-1]: problem["message"] for problem in refused["problems"]}
+    assert problems.keys() == of_task.keys() | of_retry.keys()
+    assert problems["clearRetentionDays"] == "is given beside retentionDays; give one of them"
 
 
 async def test_values_that_python_calls_equal_are_stored(api: Api) -> None:

@@ -75,22 +75,23 @@ export function Live({ onlyTroubles }: Props) {
       <div
         ref={scroller}
         className="feed-rows"
-        role="table"
+        role={shown.items.length === 0 ? "group" : "table"}
         aria-label="Events, newest first"
-        aria-rowcount={shown.items.length}
+        aria-rowcount={shown.items.length || undefined}
         tabIndex={0}
         onScroll={({ currentTarget }) => setAway(currentTarget.scrollTop > AT_TOP_PX)}
       >
-        {shown.items.length === 0 && (
+        {shown.items.length === 0 ? (
           <Empty icon="live" title="Nothing has happened since this page was opened.">
             <p>Events appear here as runs start and end.</p>
           </Empty>
+        ) : (
+          <div role="rowgroup" style={{ height: rows.getTotalSize(), position: "relative" }}>
+            {rows.getVirtualItems().map(({ index, key, start }) => (
+              <Row key={key} item={shown.items[shown.items.length - 1 - index]!} start={start} index={index} />
+            ))}
+          </div>
         )}
-        <div role="rowgroup" style={{ height: rows.getTotalSize(), position: "relative" }}>
-          {rows.getVirtualItems().map(({ index, key, start }) => (
-            <Row key={key} item={shown.items[shown.items.length - 1 - index]!} start={start} index={index} />
-          ))}
-        </div>
       </div>
     </section>
   );
@@ -117,7 +118,11 @@ function Row({ item, start, index }: { item: FeedItem; start: number; index: num
     return (
       <div className="feed-row feed-gap" role="row" aria-rowindex={index + 1} data-cursor={item.cursor} style={style}>
         <span role="cell">
-          <Icon name="alert" /> Gap: {item.message}
+          <Icon name="alert" /> Events are missing here. See{" "}
+          <Link to="/runs" search={{ view: "history" }} title={item.message}>
+            the history
+          </Link>{" "}
+          for the runs.
         </span>
       </div>
     );
