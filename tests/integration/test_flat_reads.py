@@ -3,28 +3,27 @@
 That is counted, not timed: the days of the history that a read opens, and the rows that it reads.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlmodel import col
 
-from db.connection import autocommit
+from db.connection import autocommit, look_up_rows
 from db.maintenance import partitions
 from db.models import Run, Task, utc_now
-from db.reads import attention, forecast, recent_runs, statistics
+from db.reads import attention, forecast, statistics
 from db.reads.recent_runs import newest_runs
 from db.reads.statistics import StatisticsFilter
 from db.settings import DatabaseSettings
 from db.states import RunState, StatisticsWidth
 from jobs.maintenance.statistics import add_up_old_counts, count_ended_runs
-from tests.support.engine import every, one_off, opened, save
+from tests.support.engine import every, opened, save
 from tests.support.history import HOUR, end, run_of
 
 pytestmark = pytest.mark.unmeasured
@@ -53,6 +52,7 @@ class Cost:
 async def cost_of(engine: AsyncEngine, read: Read) -> Cost:
     """Return what a read costs in a transaction of its own."""
     async with engine.connect() as connection:
+        await look_up_rows(connection)
         before = (await connection.execute(ROWS_READ)).scalar_one()
         await read(connection)
         days = (await connection.execute(DAYS_OPENED)).scalar_one()
@@ -91,7 +91,7 @@ async def test_the_cost_does_not_depend_on_the_days_kept(database: DatabaseSetti
     tasks = [every("http://localhost/", HOUR, midnight + DAY, tags=["some"]) for _ in range(5)]
     ids = [task.id for task in tasks]
     since = midnight - 2 * DAY
-    hours = {"since": since, "until": midnight, "bucket": StatisticsWidth.HOUR}
+    hours: dict[str, Any] = {"since": since, "until": midnight, "bucket": StatisticsWidth.HOUR}
 
     async def bad_run(connection: AsyncConnection) -> None:
         assert [row.reason for row in await attention.attention(connection, limit=10, paused_by="")] == ["failing"]
@@ -110,17 +110,72 @@ async def test_the_cost_does_not_depend_on_the_days_kept(database: DatabaseSetti
         "forecast": lambda connection: forecast.forecast(connection, hosts=5, **hours),
     }
     async with opened(database) as engine:
+
+        async def costs() -> dict[str, Cost]:
+            # One run has ended behind the cursor of the statistics.
+            await end(engine, run_of(tasks[1], scheduled_for=utc_now()))
+            return {name: await cost_of(engine, read) for name, read in reads.items()}
+
         await save(engine, *tasks)
         await make_days(engine, midnight, range(1, FEW_DAYS + 1))
-        failed = run_of(tasks[0], scheduled_for=midnight - HOUR, state=RunState.FAILED)
         await counted(engine, *runs_of_days(tasks, midnight, range(1, FEW_DAYS + 1)))
-        await counted(engine, failed)
-        # This one has ended behind the cursor of the statistics.
-        await end(engine, run_of(tasks[1], scheduled_for=midnight - HOUR))
-        few = {name: await cost_of(engine, read) for name, read in reads.items()}
+        await counted(engine, run_of(tasks[0], scheduled_for=midnight - HOUR, state=RunState.FAILED))
+        few = await costs()
         await make_days(engine, midnight, range(FEW_DAYS + 1, MANY_DAYS + 1))
-        old = runs_of_days(tasks, midnight, range(FEW_DAYS + 1, MANY_DAYS + 1))
-        async with AsyncSession(engine) as session, session.begin():
-            session.add_all(old)
-        many = {name: await cost_of(engine, read) for name, read in reads.items()}
-    assert few == many
+        await counted(engine, *runs_of_days(tasks[1:], midnight, range(FEW_DAYS + 1, MANY_DAYS + 1)))
+        many = await costs()
+    for name, cost in many.items():
+        assert cost.days == few[name].days, name
+        assert cost.rows <= few[name].rows + RUNS_PER_DAY, name
+
+
+async def test_the_newest_runs_are_found_wherever_they_are(database: DatabaseSettings) -> None:
+    """Runs that ended days later, that nobody counted, that are unfinished, imported, removed or older than the
+    statistics are among the newest, as a list of all runs has them.
+    """
+    now = utc_now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    long_ago = midnight - 100 * DAY
+
+    def task(**columns: Any) -> Task:
+        return every("http://localhost/", HOUR, midnight + DAY, **columns)
+
+    busy, daily, kept_shortly, late, removed = task(), task(), task(retention_days=3), task(), task()
+    once, never, old, imported, deleted = task(), task(), task(created_at=long_ago), task(), task(deleted_at=now)
+    tasks = [busy, daily, kept_shortly, late, removed, once, never, old, imported, deleted]
+    ids = [each.id for each in tasks]
+    async with opened(database) as engine:
+        await save(engine, *tasks)
+        await make_days(engine, midnight, range(1, 50))
+        ends_later: dict[str, Any] = {"state": RunState.CANCELLED, "finished_at": midnight - HOUR}
+        await counted(
+            engine,
+            *runs_of_days([busy], midnight, range(1, 4)),
+            *(run_of(each, scheduled_for=midnight - day * DAY) for each in (daily, removed) for day in range(1, 49)),
+            *(run_of(kept_shortly, scheduled_for=midnight - day * DAY) for day in range(1, 4)),
+            *(run_of(late, scheduled_for=midnight - day * DAY, **ends_later) for day in range(2, 40, 9)),
+            run_of(once, scheduled_for=midnight - 48 * DAY),
+            *runs_of_days([deleted], midnight, range(1, 2)),
+        )
+        await end(engine, run_of(once, scheduled_for=midnight - 44 * DAY, **ends_later))
+        await save(
+            engine,
+            run_of(busy, scheduled_for=now, state=RunState.RUNNING),
+            run_of(once, scheduled_for=midnight - 40 * DAY, state=RunState.QUEUED),
+            run_of(old, scheduled_for=midnight - 49 * DAY),
+            run_of(imported, scheduled_for=midnight - 3 * DAY, id=uuid4()),
+        )
+        async with engine.begin() as connection:
+            newer = {"task_id": removed.id, "since": midnight - 30 * DAY}
+            await connection.execute(
+                text("DELETE FROM finished_runs WHERE task_id = :task_id AND scheduled_for > :since"), newer
+            )
+        async with AsyncSession(engine) as session:
+            all_runs = (await session.scalars(select(Run).order_by(col(Run.scheduled_for).desc(), col(Run.id)))).all()
+        for limit in (1, 3, LAST, 100):
+            async with engine.connect() as connection:
+                found = await newest_runs(connection, ids, limit=limit)
+            for number, each in enumerate(tasks):
+                its = [run.id for run in all_runs if run.task_id == each.id and each is not deleted]
+                assert [run.id for run in found[each.id]] == its[:limit], (number, limit)
+            assert found[busy.id][0].state is RunState.RUNNING
