@@ -87,6 +87,9 @@ async def statistics_lines(servers: Servers) -> list[Line]:
     """Return the lines for what is shown of the newest days, by history, and the line for the forecast."""
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     async with served(servers, midnight, days=FEW_DAYS) as few, served(servers, midnight, days=MANY_DAYS) as many:
+        for http in (few, many):
+            for body in bodies(midnight).values():
+                await took(http, "POST", "/graphql", body)  # the first requests of a process take longer
         lines = [await by_history(what, body, few, many) for what, body in bodies(midnight).items()]
     return [*lines, await forecast_line(servers)]
 
@@ -118,8 +121,6 @@ async def api(servers: Servers) -> AsyncIterator[httpx.AsyncClient]:
 
 async def by_history(what: str, body: dict[str, object], few: httpx.AsyncClient, many: httpx.AsyncClient) -> Line:
     """Return the line for a request, which is sent in turn to an API with few days of history and one with many."""
-    for http in (few, many):
-        await took(http, "POST", "/graphql", body)  # the first requests of a process take longer
     pairs = [[await once(http, "POST", "/graphql", body) for http in (few, many)] for _ in range(REQUESTS)]
     of_few, of_many = map(median, zip(*pairs, strict=True))
     return Line(

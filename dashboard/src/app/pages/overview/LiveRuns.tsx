@@ -1,19 +1,19 @@
 // What happens to runs at the moment: the last of the live feed.
 import { Link } from "@tanstack/react-router";
-import { useMemo, useSyncExternalStore } from "react";
+import { useMemo } from "react";
 
 import { useTaskName } from "../../api/task_names";
 import { duration } from "../../time/format";
 import { Empty } from "../../ui/feedback";
 import { Badge, EVENT_TYPES } from "../../ui/states";
 import { Time } from "../../ui/Time";
-import { Feed, type FeedEvent } from "../runs/feed";
+import { Feed, useFeed, type FeedEvent } from "../runs/feed";
 
 const SHOWN = 20;
 
 export function LiveRuns() {
   const feed = useMemo(() => new Feed(), []);
-  const { items, connection } = useSyncExternalStore(feed.subscribe, feed.get);
+  const { items, connection } = useFeed(feed);
   const events = items.filter((item) => item.__typename === "RunEvent").slice(-SHOWN).reverse();
   if (events.length === 0) {
     return <Empty icon="live" title={connection === "open" ? "Waiting for the next run." : "Connecting …"} />;
