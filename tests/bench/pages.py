@@ -45,7 +45,7 @@ MAKE_RUNS = """
 INSERT INTO task_results (id, task_id, state, scheduled_for, due_at, attempt, run_at, finished_at, success, duration_ms)
 SELECT gen_random_uuid(), t.id, CASE WHEN n % 7 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, 1, at, at, n % 7 > 0,
        n * 17 % 1000
-FROM (SELECT id FROM tasks LIMIT 10000) t, generate_series(1, 30) n,
+FROM (SELECT id FROM tasks ORDER BY created_at DESC, id DESC LIMIT 10000) t, generate_series(1, 30) n,
      LATERAL (SELECT now() - n * interval '1 minute' AS at) a
 """
 HAPPEN = with_events("""
@@ -123,7 +123,7 @@ async def load_lines(chromium: str, url: str) -> list[Line]:
     size = f"{ours[0]['bytes'] / 1000:.0f} kB"
     return [
         Line(
-            f"{what} of the overview, {size}",
+            f"the overview ({size}), {what}",
             f"{median(each[name] for each in ours):.0f} ms",
             f"{median(each[name] for each in bare):.0f} ms (a static page, {bare[0]['bytes'] / 1000:.0f} kB)",
             median(a[name] / b[name] for a, b in zip(ours, bare, strict=True)),
@@ -131,7 +131,8 @@ async def load_lines(chromium: str, url: str) -> list[Line]:
         )
         for what, name, wanted in (
             ("first content", "first", "at most 3"),
-            ("all content and a free main thread", "interactive", "at most 4"),
+            ("interactive: the frame and a free main thread", "interactive", "at most 3"),
+            ("complete: the same with the answer of the API", "complete", ""),
         )
     ]
 
@@ -180,18 +181,27 @@ async def happen(servers: Servers, redis: Redis, number: int) -> None:
 async def scroll_lines(chromium: str, url: str) -> list[Line]:
     """Return the lines for the frames while a list of tasks scrolls, against a bare list in the same browser."""
     async with measuring(chromium, url, "scroll", str(TASKS)) as browser:
-        bare, reading, end = [(await browser.next())["frames"] for _ in range(3)]
-    return [
-        Line(
-            f"frames over {LONG_MS} ms while {TASKS:,} tasks scroll, {where}",
-            in_words(frames),
-            f"{in_words(bare)} (a bare list)",
-            share(frames) - share(bare),
-            "at most 0.5",
-            unit=" points more",
-        )
-        for where, frames in (("from the first, as they are read", reading), ("at the end of them", end))
-    ]
+        bare, reading, end = [await browser.next() for _ in range(3)]
+    lines = []
+    for where, its in (("from the first, as they are read", reading), ("at the end of them", end)):
+        lines += [
+            Line(
+                f"frames over {LONG_MS} ms while {TASKS:,} tasks scroll, {where}",
+                in_words(its["frames"]),
+                f"{in_words(bare['frames'])} (a bare list)",
+                share(its["frames"]) - share(bare["frames"]),
+                "at most 0.5",
+                unit=" points more",
+            ),
+            Line(
+                f"CPU of the longest task while {TASKS:,} tasks scroll, {where}",
+                f"{its['longest']:.0f} ms",
+                f"{LONG_MS} ms (what is allowed)",
+                its["longest"] / LONG_MS,
+                "at most 1",
+            ),
+        ]
+    return lines
 
 
 def share(frames: Sequence[float]) -> float:

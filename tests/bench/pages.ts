@@ -9,15 +9,18 @@ const [executablePath, url, mode, ...rest] = process.argv.slice(2);
 if (executablePath === undefined || url === undefined || mode === undefined) {
   throw new Error("usage: pages.ts CHROMIUM URL MODE …");
 }
-/** What the overview shows once it has the answer of the API. */
+/** The frame of the overview, and what it shows once it has the answer of the API. */
+const FRAME = "main h1";
 const CONTENT = ".health-sentence";
 const SCROLLED_MS = 15_000;
+const TRACED_MS = 5_000;
 const PX_PER_FRAME = 100;
 const ROW_PX = 56;
 
 interface Measured {
-  /** When the content was there and the main thread was free. */
-  interactiveAt: number;
+  /** When the frame was there and the main thread was free, and when that was so with the content. */
+  interactive: number;
+  complete: number;
   /** The durations of tasks over 50 ms. */
   longTasks: number[];
 }
@@ -28,21 +31,23 @@ function print(measured: unknown): void {
 
 /** Note in each document of the page what is measured from its beginning on. */
 async function observe(page: Page): Promise<void> {
-  await page.addInitScript((content) => {
-    const measured: Measured = { interactiveAt: 0, longTasks: [] };
+  await page.addInitScript((selectors) => {
+    const measured: Measured = { interactive: 0, complete: 0, longTasks: [] };
     Object.assign(window, { measured });
     new PerformanceObserver((list) => {
       measured.longTasks.push(...list.getEntries().map(({ duration }) => duration));
     }).observe({ type: "longtask", buffered: true });
-    const look = (): void => {
-      if (document.querySelector(content) === null) {
-        requestAnimationFrame(look);
-      } else {
-        requestIdleCallback(() => (measured.interactiveAt = performance.now()));
-      }
-    };
-    look();
-  }, CONTENT);
+    for (const name of ["interactive", "complete"] as const) {
+      const look = (): void => {
+        if (document.querySelector(selectors[name]) === null) {
+          requestAnimationFrame(look);
+        } else {
+          requestIdleCallback(() => (measured[name] = performance.now()));
+        }
+      };
+      look();
+    }
+  }, { interactive: FRAME, complete: CONTENT });
 }
 
 /** Return the bytes of the heap that are in use after a garbage collection. */
@@ -51,20 +56,22 @@ async function heap(cdp: CDPSession): Promise<number> {
   return (await cdp.send("Runtime.getHeapUsage")).usedSize;
 }
 
-/** Print when each of the addresses shows its first content and is interactive, with nothing in the cache. */
+/** Print when each of the addresses shows its first content, is interactive, and is complete, with nothing in the cache. */
 async function load(page: Page, cdp: CDPSession, paths: readonly string[]): Promise<void> {
   await cdp.send("Network.setCacheDisabled", { cacheDisabled: true });
   for (const path of paths) {
     await page.goto(new URL(path, url).href);
-    await page.waitForFunction(() => (window as unknown as { measured: Measured }).measured.interactiveAt > 0);
+    await page.waitForFunction(() => (window as unknown as { measured: Measured }).measured.complete > 0);
     await page.waitForLoadState("networkidle");
     print(
       await page.evaluate(() => {
         const loaded = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
         const ofPage = (loaded as PerformanceResourceTiming[]).filter(({ name }) => !name.endsWith("/graphql"));
+        const { interactive, complete } = (window as unknown as { measured: Measured }).measured;
         return {
+          interactive,
+          complete,
           first: performance.getEntriesByName("first-contentful-paint")[0]!.startTime,
-          interactive: (window as unknown as { measured: Measured }).measured.interactiveAt,
           bytes: ofPage.reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0),
           html: document.documentElement.outerHTML,
         };
@@ -93,16 +100,39 @@ async function feed(page: Page, cdp: CDPSession): Promise<void> {
   }
 }
 
+interface TraceEvent {
+  name: string;
+  pid: number;
+  tid: number;
+  /** The CPU time in microseconds. */
+  tdur?: number;
+}
+
+/** Return the CPU time, in milliseconds, of the longest task of the page's main thread while `act` lasts. */
+async function longestTask(cdp: CDPSession, act: () => Promise<unknown>): Promise<number> {
+  const events: TraceEvent[] = [];
+  cdp.on("Tracing.dataCollected", ({ value }) => events.push(...(value as unknown as TraceEvent[])));
+  const ended = new Promise((resolve) => cdp.once("Tracing.tracingComplete", resolve));
+  const traceConfig = { includedCategories: ["toplevel", "devtools.timeline"] };
+  await cdp.send("Tracing.start", { transferMode: "ReportEvents", traceConfig });
+  await act();
+  await cdp.send("Tracing.end");
+  await ended;
+  const painter = events.find(({ name }) => name === "FireAnimationFrame")!;
+  const tasks = events.filter(({ name, pid, tid }) => name.endsWith("RunTask") && pid === painter.pid && tid === painter.tid);
+  return Math.max(...tasks.map(({ tdur = 0 }) => tdur)) / 1_000;
+}
+
 /** Return the durations of the frames while the element scrolls down, and up again from its end. */
-async function frames(page: Page, selector: string): Promise<number[]> {
+async function frames(page: Page, selector: string, milliseconds: number): Promise<number[]> {
   return page.evaluate(
-    ([scrolled, milliseconds, step]) => {
+    ([scrolled, duration, step]) => {
       const element = document.querySelector(scrolled)!;
       return new Promise<number[]>((resolve) => {
         const durations: number[] = [];
         let before = performance.now();
         let direction = 1;
-        const end = before + milliseconds;
+        const end = before + duration;
         const frame = (now: number): void => {
           durations.push(now - before);
           before = now;
@@ -120,21 +150,27 @@ async function frames(page: Page, selector: string): Promise<number[]> {
         requestAnimationFrame(frame);
       });
     },
-    [selector, SCROLLED_MS, PX_PER_FRAME] as const,
+    [selector, milliseconds, PX_PER_FRAME] as const,
   );
 }
 
+/** Print the durations of the frames of a scrolling element, and how long its longest task keeps the CPU busy. */
+async function scrolled(page: Page, cdp: CDPSession, selector: string): Promise<void> {
+  const durations = await frames(page, selector, SCROLLED_MS);
+  print({ frames: durations, longest: await longestTask(cdp, () => frames(page, selector, TRACED_MS)) });
+}
+
 /** Print the frames of a bare list, of the list of tasks while it is read, and of the same at the end of all tasks. */
-async function scroll(page: Page, tasks: number): Promise<void> {
+async function scroll(page: Page, cdp: CDPSession, tasks: number): Promise<void> {
   await page.goto("about:blank");
   await page.setContent(
     `<div id="bare" style="height: 700px; overflow-y: auto">${`<p style="height: ${ROW_PX}px; margin: 0">a task</p>`.repeat(2_000)}</div>`,
   );
-  print({ frames: await frames(page, "#bare") });
+  await scrolled(page, cdp, "#bare");
   await page.goto(new URL("/tasks", url).href);
   const rows = page.getByRole("table");
   await rows.getByRole("link").first().waitFor();
-  print({ frames: await frames(page, ".task-rows") });
+  await scrolled(page, cdp, ".task-rows");
   await page.evaluate(
     ([all, height]) =>
       new Promise<void>((resolve) => {
@@ -149,7 +185,7 @@ async function scroll(page: Page, tasks: number): Promise<void> {
       }),
     [tasks, ROW_PX] as const,
   );
-  print({ frames: await frames(page, ".task-rows") });
+  await scrolled(page, cdp, ".task-rows");
 }
 
 await visiting({ executablePath, url }, async (page) => {
@@ -160,6 +196,6 @@ await visiting({ executablePath, url }, async (page) => {
   } else if (mode === "feed") {
     await feed(page, cdp);
   } else {
-    await scroll(page, Number(rest[0]));
+    await scroll(page, cdp, Number(rest[0]));
   }
 });
