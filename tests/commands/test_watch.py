@@ -6,16 +6,27 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from duetime.client.commands.runs import print_event
 from tests.commands.conftest import Service
-from tests.support.command import clean_environment
+from tests.support.command import ENDS_WITHIN, clean_environment
 from tests.support.proxy import running_proxy
 from tests.support.waiting import wait_until
+
+
+@contextmanager
+def interrupts_handled() -> Iterator[None]:
+    """Do not ignore interrupts until the block ends, as tests in the background do, whose processes inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Watching:
@@ -24,11 +35,12 @@ class Watching:
     def __init__(self, service: Service, url: str, *arguments: str) -> None:
         self.events: list[dict[str, Any]] = []
         self.errors = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "duetime", "runs", "watch", "--json", *arguments],
-            env=clean_environment(service.environment(DUETIME_URL=url)),
-            cwd=service.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        with interrupts_handled():
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "duetime", "runs", "watch", "--json", *arguments],
+                env=clean_environment(service.environment(DUETIME_URL=url)),
+                cwd=service.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
         self.readers = [threading.Thread(target=read) for read in (self.read, self.read_errors)]
         for reader in self.readers:
             reader.start()
@@ -49,14 +61,8 @@ class Watching:
 
     def stop(self) -> int:
         """End the command as Ctrl-C does, and return its exit status."""
-        status = None
-        # Python loses an interrupt that comes within a finalizer, and a person presses Ctrl-C again.
-        for _ in range(10):
-            self.process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                status = self.process.wait(6)
-                break
-        assert status is not None, "the command has not ended"
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(ENDS_WITHIN)
         for reader in self.readers:
             reader.join()
         return status
