@@ -13,7 +13,7 @@ if (executablePath === undefined || url === undefined || mode === undefined) {
 const FRAME = "main h1";
 const CONTENT = ".health-sentence";
 const SCROLLED_MS = 15_000;
-const TRACED_MS = 5_000;
+const TRACED_MS = 12_000;
 const PX_PER_FRAME = 100;
 const ROW_PX = 56;
 
