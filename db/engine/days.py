@@ -18,9 +18,7 @@ def lower_bound(day: date) -> UUID:
 
 
 def whole_days(ids: Iterable[UUID]) -> tuple[UUID, UUID]:
-    """Return the least and the greatest id of the days to which runs belong; without any run, a range without ids."""
+    """Return the least and the greatest id of the days to which the runs with these ids belong."""
     days = [(run_id.int >> 80) // DAY_MS for run_id in ids]
-    if not days:
-        return LAST_ID, LAST_ID
     greatest = ((max(days) + 1) * DAY_MS << 80) - 1
     return UUID(int=min(days) * DAY_MS << 80), UUID(int=min(greatest, LAST_ID.int))

@@ -50,7 +50,7 @@ SELECT CAST(min(to_date(right(c.relname, 8), 'YYYYMMDD')) AS timestamp) AT TIME 
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'finished_runs'::regclass AND c.relname ~ '^task_results_[0-9]{8}$'"""
 # The statistics, together with the events behind their cursor, know all runs of a task that is younger than they are,
-# and of each task when they are older than the history.
+# and of each task when they are older than the history. An unfinished run may end before the runs are read.
 DAYS = text(f"""
 WITH behind AS MATERIALIZED (
     SELECT c.seq, least(n.seq, c.seq + {MOST_UNCOUNTED}) AS until, n.seq - c.seq <= {MOST_UNCOUNTED} AS is_little
@@ -66,7 +66,12 @@ counting AS MATERIALIZED (
 )
 SELECT t.id, counted.since, counted.runs >= CAST(:limit AS int) AS are_enough,
        COALESCE(b.is_little AND (t.created_at > a.began OR ({OLDEST_DAY}) > a.began), false) AS are_all,
-       ARRAY(SELECT u.run_id FROM uncounted u WHERE u.task_id = t.id) AS uncounted
+       CASE WHEN counted.runs >= CAST(:limit AS int) THEN NULL ELSE (
+           SELECT CAST(min(CAST(o.id AS text) COLLATE "C") AS uuid) FROM (
+               SELECT u.run_id FROM uncounted u WHERE u.task_id = t.id
+               UNION ALL SELECT r.id FROM unfinished_runs r WHERE r.task_id = t.id
+           ) AS o (id)
+       ) END AS first_uncounted
 FROM tasks t, behind b, counting a, LATERAL ({NEWEST_COUNTED}) AS counted
 WHERE t.id = ANY(CAST(:task_ids AS uuid[])) AND t.deleted_at IS NULL
 """)
@@ -115,7 +120,7 @@ def least_id(row: Row[Any]) -> UUID:
     if not row.are_enough and not row.are_all:
         return FIRST_ID
     counted = LAST_ID if row.since is None else lower_bound(row.since)
-    return counted if row.are_enough else min(counted, whole_days(row.uncounted)[0])
+    return counted if row.first_uncounted is None else min(counted, whole_days((row.first_uncounted,))[0])
 
 
 async def read(connection: AsyncConnection, least: Mapping[UUID, UUID], *, limit: int) -> dict[UUID, list[Run]]:

@@ -17,7 +17,7 @@ from sqlmodel import col
 from db.connection import autocommit, look_up_rows
 from db.maintenance import partitions
 from db.models import Run, Task, utc_now
-from db.reads import attention, forecast, statistics
+from db.reads import attention, forecast, recent_runs, statistics
 from db.reads.recent_runs import newest_runs
 from db.reads.statistics import StatisticsFilter
 from db.settings import DatabaseSettings
@@ -88,7 +88,7 @@ async def counted(engine: AsyncEngine, *runs: Run) -> None:
 async def test_the_cost_does_not_depend_on_the_days_kept(database: DatabaseSettings) -> None:
     """With 90 days of history a page of tasks, statistics, attention and the forecast read as much as with three."""
     midnight = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
-    tasks = [every("http://localhost/", HOUR, midnight + DAY, tags=["some"]) for _ in range(5)]
+    tasks = [every("http://localhost/", HOUR, midnight + DAY, tags=["some"]) for _ in range(3)]
     ids = [task.id for task in tasks]
     since = midnight - 2 * DAY
     hours: dict[str, Any] = {"since": since, "until": midnight, "bucket": StatisticsWidth.HOUR}
@@ -179,3 +179,28 @@ async def test_the_newest_runs_are_found_wherever_they_are(database: DatabaseSet
                 its = [run.id for run in all_runs if run.task_id == each.id and each is not deleted]
                 assert [run.id for run in found[each.id]] == its[:limit], (number, limit)
             assert found[busy.id][0].state is RunState.RUNNING
+
+
+async def test_a_run_that_ends_meanwhile(database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old run that ends after the statistics were asked, and before the runs are read, is among the newest."""
+    midnight = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
+    task, other = (every("http://localhost/", HOUR, midnight + DAY) for _ in range(2))
+    waiting = run_of(task, scheduled_for=midnight - 5 * DAY, state=RunState.QUEUED)
+    ended = run_of(task, scheduled_for=midnight - 5 * DAY, state=RunState.CANCELLED, finished_at=utc_now())
+    async with opened(database) as engine:
+        await save(engine, task, other)
+        await make_days(engine, midnight, range(1, 7))
+        await counted(engine, run_of(other, scheduled_for=midnight - 6 * DAY), run_of(task, scheduled_for=utc_now()))
+        await save(engine, waiting)
+        read = recent_runs.read
+
+        async def end_before(*arguments: Any, **named: Any) -> Any:
+            async with AsyncSession(engine) as session, session.begin():
+                await session.execute(text("DELETE FROM unfinished_runs"))
+            await end(engine, ended)
+            return await read(*arguments, **named)
+
+        monkeypatch.setattr(recent_runs, "read", end_before)
+        async with engine.connect() as connection:
+            found = await newest_runs(connection, [task.id], limit=3)
+        assert [run.state for run in found[task.id]] == [RunState.SUCCEEDED, RunState.CANCELLED]
