@@ -56,6 +56,29 @@ async function heap(cdp: CDPSession): Promise<number> {
   return (await cdp.send("Runtime.getHeapUsage")).usedSize;
 }
 
+interface TraceEvent {
+  name: string;
+  pid: number;
+  tid: number;
+  /** The CPU time in microseconds. */
+  tdur?: number;
+}
+
+/** Return the CPU time, in milliseconds, of the longest task of the page's main thread while `act` lasts. */
+async function longestTask(cdp: CDPSession, act: () => Promise<unknown>): Promise<number> {
+  const events: TraceEvent[] = [];
+  cdp.on("Tracing.dataCollected", ({ value }) => events.push(...(value as unknown as TraceEvent[])));
+  const ended = new Promise((resolve) => cdp.once("Tracing.tracingComplete", resolve));
+  const traceConfig = { includedCategories: ["toplevel", "devtools.timeline"] };
+  await cdp.send("Tracing.start", { transferMode: "ReportEvents", traceConfig });
+  await act();
+  await cdp.send("Tracing.end");
+  await ended;
+  const painter = events.find(({ name }) => name === "FireAnimationFrame")!;
+  const tasks = events.filter(({ name, pid, tid }) => name.endsWith("RunTask") && pid === painter.pid && tid === painter.tid);
+  return Math.max(...tasks.map(({ tdur = 0 }) => tdur)) / 1_000;
+}
+
 /** Print when each of the addresses shows its first content, is interactive, and is complete, with nothing in the cache. */
 async function load(page: Page, cdp: CDPSession, paths: readonly string[]): Promise<void> {
   await cdp.send("Network.setCacheDisabled", { cacheDisabled: true });
@@ -80,7 +103,10 @@ async function load(page: Page, cdp: CDPSession, paths: readonly string[]): Prom
   }
 }
 
-/** Watch the live feed. For each line that arrives, print the long tasks since the last one, and the size of the heap. */
+/**
+ * Watch the live feed. For each line that arrives, print the long tasks since the last one, and the size of the heap; for the
+ * line "trace" print how long the longest task of some seconds keeps the CPU busy.
+ */
 async function feed(page: Page, cdp: CDPSession): Promise<void> {
   await page.goto(new URL("/runs", url).href);
   await page.getByRole("status").filter({ hasText: "Live" }).waitFor();
@@ -90,7 +116,11 @@ async function feed(page: Page, cdp: CDPSession): Promise<void> {
     page.evaluate(() => (window as unknown as { measured: Measured }).measured.longTasks.splice(0));
   await take();
   print({ isLive: true });
-  for await (const _ of createInterface(process.stdin)) {
+  for await (const line of createInterface(process.stdin)) {
+    if (line === "trace") {
+      print({ longest: await longestTask(cdp, () => page.waitForTimeout(TRACED_MS)) });
+      continue;
+    }
     await page.waitForTimeout(1_000);
     const shown = await page.getByRole("table").getAttribute("aria-rowcount");
     const longTasks = await take();
@@ -98,29 +128,6 @@ async function feed(page: Page, cdp: CDPSession): Promise<void> {
     await take();
     print({ longTasks, heap: bytes, shown: Number(shown) });
   }
-}
-
-interface TraceEvent {
-  name: string;
-  pid: number;
-  tid: number;
-  /** The CPU time in microseconds. */
-  tdur?: number;
-}
-
-/** Return the CPU time, in milliseconds, of the longest task of the page's main thread while `act` lasts. */
-async function longestTask(cdp: CDPSession, act: () => Promise<unknown>): Promise<number> {
-  const events: TraceEvent[] = [];
-  cdp.on("Tracing.dataCollected", ({ value }) => events.push(...(value as unknown as TraceEvent[])));
-  const ended = new Promise((resolve) => cdp.once("Tracing.tracingComplete", resolve));
-  const traceConfig = { includedCategories: ["toplevel", "devtools.timeline"] };
-  await cdp.send("Tracing.start", { transferMode: "ReportEvents", traceConfig });
-  await act();
-  await cdp.send("Tracing.end");
-  await ended;
-  const painter = events.find(({ name }) => name === "FireAnimationFrame")!;
-  const tasks = events.filter(({ name, pid, tid }) => name.endsWith("RunTask") && pid === painter.pid && tid === painter.tid);
-  return Math.max(...tasks.map(({ tdur = 0 }) => tdur)) / 1_000;
 }
 
 /** Return the durations of the frames while the element scrolls down, and up again from its end. */
