@@ -127,7 +127,7 @@ async def load_lines(chromium: str, url: str) -> list[Line]:
             f"the overview ({size}), {what}",
             f"{median(each[name] for each in ours):.0f} ms",
             f"{median(each[name] for each in bare):.0f} ms (a static page, {bare[0]['bytes'] / 1000:.0f} kB)",
-            median(a[name] / b[name] for a, b in zip(ours, bare, strict=True)),
+            median(each[name] for each in ours) / median(each[name] for each in bare),
             wanted,
         )
         for what, name, wanted in (
