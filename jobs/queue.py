@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 QUEUE_NAME = "duetime:dispatch"
 DISPATCH_JOB = "dispatch"
+BULK_JOB = "bulk"
 EVENTS_CHANNEL = "duetime:events"
 LIMITS_CHANNEL = "duetime:limits"
 
@@ -135,6 +136,13 @@ class Queue:
         """Wake another worker for this bucket at once. Never raises."""
         try:
             await self._enqueue(bucket, at_once=True)
+        except REDIS_ERRORS as error:
+            self._say_away(error)
+
+    async def wake_for_bulk(self) -> None:
+        """Wake a worker for operations on many tasks or runs. Never raises, because workers also look by themselves."""
+        try:
+            await self._redis.enqueue_job(BULK_JOB, _job_id=f"{BULK_JOB}:{uuid4().hex}")
         except REDIS_ERRORS as error:
             self._say_away(error)
 

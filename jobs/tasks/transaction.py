@@ -61,6 +61,7 @@ class Transaction:
         self._entries: list[Columns] = []
         self._due: list[datetime] = []
         self._events = False
+        self._bulk = False
         self._changed: set[UUID] = set()
         self._limits = False
 
@@ -79,6 +80,10 @@ class Transaction:
     def notify_events(self) -> None:
         """Note that events were appended, so that subscribers read them."""
         self._events = True
+
+    def wake_for_bulk(self) -> None:
+        """Note that an operation on many tasks or runs was started, so that a worker is woken for it."""
+        self._bulk = True
 
     def notify_task(self, task_id: UUID) -> None:
         """Note that a task was created, changed or deleted, so that subscribers read it."""
@@ -143,6 +148,8 @@ class Transaction:
                     await queue.announce_limits()
                 if self._due:
                     await queue.wake(self._due, now=utc_now())
+                if self._bulk:
+                    await queue.wake_for_bulk()
                 if self._events or self._changed:
                     await queue.poke(events=self._events, changed=self._changed)
 

@@ -21,6 +21,7 @@ from tests.bench.line import Line, median
 from tests.bench.lists import lists
 from tests.bench.long_history import LongHistory, long_history
 from tests.bench.notifications import notification_lines
+from tests.bench.pages import page_lines
 from tests.bench.processes import idle_lines, process_lines, start_lines
 from tests.bench.requests import Rates
 from tests.bench.retention import retention_lines
@@ -49,9 +50,10 @@ ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {
     "growth": growth_lines,
     "flow-limits": flow_limit_lines,
     "statistics": statistics_lines,
+    "pages": page_lines,
 }
 """Groups of rows that measure both sides of their ratios themselves."""
-SLOW = {"filters", "history", "due", "growth", "flow-limits", "statistics"}
+SLOW = {"filters", "history", "due", "growth", "flow-limits", "statistics", "pages"}
 """The groups that take more than a minute."""
 DAYS_KEPT = 90
 RUNS_PER_DAY = 50_000
@@ -259,13 +261,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     groups = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "lists", "long-history")
-    parser.add_argument("--only", choices=(*groups, "retention", *ROWS))
+    choices = (*groups, "retention", *ROWS)
+    parser.add_argument("group", nargs="?", choices=choices, help="measure this group alone, as --only does")
+    parser.add_argument("--only", choices=choices)
     parser.add_argument("--old-runs", type=int, default=OLD_RUNS, help="how many runs the group `retention` removes")
     parser.add_argument("--all", action="store_true", help="measure the slow groups, too, which takes an hour")
     arguments = parser.parse_args()
-    lines = asyncio.run(
-        measure(arguments.rounds, arguments.only, everything=arguments.all, old_runs=arguments.old_runs)
-    )
+    only = arguments.group or arguments.only
+    lines = asyncio.run(measure(arguments.rounds, only, everything=arguments.all, old_runs=arguments.old_runs))
     print(f"Both sides run on {loop.factory().__module__}.\n")  # noqa: T201
     print("| measured | Duetime | counterpart | ratio | target | verdict |\n| --- | --- | --- | --- | --- | --- |")  # noqa: T201
     print("\n".join(map(str, lines)))  # noqa: T201
