@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import TextClause, text
 
-from db.maintenance import partitions
+from db.engine.days import lower_bound
 from tests.bench.fill import EMPTY, execute
 from tests.bench.line import Line
 from tests.bench.long_history import MAKE_TASKS, TASKS_OF_HISTORY, HistoryBench
@@ -79,7 +79,7 @@ class RetentionBench(HistoryBench):
         async with module("duetime", "worker", environment=self._servers.environment | environment):
             begun = await self._when(IS_ALIVE)
             gone = [f"task_results_{self._midnight - timedelta(days=ago):%Y%m%d}" for ago in DAYS if ago > FAILED_KEPT]
-            before = partitions.lower_bound((self._midnight - timedelta(days=DAYS[0] - 1)).date())
+            before = lower_bound((self._midnight - timedelta(days=DAYS[0] - 1)).date())
             ended = await self._when(IS_REMOVED, dropped=gone, before=before) if removes else due[-1]
             await asyncio.sleep(max((due[-1] - datetime.now(UTC)).total_seconds(), 0))
             await self._all_finished(len(due))
