@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import TextClause, text
 
 from db.engine.days import lower_bound
+from db.maintenance import partitions
 from tests.bench.fill import EMPTY, execute
 from tests.bench.line import Line
 from tests.bench.long_history import MAKE_TASKS, TASKS_OF_HISTORY, HistoryBench
