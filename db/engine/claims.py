@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.compat import Row
-from db.engine.conditions import RUNS_BY_ID, after, few, is_looked_up, unfinished_runs
+from db.engine.conditions import RUNS_BY_ID, after, column, few, is_looked_up, unfinished_runs
 from db.engine.events import with_events
 from db.prepared import fetch
 from db.states import OverlapPolicy, RunState, TaskStatus
@@ -297,18 +297,18 @@ async def start_runs(
             "task_versions": [run.task_version for run in runs],
             "hosts": [run.host for run in runs],
             "overlaps": [run.overlap for run in runs],
-            "verdicts": [run.verdict for run in runs],
+            "verdicts": column([run.verdict for run in runs]),
             "scheduled_fors": [run.scheduled_for for run in runs],
             "run_due_ats": [run.due_at for run in runs],
             "missed_counts": [run.missed_count for run in runs],
-            "missed_sinces": [run.missed_since for run in runs],
-            "error_messages": [run.error_message for run in runs],
+            "missed_sinces": column([run.missed_since for run in runs]),
+            "error_messages": column([run.error_message for run in runs]),
             "flow_keys": [run.flow_key for run in runs],
-            "start_ats": [run.start_at for run in runs],
-            "flow_limit_ids": [run.flow_limit_id for run in runs],
+            "start_ats": column([run.start_at for run in runs]),
+            "flow_limit_ids": column([run.flow_limit_id for run in runs]),
             "task_ids": [each.task_id for each in reschedules],
-            "next_runs": [each.next_run for each in reschedules],
-            "due_ats": [each.due_at for each in reschedules],
+            "next_runs": column([each.next_run for each in reschedules]),
+            "due_ats": column([each.due_at for each in reschedules]),
             "settled_untils": [each.settled_until for each in reschedules],
             "statuses": [each.status for each in reschedules],
         },

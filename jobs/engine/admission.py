@@ -69,6 +69,10 @@ class Admission:
             self.awaited |= awaited
             self._wanted.set()
 
+    def want(self) -> None:
+        """End the wait of `wait_wanted`."""
+        self._wanted.set()
+
     def begin_look(self) -> None:
         """Note that the limits are about to be read, which does not show what is placed from now on."""
         self._placed_meanwhile.clear()

@@ -84,6 +84,7 @@ async def test_metadata_is_any_json(api: Api, metadata: Any) -> None:
         ({"retentionDays": -1}, "must be from 1 to 36,500, or 0 for ever, not -1"),
         ({"retentionDays": 36_501}, "must be from 1 to 36,500, or 0 for ever, not 36,501"),
         ({"deleteAfterMs": 3_153_600_000_001}, "must be from 0 to 3,153,600,000,000, not 3,153,600,000,001"),
+        ({"flowKey": "x" * 256}, "must have 1 to 255 characters, not 256"),
     ],
 )  # fmt: skip
 async def test_wrong_notes_are_refused(api: Api, wrong: dict[str, Any], message: str) -> None:
@@ -92,7 +93,7 @@ async def test_wrong_notes_are_refused(api: Api, wrong: dict[str, Any], message:
     task = await create(api, description="x" * 4_000, deleteAfterMs=3_153_600_000_000)
     assert (await create(api, **wrong))["problems"] == expected
     assert (await update(api, task["id"], **wrong))["problems"] == expected
-    names = {"deleteAfterMs": "delete_after_ms", "retentionDays": "retention_days"}
+    names = {"deleteAfterMs": "delete_after_ms", "retentionDays": "retention_days", "flowKey": "flow_key"}
     by_rest = {names.get(name, name): value for name, value in wrong.items()}
     refusals = [
         error(await api.http.post(TASKS, json=CRON | by_rest)),
@@ -157,7 +158,7 @@ async def test_rest_takes_and_shows_them(api: Api) -> None:
     """REST takes the notes in POST and PUT, shows them where they are set, and null or absence changes nothing."""
     notes: dict[str, Any] = {
         "external_id": "e", "description": "d", "metadata": {"b": 1, "a": [2]}, "delete_after_ms": 0,
-        "retention_days": 3,
+        "retention_days": 3, "flow_key": "acme",
     }  # fmt: skip
     made = (await api.http.post(TASKS, json=CRON | notes)).json()
     assert {name: made[name] for name in notes} == notes
@@ -165,9 +166,11 @@ async def test_rest_takes_and_shows_them(api: Api) -> None:
     assert (await api.http.get(path)).json() == made
     assert (await api.http.put(path, json=dict.fromkeys(notes))).json() == made
     assert (await api.http.put(path, json=made)).json() == made
-    changed = (await api.http.put(path, json={"description": "", "metadata": 0, "external_id": "f"})).json()
+    changed = (
+        await api.http.put(path, json={"description": "", "metadata": 0, "external_id": "f", "flow_key": ""})
+    ).json()
     assert (changed["metadata"], changed["external_id"], changed["delete_after_ms"]) == (0, "f", 0)
-    assert "description" not in changed
+    assert changed.keys() & {"description", "flow_key"} == set()
     bare = (await api.http.post(TASKS, json=ONE_OFF | dict.fromkeys(notes))).json()
     assert bare.keys() & notes.keys() == set()
     listed = (await api.http.get(TASKS)).json()["tasks"]

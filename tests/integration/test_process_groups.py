@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -37,6 +37,13 @@ SUBSCRIBERS = 12
 WATCH = "subscription { runEvents { ... on RunEvent { attempt } } }"
 STARTED = text("SELECT count(DISTINCT worker_id) FROM task_results WHERE state = 'running'")
 UNFINISHED = text("SELECT count(*) FROM tasks WHERE status <> 'completed'")
+
+
+@pytest.fixture
+def measured(measured_processes: AbstractContextManager[object]) -> Iterator[None]:
+    """Measure the commands, since this process only watches them."""
+    with measured_processes:
+        yield
 
 
 class Group:
@@ -126,6 +133,7 @@ async def ready(group: Group) -> None:
         await wait_until(both, what="both processes accept connections", within=WITHIN)
 
 
+@pytest.mark.usefixtures("measured")
 async def test_api_processes(database: DatabaseSettings, redis_url: str, tmp_path: Path) -> None:
     """They serve subscribers and requests together, are replaced when they are killed, and stop together."""
     async with running("api", database, redis_url, tmp_path) as group:
@@ -206,6 +214,7 @@ async def subscribers_of_every_process_receive_each_event(
             assert attempts == list(range(1, 51))
 
 
+@pytest.mark.usefixtures("measured")
 async def test_no_run_is_lost_or_doubled_when_a_worker_process_is_killed(
     database: DatabaseSettings, redis_url: str, tmp_path: Path, target: Target
 ) -> None:

@@ -1,6 +1,6 @@
 // What happens to runs at the moment: the end of the live feed, and before it the runs that were stored already.
 import { Link } from "@tanstack/react-router";
-import { useMemo, useSyncExternalStore, type ReactNode } from "react";
+import { useMemo, type ReactNode } from "react";
 import { useQuery } from "urql";
 
 import { graphql } from "../../api/graphql";
@@ -9,7 +9,7 @@ import { duration } from "../../time/format";
 import { Empty } from "../../ui/feedback";
 import { Badge, EVENT_TYPES, RUN_STATES } from "../../ui/states";
 import { Time } from "../../ui/Time";
-import { Feed, type FeedEvent } from "../runs/feed";
+import { Feed, useFeed, type FeedEvent } from "../runs/feed";
 
 const SHOWN = 20;
 
@@ -34,7 +34,7 @@ const NEWEST = graphql(`
 
 export function LiveRuns() {
   const feed = useMemo(() => new Feed(), []);
-  const { items, connection } = useSyncExternalStore(feed.subscribe, feed.get);
+  const { items, connection } = useFeed(feed);
   const [{ data }] = useQuery({ query: NEWEST });
   const events = items.filter((item) => item.__typename === "RunEvent").slice(-SHOWN).reverse();
   const followed = new Set(events.map(({ runId }) => runId));
