@@ -70,6 +70,14 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).click();
   await page.getByText("The definition of version 1 is back").waitFor();
 
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "More actions" }).click();
+  await page.getByRole("menuitem", { name: "Copy as YAML" }).click();
+  await page.getByText("Copied.").waitFor();
+  const yaml = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(yaml, /^tasks:\n {2}- name: "heartbeat"\n/);
+  assert(!yaml.includes("__typename"), yaml);
+
   await page.getByRole("button", { name: "More actions" }).click();
   await page.getByRole("menuitem", { name: "Run with other input …" }).click();
   await page.getByLabel("Body as JSON").fill("{");

@@ -41,10 +41,10 @@ async def running_node(
             await process.communicate()
 
 
-async def node(script: Path, *arguments: str, options: Sequence[str] = ()) -> str:
+async def node(script: Path, *arguments: str, options: Sequence[str] = (), ends_within: float = ENDS_WITHIN) -> str:
     """Run a script to its end and return its output. Fail with its stderr if its exit status is not 0."""
     async with running_node(script, *arguments, options=options) as process:
-        said, complaints = await asyncio.wait_for(process.communicate(), ENDS_WITHIN)
+        said, complaints = await asyncio.wait_for(process.communicate(), ends_within)
     assert process.returncode == 0, f"{script.name} ended with {process.returncode}:\n{complaints.decode()}"
     return said.decode()
 

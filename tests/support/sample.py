@@ -49,7 +49,7 @@ mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename
 BEGINS_AFTER = timedelta(seconds=90)
 """Nothing is due before, because the insertion of the history slows the process down."""
 COUNT_ON = text("UPDATE run_event_counter SET seq = seq + :number RETURNING seq - :number")
-CHUNK = 200
+CHUNK = 50
 """Rows of one transaction, none of which may last long."""
 RESULTS = {RunState.SUCCEEDED: 200, RunState.FAILED: 503}
 

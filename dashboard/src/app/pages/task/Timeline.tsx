@@ -48,7 +48,9 @@ export function Timeline({ runs: all, zone }: Props) {
       </svg>
       <figcaption>
         <span>{short(from, written, to)}</span>
-        <span>longest {duration(longest)}</span>
+        <span>
+          the last {runs.length}, at most {duration(longest)}
+        </span>
         <span>{short(to, written, Date.now())}</span>
       </figcaption>
     </figure>
