@@ -26,6 +26,7 @@ from db.engine.ends import assignments, ended_row, moved_to_history
 from db.engine.events import with_events
 from db.engine.flow import Pause
 from db.engine.rollups import with_rollup
+from db.prepared import fetch
 from db.states import BodyEncoding, RunState
 
 ENDED_ATTEMPT = ended_attempt(
@@ -193,7 +194,8 @@ async def finish(
 
     A run that this worker has lost meanwhile stays unchanged.
     """
-    written = await connection.execute(
+    written = await fetch(
+        connection,
         FINISH,
         {
             "worker_id": worker_id,
@@ -220,7 +222,7 @@ async def finish(
 
 async def lock_tasks(connection: AsyncConnection, *, task_ids: Collection[UUID]) -> None:
     """Lock tasks in the order of their ids."""
-    await connection.execute(LOCK_TASKS, {"task_ids": list(task_ids)})
+    await fetch(connection, LOCK_TASKS, {"task_ids": list(task_ids)})
 
 
 async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[UUID], now: datetime) -> int:
@@ -229,8 +231,8 @@ async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[U
     That is a run that was queued, or the next instant to catch up with. An earlier statement of this transaction has to
     have locked the tasks. The caller wakes a worker after the commit.
     """
-    promoted: int = (await connection.execute(PROMOTE_WAITING, {"task_ids": list(task_ids), "now": now})).scalar_one()
-    return promoted
+    [[promoted]] = await fetch(connection, PROMOTE_WAITING, {"task_ids": list(task_ids), "now": now})
+    return int(promoted)
 
 
 async def stranded(connection: AsyncConnection, *, limit: int) -> list[UUID]:

@@ -9,12 +9,12 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.compat import Row
 from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import flow
 from db.engine.flow import Place
@@ -48,7 +48,7 @@ class Judgement(NamedTuple):
     `lacking` are the limits that would let further runs start, for which there is no slot.
     """
 
-    starting: list[Row[Any]]
+    starting: list[Row]
     places: dict[UUID, Place]
     lacking: set[UUID]
 
@@ -195,7 +195,7 @@ class FlowStarter:
             look_at = max(look_at, now + WITHOUT_SLOTS)
         return claimed, look_at
 
-    def _judge(self, waiting: Sequence[Row[Any]], budgets: dict[UUID, Budget], *, now: datetime) -> Judgement:
+    def _judge(self, waiting: Sequence[Row], budgets: dict[UUID, Budget], *, now: datetime) -> Judgement:
         """Judge runs in their order, and take from the budgets what those need that start.
 
         A run starts only if all limits that apply to it let it. Otherwise it waits for one that does not. The slots
