@@ -112,9 +112,6 @@ async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.Ca
     random = Random(SEED)
     lasts = SECONDS * SECOND
     faults = plan_faults(random, lasts=lasts)
-    start = whole(utc_now() + LEAD)
-    failing = failing_orders(start, lasts=lasts)
-    orders = [*load(random, start, lasts=lasts), *failing]
     begin, seen = await cluster.newest_event(), len(await cluster.target.calls())
     cursor = (await cluster.ask("{ runEventsCursor }"))["runEventsCursor"]
     try:
@@ -124,6 +121,9 @@ async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.Ca
             asyncio.timeout(SECONDS + MORE),
             following(str(cluster.http.base_url), cursor) as follower,
         ):
+            start = whole(utc_now() + LEAD)
+            failing = failing_orders(start, lasts=lasts)
+            orders = [*load(random, start, lasts=lasts), *failing]
             await cluster.insert(orders)
             async with asyncio.TaskGroup() as group:
                 creating = group.create_task(create_one_offs(cluster, random, until=start + lasts))
