@@ -172,9 +172,9 @@ class StrictResponseHandler(ResponseHandler):
         is_writing = self.transport is not None and self.transport.get_write_buffer_size() > 0
         return super().should_close or is_writing
 
-    def open_request(self, *, is_known_clean: bool = False) -> None:
+    def open_request(self) -> None:
         """Begin a request, right before its first byte is written. Raises `NotSent`."""
-        if not is_known_clean and not self.is_clean:
+        if not self.is_clean:
             self._end(NotSent())
             raise NotSent
         self._is_reused, self._idle_before = self.is_kept, self.idle_seconds
@@ -404,9 +404,7 @@ class StrictRequest(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Send a request without a body, or prepare to send the head with the body. Raises `NotSent`."""
         if not self.body:
-            handler = handler_of(conn)
-            # `StrictConnector` has just looked at a connection that is used again.
-            handler.open_request(is_known_clean=handler.is_kept)
+            handler_of(conn).open_request()
         url, self.url = self.url, cast("URL", RequestTarget(current_sending.get().target))
         try:
             return await super().send(conn)
