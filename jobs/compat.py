@@ -5,6 +5,8 @@
   redis's `Pipeline.reset` releases the connection when it is cancelled.
 - `WorkerRedis`: arq closes its Redis client by `close`, which redis has renamed to `aclose` and warns of. It also makes
   `WorkerPipeline` the kind of its pipelines. It can go once arq calls `aclose` and `WorkerPipeline` has gone.
+- `JobWorker`: arq shields the end of a job from its own shutdown, and nobody then reads the error that this end raises
+  when Redis is away. It can go once arq awaits what it has shielded.
 - `SentinelPool`: redis closes the connections of a client to a primary, and leaves those to the Sentinels open. It can
   go once the pool closes both.
 - `send_once`: aiohttp silently resends an idempotent request when a connection breaks, even after a part of the
@@ -23,6 +25,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -40,10 +43,12 @@ from aiohttp.http import RawResponseMessage
 from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace
 from arq.connections import ArqRedis
+from arq.worker import Worker
 from httpcore._utils import is_socket_readable
 from multidict import CIMultiDict
 from redis.asyncio.client import Pipeline
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.exceptions import RedisError
 from yarl import URL
 
 
@@ -72,6 +77,15 @@ class WorkerRedis(ArqRedis):
     async def close(self, close_connection_pool: bool | None = None) -> None:  # noqa: FBT001 (redis's signature)
         """Close all connections."""
         await self.aclose(close_connection_pool)
+
+
+class JobWorker(Worker):
+    """arq's worker. The end of a job that Redis does not learn of is no error: Redis forgets the job after a while."""
+
+    async def finish_job(self, *arguments: Any) -> None:
+        """Remove a job from Redis."""
+        with suppress(RedisError, OSError, TimeoutError):
+            await super().finish_job(*arguments)
 
 
 class SentinelPool(SentinelConnectionPool):

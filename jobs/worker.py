@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from typing import Any
 
-from arq import Retry, Worker, cron, func
+from arq import Retry, cron, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import present
@@ -16,6 +16,7 @@ from db.engine.warm_up import warm_up
 from db.settings import DatabaseSettings
 from jobs.cancellation import cancel_and_wait
 from jobs.clock import Clock
+from jobs.compat import JobWorker
 from jobs.engine.attempt import Caller
 from jobs.engine.dispatcher import Dispatcher
 from jobs.engine.engine import compose
@@ -201,7 +202,7 @@ async def keep_arq(redis_url: str, woken: dict[str, Any], *, enough: asyncio.Eve
 
     while not stop_requested.done():
         redis = open_redis(redis_url)
-        worker = Worker(
+        worker = JobWorker(
             functions=[
                 func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES),
                 func(bulk, name=BULK_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES),

@@ -58,15 +58,15 @@ async def test_overlapping_runs_go_side_by_side_when_allowed(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
     """ALLOW starts each run at its instant, whatever is in progress."""
-    url = target.responds("/slow", CannedResponse(delay=4 * SECOND))
+    url = target.responds("/slow", CannedResponse(delay=10 * SECOND))
     async with working(database, jobs_settings):
         start = soon()
         [task_id] = await save(
-            engine, every(url, SECOND, start, end_at=start + 2 * SECOND, overlap=OverlapPolicy.ALLOW)
+            engine, every(url, 3 * SECOND, start, end_at=start + 6 * SECOND, overlap=OverlapPolicy.ALLOW)
         )
         runs = await finished(engine, task_id, number=3)
     assert [run.state for run in runs] == [RunState.SUCCEEDED] * 3
-    assert target.calls[2].at < target.calls[0].at + 4 * SECOND
+    assert target.calls[2].at < target.calls[0].at + 10 * SECOND
 
 
 async def test_one_run_waits_behind_another_and_a_third_is_skipped(
