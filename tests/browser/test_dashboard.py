@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
@@ -11,8 +10,6 @@ from db.models import RunEvent
 from tests.support.graphql import Api
 from tests.support.node import node
 from tests.support.target import CannedResponse, Target
-
-pytestmark = pytest.mark.unmeasured
 
 FOLDER = Path(__file__).parent
 CREATE = """

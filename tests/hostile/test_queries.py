@@ -119,7 +119,6 @@ LARGE_FIELDS = {
 }
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("field", LARGE_FIELDS)
 async def test_large_fields_weigh_more_than_small_ones(api: Api, field: str) -> None:
     """50 pages of 100 values that may have 64 KiB each are refused before anything is read; one page is not."""
@@ -129,7 +128,6 @@ async def test_large_fields_weigh_more_than_small_ones(api: Api, field: str) -> 
     await api.data(f"{{ {page} }}")
 
 
-@pytest.mark.unmeasured
 async def test_bodies_are_counted_before_they_are_read(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """An answer with more bytes than the limit is refused as a whole, and its bodies are never in memory."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
@@ -147,7 +145,6 @@ async def test_bodies_are_counted_before_they_are_read(database: DatabaseSetting
         assert {len(run["responseBody"]) for run in few["runs"]["nodes"]} == {BODY}
 
 
-@pytest.mark.unmeasured
 async def test_large_columns_that_are_not_selected_are_not_read(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
@@ -332,7 +329,6 @@ def worst() -> dict[str, str]:
     return bodies
 
 
-@pytest.mark.unmeasured
 async def test_nothing_that_is_accepted_holds_the_loop_up(api: Api) -> None:
     """Whatever a client sends, the event loop serves others at least every tenth of a second."""
     now = utc_now()
@@ -578,7 +574,6 @@ class LongLists:
         return list(range(60_000))
 
 
-@pytest.mark.unmeasured
 async def test_long_lists_are_completed_in_portions() -> None:
     """Many operations with long lists at the same time leave the loop to others between portions of their items.
 

@@ -29,8 +29,6 @@ from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 from tests.support.watchers import watching
 
-pytestmark = pytest.mark.unmeasured
-
 PROCESSES = 2
 WITHIN = 60
 SUBSCRIBERS = 12

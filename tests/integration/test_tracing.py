@@ -67,7 +67,6 @@ def received(receiver: Receiver, target: Target) -> bool:
     return len(target.calls) >= 4 and len(receiver.named("attempt")) == len(receiver.named("POST")) == 4
 
 
-@pytest.mark.unmeasured
 async def test_a_trace_leads_from_the_request_over_the_run_to_the_call(
     database: DatabaseSettings, redis_url: str, target: Target, tmp_path: Path
 ) -> None:
@@ -144,7 +143,6 @@ async def test_a_trace_leads_from_the_request_over_the_run_to_the_call(
     assert "s3" not in json.dumps(receiver.spans)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "variables",
     [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}],

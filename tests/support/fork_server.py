@@ -25,7 +25,7 @@ DESCRIPTORS = 2
 
 
 def serve(channel: socket.socket) -> socket.socket:
-    """Fork a process for each request, until the channel ends. Return, in each child alone, the socket of its caller."""
+    """Fork a process for each request, until the channel ends. Return in each child the socket of its caller."""
     while True:
         received, descriptors, _, _ = socket.recv_fds(channel, 1, DESCRIPTORS)
         if not received:
