@@ -17,7 +17,6 @@ import pytest
 import strawberry
 from graphql import (
     GraphQLList,
-    build_schema,
     coerce_input_value,
     get_nullable_type,
     is_input_object_type,
@@ -39,6 +38,7 @@ from graphql_api.types.task import CreateTaskInput
 from jobs.http.request import HeaderDraft
 from jobs.settings import JobsSettings
 from jobs.triggers.schedule import Cron, instants
+from tests.support.clients_schema import SCHEMA
 from tests.support.engine import every, save
 from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago, append_events, run_of
@@ -420,9 +420,8 @@ async def test_the_subscriptions_of_a_key_have_a_largest_cost(
 
 def lists_of_inputs() -> dict[str, tuple[str, Any]]:
     """Return an operation and its variable for each list among the arguments and input types of the schema."""
-    schema = build_schema(printed.as_str())
     found: dict[str, tuple[str, Any]] = {}
-    for root, kind in (("query", schema.query_type), ("mutation", schema.mutation_type)):
+    for root, kind in (("query", SCHEMA.query_type), ("mutation", SCHEMA.mutation_type)):
         assert kind is not None
         for name, field in kind.fields.items():
             for argument, definition in field.args.items():

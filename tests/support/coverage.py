@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from slipcover import FileMatcher, ImportManager, Slipcover
+from slipcover import FileMatcher, ImportManager, Slipcover  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".coverage"
