@@ -1,12 +1,13 @@
 import { defineConfig } from "vite";
 
+import { firstPaint } from "./first_paint.ts";
 import { schemaSummary } from "./schema.ts";
 
 // `duetime api` serves the pages: each HTML file has its own path, and everything else is under assets/. Paths are relative,
 // so they also work behind a proxy that serves Duetime under a prefix.
 export default defineConfig({
   base: "./",
-  plugins: [schemaSummary()],
+  plugins: [schemaSummary(), firstPaint()],
   build: {
     outDir: "../graphql_api/static",
     emptyOutDir: true,
@@ -16,11 +17,23 @@ export default defineConfig({
     // The pages' content security policy allows data: URLs only for images, so fonts and other assets have to be files.
     assetsInlineLimit: 0,
     target: "es2022",
+    // Every browser of the target preloads modules by itself.
+    modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 5000,
     rolldownOptions: {
       input: { index: "index.html", graphql: "graphql.html", swagger: "swagger.html" },
       // "use client" matters only where a server renders React.
       checks: { moduleLevelDirective: false },
+      output: {
+        codeSplitting: {
+          groups: [
+            // All three pages share what keeps the key, and the two others nothing else of the dashboard.
+            { name: "key", test: /src\/key\//, priority: 1 },
+            // What every page of the dashboard needs, in one file: many small ones compress worse.
+            { name: "shared", test: /src\/app\/(api|time|ui|shell)\//, minShareCount: 12 },
+          ],
+        },
+      },
     },
   },
   worker: { format: "es" },

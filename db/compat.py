@@ -13,17 +13,30 @@
   infinities, and returns them without an offset, so that they cannot be compared; yet a task may end at
   9999-12-31T23:59:59.999999Z. It can go once asyncpg sends and returns these two like any other instant, and does not
   raise for an instant beyond them.
+- `execute_prepared`: SQLAlchemy has no way to execute a statement on asyncpg alone, in the transaction that it begins
+  with its first statement, with the statements that it keeps prepared, and with its reaction to a lost connection. It
+  can go once SQLAlchemy has one, or takes no longer than asyncpg.
 - `count_timeout_as_disconnect`: SQLAlchemy's asyncpg dialect asks only whether a connection is closed, so it keeps one
   whose statement timed out, and the rest of the pool, although all stay silent when the server's host has disappeared.
   It can go once the dialect counts asyncpg's `command_timeout` as a disconnect.
 """
 
 import asyncio
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from typing import Any, cast
 
 import asyncpg
+from sqlalchemy import Connection as SyncConnection
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection, PGDialect_asyncpg
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Row = Any
+"""A row of `execute_prepared`: a named tuple of its columns."""
 
 CLOSE_TIMEOUT = timedelta(seconds=0.5)
 
@@ -85,3 +98,57 @@ def decode_instant(encoded: tuple[int]) -> datetime:
         return POSTGRES_EPOCH + timedelta(microseconds=encoded[0])
     except OverflowError:
         return LAST_INSTANT if encoded[0] > 0 else FIRST_INSTANT
+
+
+@cache
+def row_type(columns: tuple[str, ...]) -> Callable[[Iterable[Any]], Row]:
+    """Return what makes a row from its values. Each read of an attribute is much faster than one from a record."""
+    return partial(tuple.__new__, namedtuple("Row", columns, rename=True))
+
+
+async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Sequence[Any]) -> list[Row]:
+    """Execute a statement on asyncpg's connection, where it is prepared once, and return its rows."""
+    sync = connection.sync_connection
+    assert sync is not None  # noqa: S101 (the connection is open)
+    adapted = cast("AsyncAdapt_asyncpg_connection", sync.connection.dbapi_connection)
+    own = cast("asyncpg.Connection", adapted.driver_connection)
+    for before in sync.dispatch.before_cursor_execute:
+        before(sync, None, sql, tuple(arguments), None, False)  # noqa: FBT003 (the event's signature)
+    try:
+        if not adapted.autocommit and not sync.in_transaction():
+            sync.begin()
+        if not adapted.autocommit and adapted._transaction is None:  # noqa: SLF001
+            transaction = own.transaction()
+            await transaction.start()
+            adapted._transaction = transaction  # noqa: SLF001
+        changed = cast("PGDialect_asyncpg", sync.dialect)._invalidate_schema_cache_asof  # noqa: SLF001
+        prepared, columns = await adapted._prepare(sql, changed)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        records = await prepared.fetch(*arguments)
+    except Exception as error:
+        if not is_ready_after(error, own):
+            await connection.run_sync(drop_all, error)
+        if isinstance(error, asyncpg.InternalClientError):
+            raise asyncpg.InterfaceError(str(error)) from error
+        raise
+    except BaseException as interrupted:
+        await asyncio.shield(connection.invalidate(interrupted))
+        raise
+    for after in sync.dispatch.after_cursor_execute:
+        after(sync, None, sql, tuple(arguments), None, False)  # noqa: FBT003 (the event's signature)
+    return [*map(row_type(tuple(column.name for column in columns)), records)]
+
+
+def is_ready_after(error: Exception, connection: asyncpg.Connection) -> bool:
+    """Return whether a connection can execute further statements after an error.
+
+    After a fatal error the server closes the connection, and the end of it may not have arrived yet. Only what the
+    server sent has a severity.
+    """
+    is_fatal = getattr(error, "severity_en", None) in {"FATAL", "PANIC"}
+    return isinstance(error, asyncpg.PostgresError) and not is_fatal and not connection.is_closed()
+
+
+def drop_all(connection: SyncConnection, error: BaseException) -> None:
+    """Drop a lost connection, and those of its pool that are older when they are next asked for."""
+    connection.engine.pool._invalidate(connection.connection, error)  # noqa: SLF001
+    connection.invalidate(error)

@@ -136,19 +136,22 @@ def single_statements(engine: AsyncEngine, pooler: Pooler) -> AsyncEngine:
 
 def is_refusal_of_data(error: BaseException) -> bool:
     """Return whether the database refused a value (out of range, not text, against a constraint) and will again."""
-    cause = getattr(error, "orig", error)
     return isinstance(
-        cause.__cause__ or cause, asyncpg.exceptions.DataError | asyncpg.exceptions.IntegrityConstraintViolationError
+        raised_by_asyncpg(error), asyncpg.exceptions.DataError | asyncpg.exceptions.IntegrityConstraintViolationError
     )
 
 
 def waited_too_long_for_a_lock(error: BaseException) -> bool:
     """Return whether the database gave up a statement that waited for a lock for longer than its `lock_timeout`."""
-    cause = getattr(error, "orig", error)
-    return isinstance(cause.__cause__ or cause, asyncpg.exceptions.LockNotAvailableError)
+    return isinstance(raised_by_asyncpg(error), asyncpg.exceptions.LockNotAvailableError)
 
 
 def is_timeout(error: BaseException) -> bool:
     """Return whether the database gave up a statement that took longer than its `statement_timeout`."""
-    cause = getattr(error, "orig", error)
-    return isinstance(cause.__cause__ or cause, asyncpg.exceptions.QueryCanceledError)
+    return isinstance(raised_by_asyncpg(error), asyncpg.exceptions.QueryCanceledError)
+
+
+def raised_by_asyncpg(error: BaseException) -> BaseException:
+    """Return the error of asyncpg that SQLAlchemy has wrapped, or the error itself if nobody wrapped it."""
+    original = getattr(error, "orig", None)
+    return error if original is None else original.__cause__ or original

@@ -25,6 +25,7 @@ from graphql_api import answer_size
 from graphql_api.answer_size import AnswerSize, SharedData
 from graphql_api.context import Context
 from graphql_api.errors import masked
+from jobs.cancellation import cancel_and_wait
 
 SHARED_SECONDS = 1.0
 KEPT = 5_000
@@ -82,10 +83,7 @@ class ResultCache:
 
     async def close(self) -> None:
         """Cancel what is being computed."""
-        for task in self._under_way:
-            task.cancel()
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        await cancel_and_wait(*self._under_way)
 
     async def results_of(
         self, document: Hashable, executor: Executor[Any], events: Sequence[SourceEvent], *, at_once: int

@@ -16,7 +16,7 @@ from strawberry.dataloader import DataLoader
 from db import models
 from db.engine import flow
 from db.readers import Readers
-from db.reads import bulk, large_values, runs, statistics, tasks, versions
+from db.reads import bulk, large_values, recent_runs, runs, statistics, tasks, versions
 from db.reads.keyset import Slice
 from db.reads.large_values import LargeColumn
 from db.reads.runs import RunFilter
@@ -132,6 +132,7 @@ class Context:
         self.run_counts = DataLoader(load_fn=self._run_counts, cache=False)
         self.flow_limits = DataLoader(load_fn=self._flow_limits, cache=False)
         self.host_pauses = DataLoader(load_fn=self._host_pauses, cache=False)
+        self.newest_runs = DataLoader(load_fn=self._newest_runs, cache=False)
         self.task_statistics = DataLoader(load_fn=self._task_statistics, cache=False)
         self._large_sizes = DataLoader(load_fn=self._read_large_sizes, cache=False)
         self._large_values = DataLoader(load_fn=self._read_large_values, cache=False)
@@ -280,6 +281,12 @@ class Context:
             async with self.reading_runs(filters) as session:
                 found[filters] = await runs.counts(session, filters, task_ids=list(ids))
         return [found[filters][task_id] for task_id, filters in keys]
+
+    async def _newest_runs(self, keys: list[tuple[UUID, int]]) -> list[list[models.Run]]:
+        most = max(limit for _, limit in keys)
+        async with self.services.reading() as connection:
+            found = await recent_runs.newest_runs(connection, list({task_id for task_id, _ in keys}), limit=most)
+        return [found[task_id][:limit] for task_id, limit in keys]
 
     async def _task_statistics(self, keys: list[tuple[UUID, datetime, datetime]]) -> list[Statistics | None]:
         alike: dict[tuple[datetime, datetime], set[UUID]] = defaultdict(set)

@@ -13,7 +13,7 @@
   the response to the next request on that connection, and stops neither endless interim responses nor a call whose body
   is malformed. They can go once aiohttp ends a connection that receives anything without an open request. They also
   keep a connection no longer than its target does, which aiohttp does not know of; and `StrictRequest` writes the
-  target of the request as it is, where aiohttp decodes and encodes parts of it.
+  target of the request as it is, where aiohttp decodes and encodes parts of it, and adds no headers of its own.
 - `unread`: aiohttp drops what has arrived of a body when the rest of it does not arrive. It can go once aiohttp returns
   that before it raises.
 - `BadResponse`: aiohttp's errors quote the bytes of a response, which may repeat a secret. It can go once they say what
@@ -22,7 +22,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +41,7 @@ from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace
 from arq.connections import ArqRedis
 from httpcore._utils import is_socket_readable
+from multidict import CIMultiDict
 from redis.asyncio.client import Pipeline
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from yarl import URL
@@ -171,9 +172,9 @@ class StrictResponseHandler(ResponseHandler):
         is_writing = self.transport is not None and self.transport.get_write_buffer_size() > 0
         return super().should_close or is_writing
 
-    def open_request(self) -> None:
+    def open_request(self, *, is_known_clean: bool = False) -> None:
         """Begin a request, right before its first byte is written. Raises `NotSent`."""
-        if not self.is_clean:
+        if not is_known_clean and not self.is_clean:
             self._end(NotSent())
             raise NotSent
         self._is_reused, self._idle_before = self.is_kept, self.idle_seconds
@@ -389,13 +390,23 @@ class RequestTarget(NamedTuple):
     raw_path_qs: str
 
 
+NOT_ADDED = CIMultiDict[None]({"Content-Type": None})
+"""aiohttp would label a body without a type as an octet-stream."""
+
+
 class StrictRequest(aiohttp.ClientRequest):
     """A request that opens right before its first byte is written, which depends on whether it has a body."""
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        """Add no headers: the caller has given all of them."""
+        self._skip_auto_headers = NOT_ADDED
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Send a request without a body, or prepare to send the head with the body. Raises `NotSent`."""
         if not self.body:
-            handler_of(conn).open_request()
+            handler = handler_of(conn)
+            # `StrictConnector` has just looked at a connection that is used again.
+            handler.open_request(is_known_clean=handler.is_kept)
         url, self.url = self.url, cast("URL", RequestTarget(current_sending.get().target))
         try:
             return await super().send(conn)

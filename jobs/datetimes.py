@@ -12,3 +12,11 @@ MILLISECOND = timedelta(milliseconds=1)
 
 INSTANT = timedelta(microseconds=1)
 """The shortest time between two instants."""
+
+
+def shifted(moment: datetime, by: timedelta) -> datetime:
+    """Return the moment that is later, or for a negative duration earlier, or the end of the calendar on that side."""
+    try:
+        return moment + by
+    except OverflowError:
+        return LAST_INSTANT if by > timedelta() else FIRST_INSTANT

@@ -1,4 +1,5 @@
-"""What goes through Redis: wake-ups for workers (arq jobs) and pokes for API processes. All of it can be lost.
+"""What goes through Redis: wake-ups for workers (arq jobs), pokes for API processes, and changes of flow limits for
+workers. All of it can be lost.
 
 A poke is the ids of changed tasks, or empty: then there are new events.
 
@@ -9,7 +10,7 @@ it.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self
@@ -26,7 +27,9 @@ logger = logging.getLogger(__name__)
 
 QUEUE_NAME = "duetime:dispatch"
 DISPATCH_JOB = "dispatch"
+BULK_JOB = "bulk"
 EVENTS_CHANNEL = "duetime:events"
+LIMITS_CHANNEL = "duetime:limits"
 
 BUCKET = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=3)
@@ -136,6 +139,13 @@ class Queue:
         except REDIS_ERRORS as error:
             self._say_away(error)
 
+    async def wake_for_bulk(self) -> None:
+        """Wake a worker for operations on many tasks or runs. Never raises, because workers also look by themselves."""
+        try:
+            await self._redis.enqueue_job(BULK_JOB, _job_id=f"{BULK_JOB}:{uuid4().hex}")
+        except REDIS_ERRORS as error:
+            self._say_away(error)
+
     async def _enqueue(self, bucket: int, *, at_once: bool) -> None:
         # arq returns None also when a job is just ending, so the result proves nothing, and nothing relies on it.
         if at_once:
@@ -173,13 +183,35 @@ class Queue:
 
         Raises `Unreachable` when Redis is away.
         """
+        async with aclosing(self._messages(EVENTS_CHANNEL)) as messages:
+            async for data in messages:
+                yield ids_in(data)
+
+    async def announce_limits(self) -> None:
+        """Notify workers that flow limits or pauses of hosts were changed. Never raises: workers also look by the
+        clock.
+        """
         try:
-            async with aclosing(self._redis.pubsub()) as channel:
-                await channel.subscribe(EVENTS_CHANNEL)
+            async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds()):
+                await self._redis.publish(LIMITS_CHANNEL, b"")
+        except REDIS_ERRORS as error:
+            self._say_away(error)
+
+    async def changes_of_limits(self) -> AsyncIterator[None]:
+        """Yield once when the subscription is open, and then after each change. Raises `Unreachable`."""
+        async with aclosing(self._messages(LIMITS_CHANNEL)) as messages:
+            async for _ in messages:
+                yield
+
+    async def _messages(self, channel: str) -> AsyncGenerator[bytes | int, None]:
+        """Yield Redis's own reply to the subscription, a number, and then each message."""
+        try:
+            async with aclosing(self._redis.pubsub()) as subscription:
+                await subscription.subscribe(channel)
                 while True:
-                    message = await channel.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+                    message = await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
                     if message is not None:
-                        yield ids_in(message["data"])
+                        yield message["data"]
         except REDIS_ERRORS as error:
             raise Unreachable(str(error)) from error
 

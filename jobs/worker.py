@@ -37,7 +37,7 @@ from jobs.maintenance.rollups import rollups_duty
 from jobs.maintenance.statistics import statistics_duties
 from jobs.maintenance.timezone_update import apply_zone_rules
 from jobs.notifications.duties import notification_duties, sender_of
-from jobs.queue import DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
+from jobs.queue import BULK_JOB, DISPATCH_JOB, QUEUE_NAME, REDIS_ERRORS, Queue, encode, open_redis
 from jobs.settings import JobsSettings
 from jobs.tracing_settings import TracingSettings
 
@@ -120,6 +120,7 @@ async def run_worker(
         await stack.enter_async_context(
             reporting("worker", process_id=lease.worker_id, engine=database_engine, parts=parts)
         )
+        bulk_wanted = asyncio.Event()
         duties = [
             partitions_duty(database_engine, clock),
             deletion_duty(database_engine),
@@ -129,12 +130,13 @@ async def run_worker(
             forecast_duty(database_engine),
             *notification_duties(database_engine, sender, public_url=jobs.public_url or None),
             retention_duty(database_engine, jobs),
-            *bulk_duties(database_engine, queue, jobs.secrets),
+            *bulk_duties(database_engine, queue, jobs.secrets, wanted=bulk_wanted),
         ]
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]
         enough = asyncio.Event()
-        waking = asyncio.create_task(keep_arq(jobs.redis, engine.dispatcher, recovery, enough=enough))
+        woken = {"dispatcher": engine.dispatcher, "recovery": recovery, "bulk_wanted": bulk_wanted}
+        waking = asyncio.create_task(keep_arq(jobs.redis, woken, enough=enough))
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait([*running, *upkeep, waking, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -171,14 +173,22 @@ async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:
         logger.warning("A bucket is left to the sweep.", extra={"action": "walk_failed", "error": str(error)})
 
 
+async def bulk(ctx: dict[Any, Any]) -> None:
+    """The arq job that wakes a worker for operations on many tasks or runs, which take longer than a job may."""
+    wanted: asyncio.Event = ctx["bulk_wanted"]
+    wanted.set()
+
+
 async def sweep(ctx: dict[Any, Any]) -> None:
     """The arq job that runs each second in one of the workers."""
     recovery: Recovery = ctx["recovery"]
     await recovery.sweep()
 
 
-async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *, enough: asyncio.Event) -> None:
+async def keep_arq(redis_url: str, woken: dict[str, Any], *, enough: asyncio.Event) -> None:
     """Run arq until `enough` is set. arq's worker ends when Redis is away for a moment, so this restarts it.
+
+    `woken` is what its jobs find in their context.
 
     Do not cancel this: arq's connections would stay open.
     """
@@ -192,14 +202,17 @@ async def keep_arq(redis_url: str, dispatcher: Dispatcher, recovery: Recovery, *
     while not stop_requested.done():
         redis = open_redis(redis_url)
         worker = Worker(
-            functions=[func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES)],
+            functions=[
+                func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES),
+                func(bulk, name=BULK_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES),
+            ],
             # Neither a result nor a job id: either one would prevent arq from enqueueing the job again each second.
             cron_jobs=[
                 cron(
                     sweep, name="sweep", second=set(range(60)), keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES
                 )
             ],
-            ctx={"dispatcher": dispatcher, "recovery": recovery},
+            ctx=dict(woken),
             on_startup=note_connection,
             redis_pool=redis,
             queue_name=QUEUE_NAME,

@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.engine.conditions import RUNS_BY_ID, after, few, is_looked_up, unfinished_runs
+from db.compat import Row
+from db.engine.conditions import RUNS_BY_ID, after, column, few, is_looked_up, unfinished_runs
 from db.engine.events import with_events
+from db.prepared import fetch
 from db.states import OverlapPolicy, RunState, TaskStatus
 
 SKIPPED_BY_OVERLAP = "skipped: an earlier run of this task was unfinished"
@@ -260,15 +262,16 @@ class Reschedule(NamedTuple):
 
 async def lock_due_tasks(
     connection: AsyncConnection, *, now: datetime, since: datetime, hosts_excluded: Collection[str], limit: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row]:
     """Lock up to `limit` tasks that became due after `since`, and skip those that other workers have locked.
 
     With `since`, a frequent claim need not read the dead index entries of everything that was claimed before.
     """
-    found = await connection.execute(
-        LOCK_DUE_TASKS, {"now": now, "since": since, "hosts_excluded": list(hosts_excluded), "limit": limit}
+    return await fetch(
+        connection,
+        LOCK_DUE_TASKS,
+        {"now": now, "since": since, "hosts_excluded": list(hosts_excluded), "limit": limit},
     )
-    return found.all()
 
 
 async def start_runs(
@@ -283,7 +286,8 @@ async def start_runs(
 
     An instant that already has a run, after a restore for instance, gets no second one.
     """
-    made = await connection.execute(
+    made = await fetch(
+        connection,
         START_RUNS,
         {
             "worker_id": worker_id,
@@ -293,18 +297,18 @@ async def start_runs(
             "task_versions": [run.task_version for run in runs],
             "hosts": [run.host for run in runs],
             "overlaps": [run.overlap for run in runs],
-            "verdicts": [run.verdict for run in runs],
+            "verdicts": column([run.verdict for run in runs]),
             "scheduled_fors": [run.scheduled_for for run in runs],
             "run_due_ats": [run.due_at for run in runs],
             "missed_counts": [run.missed_count for run in runs],
-            "missed_sinces": [run.missed_since for run in runs],
-            "error_messages": [run.error_message for run in runs],
+            "missed_sinces": column([run.missed_since for run in runs]),
+            "error_messages": column([run.error_message for run in runs]),
             "flow_keys": [run.flow_key for run in runs],
-            "start_ats": [run.start_at for run in runs],
-            "flow_limit_ids": [run.flow_limit_id for run in runs],
+            "start_ats": column([run.start_at for run in runs]),
+            "flow_limit_ids": column([run.flow_limit_id for run in runs]),
             "task_ids": [each.task_id for each in reschedules],
-            "next_runs": [each.next_run for each in reschedules],
-            "due_ats": [each.due_at for each in reschedules],
+            "next_runs": column([each.next_run for each in reschedules]),
+            "due_ats": column([each.due_at for each in reschedules]),
             "settled_untils": [each.settled_until for each in reschedules],
             "statuses": [each.status for each in reschedules],
         },
@@ -314,24 +318,21 @@ async def start_runs(
 
 async def waiting_is_due(connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str]) -> bool:
     """Return whether an attempt of a waiting run is due."""
-    found = await connection.execute(WAITING_IS_DUE, {"now": now, "hosts_excluded": list(hosts_excluded)})
-    is_due: bool = found.scalar_one()
-    return is_due
+    [[is_due]] = await fetch(connection, WAITING_IS_DUE, {"now": now, "hosts_excluded": list(hosts_excluded)})
+    return bool(is_due)
 
 
 async def lock_waiting(
     connection: AsyncConnection, *, now: datetime, hosts_excluded: Collection[str], limit: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row]:
     """Lock up to `limit` waiting runs whose attempt is due, and skip those that other workers have locked."""
-    found = await connection.execute(LOCK_WAITING, {"now": now, "hosts_excluded": list(hosts_excluded), "limit": limit})
-    return found.all()
+    return await fetch(connection, LOCK_WAITING, {"now": now, "hosts_excluded": list(hosts_excluded), "limit": limit})
 
 
-async def start_waiting(
-    connection: AsyncConnection, *, runs: Sequence[Row[Any]], worker_id: UUID, now: datetime
-) -> None:
+async def start_waiting(connection: AsyncConnection, *, runs: Sequence[Row], worker_id: UUID, now: datetime) -> None:
     """Start an attempt of runs that `lock_waiting` has locked; epoch and attempt each increase by one."""
-    await connection.execute(
+    await fetch(
+        connection,
         START_WAITING,
         {
             "run_ids": [run.run_id for run in runs],
@@ -345,14 +346,12 @@ async def next_due(
     connection: AsyncConnection, *, since: datetime, before: datetime, hosts_excluded: Collection[str]
 ) -> datetime | None:
     """Return the first moment before `before` at which anything is due, also if another worker has it locked."""
-    found = await connection.execute(
-        NEXT_DUE, {"since": since, "before": before, "hosts_excluded": list(hosts_excluded)}
+    [[moment]] = await fetch(
+        connection, NEXT_DUE, {"since": since, "before": before, "hosts_excluded": list(hosts_excluded)}
     )
-    moment: datetime | None = found.scalar_one()
-    return moment
+    return cast("datetime | None", moment)
 
 
 async def near(connection: AsyncConnection, *, now: datetime, until: datetime) -> list[datetime]:
     """Return the first due moment in each 100 ms between `now` and `until` in which anything is due."""
-    found = await connection.execute(NEAR, {"now": now, "until": until})
-    return list(found.scalars())
+    return [moment for (moment,) in await fetch(connection, NEAR, {"now": now, "until": until})]

@@ -6,6 +6,7 @@ indexes in `db.models`. Which index Postgres uses must not depend on statistics,
 should be used.
 """
 
+from typing import Any
 from uuid import UUID
 
 
@@ -26,6 +27,14 @@ def few(rows: str, *, number: str) -> str:
     `is_looked_up`.
     """
     return f"(SELECT * FROM {rows} LIMIT {number})"
+
+
+def column(values: list[Any]) -> list[Any]:
+    """Return one array of an `unnest` of several: an empty one for nulls alone, with which `unnest` fills it up.
+
+    asyncpg takes as long for a null as for a value. At least one of the arrays has to be complete.
+    """
+    return [] if values.count(None) == len(values) else values
 
 
 def by_id(row: str) -> str:

@@ -14,6 +14,7 @@ from db.engine.conditions import (
     TASKS_BY_ID,
     after,
     by_id,
+    column,
     few,
     has_no_instant_left,
     is_looked_up,
@@ -26,6 +27,7 @@ from db.engine.ends import assignments, ended_row, moved_to_history
 from db.engine.events import with_events
 from db.engine.flow import Pause
 from db.engine.rollups import with_rollup
+from db.prepared import fetch
 from db.states import BodyEncoding, RunState
 
 ENDED_ATTEMPT = ended_attempt(
@@ -193,7 +195,8 @@ async def finish(
 
     A run that this worker has lost meanwhile stays unchanged.
     """
-    written = await connection.execute(
+    written = await fetch(
+        connection,
         FINISH,
         {
             "worker_id": worker_id,
@@ -204,13 +207,13 @@ async def finish(
             "states": [f.state for f in finishes],
             "started_ats": [f.started_at for f in finishes],
             "ended_ats": [f.ended_at for f in finishes],
-            "next_attempt_ats": [f.next_attempt_at for f in finishes],
-            "status_codes": [f.status_code for f in finishes],
-            "response_headers": [f.response_headers for f in finishes],
-            "response_bodies": [f.response_body for f in finishes],
+            "next_attempt_ats": column([f.next_attempt_at for f in finishes]),
+            "status_codes": column([f.status_code for f in finishes]),
+            "response_headers": column([f.response_headers for f in finishes]),
+            "response_bodies": column([f.response_body for f in finishes]),
             "body_encodings": [f.body_encoding for f in finishes],
             "body_truncateds": [f.body_truncated for f in finishes],
-            "error_messages": [f.error_message for f in finishes],
+            "error_messages": column([f.error_message for f in finishes]),
             "durations_ms": [f.duration_ms for f in finishes],
             "details": [f.details for f in finishes],
         },
@@ -220,7 +223,7 @@ async def finish(
 
 async def lock_tasks(connection: AsyncConnection, *, task_ids: Collection[UUID]) -> None:
     """Lock tasks in the order of their ids."""
-    await connection.execute(LOCK_TASKS, {"task_ids": list(task_ids)})
+    await fetch(connection, LOCK_TASKS, {"task_ids": list(task_ids)})
 
 
 async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[UUID], now: datetime) -> int:
@@ -229,8 +232,8 @@ async def promote_waiting(connection: AsyncConnection, *, task_ids: Collection[U
     That is a run that was queued, or the next instant to catch up with. An earlier statement of this transaction has to
     have locked the tasks. The caller wakes a worker after the commit.
     """
-    promoted: int = (await connection.execute(PROMOTE_WAITING, {"task_ids": list(task_ids), "now": now})).scalar_one()
-    return promoted
+    [[promoted]] = await fetch(connection, PROMOTE_WAITING, {"task_ids": list(task_ids), "now": now})
+    return int(promoted)
 
 
 async def stranded(connection: AsyncConnection, *, limit: int) -> list[UUID]:

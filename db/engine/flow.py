@@ -6,14 +6,16 @@ id. A limit and its runs change only under one lock of the whole database, which
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.compat import Row
 from db.engine.claims import ATTEMPTS_OF_DUE, WAITING
 from db.engine.conditions import few, has_worker, is_looked_up
+from db.prepared import fetch
 
 # Worded as a range, because reading any other index from end to end looks as good for IS NOT NULL.
 WAITS = f"u.flow_limit_id >= CAST('{UUID(int=0)}' AS uuid) AND u.next_attempt_at IS NOT NULL"
@@ -119,9 +121,9 @@ class Place(NamedTuple):
     flow_limit_id: UUID | None = None
 
 
-async def limits(connection: AsyncConnection) -> Sequence[Row[Any]]:
+async def limits(connection: AsyncConnection) -> Sequence[Row]:
     """Return all limits, and those that no longer exist and that runs wait for."""
-    return (await connection.execute(LIMITS)).all()
+    return await fetch(connection, LIMITS, {})
 
 
 async def try_lock(connection: AsyncConnection) -> bool:
@@ -141,15 +143,15 @@ async def waiting(connection: AsyncConnection) -> dict[UUID, int]:
     return {row.flow_limit_id: row.number for row in found}
 
 
-async def lock_first(connection: AsyncConnection, numbers: Mapping[UUID, int]) -> Sequence[Row[Any]]:
+async def lock_first(connection: AsyncConnection, numbers: Mapping[UUID, int]) -> Sequence[Row]:
     """Lock so many of the runs that wait for each limit, the first of each, and return them in their order."""
-    found = await connection.execute(LOCK_FIRST, {"flow_limit_ids": list(numbers), "numbers": list(numbers.values())})
-    return found.all()
+    return await fetch(connection, LOCK_FIRST, {"flow_limit_ids": list(numbers), "numbers": list(numbers.values())})
 
 
 async def place(connection: AsyncConnection, places: Mapping[UUID, Place]) -> None:
     """Let runs wait that this transaction has locked."""
-    await connection.execute(
+    await fetch(
+        connection,
         PLACE,
         {
             "run_ids": list(places),

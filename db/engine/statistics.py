@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from db.engine.conditions import is_looked_up
+from db.engine.days import DAY_MS
 from db.engine.rollups import LATENESS_BOUNDS_MS
 from db.states import RunState
 
@@ -27,6 +28,10 @@ LATENESS_PLACE = 100
 """The place of the first bucket of lateness. The bounds are those of `db.engine.rollups`."""
 DURATION_PLACE = 200
 """The place of the first bucket of the last attempt's duration, with the same bounds."""
+DAYS_PLACE = 300
+"""How many days after that of its id a run has ended is added to this. A run that ended on the same day has no such
+place. So the statistics tell in which days of the history a task has runs.
+"""
 
 MINUTES_KEPT = timedelta(days=2)
 HOURS_KEPT = timedelta(days=8)
@@ -34,6 +39,8 @@ HOURS_KEPT = timedelta(days=8)
 MINUTES_OF_ALL_KEPT = HOURS_KEPT
 """How long the rows of all tasks together cover a minute; older ones cover an hour."""
 KEPT = timedelta(days=400)
+MOST_DAYS = 32_000
+"""Most days after that of its id on which a run can end: places are small integers."""
 
 FINAL = ", ".join(f"'{state}'" for state in OUTCOMES)
 PLACE_OF_OUTCOME = " ".join(f"WHEN '{state}' THEN {place}" for place, state in enumerate(OUTCOMES))
@@ -57,8 +64,18 @@ def places(run: str) -> str:
     late_ms = f"CAST(extract(epoch FROM {run}.late) * 1000 AS float8)"
     return f"""(
         VALUES (CASE {run}.type {PLACE_OF_OUTCOME} END), ({LATENESS_PLACE} + {bucket(late_ms)}),
-               ({DURATION_PLACE} + {bucket(f"CAST({run}.duration_ms AS float8)")})
+               ({DURATION_PLACE} + {bucket(f"CAST({run}.duration_ms AS float8)")}),
+               ({DAYS_PLACE} + {days_after_its_id(run)})
     )"""
+
+
+def days_after_its_id(run: str) -> str:
+    """Return an expression for the days from that of a run's id to that on which it ended; null for none, and for an
+    id of another kind, which lies in no day.
+    """
+    milliseconds = f"CAST(CAST('x' || left(replace(CAST({run}.run_id AS text), '-', ''), 12) AS bit(48)) AS bigint)"
+    days = f"CAST(floor(extract(epoch FROM {run}.at) / 86400) AS bigint) - {milliseconds} / {DAY_MS}"
+    return f"(SELECT days FROM (SELECT {days} AS days) AS d WHERE days BETWEEN 1 AND {MOST_DAYS})"
 
 
 def bucket(milliseconds: str) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import claims, finishes
 from db.engine.rollups import NOBODY
+from db.prepared import fetch
 
 BEFORE_EVERYTHING = datetime(1, 1, 1, tzinfo=UTC)
 STATEMENTS = (
@@ -42,5 +43,5 @@ async def warm_up(engine: AsyncEngine, *, connections: int) -> None:
         for _ in range(connections):
             connection = await stack.enter_async_context(engine.connect())
             for statement in STATEMENTS:
-                await connection.execute(statement, without_effect(statement))
+                await fetch(connection, statement, without_effect(statement))
             await connection.rollback()

@@ -1,18 +1,13 @@
 """The daily partitions of `finished_runs`, created ahead of time so that a day can later be dropped as a whole."""
 
-from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
+from datetime import date, timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.engine.days import lower_bound
+
 DAYS_AHEAD = 3
-
-
-def lower_bound(day: date) -> UUID:
-    """Return the smallest id of a run of `day` (UTC): its first 48 bits are the instant's Unix milliseconds."""
-    midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    return UUID(int=int(midnight.timestamp() * 1000) << 80)
 
 
 async def missing(connection: AsyncConnection, today: date) -> list[date]:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.conditions import few, is_run
-from db.maintenance.partitions import lower_bound
+from db.engine.days import lower_bound
 from db.models import DEFAULT_PARTITION
 
 MOST_KEPT = 20_000

@@ -4,16 +4,17 @@ A task is paused by its failures, or an instant of it has no finished run, or it
 is shown for the first of these.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
+from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.absences import absent
 from db.engine.conditions import is_looked_up
+from db.models import RUNS
 from db.states import RunState, TaskStatus, TroubleKind
 
 TOLERANCE = timedelta(minutes=1)
@@ -59,22 +60,37 @@ PARTS = "\nUNION ALL\n".join(
     for part in (PAUSED, WITHOUT_RUN, MISSED, FAILING, LATE)
 )
 ATTENTION = text(f"""
-SELECT w.reason, w.task_id, w.since, w.failures, w.run_id, r.state, r.error_message, r.status_code
-FROM (
-    SELECT * FROM (
-        SELECT DISTINCT ON (task_id) * FROM ({PARTS}) AS parts ORDER BY task_id, place, since
-    ) AS worst
-    ORDER BY place, since, task_id LIMIT :limit
-) AS w
-LEFT JOIN task_results r ON {is_looked_up("r.id", "w.run_id")}
-ORDER BY w.place, w.since, w.task_id
+SELECT reason, task_id, since, failures, run_id FROM (
+    SELECT DISTINCT ON (task_id) * FROM ({PARTS}) AS parts ORDER BY task_id, place, since
+) AS worst
+ORDER BY place, since, task_id LIMIT :limit
 """)
+# The ids stand in the text of the statement, so it opens their days of the history and no others.
+RESULTS = select(RUNS.c.id, RUNS.c.state, RUNS.c.error_message, RUNS.c.status_code).where(
+    RUNS.c.id.in_(bindparam("ids", expanding=True, literal_execute=True))
+)
 
 
-async def attention(connection: AsyncConnection, *, limit: int, paused_by: str) -> Sequence[Row[Any]]:
+class Item(NamedTuple):
+    """A task that needs attention, and what its run has come to, if it is kept."""
+
+    reason: AttentionReason
+    task_id: UUID
+    since: datetime
+    failures: int | None
+    run_id: UUID | None
+    state: RunState | None = None
+    error_message: str | None = None
+    status_code: int | None = None
+
+
+async def attention(connection: AsyncConnection, *, limit: int, paused_by: str) -> list[Item]:
     """Return up to `limit` tasks that need attention, each once, by its worst reason and then the oldest first.
 
     `paused_by` is who a task names that has paused itself.
     """
     values = {"limit": limit, "paused_by": paused_by, "tolerance": TOLERANCE, "shown_after_end": SHOWN_AFTER_END}
-    return (await connection.execute(ATTENTION, values)).all()
+    worst = (await connection.execute(ATTENTION, values)).all()
+    ids = [row.run_id for row in worst if row.run_id is not None]
+    results = {row[0]: row[1:] for row in await connection.execute(RESULTS, {"ids": ids})} if ids else {}
+    return [Item(AttentionReason(row.reason), *row[1:], *results.get(row.run_id, ())) for row in worst]

@@ -12,8 +12,18 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.engine.days import whole_days
 from db.engine.rollups import BUCKETS
-from db.engine.statistics import ALL_TASKS, DURATION_PLACE, LATENESS_PLACE, OUTCOMES, ended, places
+from db.engine.statistics import (
+    ALL_TASKS,
+    DAYS_PLACE,
+    DURATION_PLACE,
+    FINAL,
+    LATENESS_PLACE,
+    OUTCOMES,
+    ended,
+    places,
+)
 from db.postgres_text import is_postgres_text
 from db.reads.metrics import percentile
 from db.states import RunState, StatisticsWidth
@@ -70,50 +80,59 @@ class Statistics:
 
 
 CURSOR = "(SELECT seq FROM statistics_cursor)"
-LIVE = ended(after=CURSOR, until=f"{CURSOR} + {LIVE_EVENTS}")
-HAS_LIVE = text("SELECT c.seq < n.seq FROM statistics_cursor c, run_event_counter n")
+UNCOUNTED = text(f"""
+SELECT max(n.seq) AS newest,
+       CAST(min(CAST(e.run_id AS text) COLLATE "C") AS uuid) AS least,
+       CAST(max(CAST(e.run_id AS text) COLLATE "C") AS uuid) AS greatest
+FROM statistics_cursor c CROSS JOIN run_event_counter n
+LEFT JOIN run_events e ON e.seq > c.seq AND e.seq <= c.seq + {LIVE_EVENTS} AND e.seq <= n.seq AND e.type IN ({FINAL})
+""")
 
 
 class Totals(NamedTuple):
-    """The statements that read totals by a key: with the runs that have ended after the cursor, and without.
-
-    To look for those, a statement opens each day of the history, although it reads one.
-    """
-
-    with_live: TextClause
-    without: TextClause
-
-
-def totals(key: str, *, counted: str, live: str) -> Totals:
-    """Return the statements that read totals by a key.
+    """The statement that reads totals by a key, of the counts and of the runs that have ended after the cursor.
 
     `key` is an expression over `task_id` and `start`, `counted` and `live` are conditions that select rows `s` of the
     statistics and rows `e` of `ended`. All are constants, never input.
     """
-    rows = f"""
+
+    key: str
+    counted: str
+    live: str
+
+    def within(self, days: tuple[UUID, UUID] | None) -> TextClause:
+        """Return the statement for when the runs after the cursor are of days with these ids; None: there are none.
+
+        The ids stand in the text, so the statement opens these days and no others of the history.
+        """
+        parts = f"""
         SELECT s.task_id, s.start, c.place, c.number
         FROM run_statistics s CROSS JOIN LATERAL unnest(s.places, s.numbers) AS c (place, number)
-        WHERE {counted} AND s.start >= :since AND s.start < :until"""
-    live_rows = f"""
-        SELECT e.task_id, e.at, p.place, 1 FROM ({LIVE}) AS e CROSS JOIN LATERAL {places("e")} AS p (place)
-        WHERE {live} AND e.at >= :since AND e.at < :until AND p.place IS NOT NULL"""
-
-    def added_up(parts: str) -> TextClause:
+        WHERE {self.counted} AND s.start >= :since AND s.start < :until AND c.place < {DAYS_PLACE}"""
+        if days is not None:
+            least, greatest = days
+            live = ended(
+                after=CURSOR,
+                until=f"least(CAST(:newest AS bigint), {CURSOR} + {LIVE_EVENTS})",
+                among=f"r.id >= '{least}' AND r.id <= '{greatest}'",
+            )
+            parts += f"""
+        UNION ALL
+        SELECT e.task_id, e.at, p.place, 1 FROM ({live}) AS e CROSS JOIN LATERAL {places("e")} AS p (place)
+        WHERE {self.live} AND e.at >= :since AND e.at < :until AND p.place < {DAYS_PLACE}"""
         return text(f"""
-    SELECT {key} AS key, place, CAST(sum(number) AS bigint) AS number
+    SELECT {self.key} AS key, place, CAST(sum(number) AS bigint) AS number
     FROM ({parts}
     ) AS counts
     GROUP BY 1, 2
     """)
 
-    return Totals(with_live=added_up(f"{rows} UNION ALL {live_rows}"), without=added_up(rows))
-
 
 OF_TASKS = "{}.task_id = ANY(CAST(:task_ids AS uuid[]))"
 BUCKET = "date_trunc(CAST(:bucket AS text), start, 'UTC')"
-OF_ALL_BY_BUCKET = totals(BUCKET, counted=f"s.task_id = '{ALL_TASKS}'", live="true")
-OF_TASKS_BY_BUCKET = totals(BUCKET, counted=OF_TASKS.format("s"), live=OF_TASKS.format("e"))
-OF_TASKS_BY_TASK = totals("task_id", counted=OF_TASKS.format("s"), live=OF_TASKS.format("e"))
+OF_ALL_BY_BUCKET = Totals(BUCKET, counted=f"s.task_id = '{ALL_TASKS}'", live="true")
+OF_TASKS_BY_BUCKET = Totals(BUCKET, counted=OF_TASKS.format("s"), live=OF_TASKS.format("e"))
+OF_TASKS_BY_TASK = Totals("task_id", counted=OF_TASKS.format("s"), live=OF_TASKS.format("e"))
 
 SELECTED = text("""
 SELECT t.id FROM tasks t JOIN task_words w ON w.task_id = t.id
@@ -148,10 +167,13 @@ async def by_task(
     return await read(connection, OF_TASKS_BY_TASK, {"task_ids": list(task_ids), "since": since, "until": until})
 
 
-async def read(connection: AsyncConnection, statements: Totals, values: dict[str, Any]) -> dict[Any, Statistics]:
+async def read(connection: AsyncConnection, totals: Totals, values: dict[str, Any]) -> dict[Any, Statistics]:
     """Return totals by their keys. What has ended before this call is in them, and each run once."""
-    has_live: bool = (await connection.execute(HAS_LIVE)).scalar_one()
-    statement = statements.with_live if has_live else statements.without
+    newest, least, greatest = (await connection.execute(UNCOUNTED)).one()
+    statement = totals.within(None)
+    if least is not None:
+        statement = totals.within(whole_days((least, greatest)))
+        values = values | {"newest": newest}
     found: dict[Any, Statistics] = {}
     for key, place, number in await connection.execute(statement, values):
         found.setdefault(key, Statistics()).add(place, number)

@@ -136,6 +136,15 @@ async def find_by_external_ids(
     return {task.external_id: task for task in found if task.external_id is not None}
 
 
+async def read_by_external_ids(connection: AsyncConnection, *, external_ids: Collection[str]) -> dict[str, Task]:
+    """Return, by their external ids, those of the tasks that exist, belonging to no session."""
+    if not external_ids:
+        return {}
+    statement = select(*TABLE.c).where(*conditions(TaskFilter(external_ids=tuple(external_ids))))
+    found = [instances.new(Task, dict(zip(NAMES, row, strict=True))) for row in await connection.execute(statement)]
+    return {task.external_id: task for task in found if task.external_id is not None}
+
+
 async def get(session: AsyncSession, task_id: UUID) -> Task | None:
     """Return one task."""
     return (await find(session, ids=[task_id])).get(task_id)

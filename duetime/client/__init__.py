@@ -4,16 +4,16 @@ Servers import nothing of this package but this list, and this package imports n
 """
 
 CLIENT_COMMANDS = {
-    "login": "store the address of a Duetime and a key as a profile",
+    "login": "store the address and the key of a Duetime",
     "tasks": "list, show, create and change tasks",
     "runs": "list, show, watch, retry and cancel runs",
-    "try": "make one call now, and show how it ended",
-    "stats": "show how runs ended, in buckets of time",
-    "forecast": "show how many calls are due",
-    "apply": "bring tasks to what files say",
-    "diff": "show what apply would do",
-    "export": "write tasks as files that apply reads",
-    "import": "print the schedules of cron, Hasura, Kubernetes, Vercel or EventBridge for apply",
-    "completion": "print a script with which bash, zsh or fish completes commands",
+    "try": "make one call now, and show its result",
+    "stats": "show how runs ended, per minute, hour or day",
+    "forecast": "show how many calls are due, per minute, hour or day",
+    "apply": "make tasks match files",
+    "diff": "show what apply would change",
+    "export": "print tasks as a file for apply",
+    "import": "convert schedules of cron, Hasura, Kubernetes, Vercel or EventBridge into a file for apply",
+    "completion": "print a script that completes commands in bash, zsh or fish",
 }
 """The commands, and their help."""

@@ -9,7 +9,7 @@ import httpx
 
 from duetime.client import digits
 from duetime.client.errors import ClientError, NotAuthorised, Unreachable, one_line
-from duetime.client.profiles import KEY_VARIABLE, Profile
+from duetime.client.profiles import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, Profile
 
 WITHIN = 60.0
 """Seconds for an answer: a thousand tasks that are changed at once take a few."""
@@ -97,7 +97,8 @@ class Api:
         try:
             yield
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(f"{self.url} cannot be reached: {reason_of(error)}") from None
+            hint = f"; run `duetime up`, or name another one by {URL_VARIABLE}" if self.url == DEFAULT_URL else ""
+            raise Unreachable(f"{self.url} cannot be reached: {reason_of(error)}{hint}") from None
 
     def _body(self, status: int, content: bytes) -> Mapping[str, Any]:
         """Return the body of an answer. Raises `ClientError` if it is not one of GraphQL."""

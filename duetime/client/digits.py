@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any, Self
 
+encode = json.JSONEncoder(allow_nan=False).encode
+"""Writes what has no exact numbers in it."""
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
@@ -55,11 +57,11 @@ def written(value: Any) -> str:
         case Number():
             return value.text
         case dict():
-            return "{" + ",".join(f"{json.dumps(name)}:{written(each)}" for name, each in value.items()) + "}"
+            return "{" + ",".join(f"{encode(name)}:{written(each)}" for name, each in value.items()) + "}"
         case list() | tuple():
             return "[" + ",".join(map(written, value)) + "]"
         case _:
-            return json.dumps(value, allow_nan=False)
+            return encode(value)
 
 
 def indented(value: Any, depth: int = 0) -> str:

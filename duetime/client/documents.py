@@ -28,7 +28,7 @@ id externalId name description status tags metadata
 {TRIGGER}
 {ACTION}
 retry {{ maxAttempts initialDelayMs factor maxDelayMs retryStatuses maxElapsedMs }}
-overlap misfire onLost deleteAfterMs pauseAfterFailures retentionDays
+overlap misfire onLost deleteAfterMs pauseAfterFailures retentionDays flowKey
 """
 
 TASK = f"""
@@ -54,7 +54,7 @@ responseBody responseBodyEncoding responseTruncated
 REFUSAL = "... on Error { message }"
 REFUSALS = f"... on InvalidInput {{ problems {{ path message }} }} {REFUSAL}"
 
-PAGE = "pageInfo { endCursor hasNextPage } totalCount totalCountCapped"
+PAGE = "pageInfo { endCursor hasNextPage }"
 
 TASKS = f"""
 query ($filter: TaskFilter, $orderBy: TaskOrder!, $first: Int!, $after: String) {{
@@ -100,6 +100,27 @@ RUN_TASKS = f"mutation ($ids: [ID!]!) {{ runTasks(ids: $ids) {RUN_RESULT} }}"
 RUN_TASK = f"mutation ($id: ID!, $input: RunTaskInput) {{ runTask(id: $id, input: $input) {RUN_RESULT} }}"
 RETRY_RUNS = f"mutation ($ids: [ID!]!) {{ retryRuns(ids: $ids) {RUN_RESULT} }}"
 CANCEL_RUNS = f"mutation ($ids: [ID!]!) {{ cancelRuns(ids: $ids) {RUN_RESULT} }}"
+OPERATION = """
+id action state total done succeeded refused problems { id message } createdAt finishedAt actor
+"""
+BULK_OF_TASKS = f"""
+mutation ($action: BulkAction!, $filter: TaskFilter!, $dryRun: Boolean!) {{
+  bulk(action: $action, tasks: $filter, dryRun: $dryRun) {{
+    __typename ... on BulkOperation {{ {OPERATION} }} {REFUSALS}
+  }}
+}}
+"""
+BULK_OF_RUNS = f"""
+mutation ($action: BulkAction!, $filter: RunFilter!, $dryRun: Boolean!) {{
+  bulk(action: $action, runs: $filter, dryRun: $dryRun) {{
+    __typename ... on BulkOperation {{ {OPERATION} }} {REFUSALS}
+  }}
+}}
+"""
+BULK_PROGRESS = f"subscription ($id: ID!) {{ bulkProgress(id: $id) {{ {OPERATION} }} }}"
+CANCEL_BULK = f"""
+mutation ($id: ID!) {{ cancelBulkOperation(id: $id) {{ __typename ... on BulkOperation {{ {OPERATION} }} {REFUSAL} }} }}
+"""
 PREVIEW = """
 query ($trigger: TriggerInput!, $count: Int!, $after: DateTime) {
   previewTrigger(trigger: $trigger, count: $count, after: $after) {

@@ -1,7 +1,7 @@
-"""Changes of runs as they happen, over connections that may break."""
+"""What happens, as it happens, over connections that may break."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import Any
 
@@ -12,21 +12,32 @@ from duetime.client.output import tell
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 10.0
 
+Stream = Generator[dict[str, Any], None, None]
 
-def run_events(api: Api, *, task_id: str | None, after: str | None) -> Generator[dict[str, Any], None, None]:
+
+def run_events(api: Api, *, task_id: str | None, after: str | None) -> Stream:
     """Yield the changes of runs after a cursor, or from now on, and the gaps between them, without an end.
 
     After a lost connection it goes on where it was. Raises `ClientError` if the API cannot be reached at first, or
     refuses.
     """
-    cursor = after or api.field(documents.NEWEST_EVENT)
+    newest = api.field(documents.NEWEST_EVENT)
+    cursor = after or newest
+    with closing(lasting(lambda: api.subscribe(documents.RUN_EVENTS, taskId=task_id, after=cursor))) as changes:
+        for event in changes:
+            cursor = event["cursor"]
+            yield event
+
+
+def lasting(subscribe: Callable[[], Stream]) -> Stream:
+    """Yield what a subscription delivers, without an end: after a lost connection it subscribes again."""
     delay = FIRST_DELAY
     while True:
         try:
-            with closing(api.subscribe(documents.RUN_EVENTS, taskId=task_id, after=cursor)) as results:
-                for event in results:
-                    cursor, delay = event["cursor"], FIRST_DELAY
-                    yield event
+            with closing(subscribe()) as results:
+                for result in results:
+                    delay = FIRST_DELAY
+                    yield result
         except (Unreachable, GraphQLErrors) as error:
             if isinstance(error, GraphQLErrors) and not is_outage(error):
                 raise

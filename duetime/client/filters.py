@@ -20,8 +20,15 @@ def words(value: str) -> list[str]:
 def truth(value: str) -> bool:
     """Return true or false. Raises `ValueError`."""
     if value not in {"true", "false"}:
-        raise ValueError("is true or false")
+        raise ValueError("must be true or false")
     return value == "true"
+
+
+def number(value: str) -> int:
+    """Return a whole number. Raises `ValueError`."""
+    if not value.isdecimal():
+        raise ValueError("must be a whole number")
+    return int(value)
 
 
 Kinds = Mapping[str, Callable[[str], Any]]
@@ -45,7 +52,7 @@ RUNS: Kinds = {
     "scheduledAfter": str,
     "scheduledBefore": str,
     "tags": texts,
-    "statusCode": int,
+    "statusCode": number,
     "host": str,
     "errorContains": str,
 }

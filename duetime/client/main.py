@@ -15,6 +15,7 @@ from duetime.client.commands.runs import runs
 from duetime.client.commands.stats import stats
 from duetime.client.commands.tasks import tasks
 from duetime.client.commands.trying import try_action
+from duetime.client.compat import hide_types_of_arguments
 from duetime.client.errors import ClientError
 
 INTERRUPTED = 130
@@ -22,6 +23,7 @@ INTERRUPTED = 130
 
 def application(*, completes: bool = False) -> typer.Typer:
     """Return the commands of the client, which answer the questions of shells if `completes` is set."""
+    hide_types_of_arguments()
     app = typer.Typer(
         name="duetime",
         add_completion=completes,

@@ -54,6 +54,7 @@ def task_members(task: dict[str, Any]) -> Iterator[Member]:
     yield "metadata", None if task["metadata"] is None else digits.written(task["metadata"])
     yield "deleted after", duration(task["deleteAfterMs"])
     yield "pauses after", task["pauseAfterFailures"] and f"{task['pauseAfterFailures']} failures"
+    yield "flow key", task["flowKey"]
     yield "runs are kept", task["retentionDays"] and f"{task['retentionDays']} days"
     yield "version", task["version"]
     yield "created", instant(task["createdAt"])

@@ -21,6 +21,7 @@ from db.connection import CONNECTION_ERRORS
 from db.models import utc_now
 from db.security import api_keys
 from graphql_api.middleware.key_lookup import KeyLookup, LookupFailed
+from jobs.cancellation import cancel_and_wait
 from jobs.security.api_keys import ANYBODY, Caller, digest
 
 logger = logging.getLogger(__name__)
@@ -164,8 +165,7 @@ class Authenticator:
         try:
             yield
         finally:
-            watch.cancel()
-            await asyncio.wait([watch])
+            await cancel_and_wait(watch)
 
     async def _watch(self) -> None:
         while True:

@@ -45,6 +45,7 @@ from jobs.tasks.draft import (
     MAX_DELETE_AFTER_MS,
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_ID_LENGTH,
+    MAX_FLOW_KEY_LENGTH,
     MAX_METADATA_BYTES,
     MAX_NAME_LENGTH,
     MAX_PAUSE_AFTER_FAILURES,
@@ -355,6 +356,12 @@ class Policies(Input):
         default=None,
         minimum=0,
         maximum=MAX_RETENTION_DAYS,
+    )
+    flow_key: Text | None = described(
+        "Any text by which tasks share a flow limit; an empty text stands for none.",
+        default=None,
+        pattern=PRINTABLE,
+        maxLength=MAX_FLOW_KEY_LENGTH,
     )
 
     def policies(self) -> dict[str, Any]:

@@ -160,6 +160,7 @@ class Task(ResponseBody):
         description="How many days the task's runs are kept, 0 for ever; left out when the workers' settings say it.",
         ge=0,
     )
+    flow_key: str = Field(default_factory=str, description="A flow limit of this key applies to the task's calls.")
 
 
 def shown_task(row: models.Task) -> dict[str, Any]:
@@ -201,6 +202,7 @@ def shown_task(row: models.Task) -> dict[str, Any]:
         "delete_after_ms": row.delete_after_ms,
         "pause_after_failures": row.pause_after_failures or None,
         "retention_days": row.retention_days,
+        "flow_key": row.flow_key or None,
     }
     if row.status == TaskStatus.PAUSED:
         members |= {"paused_by": row.paused_by, "pause_reason": row.pause_reason}

@@ -40,8 +40,8 @@ class FlowLimitMutations:
     """What can be changed."""
 
     @strawberry.mutation(
-        description="Creates a flow limit, which workers keep within a second. Runs that have started count at once. "
-        "Needs an admin key."
+        description="Creates a flow limit, which workers keep at once, or within a second while Redis is away. Runs "
+        "that have started count, too. Needs an admin key."
     )
     async def create_flow_limit(
         self,
@@ -68,7 +68,7 @@ class FlowLimitMutations:
         return await one(info, row)
 
     @strawberry.mutation(
-        description="Deletes a flow limit. The runs that wait for it start within a second. Needs an admin key."
+        description="Deletes a flow limit. The runs that wait for it start at once. Needs an admin key."
     )
     async def delete_flow_limit(self, info: Info, id: Id) -> DeleteFlowLimitResult:  # noqa: A002
         """Delete a limit."""

@@ -59,7 +59,7 @@ async def read_attention(info: Info, *, first: int) -> list[AttentionItem]:
     return [
         AttentionItem(
             task=Task.of(task),
-            reason=AttentionReason(row.reason),
+            reason=row.reason,
             since=row.since,
             message=message_of(row),
             failures=None if row.reason == AttentionReason.LATE else row.failures,

@@ -13,7 +13,7 @@ from graphql_api.errors import invalid_range
 from graphql_api.instants import write
 from graphql_api.types.scalars import Count
 from graphql_api.types.statistics import LENGTHS, bucket_starts, floor
-from jobs.datetimes import UNIX_EPOCH
+from jobs.datetimes import UNIX_EPOCH, shifted
 
 BY_DEFAULT = timedelta(hours=24)
 MAX_HOSTS = 20
@@ -58,7 +58,7 @@ async def load_forecast(
     """Return the forecast. Raises GraphQL's INVALID_RANGE and LIMIT_EXCEEDED."""
     now = utc_now()
     since = now if since is None else since
-    until = since + BY_DEFAULT if until is None else until
+    until = shifted(since, BY_DEFAULT) if until is None else until
     if bucket is StatisticsWidth.MINUTE:
         raise invalid_range("The forecast is kept by hours; use the bucket HOUR or DAY")
     starts = list(bucket_starts(since, until, bucket))

@@ -88,8 +88,14 @@ class UpdateRetryPolicyInput:
         default=UNSET, description="Longest delay; at most 86,400,000."
     )
     retry_statuses: list[str] | None = strawberry.field(default=UNSET, description=RETRY_STATUSES)
+    clear_retry_statuses: bool | None = strawberry.field(
+        default=False, description="Whether retryStatuses is removed, so that all are tried again that are no success."
+    )
     max_elapsed_ms: Milliseconds | None = strawberry.field(default=UNSET, description=MAX_ELAPSED)
+    clear_max_elapsed_ms: bool | None = strawberry.field(
+        default=False, description="Whether maxElapsedMs is removed, so that attempts may begin at any time."
+    )
 
     def members(self) -> dict[str, Any]:
-        """Return the members that were given, by the names of the draft."""
-        return given_members(self)
+        """Return the members that were given, by the names of the draft, and those that remove one."""
+        return {name: value for name, value in given_members(self).items() if value is not False}

@@ -19,6 +19,7 @@ from graphql_api.instants import write
 from graphql_api.types.enums import describe
 from graphql_api.types.metrics import milliseconds
 from graphql_api.types.scalars import Count, Milliseconds, given_or_none
+from jobs.datetimes import shifted
 
 MAX_BUCKETS = 1_500
 LENGTHS = {
@@ -119,10 +120,10 @@ async def run_statistics(
             f"from is {write(since)}, but statistics by {bucket.name} are kept for {kept.days} days here; use "
             f"{fits.name}, or a later from"
         )
-    end = starts[-1] + LENGTHS[bucket]
+    ends = [shifted(start, LENGTHS[bucket]) for start in starts]
     async with info.context.services.reading() as connection:
-        found = await statistics.by_bucket(connection, filters, since=starts[0], until=end, bucket=bucket)
-    return [RunStatistics.of(found.get(start), since=start, until=start + LENGTHS[bucket]) for start in starts]
+        found = await statistics.by_bucket(connection, filters, since=starts[0], until=ends[-1], bucket=bucket)
+    return [RunStatistics.of(found.get(start), since=start, until=end) for start, end in zip(starts, ends, strict=True)]
 
 
 def bucket_starts(since: datetime, until: datetime, bucket: StatisticsWidth) -> Iterator[datetime]:
@@ -159,7 +160,7 @@ def floor(moment: datetime, bucket: StatisticsWidth) -> datetime:
 def ceiling(moment: datetime, bucket: StatisticsWidth) -> datetime:
     """Return the end of the bucket of a moment, or the moment itself at a start."""
     start = floor(moment, bucket)
-    return start if start == moment else start + LENGTHS[bucket]
+    return start if start == moment else shifted(start, LENGTHS[bucket])
 
 
 def kept_as(moment: datetime, *, now: datetime) -> StatisticsWidth:
@@ -173,7 +174,7 @@ async def task_statistics(info: Info, task_id: UUID, since: datetime | None, unt
     """Return the statistics of one task, read together with those of other tasks. Raises GraphQL's INVALID_RANGE."""
     now = utc_now()
     until = now if until is None else until
-    since = until - BY_DEFAULT if since is None else since
+    since = shifted(until, -BY_DEFAULT) if since is None else since
     if since >= until:
         raise invalid_range(f"from is {write(since)}, which is not before to, {write(until)}")
     since, until = floor(since, kept_as(since, now=now)), ceiling(until, kept_as(until, now=now))

@@ -15,7 +15,6 @@ from db.models import utc_now
 from db.reads import filtered_tasks, large_values, tasks
 from db.reads.definitions import Definition
 from db.reads.keyset import Key, Slice
-from db.reads.runs import RunFilter
 from db.reads.tasks import TaskFilter, TaskOrder
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from db.tasks.definitions import KEPT
@@ -38,6 +37,7 @@ from jobs.tasks.draft import (
     MAX_DELETE_AFTER_MS,
     MAX_PAUSE_AFTER_FAILURES,
     MAX_RETENTION_DAYS,
+    REMOVABLE,
     RetryDraft,
     TaskDraft,
     TaskUpdate,
@@ -67,8 +67,6 @@ PAUSE_AFTER_FAILURES = (
     "Pauses the task by itself when so many of its runs have failed one after another, each after its retries; at most "
     f"{MAX_PAUSE_AFTER_FAILURES:,}, and 0 means never. SUCCEEDED begins a new count, and no other state counts."
 )
-
-NEWEST = Slice(limit=1)
 
 
 @strawberry.type(description="A definition: what to call, when, and with which policies.")
@@ -188,7 +186,7 @@ class Task(Node):
     @strawberry.field(description="The run with the newest scheduledFor.")
     async def last_run(self, info: Info) -> Run | None:
         """Return the last run, read together with those of the other tasks."""
-        rows, _ = await info.context.run_pages.load((self.row.id, RunFilter(), NEWEST))
+        rows = await info.context.newest_runs.load((self.row.id, 1))
         return Run.of(rows[0]) if rows else None
 
     @strawberry.field(
@@ -202,7 +200,7 @@ class Task(Node):
         """Return the newest runs, read together with those of the other tasks."""
         if not 1 <= last <= MAX_SIZE:
             raise invalid_page(f"last must be from 1 to {MAX_SIZE}, not {last}")
-        rows, _ = await info.context.run_pages.load((self.row.id, RunFilter(), Slice(limit=last)))
+        rows = await info.context.newest_runs.load((self.row.id, last))
         return [Run.of(row) for row in reversed(rows)]
 
     @strawberry.field(
@@ -360,9 +358,16 @@ class UpdateTaskInput:
         default=UNSET, description="The labels that replace the old ones; at most 20, each of 1 to 64 characters."
     )
     external_id: str | None = strawberry.field(default=UNSET, description=EXTERNAL_ID)
+    clear_external_id: bool | None = strawberry.field(
+        default=False, description="Whether the external id is removed; another task can have it then."
+    )
     description: str | None = strawberry.field(default=UNSET, description=DESCRIPTION)
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
+    clear_metadata: bool | None = strawberry.field(default=False, description="Whether the metadata is removed.")
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
+    clear_delete_after_ms: bool | None = strawberry.field(
+        default=False, description="Whether the task is no longer deleted by itself."
+    )
     pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
     retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
     clear_retention_days: bool | None = strawberry.field(
@@ -390,8 +395,8 @@ class UpdateTaskInput:
             delete_after_ms=given_or_none(self.delete_after_ms),
             pause_after_failures=given_or_none(self.pause_after_failures),
             retention_days=given_or_none(self.retention_days),
-            clear_retention_days=bool(self.clear_retention_days),
             flow_key=given_or_none(self.flow_key),
+            cleared=[name for name in REMOVABLE if getattr(self, f"clear_{name}")],
         )
 
 
@@ -399,10 +404,7 @@ class UpdateTaskInput:
 class UpsertedTask:
     """A task with what an upsert has done to it."""
 
-    task: Task = strawberry.field(
-        description="The task, which is now as the input has it. After a dry run, it is the task as it was, and a new "
-        "one cannot be found by its id."
-    )
+    row: strawberry.Private[models.Task]
     outcome: UpsertOutcome = strawberry.field(description="What was done, or what a dry run would have done.")
     before: JSON | None = strawberry.field(
         description="The changed members before the change, as the audit log has them: without secrets. Null for a new "
@@ -412,11 +414,19 @@ class UpsertedTask:
         description="The changed members after the change, or all members of a new task. Null if nothing changed."
     )
 
+    @strawberry.field(
+        description="The task, which is now as the input has it. After a dry run, it is the task as it was, and a new "
+        "one cannot be found by its id."
+    )
+    def task(self) -> Task:
+        """Return the task. Most who change many do not select it."""
+        return Task.of(self.row)
+
     @staticmethod
     def of(result: Upserted) -> "UpsertedTask":
         """Return the task with what was done."""
         return UpsertedTask(
-            task=Task.of(result.task),
+            row=result.task,
             outcome=result.outcome,
             before=cast("JSON | None", result.before),
             after=cast("JSON | None", result.after),

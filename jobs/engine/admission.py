@@ -7,11 +7,9 @@ date, and starts the runs whose turn it is. Without limits and pauses a claim do
 import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
-
+from db.compat import Row
 from db.engine.flow import Pause, Place
 from jobs.engine.flow_limits import FlowLimit, FlowLimits
 
@@ -49,7 +47,7 @@ class Admission:
         limits = self.limits.of_call(host, flow_key)
         return Place(due, limits[0].id) if limits else None
 
-    def places_of(self, due: Iterable[tuple[UUID, Row[Any], datetime]], *, now: datetime) -> dict[UUID, Place]:
+    def places_of(self, due: Iterable[tuple[UUID, Row, datetime]], *, now: datetime) -> dict[UUID, Place]:
         """Return by their ids where those of the rows wait that do not start at once. Each is due since an instant."""
         if not self._pauses and not self.limits:
             return {}
@@ -71,11 +69,15 @@ class Admission:
             self.awaited |= awaited
             self._wanted.set()
 
+    def want(self) -> None:
+        """End the wait of `wait_wanted`."""
+        self._wanted.set()
+
     def begin_look(self) -> None:
         """Note that the limits are about to be read, which does not show what is placed from now on."""
         self._placed_meanwhile.clear()
 
-    def learn_limits(self, rows: Sequence[Row[Any]]) -> None:
+    def learn_limits(self, rows: Sequence[Row]) -> None:
         """Replace the known limits by those that exist, and note which of them runs wait for."""
         self.limits = FlowLimits(FlowLimit.of(row) for row in rows if row.exists)
         awaited = {row.id for row in rows if row.is_awaited} | self._placed_meanwhile

@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.compat import Row
 from db.connection import autocommit
 from db.engine import claims, flow
 from db.engine.flow import Place
@@ -36,7 +35,7 @@ RECENT = timedelta(minutes=1)
 """How far back claims on the hot path look; the sweep claims what is older."""
 
 
-def plan_or_fail(row: Row[Any], *, now: datetime) -> Plan:
+def plan_or_fail(row: Row, *, now: datetime) -> Plan:
     """Return `plan`, or a failed run where the schedule cannot be computed, so that the rest of the batch runs."""
     try:
         return plan(row, trigger_of(row), now=now)
@@ -45,7 +44,7 @@ def plan_or_fail(row: Row[Any], *, now: datetime) -> Plan:
         return unplannable(row, error=error)
 
 
-def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number: int, instant: datetime) -> Attempt:
+def attempt_of(row: Row, *, run_id: UUID, task_id: UUID, epoch: int, number: int, instant: datetime) -> Attempt:
     """Return the attempt that a row of a claim describes."""
     return Attempt(
         run_id=run_id,
@@ -80,7 +79,7 @@ def attempt_of(row: Row[Any], *, run_id: UUID, task_id: UUID, epoch: int, number
     )
 
 
-def with_input(attempt: Attempt, row: Row[Any]) -> Attempt:
+def with_input(attempt: Attempt, row: Row) -> Attempt:
     """Return the attempt with what its run sends in place of the task's own; the row is one of a waiting run."""
     if row.input_body is None and row.input_headers is None:
         return attempt
@@ -113,7 +112,7 @@ def policy_of(
     )
 
 
-def fits(row: Row[Any], *, slots: Slots, begun: Counter[str]) -> bool:
+def fits(row: Row, *, slots: Slots, begun: Counter[str]) -> bool:
     """Return whether there is a slot for a row. `begun` counts by host what this claim starts, and is updated."""
     if begun[row.host] >= slots.room(row.host) or begun.total() >= slots.free:
         return False
@@ -150,11 +149,21 @@ async def claim_tasks(
 
 
 async def claim_waiting(
-    engine: AsyncEngine, *, worker_id: UUID, slots: Slots, now: datetime, limit: int, admission: Admission | None = None
+    engine: AsyncEngine,
+    *,
+    single_statements: AsyncEngine | None = None,
+    worker_id: UUID,
+    slots: Slots,
+    now: datetime,
+    limit: int,
+    admission: Admission | None = None,
 ) -> Claimed:
-    """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is quick when there are none."""
+    """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is quick when there are none.
+
+    `single_statements` is the same pool in autocommit, for those who claim often.
+    """
     excluded = slots.saturated_hosts
-    async with autocommit(engine).connect() as connection:
+    async with (single_statements or autocommit(engine)).connect() as connection:
         if not await claims.waiting_is_due(connection, now=now, hosts_excluded=excluded):
             return Claimed(left=bool(excluded))
     begun: Counter[str] = Counter()
@@ -175,7 +184,7 @@ async def claim_waiting(
 
 async def start_runs(
     connection: AsyncConnection,
-    rows: Sequence[Row[Any]],
+    rows: Sequence[Row],
     *,
     worker_id: UUID,
     now: datetime,
@@ -211,7 +220,7 @@ async def start_runs(
 
 
 async def start_waiting(
-    connection: AsyncConnection, rows: Sequence[Row[Any]], *, worker_id: UUID, now: datetime, claimed: Claimed
+    connection: AsyncConnection, rows: Sequence[Row], *, worker_id: UUID, now: datetime, claimed: Claimed
 ) -> None:
     """Start an attempt of waiting runs that this transaction has locked."""
     await claims.start_waiting(connection, runs=rows, worker_id=worker_id, now=now)

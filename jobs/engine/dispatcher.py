@@ -47,6 +47,7 @@ class Dispatcher:
         metrics: EngineMetrics,
     ) -> None:
         self._engine = engine
+        self._single_statements = autocommit(engine)
         self._admission = admission
         self._in_flight = in_flight
         self._slots = in_flight.slots
@@ -89,7 +90,7 @@ class Dispatcher:
             await self._clock.wait_until(min(look_at, end))
 
     async def _next_due(self, *, since: datetime, before: datetime) -> datetime | None:
-        async with autocommit(self._engine).connect() as connection:
+        async with self._single_statements.connect() as connection:
             return await claims.next_due(
                 connection, since=since, before=before, hosts_excluded=self._slots.saturated_hosts
             )
@@ -154,7 +155,10 @@ class Dispatcher:
         if self._backlog_since is not None:
             # When slots are short, due tasks and waiting runs take turns at those that become free.
             self._waiting_runs_first = not self._waiting_runs_first
-        kinds: list[Callable[..., Awaitable[Claimed]]] = [partial(claim_tasks, since=since), claim_waiting]
+        kinds: list[Callable[..., Awaitable[Claimed]]] = [
+            partial(claim_tasks, since=since),
+            partial(claim_waiting, single_statements=self._single_statements),
+        ]
         for kind in reversed(kinds) if self._waiting_runs_first else kinds:
             limit = min(self._slots.free, BATCH)
             if not limit:

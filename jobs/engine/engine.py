@@ -69,6 +69,7 @@ class Engine:
             self.canceller.run(),
             self.writer.run(),
             self.flow_starter.run(),
+            self.flow_starter.follow_changes(),
             self.notifier.run(),
         )
         return [asyncio.create_task(part) for part in parts]
@@ -151,6 +152,7 @@ def compose(
         lease=lease,
         clock=clock,
         notifier=notifier,
+        queue=queue,
         metrics=metrics,
     )
     writer = ResultWriter(

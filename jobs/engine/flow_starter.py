@@ -9,12 +9,12 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.compat import Row
 from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import flow
 from db.engine.flow import Place
@@ -28,6 +28,7 @@ from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease, monotonic
 from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
+from jobs.queue import Queue, Unreachable
 
 logger = logging.getLogger(__name__)
 
@@ -47,13 +48,13 @@ class Judgement(NamedTuple):
     `lacking` are the limits that would let further runs start, for which there is no slot.
     """
 
-    starting: list[Row[Any]]
+    starting: list[Row]
     places: dict[UUID, Place]
     lacking: set[UUID]
 
 
 class FlowStarter:
-    """The flow limits of one worker. `run` belongs to its owner."""
+    """The flow limits of one worker. `run` and `follow_changes` belong to its owner."""
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class FlowStarter:
         lease: Lease,
         clock: Clock,
         notifier: Notifier,
+        queue: Queue,
         metrics: EngineMetrics,
     ) -> None:
         self._engine = engine
@@ -74,8 +76,11 @@ class FlowStarter:
         self._lease = lease
         self._clock = clock
         self._notifier = notifier
+        self._queue = queue
         self._metrics = metrics
         self._refreshed: float | None = None
+        self._outdated = False
+        self._hears_changes = True
         self._stopping = False
         self.lock = asyncio.Lock()
         """Held from the statement that starts runs until their attempts are registered."""
@@ -94,11 +99,30 @@ class FlowStarter:
             now = self._clock.now()
             await self._admission.wait_wanted(within=min((look_at or now + REFRESH_EVERY) - now, REFRESH_EVERY))
 
+    async def follow_changes(self) -> None:
+        """Have limits and pauses read when another process has changed them, until cancelled."""
+        while True:
+            try:
+                async for _ in self._queue.changes_of_limits():
+                    self._hears_changes = self._outdated = True
+                    self._admission.want()
+            except Unreachable as error:
+                if self._hears_changes:
+                    logger.warning(
+                        "Flow limits are read once a second.", extra={"action": "limits_polled", "error": str(error)}
+                    )
+                self._hears_changes = False
+            await asyncio.sleep(REFRESH_EVERY.total_seconds())
+
     async def refresh(self) -> None:
         """Read limits and pauses, and store new pauses for other workers. Raises what the database raises."""
+        self._outdated = False
         async with autocommit(self._engine).connect() as connection:
-            for pause in self._admission.take_unsaved():
+            unsaved = self._admission.take_unsaved()
+            for pause in unsaved:
                 await flow.pause(connection, pause)
+            if unsaved:
+                self._notifier.notify(limits=True)
             self._admission.begin_look()
             rows = await flow.limits(connection)
             self._admission.learn_pauses(await flow.pauses(connection, now=self._clock.now()))
@@ -111,7 +135,8 @@ class FlowStarter:
 
     async def _refresh(self) -> None:
         since = None if self._refreshed is None else monotonic() - self._refreshed
-        if since is None or since >= REFRESH_EVERY.total_seconds() or self._admission.has_unsaved:
+        is_due = since is None or since >= REFRESH_EVERY.total_seconds()
+        if is_due or self._outdated or self._admission.has_unsaved:
             await self.refresh()
 
     async def stop(self) -> None:
@@ -170,7 +195,7 @@ class FlowStarter:
             look_at = max(look_at, now + WITHOUT_SLOTS)
         return claimed, look_at
 
-    def _judge(self, waiting: Sequence[Row[Any]], budgets: dict[UUID, Budget], *, now: datetime) -> Judgement:
+    def _judge(self, waiting: Sequence[Row], budgets: dict[UUID, Budget], *, now: datetime) -> Judgement:
         """Judge runs in their order, and take from the budgets what those need that start.
 
         A run starts only if all limits that apply to it let it. Otherwise it waits for one that does not. The slots

@@ -5,10 +5,9 @@ it is more than `LATE` late, after downtime, a pause, or a jump of the clock.
 """
 
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Row
-
+from db.compat import Row
 from db.engine.claims import NewRun, Reschedule
 from db.engine.flow import Place
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
@@ -30,7 +29,7 @@ class Plan(NamedTuple):
         return self._replace(runs=[*self.runs[:-1], last])
 
 
-def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
+def plan(row: Row, trigger: Trigger, *, now: datetime) -> Plan:
     """Settle a due task's instants up to `now` by its policies. `row` is a row of the claim's statement."""
     trigger = unsettled(trigger, row.next_run, settled_until=row.settled_until)
     newest = latest_due(trigger, row.next_run, due_at=row.due_at, now=now, task_id=row.id) or row.next_run
@@ -53,7 +52,7 @@ def plan(row: Row[Any], trigger: Trigger, *, now: datetime) -> Plan:
     return Plan(runs, rescheduled_after(row, trigger, newest, now=now, one_by_one=row.misfire == MisfirePolicy.ALL))
 
 
-def due_since(row: Row[Any], trigger: Trigger, instant: datetime) -> datetime:
+def due_since(row: Row, trigger: Trigger, instant: datetime) -> datetime:
     """Return the moment from which the lateness of an instant counts.
 
     An update that takes away the jitter for which a call waited makes the call due at that moment, so SKIP runs it.
@@ -63,7 +62,7 @@ def due_since(row: Row[Any], trigger: Trigger, instant: datetime) -> datetime:
 
 
 def run_for(
-    row: Row[Any],
+    row: Row,
     trigger: Trigger,
     instant: datetime,
     *,
@@ -89,7 +88,7 @@ def run_for(
 
 
 def rescheduled_after(
-    row: Row[Any], trigger: Trigger, settled: datetime, *, now: datetime, one_by_one: bool = False
+    row: Row, trigger: Trigger, settled: datetime, *, now: datetime, one_by_one: bool = False
 ) -> Reschedule:
     """Return the task's next instant once `settled` and all earlier instants are settled.
 
@@ -109,7 +108,7 @@ def rescheduled_after(
     )
 
 
-def unplannable(row: Row[Any], *, error: Exception) -> Plan:
+def unplannable(row: Row, *, error: Exception) -> Plan:
     """Return a FAILED run for a task whose schedule cannot be computed, and no next instant."""
     run = NewRun(
         id=scheduled_run_id(row.id, row.next_run),

@@ -28,6 +28,7 @@ class Notifier:
         self._events = False
         self._changed: set[UUID] = set()
         self._others: set[int] = set()
+        self._limits = False
         self._some = asyncio.Event()
         self._dispatching: dict[int, asyncio.Task[None]] = {}
 
@@ -37,10 +38,11 @@ class Notifier:
         due: Iterable[datetime] = (),
         events: bool = False,
         changed: Iterable[UUID] = (),
+        limits: bool = False,
         another: int | None = None,
     ) -> None:
-        """Note what a commit changed: the instants at which something is due next, whether there are new events, and
-        which tasks changed.
+        """Note what a commit changed: the instants at which something is due next, whether there are new events, which
+        tasks changed, and whether limits or pauses of hosts did.
 
         `another` is a bucket for which to wake another worker, because this one has no slot left.
         """
@@ -48,6 +50,7 @@ class Notifier:
         if another is not None:
             self._others.add(another)
         self._events = self._events or events
+        self._limits = self._limits or limits
         self._changed.update(changed)
         self._some.set()
 
@@ -60,6 +63,9 @@ class Notifier:
             events, self._events = self._events, False
             changed, self._changed = self._changed, set()
             others, self._others = self._others, set()
+            limits, self._limits = self._limits, False
+            if limits:
+                await self._queue.announce_limits()
             if events or changed:
                 await self._queue.poke(changed=changed)
             for bucket in others:

@@ -53,7 +53,7 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
         body_encoding=response.encoding,
         body_truncated=response.truncated,
         error_message=None if succeeded else error_message_of(attempt, response)[:KEPT_ERROR_CHARACTERS],
-        details=json.dumps(details_of(response)),
+        details=json.dumps(details) if (details := details_of(response)) else "{}",
         pause=pause_of(attempt, response, ended_at=ended_at),
     )
 

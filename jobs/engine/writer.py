@@ -49,6 +49,7 @@ class ResultWriter:
         on_paused: Callable[[Collection[UUID]], None],
     ) -> None:
         self._engine = engine
+        self._single_statements = autocommit(engine)
         self._clock = clock
         self._worker_id = worker_id
         self._on_written = on_written
@@ -121,7 +122,7 @@ class ResultWriter:
         counting = {task_id for ended in batch if (task_id := ended.counts_for) is not None}
         now = self._clock.now()
         if not freed and not counting:
-            async with autocommit(self._engine).connect() as connection:
+            async with self._single_statements.connect() as connection:
                 await finish(connection, worker_id=self._worker_id, finishes=batch, now=now)
             return
         paused: list[UUID] = []

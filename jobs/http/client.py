@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple, Self, cast
 
 import aiohttp
@@ -22,7 +23,7 @@ from jobs.compat import BadResponse, NotSent, Sending, current_sending
 from jobs.http.redirects import REDIRECTS, BadRedirect, Hop, redirected
 from jobs.http.request import Action, PreparedRequest, prepare
 from jobs.http.resolver import Lookup, current_url, system_lookup
-from jobs.http.response_body import NUL, REPLACEMENT, BodyReader
+from jobs.http.response_body import NUL, REPLACEMENT, BodyReader, StoredBody
 from jobs.http.targets import EgressPolicy, TargetRefused, netloc
 from jobs.http.transport import OutgoingRequest, ResponseStream, Transport
 from jobs.http.urls import request_target
@@ -202,10 +203,10 @@ class Exchange:
         self, started_at: datetime, duration: timedelta, *, error: str | None, refused: bool, incomplete: bool
     ) -> Response:
         """Return the response as far as it is known. `error` says how the call failed."""
-        found = Response(
+        known = partial(
+            Response,
             started_at=started_at,
             duration=duration,
-            error=error,
             refused=refused,
             incomplete=incomplete,
             redirects=self._hops,
@@ -213,24 +214,22 @@ class Exchange:
             resent=self.resent,
         )
         if self.head is None:
-            return found
+            return known(error=error)
         headers = self.head.headers
         kept = limited_headers(headers)
-        found = found._replace(
+        stored = StoredBody(None, BodyEncoding.UTF8, truncated=False)
+        if self._body is not None:
+            stored = self._body.stored(complete=self._is_complete)
+        return known(
             status_code=self.head.status_code,
             headers=kept,
             headers_truncated=len(kept) < len(headers.raw),
             retry_after=next(iter(headers.get_list("retry-after")), None),
-        )
-        if self._body is None:
-            return found
-        stored = self._body.stored(complete=self._is_complete)
-        return found._replace(
             body=stored.body,
             encoding=stored.encoding,
             truncated=stored.truncated,
             error=error or stored.error,
-            excess=self._has_excess,
+            excess=self._body is not None and self._has_excess,
         )
 
     @property

@@ -111,9 +111,6 @@ def open_session(policy: EgressPolicy, lookup: Lookup) -> aiohttp.ClientSession:
         max_line_size=MAX_HEAD_BYTES,
         max_field_size=MAX_HEAD_BYTES,
         max_headers=MAX_HEADERS,
-        # aiohttp would label a POST without a body as an octet-stream, and replace a secret header
-        # that does not go to another origin by its own.
-        skip_auto_headers=["Accept", "Accept-Encoding", "Content-Type", "User-Agent"],
     )
     send_once(session)
     return session

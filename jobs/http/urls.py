@@ -1,6 +1,7 @@
 """URLs as text: what of them goes out, byte for byte, and where a reference leads (RFC 3986)."""
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -8,6 +9,8 @@ from yarl import URL
 
 PARTS = re.compile(r"(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 """Splits every text into the parts of a URL (RFC 3986, appendix B)."""
+KEPT_TARGETS = 256
+"""Number of URLs whose request targets are kept, since tasks are called again and again."""
 NOT_ALLOWED = re.compile(r'[^\x21-\x7e]|["<>\\^`{|}]')
 """What RFC 3986 does not allow in a URL, so a request line cannot hold it either."""
 
@@ -41,6 +44,7 @@ class Parts(NamedTuple):
         )
 
 
+@lru_cache(maxsize=KEPT_TARGETS)
 def request_target(url: str) -> str:
     """Return the path and the query of a URL as a request line has them: as written, and without the fragment."""
     parts = Parts.of(url)

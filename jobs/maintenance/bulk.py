@@ -1,5 +1,6 @@
 """Works off operations on many tasks or runs, which any worker goes on with when another one has died."""
 
+import asyncio
 import logging
 from datetime import timedelta
 
@@ -17,13 +18,14 @@ from jobs.tasks.bulk import work_off_chunk
 
 logger = logging.getLogger(__name__)
 
-EVERY = timedelta(milliseconds=500)
+EVERY = timedelta(seconds=1)
+"""How often a worker looks for operations that it was not woken for."""
 PRUNED_EVERY = timedelta(hours=1)
 KEPT = timedelta(days=30)
 
 
-def bulk_duties(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> list[Duty]:
-    """Return the duties that work off operations and remove old ones."""
+def bulk_duties(engine: AsyncEngine, queue: Queue, secrets: SecretKeys, *, wanted: asyncio.Event) -> list[Duty]:
+    """Return the duties that work off operations, at once when they are `wanted`, and remove old ones."""
 
     async def work() -> None:
         await work_off(engine, queue, secrets)
@@ -33,7 +35,7 @@ def bulk_duties(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> list[
             await bulk.prune(connection, before=utc_now() - KEPT)
 
     return [
-        Duty(name="bulk operations", every=EVERY, do=work),
+        Duty(name="bulk operations", every=EVERY, do=work, wanted=wanted),
         Duty(name="bulk operation pruning", every=PRUNED_EVERY, do=prune),
     ]
 

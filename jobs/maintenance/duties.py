@@ -3,7 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from db.connection import CONNECTION_ERRORS
@@ -13,11 +14,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Something that a worker does at an interval. Several workers may do it at the same time."""
+    """Something that a worker does at an interval, and when it is `wanted` before. Several workers may do it at the
+    same time.
+    """
 
     name: str
     every: timedelta
     do: Callable[[], Awaitable[None]]
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def keep_doing(duties: Sequence[Duty]) -> None:
@@ -30,6 +34,7 @@ async def keep_doing(duties: Sequence[Duty]) -> None:
 async def repeat(duty: Duty) -> None:
     """Do one duty at its interval until cancelled. Failures are logged, and the duty is tried again."""
     while True:
+        duty.wanted.clear()
         try:
             await duty.do()
         except CONNECTION_ERRORS as error:
@@ -39,4 +44,6 @@ async def repeat(duty: Duty) -> None:
             )
         except Exception:
             logger.exception("A maintenance duty failed.", extra={"action": "maintenance_failed", "duty": duty.name})
-        await asyncio.sleep(duty.every.total_seconds())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(duty.every.total_seconds()):
+                await duty.wanted.wait()

@@ -23,6 +23,10 @@ ATTEMPTS = 5
 """How often the removal of a day that somebody reads is tried."""
 BETWEEN_ATTEMPTS = timedelta(milliseconds=500)
 """A statement that reads the day takes less than that."""
+BETWEEN_DAYS = timedelta(seconds=5)
+"""After a day has gone, Postgres plans statements anew, which takes milliseconds of the calls of that moment. So when
+many days are old at once, as after an upgrade, less than one call of a hundred meets that.
+"""
 REMOVED_PER_STATEMENT = 500
 """Few enough that each statement holds its locks for some milliseconds only."""
 TASKS_PER_STATEMENT = 100
@@ -69,26 +73,36 @@ class Retention:
         days, failed_days = self.settings.retention_days, self.settings.retention_failed_days
         async with autocommit(self.engine).connect() as connection:
             stored = await retention.days_with_partitions(connection)
+        gone = False
         for day in stored:
+            if not has_ended(day, days, now) and not has_ended(day, failed_days, now):
+                continue
+            if gone:
+                await asyncio.sleep(BETWEEN_DAYS.total_seconds())
             pruned = await self.prune_day(day) if has_ended(day, days, now) else "rows"
-            if pruned == "rows" and (has_ended(day, days, now) or has_ended(day, failed_days, now)):
-                after: UUID | None = None
-                while True:
-                    async with autocommit(self.engine).connect() as connection:
-                        after = await retention.remove_rows_of_day(
-                            connection,
-                            day,
-                            after=after,
-                            days=days,
-                            failed_days=failed_days,
-                            limit=REMOVED_PER_STATEMENT,
-                        )
-                    if after is None:
-                        break
+            gone = pruned in ("dropped", "emptied")
+            if pruned == "rows":
+                await self.prune_rows(day)
         if now - self.default_from >= DAY:
             self.default_from, self.default_until = now, {}
         await self.prune_default(succeeded=True, days=days)
         await self.prune_default(succeeded=False, days=failed_days)
+
+    async def prune_rows(self, day: date) -> None:
+        """Remove the old runs of a day one by one."""
+        after: UUID | None = None
+        while True:
+            async with autocommit(self.engine).connect() as connection:
+                after = await retention.remove_rows_of_day(
+                    connection,
+                    day,
+                    after=after,
+                    days=self.settings.retention_days,
+                    failed_days=self.settings.retention_failed_days,
+                    limit=REMOVED_PER_STATEMENT,
+                )
+            if after is None:
+                break
 
     async def prune_default(self, *, succeeded: bool, days: int) -> None:
         """Remove old runs of the default partition, from where the last call has stopped."""

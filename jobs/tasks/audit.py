@@ -1,10 +1,11 @@
 """What the audit log stores of a change: the task before and after it, without secrets."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
 from db.models import Task
+from db.tasks import creation
 from jobs.security.secret_headers import SEALED, is_sealed
 
 LEFT_OUT = {
@@ -16,13 +17,14 @@ LEFT_OUT = {
 Columns = dict[str, Any]
 
 
-def definition(task: Task) -> Columns:
-    """Return a task's definition; unset members are left out."""
-    columns = task.model_dump(mode="json", exclude=LEFT_OUT, exclude_none=True)
-    if task.payload is not None:
+def definition(task: Task, *, only: Collection[str] | None = None) -> Columns:
+    """Return a task's definition, or those of its members that are named; unset members are left out."""
+    included = None if only is None else set(only)
+    columns = task.model_dump(mode="json", include=included, exclude=LEFT_OUT, exclude_none=True)
+    if task.payload is not None and (only is None or "payload" in only):
         columns["payload"] = task.payload
     if not task.pause_after_failures:
-        del columns["pause_after_failures"]
+        columns.pop("pause_after_failures", None)
     return without_secrets(columns)
 
 
@@ -56,3 +58,9 @@ def difference(before: Columns, after: Columns) -> tuple[Columns, Columns]:
         {name: value for name, value in before.items() if name in differing},
         {name: value for name, value in after.items() if name in differing},
     )
+
+
+def changes_of(task: Task, columns: Mapping[str, Any]) -> tuple[Columns, Columns]:
+    """Return the members of a task's definition that differ when these columns are set, before and after."""
+    after = creation.new_task(dict(columns))
+    return difference(definition(task, only=columns), definition(after, only=columns))

@@ -107,6 +107,8 @@ async def start(
     operation.total = bounded(await bulk.store_chunks(work.session, operation.id, query, most=MAX_ITEMS), filters)
     if not operation.total:
         operation.state, operation.finished_at = BulkState.COMPLETED, now
+    else:
+        work.wake_for_bulk()
     after = {"id": str(operation.id), "action": action.name, "filter": given, "total": operation.total}
     work.record("bulk", after=after)
     await work.session.flush()

@@ -72,7 +72,7 @@ async def update_task(
         return task
     if completed and not revives:
         changed = None
-    if "external_id" in columns:
+    if columns.get("external_id") is not None:
         await give_external_id(work, task, columns["external_id"])
     await change(work, task, columns, "updateTask", trigger=changed, now=now)
     return task

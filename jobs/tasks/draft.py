@@ -1,7 +1,7 @@
 """Drafts: tasks as requested, new or changed, and the one validation that both pass."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -52,6 +52,15 @@ WITHOUT_NOTES: dict[str, Any] = {
     "flow_key": "",
 }
 """What the columns hold of which an input says nothing."""
+REMOVABLE = {
+    "external_id": ("clearExternalId", "external_id"),
+    "metadata": ("clearMetadata", "user_metadata"),
+    "delete_after_ms": ("clearDeleteAfterMs", "delete_after_ms"),
+    "retention_days": ("clearRetentionDays", "retention_days"),
+}
+"""The members that an update can remove: what removes each in its input, and the column."""
+REMOVABLE_OF_RETRY = {"retry_statuses": "clearRetryStatuses", "max_elapsed_ms": "clearMaxElapsedMs"}
+"""The members of a retry policy that an update can remove, with what removes each in its input."""
 NO_INSTANT = Problem(("trigger",), "has no instant after the present one")
 
 
@@ -94,7 +103,7 @@ class TaskDraft:
 class TaskUpdate:
     """What to change in a task, not validated yet; None leaves the old value.
 
-    `trigger`, `action` and `retry` have only those members that change.
+    `trigger`, `action` and `retry` have only those members that change; `cleared` names those of REMOVABLE that go.
     """
 
     name: str | None = None
@@ -111,13 +120,15 @@ class TaskUpdate:
     delete_after_ms: int | None = None
     pause_after_failures: int | None = None
     retention_days: int | None = None
-    clear_retention_days: bool = False
     flow_key: str | None = None
+    cleared: Collection[str] = ()
     target_problems: Sequence[Problem] = field(default=(), compare=False)
     """What `with_target_checked` has found."""
 
 
 Wanted = TypeVar("Wanted", TaskDraft, TaskUpdate)
+SIMPLE = {bool, datetime, float, int, type(None)}
+"""Types of which two values mean the same if they are equal."""
 
 
 async def with_target_checked(draft: Wanted, checker: TargetChecker) -> Wanted:
@@ -167,29 +178,37 @@ def columns_changed(
     may no longer be allowed.
     """
     draft, secret_problems = changed_action(task, changes.action) if changes.action else (None, [])
+    policy, policy_problems = changed_retry(task, changes.retry) if changes.retry else (None, [])
     columns = checked(
         changes,
         trigger=None if trigger is None else trigger.trigger,
         pending=None if trigger is None else trigger.stands.pending,
         action=draft,
-        retry_policy=replace(retry_draft(task), **changes.retry) if changes.retry else None,
+        retry_policy=policy,
         now=now,
         secrets=secrets,
         target_problems=[
             *secret_problems,
+            *policy_problems,
             *(() if url_of(changes) == task.url else changes.target_problems),
             *clearing_problems(changes),
         ],
     )
-    if changes.clear_retention_days:
-        columns["retention_days"] = None
+    columns |= dict.fromkeys(REMOVABLE[name][1] for name in changes.cleared)
     return differing(columns, task)
 
 
 def clearing_problems(changes: TaskUpdate) -> Iterator[Problem]:
     """Yield what is wrong with an update that removes a value and gives one."""
-    if changes.clear_retention_days and changes.retention_days is not None:
-        yield Problem(("clearRetentionDays",), "is given beside retentionDays; give one of them")
+    for name in changes.cleared:
+        if getattr(changes, name) is not None:
+            yield given_beside(REMOVABLE[name][0])
+
+
+def given_beside(clearing: str) -> Problem:
+    """Return the problem of an input that removes a member, such as by `clearMetadata`, and gives its value."""
+    member = clearing.removeprefix("clear")
+    return Problem((clearing,), f"is given beside {member[0].lower()}{member[1:]}; give one of them")
 
 
 def columns_replaced(
@@ -250,6 +269,11 @@ def same(mine: Any, theirs: Any) -> bool:
 
     Metadata comes from Postgres with Python's numbers, which have lost such digits, so there they do not count.
     """
+    if isinstance(mine, str) and isinstance(theirs, str):
+        return mine == theirs
+    if type(mine) is type(theirs) and (type(mine) in SIMPLE or not (mine or theirs)):
+        # Most columns are compared here, at a small part of the cost of writing them.
+        return bool(mine == theirs)
     if isinstance(mine, JsonText) and isinstance(theirs, JsonText):
         return json_value.same(mine, theirs)
     return json_text.write(mine, sort_keys=True, default=str) == json_text.write(theirs, sort_keys=True, default=str)
@@ -277,6 +301,17 @@ def changed_action(task: Task, members: Mapping[str, Any]) -> tuple[ActionDraft,
         elif header.kept is not None:
             headers[place] = header._replace(kept=None, secret=True)
     return replace(draft, headers=headers), problems
+
+
+def changed_retry(task: Task, members: Mapping[str, Any]) -> tuple[RetryDraft, list[Problem]]:
+    """Return the task's retry policy with some members changed or removed, and the problems of the removals."""
+    members = dict(members)
+    problems = []
+    for name, clearing in REMOVABLE_OF_RETRY.items():
+        if members.pop(f"clear_{name}", False):
+            problems += [given_beside(clearing).under("retry")] if name in members else []
+            members[name] = None
+    return replace(retry_draft(task), **members), problems
 
 
 def same_origin(mine: str, theirs: str) -> bool:

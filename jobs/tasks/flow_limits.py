@@ -53,6 +53,7 @@ async def create_flow_limit(work: Transaction, draft: FlowLimitDraft, *, now: da
     limit.burst = None if draft.rate_per_second is None else draft.burst or 1
     work.session.add(limit)
     work.record("createFlowLimit", after=shown(limit))
+    work.notify_limits()
     try:
         await work.session.flush()
     except IntegrityError as error:
@@ -82,6 +83,7 @@ async def update_flow_limit(work: Transaction, limit_id: UUID, draft: FlowLimitD
         limit.updated_at = now
         old, new = difference(before, shown(limit))
         work.record("updateFlowLimit", before=old | {"id": str(limit.id)}, after=new)
+        work.notify_limits()
     await work.session.flush()
     return limit
 
@@ -90,6 +92,7 @@ async def delete_flow_limit(work: Transaction, limit_id: UUID) -> None:
     """Delete a limit. Workers start the runs that wait for it. Raises `NotFound`."""
     limit = await locked(work, limit_id)
     work.record("deleteFlowLimit", before=shown(limit))
+    work.notify_limits()
     await work.session.delete(limit)
     await work.session.flush()
 

@@ -61,7 +61,9 @@ class Transaction:
         self._entries: list[Columns] = []
         self._due: list[datetime] = []
         self._events = False
+        self._bulk = False
         self._changed: set[UUID] = set()
+        self._limits = False
 
     @property
     def session(self) -> AsyncSession:
@@ -79,9 +81,17 @@ class Transaction:
         """Note that events were appended, so that subscribers read them."""
         self._events = True
 
+    def wake_for_bulk(self) -> None:
+        """Note that an operation on many tasks or runs was started, so that a worker is woken for it."""
+        self._bulk = True
+
     def notify_task(self, task_id: UUID) -> None:
         """Note that a task was created, changed or deleted, so that subscribers read it."""
         self._changed.add(task_id)
+
+    def notify_limits(self) -> None:
+        """Note that a flow limit was created, changed or deleted, so that workers read it."""
+        self._limits = True
 
     def trace(self, created_id: UUID) -> None:
         """Note that a task or a run was created, which belongs to the trace of the request."""
@@ -134,8 +144,12 @@ class Transaction:
         """Publish to Redis, after the commit. The sweep and polling find what Redis does not accept in time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE.total_seconds()):
+                if self._limits:
+                    await queue.announce_limits()
                 if self._due:
                     await queue.wake(self._due, now=utc_now())
+                if self._bulk:
+                    await queue.wake_for_bulk()
                 if self._events or self._changed:
                     await queue.poke(events=self._events, changed=self._changed)
 

@@ -1,6 +1,6 @@
 """The use cases that create tasks, or bring existing ones to inputs. They take a transaction and flush."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from enum import StrEnum
@@ -10,7 +10,7 @@ from uuid import UUID
 
 from db.models import Task
 from db.postgres_text import is_postgres_text
-from db.reads.tasks import find_by_external_ids
+from db.reads.tasks import read_by_external_ids
 from db.tasks import external_ids
 from jobs.computation import off_loop
 from jobs.errors import InvalidInput
@@ -37,6 +37,8 @@ NO_DELAY = Problem(
     "is not accepted here, because the same input would mean another instant each time; give the instant as at",
 )
 
+NOT_NEEDED = InvalidInput([])
+"""Stands for the new row of a task that exists."""
 TWICE = Problem(("externalId",), "occurs twice in inputs; only the first one counts")
 
 
@@ -76,16 +78,18 @@ async def upsert_tasks(
     A refused request does not stop the others. With `dry_run`, nothing is changed or locked.
     """
     while True:
-        # Before the first statement, because no transaction may stay open meanwhile.
-        candidates = await off_loop(partial(creation.new_tasks, requests, now=now, secrets=work.secrets))
+        candidates = await candidates_of(work, requests, now=now)
         found = await present(work, [each.draft.external_id for each in requests], locks=not dry_run)
-        if found is None:
+        if found is None or any(
+            place not in candidates and request.draft.external_id not in found for place, request in enumerate(requests)
+        ):
+            # One was renamed or deleted meanwhile.
             await work.session.rollback()
             continue
         results: list[Upserted | InvalidInput] = []
         changing: dict[UUID, Change] = {}
         seen: set[str] = set()
-        async for request, candidate in paced(zip(requests, candidates, strict=True)):
+        async for place, request in paced(enumerate(requests)):
             name = request.draft.external_id
             task = None if name is None else found.get(name)
             problems = problems_of(request)
@@ -93,6 +97,7 @@ async def upsert_tasks(
                 problems.append(TWICE)
             seen |= {name} if name is not None else set()
             try:
+                candidate = candidates.get(place, NOT_NEEDED)
                 results.append(judged(work, request, candidate, task, problems=problems, changing=changing, now=now))
             except InvalidInput as refusal:
                 results.append(refusal)
@@ -109,6 +114,25 @@ async def upsert_tasks(
     return results
 
 
+async def candidates_of(
+    work: Transaction, requests: Sequence[CreateRequest], *, now: datetime
+) -> dict[int, Task | InvalidInput]:
+    """Return the new rows of the requests that may need one, by their places: those of tasks that do not exist.
+
+    No transaction is open afterwards, and none is while they are made. What is wrong with a request as an upsert is
+    told together with all that is wrong with its task, so that is checked then, too.
+    """
+    known: Container[str | None] = ()
+    if len(requests) > 1:
+        known = await external_ids.holders(work.session, valid_names(each.draft.external_id for each in requests))
+        await work.session.rollback()
+    places = [place for place, each in enumerate(requests) if each.draft.external_id not in known or problems_of(each)]
+    made = await off_loop(
+        partial(creation.new_tasks, [requests[place] for place in places], now=now, secrets=work.secrets)
+    )
+    return dict(zip(places, made, strict=True))
+
+
 def problems_of(request: CreateRequest) -> list[Problem]:
     """Return what is wrong with a request as an upsert."""
     problems = [NO_EXTERNAL_ID] if request.draft.external_id is None else []
@@ -119,11 +143,16 @@ def problems_of(request: CreateRequest) -> list[Problem]:
     return problems
 
 
+def valid_names(names: Iterable[str | None]) -> set[str]:
+    """Return the external ids that a task can have."""
+    return {name for name in names if name is not None and is_postgres_text(name)}
+
+
 async def present(work: Transaction, names: Iterable[str | None], *, locks: bool) -> dict[str, Task] | None:
     """Return the tasks that have the external ids, locked if wanted; None if one was renamed before it was locked."""
-    wanted = {name for name in names if name is not None and is_postgres_text(name)}
+    wanted = valid_names(names)
     if not locks:
-        return await find_by_external_ids(work.session, external_ids=wanted)
+        return await read_by_external_ids(await work.session.connection(), external_ids=wanted)
     holders = await external_ids.holders(work.session, wanted)
     locked = await changes.all_locked(work, list(holders.values()))
     found = {name: locked[task_id] for name, task_id in holders.items() if task_id in locked}
@@ -153,8 +182,7 @@ def judged(
     if change is None:
         return Upserted(task, UpsertOutcome.UNCHANGED)
     changing[task.id] = change
-    after = changes.with_columns(task, change.columns)
-    return Upserted(task, UpsertOutcome.UPDATED, *audit.difference(audit.definition(task), audit.definition(after)))
+    return Upserted(task, UpsertOutcome.UPDATED, *audit.changes_of(task, change.columns))
 
 
 def change_to(work: Transaction, task: Task, draft: TaskDraft, *, trigger: Trigger, now: datetime) -> Change | None:

@@ -14,10 +14,19 @@ from jobs.settings import JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, one_off, opened, save, soon, working
 from tests.support.graphql import serving
 from tests.support.history import HOUR, ago, run_of
-from tests.support.promtool import ALERTS, DOCS, constant, dashboard_expressions, firing, metrics_in, needs_promtool
+from tests.support.promtool import (
+    ALERTS,
+    DOCS,
+    constant,
+    dashboard_expressions,
+    firing,
+    growing,
+    metrics_in,
+    needs_promtool,
+)
 from tests.support.proxy import running_proxy
 from tests.support.scrape import Scrape, scrape
-from tests.support.target import Target
+from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 OF_EVERY_PROCESS = {
@@ -126,3 +135,51 @@ async def test_without_workers_redis_and_then_postgres(
             assert found.names == {"duetime_postgres_up", "duetime_redis_up"}
             assert found.values("duetime_postgres_up") == [0]
             assert firing(constant(found), {"DuetimeAway", "DuetimeRedisAway"}, folder=tmp_path) == ""
+
+
+@needs_promtool
+async def test_calls_that_fail_are_lost_and_wait(
+    database: DatabaseSettings,
+    jobs_settings: JobsSettings,
+    target: Target,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Real scrapes raise the alerts of a worker with too few slots, whose calls fail, beside one that was lost."""
+    monkeypatch.setattr("jobs.maintenance.reporting.REPORTED_EVERY", timedelta(milliseconds=200))
+    few = jobs_settings.model_copy(update={"slots": 2})
+    slow = target.responds("/slow", CannedResponse(status=500, delay=timedelta(milliseconds=400)))
+    async with serving(database, jobs_settings) as api, working(database, few):
+
+        async def works() -> Scrape | None:
+            found = await scrape(api)
+            return found if found.values("duetime_slots") == [2] else None
+
+        before = await wait_until(works, what="the worker has reported")
+        lost = every(slow, HOUR, ago(-1))
+        await save(api.engine, *(one_off(slow, soon(), max_attempts=1) for _ in range(20)), lost)
+        await save(api.engine, run_of(lost, scheduled_for=ago(1), state=RunState.RUNNING, worker_id=uuid4()))
+
+        async def is_behind() -> Scrape | None:
+            found = await scrape(api)
+            late = sum(found.values("duetime_run_lateness_seconds_bucket", le="+Inf"))
+            in_time = sum(found.values("duetime_run_lateness_seconds_bucket", le="1.0"))
+            behind = (
+                late > in_time
+                and found.values("duetime_slots_in_use") == [2]
+                and found.values("duetime_rescued_runs_total") == [1]
+                and found.values("duetime_queue_depth") > [0]
+            )
+            return found if behind else None
+
+        after = await wait_until(is_behind, what="runs wait for the worker")
+    assert before is not None
+    assert after is not None
+    alerts = {"DuetimeFailures", "DuetimeWorkersLost", "DuetimeSlots", "DuetimeLate", "DuetimeQueue"}
+    # How busy the machine is besides says nothing about these.
+    series = {
+        name: values
+        for name, values in growing(before, after).items()
+        if not name.startswith(("duetime_event_loop_lag", "duetime_event_lag", "duetime_postgres_pool"))
+    }
+    assert firing(series, alerts, folder=tmp_path) == ""

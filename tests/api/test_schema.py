@@ -162,7 +162,8 @@ def is_added(name: str) -> bool:
         "Worker",
         "Task.recentRuns",
         "Task.statistics",
-        "UpdateTaskInput.clearRetentionDays",
+        "UpdateTaskInput.clear",
+        "UpdateRetryPolicyInput.clear",
         *(f"Query.{name}" for name in ("attention", "health", "loadForecast", "runStatistics", "storage", "workers")),
     )
     groups = (of_calls, of_notifications, of_keys, of_operations, of_service, of_limits)

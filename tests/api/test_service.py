@@ -73,7 +73,7 @@ async def test_recent_runs(api: Api) -> None:
     query = "query ($last: Int!) { tasks(orderBy: NAME_ASC) { nodes { name recentRuns(last: $last) { id state } } } }"
     with statements(api) as seen:
         nodes = (await api.data(query, last=3))["tasks"]["nodes"]
-    assert len([statement for statement in seen if "task_results" in statement]) == 1
+    assert len([statement for statement in seen if "FROM finished_runs" in statement]) == 1
     expected = [str(runs[1].id), str(runs[0].id), str(newest.id)]
     assert [run["id"] for run in nodes[0]["recentRuns"]] == expected
     assert [run["state"] for run in nodes[0]["recentRuns"]] == ["SUCCEEDED", "SUCCEEDED", "RUNNING"]

@@ -203,6 +203,22 @@ async def test_what_cannot_be_shown(api: Api) -> None:
     assert (await refusal(now - HOUR, now, "HOUR", taskId="1"))[0] == "INVALID_ID"
 
 
+async def test_the_ends_of_the_calendar(api: Api) -> None:
+    """A bucket that would end beyond the calendar ends with it."""
+    task = one_off("http://127.0.0.1:1/", utc_now())
+    await save(api.engine, task)
+    first, last, day = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "9999-12-31T00:00:00Z"
+    found = await api.data(
+        """query ($id: ID!, $last: DateTime!, $day: DateTime!) {
+            runStatistics(from: $day, to: $last, bucket: DAY) { from to runs }
+            task(id: $id) { early: statistics(to: "0001-01-02T00:00:00Z") { from } late: statistics(to: $last) { to } }
+        }""",
+        id=str(task.id), last=last, day=day,
+    )  # fmt: skip
+    assert found["runStatistics"] == [{"from": day, "to": last, "runs": 0}]
+    assert found["task"] == {"early": {"from": first}, "late": {"to": last}}
+
+
 async def test_counting_reads_its_own_rows_alone(database: DatabaseSettings) -> None:
     """A worker plans the statement once, and finds each row by its key, although many are about the same minute."""
     now = utc_now()

@@ -83,6 +83,7 @@ async def test_metadata_is_any_json(api: Api, metadata: Any) -> None:
         ({"retentionDays": -1}, "must be from 1 to 36,500, or 0 for ever, not -1"),
         ({"retentionDays": 36_501}, "must be from 1 to 36,500, or 0 for ever, not 36,501"),
         ({"deleteAfterMs": 3_153_600_000_001}, "must be from 0 to 3,153,600,000,000, not 3,153,600,000,001"),
+        ({"flowKey": "x" * 256}, "must have 1 to 255 characters, not 256"),
     ],
 )  # fmt: skip
 async def test_wrong_notes_are_refused(api: Api, wrong: dict[str, Any], message: str) -> None:
@@ -91,7 +92,7 @@ async def test_wrong_notes_are_refused(api: Api, wrong: dict[str, Any], message:
     task = await create(api, description="x" * 4_000, deleteAfterMs=3_153_600_000_000)
     assert (await create(api, **wrong))["problems"] == expected
     assert (await update(api, task["id"], **wrong))["problems"] == expected
-    names = {"deleteAfterMs": "delete_after_ms", "retentionDays": "retention_days"}
+    names = {"deleteAfterMs": "delete_after_ms", "retentionDays": "retention_days", "flowKey": "flow_key"}
     by_rest = {names.get(name, name): value for name, value in wrong.items()}
     refusals = [
         error(await api.http.post(TASKS, json=CRON | by_rest)),
@@ -112,18 +113,27 @@ async def test_null_in_an_update_leaves_the_value(api: Api) -> None:
     assert shown == {"description": "", "metadata": [], "deleteAfterMs": 5, "retentionDays": 7, "version": 2}
 
 
-async def test_the_workers_settings_count_again(api: Api) -> None:
-    """`clearRetentionDays` sets null, once, and refuses a value beside it."""
-    task = await create(api, **NOTES)
+async def test_an_update_removes_each_optional_member(api: Api) -> None:
+    """A member that begins with clear removes one, and is refused beside a value. The external id is free then."""
+    retry = {"retryStatuses": ["5xx"], "maxElapsedMs": 60_000}
+    given = NOTES | {"externalId": "mine", "flowKey": "account", "pauseAfterFailures": 3, "retry": retry}
+    task = await create(api, **given)
+    of_retry = {"clearRetryStatuses": True, "clearMaxElapsedMs": True}
+    of_task = {f"clear{name}": True for name in ("ExternalId", "Metadata", "DeleteAfterMs", "RetentionDays")}
+    others = {"description": "", "flowKey": "", "pauseAfterFailures": 0}
     for _ in range(2):
-        cleared = await update(api, task["id"], clearRetentionDays=True)
-        assert (cleared["retentionDays"], cleared["version"]) == (None, 2)
-    query = (
-        "mutation ($id: ID!, $input: UpdateTaskInput!) "
-        "{ updateTask(id: $id, input: $input) { ... on InvalidInput { message } } }"
-    )
-    refused = await api.data(query, id=task["id"], input={"clearRetentionDays": True, "retentionDays": 3})
-    assert refused["updateTask"]["message"] == "clearRetentionDays: is given beside retentionDays; give one of them"
+        assert (await update(api, task["id"], **of_task, **others, retry=of_retry))["version"] == 2
+    members = "externalId metadata deleteAfterMs retentionDays description flowKey pauseAfterFailures"
+    query = f"query ($id: ID!) {{ task(id: $id) {{ {members} retry {{ retryStatuses maxElapsedMs }} }} }}"
+    bare = (await api.data(query, id=task["id"]))["task"]
+    nothing = dict.fromkeys(members.split()) | {"description": ""}
+    assert bare == nothing | {"retry": {"retryStatuses": None, "maxElapsedMs": None}}
+    assert "id" in await create(api, externalId="mine")
+
+    refused = await update(api, task["id"], **of_task, **NOTES, externalId="b", retry=of_retry | retry)
+    problems = {problem["path"][-1]: problem["message"] for problem in refused["problems"]}
+    assert problems.keys() == of_task.keys() | of_retry.keys()
+    assert problems["clearRetentionDays"] == "is given beside retentionDays; give one of them"
 
 
 async def test_values_that_python_calls_equal_are_stored(api: Api) -> None:
@@ -147,7 +157,7 @@ async def test_rest_takes_and_shows_them(api: Api) -> None:
     """REST takes the notes in POST and PUT, shows them where they are set, and null or absence changes nothing."""
     notes: dict[str, Any] = {
         "external_id": "e", "description": "d", "metadata": {"b": 1, "a": [2]}, "delete_after_ms": 0,
-        "retention_days": 3,
+        "retention_days": 3, "flow_key": "acme",
     }  # fmt: skip
     made = (await api.http.post(TASKS, json=CRON | notes)).json()
     assert {name: made[name] for name in notes} == notes
@@ -155,9 +165,11 @@ async def test_rest_takes_and_shows_them(api: Api) -> None:
     assert (await api.http.get(path)).json() == made
     assert (await api.http.put(path, json=dict.fromkeys(notes))).json() == made
     assert (await api.http.put(path, json=made)).json() == made
-    changed = (await api.http.put(path, json={"description": "", "metadata": 0, "external_id": "f"})).json()
+    changed = (
+        await api.http.put(path, json={"description": "", "metadata": 0, "external_id": "f", "flow_key": ""})
+    ).json()
     assert (changed["metadata"], changed["external_id"], changed["delete_after_ms"]) == (0, "f", 0)
-    assert "description" not in changed
+    assert changed.keys() & {"description", "flow_key"} == set()
     bare = (await api.http.post(TASKS, json=ONE_OFF | dict.fromkeys(notes))).json()
     assert bare.keys() & notes.keys() == set()
     listed = (await api.http.get(TASKS)).json()["tasks"]

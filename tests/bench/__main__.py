@@ -21,8 +21,10 @@ from tests.bench.line import Line, median
 from tests.bench.lists import lists
 from tests.bench.long_history import LongHistory, long_history
 from tests.bench.notifications import notification_lines
+from tests.bench.pages import page_lines
 from tests.bench.processes import idle_lines, process_lines, start_lines
 from tests.bench.requests import Rates
+from tests.bench.retention import retention_lines
 from tests.bench.rounds import Bench, Dispatch, Herd, NewDay, Servers, Throughput, bench_servers
 from tests.bench.statistics import statistics_lines
 from tests.bench.subscribers import Deliveries, subscriptions
@@ -48,12 +50,14 @@ ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {
     "growth": growth_lines,
     "flow-limits": flow_limit_lines,
     "statistics": statistics_lines,
+    "pages": page_lines,
 }
 """Groups of rows that measure both sides of their ratios themselves."""
-SLOW = {"filters", "history", "due", "growth", "flow-limits", "statistics"}
+SLOW = {"filters", "history", "due", "growth", "flow-limits", "statistics", "pages"}
 """The groups that take more than a minute."""
 DAYS_KEPT = 90
 RUNS_PER_DAY = 50_000
+OLD_RUNS = 10_000_000
 
 
 def throughput_lines(rounds: list[Throughput]) -> list[Line]:
@@ -206,7 +210,7 @@ def long_history_lines(rounds: list[LongHistory]) -> list[Line]:
     return lines
 
 
-async def measure(rounds: int, only: str | None, *, everything: bool) -> list[Line]:
+async def measure(rounds: int, only: str | None, *, everything: bool, old_runs: int) -> list[Line]:
     """Run the rounds, Duetime and its counterpart in turn. Long ones run with `everything`, or alone."""
     lines: list[Line] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -244,6 +248,8 @@ async def measure(rounds: int, only: str | None, *, everything: bool) -> list[Li
                         seconds=SPREAD_SECONDS,
                     )
                 )
+            if only == "retention" or (everything and only is None):
+                lines += await retention_lines(servers, runs=old_runs)
             for name, measured in ROWS.items():
                 if only == name or (only is None and (everything or name not in SLOW)):
                     lines += await measured(servers)
@@ -254,11 +260,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    choices = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "lists", "long-history", *ROWS)
+    groups = ("throughput", "new-day", "herd", "spread", "subscriptions", "creations", "lists", "long-history")
+    choices = (*groups, "retention", *ROWS)
+    parser.add_argument("group", nargs="?", choices=choices, help="measure this group alone, as --only does")
     parser.add_argument("--only", choices=choices)
+    parser.add_argument("--old-runs", type=int, default=OLD_RUNS, help="how many runs the group `retention` removes")
     parser.add_argument("--all", action="store_true", help="measure the slow groups, too, which takes an hour")
     arguments = parser.parse_args()
-    lines = asyncio.run(measure(arguments.rounds, arguments.only, everything=arguments.all))
+    only = arguments.group or arguments.only
+    lines = asyncio.run(measure(arguments.rounds, only, everything=arguments.all, old_runs=arguments.old_runs))
     print(f"Both sides run on {loop.factory().__module__}.\n")  # noqa: T201
     print("| measured | Duetime | counterpart | ratio | target | verdict |\n| --- | --- | --- | --- | --- | --- |")  # noqa: T201
     print("\n".join(map(str, lines)))  # noqa: T201

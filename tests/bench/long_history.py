@@ -6,20 +6,20 @@ Both histories are databases of the same servers, filled once, and are measured 
 import statistics
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from uuid import uuid4
 
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 
 from db.connection import autocommit, open_engine
 from db.engine.finishes import finish
 from db.maintenance import partitions
-from db.migrations import migrate
 from db.settings import DatabaseSettings
 from jobs.engine.claim import claim_tasks
 from jobs.engine.slots import Slots
+from tests.bench.fill import another_database, execute
 from tests.bench.rounds import Bench, Lateness, Servers
 from tests.support.history import fill
 from tests.support.interleaving import succeeded
@@ -56,26 +56,16 @@ class LongHistory:
 @asynccontextmanager
 async def history(servers: Servers, *, days: int, runs: int) -> AsyncIterator[Servers]:
     """Yield the same servers with a database of its own, which holds so many runs for each of the past days."""
-    name = f"days_{days}"
-    async with autocommit(servers.engine).connect() as connection:
-        await connection.execute(text(f"CREATE DATABASE {name}"))
-    url = make_url(servers.environment["DATABASE_URL"]).set(database=name).render_as_string(hide_password=False)
-    engine = open_engine(DatabaseSettings(database_url=url).url(), pool_size=2, application_name="duetime bench")
-    try:
-        await migrate(engine)
+    async with another_database(servers, f"days_{days}") as its:
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        async with engine.begin() as connection:
+        async with its.engine.begin() as connection:
             await connection.execute(MAKE_TASKS, {"number": TASKS_OF_HISTORY})
         for day in range(1, days + 1):
-            async with engine.begin() as connection:
+            async with its.engine.begin() as connection:
                 await partitions.make(connection, (midnight - timedelta(days=day)).date())
                 await fill(connection, runs, first=midnight - timedelta(days=day))
-        async with autocommit(engine).connect() as connection:
-            await connection.execute(text("SET statement_timeout = 0"))
-            await connection.execute(text("VACUUM (ANALYZE)"))
-        yield replace(servers, engine=engine, environment=servers.environment | {"DATABASE_URL": url})
-    finally:
-        await engine.dispose()
+        await execute(its, "VACUUM (ANALYZE)")
+        yield its
 
 
 class HistoryBench(Bench):

@@ -1,6 +1,10 @@
-"""Measures the statistics over 90 days of history against the same over two, and the forecast of 100,000 tasks."""
+"""Measures what is shown of the newest days over 90 days of history and over two, in turn, and the forecast of 100,000
+tasks.
+"""
 
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -17,9 +21,9 @@ from db.engine.statistics import (
 from db.maintenance import partitions
 from db.settings import DatabaseSettings
 from jobs.maintenance.forecast import Forecaster
-from tests.bench.fill import EMPTY, execute
-from tests.bench.filters import took
-from tests.bench.line import Line
+from tests.bench.fill import EMPTY, another_database, execute
+from tests.bench.filters import REQUESTS, once, took
+from tests.bench.line import Line, median
 from tests.bench.rounds import Servers, module
 from tests.bench.subscribers import answers, free_port
 from tests.support.history import fill
@@ -33,9 +37,9 @@ FORECAST_BUDGET_MS = 300
 FORGET = "TRUNCATE run_statistics, load_forecast, task_troubles"
 TASKS = """
 INSERT INTO tasks (id, name, trigger_type, every_ms, start_at, method, url, host, tags)
-SELECT gen_random_uuid(), 'task ' || n, 'interval', 60000, now(), 'GET', 'http://host' || n % 10 || '.example/',
-       'host' || n % 10 || '.example:80', CASE WHEN n % 10 = 0 THEN ARRAY['rare'] ELSE '{}' END
-FROM generate_series(1, 1000) n
+SELECT gen_random_uuid(), 'task ' || n, 'interval', 60000, now(), 'GET', 'http://host' || n % 5 || '.example/',
+       'host' || n % 5 || '.example:80', CASE WHEN n % 5 = 0 THEN ARRAY['rare'] ELSE '{}' END
+FROM generate_series(1, 500) n
 """
 # What the counting leaves of a day, as if its runs had been spread over it, and added up as far as its age wants.
 STATISTICS = f"""
@@ -66,47 +70,77 @@ FIGURES = "runs succeeded failed latenessP50Ms latenessP99Ms durationP50Ms durat
 QUERY = f"""query ($from: DateTime!, $to: DateTime!, $bucket: StatisticsBucket!, $filter: StatisticsFilter) {{
     runStatistics(from: $from, to: $to, bucket: $bucket, filter: $filter) {{ from {FIGURES} }}
 }}"""
-OF_TASKS = f"{{ tasks(first: 50) {{ nodes {{ statistics {{ {FIGURES} }} }} }} }}"
+OF_TASKS = f"""query ($from: DateTime!, $to: DateTime!) {{
+    tasks(first: 50) {{ nodes {{ statistics(from: $from, to: $to) {{ {FIGURES} }} }} }}
+}}"""
+ATTENTION = "{ attention { reason message task { name } } }"
+TROUBLES = """
+INSERT INTO task_troubles (task_id, kind, since, runs, run_id)
+SELECT r.task_id, 'failing', max(r.finished_at), 1, max(CAST(r.id AS text))::uuid FROM finished_runs r
+WHERE r.scheduled_for >= :day GROUP BY r.task_id LIMIT 50
+"""
 RECENT = "{ tasks(first: 50) { nodes { recentRuns(last: 30) { id state } } } }"
 FORECAST = "{ loadForecast { computedAt calls buckets { from calls } hosts { host calls } } }"
 
 
 async def statistics_lines(servers: Servers) -> list[Line]:
-    """Return the lines for statistics of the newest day, by history, and the line for the forecast."""
-    await execute(servers, EMPTY, FORGET, TASKS)
+    """Return the lines for what is shown of the newest days, by history, and the line for the forecast."""
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    async with served(servers, midnight, days=FEW_DAYS) as few, served(servers, midnight, days=MANY_DAYS) as many:
+        for http in (few, many):
+            for body in bodies(midnight).values():
+                await took(http, "POST", "/graphql", body)  # the first requests of a process take longer
+        lines = [await by_history(what, body, few, many) for what, body in bodies(midnight).items()]
+    return [*lines, await forecast_line(servers)]
+
+
+@asynccontextmanager
+async def served(servers: Servers, midnight: datetime, *, days: int) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of an API whose database has so many days of history."""
+    async with another_database(servers, f"statistics_of_{days}") as its:
+        await execute(its, TASKS)
+        for day in range(1, days + 1):
+            await fill_day(its, midnight - timedelta(days=day))
+        await execute(its, TROUBLES, values={"day": midnight - timedelta(days=1)})
+        await execute(its, "VACUUM ANALYZE")
+        async with api(its) as http:
+            yield http
+
+
+@asynccontextmanager
+async def api(servers: Servers) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of an API that runs until the block ends."""
     port = free_port()
     async with (
         module("duetime", "api", environment=servers.environment | {"PORT": str(port)}),
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as http,
     ):
         await answers(port)
-        midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        measured = {}
-        for days in (range(1, FEW_DAYS + 1), range(FEW_DAYS + 1, MANY_DAYS + 1)):
-            for day in days:
-                await fill_day(servers, midnight - timedelta(days=day))
-            await execute(servers, "VACUUM ANALYZE")
-            for body in bodies(midnight).values():
-                await took(http, "POST", "/graphql", body)  # the first requests of a process take longer
-            measured[days[-1]] = [await took(http, "POST", "/graphql", body) for body in bodies(midnight).values()]
-        lines = [
-            Line(
-                f"{what}, {MANY_DAYS} days of {RUNS_PER_DAY:,} runs kept",
-                f"{many:.1f} ms",
-                f"{few:.1f} ms ({FEW_DAYS} days)",
-                many / few,
-                "at most 3" if body == {"query": RECENT} else "at most 1.3",
-            )
-            for (what, body), few, many in zip(
-                bodies(midnight).items(), measured[FEW_DAYS], measured[MANY_DAYS], strict=True
-            )
-        ]
-        await execute(servers, EMPTY, FORGET, SCHEDULES, "VACUUM ANALYZE")
-        seconds = await compute(servers)
+        yield http
+
+
+async def by_history(what: str, body: dict[str, object], few: httpx.AsyncClient, many: httpx.AsyncClient) -> Line:
+    """Return the line for a request, which is sent in turn to an API with few days of history and one with many."""
+    pairs = [[await once(http, "POST", "/graphql", body) for http in (few, many)] for _ in range(REQUESTS)]
+    of_few, of_many = map(median, zip(*pairs, strict=True))
+    return Line(
+        f"{what}, {MANY_DAYS} days of {RUNS_PER_DAY:,} runs kept",
+        f"{of_many:.1f} ms",
+        f"{of_few:.1f} ms ({FEW_DAYS} days)",
+        of_many / of_few,
+        "at most 1.3",
+    )
+
+
+async def forecast_line(servers: Servers) -> Line:
+    """Return the line for the forecast of many tasks, against the time that it may take."""
+    await execute(servers, EMPTY, FORGET, SCHEDULES, "VACUUM ANALYZE")
+    seconds = await compute(servers)
+    async with api(servers) as http:
         asked = await took(http, "POST", "/graphql", {"query": FORECAST})
     what = f"`loadForecast` over 24 hours of {FORECAST_TASKS:,} tasks, which a worker computes in {seconds:.1f} s"
     budget = f"{FORECAST_BUDGET_MS} ms (what is allowed)"
-    return [*lines, Line(what, f"{asked:.1f} ms", budget, asked / FORECAST_BUDGET_MS, "at most 1")]
+    return Line(what, f"{asked:.1f} ms", budget, asked / FORECAST_BUDGET_MS, "at most 1")
 
 
 def bodies(midnight: datetime) -> dict[str, dict[str, object]]:
@@ -120,8 +154,9 @@ def bodies(midnight: datetime) -> dict[str, dict[str, object]]:
         "`runStatistics` of a day by hours, all tasks": body(None),
         "`runStatistics` of a day by hours, 100 tasks of a tag": body({"tags": ["rare"]}),
         "`runStatistics` of a day by hours, 100 tasks of a host": body({"host": "host1.example"}),
-        "50 tasks with `statistics` of a week": {"query": OF_TASKS},
-        "50 tasks with `recentRuns`": {"query": RECENT},
+        "50 tasks with `statistics` of a day": {"query": OF_TASKS, "variables": {"from": day["from"], "to": day["to"]}},
+        "50 tasks with `recentRuns(last: 30)`": {"query": RECENT},
+        "50 tasks that need `attention`": {"query": ATTENTION},
     }
 
 

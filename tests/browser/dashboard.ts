@@ -1,7 +1,7 @@
 // Opens the pages of the dashboard, and does what its user does.
 import assert from "node:assert/strict";
 
-import type { Page } from "playwright-core";
+import type { Page, Route } from "playwright-core";
 
 import { accessible } from "./accessible.ts";
 import { visiting } from "./browser.ts";
@@ -11,7 +11,7 @@ if (executablePath === undefined || url === undefined) {
   throw new Error("usage: dashboard.ts CHROMIUM URL");
 }
 
-await visiting({ executablePath, url }, async (page) => {
+await visiting({ executablePath, url, expected: /Failed to load resource/ }, async (page) => {
   await page.goto(new URL("/tasks/nothing/here", url).href);
   await page.getByRole("heading", { name: "Nothing here" }).waitFor();
   await page.getByRole("link", { name: "Go to the overview" }).click();
@@ -32,29 +32,51 @@ await visiting({ executablePath, url }, async (page) => {
   assert.equal(await row(page, "nightly").count(), 0);
   await page.getByLabel("Select heartbeat").check();
   await accessible(page);
+
+  // A pause shows before the service has answered, goes back when it is refused, and can be undone.
+  const refused = await holding(page, "PauseTasks");
   await page.getByRole("toolbar").getByRole("button", { name: "Pause" }).click();
   await row(page, "heartbeat").getByText("Paused").waitFor();
+  await refused({ data: { results: [{ __typename: "Conflict", message: "The task was just cancelled" }] } });
+  await page.getByText("1 refused: The task was just cancelled").waitFor();
+  await row(page, "heartbeat").getByText("Scheduled").waitFor();
+  await page.getByRole("toolbar").getByRole("button", { name: "Pause" }).click();
+  await page.getByText("1 task paused.").waitFor();
+  await page.getByRole("button", { name: "Undo" }).click();
+  await page.getByText("1 task resumed.").waitFor();
+  await row(page, "heartbeat").getByText("Scheduled").waitFor();
+  await page.getByLabel("Select heartbeat").check();
+  await page.getByRole("toolbar").getByRole("button", { name: "Pause" }).click();
+  await page.getByText("1 task paused.").waitFor();
 
   // The task: it is resumed, runs by hand, and its run ends while it is watched.
   await page.getByRole("link", { name: "heartbeat" }).click();
   await page.getByText("Every 1 h, Duetime sends GET").waitFor();
+  const unanswered = await holding(page, "ResumeTask");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await page.getByRole("main").getByText("Scheduled").waitFor();
+  await unanswered(null);
+  await page.getByText("The service does not answer, so it may not have saved this.").waitFor();
+  await page.getByRole("main").getByText("Paused", { exact: true }).waitFor();
   await page.getByRole("button", { name: "Resume" }).click();
   await page.getByRole("button", { name: "Pause" }).waitFor();
   await accessible(page);
 
   // Its description is changed, and the first definition comes back.
-  const update = "mutation ($id: ID!) { updateTask(id: $id, input: { description: \"Changed elsewhere\" }) { __typename } }";
-  const variables = { id: page.url().split("/").at(-1) };
-  await fetch(new URL("/graphql", url), {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ query: update, variables }),
-  });
+  await ask(`mutation { updateTask(id: "${page.url().split("/").at(-1)}", input: { description: "Changed elsewhere" }) { __typename } }`);
   const versions = page.getByRole("region", { name: "Versions" });
   await versions.getByText("Changed elsewhere").waitFor();
   await versions.getByRole("button", { name: "Roll back …" }).last().click();
   await page.getByRole("dialog").getByRole("button", { name: "Roll back" }).click();
   await page.getByText("The definition of version 1 is back").waitFor();
+
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.getByRole("button", { name: "More actions" }).click();
+  await page.getByRole("menuitem", { name: "Copy as YAML" }).click();
+  await page.getByText("Copied.").waitFor();
+  const yaml = await page.evaluate(() => navigator.clipboard.readText());
+  assert.match(yaml, /^tasks:\n {2}- name: "heartbeat"\n/);
+  assert(!yaml.includes("__typename"), yaml);
 
   await page.getByRole("button", { name: "More actions" }).click();
   await page.getByRole("menuitem", { name: "Run with other input …" }).click();
@@ -77,16 +99,45 @@ await visiting({ executablePath, url }, async (page) => {
   await page.goto(new URL("/tasks?q=batch", url).href);
   await page.getByRole("button", { name: "Change all that match" }).click();
   await page.getByRole("menuitem", { name: "Pause all that match …" }).click();
-  await page.getByRole("button", { name: "Pause 250 tasks" }).click();
-  await page.getByRole("status").filter({ hasText: "250 of 250 – completed" }).waitFor();
+  await page.getByRole("button", { name: "Pause 5,000 tasks" }).click();
+  const progress = page.getByRole("dialog").getByRole("status");
+  const isUnderWay = /^[1-9][\d,]* of 5,000$/;
+  await progress.filter({ hasText: isUnderWay }).waitFor();
   await accessible(page);
-  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  // The dialog can be closed meanwhile, and the page still shows the progress.
+  await page.getByRole("button", { name: "Close, and let it go on" }).click();
+  await page.getByRole("region", { name: "Operation under way" }).getByRole("status").filter({ hasText: isUnderWay }).waitFor();
+  await page.getByRole("region", { name: "Operation under way" }).waitFor({ state: "detached", timeout: 60_000 });
+  await page.getByRole("button", { name: "Change all that match" }).click();
+  await page.getByRole("menuitem", { name: "Pause all that match …" }).click();
+  await page.getByRole("button", { name: "Back" }).click();
   await page.getByRole("row").filter({ hasText: "batch" }).first().getByText("Paused").waitFor();
 
-  // The stored runs, and the way from the list to one of them.
-  await page.goto(new URL("/runs?view=history&state=SUCCEEDED", url).href);
-  await page.getByRole("row").filter({ hasText: "by hand" }).waitFor();
+  // The stored runs: their filter stands in the address, and those that match are repeated together.
+  const broken = await ask(`{ tasks(filter: { nameContains: "broken" }) { nodes { id } } }`);
+  for (let place = 0; place < 3; place += 1) {
+    await ask(`mutation { runTask(id: "${broken.tasks.nodes[0].id}") { __typename } }`);
+  }
+  await page.goto(new URL("/runs?view=history", url).href);
+  await page.getByRole("row").filter({ hasText: "by hand" }).first().waitFor();
+  await page.getByRole("button", { name: "More filters" }).click();
+  await page.getByLabel("HTTP status of the last response").fill("503");
+  await page.getByLabel("Tags of the task, separated by commas").fill("fragile");
+  await page.waitForURL(/status=503&tags=/);
+  await page.reload();
+  await page.getByRole("row").nth(3).filter({ hasText: "broken" }).waitFor();
+  assert.equal(await page.getByRole("row").count(), 4);
   await accessible(page);
+  await page.getByLabel("Select the run of broken").first().check();
+  await page.getByRole("toolbar").getByRole("button", { name: "Retry" }).click();
+  await page.getByText("1 run retried.").waitFor();
+  await page.getByRole("button", { name: "Change all that match" }).click();
+  await page.getByRole("menuitem", { name: "Retry all that failed and match …" }).click();
+  await page.getByRole("button", { name: "Retry 3 runs" }).click();
+  await progress.filter({ hasText: "3 of 3 – completed" }).waitFor();
+  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  await page.goto(new URL("/runs?view=history&state=SUCCEEDED&cause=RETRY&tags=%5B%22fragile%22%5D", url).href);
+  await page.getByRole("row").nth(4).waitFor();
 
   // The palette leads anywhere by keyboard.
   await page.keyboard.press("Control+k");
@@ -100,8 +151,50 @@ await visiting({ executablePath, url }, async (page) => {
   await page.setViewportSize({ width: 390, height: 844 });
   await page.getByRole("button", { name: "More", exact: true }).click();
   await page.getByRole("dialog").getByLabel("Theme").selectOption("dark");
-  assert.equal(await page.evaluate(() => getComputedStyle(document.documentElement).colorScheme), "dark");
+  assert.equal(await scheme(page), "dark");
+
+  // The theme is there before any module is, so that no other one flashes up.
+  await page.route(/assets\/index-/, (route) => (route.request().resourceType() === "script" ? route.abort() : route.fallback()));
+  await page.reload();
+  assert.equal(await scheme(page), "dark");
+  assert.equal(await page.locator("#app > *").count(), 0);
 });
+
+async function scheme(page: Page): Promise<string> {
+  return page.evaluate(() => getComputedStyle(document.documentElement).colorScheme);
+}
+
+/**
+ * Hold the next request with an operation back, and return a function that answers it in the service's place; null stands
+ * for no answer.
+ */
+async function holding(page: Page, operation: string): Promise<(answer: unknown) => Promise<void>> {
+  let isHeld = false;
+  let hold: (route: Route) => void;
+  const held = new Promise<Route>((resolve) => (hold = resolve));
+  await page.route(/\/graphql$/, async (route) => {
+    if (!isHeld && route.request().postData()?.includes(operation) === true) {
+      isHeld = true;
+      hold(route);
+    } else {
+      await route.fallback();
+    }
+  });
+  return async (answer) => {
+    const route = await held;
+    await (answer === null ? route.abort() : route.fulfill({ json: answer }));
+    await page.unroute(/\/graphql$/);
+  };
+}
+
+async function ask(query: string): Promise<any> {
+  const response = await fetch(new URL("/graphql", url), {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ query }),
+  });
+  return ((await response.json()) as { data: unknown }).data;
+}
 
 function row(page: Page, name: string) {
   return page.getByRole("row").filter({ has: page.getByRole("link", { name, exact: true }) });

@@ -29,4 +29,9 @@ await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async 
   const other = await page.context().newPage();
   await other.goto(url);
   await other.getByLabel("requires an API key").waitFor();
+
+  // What the key may do is known, and another one can be used in its place.
+  await page.getByRole("button", { name: "Forget it" }).click();
+  await field.waitFor();
+  assert(!(await page.evaluate(() => JSON.stringify(sessionStorage))).includes(key), "the tab keeps the key");
 });

@@ -21,6 +21,7 @@ from tests.support.servers import running_servers
 
 SECRET_KEY = base64.b64encode(bytes(32)).decode()
 SCRIPT = Path(__file__).parent / "screenshots.ts"
+ENDS_WITHIN = 900
 
 
 async def take(folder: str, database: DatabaseSettings, redis_url: str) -> None:
@@ -39,7 +40,8 @@ async def take(folder: str, database: DatabaseSettings, redis_url: str) -> None:
         chromium = next(filter(None, map(shutil.which, NAMES)), None)
         if chromium is None:
             raise SystemExit("There is no Chromium here (on Debian: apt-get install chromium)")
-        await node(SCRIPT, chromium, api.url, folder, str(ids["Charge due subscriptions"]))
+        task = str(ids["Charge due subscriptions"])
+        await node(SCRIPT, chromium, api.url, folder, task, ends_within=ENDS_WITHIN)
 
 
 if __name__ == "__main__":

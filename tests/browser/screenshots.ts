@@ -17,6 +17,14 @@ const PAGES: readonly [name: string, path: string, ready: (page: Page) => Promis
   ["runs", "/runs", (page) => page.getByRole("row").nth(6).waitFor()],
   ["history", "/runs?view=history", (page) => page.getByRole("row").nth(6).waitFor()],
   ["run", "/runs?view=history&state=FAILED", openFirstRun],
+  ["new-task", "/tasks/new", (page) => page.getByText("At 09:00").first().waitFor()],
+  ["edit-task", `/tasks/${task}/edit`, (page) => page.getByLabel("Name", { exact: true }).waitFor()],
+  ["notifications", "/notifications", (page) => page.getByRole("heading", { name: "Rules" }).waitFor()],
+  ["limits", "/limits", (page) => page.getByRole("row").nth(1).waitFor()],
+  ["keys", "/keys", (page) => page.getByRole("row").nth(1).waitFor()],
+  ["audit", "/audit", (page) => page.getByRole("group").nth(3).waitFor()],
+  ["workers", "/workers", (page) => page.getByRole("cell", { name: "Alive" }).waitFor()],
+  ["storage", "/storage", (page) => page.getByRole("heading", { name: "What is removed next" }).waitFor()],
 ];
 
 async function openFirstRun(page: Page): Promise<void> {
@@ -36,7 +44,11 @@ try {
         await ready(page).catch((error: unknown) => console.error(`${name}: ${String(error)}`));
         // Charts and names come a moment later.
         await page.waitForTimeout(700);
-        await page.screenshot({ path: `${folder}/${name}-${size}-${colorScheme}.png`, fullPage: name !== "tasks" && name !== "runs" });
+        // A window as high as the page, so that what keeps its place in the window stands where it belongs.
+        const height = await page.evaluate(() => Math.min(document.documentElement.scrollHeight, 4_000));
+        await page.setViewportSize({ ...viewport, height: Math.max(height, viewport.height) });
+        await page.waitForTimeout(100);
+        await page.screenshot({ path: `${folder}/${name}-${size}-${colorScheme}.png` });
         await page.close();
       }
       await context.close();

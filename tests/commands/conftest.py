@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.settings import LOOPBACK
-from tests.support.command import duetime, duetime_in_process, duetime_up
+from tests.support.command import duetime, duetime_in_process, duetime_started, duetime_up
 from tests.support.servers import Servers, data_folder
 
 
@@ -22,6 +22,7 @@ class Service:
     admin_key: str
     read_key: str
     folder: Path
+    database_url: str
 
     @property
     def target(self) -> str:
@@ -38,13 +39,20 @@ class Service:
         }
         return here | more
 
-    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, stdin: str = ""
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a command in this process."""
-        return duetime_in_process(*arguments, cwd=self.folder, environment=self.environment(**(environment or {})))
+        given = self.environment(**(environment or {}))
+        return duetime_in_process(*arguments, cwd=self.folder, environment=given, stdin=stdin)
 
     def process(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         """Run a command in a process of its own."""
         return duetime(*arguments, cwd=self.folder, environment=self.environment(**environment))
+
+    def started(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start a command in a process of its own."""
+        return duetime_started(*arguments, cwd=self.folder, environment=self.environment(**environment))
 
     def output(self, *arguments: str) -> str:
         """Run a command in this process, which must succeed, and return what it printed."""
@@ -68,4 +76,10 @@ def service(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
             )
             keys[scope] = created.stdout.splitlines()[-1]
         with duetime_up(data_dir, environment=environment) as up:
-            yield Service(url=up.url, admin_key=keys["admin"], read_key=keys["read"], folder=folder)
+            yield Service(
+                url=up.url,
+                admin_key=keys["admin"],
+                read_key=keys["read"],
+                folder=folder,
+                database_url=str(database.database_url),
+            )

@@ -1,11 +1,14 @@
 """`duetime apply`, `diff` and `export`: tasks are as files say, and a repetition changes nothing."""
 
+import asyncio
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import jsonschema_rs
 import pytest
 import yaml
@@ -14,8 +17,14 @@ from graphql import build_schema
 from tests.commands.conftest import Service
 from tests.support import tasks_schema
 from tests.support.command import clean_environment
-from tests.support.waiting import wait_for
+from tests.support.proxy import running_proxy
+from tests.support.waiting import wait_for, wait_until
 
+MANY = """
+SELECT count(*) AS tasks, count(DISTINCT external_id) AS external_ids, max(version) AS versions
+FROM tasks WHERE tags @> ARRAY['owner:many'] AND deleted_at IS NULL
+"""
+HALF = "SELECT count(*) AS tasks FROM tasks WHERE external_id LIKE 'half-%' AND deleted_at IS NULL"
 SECRETS = {"TOKEN": "Bearer swordfish-123456", "SIGNING": f"whsec_{'A' * 43}="}
 
 
@@ -48,6 +57,7 @@ tasks:
     deleteAfterMs: 86400000
     pauseAfterFailures: 5
     retentionDays: 7
+    flowKey: billing
   - externalId: {owner}-interval
     name: "12:30"
     trigger: {{interval: {{everyMs: 3600000}}}}
@@ -182,7 +192,7 @@ def test_what_is_wrong_with_files_is_told_before_any_call(service: Service, fold
         assert message in result.stderr
         assert result.stderr.count("\n") == 1
     assert service.run("apply", "-f", str(folder / "none")).returncode == 2
-    assert service.run("apply").stderr == "duetime: give the files by --file\n"
+    assert service.run("apply").stderr == "duetime: give at least one file or folder with --file\n"
 
 
 def test_a_killed_apply_goes_on_when_it_is_repeated(service: Service, folder: Path) -> None:
@@ -192,7 +202,7 @@ def test_a_killed_apply_goes_on_when_it_is_repeated(service: Service, folder: Pa
         {
             "externalId": f"many-{each}",
             "name": f"Task {each}",
-            "trigger": {"cron": {"expression": f"{each % 60} 3 * * *"}},
+            "trigger": {"cron": {"expression": f"{each % 60} 3 1 1 *"}},
             "action": {"url": f"{service.target}?n={each}"},
         }
         for each in range(number)
@@ -203,21 +213,31 @@ def test_a_killed_apply_goes_on_when_it_is_repeated(service: Service, folder: Pa
     environment = clean_environment(service.environment())
 
     def count() -> int:
-        listed = json.loads(service.output("tasks", "list", "--where", "tags=owner:many", "--limit", "0", "--json"))
-        assert {task["version"] for task in listed} <= {1}
-        return len({task["externalId"] for task in listed})
+        found = asyncio.run(fetched(service, MANY))
+        assert found["tasks"] == found["external_ids"]
+        assert found["versions"] in {None, 1}
+        return int(found["tasks"])
 
     with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL) as process:
-        wait_for(lambda: service.run("tasks", "show", "many-0").returncode == 0, what="some are created", within=60)
+        wait_for(lambda: count() > 0, what="some are created", within=60)
         process.kill()
     assert process.returncode == -9
+    # What the API was doing meanwhile ends by itself.
     assert 0 < count() < number
     result = subprocess.run(
         command, env=environment, cwd=folder, capture_output=True, text=True, timeout=100, check=False
     )
     assert result.returncode == 0, result
     assert count() == number
-    service.output("tasks", "delete", "--where", "tags=owner:many", "--yes")
+
+
+async def fetched(service: Service, statement: str) -> Any:
+    """Return the first row that a statement selects from the service's database."""
+    connection = await asyncpg.connect(service.database_url)
+    try:
+        return await connection.fetchrow(statement)
+    finally:
+        await connection.close()
 
 
 def test_the_json_schema_describes_the_files(service: Service, folder: Path) -> None:
@@ -240,3 +260,33 @@ def test_the_json_schema_describes_the_files(service: Service, folder: Path) -> 
     ]
     for wrong in wrongs:
         assert not validator.is_valid(task | wrong), wrong
+
+
+async def test_a_failure_half_way_says_what_was_done(service: Service, folder: Path) -> None:
+    """The same command goes on where it stopped."""
+    number = 1_500
+    task = {"name": "n", "trigger": {"cron": {"expression": "0 3 1 1 *"}}, "action": {"url": service.target}}
+    file = folder / "half.json"
+    file.write_text(json.dumps({"tasks": [task | {"externalId": f"half-{each}"} for each in range(number)]}))
+    apply = ("apply", "-f", str(file))
+
+    async def some() -> bool:
+        return bool((await fetched(service, HALF))["tasks"])
+
+    async with running_proxy(int(service.url.rsplit(":", 1)[1])) as proxy:
+        through = {"DUETIME_URL": f"http://127.0.0.1:{proxy.port}"}
+        running = asyncio.create_task(asyncio.to_thread(service.run, *apply, environment=through))
+        await wait_until(some, what="some are created", within=60)
+        proxy.stall()
+        proxy.cut()
+        stopped = await running
+    assert stopped.returncode == 3, stopped
+    [done, reason] = stopped.stderr.splitlines()
+    numbers = rf"at least [0-9,]+ created, 0 changed, 0 deleted of {number:,}"
+    assert re.fullmatch(f"duetime: stopped: {numbers}; run the command again to go on", done)
+    assert f"{through['DUETIME_URL']} cannot be reached" in reason
+    # The API goes on with the calls that it has received.
+    assert 0 < (await fetched(service, HALF))["tasks"] < number
+    again = await asyncio.to_thread(service.run, *apply)
+    assert re.search(r"\nDone: [0-9,]+ created, 0 changed, 0 deleted\.\n$", again.stdout), again
+    assert (await fetched(service, HALF))["tasks"] == number

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from graphql_api import cursors
 from tests.commands.conftest import Service
 from tests.support.command import clean_environment
 from tests.support.ports import free_port
@@ -39,7 +40,7 @@ def test_a_task_from_its_creation_to_its_deletion(service: Service) -> None:
     shown = " ".join(service.output("tasks", "show", created["id"]).split())
     assert "status PAUSED paused" in shown
     assert "by admin (rest)" in shown
-    assert service.output("tasks", "resume", "--where", '{"tags": ["life"]}', "--yes") == "life is resumed.\n"
+    assert service.output("tasks", "resume", "--where", '{"tags": ["life"]}', "--yes") == "1 of 1 resumed.\n"
 
     service.output("tasks", "update", "life", "-X", "GET")
     assert "SUCCEEDED" in service.output("tasks", "run", "life", "--wait")
@@ -103,6 +104,7 @@ def test_errors_are_one_line_and_their_kind_is_the_exit_status(service: Service)
         (2, "Add --yes to agree", ("tasks", "delete", "--where", "tags=none"), {}),
         (2, "DUETIME_URL is no address of a Duetime", ("tasks", "list"), {"DUETIME_URL": "localhost:8080"}),
         (3, f"{closed} cannot be reached", ("tasks", "list"), {"DUETIME_URL": closed}),
+        (3, f"{closed} cannot be reached", ("runs", "watch", "--after", "x"), {"DUETIME_URL": closed}),
         (3, "does not answer as a Duetime does", ("tasks", "list"), {"DUETIME_URL": f"{service.url}/nowhere"}),
         (4, "a key is needed: set DUETIME_KEY", ("tasks", "list"), {"DUETIME_KEY": ""}),
         (4, "refuses the call", ("tasks", "list"), {"DUETIME_KEY": "due_wrong"}),
@@ -121,33 +123,6 @@ def test_usage_is_explained_with_status_2(service: Service) -> None:
     result = service.run("tasks", "list", "--wher", "x")
     assert result.returncode == 2
     assert "No such option: --wher" in result.stderr
-
-
-def test_login_stores_a_profile_that_only_its_owner_can_read(service: Service, tmp_path: Path) -> None:
-    """The key comes from stdin, is checked, and is never printed. A profile's key goes to its own address alone."""
-    environment = {"XDG_CONFIG_HOME": str(tmp_path), "TZ": "UTC"}
-
-    def command(*arguments: str, key: str = "", **more: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "duetime", *arguments],
-            env=clean_environment(environment | more),
-            cwd=tmp_path, input=f"{key}\n", capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-
-    file = tmp_path / "duetime" / "config.toml"
-    assert command("login", service.url, "--key-stdin", key="due_wrong").returncode == 4
-    assert not file.exists()
-    for name, key in (("default", service.read_key), ("staging", service.admin_key)):
-        result = command("login", service.url, "--key-stdin", "--profile", name, key=key)
-        assert (result.returncode, result.stderr) == (0, ""), result
-        assert key not in result.stdout
-    assert file.stat().st_mode & 0o777 == 0o600
-    create = ("tasks", "create", "--name", "by profile", "--url", service.target, "--every", "1h")
-    assert command(*create).returncode == 4
-    assert command(*create, "--profile", "staging").returncode == 0
-    assert command(*create, DUETIME_PROFILE="staging").returncode == 0
-    assert command("tasks", "list", DUETIME_URL=service.url).returncode == 4
-    assert "there is no profile 'other'" in command("tasks", "list", "--profile", "other").stderr
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
@@ -172,21 +147,6 @@ def test_a_terminal_has_colours_unless_it_does_not_want_them(service: Service, n
     os.close(master)
     assert b"SCHEDULED" in output
     assert (b"\x1b[32mSCHEDULED" in output) is not bool(no_color)
-
-
-def test_shells_complete_the_commands_of_servers_too(service: Service) -> None:
-    """The scripts ask the command itself, which knows all commands, options and choices."""
-    for shell in ("bash", "zsh", "fish"):
-        assert "_DUETIME_COMPLETE" in service.output("completion", shell)
-    assert service.run("completion", "sh").returncode == 2
-    for words, expected in (
-        ("duetime ta", "tasks"),
-        ("duetime tasks pa", "pause"),
-        ("duetime keys create --sc", "--scope"),
-    ):
-        count = len(words.split()) - 1
-        asked = {"_DUETIME_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(count)}
-        assert service.process(**asked).stdout.split() == [expected]
 
 
 def test_a_call_is_tried_and_its_end_is_the_exit_status(service: Service) -> None:
@@ -220,3 +180,39 @@ def test_the_forecast_has_buckets(service: Service) -> None:
     assert found["calls"] == sum(bucket["calls"] for bucket in found["buckets"])
     assert len(found["buckets"]) in {24, 25}
     assert "calls are due, as computed at" in service.output("forecast", "--bucket", "day")
+
+
+def test_runs_are_shown_in_every_way(service: Service) -> None:
+    """A run with another body, its end, its request and response, its changes again, and one that does not exist."""
+    options = ("--url", f"{service.url}/nowhere", "--cron", "0 3 1 1 *", "--timezone", "Europe/Berlin", "-X", "POST")
+    service.output("tasks", "create", "--name", "Shown", "--external-id", "shown", "--max-attempts", "1", *options)
+    ran = service.run("tasks", "run", "shown", "--payload", '{"a": 1.10}', "-H", "X-A: b", "--wait", "--json")
+    assert ran.returncode == 1
+    [run] = items(ran.stdout)
+    assert (run["state"], run["statusCode"]) == ("FAILED", 401)
+    shown = " ".join(service.output("runs", "show", run["id"]).split())
+    for words in ("cause MANUAL", "header X-A: b", 'payload {"a":1.10}', "attempt 1 401 in", "status 401"):
+        assert words in shown
+    assert items(service.output("runs", "show", run["id"], "--json"))["id"] == run["id"]
+    missing = service.run("runs", "show", run["task"]["id"])
+    assert (missing.returncode, "there is no run with the id" in missing.stderr) == (1, True)
+    assert "0 3 1 1 * Europe/Berlin" in service.output("tasks", "list", "--where", "nameContains=Shown")
+    waited = service.run("tasks", "run", "shown", "--data", "text", "--wait")
+    assert (waited.returncode, waited.stderr) == (1, "duetime: not all runs succeeded\n")
+    assert waited.stdout.split()[-4:-2] == ["FAILED", "401"]
+    watched = service.output("runs", "watch", "--task", "shown", "--after", cursors.of_event(0), "--limit", "2")
+    [started, failed] = (line.split() for line in watched.splitlines())
+    assert started[2:5] == ["STARTED", "shown", "attempt"]
+    assert failed[2:6] == ["FAILED", "shown", "attempt", "1"]
+
+
+def test_colours_can_be_forced(service: Service, tmp_path: Path) -> None:
+    """In tables and plans, also where there is no terminal."""
+    service.output("tasks", "create", "--name", "forced", "--url", service.target, "--every", "1h")
+    forced = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "160"}
+    listed = service.run("tasks", "list", "--where", "nameContains=forced", environment=forced)
+    assert "\x1b[32mSCHEDULED" in listed.stdout
+    task = {"externalId": "forced", "name": "n", "trigger": {"interval": {"everyMs": 60_000}}}
+    (tmp_path / "forced.json").write_text(json.dumps([task | {"action": {"url": service.target}}]))
+    planned = service.run("diff", "-f", str(tmp_path / "forced.json"), environment=forced)
+    assert "\x1b[32m+ forced" in planned.stdout

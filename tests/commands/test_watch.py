@@ -3,17 +3,21 @@
 import asyncio
 import json
 import signal
-import subprocess
-import sys
 import threading
-from contextlib import suppress
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-import pytest
+from sqlalchemy import text
 
-from duetime.client.commands.runs import print_event
+from db.settings import DatabaseSettings
+from graphql_api import cursors
+from jobs.settings import JobsSettings
 from tests.commands.conftest import Service
-from tests.support.command import clean_environment
+from tests.support.command import ENDS_WITHIN, duetime_in_process, duetime_started
+from tests.support.engine import opened
+from tests.support.graphql import serving
+from tests.support.history import append_events
 from tests.support.proxy import running_proxy
 from tests.support.waiting import wait_until
 
@@ -24,11 +28,7 @@ class Watching:
     def __init__(self, service: Service, url: str, *arguments: str) -> None:
         self.events: list[dict[str, Any]] = []
         self.errors = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "duetime", "runs", "watch", "--json", *arguments],
-            env=clean_environment(service.environment(DUETIME_URL=url)),
-            cwd=service.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        self.process = service.started("runs", "watch", "--json", *arguments, DUETIME_URL=url)
         self.readers = [threading.Thread(target=read) for read in (self.read, self.read_errors)]
         for reader in self.readers:
             reader.start()
@@ -49,14 +49,8 @@ class Watching:
 
     def stop(self) -> int:
         """End the command as Ctrl-C does, and return its exit status."""
-        status = None
-        # Python loses an interrupt that comes within a finalizer, and a person presses Ctrl-C again.
-        for _ in range(10):
-            self.process.send_signal(signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                status = self.process.wait(6)
-                break
-        assert status is not None, "the command has not ended"
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(ENDS_WITHIN)
         for reader in self.readers:
             reader.join()
         return status
@@ -98,7 +92,28 @@ def test_a_cursor_of_something_else_is_refused(service: Service) -> None:
     assert "The cursor cannot be used" in result.stderr
 
 
-def test_a_gap_is_told_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is no change of a run, so it is not among the lines of those."""
-    print_event({"__typename": "RunEventsGap", "cursor": "c", "message": "Events are missing here"})
-    assert capsys.readouterr() == ("", "duetime: Events are missing here\n")
+async def test_a_gap_is_told_where_events_were_removed(
+    database: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
+) -> None:
+    """It is an object of its own in JSON, and goes to stderr beside the lines for people."""
+    task_id, run_id = uuid4(), uuid4()
+    async with opened(database) as engine:
+        await append_events(engine, 10, task_id=task_id, run_id=run_id)
+        async with engine.begin() as connection:
+            await connection.execute(text("DELETE FROM run_events WHERE seq <= 5"))
+    watch = ("runs", "watch", "--after", cursors.of_event(0), "--limit")
+    # An API that has just started has nothing in memory.
+    async with serving(database, jobs_settings) as api:
+        environment = {"DUETIME_URL": api.url, "XDG_CONFIG_HOME": str(tmp_path)}
+        told = await asyncio.to_thread(duetime_in_process, *watch, "1", cwd=tmp_path, environment=environment)
+        with duetime_started(*watch, "2", "--json", cwd=tmp_path, environment=environment) as process:
+            assert process.stdout is not None
+            gap = json.loads(await asyncio.to_thread(process.stdout.readline))
+            await append_events(api.engine, 1, task_id=task_id, run_id=run_id)
+            await api.services.queue.poke()
+            [event] = map(json.loads, await asyncio.to_thread(process.stdout.readlines))
+    assert (told.returncode, told.stdout) == (0, "")
+    assert told.stderr == "duetime: The events after this cursor are no longer kept; read the present state\n"
+    assert (gap["__typename"], gap["message"]) == ("RunEventsGap", told.stderr[len("duetime: ") : -1])
+    assert (event["__typename"], event["taskId"]) == ("RunEvent", str(task_id))
+    assert process.returncode == 0

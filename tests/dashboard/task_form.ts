@@ -16,7 +16,8 @@ const TASK: Definition = {
     headers: [{ name: "Authorization", value: null, secret: true }, { name: "Accept", value: "*/*", secret: false }],
   },
   retry: { maxAttempts: 3, initialDelayMs: 5_000, factor: 2, maxDelayMs: 300_000, retryStatuses: null, maxElapsedMs: null },
-  overlap: "SKIP", misfire: "LATEST", onLost: "RETRY", pauseAfterFailures: 5, retentionDays: null, deleteAfterMs: null, externalId: null, metadata: null,
+  overlap: "SKIP", misfire: "LATEST", onLost: "RETRY", pauseAfterFailures: 5, retentionDays: null, deleteAfterMs: null, flowKey: null, externalId: null,
+  metadata: null,
 };
 
 const loaded = (): TaskForm => formOf(TASK, "UTC");
@@ -87,10 +88,25 @@ test("an update keeps stored secrets, and removes a body", () => {
   });
 });
 
-test("what an update cannot remove is told", () => {
-  const set = after(loaded(), (form) => Object.assign(form, { externalId: "x", retentionDays: "3" }));
-  const { problems } = updateInput(after(set, (form) => Object.assign(form, { externalId: "", retentionDays: "" })), set);
-  assert.deepEqual(problems.map(({ path }) => path), [["retentionDays"], ["externalId"]]);
+test("an update removes every optional member", () => {
+  const set = after(loaded(), (form) => {
+    Object.assign(form, { description: "x", externalId: "x", flowKey: "x", retentionDays: "3", metadata: "{}", deleteAfter: { amount: "1", unit: "d" } });
+    Object.assign(form.retry, { retryStatuses: "5xx", maxElapsed: { amount: "1", unit: "h" } });
+  });
+  const { input, problems } = updateInput(after(set, (form) => {
+    Object.assign(form, { description: "", externalId: "", flowKey: "", retentionDays: "", metadata: "", pauseAfterFailures: "" });
+    form.deleteAfter.amount = form.retry.retryStatuses = form.retry.maxElapsed.amount = "";
+  }), set);
+  assert.deepEqual(problems, []);
+  assert.deepEqual(input, {
+    description: "", flowKey: "", pauseAfterFailures: 0, clearExternalId: true, clearRetentionDays: true, clearMetadata: true, clearDeleteAfterMs: true,
+    retry: { clearRetryStatuses: true, clearMaxElapsedMs: true },
+  });
+});
+
+test("what always has a value is not emptied silently", () => {
+  const emptied = after(loaded(), ({ action }) => (action.timeout.amount = action.redirects = ""));
+  assert.deepEqual(updateInput(emptied, loaded()).problems.map(({ path }) => path.join(".")), ["action.timeoutMs", "action.redirects"]);
 });
 
 test("stored secrets do not come along to a copy, nor into a trial", () => {

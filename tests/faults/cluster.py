@@ -1,6 +1,8 @@
 """All that a fault can hit, running: Postgres, Valkey, workers, an API, a proxy to Postgres, and a target."""
 
 import asyncio
+import base64
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -218,6 +220,7 @@ async def running_cluster() -> AsyncIterator[Cluster]:
             "REDIS_URL": servers.valkey.url,
             "PORT": str(port),
             "DUETIME_SLOTS": SLOTS,
+            "DUETIME_SECRET_KEY": base64.b64encode(os.urandom(32)).decode(),
         }
         cluster = Cluster(
             servers=servers,

@@ -15,10 +15,12 @@ import httpx
 import pytest
 
 from db.models import utc_now
-from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunEventType
+from jobs.engine.flow_limits import CATCH_UP
 from tests.faults.cluster import Cluster
 from tests.faults.conftest import Report
-from tests.faults.limits import limiting
+from tests.faults.limits import beyond, limiting, most_answered_at_once
+from tests.faults.notifying import failing_orders, notifying
 from tests.faults.order import LEAD, MILLISECOND, MINUTE, SECOND, Order, mixed_load, whole
 from tests.faults.schedule import carry_out, plan_faults
 from tests.support.follower import Seen, following
@@ -31,6 +33,8 @@ SEED = int(os.environ.get("DUETIME_TEST_FAULT_SEED") or SystemRandom().randrange
 SETTLES_WITHIN = 90
 MOST, RATE = 64, 80
 """The flow limit of all calls: more than what is due needs, and less than what is due at once after a fault."""
+AHEAD = 2 * RATE * (CATCH_UP / SECOND)
+"""How many calls may have begun before the rate lets them: what is made up for, at two workers."""
 MORE = 180
 """Seconds after which the test gives up on a run that has still not ended."""
 REQUEST_AGAIN = 0.2
@@ -95,7 +99,10 @@ async def accepted(cluster: Cluster, order: Order) -> bool:
 
 @pytest.mark.timeout(TIMEOUT)
 async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever happens in whatever order, nothing is lost, doubled or early, and a subscriber sees every event."""
+    """Whatever happens in whatever order, nothing is lost, doubled or early, and a subscriber sees every event.
+
+    Each failure is told once, and the limit of the target holds.
+    """
 
     def tell(line: str) -> None:
         with capsys.disabled():
@@ -105,16 +112,18 @@ async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.Ca
     random = Random(SEED)
     lasts = SECONDS * SECOND
     faults = plan_faults(random, lasts=lasts)
-    start = whole(utc_now() + LEAD)
-    orders = load(random, start, lasts=lasts)
-    begin = await cluster.newest_event()
+    begin, seen = await cluster.newest_event(), len(await cluster.target.calls())
     cursor = (await cluster.ask("{ runEventsCursor }"))["runEventsCursor"]
     try:
         async with (
             limiting(cluster, most=MOST, rate=RATE),
+            notifying(cluster) as told,
             asyncio.timeout(SECONDS + MORE),
             following(str(cluster.http.base_url), cursor) as follower,
         ):
+            start = whole(utc_now() + LEAD)
+            failing = failing_orders(start, lasts=lasts)
+            orders = [*load(random, start, lasts=lasts), *failing]
             await cluster.insert(orders)
             async with asyncio.TaskGroup() as group:
                 creating = group.create_task(create_one_offs(cluster, random, until=start + lasts))
@@ -129,12 +138,17 @@ async def test_random_faults(cluster: Cluster, report: Report, capsys: pytest.Ca
             found = await cluster.settled([*orders, *made], within=SETTLES_WITHIN)
             events = await cluster.events_after(begin)
             await wait_until(lambda: len(follower.seen) >= len(events), what="the subscriber has seen every event")
+            failures = {event.task_id for event in events if event.type == RunEventType.FAILED}
+            assert set() < failures <= {order.id for order in failing}
+            await told.check(cluster, failures)
     except BaseException:
         tell(f"it was SEED={SEED}")
         raise
     report.add(f"{len(faults)} faults at random, seed {SEED}", found, recovery=found.recovery(mended_at))
     assert not await cluster.named(order.name for order in refused)
     assert not follower.gaps
+    assert most_answered_at_once((await cluster.target.calls())[seen:]) <= MOST
+    assert beyond(RATE, (event.at for event in events if event.type == RunEventType.STARTED)) <= AHEAD
     assert differences(follower.seen, [Seen(e.type.name, str(e.run_id), e.attempt) for e in events]) == []
 
 

@@ -162,6 +162,18 @@ async def test_what_is_refused_or_cancelled(
             assert error["extensions"]["code"] == "INVALID_ID"
 
 
+async def test_a_worker_is_woken(
+    database: DatabaseSettings, jobs_settings: JobsSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that would look for operations in an hour only begins with one as soon as it is started."""
+    monkeypatch.setattr("jobs.maintenance.bulk.EVERY", HOUR)
+    async with serving(database, jobs_settings) as api, working(database, jobs_settings):
+        await make_tasks(api.engine, 3)
+        await wait_until(lambda: count(api.engine, "workers"), what="the worker has started")
+        for action in ("PAUSE", "RESUME"):
+            assert (await finished(api, await started(api, action, tasks=MANY)))["succeeded"] == 3
+
+
 async def test_runs_are_retried_and_cancelled(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """Of the runs that a filter selects, finished ones are retried and unfinished ones cancelled."""
     async with serving(database, jobs_settings) as api:

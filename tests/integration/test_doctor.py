@@ -1,5 +1,6 @@
 """`duetime doctor`: what it finds in a set-up, and what it advises."""
 
+import asyncio
 import json
 import re
 import socket
@@ -14,6 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.models import utc_now
+from db.reads import inspection
 from db.reads.inspection import Server
 from db.settings import DatabaseSettings
 from duetime import doctor
@@ -24,12 +26,13 @@ from jobs.clock import Clock
 from jobs.engine.lease import Lease
 from jobs.maintenance.partitions import create_partitions
 from jobs.settings import JobsSettings
-from tests.support.command import duetime
+from tests.support.command import duetime_in_process
 from tests.support.engine import one_off, opened, save
 from tests.support.graphql import serving
 from tests.support.keys import make_key
 from tests.support.ports import free_port
 from tests.support.servers import Servers
+from tests.support.target import CannedResponse, Target
 
 DAY = timedelta(days=1)
 
@@ -171,6 +174,52 @@ def test_servers(changes: dict[str, Any], check: str, status: str) -> None:
     assert late.found.startswith("Postgres's clock is -2.0 s from this machine's")
 
 
+async def test_what_postgres_would_rarely_say(
+    database: DatabaseSettings, jobs_settings: JobsSettings, api_settings: ApiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is far away, behind a pooler, or whose tables are not cleaned up, is told with what to do."""
+
+    def answers(name: str, *, answer: object) -> None:
+        async def answered(*_: object, **__: object) -> object:
+            return answer
+
+        monkeypatch.setattr(inspection, name, answered)
+
+    answers("round_trip", answer=timedelta(milliseconds=9))
+    answers("shares_connections_by_transaction", answer=True)
+    answers("bloated_tables", answer=["tasks"])
+    findings = await examined(database, jobs_settings, api_settings)
+    expected = {
+        "network": "Postgres answers in 9.0 ms",
+        "pooler": "each transaction gets another session",
+        "bloat": "more dead rows than live ones: tasks",
+    }
+    assert {check: findings[check].found for check in expected} == expected
+    assert all(findings[check].advice for check in expected)
+    said = database.model_copy(update={"database_pooler": "transaction"})
+    assert (await examined(said, jobs_settings, api_settings))["pooler"].status == "ok"
+
+
+async def test_the_database_of_a_data_folder(
+    database: DatabaseSettings, jobs_settings: JobsSettings, api_settings: ApiSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a URL, the Postgres that runs on the data folder is examined."""
+    url = str(database.database_url)
+    monkeypatch.setattr(doctor, "running_database", lambda _: (url, url))
+    findings = await examined(DatabaseSettings.model_construct(), jobs_settings, api_settings)
+    assert findings["migrations"].status == "ok"
+
+
+async def test_another_program_on_the_port(target: Target) -> None:
+    """Whatever answers there is not the API."""
+    target.responds("/health/live", CannedResponse(status=404))
+    host, port = target.url.removeprefix("http://").split(":")
+    api = ApiSettings.model_construct(host=host, port=int(port))
+    finding = await asyncio.to_thread(doctor.of_api, api)
+    assert (finding.status, finding.advice) == ("warning", "another program may listen there")
+    assert finding.found == f"{target.url}/health/live answers 404"
+
+
 async def test_days_without_a_partition(
     database: DatabaseSettings, jobs_settings: JobsSettings, api_settings: ApiSettings, engine: AsyncEngine
 ) -> None:
@@ -202,8 +251,8 @@ def test_variables() -> None:
     assert doctor.variables({"DUETIME_SLOTS": "5", "DUETIME_LISTENER": "3"}).status == "ok"
 
 
-async def test_redis_without_a_limit(redis_url: str) -> None:
-    """Keys that expire must be what is evicted."""
+async def test_redis(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that expire must be what is evicted, and some versions are too old."""
     with Redis.from_url(redis_url) as client:
         before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy")}
         try:
@@ -215,6 +264,8 @@ async def test_redis_without_a_limit(redis_url: str) -> None:
                 client.config_set("maxmemory", memory)
                 client.config_set("maxmemory-policy", policy)
                 assert (await doctor.of_redis(redis_url)).status == status
+            monkeypatch.setattr(doctor, "OLDEST_REDIS", (999, 1))
+            assert (await doctor.of_redis(redis_url)).advice == "use Redis 999.1 or newer, or Valkey"
         finally:
             for name, value in before.items():
                 client.config_set(name, value)
@@ -224,13 +275,13 @@ def test_the_command(database: DatabaseSettings, redis_url: str, tmp_path: Path)
     """Its exit status says whether something does not work; the table is for people, and JSON for programs."""
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "PORT": str(free_port())}
     (tmp_path / ".env").write_text("DUETIME_SLOT=5\n")
-    result = duetime("doctor", cwd=tmp_path, environment=environment)
+    result = duetime_in_process("doctor", cwd=tmp_path, environment=environment)
     assert (result.returncode, result.stderr) == (1, "")
     assert "(did you mean DUETIME_SLOTS?)" in result.stdout
     assert re.search(
         r"^error +workers +no worker has renewed its lease just now\n +→ start one", result.stdout, re.MULTILINE
     )
-    result = duetime("doctor", "--json", cwd=tmp_path, environment=environment)
+    result = duetime_in_process("doctor", "--json", cwd=tmp_path, environment=environment)
     found = json.loads(result.stdout)
     assert (result.returncode, found["status"]) == (1, "error")
     assert {check["check"]: check["status"] for check in found["checks"]}["migrations"] == "ok"

@@ -9,10 +9,13 @@ from uuid import UUID
 
 import pytest
 from aiohttp import web
+from redis.asyncio import Redis
 from sqlalchemy import text
 
 from db.settings import DatabaseSettings
+from jobs.engine import flow_starter
 from jobs.engine.flow_limits import CATCH_UP
+from jobs.queue import LIMITS_CHANNEL
 from jobs.settings import JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, one_off, runs_of, save, soon, working
 from tests.support.graphql import Api, serving
@@ -217,16 +220,36 @@ async def test_calls_at_the_same_time(database: DatabaseSettings, jobs_settings:
         assert (await api.data(DELETE, id=limit_id))["deleteFlowLimit"]["__typename"] == "DeletedFlowLimit"
 
 
-async def test_a_changed_or_deleted_limit_lets_go(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """Runs that wait follow a change of their limit within a second, and start when it is deleted."""
-    async with serving(database, jobs_settings) as api, counting() as busy, working(database, jobs_settings):
+async def hear(redis_url: str, *, workers: int) -> None:
+    """Wait until so many workers are told of changed limits."""
+    async with Redis.from_url(redis_url) as redis:
+
+        async def all_listen() -> bool:
+            [(_, listening)] = await redis.pubsub_numsub(LIMITS_CHANNEL)
+            return bool(listening == workers)
+
+        await wait_until(all_listen, what="the workers listen")
+
+
+async def test_every_change_of_a_limit_counts_at_once(
+    database: DatabaseSettings, jobs_settings: JobsSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that look for limits every hour only are told of a new one, of its change, and of its end."""
+    monkeypatch.setattr(flow_starter, "REFRESH_EVERY", timedelta(hours=1))
+    async with serving(database, jobs_settings) as api, counting() as busy, workers(database, jobs_settings, 2):
+        await hear(jobs_settings.redis, workers=2)
         host = busy.url.removeprefix("http://")
         limit_id = await limited(api, {"host": host}, ratePerSecond=0.01)
-        await wait_until(lambda: knows_limits(api), what="the worker had time to learn of the limit")
         busy.open.set()
         at = soon()
         await save(api.engine, *(one_off(f"{busy.url}/{number}", at) for number in range(30)))
-        await wait_until(lambda: busy.calls, what="the first call was made")
+
+        async def all_others_wait() -> bool:
+            [limit] = (await api.data(LIMITS))["flowLimits"]
+            return bool(limit["waitingRuns"] == 29)
+
+        await wait_until(all_others_wait, what="one call is made, and the others wait")
+        assert len(busy.calls) == 1
         updated = await api.data(UPDATE, id=limit_id, input={"ratePerSecond": 1, "burst": 10})
         assert updated["updateFlowLimit"] == {
             "__typename": "FlowLimit", "maxConcurrent": None, "ratePerSecond": 1, "burst": 10
@@ -238,20 +261,22 @@ async def test_a_changed_or_deleted_limit_lets_go(database: DatabaseSettings, jo
 
 
 async def test_a_host_that_asks_for_a_pause_has_one(
-    database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
+    database: DatabaseSettings, jobs_settings: JobsSettings, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 429 with Retry-After no run of the host starts for a while, and then they start in their order.
 
-    The settings bound the pause of the host. The run that received the response waits as long as it was told.
+    The settings bound the pause of the host. The run that received the response waits as long as it was told. Workers
+    tell each other of the pause.
     """
+    monkeypatch.setattr(flow_starter, "REFRESH_EVERY", timedelta(hours=1))
     busy = target.url.replace("127.0.0.1", "localhost")
     target.responds("/limited", CannedResponse(status=429, headers={"Retry-After": "3600"}))
     jobs = jobs_settings.model_copy(update={"host_pause_seconds": 5})
     async with serving(database, jobs_settings) as api, workers(database, jobs, 2):
+        await hear(jobs.redis, workers=2)
         [first] = await save(api.engine, one_off(f"{busy}/limited", soon()))
         await wait_until(lambda: target.calls, what="the host was called")
         asked_at = target.calls[0].at
-        # The other worker learns of the pause within a second.
         others = await save(
             api.engine,
             *(one_off(f"{busy}/{number}", asked_at + 2 * SECOND + number * SECOND / 20) for number in range(5)),

@@ -21,6 +21,7 @@ from sqlalchemy import text
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.queue import EVENTS_CHANNEL
+from tests.support import command as commands
 from tests.support.command import clean_environment, duetime, duetime_in_process
 from tests.support.engine import one_off, opened, save
 from tests.support.history import append_events
@@ -35,6 +36,14 @@ SUBSCRIBERS = 12
 WATCH = "subscription { runEvents { ... on RunEvent { attempt } } }"
 STARTED = text("SELECT count(DISTINCT worker_id) FROM task_results WHERE state = 'running'")
 UNFINISHED = text("SELECT count(*) FROM tasks WHERE status <> 'completed'")
+
+
+@pytest.fixture
+def measured(measured_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure the commands, since this process only watches them."""
+    for name, value in measured_environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(commands, "KEPT", (*commands.KEPT, *measured_environment))
 
 
 class Group:
@@ -124,6 +133,7 @@ async def ready(group: Group) -> None:
         await wait_until(both, what="both processes accept connections", within=WITHIN)
 
 
+@pytest.mark.usefixtures("measured")
 async def test_api_processes(database: DatabaseSettings, redis_url: str, tmp_path: Path) -> None:
     """They serve subscribers and requests together, are replaced when they are killed, and stop together."""
     async with running("api", database, redis_url, tmp_path) as group:
@@ -204,6 +214,7 @@ async def subscribers_of_every_process_receive_each_event(
             assert attempts == list(range(1, 51))
 
 
+@pytest.mark.usefixtures("measured")
 async def test_no_run_is_lost_or_doubled_when_a_worker_process_is_killed(
     database: DatabaseSettings, redis_url: str, tmp_path: Path, target: Target
 ) -> None:

@@ -43,7 +43,7 @@ async def persist(api: Api) -> str:
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": sha256(query.encode()).hexdigest()}}
     await api.http.post("/graphql", json={"query": query, "extensions": extensions})
     found = (await api.http.post("/graphql", json={"extensions": extensions})).json()
-    return str(found.get("data", found)["__typename"])
+    return str(found["data"]["__typename"]) if "data" in found else str(found["errors"])
 
 
 def follows(client: Redis) -> bool:
@@ -74,8 +74,11 @@ async def test_sentinels_promote_a_replica(program: str, database: DatabaseSetti
             )
             with watched.replica.client() as replica:
                 await wait_until(lambda: follows(replica), what="the processes use the new primary")
-            assert (await api.http.get("/health")).status_code == 200
-            assert await persist(api) == "Query"
+
+            async def found() -> bool:
+                return (await api.http.get("/health")).status_code == 200 and await persist(api) == "Query"
+
+            await wait_until(found, what="the API finds the new primary")
             async with api.socket() as socket:
                 events = await socket.subscribe(WATCH)
                 await events.take(3)

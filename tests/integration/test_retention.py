@@ -32,6 +32,12 @@ DAY = timedelta(days=1)
 URL = "http://127.0.0.1:1/"
 
 
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove one day after another without a pause in between."""
+    monkeypatch.setattr("jobs.maintenance.retention.BETWEEN_DAYS", timedelta())
+
+
 def days_ago(days: int) -> datetime:
     """Return noon, so many days before today, in UTC."""
     return (utc_now() - days * DAY).replace(hour=12, minute=0, second=0, microsecond=0)

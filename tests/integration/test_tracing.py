@@ -1,16 +1,22 @@
 """Traces by OpenTelemetry: from the request to the API, over the run, to the outgoing call. Off, they cost nothing."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
 
 from db.settings import DatabaseSettings
+from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings, export_dotenv
 from tests.support.command import duetime_in_process
+from tests.support.engine import working
+from tests.support.graphql import serving
 from tests.support.otlp import Receiver, receiving
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
@@ -67,42 +73,48 @@ def received(receiver: Receiver, target: Target) -> bool:
     return len(target.calls) >= 4 and len(receiver.named("attempt")) == len(receiver.named("POST")) == 4
 
 
+async def create_tasks(http: httpx.AsyncClient, *, asked: str, due: str, own: str) -> None:
+    """Create tasks that call these URLs: one whose run is asked for, and which is read by REST, and two that are due
+    soon, the last of which sends a trace of its own.
+    """
+    action = {"method": "POST", "timeoutMs": 5_000}
+    task = await ask(
+        http,
+        CREATE,
+        input={
+            "name": "asked",
+            "trigger": {"oneOff": {"at": "2999-01-01T00:00:00Z"}},
+            "action": {**action, "url": f"{asked}?secret=s3"},
+            "retry": {"maxAttempts": 2, "initialDelayMs": 10},
+        },
+    )
+    await ask(http, RUN, id=task["id"])
+    soon = {"oneOff": {"delayMs": 200}}
+    for name, url, headers in (("due", due, []), ("own", own, [{"name": "traceparent", "value": CALLER}])):
+        given = {"name": name, "trigger": soon, "action": {**action, "url": url, "headers": headers}}
+        await ask(http, CREATE, input=given)
+    await http.get(f"/api/v1/tasks/{task['id']}")
+
+
 async def test_a_trace_leads_from_the_request_over_the_run_to_the_call(
-    database: DatabaseSettings, redis_url: str, target: Target, tmp_path: Path
+    database: DatabaseSettings, jobs_settings: JobsSettings, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that was asked for goes on with the trace of its request; a scheduled one links to its task's creation."""
+    # On a busy machine, an attempt that waited no longer would begin without the trace that it belongs to.
+    monkeypatch.setattr("jobs.engine.traced.LOOK_UP_WITHIN", 30)
     asked = target.responds("/asked", CannedResponse(status=500), CannedResponse())
     due = target.responds("/due", CannedResponse())
     own = target.responds("/own", CannedResponse())
     with receiving() as receiver:
-        variables = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
-            "OTEL_SERVICE_NAME": "calls",
-            "OTEL_BSP_SCHEDULE_DELAY": "100",
-        }
-        async with processes(database, redis_url, tmp_path, variables) as http:
-            action = {"method": "POST", "timeoutMs": 5_000}
-            never = {"oneOff": {"at": "2999-01-01T00:00:00Z"}}
-            retry = {"maxAttempts": 2, "initialDelayMs": 10}
-            task = await ask(
-                http,
-                CREATE,
-                input={
-                    "name": "asked",
-                    "trigger": never,
-                    "action": {**action, "url": f"{asked}?secret=s3"},
-                    "retry": retry,
-                },
-            )
-            await ask(http, RUN, id=task["id"])
-            soon = {"oneOff": {"delayMs": 200}}
-            for name, url, headers in (("due", due, []), ("own", own, [{"name": "traceparent", "value": CALLER}])):
-                await ask(
-                    http,
-                    CREATE,
-                    input={"name": name, "trigger": soon, "action": {**action, "url": url, "headers": headers}},
-                )
-            await http.get(f"/api/v1/tasks/{task['id']}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+        monkeypatch.setenv("OTEL_SERVICE_NAME", "calls")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+        tracing = TracingSettings()
+        async with (
+            serving(database, jobs_settings, tracing=tracing) as api,
+            working(database, jobs_settings, tracing=tracing),
+        ):
+            await create_tasks(api.http, asked=asked, due=due, own=own)
             await wait_until(lambda: received(receiver, target), what="all spans have arrived")
             await wait_until(lambda: receiver.named("GET /api/v1/tasks/{id}"), what="the request by REST has arrived")
     requests = receiver.named("POST /graphql")
@@ -143,24 +155,44 @@ async def test_a_trace_leads_from_the_request_over_the_run_to_the_call(
     assert "s3" not in json.dumps(receiver.spans)
 
 
-@pytest.mark.parametrize(
-    "variables",
-    [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}],
-    ids=["unset", "disabled"],
-)
-async def test_nothing_is_imported_while_tracing_is_off(
-    database: DatabaseSettings, redis_url: str, target: Target, tmp_path: Path, variables: dict[str, str]
+@pytest.mark.parametrize("exporter", ["", "console"])
+async def test_the_library_is_imported_where_tracing_is_on(
+    database: DatabaseSettings, redis_url: str, target: Target, tmp_path: Path, exporter: str
 ) -> None:
-    """Neither the API nor the worker loads the library. A trace of the client is not stored and does not go on."""
-    async with processes(database, redis_url, tmp_path, {"PYTHONPROFILEIMPORTTIME": "1", **variables}) as http:
+    """Otherwise neither the API nor the worker loads it, and a trace of the client is not stored and does not go on."""
+    variables = {"PYTHONPROFILEIMPORTTIME": "1", "OTEL_TRACES_EXPORTER": exporter}
+    async with processes(database, redis_url, tmp_path, variables) as http:
         action = {"url": target.url}
         await ask(http, CREATE, input={"name": "a", "trigger": {"oneOff": {"delayMs": 100}}, "action": action})
         await wait_until(lambda: target.calls, what="the call is made")
-    assert "traceparent" not in target.calls[0].headers
-    for command, module in (("api", "graphql_api.app"), ("worker", "jobs.worker")):
+    assert ("traceparent" in target.calls[0].headers) == bool(exporter)
+    for command, module, span in (("api", "graphql_api.app", "POST /graphql"), ("worker", "jobs.worker", "attempt")):
         log = (tmp_path / f"{command}.log").read_text("utf-8")
         assert module in log
-        assert "opentelemetry" not in log
+        assert ("opentelemetry" in log) == (f'"name": "{span}"' in log) == bool(exporter)
+
+
+def test_where_traces_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the endpoint, unless the variables switch it off."""
+    assert TracingSettings().exporter is None
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:1/v1/traces")
+    assert TracingSettings().exporter == "otlp"
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
+    assert TracingSettings().exporter is None
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    assert TracingSettings().exporter is None
+
+
+def test_variables_of_the_library_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They reach the library, which reads the environment alone, and do not replace what is set there."""
+    (tmp_path / ".env").write_text("OTEL_EXPORTER_OTLP_HEADERS=a=b\nOTEL_SERVICE_NAME=file\nPORT=1\nOTEL_EMPTY=\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "own")
+    with patch.dict(os.environ):
+        export_dotenv()
+        found = {name: value for name, value in os.environ.items() if name.startswith(("OTEL_", "PORT"))}
+    assert found == {"OTEL_EXPORTER_OTLP_HEADERS": "a=b", "OTEL_SERVICE_NAME": "own"}
 
 
 def test_wrong_variables_say_what_would_be_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

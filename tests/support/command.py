@@ -48,8 +48,31 @@ def duetime(
     )
 
 
+@contextmanager
+def interrupts_handled() -> Iterator[None]:
+    """Do not ignore interrupts until the block ends, as tests in the background do, whose processes inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def duetime_started(*arguments: str, cwd: Path, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start `duetime` with these arguments. It can be interrupted, and its output is read through pipes."""
+    with interrupts_handled():
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "duetime", *arguments],
+            cwd=cwd,
+            env=clean_environment(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
 def duetime_in_process(
-    *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None
+    *arguments: str, cwd: Path, environment: Mapping[str, str] | None = None, stdin: str = ""
 ) -> "subprocess.CompletedProcess[str]":
     """Run `duetime` with these arguments until it ends, like `duetime`, but within this process.
 
@@ -58,6 +81,7 @@ def duetime_in_process(
     """
     status = 0
     with (
+        patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), encoding="utf-8")),
         patch.dict(os.environ, clean_environment(environment or {}), clear=True),
         chdir(cwd),
         redirect_stdout(io.StringIO()) as stdout,

@@ -17,6 +17,7 @@ from db.settings import DatabaseSettings
 from db.states import TriggerType
 from jobs.http.resolver import Lookup, system_lookup
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 from jobs.worker import run_worker
 
 UNREACHABLE_REDIS = "redis://127.0.0.1:1/0"
@@ -34,11 +35,15 @@ async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 
 @asynccontextmanager
 async def working(
-    database: DatabaseSettings, jobs: JobsSettings, *, lookup: Lookup = system_lookup
+    database: DatabaseSettings,
+    jobs: JobsSettings,
+    *,
+    lookup: Lookup = system_lookup,
+    tracing: TracingSettings | None = None,
 ) -> AsyncIterator[None]:
     """Run a worker until the block ends, then stop it gracefully. `lookup` finds the addresses of targets' names."""
     stop = asyncio.Event()
-    worker = asyncio.create_task(run_worker(database, jobs, stop=stop, lookup=lookup))
+    worker = asyncio.create_task(run_worker(database, jobs, stop=stop, lookup=lookup, tracing=tracing))
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 `tests.support.forked` starts it. It is small, so that its children share nothing with the process of the tests.
 """
 
+import faulthandler
 import gc
 import json
 import os
@@ -60,6 +61,8 @@ def run(caller: socket.socket) -> None:
     os.environ.update(request["environment"])
     os.chdir(request["cwd"])
     time.tzset()
+    # With SIGABRT it writes the stack of each thread.
+    faulthandler.enable()
     sys.argv = [package.replace("__init__", "__main__"), *request["arguments"]]
     command.main()
 

@@ -25,6 +25,7 @@ from graphql_api.context import Services
 from graphql_api.settings import ApiSettings
 from jobs.http.resolver import Lookup
 from jobs.settings import JobsSettings
+from jobs.tracing_settings import TracingSettings
 from tests.support.engine import opened
 from tests.support.names import no_names
 from tests.support.waiting import wait_until
@@ -169,12 +170,13 @@ async def serving(
     protocol: type[TimeoutHttpProtocol] = TimeoutHttpProtocol,
     websocket_protocol: type[BoundedWebSocketProtocol] = BoundedWebSocketProtocol,
     body_within: timedelta = request_body.WITHIN,
+    tracing: TracingSettings | None = None,
 ) -> AsyncIterator[Api]:
     """Serve the API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
     with listen(ApiSettings.model_construct(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = settings or ApiSettings()
-        app = create_app(database, jobs, settings, lookup=lookup, body_within=body_within)
+        app = create_app(database, jobs, settings, lookup=lookup, body_within=body_within, tracing=tracing)
         grace = timedelta(seconds=5)
         server = Server(
             configuration(

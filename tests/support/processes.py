@@ -16,6 +16,7 @@ from tests.support.forked import ForkedProcess
 
 ENDS_WITHIN = 40
 LAST_LINES = 15
+STACK_LINES = 200
 
 
 class ServiceProcess:
@@ -47,10 +48,10 @@ class ServiceProcess:
         size: int = psutil.Process(self.pid).memory_info().rss
         return size
 
-    def log_tail(self) -> str:
+    def log_tail(self, number: int = LAST_LINES) -> str:
         """Return the last lines of the log."""
         lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join([f"--- {self.name} ---", *lines[-LAST_LINES:]])
+        return "\n".join([f"--- {self.name} ---", *lines[-number:]])
 
     def tracebacks(self) -> list[str]:
         """Return every traceback in the log since `ignore_log_so_far`, with the text around it."""
@@ -96,6 +97,8 @@ class ServiceProcess:
         try:
             return await asyncio.to_thread(process.wait, ENDS_WITHIN)
         except subprocess.TimeoutExpired:
-            process.kill()
+            # Python then writes the stack of each thread to the log.
+            process.send_signal(signal.SIGABRT)
             process.wait()
-            raise AssertionError(f"{self.name} did not end within {ENDS_WITHIN} s of {number.name}") from None
+            problem = f"{self.name} did not end within {ENDS_WITHIN} s of {number.name}"
+            raise AssertionError(f"{problem}\n{self.log_tail(STACK_LINES)}") from None

@@ -56,6 +56,17 @@ def constant(scrape: Scrape) -> dict[str, str]:
     }
 
 
+def growing(before: Scrape, after: Scrape) -> dict[str, str]:
+    """Return the series of a service in which each minute goes as it went between two scrapes."""
+    counted = {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for sample in before.samples}
+    found = constant(after)
+    for (name, series), sample in zip(list(found.items()), after.samples, strict=True):
+        if sample.name.endswith(("_total", "_bucket", "_count", "_sum")):
+            growth = sample.value - counted.get((sample.name, tuple(sorted(sample.labels.items()))), 0)
+            found[name] = series if growth == 0 else f"0+{growth}x{MINUTES}"
+    return found
+
+
 def dashboard_expressions() -> list[str]:
     """Return the expressions of all panels of docs/grafana.json, with an interval in place of Grafana's variable."""
     panels = json.loads((DOCS / "grafana.json").read_text("utf-8"))["panels"]

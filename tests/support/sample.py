@@ -5,6 +5,7 @@ It is for screenshots and for people who work on the pages; no test asserts anyt
 
 import asyncio
 import random
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,10 +33,23 @@ mutation ($input: CreateTaskInput!) {
 PAUSE = """
 mutation ($id: ID!) { pauseTask(id: $id, reason: "Until the new model is trained") { __typename } }
 """
+SIGNING_SECRET = f"whsec_{b64encode(bytes(32)).decode()}"
+CHANNEL = """
+mutation ($input: CreateChannelInput!) { createChannel(input: $input) { ... on Channel { id } } }
+"""
+RULE = """
+mutation ($input: CreateNotificationRuleInput!) { createNotificationRule(input: $input) { __typename } }
+"""
+LIMIT = """
+mutation ($input: CreateFlowLimitInput!) { createFlowLimit(input: $input) { __typename } }
+"""
+KEY = """
+mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { __typename } }
+"""
 BEGINS_AFTER = timedelta(seconds=90)
 """Nothing is due before, because the insertion of the history slows the process down."""
 COUNT_ON = text("UPDATE run_event_counter SET seq = seq + :number RETURNING seq - :number")
-CHUNK = 200
+CHUNK = 50
 """Rows of one transaction, none of which may last long."""
 RESULTS = {RunState.SUCCEEDED: 200, RunState.FAILED: 503}
 
@@ -265,7 +279,26 @@ async def arrange(api: Api) -> Mapping[str, UUID]:
         pairs += history(sample, task_id, chance)
     await insert(api.engine, pairs)
     await api.data(PAUSE, id=str(ids[PAUSED]))
+    await administer(api)
     return ids
+
+
+async def administer(api: Api) -> None:
+    """Create limits, keys, and a rule of notifications with its channel."""
+    for key, limit in (
+        ({"host": "billing.internal"}, {"ratePerSecond": 5.0, "burst": 20}),
+        ({"host": "*.example.com"}, {"ratePerSecond": 0.5, "maxConcurrent": 2}),
+        ({"flowKey": "payments"}, {"maxConcurrent": 4}),
+    ):
+        await api.data(LIMIT, input={"key": key, **limit})
+    for name, scope in (("deploys", "WRITE"), ("grafana", "READ"), ("on-call", "ADMIN")):
+        await api.data(KEY, input={"name": name, "scope": scope})
+    target = {"webhook": {"url": at("ops.internal", "/alerts"), "signingSecrets": [SIGNING_SECRET]}}
+    channel = (await api.data(CHANNEL, input={"name": "On-call", "target": target}))["createChannel"]["id"]
+    rule = {"channelIds": [channel], "gatherMs": 10_000, "toleranceMs": 60_000}
+    failures = rule | {"name": "Billing fails", "events": ["FAILED", "RECOVERED"], "tags": ["billing"]}
+    await api.data(RULE, input=failures)
+    await api.data(RULE, input=rule | {"name": "Anything is late", "events": ["LATE", "NO_WORKERS"], "lateMs": 30_000})
 
 
 def beginning(trigger: Mapping[str, Any], at: datetime) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duetime.client import digits, documents, durations, filters, output
-from duetime.client.apply import reading
+from duetime.client.apply import reading, writing
 from duetime.client.errors import UsageError
 from duetime.client.profiles import checked_url
 from tests.support.clients_schema import SCHEMA
@@ -35,6 +35,14 @@ def test_every_document_is_one_of_the_schema(name: str) -> None:
 def test_where_knows_every_member_of_the_filters(name: str, kinds: filters.Kinds) -> None:
     """A new member of a filter has to be added."""
     assert set(SCHEMA.type_map[name].fields) <= set(kinds)  # type: ignore[attr-defined]
+
+
+def test_export_knows_every_member_of_a_task() -> None:
+    """A new member that has its default is left out, and any other value would be lost."""
+    written = {"externalId", "name", "trigger", "action", "retry", *writing.DEFAULTS}
+    members = SCHEMA.type_map["CreateTaskInput"].fields  # type: ignore[attr-defined]
+    assert set(members) - {"idempotencyKey"} == written
+    assert set(SCHEMA.type_map["RetryPolicyInput"].fields) == set(writing.RETRY_DEFAULTS)  # type: ignore[attr-defined]
 
 
 @given(

@@ -17,6 +17,7 @@ from tests.support import tasks_schema
 from tests.support.clients_schema import SCHEMA
 
 LINES = yaml.safe_load((Path(__file__).parents[1] / "data" / "crontab.yaml").read_text("utf-8"))
+OF_ALL = {"all lines", "lines without --max-time"}
 FILES = jsonschema_rs.validator_for(tasks_schema.document(SCHEMA))
 
 
@@ -35,7 +36,13 @@ def test_lines_of_crontabs(case: dict[str, Any]) -> None:
     found = crontab.read(f"CRON_TZ=UTC\nTOKEN=t0k\n{case['line']}\n")
     assert tasks_of(found, untaken="untaken" in case) == ([case["task"]] if "task" in case else [])
     assert [note.text for note in found.untaken] == ([case["untaken"]] if "untaken" in case else [])
-    assert [note.text for note in found.notes] == case.get("notes", [])
+    assert [note.text for note in found.notes if note.place not in OF_ALL] == case.get("notes", [])
+
+
+def test_thirty_lines_become_tasks() -> None:
+    """The examples are of many kinds, and of each kind that is not taken there is one, too."""
+    assert sum("task" in case for case in LINES) >= 30
+    assert len({case["untaken"] for case in LINES if "untaken" in case}) >= 20
 
 
 def test_a_crontab_has_zones_variables_comments_and_users() -> None:
@@ -60,9 +67,99 @@ def test_a_crontab_has_zones_variables_comments_and_users() -> None:
     zones = [task["trigger"]["cron"]["timezone"] for task in (first, second, weekly)]
     assert zones == ["America/New_York", "Europe/Berlin", "Europe/Berlin"]
     assert second["action"]["url"] == "https://example.com/a"
-    [note] = found.notes
-    assert note.text.startswith("MAILTO is not taken")
-    assert "taken as UTC" in crontab.read("0 1 * * * curl http://h/").notes[0].text
+    assert [note.place for note in found.notes] == ["line 2", "lines without --max-time"]
+    assert found.notes[0].text.startswith("MAILTO is not taken")
+    [zone, limit] = crontab.read("0 1 * * * curl http://h/").notes
+    assert "taken as UTC" in zone.text
+    assert "a task for 30 s" in limit.text
+
+
+def test_lines_that_share_a_lock_are_not_taken() -> None:
+    """A task keeps its own runs apart, and not those of another one."""
+    found = crontab.read("1 1 * * * flock -n /l curl h/a\n2 2 * * * flock -n /m curl h/b\n3 3 * * * flock /l curl h/c")
+    [task] = tasks_of(found, untaken=2)
+    assert (task["name"], task["overlap"]) == ("h/b", "SKIP")
+    assert {note.place for note in found.untaken} == {"line 1", "line 3"}
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("curl -m", "-m has no value"),
+        ("curl -m soon http://h", "'soon' is no number of seconds"),
+        ("curl --retry many http://h", "'many' is no number of retries"),
+        ("curl --max-redirs x http://h", "'x' is no number of redirects"),
+        ("curl --frobnicate http://h", "the option --frobnicate of curl is not known here"),
+        ("curl -b jar http://h", "the cookies are in a file of that machine, jar"),
+        ("curl --data-urlencode a@f http://h", "the body is in a file of that machine, f"),
+        ("curl --data-urlencode a=$B http://h", "it encodes the variable B, whose value is not known here"),
+        ("curl -d @- http://h", "its body comes from the standard input, which is not known here"),
+        ("curl http://h%text", "what follows % is its standard input, which it does not read"),
+        ("curl -G -d 'a b' http://h", "its URL contains a space, which curl refuses"),
+        ("curl ftp://h/a", "a task calls an http or https URL, not ftp"),
+        ("curl -s", "it has no URL"),
+        ("wget -t x http://h", "'x' is no number of attempts"),
+        ("wget -r http://h", "the option -r of wget is not known here"),
+        ("wget --mirror http://h", "--mirror: a task makes one call"),
+        ("wget < /etc/urls", "its input is in a file of that machine, /etc/urls"),
+        ("curl http://h >", "a redirection has no file"),
+        ("curl http://h 'open", "a quote is not closed"),
+        ('curl http://h "open', "a quote is not closed"),
+        ("curl http://h/`date`", "it uses the output of another command, `…`"),
+        ('curl "http://h/`date`"', "it uses the output of another command, `…`"),
+        ("curl http://h || curl http://i", "it has more than one command"),
+        ("curl http://h & date", "it has & outside of quotes"),
+        ("curl http://h <<< x", "it has < outside of quotes"),
+        ("curl http://h/$RANDOM", "it uses a random number"),
+        ("curl http://h/${A#b}", "it changes the value of a variable, ${…}"),
+        ("curl http://h/$1", "it uses $1, which only a shell knows"),
+        ("cd /tmp", "it runs nothing"),
+        ("timeout", "timeout has no duration"),
+        ("timeout soon curl http://h", "'soon' is no duration of timeout"),
+        ("timeout -s", "-s has no value"),
+        ("flock -s /l curl http://h", "flock shares the lock; a task keeps its runs apart, or does not"),
+        ("flock -n", "flock has no file"),
+        ("bash /opt/job.sh", "it runs bash without -c; only curl and wget make calls"),
+    ],
+)
+def test_what_a_line_cannot_say_is_refused_with_the_reason(command: str, reason: str) -> None:
+    """A line that would mean something else as a task is no task."""
+    found = crontab.read(f"CRON_TZ=UTC\n0 1 * * * {command}")
+    assert [note.text for note in found.untaken] == [reason]
+
+
+@pytest.mark.parametrize(
+    ("command", "members"),
+    [
+        ("run-one curl http://h", {"overlap": "SKIP"}),
+        ("timeout -k 5 --signal=INT 2m nice -n5 curl -m 300 http://h", {"timeoutMs": 120_000}),
+        ("timeout 0 sudo -u www-data -- curl http://h", {}),
+        ("export A=b; C=$A/c; curl http://h/$C", {"url": "http://h/b/c"}),
+        ('curl "http://h/\\$A" >/dev/null 2>&1 &', {"url": "http://h/$A"}),
+        ("curl http://h/a>/dev/null </dev/null || true", {"url": "http://h/a"}),
+        ("curl http://h/\\${A}", None),
+        ("curl -g 'http://h/?q={a}'", {"url": "http://h/?q=%7Ba%7D"}),
+        ("curl --url-query a=b --url-query +c=%20 http://h?x=1", None),
+        ("curl --url-query a=b --url-query +c http://h?x=1#top", {"url": "http://h?x=1&a=b&c"}),
+        ("curl -H 'Connection: close' -H 'Content-Length: 0' -r 0-99 http://h", {"headers": "Range"}),
+        ("curl --oauth2-bearer abcdefgh http://h", {"headers": "Authorization"}),
+        ("curl --max-redirs -1 -L http://h", {"redirects": 5}),
+        ("wget --max-redirect=2 -qO /dev/null --tries=inf --retry-on-http-error=503,504 http://h", {"redirects": 2}),
+        ("wget -qO- --method=put --body-data=x 'http://h/a b'", {"url": "http://h/a%20b", "method": "PUT"}),
+        ("curl --data-binary @- http://h%a%b", {"body": "a\nb\n"}),
+        ("curl --data-urlencode =a=b --data-urlencode 'c d' http://h", {"body": "a%3Db&c+d"}),
+        ("curl -- http://h", {"url": "http://h"}),
+    ],
+)
+def test_what_a_line_says_in_less_usual_ways(command: str, members: dict[str, Any] | None) -> None:
+    """Other commands around it, variables, quotes and rare options."""
+    found = crontab.read(f"CRON_TZ=UTC\n0 1 * * * {command}")
+    if members is None:
+        assert len(found.untaken) == 1
+        return
+    [task] = tasks_of(found)
+    flat = task | task["action"] | {"headers": ",".join(each["name"] for each in task["action"].get("headers", ()))}
+    assert {name: flat[name] for name in members} == members
 
 
 def test_hasura() -> None:
@@ -90,6 +187,7 @@ def test_hasura() -> None:
     assert (task["action"]["timeoutMs"], task["description"]) == (90_000, "For the board.")
     assert task["retry"] == {"maxAttempts": 4, "initialDelayMs": 20_000, "factor": 1}
     assert found.untaken[0].place == "transformed"
+    assert found.notes[0].text == "set API_URL, whose value is not known here"
 
 
 def test_kubernetes() -> None:
@@ -111,22 +209,27 @@ def test_kubernetes() -> None:
             {"image": "alpine", "command": ["/bin/sh", "-c", "wget -qO- http://$HOST/b"], "env": env},
             suspend=True,
         ),
+        job("script", {"command": ["sh", "-c", "set -e\ncurl -fsS \\\n  https://$HOST/e\n"], "env": env}),
         job("zone", {"command": ["curl", "https://h/c"]}, timeZone="Europe/Berlin", concurrencyPolicy="Forbid"),
         job("replace", {"command": ["curl", "https://h/d"]}, concurrencyPolicy="Replace"),
         job("other", {"command": ["python", "job.py"]}),
         {"kind": "Service", "metadata": {"name": "web"}},
     ]
     found = kubernetes.read(
-        json.dumps({"kind": "List", "items": items[:3]}) + "\n---\n" + yaml.safe_dump_all(items[3:])
+        json.dumps({"kind": "List", "items": items[:4]}) + "\n---\n" + yaml.safe_dump_all(items[4:])
     )
-    args, shell, zone = tasks_of(found, untaken=3)
+    args, shell, script, zone = tasks_of(found, untaken=3)
     assert args["action"] == {"url": "https://api.example.com/a?${TOKEN}", "timeoutMs": 60_000}
     assert (args["retry"], args["overlap"]) == ({"maxAttempts": 3}, "ALLOW")
     assert shell["action"]["url"] == "http://api.example.com/b"
+    assert script["action"]["url"] == "https://api.example.com/e"
     assert zone["trigger"] == {"cron": {"expression": "0 3 * * *", "timezone": "Europe/Berlin"}}
     assert zone["overlap"] == "SKIP"
     assert [note.place for note in found.untaken] == ["CronJob replace", "CronJob other", "Service web"]
-    assert [note.place for note in found.notes] == ["CronJob shell"]
+    assert [note.text for note in found.notes] == [
+        "set TOKEN, whose value is not known here",
+        "it is suspended; pause the task after apply",
+    ]
 
 
 def test_vercel() -> None:
@@ -179,4 +282,8 @@ def test_eventbridge() -> None:
     assert task["trigger"] == {"cron": {"expression": "0 12 * * *", "timezone": "Europe/Berlin", "jitterMs": 900_000}}
     assert (task["action"]["url"], task["retry"]) == ("${URL_NIGHTLY}", {"maxAttempts": 100})
     assert single["trigger"] == {"oneOff": {"at": "2030-07-01T09:00:00+02:00"}}
-    assert "it is disabled" in found.notes[1].text
+    assert [note.text for note in found.incomplete] == [
+        "its target, arn:aws:x, is no URL; set URL_NIGHTLY to the URL to call",
+        "its target, which list-rules leaves out, is no URL; set URL_O to the URL to call",
+    ]
+    assert "it is disabled" in found.notes[0].text

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.maintenance.partitions import lower_bound
+from db.engine.days import lower_bound
 from jobs.run_ids import requested_run_id, scheduled_run_id
 
 TASK = UUID("6b0f3c5e-0d0a-4d8e-9d3e-2f6f0d9c1a11")

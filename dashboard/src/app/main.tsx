@@ -10,13 +10,13 @@ import { Provider } from "urql";
 
 import { client } from "./api/client";
 import { router } from "./router";
-import { applyTheme } from "./theme";
+import { followTheme } from "./theme";
 
 // The address of the icon is relative, and the browser resolves it again when the page's address changes.
 const icon = document.querySelector<HTMLLinkElement>("link[rel=icon]")!;
 icon.href = new URL(icon.href).href;
 
-applyTheme();
+followTheme();
 createRoot(document.getElementById("app")!).render(
   <Provider value={client}>
     <RouterProvider router={router} />

@@ -9,11 +9,11 @@ import {
 } from "@tanstack/react-router";
 
 import { service } from "./address";
+import { validateRunsSearch } from "./pages/runs/filter";
 import { validateTasksSearch } from "./pages/tasks/filter";
 import { Shell } from "./shell/Shell";
 import { Empty, ErrorNote } from "./ui/feedback";
 import { Page } from "./ui/Page";
-import { RUN_STATES, type RunState } from "./ui/states";
 
 const root = createRootRoute({ component: Shell });
 
@@ -23,20 +23,10 @@ const overview = createRoute({
   component: lazyRouteComponent(() => import("./pages/overview/Overview"), "Overview"),
 });
 
-interface RunsSearch {
-  view?: "history" | undefined;
-  state?: RunState | undefined;
-  troubles?: boolean | undefined;
-}
-
 const runs = createRoute({
   getParentRoute: () => root,
   path: "/runs",
-  validateSearch: ({ view, state, troubles }: Record<string, unknown>): RunsSearch => ({
-    ...(view === "history" ? { view } : {}),
-    ...(typeof state === "string" && state in RUN_STATES ? { state: state as RunState } : {}),
-    ...(troubles === true ? { troubles } : {}),
-  }),
+  validateSearch: validateRunsSearch,
   component: lazyRouteComponent(() => import("./pages/runs/Runs"), "Runs"),
 });
 

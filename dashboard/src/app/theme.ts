@@ -6,11 +6,9 @@ export type Theme = (typeof THEMES)[number];
 
 export const theme = createChoice("duetime:theme", THEMES);
 
-/** Show the chosen theme, from now on. */
-export function applyTheme(): void {
-  const apply = (): void => {
+/** Show the theme whenever another one is chosen. The first one is applied by src/theme/first_paint.js. */
+export function followTheme(): void {
+  theme.subscribe(() => {
     document.documentElement.dataset.theme = theme.get();
-  };
-  apply();
-  theme.subscribe(apply);
+  });
 }

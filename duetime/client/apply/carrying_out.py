@@ -49,7 +49,8 @@ def carry_out(api: Api, plan: Plan) -> Done:
                 done.deleted += sum(result["__typename"] == "DeletedTask" for result in results)
                 shown.advance(shown.task_ids[0], len(part))
     except (ClientError, KeyboardInterrupt) as error:
-        tell(f"duetime: stopped: {done} of {total:,}; run the command again to go on")
+        # The API may have done what no answer came for.
+        tell(f"duetime: stopped: at least {done} of {total:,}; run the command again to go on")
         raise error from None
     if done.refused:
         raise ClientError(f"{done.refused:,} refused; {done} of {total:,}")

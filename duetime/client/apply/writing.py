@@ -12,7 +12,7 @@ from duetime.client.apply.files import FROM_ENV
 
 DEFAULTS: dict[str, Any] = {
     "description": "", "tags": [], "metadata": None, "overlap": "SKIP", "misfire": "LATEST", "onLost": "RETRY",
-    "deleteAfterMs": None, "pauseAfterFailures": None, "retentionDays": None,
+    "deleteAfterMs": None, "pauseAfterFailures": None, "retentionDays": None, "flowKey": None,
 }  # fmt: skip
 ACTION_DEFAULTS: dict[str, Any] = {
     "method": "GET", "successStatuses": ["2xx"], "timeoutMs": 30_000, "redirects": 0, "payload": None, "form": None,

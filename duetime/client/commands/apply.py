@@ -14,7 +14,7 @@ from duetime.client.apply.differences import print_plan
 from duetime.client.apply.files import OWNER_TAG
 from duetime.client.apply.plan import Plan, Refused, plan
 from duetime.client.commands import options
-from duetime.client.commands.options import AsJson, Owner, Profile, Where, Yes, option
+from duetime.client.commands.options import AsJson, Profile, Where, Yes, option
 from duetime.client.errors import ClientError, UsageError
 from duetime.client.output import print_json, say, tell
 
@@ -25,13 +25,18 @@ FULL_PAGE = 40
 Files = Annotated[
     list[str] | None,
     option(
-        "--file", "-f", metavar="FILE|FOLDER|-", text="YAML or JSON; may be repeated. A folder means all files in it."
+        "--file",
+        "-f",
+        metavar="FILE|FOLDER|-",
+        text="YAML or JSON; may be repeated. A folder means all files in it, and - stdin.",
     ),
 ]
+Owner = Annotated[str | None, option("--owner", metavar="NAME", text="The owner of the tasks, if the files name none.")]
+OfOwner = Annotated[str | None, option("--owner", metavar="NAME", text="Only tasks of this owner.")]
 Prune = Annotated[
-    bool, typer.Option("--prune/--no-prune", help="Whether tasks of the owner that no file has are deleted.")
+    bool, typer.Option("--prune/--no-prune", help="Delete tasks of the owner that no file has any more, or keep them.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan, and change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
 ShowSchema = Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the files, for editors.")]
 
 
@@ -46,9 +51,9 @@ def apply(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Bring tasks to what files say: create, change, and delete what an owner no longer has.
+    """Make tasks match files: create and change them, and delete tasks of the owner that no file has any more.
 
-    The plan is printed first. Repeated, it changes nothing. Deletions ask before, or need --yes.
+    It prints first what will change. Repeated, it changes nothing. It asks before it deletes anything, or needs --yes.
     """
     if schema:
         typer.echo(package_files("duetime.client.apply").joinpath(SCHEMA_FILE).read_text("utf-8"), nl=False)
@@ -71,7 +76,7 @@ def apply(
 def diff(
     *, file: Files = None, owner: Owner = None, prune: Prune = True, as_json: AsJson = False, profile: Profile = None
 ) -> None:
-    """Show what apply would do. The exit status is 0 without differences, 1 with some, and 2 or more if it failed."""
+    """Show what apply would change. The exit status is 0 if nothing, 1 if something, and 2 or more if it failed."""
     try:
         with calls.connected(profile) as api:
             found = planned(api, file, owner=owner, prune=prune)
@@ -90,7 +95,7 @@ def diff(
 def planned(api: Api, sources: list[str] | None, *, owner: str | None, prune: bool) -> Plan:
     """Return the plan for files. Raises `ClientError`, after a line for each task that is refused."""
     if not sources:
-        raise UsageError("give the files by --file")
+        raise UsageError("give at least one file or folder with --file")
     wanted, owners = files.wanted_tasks(sources, owner=owner)
     try:
         return plan(api, wanted, owners=owners | ({owner} if owner else set()), prunes=prune)
@@ -100,10 +105,10 @@ def planned(api: Api, sources: list[str] | None, *, owner: str | None, prune: bo
         raise
 
 
-def export(*, owner: Owner = None, where: Where = None, profile: Profile = None) -> None:
-    """Print tasks as YAML that apply reads. Secrets are references to variables; stderr says which.
+def export(*, owner: OfOwner = None, where: Where = None, profile: Profile = None) -> None:
+    """Print tasks as a file for apply. Secrets are references to environment variables, which stderr names.
 
-    Tasks without an external id are left out, and counted on stderr.
+    Tasks without an external id are left out; stderr says how many.
     """
     chosen = filters.filter_of(where or (), filters.TASKS)
     if owner:

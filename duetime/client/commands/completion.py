@@ -21,5 +21,5 @@ def completion(shell: Shell) -> None:
     For fish: duetime completion fish > ~/.config/fish/completions/duetime.fish
     """
     if shell not in SHELLS:
-        raise UsageError(f"there is no completion for {shell!r}; it must be {', '.join(SHELLS)}")
+        raise UsageError(f"there is no completion for {shell!r}; there is one for {', '.join(SHELLS)}")
     print(get_completion_script(prog_name=NAME, complete_var=VARIABLE, shell=shell))

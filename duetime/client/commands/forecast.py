@@ -14,13 +14,13 @@ from duetime.client.output import instant, print_json, print_table, say
 WIDTH = 40
 """Columns of the longest bar."""
 
-Next = Annotated[str, typer.Option("--next", metavar="DURATION", help="The time from now.")]
+Next = Annotated[str, typer.Option("--next", metavar="DURATION", help="How far to look ahead, such as 6h.")]
 
 
 def forecast(
     *, following: Next = "24h", bucket: Bucket = "hour", as_json: AsJson = False, profile: Profile = None
 ) -> None:
-    """Show how many calls are due, in buckets of time, and which hosts they go to."""
+    """Show per minute, hour or day how many calls are due, and which hosts they go to."""
     now = datetime.now(UTC)
     end = now + timedelta(milliseconds=options.duration("--next", following))
     variables = {"from": now.isoformat(), "to": end.isoformat(), "bucket": checked_bucket(bucket)}

@@ -13,13 +13,13 @@ from duetime.client.output import say
 Url = Annotated[
     str | None,
     typer.Argument(
-        metavar="[URL]", help=f"The address of a Duetime; {profiles.DEFAULT_URL} by default.", show_default=False
+        metavar="URL", help=f"The address of a Duetime; {profiles.DEFAULT_URL} by default.", show_default=False
     ),
 ]
 Name = Annotated[str, typer.Option("--profile", metavar="NAME", help="The name of the profile.")]
 FromStdin = Annotated[bool, typer.Option("--key-stdin", help="Read the key from stdin, without asking.")]
 NoKey = Annotated[bool, typer.Option("--no-key", help="Store no key, for a Duetime without authentication.")]
-Check = Annotated[bool, typer.Option("--check/--no-check", help="Whether to call the Duetime before storing.")]
+Check = Annotated[bool, typer.Option("--check/--no-check", help="Call the Duetime before storing, or do not.")]
 
 
 def login(
@@ -30,7 +30,7 @@ def login(
     no_key: NoKey = False,
     check: Check = True,
 ) -> None:
-    """Store the address of a Duetime and a key as a profile, in a file that only you can read.
+    """Store the address and the key of a Duetime as a profile, in a file that only you can read.
 
     The key is never an argument, because other users of a machine can see those.
     """

@@ -1,6 +1,5 @@
 """Options that several commands have, and the input that the options of a task describe."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,12 +21,12 @@ Where = Annotated[
     typer.Option(
         "--where",
         metavar="NAME=VALUE|JSON",
-        help="Only what this filter of the API selects; may be repeated. Lists have commas between their values.",
+        help="Select by a filter of the API, such as tags=billing; may be repeated. Commas separate values of a list.",
         show_default=False,
     ),
 ]
-Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="At most so many; 0 means all.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Show at most N; 0 means all.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before a change.")]
 File = Annotated[
     str | None,
     typer.Option(
@@ -45,7 +44,9 @@ def option(name: str, *more: str, text: str, metavar: str = "TEXT", panel: str |
 Cron = Annotated[str | None, option("--cron", metavar="EXPRESSION", text="Run by a cron expression.")]
 Timezone = Annotated[str | None, option("--timezone", metavar="ZONE", text="The time zone of --cron; UTC by default.")]
 Every = Annotated[str | None, option("--every", metavar="DURATION", text="Run at an interval, such as 5m.")]
-At = Annotated[str | None, option("--at", metavar="INSTANT", text="Run once, at an instant with an offset.")]
+At = Annotated[
+    str | None, option("--at", metavar="INSTANT", text="Run once, at an instant such as 2030-01-31T09:00:00+01:00.")
+]
 In = Annotated[str | None, option("--in", metavar="DURATION", text="Run once, after a delay such as 10m.")]
 Name = Annotated[str | None, option("--name", text="The name, for people.")]
 Url = Annotated[str | None, option("--url", metavar="URL", text="The URL to call.")]
@@ -61,34 +62,24 @@ SecretHeader = Annotated[
 ]
 Payload = Annotated[str | None, option("--payload", metavar="JSON|@FILE", text="The body, as JSON.")]
 Data = Annotated[str | None, option("--data", "-d", metavar="TEXT|@FILE", text="The body, as text.")]
-Timeout = Annotated[str | None, option("--timeout", metavar="DURATION", text="How long an attempt may take.")]
-Attempts = Annotated[int | None, option("--max-attempts", metavar="N", text="Attempts of a run, with the first.")]
-Overlap = Annotated[str | None, option("--overlap", metavar="POLICY", text="ALLOW, SKIP or QUEUE.")]
-Misfire = Annotated[str | None, option("--misfire", metavar="POLICY", text="LATEST, SKIP or ALL.")]
-ExternalId = Annotated[str | None, option("--external-id", metavar="ID", text="A name of your own, unique.")]
-Tag = Annotated[list[str] | None, option("--tag", metavar="TAG", text="A label; may be repeated.")]
-Owner = Annotated[str | None, option("--owner", metavar="NAME", text="The owner of the tasks, if the files name none.")]
+Timeout = Annotated[
+    str | None, option("--timeout", metavar="DURATION", text="How long an attempt may take, such as 30s.")
+]
+Attempts = Annotated[
+    int | None, option("--max-attempts", metavar="N", text="How many attempts a run may have, including the first.")
+]
+Overlap = Annotated[
+    str | None, option("--overlap", metavar="POLICY", text="If an earlier run is unfinished: ALLOW, SKIP or QUEUE.")
+]
+Misfire = Annotated[
+    str | None, option("--misfire", metavar="POLICY", text="Which missed instants run: LATEST, SKIP or ALL.")
+]
+ExternalId = Annotated[str | None, option("--external-id", metavar="ID", text="Your own name for the task; unique.")]
+Tag = Annotated[list[str] | None, option("--tag", metavar="TAG", text="A label for filtering; may be repeated.")]
+FlowKey = Annotated[
+    str | None, option("--flow-key", metavar="KEY", text="A text by which tasks share a limit of calls.")
+]
 Description = Annotated[str | None, option("--description", text="A text about the task.")]
-
-
-def trigger_input(
-    *, cron: str | None, timezone: str | None, every: str | None, at: str | None, delay: str | None
-) -> dict[str, Any] | None:
-    """Return the trigger that options describe, or None without any. Raises `UsageError`."""
-    given = [value for value in (cron, every, at, delay) if value is not None]
-    if len(given) > 1:
-        raise UsageError("give one of --cron, --every, --at and --in")
-    if timezone is not None and cron is None:
-        raise UsageError("--timezone goes with --cron")
-    if cron is not None:
-        return {"cron": {"expression": cron} | ({} if timezone is None else {"timezone": timezone})}
-    if every is not None:
-        return {"interval": {"everyMs": duration("--every", every)}}
-    if at is not None:
-        return {"oneOff": {"at": at}}
-    if delay is not None:
-        return {"oneOff": {"delayMs": duration("--in", delay)}}
-    return None
 
 
 def body_input(*, payload: str | None, data: str | None) -> dict[str, Any]:
@@ -101,59 +92,6 @@ def body_input(*, payload: str | None, data: str | None) -> dict[str, Any]:
         except ValueError as error:
             raise UsageError(f"--payload is not JSON: {error}") from None
     return {} if data is None else {"body": content("--data", data)}
-
-
-def action_input(
-    *,
-    url: str | None,
-    method: str | None,
-    header: Sequence[str] | None,
-    secret_header: Sequence[str] | None,
-    payload: str | None,
-    data: str | None,
-    timeout: str | None,
-) -> dict[str, Any]:
-    """Return the members of an action that options describe. Raises `UsageError`."""
-    headers = [*map(header_of, header or ()), *map(secret_header_of, secret_header or ())]
-    members: dict[str, Any] = {
-        "url": url,
-        "method": method and method.upper(),
-        "headers": headers or None,
-        "timeoutMs": None if timeout is None else duration("--timeout", timeout),
-    }
-    return without_none(members) | body_input(payload=payload, data=data)
-
-
-def task_input(
-    *,
-    name: str | None,
-    trigger: dict[str, Any] | None,
-    action: dict[str, Any],
-    max_attempts: int | None,
-    overlap: str | None,
-    misfire: str | None,
-    external_id: str | None,
-    tag: Sequence[str] | None,
-    description: str | None,
-) -> dict[str, Any]:
-    """Return the members of a task that options describe."""
-    members: dict[str, Any] = {
-        "name": name,
-        "trigger": trigger,
-        "action": action or None,
-        "retry": None if max_attempts is None else {"maxAttempts": max_attempts},
-        "overlap": overlap and overlap.upper(),
-        "misfire": misfire and misfire.upper(),
-        "externalId": external_id,
-        "tags": list(tag) if tag else None,
-        "description": description,
-    }
-    return without_none(members)
-
-
-def without_none(members: dict[str, Any]) -> dict[str, Any]:
-    """Return the members that have a value."""
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def header_of(text: str) -> dict[str, Any]:

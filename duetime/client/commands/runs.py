@@ -8,8 +8,8 @@ import typer
 
 from duetime.client import calls, documents, events, filters
 from duetime.client.commands import options
+from duetime.client.commands.changing import RUNS, Change, change
 from duetime.client.commands.options import AsJson, Limit, Profile, Where, Yes
-from duetime.client.commands.tasks import chosen, counted, finish
 from duetime.client.errors import ClientError
 from duetime.client.output import (
     console,
@@ -24,8 +24,10 @@ from duetime.client.output import (
 )
 from duetime.client.words import run_members
 
-Reference = Annotated[str, typer.Argument(metavar="RUN", help="Its id.")]
-References = Annotated[list[str] | None, typer.Argument(metavar="[RUN]...", help="Ids.", show_default=False)]
+RETRY = Change(kind=RUNS, done="retried", document=documents.RETRY_RUNS, of="Run", action="RETRY")
+CANCEL = Change(kind=RUNS, done="cancelled", document=documents.CANCEL_RUNS, of="Run", action="CANCEL_RUNS")
+Reference = Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")]
+References = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Ids of runs.", show_default=False)]
 OfTask = Annotated[
     str | None, options.option("--task", metavar="TASK", text="Only runs of this task, by id or external id.")
 ]
@@ -87,11 +89,11 @@ def watch_runs(
     task: OfTask = None,
     after: Annotated[
         str | None,
-        options.option("--after", metavar="CURSOR", text="Begin after this cursor, with what has happened since."),
+        options.option(
+            "--after", metavar="CURSOR", text="Start after the event with this cursor; --json prints the cursors."
+        ),
     ] = None,
-    limit: Annotated[
-        int, typer.Option("--limit", min=0, metavar="N", help="End after so many events; 0 means never.")
-    ] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Stop after N changes; 0 means never.")] = 0,
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
@@ -131,7 +133,7 @@ def retry_runs(
     profile: Profile = None,
 ) -> None:
     """Repeat finished runs, each as a new run with the same request."""
-    change(run, where, documents.RETRY_RUNS, "retried", yes=yes, as_json=as_json, profile=profile)
+    change(RETRY, run, where, yes=yes, as_json=as_json, profile=profile)
 
 
 @runs.command("cancel")
@@ -144,24 +146,4 @@ def cancel_runs(
     profile: Profile = None,
 ) -> None:
     """Cancel runs. A call in progress is aborted, and its effect on the target is unknown."""
-    change(run, where, documents.CANCEL_RUNS, "cancelled", yes=yes, as_json=as_json, profile=profile)
-
-
-def change(
-    references: list[str] | None,
-    where: list[str] | None,
-    document: str,
-    done: str,
-    *,
-    yes: bool,
-    as_json: bool,
-    profile: str | None,
-) -> None:
-    """Change runs, and print what became of each. Ask before all that a filter selects."""
-    with calls.connected(profile) as api:
-        named = chosen(api, references, where, document=documents.RUN_IDS, find=str, kinds=filters.RUNS)
-        if where:
-            options.confirm(f"{counted(len(named), 'run')} will be {done}.", yes=yes)
-        ids = [identifier for _, identifier in named]
-        results = calls.in_batches(api, document, ids, what=done.capitalize())
-    finish([reference for reference, _ in named], results, of="Run", done=done, as_json=as_json)
+    change(CANCEL, run, where, yes=yes, as_json=as_json, profile=profile)

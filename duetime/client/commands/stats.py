@@ -14,13 +14,19 @@ from duetime.client.output import duration, instant, print_json, print_table
 BUCKETS = ("MINUTE", "HOUR", "DAY")
 
 OfTask = Annotated[str | None, option("--task", metavar="TASK", text="Only runs of this task, by id or external id.")]
-Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="The time until now.")]
-Since = Annotated[str | None, option("--from", metavar="INSTANT", text="The beginning, instead of --last.")]
-Until = Annotated[str | None, option("--to", metavar="INSTANT", text="The end; now by default.")]
+Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="How far to look back, such as 90m or 7d.")]
+Since = Annotated[
+    str | None,
+    option("--from", metavar="INSTANT", text="Where to begin, instead of --last, such as 2030-01-31T00:00:00Z."),
+]
+Until = Annotated[str | None, option("--to", metavar="INSTANT", text="Where to end; now by default.")]
 Bucket = Annotated[
     str,
     typer.Option(
-        "--bucket", metavar="BUCKET", help="minute, hour or day.", autocompletion=lambda: ["minute", "hour", "day"]
+        "--bucket",
+        metavar="BUCKET",
+        help="Count per minute, hour or day.",
+        autocompletion=lambda: ["minute", "hour", "day"],
     ),
 ]
 
@@ -43,7 +49,7 @@ def stats(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Show how many runs ended, how, and how late and long they were, in buckets of time."""
+    """Show per minute, hour or day how many runs ended and how, how late they began, and how long they took."""
     length = checked_bucket(bucket)
     chosen = filters.filter_of(where or (), filters.STATISTICS)
     begin = since or (datetime.now(UTC) - timedelta(milliseconds=options.duration("--last", last))).isoformat()

@@ -1,53 +1,39 @@
 """`duetime tasks`: definitions of calls."""
 
-from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from duetime.client import calls, documents, filters
-from duetime.client.api import Api
 from duetime.client.apply import files
 from duetime.client.commands import options, waiting
-from duetime.client.commands.options import (
-    AsJson,
-    At,
-    Attempts,
-    Cron,
-    Data,
-    Description,
-    Every,
-    ExternalId,
-    File,
-    Header,
-    In,
-    Limit,
-    Method,
-    Misfire,
-    Name,
-    Overlap,
-    Payload,
-    Profile,
-    SecretHeader,
-    Tag,
-    Timeout,
-    Timezone,
-    Url,
-    Where,
-    Yes,
-)  # fmt: skip
+from duetime.client.commands.changing import TASKS, Change, change, chosen, confirm, finish
+from duetime.client.commands.option_groups import (
+    NameOptions,
+    PolicyOptions,
+    RequestOptions,
+    TriggerOptions,
+    with_groups,
+    without_none,
+)
+from duetime.client.commands.options import AsJson, Data, File, Header, Limit, Payload, Profile, Where, Yes
 from duetime.client.errors import ClientError, UsageError
 from duetime.client.output import instant, print_json, print_members, print_table, say
 from duetime.client.words import task_members, trigger_words
 
-Reference = Annotated[str, typer.Argument(metavar="TASK", help="Its id or external id.")]
+PAUSE = Change(kind=TASKS, done="paused", document=documents.PAUSE_TASKS, of="Task", action="PAUSE")
+RESUME = Change(kind=TASKS, done="resumed", document=documents.RESUME_TASKS, of="Task", action="RESUME")
+CANCEL = Change(kind=TASKS, done="cancelled", document=documents.CANCEL_TASKS, of="Task", action="CANCEL")
+DELETE = Change(kind=TASKS, done="deleted", document=documents.DELETE_TASKS, of="DeletedTask", action="DELETE")
+RUN = Change(kind=TASKS, done="started", document=documents.RUN_TASKS, of="Run", action="RUN")
+Reference = Annotated[str, typer.Argument(metavar="TASK", help="The id or external id of the task.")]
 References = Annotated[
-    list[str] | None, typer.Argument(metavar="[TASK]...", help="Ids or external ids.", show_default=False)
+    list[str] | None, typer.Argument(metavar="TASK", help="Ids or external ids of tasks.", show_default=False)
 ]
 Order = Annotated[
     str, typer.Option("--order", metavar="ORDER", help="CREATED_AT_DESC, CREATED_AT_ASC, NEXT_RUN_AT_ASC or NAME_ASC.")
 ]
-Count = Annotated[int, typer.Option("--count", min=0, max=100, metavar="N", help="Number of instants.")]
+Count = Annotated[int, typer.Option("--count", min=0, max=100, metavar="N", help="How many instants to show.")]
 
 tasks = typer.Typer(no_args_is_help=True, help="List, show, create and change tasks.")
 
@@ -61,7 +47,7 @@ def list_tasks(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """List tasks."""
+    """List tasks, the newest first, or in another order."""
     with calls.connected(profile) as api:
         chosen = filters.filter_of(where or (), filters.TASKS)
         found = calls.listed(api, documents.TASKS, limit=limit, filter=chosen, orderBy=order.upper())
@@ -104,41 +90,19 @@ def print_task(task: dict[str, Any], *, as_json: bool) -> None:
 
 
 @tasks.command("create")
+@with_groups
 def create_task(
     *,
-    name: Name = None,
-    url: Url = None,
-    cron: Cron = None,
-    timezone: Timezone = None,
-    every: Every = None,
-    at: At = None,
-    delay: In = None,
-    method: Method = None,
-    header: Header = None,
-    secret_header: SecretHeader = None,
-    payload: Payload = None,
-    data: Data = None,
-    timeout: Timeout = None,
-    max_attempts: Attempts = None,
-    overlap: Overlap = None,
-    misfire: Misfire = None,
-    external_id: ExternalId = None,
-    tag: Tag = None,
-    description: Description = None,
+    named: NameOptions,
+    trigger: TriggerOptions,
+    request: RequestOptions,
+    policies: PolicyOptions,
     file: File = None,
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
     """Create a task. It needs a name, a URL, and one of --cron, --every, --at and --in, here or in the file."""
-    trigger = options.trigger_input(cron=cron, timezone=timezone, every=every, at=at, delay=delay)
-    action = options.action_input(
-        url=url, method=method, header=header, secret_header=secret_header, payload=payload, data=data, timeout=timeout
-    )
-    members = options.task_input(
-        name=name, trigger=trigger, action=action, max_attempts=max_attempts, overlap=overlap, misfire=misfire,
-        external_id=external_id, tag=tag, description=description,
-    )  # fmt: skip
-    wanted = options.merged(files.single_task(file) if file else {}, members)
+    wanted = members_of(named, trigger, request, policies, file)
     missing = {"name": "--name", "trigger": "--cron, --every, --at or --in", "action": "--url"}
     for member, needed in missing.items():
         if member not in wanted:
@@ -149,42 +113,20 @@ def create_task(
 
 
 @tasks.command("update")
+@with_groups
 def update_task(
     *,
     task: Reference,
-    name: Name = None,
-    url: Url = None,
-    cron: Cron = None,
-    timezone: Timezone = None,
-    every: Every = None,
-    at: At = None,
-    delay: In = None,
-    method: Method = None,
-    header: Header = None,
-    secret_header: SecretHeader = None,
-    payload: Payload = None,
-    data: Data = None,
-    timeout: Timeout = None,
-    max_attempts: Attempts = None,
-    overlap: Overlap = None,
-    misfire: Misfire = None,
-    external_id: ExternalId = None,
-    tag: Tag = None,
-    description: Description = None,
+    named: NameOptions,
+    trigger: TriggerOptions,
+    request: RequestOptions,
+    policies: PolicyOptions,
     file: File = None,
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Change a task. What is not given stays; headers and labels replace all old ones."""
-    trigger = options.trigger_input(cron=cron, timezone=timezone, every=every, at=at, delay=delay)
-    action = options.action_input(
-        url=url, method=method, header=header, secret_header=secret_header, payload=payload, data=data, timeout=timeout
-    )
-    members = options.task_input(
-        name=name, trigger=trigger, action=action, max_attempts=max_attempts, overlap=overlap, misfire=misfire,
-        external_id=external_id, tag=tag, description=description,
-    )  # fmt: skip
-    changes = options.merged(files.single_task(file) if file else {}, members)
+    """Change a task. What is not given stays; headers and tags replace all old ones."""
+    changes = members_of(named, trigger, request, policies, file)
     if not changes:
         raise UsageError("nothing to change is given; see `duetime tasks update --help`")
     with calls.connected(profile) as api:
@@ -192,18 +134,35 @@ def update_task(
         print_task(calls.accepted(result, of=("Task",)), as_json=as_json)
 
 
+def members_of(
+    named: NameOptions,
+    trigger: TriggerOptions,
+    request: RequestOptions,
+    policies: PolicyOptions,
+    file: str | None,
+) -> dict[str, Any]:
+    """Return the members of a task: those of a file, with those of the options in their places. Raises `UsageError`."""
+    given: dict[str, Any] = {
+        "name": named.name,
+        "trigger": trigger.input(),
+        "action": request.input(named.url) or None,
+        **policies.input(),
+    }
+    return options.merged(files.single_task(file) if file else {}, without_none(given))
+
+
 @tasks.command("pause")
 def pause_tasks(
     *,
     task: References = None,
     where: Where = None,
-    reason: Annotated[str | None, options.option("--reason", text="Why, for people.")] = None,
+    reason: Annotated[str | None, options.option("--reason", text="Why, for people who look at the tasks.")] = None,
     yes: Yes = False,
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
     """Stop the schedules of tasks until they are resumed."""
-    change(task, where, documents.PAUSE_TASKS, "paused", yes=yes, as_json=as_json, profile=profile, reason=reason)
+    change(PAUSE, task, where, yes=yes, as_json=as_json, profile=profile, reason=reason)
 
 
 @tasks.command("resume")
@@ -213,7 +172,9 @@ def resume_tasks(
     where: Where = None,
     missed: Annotated[
         str | None,
-        options.option("--missed", metavar="POLICY", text="What becomes of missed instants: LATEST, SKIP or ALL."),
+        options.option(
+            "--missed", metavar="POLICY", text="Which instants that were missed meanwhile run: LATEST, SKIP or ALL."
+        ),
     ] = None,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -221,7 +182,7 @@ def resume_tasks(
 ) -> None:
     """Resume the schedules of paused tasks."""
     policy = missed and missed.upper()
-    change(task, where, documents.RESUME_TASKS, "resumed", yes=yes, as_json=as_json, profile=profile, missed=policy)
+    change(RESUME, task, where, yes=yes, as_json=as_json, profile=profile, missed=policy)
 
 
 @tasks.command("cancel")
@@ -234,7 +195,7 @@ def cancel_tasks(
     profile: Profile = None,
 ) -> None:
     """End the schedules of tasks permanently. The tasks and their history are kept."""
-    change(task, where, documents.CANCEL_TASKS, "cancelled", yes=yes, as_json=as_json, profile=profile)
+    change(CANCEL, task, where, yes=yes, as_json=as_json, profile=profile)
 
 
 @tasks.command("delete")
@@ -247,74 +208,7 @@ def delete_tasks(
     profile: Profile = None,
 ) -> None:
     """Delete tasks with their history."""
-    change(task, where, documents.DELETE_TASKS, "deleted", yes=yes, as_json=as_json, profile=profile, of="DeletedTask")
-
-
-def change(
-    references: Sequence[str] | None,
-    where: Sequence[str] | None,
-    document: str,
-    done: str,
-    *,
-    yes: bool,
-    as_json: bool,
-    profile: str | None,
-    of: str = "Task",
-    **variables: Any,
-) -> None:
-    """Change tasks, and print what became of each. Ask before all that a filter selects."""
-    with calls.connected(profile) as api:
-        named = chosen_tasks(api, references, where)
-        if where:
-            options.confirm(f"{counted(len(named), 'task')} will be {done}.", yes=yes)
-        ids = [identifier for _, identifier in named]
-        results = calls.in_batches(api, document, ids, what=done.capitalize(), **variables)
-    finish([reference for reference, _ in named], results, of=of, done=done, as_json=as_json)
-
-
-def chosen_tasks(api: Api, references: Sequence[str] | None, where: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Return the names and ids of the tasks to change."""
-
-    def find(reference: str) -> str:
-        return calls.task_id(api, reference)
-
-    return chosen(api, references, where, document=documents.TASK_IDS, find=find, kinds=filters.TASKS)
-
-
-def chosen(
-    api: Api,
-    references: Sequence[str] | None,
-    where: Sequence[str] | None,
-    *,
-    document: str,
-    find: Callable[[str], str],
-    kinds: filters.Kinds,
-) -> list[tuple[str, str]]:
-    """Return the names and ids of what to change, by references or else by a filter. Raises `UsageError`."""
-    if bool(references) == bool(where):
-        raise UsageError("name what to change, or select it by --where; one of both")
-    if references:
-        return [(reference, find(reference)) for reference in references]
-    found = calls.listed(api, document, limit=0, filter=filters.filter_of(where or (), kinds))
-    return [(item.get("externalId") or item["id"], item["id"]) for item in found]
-
-
-def finish(references: Sequence[str], results: Sequence[dict[str, Any]], *, of: str, done: str, as_json: bool) -> None:
-    """Print the results. Raises `typer.Exit` if any was refused."""
-    refused = calls.tell_refused(references, results, of=of)
-    if as_json:
-        print_json(results)
-    elif len(results) == 1 and not refused:
-        say(f"{references[0]} is {done}.")
-    else:
-        say(f"{len(results) - refused} of {len(results)} {done}.")
-    if refused:
-        raise typer.Exit(1)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    change(DELETE, task, where, yes=yes, as_json=as_json, profile=profile)
 
 
 @tasks.command("run")
@@ -336,12 +230,15 @@ def run_tasks(
     given = options.body_input(payload=payload, data=data)
     if header:
         given["headers"] = [options.header_of(each) for each in header]
+    if given and len(task or ()) != 1:
+        raise UsageError("--payload, --data and --header go with one task, by its id or external id")
+    if not given and not wait:
+        change(RUN, task, where, yes=yes, as_json=as_json, profile=profile)
+        return
     with calls.connected(profile) as api:
-        named = chosen_tasks(api, task, where)
-        if given and len(named) != 1:
-            raise UsageError("--payload, --data and --header go with one task")
+        named = chosen(api, TASKS, task, where)
         if where:
-            options.confirm(f"{counted(len(named), 'task')} will be run.", yes=yes)
+            confirm(RUN, len(named), yes=yes)
         references = [reference for reference, _ in named]
         ids = [identifier for _, identifier in named]
         after = api.field(documents.NEWEST_EVENT) if wait else None
@@ -354,29 +251,31 @@ def run_tasks(
     if wait and not as_json:
         waiting.print_finished(references, results)
     else:
-        finish(references, results, of="Run", done="requested", as_json=as_json)
+        finish(references, results, of=RUN.of, done=RUN.done, as_json=as_json)
     if wait and any(result.get("state") != "SUCCEEDED" for result in results):
         raise ClientError("not all runs succeeded") if not as_json else typer.Exit(1)
 
 
 @tasks.command("preview")
+@with_groups
 def preview(
     *,
     task: Annotated[
-        str | None, typer.Argument(metavar="[TASK]", help="A task, or else a trigger by options.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="TASK",
+            help="The id or external id of a task; without it, give a trigger by options.",
+            show_default=False,
+        ),
     ] = None,
-    cron: Cron = None,
-    timezone: Timezone = None,
-    every: Every = None,
-    at: At = None,
-    delay: In = None,
+    trigger: TriggerOptions,
     count: Count = 5,
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
     """Show the next instants of a task, or of a trigger before there is a task."""
-    trigger = options.trigger_input(cron=cron, timezone=timezone, every=every, at=at, delay=delay)
-    if (task is None) == (trigger is None):
+    given = trigger.input()
+    if (task is None) == (given is None):
         raise UsageError("name a task, or give one of --cron, --every, --at and --in")
     with calls.connected(profile) as api:
         if task is not None:
@@ -385,7 +284,7 @@ def preview(
                 raise calls.no_task(task)
             shown = {"description": found["name"], "instants": found["upcoming"]}
         else:
-            result = api.field(documents.PREVIEW, trigger=trigger, count=count)
+            result = api.field(documents.PREVIEW, trigger=given, count=count)
             shown = calls.accepted(result, of=("TriggerPreview",))
     if as_json:
         print_json(shown)

@@ -6,47 +6,31 @@ import typer
 
 from duetime.client import calls, documents
 from duetime.client.apply import files
-from duetime.client.commands import options
-from duetime.client.commands.options import (
-    AsJson,
-    Data,
-    Header,
-    Method,
-    Payload,
-    Profile,
-    SecretHeader,
-    Timeout,
-    option,
-)
+from duetime.client.commands.option_groups import RequestOptions, with_groups
+from duetime.client.commands.options import AsJson, Profile, option
 from duetime.client.errors import UsageError
 from duetime.client.output import duration, print_json, print_members
 
-Target = Annotated[str | None, typer.Argument(metavar="[URL]", help="The URL to call.", show_default=False)]
+Target = Annotated[str | None, typer.Argument(metavar="URL", help="The URL to call.", show_default=False)]
 TaskFile = Annotated[
     str | None, option("--file", "-f", metavar="FILE|-", text="Take the call from a task in YAML or JSON.")
 ]
 
 
+@with_groups
 def try_action(
     *,
     url: Target = None,
-    method: Method = None,
-    header: Header = None,
-    secret_header: SecretHeader = None,
-    payload: Payload = None,
-    data: Data = None,
-    timeout: Timeout = None,
+    request: RequestOptions,
     file: TaskFile = None,
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Make one call now, as a task would, and show how it ended. Nothing is stored.
+    """Make one call now, as a task would, and show its result. Nothing is stored.
 
     The exit status is 1 if the call did not succeed.
     """
-    action = options.action_input(
-        url=url, method=method, header=header, secret_header=secret_header, payload=payload, data=data, timeout=timeout
-    )
+    action = request.input(url)
     base = files.single_task(file).get("action", {}) if file else {}
     wanted = {**base, **action}
     if "url" not in wanted:

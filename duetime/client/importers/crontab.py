@@ -1,18 +1,41 @@
 """Reads a crontab whose lines run curl or wget."""
 
 import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from duetime.client.importers.commands import call_of
+from duetime.client.importers import shell
+from duetime.client.importers.commands import Taken, taken
 from duetime.client.importers.result import CannotTake, Imported, Note, Task, slug
-from duetime.client.importers.shell import words
 
-SETTING = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$")
+SETTING = re.compile(r"""\s*(?P<quote>["']?)([A-Za-z_]\w*)(?P=quote)\s*=\s*(.*?)\s*$""", re.ASCII)
 MACROS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
+FIELD = re.compile(r"[0-9A-Za-z*,/-]+")
 ZONE = "CRON_TZ"
-OF_CRON = {ZONE, "MAILTO", "MAILFROM", "SHELL", "PATH", "HOME", "LOGNAME", "RANDOM_DELAY", "TZ"}
-"""Settings that are no variables of the commands."""
-UNESCAPED_PERCENT = re.compile(r"(?<!\\)%")
+PERCENT = re.compile(r"(?<!\\)%")
+OF_USER = re.compile(r"(?:root|www-data|nobody|apache|nginx|http)\s")
+"""The names of users that many systems have, and that are no programs."""
+WAITING = "curl and wget wait without an end for a response, and a task for 30 s; timeoutMs is up to an hour"
+
+
+@dataclass(slots=True)
+class Settings:
+    """What the lines above say about a line."""
+
+    zone: str | None
+    has_users: bool
+    variables: dict[str, str] = field(default_factory=dict)
+    comment: str = ""
+
+
+class Read(NamedTuple):
+    """A line with its task."""
+
+    place: str
+    task: Task
+    found: Taken
 
 
 def read(text: str, *, timezone: str | None = None, has_users: bool = False) -> Imported:
@@ -20,30 +43,48 @@ def read(text: str, *, timezone: str | None = None, has_users: bool = False) -> 
 
     With `has_users`, each line names a user after its fields, as in /etc/crontab.
     """
-    found, variables, comment = Imported(), dict[str, str](), ""
-    zone = timezone
+    found, lines = Imported(), list[Read]()
+    settings = Settings(timezone, has_users)
     for number, line in enumerate(text.splitlines(), 1):
         place, stripped = f"line {number}", line.strip()
         if not stripped or stripped.startswith("#"):
-            comment = stripped.lstrip("#").strip()
-            continue
-        if setting := SETTING.fullmatch(line):
-            name, value = setting[1], unquoted(setting[2])
-            if name == ZONE:
-                zone = value
-            elif name == "MAILTO" and value:
-                found.notes.append(Note(place, "MAILTO is not taken; a notification rule of Duetime can send mail"))
-            elif name not in OF_CRON:
-                variables[name] = value
-            continue
-        try:
-            found.add(task_of(stripped, variables, zone, comment, has_users=has_users), place=place)
-        except CannotTake as error:
-            found.untaken.append(Note(place, str(error)))
-        comment = ""
-    if found.tasks and zone is None:
-        found.notes.append(Note("all lines", "the times are taken as UTC, because there is no CRON_TZ; see --timezone"))
+            settings.comment = stripped.lstrip("#").strip()
+        elif setting := SETTING.fullmatch(line):
+            found.notes += set_variable(settings, setting[2], unquoted(setting[3]), place)
+        else:
+            try:
+                lines.append(Read(place, *task_of(stripped, settings)))
+            except CannotTake as error:
+                found.untaken.append(Note(place, str(error)))
+            settings.comment = ""
+    users = Counter(each.found.lock for each in lines)
+    for place, task, (_, notes, lock) in lines:
+        if lock and users[lock] > 1:
+            found.untaken.append(Note(place, f"another line has the lock {lock}, too; a task keeps its own runs apart"))
+        else:
+            found.add(task, place=place, notes=notes)
+    found.notes += notes_on_all(found, has_zone=settings.zone is not None)
     return found
+
+
+def set_variable(settings: Settings, name: str, value: str, place: str) -> list[Note]:
+    """Set a variable of the lines below, and return what to know about it."""
+    settings.variables[name] = value
+    if name == ZONE:
+        settings.zone = value or None
+    if name == "MAILTO" and value:
+        return [Note(place, "MAILTO is not taken; a notification rule of Duetime can send mail")]
+    return []
+
+
+def notes_on_all(found: Imported, *, has_zone: bool) -> list[Note]:
+    """Return what to know about all lines."""
+    notes = []
+    if found.tasks and not has_zone:
+        notes.append(Note("all lines", "the times are taken as UTC, because there is no CRON_TZ; see --timezone"))
+    if not all("timeoutMs" in task["action"] for task in found.tasks):
+        notes.append(Note("lines without --max-time", WAITING))
+    return notes
 
 
 def unquoted(value: str) -> str:
@@ -51,24 +92,49 @@ def unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
 
-def task_of(line: str, variables: dict[str, str], zone: str | None, comment: str, *, has_users: bool) -> Task:
+def task_of(line: str, settings: Settings) -> tuple[Task, Taken]:
     """Return the task of a line. Raises `CannotTake`."""
     count = 1 if line.startswith("@") else 5
-    parts = line.split(None, count + has_users)
-    if len(parts) <= count + has_users:
+    parts = line.split(None, count + settings.has_users)
+    if len(parts) <= count + settings.has_users:
         raise CannotTake("it has too few fields")
-    expression, command = " ".join(parts[:count]), parts[-1]
+    expression = checked_expression(parts[:count])
+    if not settings.has_users and OF_USER.match(parts[-1]):
+        raise CannotTake(f"it runs {parts[-1].split()[0]}; if that is a user, as in /etc/crontab, add --users")
+    found = call_of(parts[-1], settings)
+    cron = {"expression": expression} | ({} if settings.zone in {None, "UTC"} else {"timezone": settings.zone})
+    name = name_of(found.members["action"]["url"])
+    described = {"description": settings.comment} if settings.comment else {}
+    task = {"externalId": slug(name), "name": name[:255], **described, "trigger": {"cron": cron}, **found.members}
+    return task, found
+
+
+def checked_expression(fields: list[str]) -> str:
+    """Return a cron expression. Raises `CannotTake` for what only some programs read."""
+    expression = " ".join(fields)
     if expression == "@reboot":
         raise CannotTake("@reboot has no time")
     if expression.startswith("@") and expression not in MACROS:
         raise CannotTake(f"{expression} is not known here")
-    if UNESCAPED_PERCENT.search(command):
-        raise CannotTake("what follows % is the standard input of the command")
-    members = call_of(words(command.replace("\\%", "%"), variables))
-    cron = {"expression": expression} | ({} if zone in {None, "UTC"} else {"timezone": zone})
-    name = name_of(members["action"]["url"])
-    described = {"description": comment} if comment else {}
-    return {"externalId": slug(name), "name": name[:255], **described, "trigger": {"cron": cron}, **members}
+    for each in fields:
+        if "~" in each:
+            raise CannotTake(f"{each} is a random time; take one, or use jitterMs")
+        if not each.startswith("@") and not FIELD.fullmatch(each):
+            raise CannotTake(f"{each} is no field of a cron expression")
+    return expression
+
+
+def call_of(line: str, settings: Settings) -> Taken:
+    """Return what becomes of a command, whose standard input follows a %. Raises `CannotTake`."""
+    given, *stdin = PERCENT.split(line)
+    body = "\n".join(stdin).replace("\\%", "%") + "\n" if stdin else None
+    try:
+        command = shell.command(given.replace("\\%", "%"), settings.variables)
+    except CannotTake as error:
+        raise (
+            CannotTake("what follows % is its standard input, and not part of its words") if stdin else error
+        ) from None
+    return taken(command, settings.variables, stdin=body)
 
 
 def name_of(url: str) -> str:

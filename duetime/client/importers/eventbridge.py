@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 from duetime.client import digits
 from duetime.client.apply import reading
-from duetime.client.apply.writing import variable_name
 from duetime.client.importers.result import CannotTake, Imported, Note, Task, slug
 from duetime.client.importers.structured import documents, objects, text
 
@@ -29,9 +28,13 @@ def read(source: str) -> Imported:
         for schedule in schedules_in(document):
             place = str(schedule.get("Name"))
             try:
-                found.add(task_of(schedule, found, place), place=place)
+                target = (schedule.get("Target") or {}).get("Arn", "which list-rules leaves out")
+                found.add_without_url(task_of(schedule), place=place, target=target)
             except CannotTake as error:
                 found.untaken.append(Note(place, str(error)))
+                continue
+            if schedule.get("State") == "DISABLED":
+                found.notes.append(Note(place, "it is disabled; pause the task after apply"))
     return found
 
 
@@ -45,8 +48,8 @@ def schedules_in(document: Any) -> list[dict[str, Any]]:
     return objects(document, "the file")
 
 
-def task_of(schedule: dict[str, Any], found: Imported, place: str) -> Task:
-    """Return the task of a schedule. Raises `CannotTake`."""
+def task_of(schedule: dict[str, Any]) -> Task:
+    """Return the task of a schedule, without a URL. Raises `CannotTake`."""
     name, target = text(schedule, "Name"), schedule.get("Target") or {}
     if not schedule.get("ScheduleExpression"):
         raise CannotTake("it has no ScheduleExpression; list-schedules leaves it out, and get-schedule prints it")
@@ -54,13 +57,7 @@ def task_of(schedule: dict[str, Any], found: Imported, place: str) -> Task:
     window = (schedule.get("FlexibleTimeWindow") or {}).get("MaximumWindowInMinutes")
     if window and "oneOff" not in trigger:
         next(iter(trigger.values()))["jitterMs"] = window * UNITS["minute"]
-    variable = f"URL_{variable_name(name)}"
-    found.notes.append(
-        Note(place, f"set {variable} to the URL to call; the target was {target.get('Arn', 'not given')}")
-    )
-    if schedule.get("State") == "DISABLED":
-        found.notes.append(Note(place, "it is disabled; pause the task after apply"))
-    action: dict[str, Any] = {"url": f"${{{variable}}}", "method": "POST"} | body_of(target.get("Input"))
+    action: dict[str, Any] = {"method": "POST"} | body_of(target.get("Input"))
     task: Task = {"externalId": slug(name), "name": name, "trigger": trigger, "action": action}
     if schedule.get("Description"):
         task["description"] = schedule["Description"]

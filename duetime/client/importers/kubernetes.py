@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from duetime.client.apply import reading
-from duetime.client.importers.commands import call_of
+from duetime.client.importers.commands import taken
 from duetime.client.importers.result import CannotTake, Imported, Note, Task, slug
-from duetime.client.importers.shell import words
+from duetime.client.importers.shell import Command
 from duetime.client.importers.structured import documents, text
 
-SHELLS = {"sh", "bash", "ash"}
 VARIABLE = re.compile(r"\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
 """What Kubernetes itself replaces in commands and arguments."""
 OVERLAPS = {"Allow": "ALLOW", "Forbid": "SKIP"}
@@ -26,7 +25,8 @@ def read(source: str) -> Imported:
             found.untaken.append(Note(place, "only CronJobs have schedules"))
             continue
         try:
-            found.add(task_of(manifest), place=place)
+            task, notes = task_of(manifest)
+            found.add(task, place=place, notes=notes)
         except CannotTake as error:
             found.untaken.append(Note(place, str(error)))
             continue
@@ -44,8 +44,8 @@ def manifests(found: list[Any]) -> Iterator[dict[str, Any]]:
             yield each
 
 
-def task_of(manifest: dict[str, Any]) -> Task:
-    """Return the task of a CronJob. Raises `CannotTake`."""
+def task_of(manifest: dict[str, Any]) -> tuple[Task, list[str]]:
+    """Return the task of a CronJob, and what to know about it. Raises `CannotTake`."""
     spec = manifest.get("spec") or {}
     job = (spec.get("jobTemplate") or {}).get("spec") or {}
     containers = ((job.get("template") or {}).get("spec") or {}).get("containers") or []
@@ -54,7 +54,7 @@ def task_of(manifest: dict[str, Any]) -> Task:
     policy = spec.get("concurrencyPolicy", "Allow")
     if policy not in OVERLAPS:
         raise CannotTake(f"concurrencyPolicy {policy}: Duetime does not end a run for the next one")
-    members = call_of(command_of(containers[0]))
+    members, notes, _ = taken(*command_of(containers[0]))
     if "backoffLimit" in job:
         members["retry"]["maxAttempts"] = max(members["retry"]["maxAttempts"], min(job["backoffLimit"] + 1, 100))
     if "activeDeadlineSeconds" in job and "timeoutMs" not in members["action"]:
@@ -62,11 +62,11 @@ def task_of(manifest: dict[str, Any]) -> Task:
     cron = {"expression": text(spec, "schedule")} | ({"timezone": spec["timeZone"]} if spec.get("timeZone") else {})
     name = text(manifest.get("metadata"), "name")
     overlap = {"overlap": OVERLAPS[policy]}
-    return {"externalId": slug(name), "name": name, "trigger": {"cron": cron}, **members, **overlap}
+    return {"externalId": slug(name), "name": name, "trigger": {"cron": cron}, **members, **overlap}, notes
 
 
-def command_of(container: dict[str, Any]) -> list[str]:
-    """Return the words of a container's command. Raises `CannotTake`."""
+def command_of(container: dict[str, Any]) -> tuple[Command, dict[str, str]]:
+    """Return a container's command, and the variables that are set for it."""
     variables = {
         each["name"]: each["value"]
         for each in container.get("env") or ()
@@ -81,6 +81,4 @@ def command_of(container: dict[str, Any]) -> list[str]:
         # Without a command, the image says what runs.
         image = str(container.get("image", "")).partition("@")[0].rpartition("/")[2].partition(":")[0]
         given = [image, *given]
-    if len(given) > 2 and given[0].rpartition("/")[2] in SHELLS and given[1].startswith("-") and given[1].endswith("c"):
-        return words(" ".join(given[2].split("\n")).strip(), variables)
-    return [expanded(word) for word in given]
+    return Command([expanded(word) for word in given]), variables

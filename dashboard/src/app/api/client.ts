@@ -1,21 +1,31 @@
 // The client for queries and mutations, with a normalised cache: a change of one item shows wherever the item is shown.
 import { Client, fetchExchange, type CombinedError } from "@urql/core";
-import { cacheExchange } from "@urql/exchange-graphcache";
+import { cacheExchange, type Cache, type FieldArgs } from "@urql/exchange-graphcache";
 import { possibleTypes, valueTypes } from "virtual:schema";
 
 import { authorization, keptKey } from "../../key/storage";
 import { endpoint } from "../address";
 import { askForKey } from "./key";
+import { optimistic } from "./optimistic";
 
 const withoutKey = (): null => null;
 
+/** Return the object with an id, which another query may have read, or null if the service has said that there is none. */
+function found(store: Cache, __typename: string, field: string, args: Record<string, unknown>): { __typename: string; id: string } | null | undefined {
+  if (store.resolve("Query", field, args as FieldArgs) === null) {
+    return null;
+  }
+  return typeof args["id"] === "string" ? { __typename, id: args["id"] } : undefined;
+}
+
 const cache = cacheExchange({
   possibleTypes,
+  optimistic,
   keys: Object.fromEntries(valueTypes.map((name) => [name, withoutKey])),
   resolvers: {
     Query: {
-      task: (_parent, { id }) => (typeof id === "string" ? { __typename: "Task", id } : undefined),
-      run: (_parent, { id }) => (typeof id === "string" ? { __typename: "Run", id } : undefined),
+      task: (_parent, args, store) => found(store, "Task", "task", args),
+      run: (_parent, args, store) => found(store, "Run", "run", args),
     },
   },
 });
@@ -50,7 +60,7 @@ export const client = new Client({
 /** Return what an error says, for people. */
 export function words(error: CombinedError): string {
   if (error.networkError !== undefined && error.graphQLErrors.length === 0) {
-    return "The service cannot be reached. Is it running? The page tries again by itself.";
+    return "The service cannot be reached. Check that it is running, and your connection to it.";
   }
   return error.graphQLErrors.map(({ message }) => message).join(" ");
 }
@@ -58,7 +68,7 @@ export function words(error: CombinedError): string {
 /** Return why a mutation has no result, for people. */
 export function failure(error: CombinedError | undefined): string {
   if (error === undefined || (error.networkError !== undefined && error.graphQLErrors.length === 0)) {
-    return "The service does not answer, so nothing is known to be saved. Is it running? Try again.";
+    return "The service does not answer, so it may not have saved this. Check that it is running, and try again.";
   }
   return words(error);
 }

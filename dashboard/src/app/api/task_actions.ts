@@ -1,9 +1,8 @@
 // What a person does to a task, with a message about what came of it and, where that is possible, a way to undo it.
 import { useMutation } from "urql";
 
-import { toast } from "../ui/Toasts";
-import { words } from "./client";
 import { graphql } from "./graphql";
+import { REFUSAL, tell } from "./refusal";
 
 const TASK_STATE = graphql(`
   fragment TaskState on Task {
@@ -17,19 +16,20 @@ const TASK_STATE = graphql(`
   }
 `);
 
-const RUN_TASK = graphql(`
-  mutation RunTask($id: ID!, $input: RunTaskInput) {
-    runTask(id: $id, input: $input) {
-      __typename
-      ... on Run {
-        id
-      }
-      ... on Error {
-        message
+const RUN_TASK = graphql(
+  `
+    mutation RunTask($id: ID!, $input: RunTaskInput) {
+      runTask(id: $id, input: $input) {
+        __typename
+        ... on Run {
+          id
+        }
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
 const PAUSE = graphql(
   `
@@ -37,13 +37,11 @@ const PAUSE = graphql(
       pauseTask(id: $id, reason: $reason) {
         __typename
         ...TaskState
-        ... on Error {
-          message
-        }
+        ...Refusal
       }
     }
   `,
-  [TASK_STATE],
+  [TASK_STATE, REFUSAL],
 );
 
 const RESUME = graphql(
@@ -52,13 +50,11 @@ const RESUME = graphql(
       resumeTask(id: $id) {
         __typename
         ...TaskState
-        ... on Error {
-          message
-        }
+        ...Refusal
       }
     }
   `,
-  [TASK_STATE],
+  [TASK_STATE, REFUSAL],
 );
 
 const CANCEL = graphql(
@@ -67,28 +63,24 @@ const CANCEL = graphql(
       cancelTask(id: $id) {
         __typename
         ...TaskState
-        ... on Error {
-          message
-        }
+        ...Refusal
       }
     }
   `,
-  [TASK_STATE],
+  [TASK_STATE, REFUSAL],
 );
 
-const DELETE = graphql(`
-  mutation DeleteTask($id: ID!) {
-    deleteTask(id: $id) {
-      __typename
-      ... on DeletedTask {
-        taskId
-      }
-      ... on Error {
-        message
+const DELETE = graphql(
+  `
+    mutation DeleteTask($id: ID!) {
+      deleteTask(id: $id) {
+        __typename
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
 interface RunInput {
   payload?: unknown;
@@ -105,52 +97,25 @@ export function useTaskActions() {
   const actions = {
     async run(id: string, input?: RunInput): Promise<string | null> {
       const { data, error } = await runTask({ id, input: input ?? null });
-      const result = data?.runTask;
-      if (result?.__typename === "Run") {
-        toast("The task runs now.");
-        return result.id;
-      }
-      refused(result, error && words(error));
-      return null;
+      tell(data?.runTask, error, "The task runs now.");
+      return data?.runTask.__typename === "Run" ? data.runTask.id : null;
     },
     async pause(id: string, reason: string | null = null): Promise<boolean> {
       const { data, error } = await pauseTask({ id, reason });
-      if (data?.pauseTask.__typename === "Task") {
-        toast("The task is paused.", { undo: () => void actions.resume(id) });
-        return true;
-      }
-      return refused(data?.pauseTask, error && words(error));
+      return tell(data?.pauseTask, error, "The task is paused.", () => void actions.resume(id));
     },
     async resume(id: string): Promise<boolean> {
       const { data, error } = await resumeTask({ id });
-      if (data?.resumeTask.__typename === "Task") {
-        toast("The task is resumed.", { undo: () => void actions.pause(id) });
-        return true;
-      }
-      return refused(data?.resumeTask, error && words(error));
+      return tell(data?.resumeTask, error, "The task is resumed.", () => void actions.pause(id));
     },
     async cancel(id: string): Promise<boolean> {
       const { data, error } = await cancelTask({ id });
-      if (data?.cancelTask.__typename === "Task") {
-        toast("The task is cancelled.");
-        return true;
-      }
-      return refused(data?.cancelTask, error && words(error));
+      return tell(data?.cancelTask, error, "The task is cancelled.");
     },
     async remove(id: string): Promise<boolean> {
       const { data, error } = await deleteTask({ id });
-      if (data?.deleteTask.__typename === "DeletedTask") {
-        toast("The task is deleted.");
-        return true;
-      }
-      return refused(data?.deleteTask, error && words(error));
+      return tell(data?.deleteTask, error, "The task is deleted.");
     },
   };
   return actions;
-}
-
-function refused(result: object | undefined, error: string | undefined): false {
-  const message = result !== undefined && "message" in result ? String(result.message) : error;
-  toast(message ?? "The service did not answer.", { tone: "bad" });
-  return false;
 }

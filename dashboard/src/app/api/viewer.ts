@@ -1,7 +1,9 @@
 // Who looks at the page, and what they may do. What a key may not do is not offered.
 import { useQuery } from "urql";
 
+import { client } from "./client";
 import { graphql } from "./graphql";
+import { question } from "./key";
 
 export type Scope = "READ" | "WRITE" | "ADMIN";
 
@@ -17,6 +19,13 @@ const VIEWER = graphql(`
     }
   }
 `);
+
+question.subscribe(() => {
+  if (question.get() === null) {
+    // Another key may do other things.
+    void client.query(VIEWER, {}, { requestPolicy: "network-only" }).toPromise();
+  }
+});
 
 /** Return who looks at the page; undefined while that is not known. */
 export function useViewer() {

@@ -78,6 +78,7 @@ export interface TaskForm {
   pauseAfterFailures: string;
   retentionDays: string;
   deleteAfter: Duration;
+  flowKey: string;
   externalId: string;
   metadata: string;
 }
@@ -118,6 +119,7 @@ export interface Definition {
   pauseAfterFailures: number | null;
   retentionDays: number | null;
   deleteAfterMs: number | null;
+  flowKey: string | null;
   externalId: string | null;
   metadata: unknown;
 }
@@ -169,6 +171,7 @@ export function emptyForm(timezone: string): TaskForm {
     pauseAfterFailures: "",
     retentionDays: "",
     deleteAfter: { amount: "", unit: "d" },
+    flowKey: "",
     externalId: "",
     metadata: "",
   };
@@ -198,6 +201,7 @@ export function formOf(task: Definition, readersZone: string): TaskForm {
     pauseAfterFailures: String(task.pauseAfterFailures ?? ""),
     retentionDays: String(task.retentionDays ?? ""),
     deleteAfter: fromMs(task.deleteAfterMs, "d"),
+    flowKey: task.flowKey ?? "",
     externalId: task.externalId ?? "",
     metadata: task.metadata === null || task.metadata === undefined ? "" : pretty(task.metadata),
   };

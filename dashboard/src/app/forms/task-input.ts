@@ -29,6 +29,7 @@ export function createInput(form: TaskForm): Input {
     pauseAfterFailures: count(form.pauseAfterFailures, ["pauseAfterFailures"], problems),
     retentionDays: count(form.retentionDays, ["retentionDays"], problems),
     deleteAfterMs: milliseconds(form.deleteAfter, ["deleteAfterMs"], problems),
+    flowKey: form.flowKey === "" ? null : form.flowKey,
     externalId: form.externalId === "" ? null : form.externalId,
     metadata: json(form.metadata, ["metadata"], problems),
   });
@@ -40,15 +41,9 @@ export function updateInput(form: TaskForm, loaded: TaskForm): Input {
   const before = createInput(loaded).input;
   const { input: after, problems } = createInput(form);
   const input: Members = {};
-  for (const name of ["name", "description", "tags", "overlap", "misfire", "onLost", "pauseAfterFailures", "retentionDays", "deleteAfterMs", "externalId", "metadata"]) {
+  for (const name of OWN) {
     if (!equal(before[name], after[name])) {
-      if (after[name] === undefined && name in REMOVED) {
-        input[name] = REMOVED[name];
-      } else if (after[name] === undefined) {
-        problems.push({ path: [name], message: "can be changed, but not removed" });
-      } else {
-        input[name] = after[name];
-      }
+      Object.assign(input, after[name] === undefined ? removal(name) : { [name]: after[name] });
     }
   }
   if (!equal(form.trigger, loaded.trigger)) {
@@ -58,10 +53,11 @@ export function updateInput(form: TaskForm, loaded: TaskForm): Input {
   if (Object.keys(action).length > 0) {
     input["action"] = action;
   }
-  const retry = changed(retryMembers(form.retry, []), retryMembers(loaded.retry, []));
-  for (const name of ["retryStatuses", "maxElapsedMs"].filter((each) => retry[each] === null)) {
-    problems.push({ path: ["retry", name], message: "can be changed, but not removed" });
-  }
+  const retry = Object.fromEntries(
+    Object.entries(changed(retryMembers(form.retry, []), retryMembers(loaded.retry, []))).flatMap(([name, value]) =>
+      Object.entries(value === null ? removal(name) : { [name]: value }),
+    ),
+  );
   if (Object.keys(retry).length > 0) {
     input["retry"] = retry;
   }
@@ -89,8 +85,18 @@ export function tryInput(action: ActionForm): Input {
   return { input, problems };
 }
 
-/** The values by which an update removes what was set. Other members cannot be removed. */
-const REMOVED: Members = { description: "", pauseAfterFailures: 0 };
+/** The members of a task that are no objects of their own. */
+const OWN = [
+  "name", "description", "tags", "overlap", "misfire", "onLost", "pauseAfterFailures", "retentionDays", "deleteAfterMs", "flowKey", "externalId",
+  "metadata",
+];
+/** The values by which an update removes what was set, where a value does. */
+const REMOVED: Members = { description: "", flowKey: "", pauseAfterFailures: 0 };
+
+/** Return what in an update removes a member, because null leaves it as it is. */
+function removal(name: string): Members {
+  return name in REMOVED ? { [name]: REMOVED[name] } : { [`clear${name.charAt(0).toUpperCase()}${name.slice(1)}`]: true };
+}
 
 function triggerInput(form: TriggerForm, problems: Problem[]): Members {
   return { [form.kind]: withoutNulls(triggerMembers(form, problems)) };
@@ -133,8 +139,8 @@ function actionMembers(form: ActionForm, problems: Problem[]): Members {
     headers: form.headers.map(headerInput),
     ...bodyMembers(form, problems),
     successStatuses: list(form.successStatuses),
-    timeoutMs: milliseconds(form.timeout, ["action", "timeoutMs"], problems),
-    redirects: count(form.redirects, ["action", "redirects"], problems),
+    timeoutMs: required(milliseconds(form.timeout, ["action", "timeoutMs"], problems), ["action", "timeoutMs"], problems),
+    redirects: required(count(form.redirects, ["action", "redirects"], problems), ["action", "redirects"], problems),
     signingSecrets: form.signing === "new" ? secretLines(form.signingSecrets) : null,
   };
 }

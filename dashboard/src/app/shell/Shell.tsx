@@ -2,14 +2,17 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useState } from "react";
 
-import { service } from "../address";
-import { Dialog } from "../ui/Dialog";
+import { question } from "../api/key";
+import { useStore } from "../stored";
 import { Icon } from "../ui/icons";
 import { Toasts } from "../ui/Toasts";
 import { Choices } from "./Choices";
-import { KeyDialog } from "./KeyDialog";
+import { Destination, OtherPages } from "./links";
 import { MAIN, useAdministration } from "./navigation";
+import { Viewer } from "./Viewer";
 
+const KeyDialog = lazy(() => import("./KeyDialog").then((module) => ({ default: module.KeyDialog })));
+const MoreSheet = lazy(() => import("./MoreSheet").then((module) => ({ default: module.MoreSheet })));
 const Palette = lazy(() => import("./Palette").then((module) => ({ default: module.Palette })));
 
 export function Shell() {
@@ -17,6 +20,7 @@ export function Shell() {
   const administration = useAdministration();
   const path = useRouterState({ select: ({ location }) => location.pathname });
   const [isPaletteOpen, setPaletteOpen] = useState(false);
+  const isKeyAsked = useStore(question) !== null;
   useEffect(() => setMenuOpen(false), [path]);
   useEffect(() => {
     const pressed = (event: KeyboardEvent) => {
@@ -64,6 +68,7 @@ export function Shell() {
           )}
         </nav>
         <div className="side-foot">
+          <Viewer />
           <Choices />
           <OtherPages />
         </div>
@@ -82,45 +87,12 @@ export function Shell() {
           </li>
         </ul>
       </nav>
-      {isMenuOpen && (
-        <Dialog title="More" onClose={() => setMenuOpen(false)} className="sheet">
-          <ul>
-            {administration.map((destination) => (
-              <Destination key={destination.to} {...destination} />
-            ))}
-          </ul>
-          <Choices />
-          <OtherPages />
-        </Dialog>
-      )}
-      {isPaletteOpen && (
-        <Suspense>
-          <Palette onClose={() => setPaletteOpen(false)} />
-        </Suspense>
-      )}
-      <KeyDialog />
+      <Suspense>
+        {isMenuOpen && <MoreSheet onClose={() => setMenuOpen(false)} />}
+        {isPaletteOpen && <Palette onClose={() => setPaletteOpen(false)} />}
+        {isKeyAsked && <KeyDialog />}
+      </Suspense>
       <Toasts />
     </div>
-  );
-}
-
-function Destination({ to, label, icon }: (typeof MAIN)[number]) {
-  return (
-    <li>
-      <Link to={to} className="nav-link" activeOptions={{ exact: to === "/", includeSearch: false }}>
-        <Icon name={icon} />
-        {label}
-      </Link>
-    </li>
-  );
-}
-
-/** Links to the pages that are no part of the dashboard. */
-function OtherPages() {
-  return (
-    <p className="other-pages">
-      <a href={new URL("graphql", service).href}>GraphQL</a>
-      <a href={new URL("swagger/index.html", service).href}>REST</a>
-    </p>
   );
 }

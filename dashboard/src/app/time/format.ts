@@ -1,4 +1,4 @@
-// Times and durations in words.
+// Times, durations and numbers in words.
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
@@ -120,6 +120,11 @@ export function count(value: number): string {
 /** Return a number shortly, such as "12.5k". */
 export function compact(value: number): string {
   return value.toLocaleString("en", { notation: "compact", maximumFractionDigits: 1 });
+}
+
+/** Return a share with as many digits as tell 99.95 from 100. */
+export function percent(value: number): string {
+  return value === 100 || value === 0 ? String(value) : value.toFixed(value > 99 ? 2 : 1);
 }
 
 function padded(value: number): string {

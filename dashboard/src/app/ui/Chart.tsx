@@ -71,7 +71,7 @@ export function Chart({ label, times, series, height, kind, write }: Props) {
           y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, 0.001)] },
         },
         axes: [
-          { ...axis, grid: { show: false }, size: 30, space: 64, values: (_plot, marks) => marks.map((at) => axisMark(at * 1_000, zone, isShort)) },
+          { ...axis, grid: { show: false }, size: 24, space: 64, values: (_plot, marks) => marks.map((at) => axisMark(at * 1_000, zone, isShort)) },
           { ...axis, grid, size: 56, space: 36, values: (_plot, marks) => marks.map((value) => write(value)) },
         ],
         series: [

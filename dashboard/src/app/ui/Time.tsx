@@ -1,14 +1,14 @@
 // An instant, relative to now, with the exact one on hover and for screen readers.
 import { useStore } from "../stored";
 import { useNow } from "../time/clock";
-import { countdown, exact, relative, short } from "../time/format";
+import { clock, countdown, exact, relative, short } from "../time/format";
 import { zoneChoice, zoneFor } from "../time/zone";
 
 interface Props {
   at: string;
   /** The zone of the task at hand, if it has one. */
   taskZone?: string | null;
-  form?: "relative" | "countdown" | "short" | "exact";
+  form?: "relative" | "countdown" | "clock" | "short" | "exact";
 }
 
 export function Time({ at, taskZone = null, form = "relative" }: Props) {
@@ -19,6 +19,7 @@ export function Time({ at, taskZone = null, form = "relative" }: Props) {
   const text = {
     relative: () => relative(instant, now),
     countdown: () => countdown(instant, now),
+    clock: () => clock(instant, zone),
     short: () => short(instant, zone, now),
     exact: () => whole,
   }[form]();

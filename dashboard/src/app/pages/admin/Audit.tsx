@@ -6,6 +6,7 @@ import { useState } from "react";
 import { useQuery } from "urql";
 
 import { graphql, type ResultOf, type VariablesOf } from "../../api/graphql";
+import { useTaskName } from "../../api/task_names";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/Time";
@@ -121,7 +122,7 @@ function EntryRow({ entry }: { entry: Entry }) {
       <summary>
         <Icon name="right" />
         <strong>{action}</strong>
-        <span className="entry-name">{nameOf(after) ?? nameOf(before)}</span>
+        <span className="entry-name">{nameOf(after) ?? nameOf(before) ?? (taskId !== null && <TaskName id={taskId} />)}</span>
         <span className="ink-2">by {keyName}</span>
         <Time at={at} />
       </summary>
@@ -146,8 +147,13 @@ function EntryRow({ entry }: { entry: Entry }) {
   );
 }
 
-/** Return the name in a changed object, if the change concerns it. */
+function TaskName({ id }: { id: string }) {
+  return <span className="ink-2">{useTaskName(id)}</span>;
+}
+
+/** Return the name in a changed object, or what a limit is for, if the change concerns it. */
 function nameOf(members: unknown): string | null {
-  const name = (members as { name?: unknown } | null)?.name;
-  return typeof name === "string" ? name : null;
+  const { name, host, flow_key: flowKey } = (members ?? {}) as Record<string, unknown>;
+  const found = [name, host, flowKey].find((value) => typeof value === "string" && value !== "");
+  return (found as string | undefined) ?? null;
 }

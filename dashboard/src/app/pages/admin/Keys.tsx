@@ -4,9 +4,9 @@ import "./admin.css";
 import { useState } from "react";
 import { useClient } from "urql";
 
-import { failure } from "../../api/client";
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
+import { REFUSAL, refusalOf, tell } from "../../api/refusal";
 import { useMay, useViewer } from "../../api/viewer";
 import { toInstant } from "../../forms/wall-clock";
 import { MINE } from "../../time/zone";
@@ -14,13 +14,13 @@ import { Confirm } from "../../ui/Confirm";
 import { CopyButton } from "../../ui/CopyButton";
 import { Dialog } from "../../ui/Dialog";
 import { DialogForm } from "../../ui/DialogForm";
-import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
+import { Empty } from "../../ui/feedback";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/icons";
+import { NewButton } from "../../ui/NewButton";
+import { RowsCard } from "../../ui/RowsCard";
 import { Badge } from "../../ui/states";
-import { TableArea } from "../../ui/TableArea";
 import { Time } from "../../ui/Time";
-import { toast } from "../../ui/Toasts";
 import type { Refusal } from "../../ui/useRefusal";
 import { AdminPage } from "./AdminPage";
 
@@ -39,54 +39,57 @@ const KEYS = graphql(`
   }
 `);
 
-const CREATE = graphql(`
-  mutation CreateApiKey($input: CreateApiKeyInput!) {
-    createApiKey(input: $input) {
-      __typename
-      ... on CreatedApiKey {
-        key
-        apiKey {
-          id
-          name
+const CREATE = graphql(
+  `
+    mutation CreateApiKey($input: CreateApiKeyInput!) {
+      createApiKey(input: $input) {
+        __typename
+        ... on CreatedApiKey {
+          key
+          apiKey {
+            id
+            name
+          }
         }
-      }
-      ... on InvalidInput {
-        problems {
-          path
-          message
-        }
-      }
-      ... on Conflict {
-        message
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
-const REVOKE = graphql(`
-  mutation RevokeApiKey($id: ID!) {
-    revokeApiKey(id: $id) {
-      __typename
-      ... on ApiKey {
-        id
-        revokedAt
-        active
-      }
-      ... on Error {
-        message
+const REVOKE = graphql(
+  `
+    mutation RevokeApiKey($id: ID!) {
+      revokeApiKey(id: $id) {
+        __typename
+        ... on ApiKey {
+          id
+          revokedAt
+          active
+        }
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
 type Key = ResultOf<typeof KEYS>["apiKeys"][number];
 type Scope = Key["scope"];
 
 const SCOPES: Record<Scope, string> = {
   READ: "Read: tasks and their history",
-  WRITE: "Write: also create, change and run tasks",
-  ADMIN: "Admin: also keys, limits, notifications and the audit log",
+  WRITE: "Write: change and run tasks",
+  ADMIN: "Admin: also keys, limits, the audit log",
 };
+const COLUMNS = [
+  { title: "Name" },
+  { title: "State" },
+  { title: "Last used" },
+  { title: "Created", wideOnly: true },
+  { title: "Actions", hidden: true },
+];
 const LABELS = { name: "Name", scope: "Scope", expiresAt: "Ends" };
 
 export function Keys() {
@@ -98,15 +101,7 @@ export function Keys() {
   const [revoking, setRevoking] = useState<Key | null>(null);
   const revoke = useRevoke();
   return (
-    <AdminPage
-      title="API keys"
-      actions={
-        <button type="button" className="button button-main" onClick={() => setCreating(true)}>
-          <Icon name="plus" />
-          New key
-        </button>
-      }
-    >
+    <AdminPage title="API keys" actions={<NewButton label="New key" onClick={() => setCreating(true)} />}>
       {viewer?.keysRequired === false && (
         <div className="note note-warn">
           <Icon name="alert" />
@@ -115,60 +110,45 @@ export function Keys() {
           </p>
         </div>
       )}
-      {error !== undefined && <ErrorNote error={error} retry={refresh} />}
-      <section className="card" aria-label="Keys">
-        {data === undefined ? (
-          error === undefined && <Skeleton lines={4} />
-        ) : data.apiKeys.length === 0 ? (
-          <Empty icon="key" title="There are no keys yet." />
-        ) : (
-          <TableArea label="Table of keys">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">State</th>
-                  <th scope="col">Last used</th>
-                  <th scope="col" className="wide-only">
-                    Created
-                  </th>
-                  <th scope="col">
-                    <span className="visually-hidden">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.apiKeys.map((key) => (
-                  <tr key={key.id} className={key.active ? "" : "is-over"}>
-                    <th scope="row">
-                      {key.name}
-                      <span className="under">{key.scope.toLowerCase()}</span>
-                    </th>
-                    <td>
-                      <KeyState of={key} />
-                    </td>
-                    <td>{key.lastUsedAt === null ? <span className="ink-3">never</span> : <Time at={key.lastUsedAt} />}</td>
-                    <td className="wide-only">
-                      <Time at={key.createdAt} />
-                    </td>
-                    <td className="row-actions">
-                      {key.active && key.name === viewer?.keyName ? (
-                        <span className="ink-3">yours</span>
-                      ) : (
-                        key.active && (
-                          <button type="button" className="button button-small" aria-label={`Revoke ${key.name}`} onClick={() => setRevoking(key)}>
-                            Revoke
-                          </button>
-                        )
-                      )}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </TableArea>
+      <RowsCard
+        label="Keys"
+        columns={COLUMNS}
+        rows={data?.apiKeys}
+        error={error}
+        refresh={refresh}
+        empty={
+          <Empty icon="key" title="There are no keys yet.">
+            <p>Programs, and people in this dashboard, show who they are by a key. Create the first one here.</p>
+          </Empty>
+        }
+      >
+        {(key) => (
+          <tr key={key.id} className={key.active ? "" : "is-over"}>
+            <th scope="row">
+              {key.name}
+              <span className="under">{key.scope.toLowerCase()}</span>
+            </th>
+            <td>
+              <KeyState of={key} />
+            </td>
+            <td>{key.lastUsedAt === null ? <span className="ink-3">never</span> : <Time at={key.lastUsedAt} />}</td>
+            <td className="wide-only">
+              <Time at={key.createdAt} />
+            </td>
+            <td className="row-actions">
+              {key.active && key.name === viewer?.keyName ? (
+                <span className="ink-3">yours</span>
+              ) : (
+                key.active && (
+                  <button type="button" className="button button-small" aria-label={`Revoke ${key.name}`} onClick={() => setRevoking(key)}>
+                    Revoke
+                  </button>
+                )
+              )}
+            </td>
+          </tr>
         )}
-      </section>
+      </RowsCard>
       {isCreating && (
         <NewKey
           onClose={() => setCreating(false)}
@@ -225,17 +205,10 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: (made:
     const expiresAt = endsAt === "" ? null : (toInstant(endsAt, MINE)?.instant ?? null);
     const { data, error } = await client.mutation(CREATE, { input: { name, scope, expiresAt } });
     const result = data?.createApiKey;
-    switch (result?.__typename) {
-      case undefined:
-        return { message: failure(error) };
-      case "InvalidInput":
-        return { problems: result.problems };
-      case "Conflict":
-        return { problems: [{ path: ["name"], message: result.message }] };
-      case "CreatedApiKey":
-        onCreated({ name: result.apiKey.name, token: result.key });
-        return null;
+    if (result?.__typename === "CreatedApiKey") {
+      onCreated({ name: result.apiKey.name, token: result.key });
     }
+    return result?.__typename === "Conflict" ? { problems: [{ path: ["name"], message: result.message }] } : refusalOf(result, error);
   }
 
   return (
@@ -282,11 +255,6 @@ function useRevoke(): (key: Key) => Promise<void> {
   const client = useClient();
   return async ({ id, name }) => {
     const { data, error } = await client.mutation(REVOKE, { id });
-    const result = data?.revokeApiKey;
-    if (result?.__typename === "ApiKey") {
-      toast(`The key ${name} is revoked.`);
-    } else {
-      toast(result?.message ?? failure(error), { tone: "bad" });
-    }
+    tell(data?.revokeApiKey, error, `The key ${name} is revoked.`);
   };
 }

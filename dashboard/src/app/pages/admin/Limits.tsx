@@ -4,18 +4,18 @@ import "./admin.css";
 import { useState } from "react";
 import { useClient } from "urql";
 
-import { failure } from "../../api/client";
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
+import { REFUSAL, refusalOf, tell } from "../../api/refusal";
 import { useMay } from "../../api/viewer";
+import { count } from "../../time/format";
 import { Confirm } from "../../ui/Confirm";
 import { DialogForm } from "../../ui/DialogForm";
-import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
+import { Empty } from "../../ui/feedback";
 import { Field } from "../../ui/Field";
-import { Icon } from "../../ui/icons";
-import { TableArea } from "../../ui/TableArea";
+import { NewButton } from "../../ui/NewButton";
+import { RowsCard } from "../../ui/RowsCard";
 import { Time } from "../../ui/Time";
-import { toast } from "../../ui/Toasts";
 import type { Refusal } from "../../ui/useRefusal";
 import { AdminPage } from "./AdminPage";
 
@@ -37,54 +37,53 @@ const LIMITS = graphql(`
   }
 `);
 
-const CREATE = graphql(`
-  mutation CreateFlowLimit($input: CreateFlowLimitInput!) {
-    createFlowLimit(input: $input) {
-      __typename
-      ... on InvalidInput {
-        problems {
-          path
-          message
-        }
-      }
-      ... on Error {
-        message
+const CREATE = graphql(
+  `
+    mutation CreateFlowLimit($input: CreateFlowLimitInput!) {
+      createFlowLimit(input: $input) {
+        __typename
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
-const UPDATE = graphql(`
-  mutation UpdateFlowLimit($id: ID!, $input: UpdateFlowLimitInput!) {
-    updateFlowLimit(id: $id, input: $input) {
-      __typename
-      ... on InvalidInput {
-        problems {
-          path
-          message
-        }
-      }
-      ... on Error {
-        message
+const UPDATE = graphql(
+  `
+    mutation UpdateFlowLimit($id: ID!, $input: UpdateFlowLimitInput!) {
+      updateFlowLimit(id: $id, input: $input) {
+        __typename
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
-const DELETE = graphql(`
-  mutation DeleteFlowLimit($id: ID!) {
-    deleteFlowLimit(id: $id) {
-      __typename
-      ... on Error {
-        message
+const DELETE = graphql(
+  `
+    mutation DeleteFlowLimit($id: ID!) {
+      deleteFlowLimit(id: $id) {
+        __typename
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
 type Limit = ResultOf<typeof LIMITS>["flowLimits"][number];
 type Kind = "host" | "flowKey";
 
+const COLUMNS = [
+  { title: "Target" },
+  { title: "Limit" },
+  { title: "Running", wideOnly: true },
+  { title: "Waiting", wideOnly: true },
+  { title: "Changed", wideOnly: true },
+  { title: "Actions", hidden: true },
+];
 const LABELS = {
   "key.host": "Host",
   "key.flowKey": "Flow key",
@@ -100,78 +99,47 @@ export function Limits() {
   const [deleting, setDeleting] = useState<Limit | null>(null);
   const remove = useRemove(refresh);
   return (
-    <AdminPage
-      title="Limits"
-      actions={
-        <button type="button" className="button button-main" onClick={() => setEditing("new")}>
-          <Icon name="plus" />
-          New limit
-        </button>
-      }
-    >
-      {error !== undefined && <ErrorNote error={error} retry={refresh} />}
-      <section className="card" aria-label="Limits">
-        {data === undefined ? (
-          error === undefined && <Skeleton lines={4} />
-        ) : data.flowLimits.length === 0 ? (
+    <AdminPage title="Limits" actions={<NewButton label="New limit" onClick={() => setEditing("new")} />}>
+      <RowsCard
+        label="Limits"
+        columns={COLUMNS}
+        rows={data?.flowLimits}
+        error={error}
+        refresh={refresh}
+        empty={
           <Empty icon="gauge" title="There are no limits.">
             <p>A limit says how often a host, or all tasks that share a flow key, may be called. Runs beyond it wait in their order.</p>
           </Empty>
-        ) : (
-          <TableArea label="Table of limits">
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Target</th>
-                  <th scope="col">Limit</th>
-                  <th scope="col">Running</th>
-                  <th scope="col">Waiting</th>
-                  <th scope="col" className="wide-only">
-                    Changed
-                  </th>
-                  <th scope="col">
-                    <span className="visually-hidden">Actions</span>
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {data.flowLimits.map((limit) => (
-                  <tr key={limit.id}>
-                    <th scope="row">
-                      {targetOf(limit)}
-                      <span className="under">{limit.key.host === null ? "flow key" : "host"}</span>
-                    </th>
-                    <td>{inWords(limit)}</td>
-                    <td>{limit.runningRuns.toLocaleString("en")}</td>
-                    <td>{limit.waitingRuns.toLocaleString("en")}</td>
-                    <td className="wide-only">
-                      <Time at={limit.updatedAt} />
-                    </td>
-                    <td className="row-actions">
-                      <button
-                        type="button"
-                        className="button button-small"
-                        aria-label={`Edit the limit of ${targetOf(limit)}`}
-                        onClick={() => setEditing(limit)}
-                      >
-                        Edit
-                      </button>{" "}
-                      <button
-                        type="button"
-                        className="button button-small"
-                        aria-label={`Delete the limit of ${targetOf(limit)}`}
-                        onClick={() => setDeleting(limit)}
-                      >
-                        Delete
-                      </button>
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </TableArea>
+        }
+      >
+        {(limit) => (
+          <tr key={limit.id}>
+            <th scope="row">
+              {targetOf(limit)}
+              <span className="under">{limit.key.host === null ? "flow key" : "host"}</span>
+            </th>
+            <td>
+              {inWords(limit)}
+              <span className="under narrow-only">
+                {count(limit.runningRuns)} running, {count(limit.waitingRuns)} waiting
+              </span>
+            </td>
+            <td className="wide-only">{count(limit.runningRuns)}</td>
+            <td className="wide-only">{count(limit.waitingRuns)}</td>
+            <td className="wide-only">
+              <Time at={limit.updatedAt} />
+            </td>
+            <td className="row-actions">
+              <button type="button" className="button button-small" aria-label={`Edit the limit of ${targetOf(limit)}`} onClick={() => setEditing(limit)}>
+                Edit
+              </button>{" "}
+              <button type="button" className="button button-small" aria-label={`Delete the limit of ${targetOf(limit)}`} onClick={() => setDeleting(limit)}>
+                Delete
+              </button>
+            </td>
+          </tr>
         )}
-      </section>
+      </RowsCard>
       {editing !== null && <LimitForm limit={editing === "new" ? null : editing} onClose={() => setEditing(null)} onSaved={refresh} />}
       {deleting !== null && (
         <Confirm
@@ -228,19 +196,11 @@ function LimitForm({ limit, onClose, onSaved }: { limit: Limit | null; onClose: 
       limit === null
         ? await client.mutation(CREATE, { input: { key: kind === "host" ? { host: target } : { flowKey: target }, ...input } })
         : await client.mutation(UPDATE, { id: limit.id, input });
-    const result = data === undefined ? undefined : "createFlowLimit" in data ? data.createFlowLimit : data.updateFlowLimit;
-    if (result === undefined) {
-      return { message: failure(error) };
+    const refusal = refusalOf(data === undefined ? undefined : "createFlowLimit" in data ? data.createFlowLimit : data.updateFlowLimit, error);
+    if (refusal === null) {
+      onSaved();
     }
-    switch (result.__typename) {
-      case "InvalidInput":
-        return { problems: result.problems };
-      case "FlowLimit":
-        onSaved();
-        return null;
-      default:
-        return { message: result.message };
-    }
+    return refusal;
   }
 
   return (
@@ -296,12 +256,7 @@ function useRemove(refresh: () => void): (limit: Limit) => Promise<void> {
   const client = useClient();
   return async (limit) => {
     const { data, error } = await client.mutation(DELETE, { id: limit.id });
-    const result = data?.deleteFlowLimit;
-    if (result?.__typename === "DeletedFlowLimit") {
-      toast(`The limit of ${targetOf(limit)} is deleted.`);
-      refresh();
-    } else {
-      toast(result?.message ?? failure(error), { tone: "bad" });
-    }
+    tell(data?.deleteFlowLimit, error, `The limit of ${targetOf(limit)} is deleted.`);
+    refresh();
   };
 }

@@ -42,6 +42,7 @@ const STORAGE = graphql(`
 type StorageData = ResultOf<typeof STORAGE>["storage"];
 
 const MOST_DAYS = 60;
+const WIDEST_DAY_REM = 6;
 
 export function Storage() {
   const isAdmin = useMay("ADMIN");
@@ -113,7 +114,7 @@ function Days({ storage }: { storage: StorageData }) {
               <figcaption>
                 <strong>{kind}</strong> <span className="ink-2">at most {bytes(most)} a day</span>
               </figcaption>
-              <ol>
+              <ol style={{ maxWidth: `${days.length * WIDEST_DAY_REM}rem` }}>
                 {days.map((day) => {
                   const words = `${String(day.day)}: ${bytes(day.bytes)}, ${compact(day.rows)} rows`;
                   return (
@@ -126,7 +127,7 @@ function Days({ storage }: { storage: StorageData }) {
                   );
                 })}
               </ol>
-              <p className="ink-3 days-ends">
+              <p className="ink-3 days-ends" style={{ maxWidth: `${days.length * WIDEST_DAY_REM}rem` }}>
                 <span>{String(days[0]!.day)}</span>
                 <span>{days.length > 1 && String(days.at(-1)!.day)}</span>
               </p>

@@ -2,12 +2,12 @@
 import { useState } from "react";
 import { useClient } from "urql";
 
+import { refusalOf } from "../../api/refusal";
 import { DialogForm } from "../../ui/DialogForm";
 import { Field } from "../../ui/Field";
 import { Segments } from "../../ui/Segments";
 import type { Refusal } from "../../ui/useRefusal";
 import { type Channel, CREATE_CHANNEL, UPDATE_CHANNEL } from "./operations";
-import { refusalOf } from "./refusals";
 
 const KINDS = [["WEBHOOK", "Webhook"], ["APPRISE", "Mail, chat and others"]] as const;
 const LABELS = {

@@ -4,10 +4,11 @@ import { useClient } from "urql";
 
 import { failure } from "../../api/client";
 import { usePolled } from "../../api/polling";
+import { tell } from "../../api/refusal";
 import { Card } from "../../ui/Card";
 import { Confirm } from "../../ui/Confirm";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
-import { Icon } from "../../ui/icons";
+import { NewButton } from "../../ui/NewButton";
 import { TableArea } from "../../ui/TableArea";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/Toasts";
@@ -27,34 +28,25 @@ export function Channels() {
     const { data: answer, error: problem } = await client.mutation(TEST_CHANNEL, { id });
     setTested(null);
     const result = answer?.testChannel;
-    if (result?.__typename === "NotificationDelivery") {
-      const worked = result.state === "DELIVERED";
-      const status = result.statusCode === null ? "" : ` (HTTP ${result.statusCode})`;
-      toast(worked ? `${name} has accepted the test${status}.` : `The test of ${name} failed${status}: ${result.errorMessage ?? "it was not accepted."}`, {
-        tone: worked ? "ok" : "bad",
-      });
-    } else {
+    if (result?.__typename !== "NotificationDelivery") {
       toast(result?.message ?? failure(problem), { tone: "bad" });
+      return;
+    }
+    const status = result.statusCode === null ? "" : ` (HTTP ${result.statusCode})`;
+    if (result.state === "DELIVERED") {
+      toast(`${name} has accepted the test${status}.`);
+    } else {
+      toast(`The test of ${name} failed${status}: ${result.errorMessage ?? "it was not accepted."}`, { tone: "bad" });
     }
   }
 
   async function remove({ id, name }: Channel): Promise<void> {
     const { data: answer, error: problem } = await client.mutation(DELETE_CHANNEL, { id });
-    const result = answer?.deleteChannel;
-    if (result?.__typename === "DeletedChannel") {
-      toast(`The channel ${name} was deleted.`);
-    } else {
-      toast(result?.message ?? failure(problem), { tone: "bad" });
-    }
+    tell(answer?.deleteChannel, problem, `The channel ${name} was deleted.`);
     refresh();
   }
 
-  const add = (
-    <button type="button" className="button button-main" onClick={() => setEdited("new")}>
-      <Icon name="plus" />
-      New channel
-    </button>
-  );
+  const add = <NewButton label="New channel" onClick={() => setEdited("new")} />;
   return (
     <>
       {error !== undefined && <ErrorNote error={error} retry={refresh} />}

@@ -2,6 +2,7 @@
 import { useState } from "react";
 import { useClient } from "urql";
 
+import { refusalOf } from "../../api/refusal";
 import { type Duration, fromMs, toMs } from "../../forms/durations";
 import type { Problem } from "../../forms/problems";
 import { list } from "../../forms/task-input";
@@ -11,7 +12,6 @@ import { Field } from "../../ui/Field";
 import type { Refusal } from "../../ui/useRefusal";
 import { EVENTS } from "./events";
 import { CREATE_RULE, type Rule, type RuleInput, UPDATE_RULE } from "./operations";
-import { refusalOf } from "./refusals";
 
 const LABELS = {
   name: "Name",
@@ -22,8 +22,8 @@ const LABELS = {
   afterFailures: "Failures in a row",
   lateMs: "Late after",
   toleranceMs: "Tolerance",
-  remindEveryMs: "Repeated every",
-  gatherMs: "Gathered for",
+  remindEveryMs: "Repeat every",
+  gatherMs: "Gather for",
 };
 
 interface RuleValues {
@@ -95,14 +95,14 @@ export function RuleForm({ rule, channels, onSaved, onClose }: Props) {
         onChange={(channelIds) => change({ channelIds })}
       />
       <div className="form-grid">
-        <Field name="tags" label="Only of tasks with these tags" hint="All of them, separated by commas. Empty means all tasks.">
+        <Field name="tags" label="Only tasks with these tags" hint="All of them, separated by commas. Empty means all tasks.">
           {(control) => <input {...control} autoComplete="off" placeholder="billing" value={values.tags} onChange={(event) => change({ tags: event.target.value })} />}
         </Field>
-        <Field name="taskIds" label="Only of these tasks" hint="Their ids, separated by commas. Empty means all.">
+        <Field name="taskIds" label="Only these tasks" hint="Their ids, separated by commas. Empty means all.">
           {(control) => <input {...control} className="mono" autoComplete="off" spellCheck={false} value={values.taskIds} onChange={(event) => change({ taskIds: event.target.value })} />}
         </Field>
         {values.events.includes("FAILED") && (
-          <Field name="afterFailures" label="Failures in a row" hint="Failed is told at that many failed runs.">
+          <Field name="afterFailures" label="Failures in a row" hint="So many failed runs count as a failure.">
             {(control) => <input {...control} type="number" min={1} max={1000} value={values.afterFailures} onChange={(event) => change({ afterFailures: event.target.value })} />}
           </Field>
         )}
@@ -116,10 +116,10 @@ export function RuleForm({ rule, channels, onSaved, onClose }: Props) {
             {(control) => <DurationInput control={control} label="the tolerance" value={values.tolerance} onChange={(tolerance) => change({ tolerance })} />}
           </Field>
         )}
-        <Field name="gatherMs" label="Gathered for" hint="Many events in this time become one message.">
+        <Field name="gatherMs" label="Gather for" hint="Many events in this time become one message.">
           {(control) => <DurationInput control={control} label="gathering" value={values.gather} onChange={(gather) => change({ gather })} />}
         </Field>
-        <Field name="remindEveryMs" label="Repeated every" hint="While it is not over.">
+        <Field name="remindEveryMs" label="Repeat every" hint="As long as it lasts.">
           {(control) => <DurationInput control={control} label="the repetition" placeholder="never" value={values.remindEvery} onChange={(remindEvery) => change({ remindEvery })} />}
         </Field>
       </div>

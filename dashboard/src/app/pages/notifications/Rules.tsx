@@ -2,14 +2,13 @@
 import { useState } from "react";
 import { useClient } from "urql";
 
-import { failure } from "../../api/client";
 import { usePolled } from "../../api/polling";
+import { tell } from "../../api/refusal";
 import { duration } from "../../time/format";
 import { Card } from "../../ui/Card";
 import { Confirm } from "../../ui/Confirm";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
-import { Icon } from "../../ui/icons";
-import { toast } from "../../ui/Toasts";
+import { NewButton } from "../../ui/NewButton";
 import { eventWord } from "./events";
 import { DELETE_RULE, type Rule, RULES } from "./operations";
 import { RuleForm } from "./RuleForm";
@@ -22,12 +21,7 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
 
   async function remove({ id, name }: Rule): Promise<void> {
     const { data: answer, error: problem } = await client.mutation(DELETE_RULE, { id });
-    const result = answer?.deleteNotificationRule;
-    if (result?.__typename === "DeletedNotificationRule") {
-      toast(`The rule ${name} was deleted.`);
-    } else {
-      toast(result?.message ?? failure(problem), { tone: "bad" });
-    }
+    tell(answer?.deleteNotificationRule, problem, `The rule ${name} was deleted.`);
     refresh();
   }
 
@@ -35,12 +29,7 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
     return error === undefined ? <Skeleton lines={4} /> : <ErrorNote error={error} retry={refresh} />;
   }
   const { notificationRules: rules, channels } = data;
-  const add = (
-    <button type="button" className="button button-main" onClick={() => setEdited("new")}>
-      <Icon name="plus" />
-      New rule
-    </button>
-  );
+  const add = <NewButton label="New rule" onClick={() => setEdited("new")} />;
   return (
     <>
       <Card title="Rules" aside={rules.length > 0 ? add : undefined}>
@@ -89,11 +78,11 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
 }
 
 function inWords(rule: Rule, channels: readonly { id: string; name: string }[]): string {
-  const events = rule.events.map(eventWord).join(", ");
-  const tasks = rule.taskIds.length > 0 ? (rule.taskIds.length === 1 ? "one task" : `${rule.taskIds.length} tasks`) : "all tasks";
-  const tags = rule.tags.length > 0 ? ` with the tags ${rule.tags.join(", ")}` : "";
+  const events = rule.events.map((event) => eventWord(event).toLowerCase()).join(", ");
+  const tasks = rule.taskIds.length > 0 ? (rule.taskIds.length === 1 ? "One task" : `${rule.taskIds.length} tasks`) : "All tasks";
+  const tags = rule.tags.length > 0 ? ` with the ${rule.tags.length === 1 ? "tag" : "tags"} ${rule.tags.join(", ")}` : "";
   const names = rule.channelIds.map((id) => channels.find((channel) => channel.id === id)?.name ?? "a deleted channel").join(", ");
-  return `${events} of ${tasks}${tags} → ${names}`;
+  return `${tasks}${tags}: ${events} → ${names}`;
 }
 
 function details(rule: Rule): string {

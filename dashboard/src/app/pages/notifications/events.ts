@@ -6,7 +6,7 @@ type RuleEvent = Rule["events"][number];
 /** The events that a rule can select. */
 export const EVENTS: readonly (readonly [RuleEvent, string, string])[] = [
   ["FAILED", "Failed", "A run failed after its retries, or its worker was lost."],
-  ["RECOVERED", "Recovered", "A run succeeded after that was told."],
+  ["RECOVERED", "Recovered", "A run succeeded after failures."],
   ["LATE", "Late", "A run began too late."],
   ["ABSENT", "Absent", "A run did not end in time, or was missed."],
   ["PAUSED", "Paused", "A task paused itself after failures."],

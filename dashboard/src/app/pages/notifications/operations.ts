@@ -1,197 +1,152 @@
 // The operations on notifications.
 import { graphql, type ResultOf, type VariablesOf } from "../../api/graphql";
+import { REFUSAL } from "../../api/refusal";
 
-export const CHANNELS = graphql(`
-  query Channels {
-    channels {
-      id
-      name
-      kind
-      url
-      version
-      updatedAt
-    }
+export const CHANNEL = graphql(`
+  fragment Channel on Channel {
+    id
+    name
+    kind
+    url
+    version
+    updatedAt
   }
 `);
 
-export const CREATE_CHANNEL = graphql(`
-  mutation CreateChannel($input: CreateChannelInput!) {
-    createChannel(input: $input) {
-      __typename
-      ... on Channel {
-        id
+export const CHANNELS = graphql(
+  `
+    query Channels {
+      channels {
+        ...Channel
       }
-      ... on InvalidInput {
-        message
-        problems {
-          path
-          message
+    }
+  `,
+  [CHANNEL],
+);
+
+export const CREATE_CHANNEL = graphql(
+  `
+    mutation CreateChannel($input: CreateChannelInput!) {
+      createChannel(input: $input) {
+        __typename
+        ...Refusal
+      }
+    }
+  `,
+  [REFUSAL],
+);
+
+export const UPDATE_CHANNEL = graphql(
+  `
+    mutation UpdateChannel($id: ID!, $input: UpdateChannelInput!) {
+      updateChannel(id: $id, input: $input) {
+        __typename
+        ...Channel
+        ...Refusal
+      }
+    }
+  `,
+  [CHANNEL, REFUSAL],
+);
+
+export const DELETE_CHANNEL = graphql(
+  `
+    mutation DeleteChannel($id: ID!) {
+      deleteChannel(id: $id) {
+        __typename
+        ...Refusal
+      }
+    }
+  `,
+  [REFUSAL],
+);
+
+export const TEST_CHANNEL = graphql(
+  `
+    mutation TestChannel($id: ID!) {
+      testChannel(id: $id) {
+        __typename
+        ... on NotificationDelivery {
+          id
+          state
+          statusCode
+          errorMessage
         }
-      }
-      ... on NotFound {
-        message
-      }
-      ... on Conflict {
-        message
+        ...Refusal
       }
     }
+  `,
+  [REFUSAL],
+);
+
+export const RULE = graphql(`
+  fragment Rule on NotificationRule {
+    id
+    name
+    channelIds
+    events
+    taskIds
+    tags
+    afterFailures
+    lateMs
+    toleranceMs
+    remindEveryMs
+    gatherMs
+    version
   }
 `);
 
-export const UPDATE_CHANNEL = graphql(`
-  mutation UpdateChannel($id: ID!, $input: UpdateChannelInput!) {
-    updateChannel(id: $id, input: $input) {
-      __typename
-      ... on Channel {
+export const RULES = graphql(
+  `
+    query NotificationRules {
+      notificationRules {
+        ...Rule
+      }
+      channels {
         id
         name
-        url
-        version
-        updatedAt
-      }
-      ... on InvalidInput {
-        message
-        problems {
-          path
-          message
-        }
-      }
-      ... on NotFound {
-        message
-      }
-      ... on Conflict {
-        message
       }
     }
-  }
-`);
+  `,
+  [RULE],
+);
 
-export const DELETE_CHANNEL = graphql(`
-  mutation DeleteChannel($id: ID!) {
-    deleteChannel(id: $id) {
-      __typename
-      ... on DeletedChannel {
-        channelId
-      }
-      ... on Error {
-        message
+export const CREATE_RULE = graphql(
+  `
+    mutation CreateNotificationRule($input: CreateNotificationRuleInput!) {
+      createNotificationRule(input: $input) {
+        __typename
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
-export const TEST_CHANNEL = graphql(`
-  mutation TestChannel($id: ID!) {
-    testChannel(id: $id) {
-      __typename
-      ... on NotificationDelivery {
-        id
-        state
-        statusCode
-        errorMessage
-      }
-      ... on NotFound {
-        message
+export const UPDATE_RULE = graphql(
+  `
+    mutation UpdateNotificationRule($id: ID!, $input: UpdateNotificationRuleInput!) {
+      updateNotificationRule(id: $id, input: $input) {
+        __typename
+        ...Rule
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [RULE, REFUSAL],
+);
 
-export const RULES = graphql(`
-  query NotificationRules {
-    notificationRules {
-      id
-      name
-      channelIds
-      events
-      taskIds
-      tags
-      afterFailures
-      lateMs
-      toleranceMs
-      remindEveryMs
-      gatherMs
-      version
-    }
-    channels {
-      id
-      name
-    }
-  }
-`);
-
-export const CREATE_RULE = graphql(`
-  mutation CreateNotificationRule($input: CreateNotificationRuleInput!) {
-    createNotificationRule(input: $input) {
-      __typename
-      ... on NotificationRule {
-        id
-      }
-      ... on InvalidInput {
-        message
-        problems {
-          path
-          message
-        }
-      }
-      ... on NotFound {
-        message
-      }
-      ... on Conflict {
-        message
+export const DELETE_RULE = graphql(
+  `
+    mutation DeleteNotificationRule($id: ID!) {
+      deleteNotificationRule(id: $id) {
+        __typename
+        ...Refusal
       }
     }
-  }
-`);
-
-export const UPDATE_RULE = graphql(`
-  mutation UpdateNotificationRule($id: ID!, $input: UpdateNotificationRuleInput!) {
-    updateNotificationRule(id: $id, input: $input) {
-      __typename
-      ... on NotificationRule {
-        id
-        name
-        channelIds
-        events
-        taskIds
-        tags
-        afterFailures
-        lateMs
-        toleranceMs
-        remindEveryMs
-        gatherMs
-        version
-      }
-      ... on InvalidInput {
-        message
-        problems {
-          path
-          message
-        }
-      }
-      ... on NotFound {
-        message
-      }
-      ... on Conflict {
-        message
-      }
-    }
-  }
-`);
-
-export const DELETE_RULE = graphql(`
-  mutation DeleteNotificationRule($id: ID!) {
-    deleteNotificationRule(id: $id) {
-      __typename
-      ... on DeletedNotificationRule {
-        ruleId
-      }
-      ... on Error {
-        message
-      }
-    }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
 export const DELIVERIES = graphql(`
   query NotificationDeliveries($filter: NotificationDeliveryFilter, $after: String) {
@@ -225,8 +180,8 @@ export const DELIVERIES = graphql(`
   }
 `);
 
-export type Channel = ResultOf<typeof CHANNELS>["channels"][number];
-export type Rule = ResultOf<typeof RULES>["notificationRules"][number];
+export type Channel = ResultOf<typeof CHANNEL>;
+export type Rule = ResultOf<typeof RULE>;
 export type RuleInput = VariablesOf<typeof CREATE_RULE>["input"];
 export type Delivery = ResultOf<typeof DELIVERIES>["notificationDeliveries"]["nodes"][number];
 export type DeliveryFilter = NonNullable<VariablesOf<typeof DELIVERIES>["filter"]>;

@@ -52,9 +52,10 @@ export function Attention({ items, onChange }: Props) {
               {item.task.name}
             </Link>
             <p className="ink-2">
-              {item.message}{" "}
+              {item.message}
               <span className="ink-3">
-                since <Time at={item.since} />
+                {" · since "}
+                <Time at={item.since} form="short" />
               </span>
             </p>
           </div>

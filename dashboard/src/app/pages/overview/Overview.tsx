@@ -27,6 +27,14 @@ export function Overview() {
   const [range, setRange] = useState<Range>("day");
   const { data, error, refresh } = usePolled(ATTENTION, {}, { everyMs: 10_000 });
   const items = data?.attention;
+  if (items === undefined && error?.networkError !== undefined) {
+    // Nothing else can be read either, and would say the same.
+    return (
+      <Page title="Overview">
+        <ErrorNote error={error} retry={refresh} />
+      </Page>
+    );
+  }
   return (
     <Page title="Overview" actions={<Segments label="Time range" value={range} options={RANGES} onChange={setRange} />}>
       <HealthLine troubled={items === undefined ? 0 : new Set(items.map(({ task }) => task.id)).size} />

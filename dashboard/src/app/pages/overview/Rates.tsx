@@ -3,12 +3,11 @@ import { useMemo } from "react";
 
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
-import { compact, count, duration } from "../../time/format";
+import { compact, count, duration, percent } from "../../time/format";
 import { Card } from "../../ui/Card";
 import { Chart, type Series } from "../../ui/Chart";
 import { ErrorNote, Skeleton } from "../../ui/feedback";
 import { Stat } from "../../ui/Stat";
-import { percent } from "../task/Statistics";
 import { RANGES, type Range } from "./ranges";
 
 const STATISTICS = graphql(`
@@ -47,9 +46,8 @@ export function Rates({ range }: { range: Range }) {
   );
   const { data, error, refresh } = usePolled(STATISTICS, variables, { everyMs: REFRESH_EVERY_MS });
   const buckets = data?.runStatistics;
-  const perMinute = bucketMs / 60_000;
   const times = useMemo(() => (buckets ?? []).map(({ from }) => Date.parse(from) / 1_000), [buckets]);
-  const outcomes = useMemo(() => outcomeSeries(buckets ?? [], perMinute), [buckets, perMinute]);
+  const outcomes = useMemo(() => outcomeSeries(buckets ?? [], bucketMs), [buckets, bucketMs]);
   const lateness = useMemo(() => latenessSeries(buckets ?? []), [buckets]);
   if (error !== undefined && buckets === undefined) {
     return <ErrorNote error={error} retry={refresh} />;
@@ -103,8 +101,11 @@ export function Rates({ range }: { range: Range }) {
   );
 }
 
-function outcomeSeries(buckets: readonly Bucket[], perMinute: number): Series[] {
-  const of = (value: (bucket: Bucket) => number) => buckets.map((bucket) => value(bucket) / perMinute);
+function outcomeSeries(buckets: readonly Bucket[], bucketMs: number): Series[] {
+  const now = Date.now();
+  // The last bucket has not ended, so its runs belong to the part that has passed; right after its beginning that says little.
+  const minutes = ({ from }: Bucket) => Math.min(Math.max(now - Date.parse(from), bucketMs / 4), bucketMs) / 60_000;
+  const of = (value: (bucket: Bucket) => number) => buckets.map((bucket) => value(bucket) / minutes(bucket));
   return [
     { name: "Succeeded", tone: "ok", values: of(({ succeeded }) => succeeded) },
     { name: "Failed", tone: "bad", values: of(({ failed }) => failed) },

@@ -2,7 +2,7 @@
 import "./run.css";
 
 import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useEffect, type ReactNode } from "react";
 import { useQuery } from "urql";
 
 import { useRunActions } from "../../api/actions";
@@ -36,6 +36,7 @@ const RUN = graphql(`
       latenessMs
       missedCount
       missedSince
+      waitingFor
       task {
         id
         name
@@ -154,6 +155,12 @@ export function Run() {
           <span>{run.errorMessage}</span>
         </p>
       )}
+      {run.waitingFor !== null && (
+        <p className="note note-info">
+          <Icon name="gauge" />
+          <span>Waits for the {run.waitingFor}.</span>
+        </p>
+      )}
       <Card title="Why and when">
         <Facts run={run} />
       </Card>
@@ -241,7 +248,7 @@ function Facts({ run }: { run: RunData }) {
       )}
       {run.missedCount > 0 && (
         <Fact name="Missed">
-          {run.missedCount} {run.missedCount === 1 ? "instant" : "instants"} before it
+          {run.missedCount} {run.missedCount === 1 ? "run" : "runs"} before it
           {run.missedSince !== null && (
             <>
               , since <Time at={run.missedSince} taskZone={zone} form="exact" />
@@ -263,7 +270,7 @@ function Facts({ run }: { run: RunData }) {
   );
 }
 
-function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+function Fact({ name, children }: { name: string; children: ReactNode }) {
   return (
     <div>
       <dt>{name}</dt>
@@ -272,14 +279,18 @@ function Fact({ name, children }: { name: string; children: React.ReactNode }) {
   );
 }
 
-function scheduleWords(trigger: RunData["task"]["trigger"]): string {
+function scheduleWords(trigger: RunData["task"]["trigger"]): ReactNode {
   switch (trigger.__typename) {
     case "CronTrigger":
-      return `It was due by the schedule ${trigger.expression} (${trigger.description}).`;
+      return (
+        <>
+          It was due by the schedule <code>{trigger.expression}</code>: {trigger.description.charAt(0).toLowerCase() + trigger.description.slice(1)}.
+        </>
+      );
     case "IntervalTrigger":
       return `It was due by its interval of ${duration(trigger.everyMs)}.`;
     case "OneOffTrigger":
-      return "It was due once, at this instant.";
+      return "It was due once, at this time.";
   }
 }
 

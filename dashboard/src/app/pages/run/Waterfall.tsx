@@ -50,7 +50,7 @@ export function Waterfall({ run }: { run: RunData }) {
                 {waited !== null && waited > 0 && `, then a wait of ${duration(waited)}`}
               </span>
               <span className="ink-3">
-                <Time at={attempt.startedAt} form="short" />
+                <Time at={attempt.startedAt} form="clock" />
               </span>
               {[attempt.errorMessage, attempt.responseError, attempt.resent ? "The request was sent a second time." : null]
                 .filter((text) => text !== null)

@@ -5,8 +5,9 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useQuery } from "urql";
 
-import { graphql, type ResultOf, type VariablesOf } from "../../api/graphql";
+import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
+import type { RunFilter } from "../../bulk/operations";
 import { duration } from "../../time/format";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { RunStateBadge } from "../../ui/states";
@@ -40,11 +41,21 @@ const RUNS = graphql(`
   }
 `);
 
-export type RunFilter = NonNullable<VariablesOf<typeof RUNS>["filter"]>;
 type Page = ResultOf<typeof RUNS>["runs"];
+
+export interface RunSelection {
+  ids: ReadonlySet<string>;
+  onChange: (ids: ReadonlySet<string>) => void;
+}
+
+const REFRESH_EVERY_MS = 5_000;
+/** For filters that may have to read many runs. */
+const REFRESH_SLOWLY_EVERY_MS = 30_000;
 
 interface Props {
   filter: RunFilter;
+  /** Which rows are selected; null if none can be. */
+  selection?: RunSelection | null;
   /** Whether the rows name their task. */
   withTask?: boolean;
   /** Number of rows in a page. */
@@ -52,14 +63,15 @@ interface Props {
 }
 
 /** A table of the runs that a filter selects. The first page stays up to date. */
-export function History({ filter, withTask = true, first = 50 }: Props) {
+export function History({ filter, selection = null, withTask = true, first = 50 }: Props) {
   const [cursors, setCursors] = useState<readonly string[]>([]);
-  const { data, error, refresh } = usePolled(RUNS, { first, filter, after: null }, { everyMs: 5_000 });
+  const isSlow = [filter.statusCode, filter.errorContains, filter.host, filter.tags].some((member) => member != null);
+  const { data, error, refresh } = usePolled(RUNS, { first, filter, after: null }, { everyMs: isSlow ? REFRESH_SLOWLY_EVERY_MS : REFRESH_EVERY_MS });
   if (data === undefined) {
     return error === undefined ? <Skeleton lines={6} /> : <ErrorNote error={error} retry={refresh} />;
   }
   if (data.runs.nodes.length === 0) {
-    return <Empty icon="runs" title="No runs match." />;
+    return <Empty icon="runs" title={Object.keys(filter).every((name) => name === "taskId") ? "There are no runs yet." : "No runs match."} />;
   }
   const more = (page: Page) => setCursors([...cursors, page.pageInfo.endCursor!]);
   return (
@@ -67,6 +79,7 @@ export function History({ filter, withTask = true, first = 50 }: Props) {
       <table>
         <thead>
           <tr>
+            {selection !== null && <SelectAll page={data.runs} selection={selection} />}
             <th scope="col">State</th>
             {withTask && <th scope="col">Task</th>}
             <th scope="col">Due</th>
@@ -75,9 +88,17 @@ export function History({ filter, withTask = true, first = 50 }: Props) {
             <th scope="col">Result</th>
           </tr>
         </thead>
-        <Rows page={data.runs} withTask={withTask} />
+        <Rows page={data.runs} withTask={withTask} selection={selection} />
         {cursors.map((after) => (
-          <More key={after} filter={filter} after={after} withTask={withTask} first={first} onMore={after === cursors.at(-1) ? more : undefined} />
+          <More
+            key={after}
+            filter={filter}
+            selection={selection}
+            after={after}
+            withTask={withTask}
+            first={first}
+            onMore={after === cursors.at(-1) ? more : undefined}
+          />
         ))}
       </table>
       {cursors.length === 0 && data.runs.pageInfo.hasNextPage && (
@@ -94,9 +115,9 @@ interface MoreProps extends Required<Props> {
   onMore: ((page: Page) => void) | undefined;
 }
 
-function More({ filter, after, withTask, first, onMore }: MoreProps) {
+function More({ filter, selection, after, withTask, first, onMore }: MoreProps) {
   const [{ data, error }] = useQuery({ query: RUNS, variables: { first, filter, after }, requestPolicy: "cache-first" });
-  const columns = withTask ? 6 : 5;
+  const columns = 5 + Number(withTask) + Number(selection !== null);
   if (data === undefined) {
     return (
       <tbody>
@@ -108,7 +129,7 @@ function More({ filter, after, withTask, first, onMore }: MoreProps) {
   }
   return (
     <>
-      <Rows page={data.runs} withTask={withTask} />
+      <Rows page={data.runs} withTask={withTask} selection={selection} />
       {onMore !== undefined && data.runs.pageInfo.hasNextPage && (
         <tbody>
           <tr>
@@ -124,12 +145,43 @@ function More({ filter, after, withTask, first, onMore }: MoreProps) {
   );
 }
 
-function Rows({ page, withTask }: { page: Page; withTask: boolean }) {
+/** The box that selects the newest runs, or none. */
+function SelectAll({ page, selection: { ids, onChange } }: { page: Page; selection: RunSelection }) {
+  return (
+    <th scope="col" className="runs-check">
+      <input
+        type="checkbox"
+        aria-label={`Select the newest ${page.nodes.length}`}
+        checked={page.nodes.every(({ id }) => ids.has(id))}
+        onChange={({ target }) => onChange(new Set(target.checked ? page.nodes.map(({ id }) => id) : []))}
+      />
+    </th>
+  );
+}
+
+function Rows({ page, withTask, selection }: { page: Page; withTask: boolean; selection: RunSelection | null }) {
+  const toggle = (id: string, { ids, onChange }: RunSelection): void => {
+    const changed = new Set(ids);
+    if (!changed.delete(id)) {
+      changed.add(id);
+    }
+    onChange(changed);
+  };
   return (
     <tbody>
       {page.nodes.map((run) => (
-        <tr key={run.id}>
-          <td>
+        <tr key={run.id} className={selection?.ids.has(run.id) === true ? "is-selected" : undefined}>
+          {selection !== null && (
+            <td className="runs-check">
+              <input
+                type="checkbox"
+                aria-label={`Select the run of ${run.task.name}`}
+                checked={selection.ids.has(run.id)}
+                onChange={() => toggle(run.id, selection)}
+              />
+            </td>
+          )}
+          <td className="runs-state">
             <Link to="/runs/$runId" params={{ runId: run.id }} className="row-link">
               <RunStateBadge state={run.state} />
             </Link>

@@ -1,8 +1,12 @@
 // The live feed. Whoever scrolls down or pauses it reads in peace: the list stays as it is until they return.
-import { Link } from "@tanstack/react-router";
+//
+// Many events arrive in a second, so a row belongs to a place in the list and takes the event of that place: to create rows
+// for new events takes several times as long. For the same reason its link is a plain one, which the list follows.
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { memo, useEffect, useMemo, useRef, useState, type MouseEvent } from "react";
 
+import { service } from "../../address";
 import { useTaskName } from "../../api/task_names";
 import { useStore } from "../../stored";
 import { clock, count, duration, exact } from "../../time/format";
@@ -11,7 +15,7 @@ import { Empty, ErrorNote } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { useNarrow } from "../../ui/narrow";
 import { Badge, EVENT_TYPES } from "../../ui/states";
-import { Feed, type FeedEvent, type FeedItem, type FeedState } from "./feed";
+import { Feed, useFeed, type FeedEvent, type FeedItem, type FeedState } from "./feed";
 
 /** The distance from the top within which the list follows the feed. */
 const AT_TOP_PX = 8;
@@ -27,7 +31,8 @@ interface Props {
 
 export function Live({ onlyTroubles }: Props) {
   const feed = useMemo(() => new Feed(onlyTroubles ? ({ type }) => TROUBLES.has(type) : undefined), [onlyTroubles]);
-  const state = useSyncExternalStore(feed.subscribe, feed.get);
+  const state = useFeed(feed);
+  const navigate = useNavigate();
   const [isPaused, setPaused] = useState(false);
   const [isAway, setAway] = useState(false);
   const held = useRef<FeedState | null>(null);
@@ -44,7 +49,6 @@ export function Live({ onlyTroubles }: Props) {
     getScrollElement: () => scroller.current,
     estimateSize: () => (isNarrow ? NARROW_ROW_PX : ROW_PX),
     overscan: 10,
-    getItemKey: (index) => shown.items[shown.items.length - 1 - index]!.cursor,
   });
   useEffect(() => rows.measure(), [rows, isNarrow]);
   const unseen = state.received - shown.received;
@@ -75,25 +79,42 @@ export function Live({ onlyTroubles }: Props) {
       <div
         ref={scroller}
         className="feed-rows"
-        role="table"
+        role={shown.items.length === 0 ? "group" : "table"}
         aria-label="Events, newest first"
-        aria-rowcount={shown.items.length}
+        aria-rowcount={shown.items.length || undefined}
         tabIndex={0}
         onScroll={({ currentTarget }) => setAway(currentTarget.scrollTop > AT_TOP_PX)}
       >
-        {shown.items.length === 0 && (
+        {shown.items.length === 0 ? (
           <Empty icon="live" title="Nothing has happened since this page was opened.">
             <p>Events appear here as runs start and end.</p>
           </Empty>
+        ) : (
+          <div
+            role="rowgroup"
+            style={{ height: rows.getTotalSize(), position: "relative" }}
+            onClick={(event) => {
+              const runId = runFollowed(event);
+              if (runId !== undefined) {
+                event.preventDefault();
+                void navigate({ to: "/runs/$runId", params: { runId } });
+              }
+            }}
+          >
+            {rows.getVirtualItems().map(({ index, key, start }) => (
+              <Row key={key} item={shown.items[shown.items.length - 1 - index]!} start={start} index={index} />
+            ))}
+          </div>
         )}
-        <div role="rowgroup" style={{ height: rows.getTotalSize(), position: "relative" }}>
-          {rows.getVirtualItems().map(({ index, key, start }) => (
-            <Row key={key} item={shown.items[shown.items.length - 1 - index]!} start={start} index={index} />
-          ))}
-        </div>
       </div>
     </section>
   );
+}
+
+/** Return the run whose link was clicked, unless the browser is to open the link in another tab or window. */
+function runFollowed({ target, button, altKey, ctrlKey, metaKey, shiftKey }: MouseEvent): string | undefined {
+  const isPlain = button === 0 && !altKey && !ctrlKey && !metaKey && !shiftKey;
+  return isPlain && target instanceof Element ? target.closest("a")?.dataset.run : undefined;
 }
 
 /** Tells whether the feed is live, how fast it is, and whether it is behind. */
@@ -111,13 +132,17 @@ function Connection({ connection, rate, items }: FeedState) {
   );
 }
 
-function Row({ item, start, index }: { item: FeedItem; start: number; index: number }) {
+const Row = memo(function Row({ item, start, index }: { item: FeedItem; start: number; index: number }) {
   const style = { transform: `translateY(${start}px)` };
   if (item.__typename === "RunEventsGap") {
     return (
       <div className="feed-row feed-gap" role="row" aria-rowindex={index + 1} data-cursor={item.cursor} style={style}>
         <span role="cell">
-          <Icon name="alert" /> Gap: {item.message}
+          <Icon name="alert" /> Events are missing here. See{" "}
+          <Link to="/runs" search={{ view: "history" }} title={item.message}>
+            the history
+          </Link>{" "}
+          for the runs.
         </span>
       </div>
     );
@@ -127,7 +152,7 @@ function Row({ item, start, index }: { item: FeedItem; start: number; index: num
       <Cells event={item} />
     </div>
   );
-}
+});
 
 function Cells({ event }: { event: FeedEvent }) {
   const zone = zoneFor(useStore(zoneChoice), null);
@@ -143,9 +168,9 @@ function Cells({ event }: { event: FeedEvent }) {
         <Badge {...EVENT_TYPES[event.type]} />
       </span>
       <span role="cell" className="feed-task">
-        <Link to="/runs/$runId" params={{ runId: event.runId }}>
+        <a href={`${service.pathname}runs/${event.runId}`} data-run={event.runId}>
           {name === undefined ? "…" : name === "" ? "Deleted task" : name}
-        </Link>
+        </a>
       </span>
       <span role="cell" className="feed-attempt ink-3">
         {event.attempt > 1 ? `attempt ${event.attempt}` : ""}

@@ -1,5 +1,7 @@
 // The live feed: what happens to runs, in the order in which it was stored. It has a bounded number of events, and resumes
 // after the last cursor when the connection was lost, so that it neither loses an event nor has one twice.
+import { startTransition, useEffect, useState } from "react";
+
 import { client } from "../../api/client";
 import { graphql, type ResultOf } from "../../api/graphql";
 import { follow, type Connection } from "../../api/live";
@@ -151,4 +153,11 @@ export class Feed {
       }, 1_000);
     }
   }
+}
+
+/** Return the state of a feed. The page is rendered with a new one bit by bit, so that it can be used meanwhile. */
+export function useFeed(feed: Feed): FeedState {
+  const [state, setState] = useState(feed.get);
+  useEffect(() => feed.subscribe(() => startTransition(() => setState(feed.get()))), [feed]);
+  return state;
 }

@@ -1,4 +1,4 @@
-// What people and programs keep with a task, and for how long.
+// What people and programs keep with a task, for how long, and the limit that it shares with others.
 import type { TaskForm } from "../../forms/task-form";
 import { Card } from "../../ui/Card";
 import { DurationInput } from "../../ui/DurationInput";
@@ -11,7 +11,7 @@ interface Props {
 
 export function NotesSection({ form, onChange }: Props) {
   return (
-    <Card title="Notes and retention">
+    <Card title="Notes, limits and retention">
       <div className="card-body form-stack">
         <Field name="description" label="Description" hint="For people: what the task is for, and whom to ask.">
           {(control) => <textarea {...control} rows={3} maxLength={4000} value={form.description} onChange={(event) => onChange({ description: event.target.value })} />}
@@ -20,6 +20,11 @@ export function NotesSection({ form, onChange }: Props) {
           <Field name="externalId" label="External id" hint="A name of your own by which programs find the task; unique.">
             {(control) => (
               <input {...control} className="mono" autoComplete="off" spellCheck={false} value={form.externalId} onChange={(event) => onChange({ externalId: event.target.value })} />
+            )}
+          </Field>
+          <Field name="flowKey" label="Flow key" hint="Tasks with the same key share its limit, such as the name of an account.">
+            {(control) => (
+              <input {...control} className="mono" autoComplete="off" spellCheck={false} maxLength={255} value={form.flowKey} onChange={(event) => onChange({ flowKey: event.target.value })} />
             )}
           </Field>
           <Field name="retentionDays" label="Keep runs for" hint="0 keeps them without limit.">

@@ -9,9 +9,9 @@ const OVERLAP: readonly (readonly [Overlap, string, string])[] = [
   ["ALLOW", "Run both", "Runs proceed side by side."],
 ];
 const MISFIRE: readonly (readonly [Misfire, string, string])[] = [
-  ["LATEST", "Run once", "The newest missed instant runs, and counts the others."],
-  ["ALL", "Run all of them", "Every missed instant runs, one after another: the newest 1,000."],
-  ["SKIP", "Run none", "They are recorded as Missed."],
+  ["LATEST", "Run once", "The latest missed run is made up for, and tells how many were missed."],
+  ["ALL", "Run all of them", "Every missed run is made up for, one after another: at most the newest 1,000."],
+  ["SKIP", "Run none", "They are only recorded as Missed."],
 ];
 
 interface Props {
@@ -24,7 +24,7 @@ export function PolicySection({ form, onChange }: Props) {
     <Card title="When runs do not go as planned">
       <div className="card-body form-columns">
         <Options name="overlap" legend="While an earlier run is unfinished" value={form.overlap} options={OVERLAP} onChange={(overlap) => onChange({ overlap })} />
-        <Options name="misfire" legend="After downtime or a pause, missed instants" value={form.misfire} options={MISFIRE} onChange={(misfire) => onChange({ misfire })} />
+        <Options name="misfire" legend="After downtime or a pause, missed runs" value={form.misfire} options={MISFIRE} onChange={(misfire) => onChange({ misfire })} />
       </div>
     </Card>
   );

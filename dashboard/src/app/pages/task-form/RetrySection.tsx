@@ -49,7 +49,7 @@ export function RetrySection({ form, onChange }: Props) {
                 <input {...control} autoComplete="off" placeholder="all" value={retry.retryStatuses} onChange={(event) => change({ retryStatuses: event.target.value })} />
               )}
             </Field>
-            <Field name="retry.maxElapsedMs" label="Give up after" hint="No attempt begins later than that after the instant of the run.">
+            <Field name="retry.maxElapsedMs" label="Give up after" hint="No attempt begins later than that after the run was due.">
               {(control) => (
                 <DurationInput control={control} label="the time to give up" placeholder="never" value={retry.maxElapsed} onChange={(maxElapsed) => change({ maxElapsed })} />
               )}

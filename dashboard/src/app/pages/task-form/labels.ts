@@ -28,6 +28,7 @@ const LABELS: Record<string, string> = {
   "pauseAfterFailures": "Pause after failed runs",
   "retentionDays": "Days that runs are kept",
   "deleteAfterMs": "Deletion",
+  "flowKey": "Flow key",
   "externalId": "External id",
   "metadata": "Metadata",
 };

@@ -62,6 +62,7 @@ export const DEFINITION = graphql(`
     pauseAfterFailures
     retentionDays
     deleteAfterMs
+    flowKey
     externalId
     metadata
   }

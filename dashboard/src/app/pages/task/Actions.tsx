@@ -4,10 +4,11 @@ import { useState } from "react";
 
 import { useTaskActions } from "../../api/task_actions";
 import { useMay } from "../../api/viewer";
+import { Confirm } from "../../ui/Confirm";
+import { copy } from "../../ui/copy";
 import { Dialog } from "../../ui/Dialog";
 import { Icon } from "../../ui/icons";
 import { Menu, MenuItem, MenuSeparator } from "../../ui/Menu";
-import { toast } from "../../ui/Toasts";
 import { asCurl, asGraphQL, asYaml } from "./copies";
 import type { TaskData } from "./query";
 import { RunWithInput } from "./RunWithInput";
@@ -31,6 +32,12 @@ export function Actions({ task, onChange }: Props) {
     const runId = await run(task.id, payload);
     if (runId !== null) {
       void navigate({ to: "/runs/$runId", params: { runId } });
+    }
+  }
+
+  async function erase(): Promise<void> {
+    if (await remove(task.id)) {
+      void navigate({ to: "/tasks", search: {} });
     }
   }
   const isEnded = task.status === "CANCELLED" || task.status === "COMPLETED";
@@ -104,41 +111,27 @@ export function Actions({ task, onChange }: Props) {
           </>
         )}
       </Menu>
-      {asked === "pause" && <PauseDialog onClose={close} onPause={(reason) => void pause(task.id, reason).then(onChange).then(close)} />}
+      {asked === "pause" && (
+        <PauseDialog
+          onClose={close}
+          onPause={(reason) => {
+            close();
+            void pause(task.id, reason).then(onChange);
+          }}
+        />
+      )}
       {asked === "input" && <RunWithInput task={task} onClose={close} onRun={(payload) => void runNow({ payload })} />}
       {asked === "cancel" && (
-        <Confirm
-          title="Cancel this task?"
-          text="It never runs again by its schedule, and its waiting runs are cancelled. Its history stays."
-          action="Cancel the task"
-          onClose={close}
-          onConfirm={() => void cancel(task.id).then(onChange).then(close)}
-        />
+        <Confirm title="Cancel this task?" action="Cancel the task" onClose={close} onConfirm={() => cancel(task.id).then(onChange)}>
+          <p>It never runs again by its schedule, and its waiting runs are cancelled. Its history stays.</p>
+        </Confirm>
       )}
       {asked === "delete" && (
-        <Confirm
-          title="Delete this task?"
-          text="The task and all its runs are gone then. This cannot be undone."
-          action="Delete the task"
-          onClose={close}
-          onConfirm={() =>
-            void remove(task.id).then((isDeleted) => {
-              close();
-              if (isDeleted) {
-                void navigate({ to: "/tasks", search: {} });
-              }
-            })
-          }
-        />
+        <Confirm title="Delete this task?" action="Delete the task" onClose={close} onConfirm={erase}>
+          <p>The task and all its runs are gone then. This cannot be undone.</p>
+        </Confirm>
       )}
     </>
-  );
-}
-
-function copy(text: string): void {
-  navigator.clipboard.writeText(text).then(
-    () => toast("Copied."),
-    () => toast("The browser does not allow copying here.", { tone: "bad" }),
   );
 }
 
@@ -154,7 +147,7 @@ function PauseDialog({ onClose, onPause }: { onClose: () => void; onPause: (reas
       >
         <label className="field">
           <span>Note</span>
-          <input autoFocus value={reason} onChange={({ target }) => setReason(target.value)} placeholder="Why, for whoever comes next" />
+          <input autoFocus maxLength={500} value={reason} onChange={({ target }) => setReason(target.value)} placeholder="Why, for whoever comes next" />
           <small>Runs that have started go on. The task does not start others until somebody resumes it.</small>
         </label>
         <div className="dialog-actions">
@@ -164,30 +157,6 @@ function PauseDialog({ onClose, onPause }: { onClose: () => void; onPause: (reas
           <button className="button button-main">Pause</button>
         </div>
       </form>
-    </Dialog>
-  );
-}
-
-interface ConfirmProps {
-  title: string;
-  text: string;
-  action: string;
-  onClose: () => void;
-  onConfirm: () => void;
-}
-
-function Confirm({ title, text, action, onClose, onConfirm }: ConfirmProps) {
-  return (
-    <Dialog title={title} onClose={onClose}>
-      <p>{text}</p>
-      <div className="dialog-actions">
-        <button type="button" className="button" onClick={onClose}>
-          Back
-        </button>
-        <button type="button" className="button button-danger" onClick={onConfirm}>
-          {action}
-        </button>
-      </div>
     </Dialog>
   );
 }

@@ -1,5 +1,5 @@
 // How the runs of a task went.
-import { count, duration } from "../../time/format";
+import { count, duration, percent } from "../../time/format";
 import { Stat } from "../../ui/Stat";
 import type { TaskData } from "./query";
 
@@ -18,11 +18,6 @@ export function Statistics({ statistics }: { statistics: TaskData["statistics"] 
       <Stat name="Lateness, median" value={latenessP50Ms === null ? "–" : duration(latenessP50Ms)} note={p(99, latenessP99Ms)} />
     </dl>
   );
-}
-
-/** Return a share with as many digits as tell 99.95 from 100. */
-export function percent(value: number): string {
-  return value === 100 || value === 0 ? String(value) : value.toFixed(value > 99 ? 2 : 1);
 }
 
 function p(percentile: number, value: number | null): string | undefined {

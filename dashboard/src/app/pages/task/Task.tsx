@@ -84,7 +84,7 @@ export function Task() {
       <Card title="Last 7 days">
         <Statistics statistics={task.statistics} />
       </Card>
-      <Card title="Runs" aside={`the last ${task.recentRuns.length}`}>
+      <Card title="Runs">
         <Timeline runs={task.recentRuns} zone={scheduleZone(task.trigger)} />
         <History filter={{ taskId: task.id }} withTask={false} first={12} />
       </Card>

@@ -4,6 +4,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useStore } from "../../stored";
 import { duration, exact, short } from "../../time/format";
 import { zoneChoice, zoneFor } from "../../time/zone";
+import { useNarrow } from "../../ui/narrow";
 import { RUN_STATES, type RunState } from "../../ui/states";
 
 interface Props {
@@ -16,8 +17,12 @@ const HEIGHT = 96;
 const FLOOR = 84;
 const CEILING = 10;
 
-export function Timeline({ runs, zone }: Props) {
+/** As many as a phone shows apart. */
+const MOST_NARROW = 50;
+
+export function Timeline({ runs: all, zone }: Props) {
   const navigate = useNavigate();
+  const runs = useNarrow() ? all.slice(-MOST_NARROW) : all;
   const written = zoneFor(useStore(zoneChoice), zone);
   if (runs.length < 2) {
     return null;
@@ -43,7 +48,9 @@ export function Timeline({ runs, zone }: Props) {
       </svg>
       <figcaption>
         <span>{short(from, written, to)}</span>
-        <span>longest {duration(longest)}</span>
+        <span>
+          the last {runs.length}, at most {duration(longest)}
+        </span>
         <span>{short(to, written, Date.now())}</span>
       </figcaption>
     </figure>

@@ -9,7 +9,7 @@ export function Upcoming({ task }: { task: TaskData }) {
   const now = useNow();
   const zone = scheduleZone(task.trigger) ?? "UTC";
   if (task.upcoming.length === 0) {
-    return <p className="card-body ink-3">There are no further instants.</p>;
+    return <p className="card-body ink-3">No further run is planned.</p>;
   }
   return (
     <ol className="upcoming card-body">

@@ -2,20 +2,19 @@
 import { useState } from "react";
 import { useMutation, useQuery } from "urql";
 
-import { words } from "../../api/client";
 import { graphql, type ResultOf } from "../../api/graphql";
+import { REFUSAL, tell } from "../../api/refusal";
 import { useMay } from "../../api/viewer";
-import { Dialog } from "../../ui/Dialog";
+import { Confirm } from "../../ui/Confirm";
 import { ErrorNote, Skeleton } from "../../ui/feedback";
 import { Time } from "../../ui/Time";
-import { toast } from "../../ui/Toasts";
 import type { TaskData } from "./query";
 
 const VERSIONS = graphql(`
-  query TaskVersions($id: ID!, $after: String) {
+  query TaskVersions($id: ID!, $first: Int!) {
     task(id: $id) {
       id
-      versions(first: 20, after: $after) {
+      versions(first: $first) {
         nodes {
           version
           at
@@ -27,7 +26,6 @@ const VERSIONS = graphql(`
           }
         }
         pageInfo {
-          endCursor
           hasNextPage
         }
       }
@@ -35,22 +33,27 @@ const VERSIONS = graphql(`
   }
 `);
 
-const ROLLBACK = graphql(`
-  mutation RollbackTask($id: ID!, $version: Int!, $expectedVersion: Int) {
-    rollbackTask(id: $id, version: $version, expectedVersion: $expectedVersion) {
-      __typename
-      ... on Task {
-        id
-        version
-      }
-      ... on Error {
-        message
+const ROLLBACK = graphql(
+  `
+    mutation RollbackTask($id: ID!, $version: Int!, $expectedVersion: Int) {
+      rollbackTask(id: $id, version: $version, expectedVersion: $expectedVersion) {
+        __typename
+        ... on Task {
+          id
+          version
+        }
+        ...Refusal
       }
     }
-  }
-`);
+  `,
+  [REFUSAL],
+);
 
 type Version = NonNullable<ResultOf<typeof VERSIONS>["task"]>["versions"]["nodes"][number];
+
+const SHOWN = 10;
+/** All that the service keeps. */
+const MOST = 100;
 
 interface Props {
   task: TaskData;
@@ -58,7 +61,8 @@ interface Props {
 }
 
 export function Versions({ task, onChange }: Props) {
-  const [{ data, error }, execute] = useQuery({ query: VERSIONS, variables: { id: task.id, after: null } });
+  const [first, setFirst] = useState(SHOWN);
+  const [{ data, error }, execute] = useQuery({ query: VERSIONS, variables: { id: task.id, first } });
   const [, send] = useMutation(ROLLBACK);
   const [asked, setAsked] = useState<Version | null>(null);
   const mayWrite = useMay("WRITE");
@@ -68,21 +72,15 @@ export function Versions({ task, onChange }: Props) {
   }
 
   async function rollBack(version: number): Promise<void> {
-    setAsked(null);
     const { data: made, error: failed } = await send({ id: task.id, version, expectedVersion: task.version });
-    const result = made?.rollbackTask;
-    if (result?.__typename === "Task") {
-      toast(`The definition of version ${version} is back, as version ${result.version}.`);
-    } else {
-      toast(result?.message ?? (failed === undefined ? "The service did not answer." : words(failed)), { tone: "bad" });
-    }
+    tell(made?.rollbackTask, failed, `The definition of version ${version} is back, as a new version.`);
     onChange();
     execute({ requestPolicy: "network-only" });
   }
 
   return (
     <ol className="versions">
-      {versions.map((version) => (
+      {versions.map((version, place) => (
         <li key={version.version}>
           <div className="versions-head">
             <strong>Version {version.version}</strong>
@@ -90,7 +88,7 @@ export function Versions({ task, onChange }: Props) {
               <Time at={version.at} />
               {version.actor !== null && ` by ${version.actor}`}
             </span>
-            {version.version !== task.version && mayWrite && (
+            {place > 0 && mayWrite && (
               <button type="button" className="button button-small" onClick={() => setAsked(version)}>
                 Roll back …
               </button>
@@ -99,18 +97,17 @@ export function Versions({ task, onChange }: Props) {
           <Changes version={version} />
         </li>
       ))}
+      {data?.task?.versions.pageInfo.hasNextPage === true && (
+        <li>
+          <button type="button" className="button" onClick={() => setFirst(MOST)}>
+            Show all
+          </button>
+        </li>
+      )}
       {asked !== null && (
-        <Dialog title={`Go back to version ${asked.version}?`} onClose={() => setAsked(null)}>
+        <Confirm title={`Go back to version ${asked.version}?`} action="Roll back" danger={false} onClose={() => setAsked(null)} onConfirm={() => rollBack(asked.version)}>
           <p>The task gets the definition that it had then, as a new version. What it is now stays in this list.</p>
-          <div className="dialog-actions">
-            <button type="button" className="button" onClick={() => setAsked(null)}>
-              Back
-            </button>
-            <button type="button" className="button button-main" onClick={() => void rollBack(asked.version)}>
-              Roll back
-            </button>
-          </div>
-        </Dialog>
+        </Confirm>
       )}
     </ol>
   );

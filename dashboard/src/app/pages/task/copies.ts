@@ -36,15 +36,15 @@ export function asCurl(task: TaskData): string {
 function inputOf(task: TaskData): Record<string, unknown> {
   const { trigger, action, retry } = task;
   const { payload, body, bodyEncoding, form } = action;
-  return {
+  return present({
     name: task.name,
-    ...(task.externalId === null ? {} : { externalId: task.externalId }),
-    ...(task.description === "" ? {} : { description: task.description }),
+    externalId: task.externalId,
+    description: task.description || null,
     trigger:
       trigger.__typename === "CronTrigger"
         ? { cron: present({ expression: trigger.expression, timezone: trigger.timezone, startAt: trigger.startAt, endAt: trigger.endAt, jitterMs: trigger.jitterMs || null }) }
         : trigger.__typename === "IntervalTrigger"
-          ? { interval: present({ everyMs: trigger.everyMs, endAt: trigger.endAt, jitterMs: trigger.jitterMs || null }) }
+          ? { interval: present({ everyMs: trigger.everyMs, startAt: trigger.startAt, endAt: trigger.endAt, jitterMs: trigger.jitterMs || null }) }
           : { oneOff: { at: trigger.at } },
     action: present({
       method: action.method,
@@ -62,9 +62,13 @@ function inputOf(task: TaskData): Record<string, unknown> {
     overlap: task.overlap,
     misfire: task.misfire,
     onLost: task.onLost,
-    ...(task.tags.length === 0 ? {} : { tags: task.tags }),
-    ...(task.pauseAfterFailures === null ? {} : { pauseAfterFailures: task.pauseAfterFailures }),
-  };
+    tags: task.tags.length === 0 ? null : task.tags,
+    flowKey: task.flowKey,
+    pauseAfterFailures: task.pauseAfterFailures,
+    retentionDays: task.retentionDays,
+    deleteAfterMs: task.deleteAfterMs,
+    metadata: task.metadata,
+  });
 }
 
 /** Return a mutation with its variables, as the playground takes them. */

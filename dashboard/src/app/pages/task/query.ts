@@ -19,6 +19,7 @@ export const TASK = graphql(`
       pauseAfterFailures
       deleteAfterMs
       retentionDays
+      flowKey
       version
       createdAt
       updatedAt

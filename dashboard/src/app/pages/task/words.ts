@@ -4,15 +4,15 @@ import { scheduleWords } from "../../time/schedule";
 import type { TaskData } from "./query";
 
 const OVERLAP: Record<TaskData["overlap"], string> = {
-  ALLOW: "A run may begin while an earlier one is unfinished.",
-  SKIP: "A run is skipped while an earlier one is unfinished.",
-  QUEUE: "A run waits while an earlier one is unfinished.",
+  ALLOW: "A new run begins also while an earlier one is unfinished.",
+  SKIP: "While a run is unfinished, it skips further ones.",
+  QUEUE: "While a run is unfinished, the next one waits.",
 };
 
 const MISFIRE: Record<TaskData["misfire"], string> = {
-  LATEST: "Of the instants that were missed, the latest is made up for.",
-  SKIP: "Instants that were missed are not made up for.",
-  ALL: "All instants that were missed are made up for.",
+  LATEST: "After downtime or a pause, it makes up for the latest run that it missed.",
+  SKIP: "After downtime or a pause, it makes up for nothing that it missed.",
+  ALL: "After downtime or a pause, it makes up for all runs that it missed.",
 };
 
 /** Return sentences about the schedule, the call, its retries, and its policies. */

@@ -1,7 +1,8 @@
-// The rows of the list of tasks. Only those that are visible are in the document, however many there are.
+// The rows of the list of tasks. Only those that are visible are in the document, however many there are, and while the list
+// scrolls only those are rendered that have come into view.
 import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useRef } from "react";
+import { memo, useCallback, useEffect, useRef } from "react";
 
 import { scheduleWords, scheduleZone } from "../../time/schedule";
 import { useNarrow } from "../../ui/narrow";
@@ -13,7 +14,7 @@ import type { TaskRow } from "./query";
 const ROW_PX = 56;
 const NARROW_ROW_PX = 96;
 /** How many rows before the end the next page is read. */
-const AHEAD = 30;
+const AHEAD = 100;
 
 interface Props {
   rows: readonly TaskRow[];
@@ -29,12 +30,14 @@ interface Props {
 export function TaskRows({ rows, hasMore, onEnd, onShown, selected, onSelect }: Props) {
   const scroller = useRef<HTMLDivElement>(null);
   const isNarrow = useNarrow();
+  // With another function the virtualizer would go through all rows.
+  const getItemKey = useCallback((index: number) => rows[index]!.id, [rows]);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => (isNarrow ? NARROW_ROW_PX : ROW_PX),
     overscan: 8,
-    getItemKey: (index) => rows[index]!.id,
+    getItemKey,
   });
   useEffect(() => virtual.measure(), [virtual, isNarrow]);
   const items = virtual.getVirtualItems();
@@ -47,13 +50,17 @@ export function TaskRows({ rows, hasMore, onEnd, onShown, selected, onSelect }: 
     }
   });
 
-  const toggle = (id: string) => {
-    const ids = new Set(selected);
-    if (!ids.delete(id)) {
-      ids.add(id);
-    }
-    onSelect(ids);
-  };
+  const select = useRef((_id: string) => {});
+  useEffect(() => {
+    select.current = (id) => {
+      const ids = new Set(selected);
+      if (!ids.delete(id)) {
+        ids.add(id);
+      }
+      onSelect(ids);
+    };
+  });
+  const toggle = useCallback((id: string) => select.current(id), []);
   return (
     <div
       ref={scroller}
@@ -106,7 +113,7 @@ interface RowProps {
   onToggle: (id: string) => void;
 }
 
-function Row({ task, index, start, isSelected, onToggle }: RowProps) {
+const Row = memo(function Row({ task, index, start, isSelected, onToggle }: RowProps) {
   const zone = scheduleZone(task.trigger);
   return (
     <div
@@ -156,4 +163,4 @@ function Row({ task, index, start, isSelected, onToggle }: RowProps) {
       </span>
     </div>
   );
-}
+});

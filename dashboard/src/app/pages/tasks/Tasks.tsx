@@ -1,25 +1,27 @@
 // All tasks: search, filters and order, which stand in the address, and what can be done to those that are selected.
+import "../../bulk/bulk.css";
 import "./tasks.css";
 
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useState, type ReactNode } from "react";
+import { useEffect, useState } from "react";
 
 import { useMay } from "../../api/viewer";
+import { BulkMenu } from "../../bulk/BulkMenu";
+import { Running } from "../../bulk/Running";
+import { Selection } from "../../bulk/Selection";
 import { count } from "../../time/format";
 import { ErrorNote, Skeleton } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Page } from "../../ui/Page";
-import { RUN_STATES, TASK_STATUSES, type RunState, type TaskStatus } from "../../ui/states";
-import { Bulk } from "./Bulk";
-import { DEFAULT_ORDER, filterOf, ORDERS, type Order, type TasksSearch } from "./filter";
+import { bulkChoices, selectionActions } from "./actions";
+import { DEFAULT_ORDER, filterOf, type TasksSearch } from "./filter";
+import { Filters } from "./Filters";
 import { NoTasks } from "./NoTasks";
 import { PAGE_SIZE } from "./query";
-import { Selection } from "./Selection";
 import { TaskRows } from "./TaskRows";
 import { useTaskPages } from "./useTaskPages";
 
 const route = getRouteApi("/tasks");
-const SEARCH_AFTER_MS = 250;
 
 export function Tasks() {
   const search = route.useSearch();
@@ -28,7 +30,7 @@ export function Tasks() {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const order = search.order ?? DEFAULT_ORDER;
   const filter = filterOf(search);
-  const { rows, total, isTotalCapped, error, hasMore, more, refresh } = useTaskPages(filter, order, shownPage);
+  const { rows, total, isTotalCapped, error, hasMore, more, refresh, assume } = useTaskPages(filter, order, shownPage);
   const mayWrite = useMay("WRITE");
   const key = JSON.stringify([filter, order]);
   useEffect(() => setSelected(new Set()), [key]);
@@ -50,11 +52,16 @@ export function Tasks() {
       }
     >
       {error !== undefined && <ErrorNote error={error} retry={refresh} />}
+      <Running noun="task" />
       <section className="card tasks" aria-label="List of tasks">
-        <Filters key={search.q === undefined ? "empty" : "full"} search={search} order={order} onChange={change}>
-          {mayWrite && total > 0 && <Bulk filter={filter} isFiltered={isFiltered} onChange={refresh} />}
+        <Filters search={search} order={order} onChange={change}>
+          {mayWrite && total > 0 && (
+            <BulkMenu all={isFiltered ? "that match" : "tasks"} choices={bulkChoices(filter)} onChange={refresh} />
+          )}
         </Filters>
-        {selected.size > 0 && <Selection ids={selected} onDone={refresh} onClear={() => setSelected(new Set())} />}
+        {selected.size > 0 && (
+          <Selection noun="task" ids={selected} actions={selectionActions(assume)} onDone={refresh} onClear={() => setSelected(new Set())} />
+        )}
         {rows === undefined ? (
           error === undefined && <Skeleton lines={8} />
         ) : rows.length === 0 ? (
@@ -81,97 +88,5 @@ function Total({ total, isCapped }: { total: number; isCapped: boolean }) {
       {count(total)}
       {isCapped && "+"}
     </span>
-  );
-}
-
-interface FiltersProps {
-  search: TasksSearch;
-  order: Order;
-  onChange: (changes: TasksSearch) => void;
-  children: ReactNode;
-}
-
-function Filters({ search, order, onChange, children }: FiltersProps) {
-  const [text, setText] = useState(search.q ?? "");
-  useEffect(() => {
-    const timer = window.setTimeout(() => {
-      if (text.trim() !== (search.q ?? "")) {
-        onChange({ q: text.trim() || undefined });
-      }
-    }, SEARCH_AFTER_MS);
-    return () => window.clearTimeout(timer);
-  });
-  return (
-    <search className="tasks-filters">
-      <label className="tasks-search">
-        <Icon name="search" />
-        <span className="visually-hidden">Search by name or URL</span>
-        <input type="search" placeholder="Name or URL" value={text} onChange={({ target }) => setText(target.value)} />
-      </label>
-      <Select
-        label="Status"
-        none="Any status"
-        value={search.status}
-        options={Object.entries(TASK_STATUSES).map(([value, { word }]) => [value as TaskStatus, word])}
-        onChange={(status) => onChange({ status })}
-      />
-      <Select
-        label="Last run"
-        none="Any last run"
-        value={search.last}
-        options={Object.entries(RUN_STATES).map(([value, { word }]) => [value as RunState, `Last ${word.toLowerCase()}`])}
-        onChange={(last) => onChange({ last })}
-      />
-      {search.tags?.map((tag) => (
-        <button
-          key={tag}
-          type="button"
-          className="button button-small"
-          aria-label={`Remove the tag ${tag} from the filter`}
-          onClick={() => onChange({ tags: search.tags?.filter((each) => each !== tag) })}
-        >
-          {tag}
-          <Icon name="cross" />
-        </button>
-      ))}
-      <div className="tasks-order">
-        <span className="ink-3" aria-hidden>
-          Order
-        </span>
-        <select aria-label="Order" value={order} onChange={({ target }) => onChange({ order: target.value as Order })}>
-          {Object.entries(ORDERS).map(([value, word]) => (
-            <option key={value} value={value}>
-              {word}
-            </option>
-          ))}
-        </select>
-      </div>
-      {children}
-    </search>
-  );
-}
-
-interface SelectProps<Value extends string> {
-  label: string;
-  none: string;
-  value: Value | undefined;
-  options: readonly (readonly [Value, string])[];
-  onChange: (value: Value | undefined) => void;
-}
-
-function Select<Value extends string>({ label, none, value, options, onChange }: SelectProps<Value>) {
-  return (
-    <select
-      aria-label={label}
-      value={value ?? ""}
-      onChange={({ target }) => onChange(target.value === "" ? undefined : (target.value as Value))}
-    >
-      <option value="">{none}</option>
-      {options.map(([option, word]) => (
-        <option key={option} value={option}>
-          {word}
-        </option>
-      ))}
-    </select>
   );
 }

@@ -3,6 +3,7 @@ import type { CombinedError } from "@urql/core";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
 import { client } from "../../api/client";
+import type { TaskStatus } from "../../ui/states";
 import type { Order, TaskFilter } from "./filter";
 import { PAGE_SIZE, TASKS, type TaskRow } from "./query";
 
@@ -17,6 +18,8 @@ interface TaskPages {
   /** Read the next page, unless that is under way. */
   more: () => void;
   refresh: () => void;
+  /** Show a status of tasks before the service has answered. The function that it returns takes that back for some of them. */
+  assume: (ids: readonly string[], status: TaskStatus) => (refused: readonly string[]) => void;
 }
 
 interface Read {
@@ -75,6 +78,24 @@ export function useTaskPages(filter: TaskFilter, order: Order, shownPage: number
     }
   }, [load, read, shownPage]);
 
+  const assume = useCallback((ids: readonly string[], status: TaskStatus) => {
+    const before = new Map<string, TaskRow>();
+    const wanted = new Set(ids);
+    setRead((old) =>
+      mapped(old, (row) => {
+        if (!wanted.has(row.id)) {
+          return row;
+        }
+        before.set(row.id, row);
+        return { ...row, status, nextRunAt: status === "PAUSED" ? null : row.nextRunAt };
+      }),
+    );
+    return (refused: readonly string[]) => {
+      const back = new Set(refused);
+      setRead((old) => mapped(old, (row) => (back.has(row.id) ? (before.get(row.id) ?? row) : row)));
+    };
+  }, []);
+
   const latest = useRef(refresh);
   useEffect(() => {
     latest.current = refresh;
@@ -97,5 +118,10 @@ export function useTaskPages(filter: TaskFilter, order: Order, shownPage: number
       }
     },
     refresh,
+    assume,
   };
+}
+
+function mapped(read: Read | undefined, change: (row: TaskRow) => TaskRow): Read | undefined {
+  return read === undefined ? undefined : { ...read, pages: read.pages.map((page) => page.map(change)) };
 }

@@ -1,0 +1,57 @@
+// The filter and the order of the list of tasks.
+import type { ReactNode } from "react";
+
+import { FilterInput } from "../../ui/FilterInput";
+import { FilterSelect } from "../../ui/FilterSelect";
+import { Icon } from "../../ui/icons";
+import { RUN_STATES, TASK_STATUSES, type RunState, type TaskStatus } from "../../ui/states";
+import { ORDERS, type Order, type TasksSearch } from "./filter";
+
+const STATUSES = Object.entries(TASK_STATUSES).map(([value, { word }]) => [value as TaskStatus, word] as const);
+const LAST_STATES = Object.entries(RUN_STATES).map(([value, { word }]) => [value as RunState, `Last ${word.toLowerCase()}`] as const);
+
+interface Props {
+  search: TasksSearch;
+  order: Order;
+  onChange: (changes: TasksSearch) => void;
+  /** What stands at the end. */
+  children: ReactNode;
+}
+
+export function Filters({ search, order, onChange, children }: Props) {
+  return (
+    <search className="tasks-filters">
+      <div className="tasks-search">
+        <Icon name="search" />
+        <FilterInput type="search" label="Search by name or URL" placeholder="Name or URL" value={search.q ?? ""} onChange={(q) => onChange({ q: q || undefined })} />
+      </div>
+      <FilterSelect label="Status" none="Any status" value={search.status} options={STATUSES} onChange={(status) => onChange({ status })} />
+      <FilterSelect label="Last run" none="Any last run" value={search.last} options={LAST_STATES} onChange={(last) => onChange({ last })} />
+      {search.tags?.map((tag) => (
+        <button
+          key={tag}
+          type="button"
+          className="button button-small"
+          aria-label={`Remove the tag ${tag} from the filter`}
+          onClick={() => onChange({ tags: search.tags?.filter((each) => each !== tag) })}
+        >
+          {tag}
+          <Icon name="cross" />
+        </button>
+      ))}
+      <div className="tasks-order">
+        <span className="ink-3" aria-hidden>
+          Order
+        </span>
+        <select aria-label="Order" value={order} onChange={({ target }) => onChange({ order: target.value as Order })}>
+          {Object.entries(ORDERS).map(([value, word]) => (
+            <option key={value} value={value}>
+              {word}
+            </option>
+          ))}
+        </select>
+      </div>
+      {children}
+    </search>
+  );
+}

@@ -1,0 +1,79 @@
+"""A receiver that is told of failed tasks, for tests of what happens to notifications under faults."""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from db.states import RunState
+from jobs.notifications.message import KEPT_ITEMS
+from tests.faults.cluster import Cluster
+from tests.faults.order import Order, whole
+from tests.support.notifications import CREATE_CHANNEL, CREATE_RULE, DELIVERIES, Webhooks
+from tests.support.target import running_target
+from tests.support.waiting import wait_until
+
+DELETE_RULE = "mutation ($id: ID!) { deleteNotificationRule(id: $id) { __typename } }"
+DELETE_CHANNEL = "mutation ($id: ID!) { deleteChannel(id: $id) { __typename } }"
+FAILING = 30
+TOLD_WITHIN = 60
+"""A message whose delivery was cut off is sent again when its lease has run out."""
+
+
+class Told:
+    """What the receiver was told of tasks that failed."""
+
+    def __init__(self, hooks: Webhooks) -> None:
+        self._hooks = hooks
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return what the messages say. One that was sent twice has the same id, and counts once."""
+        found = dict(zip(self._hooks.ids, self._hooks.messages, strict=True))
+        return [message["data"] for message in found.values()]
+
+    def number(self) -> int:
+        """Return how many failures were told."""
+        return sum(message["count"] for message in self.messages())
+
+    async def check(self, cluster: Cluster, failed: Collection[UUID]) -> None:
+        """Wait until the failure of each task was told, and check that none was twice and nothing is under way."""
+        await wait_until(lambda: self.number() >= len(failed), what="all failures are told", within=TOLD_WITHIN)
+
+        async def all_recorded() -> bool:
+            found = (await cluster.ask(DELIVERIES, {"filter": {}}))["notificationDeliveries"]["nodes"]
+            return {delivery["state"] for delivery in found} == {"DELIVERED"}
+
+        await wait_until(all_recorded, what="all deliveries are recorded", within=TOLD_WITHIN)
+        assert self.number() == len(failed)
+        # A message names so many tasks at most, and counts the others.
+        named = [UUID(task["taskId"]) for message in self.messages() for task in message["tasks"]]
+        assert len({*named}) == len(named) >= min(len(failed), KEPT_ITEMS)
+        assert {*named} <= {*failed}
+
+
+@asynccontextmanager
+async def notifying(cluster: Cluster) -> AsyncIterator[Told]:
+    """Tell a receiver of all tasks that fail, until the block ends."""
+    async with running_target() as target:
+        hooks = Webhooks(target)
+        webhook = {"webhook": {"url": hooks.url, "signingSecrets": [hooks.secret]}}
+        made = await cluster.ask(CREATE_CHANNEL, {"input": {"name": "failures", "target": webhook}})
+        channel = made["createChannel"]["id"]
+        given = {"name": "failures", "channelIds": [channel], "events": ["FAILED"], "gatherMs": 0}
+        rule = (await cluster.ask(CREATE_RULE, {"input": given}))["createNotificationRule"]["id"]
+        try:
+            yield Told(hooks)
+        finally:
+            await cluster.mend()
+            await cluster.ask(DELETE_RULE, {"id": rule})
+            await cluster.ask(DELETE_CHANNEL, {"id": channel})
+
+
+def failing_orders(start: datetime, *, lasts: timedelta) -> list[Order]:
+    """Return tasks that are due one after another, are called twice, and fail."""
+    step = lasts / FAILING
+    return [
+        Order(first=whole(start + number * step), behavior="fail/99", attempts=2, final_state=RunState.FAILED)
+        for number in range(FAILING)
+    ]
