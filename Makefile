@@ -47,13 +47,12 @@ build: .venv/.installed $(PAGES) ## Build a wheel in dist/
 # First the tests beside which nothing else may run, then all others, several at a time. ARGS go to a single process.
 test: install .venv/.installed-dev .venv/.installed-ariadne tests/$(INSTALLED) ## Install, then run the whole test suite (ARGS: for pytest)
 ifeq ($(strip $(ARGS)),)
-	@$(BIN)/coverage erase
+	@rm -rf .coverage
 	@failed=; \
 	$(BIN)/python -m pytest -m timing || failed=1; \
-	$(BIN)/coverage run -m pytest $(PARALLEL) || failed=1; \
+	$(BIN)/python -m pytest -p tests.support.coverage $(PARALLEL) || failed=1; \
 	[ -z "$$failed" ]
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
+	@$(BIN)/slipcover --merge .coverage/*.json --branch --out .coverage/all.json
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif

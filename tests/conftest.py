@@ -5,27 +5,22 @@ import gc
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
-from unittest.mock import patch
 
-import coverage
 import pytest
 
 from db.settings import DatabaseSettings
 from duetime import loop
 from duetime.lazy_imports import lazy_imports
 from jobs.settings import LOOPBACK, JobsSettings
-from tests.support import command
 from tests.support.scheduling import Scheduling
 from tests.support.servers import Servers, data_folder, running_servers
 from tests.support.target import Target, running_target
-from tests.support.xdist_worker import PROCESS
 
 UVLOOP = "uvloop"
-STARTED: set[str] = set()
-"""Where the fixtures `api` are defined that have been measured."""
+MEASURING = "tests.support.coverage"
+MEASURED_COMMANDS = Path(__file__).parent / "support" / "measured"
 if find_spec("sniffio") is None:
     # httpcore tries to import it with each operation, which fails faster if Python knows that it is not installed.
     sys.modules["sniffio"] = None  # type: ignore[assignment]
@@ -65,68 +60,19 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     return loops | {UVLOOP: loop.factory()} if item.get_closest_marker("both_loops") else loops
 
 
-@contextmanager
-def unmeasured() -> Iterator[None]:
-    """Stop coverage.py until the block ends, because it doubles the time that Python takes."""
-    measuring = coverage.Coverage.current()
-    if measuring is None:
-        yield
-        return
-    measuring.stop()
-    try:
-        yield
-    finally:
-        measuring.start()
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Measure the collection, which imports all modules, in the first process alone. It is the same in all of them."""
-    with nullcontext() if PROCESS == 0 else unmeasured(), lazy_imports():
-        return (yield)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Measure coverage during the first example alone of a test with servers: the others take mostly the same lines."""
-    begun: set[str] = set()
-    for item in items:
-        if "servers" not in getattr(item, "fixturenames", ()):
-            continue
-        test = item.nodeid.partition("[")[0]
-        if test in begun:
-            item.add_marker(pytest.mark.unmeasured)
-        begun.add(test)
-
-
-def is_measured(item: pytest.Item) -> bool:
-    """Return whether coverage is measured during a test. A test that runs on both loops is measured on one of them."""
-    return item.get_closest_marker("unmeasured") is None and UVLOOP not in item.name
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Do not measure tests with the mark `unmeasured`."""
-    with nullcontext() if is_measured(item) else unmeasured():
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
-) -> Generator[None, object, object]:
-    """Measure each way to start an API only once in this process, because each start takes the same lines."""
-    if fixturedef.argname != "api" or not is_measured(request.node):
-        return (yield)
-    again = fixturedef.baseid in STARTED
-    STARTED.add(fixturedef.baseid)
-    with unmeasured() if again else nullcontext():
+    """Stop garbage collection during the collection, which imports all modules."""
+    with lazy_imports():
         return (yield)
 
 
 @pytest.fixture
-def measured_processes() -> AbstractContextManager[object]:
-    """Return a context in which the coverage of commands is measured, too, each of which then takes a second longer."""
-    return patch.object(command, "KEPT", (*command.KEPT, "COVERAGE_PROCESS_CONFIG"))
+def measured_environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Return the environment of a command whose coverage is measured if that of the tests is. It starts 2 s later."""
+    if not request.config.pluginmanager.has_plugin(MEASURING):
+        return {}
+    return {"PYTHONPATH": f"{MEASURED_COMMANDS}{os.pathsep}{Path.cwd()}"}
 
 
 @pytest.fixture(scope="session")

@@ -381,7 +381,6 @@ async def test_it_is_paged_and_filtered(api: Api) -> None:
     assert await api.code(LOG, filter={"taskId": "1"}) == "INVALID_ID"
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "statement",
     [

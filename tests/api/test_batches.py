@@ -92,7 +92,6 @@ async def test_a_thousand_tasks_in_one_call(api: Api) -> None:
     assert one_by_one > 3 * together, f"{one_by_one:.2f} s one by one, {together:.2f} s together"
 
 
-@pytest.mark.unmeasured
 async def test_more_than_a_thousand_are_refused(api: Api) -> None:
     """More than a thousand items are refused with the limit and the number, and nothing is done."""
     lean = "mutation ($inputs: [CreateTaskInput!]!) { createTasks(inputs: $inputs) { __typename } }"
@@ -132,7 +131,6 @@ async def test_keys_in_one_call(api: Api) -> None:
     assert await count(api, "idempotency_keys") == 2
 
 
-@pytest.mark.unmeasured
 async def test_same_keys_at_the_same_time(api: Api) -> None:
     """Concurrent calls that share keys, in any order, create one task per key, and all of them return it."""
     inputs = [wanted(f"{number}", idempotencyKey=f"{number}") for number in range(60)]
@@ -215,7 +213,6 @@ async def test_cancel_many(api: Api) -> None:
     assert await count(api, "audit_log", "action = 'cancelTask'") == 4
 
 
-@pytest.mark.unmeasured
 async def test_many_calls_about_the_same_tasks(api: Api) -> None:
     """Concurrent calls about the same tasks never deadlock, in whatever order they name the tasks."""
     tasks = [every("http://localhost/", HOUR, ago(1), name=f"{n}") for n in range(60)]

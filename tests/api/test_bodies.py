@@ -63,7 +63,6 @@ async def run(api: Api, task_id: str) -> dict[str, Any]:
     return seen
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
     ("given", "shown", "data", "content_type"),
@@ -174,7 +173,6 @@ async def test_a_new_body_replaces_the_old_one(api: Api) -> None:
     ]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
     ("statuses", "answer", "succeeds"),
@@ -202,7 +200,6 @@ async def test_the_task_says_what_is_a_success(
     assert ended["errorMessage"] == (None if succeeds else f"the target answered {answer}")
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
     ("retry", "answer", "attempts"),
@@ -259,7 +256,6 @@ async def test_rest_takes_and_shows_the_same(api: Api, target: Target) -> None:
     assert refused.json()["error"].startswith("action.form: is given beside body")
 
 
-@pytest.mark.unmeasured
 async def test_a_run_keeps_the_body_with_which_it_was_claimed(
     api: Api, target: Target, database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:

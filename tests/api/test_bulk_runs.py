@@ -15,8 +15,6 @@ from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
 from tests.support.statements import statements
 
-pytestmark = pytest.mark.unmeasured
-
 RUN = """
   __typename
   ... on Run { id cause state taskVersion retryOf { id } task { id } }

@@ -70,7 +70,6 @@ def _hosts_clock_is_wrong(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
         monkeypatch.setattr(module, "utc_now", lambda: utc_now() + request.param)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("_hosts_clock_is_wrong")
 @pytest.mark.parametrize("_hosts_clock_is_wrong", [timedelta(hours=h) for h in (-1, 0, 1)], indirect=True, ids=str)
 async def test_a_delay_counts_by_postgres_clock(api: Api) -> None:
@@ -99,7 +98,6 @@ async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> Asy
         yield
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("worker", "_hosts_clock_is_wrong")
 @pytest.mark.parametrize("_hosts_clock_is_wrong", [timedelta(hours=h) for h in (0, 1)], indirect=True, ids=str)
 async def test_no_delay_is_now(api: Api, target: Target) -> None:
@@ -167,7 +165,6 @@ async def test_a_preview_counts_from_now(api: Api, delay_ms: int) -> None:
     assert found["description"].startswith("Once, at ")
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("trigger", "message"),
     [

@@ -90,7 +90,6 @@ WAYS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.unmeasured
 async def test_nobody_gets_in_without_a_key_in_force(api: Api) -> None:
     """Without a valid key every kind of request gets 401 in its own form, and says how to send a key."""
     for number, (name, authorization) in enumerate((await wrong_keys(api)).items()):
@@ -228,7 +227,6 @@ async def ended(stream: httpx.Response) -> None:
         await reader.event()
 
 
-@pytest.mark.unmeasured
 async def test_guessing_is_slow(api: Api) -> None:
     """After some failures an address has to wait, except with its valid keys; other addresses do not wait."""
     good = f"Bearer {await make_key(api.engine, 'good')}"

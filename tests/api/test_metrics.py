@@ -91,7 +91,6 @@ async def test_nothing_yet(api: Api) -> None:
     }
 
 
-@pytest.mark.unmeasured
 async def test_what_ends_is_counted_once(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
@@ -124,7 +123,6 @@ async def test_what_ends_is_counted_once(
         assert await shown(again) == await shown(other) == counted
 
 
-@pytest.mark.unmeasured
 async def test_what_ends_elsewhere_is_counted_as_well(
     database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:

@@ -329,7 +329,6 @@ async def test_deleted_task_is_gone_at_once(api: Api) -> None:
     assert {(event["type"], event["run"]) for event in messages} == {("CANCELLED", None)}
 
 
-@pytest.mark.unmeasured
 async def test_same_key_and_input_make_one_task(api: Api) -> None:
     """The key is looked up before the clock matters: a one-off whose instant has passed is still returned."""
     at = utc_now() + timedelta(seconds=1)

@@ -28,7 +28,6 @@ async def named(database: DatabaseSettings, jobs_settings: JobsSettings) -> Asyn
         yield running
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "origin", [ELSEWHERE, "null", "http://127.0.0.1", "http://localhost:1", "file://", "nonsense", "http://["]
 )

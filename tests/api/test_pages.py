@@ -161,7 +161,6 @@ async def test_filters_of_tasks(api: Api) -> None:
         assert page["totalCount"] == len(expected)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("asked", ["äpfel", "ÄPFEL", "ПРИВЕТ", "привет", "σίγμα"])
 async def test_letters_of_every_alphabet_match_in_either_case(api: Api, asked: str) -> None:
     """Letters of every alphabet match in either case, also if the database's locale is C, which knows only A to Z."""
@@ -339,7 +338,6 @@ async def test_wrong_cursors_have_codes(api: Api) -> None:
         assert await api.code(TASKS, after=cursor) == "INVALID_CURSOR"
 
 
-@pytest.mark.unmeasured
 async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
     """Nested fields are read for the whole page, or for a large part of it where the API serves others in between."""
     query = """

@@ -131,7 +131,6 @@ async def test_wrong_hashes_are_refused(api: Api, redis_url: str, persisted: Any
         assert redis.keys("*apq*") == []
 
 
-@pytest.mark.unmeasured
 async def test_only_what_can_be_executed_is_kept(api: Api, redis_url: str) -> None:
     """Only documents that can be executed are stored, so nobody can fill Redis with anything else."""
     for query in ("{", "{ nope }", "{" + " a" * 10_001 + " }"):

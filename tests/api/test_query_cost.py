@@ -14,8 +14,6 @@ from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 
-pytestmark = pytest.mark.unmeasured
-
 MANY = "mutation ($ids: [ID!]!) { cancelTasks(ids: $ids) {"
 MAKE = "mutation ($i: [CreateTaskInput!]!) { createTasks(inputs: $i) {"
 DEFAULTS = ApiSettings.model_construct()

@@ -17,8 +17,6 @@ from tests.support.graphql import Api, serving
 from tests.support.rest import CRON, TASKS
 from tests.support.statements import statements
 
-pytestmark = pytest.mark.unmeasured
-
 CREATE = """
 mutation ($input: CreateTaskInput!) { createTask(input: $input) { __typename
     ... on Task { id name createdAt action { payload } } ... on InvalidInput { problems { path } } } }

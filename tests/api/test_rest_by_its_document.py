@@ -5,11 +5,7 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.graphql import Api
-
-pytestmark = pytest.mark.unmeasured
 
 ROOT = Path(__file__).parents[2]
 MAX_EXAMPLES = "8"

@@ -15,8 +15,6 @@ from tests.support.rest import CRON, TASKS, text
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 
 @pytest.fixture
 async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[None]:

@@ -2,16 +2,12 @@
 
 from uuid import uuid4
 
-import pytest
-
 from db.models import utc_now
 from db.states import RunState
 from tests.support.engine import every, save
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
 from tests.support.rest import RESULTS, TASKS, error
-
-pytestmark = pytest.mark.unmeasured
 
 
 async def test_results_of_all_tasks(api: Api) -> None:

@@ -5,16 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-
 from db.models import Task, utc_now
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, TaskStatus
 from tests.support.engine import every, one_off, save, task_of
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago
 from tests.support.rest import ALWAYS, CRON, FUTURE, ONE_OFF, TASKS, error
-
-pytestmark = pytest.mark.unmeasured
 
 PLAIN = {"method": "GET", "url": "http://localhost/plain"}
 

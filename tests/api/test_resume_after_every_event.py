@@ -16,8 +16,6 @@ from tests.support.history import append_events
 from tests.support.sse import events
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 WATCH = """
 subscription ($taskId: ID, $after: String) {
   runEvents(taskId: $taskId, after: $after) { __typename ... on RunEvent { cursor taskId } }

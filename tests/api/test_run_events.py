@@ -86,7 +86,6 @@ async def test_without_after_nothing_old_is_sent(api: Api) -> None:
         assert (await waiting)["taskId"] == str(TWO)
 
 
-@pytest.mark.unmeasured
 async def test_resuming_misses_nothing_and_repeats_nothing(api: Api) -> None:
     """A client that reconnects with the last cursor it saw receives the rest, old and new, exactly once."""
     begin = await newest(api)
@@ -226,7 +225,6 @@ async def test_a_document_that_cannot_be_read_costs_its_own_operation_only(api: 
         assert answered["payload"] == {"data": {"__typename": "Query"}}
 
 
-@pytest.mark.unmeasured
 async def test_a_websocket_carries_a_thousand_operations(api: Api) -> None:
     """One operation too many is refused with a code, and accepted once another one has ended."""
     async with api.socket() as socket:

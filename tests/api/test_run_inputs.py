@@ -107,7 +107,6 @@ def sent(call: Call) -> tuple[bytes, str, str, str]:
     return call.body, headers["content-type"], headers.get("x-own", "-"), headers.get("x-secret", "-")
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize(
     ("given", "shown", "data", "content_type"),
@@ -172,7 +171,6 @@ async def test_the_signature_covers_what_is_sent(api: Api, target: Target) -> No
     Webhook(SECRET).verify(call.body, call.headers)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("worker")
 async def test_each_attempt_and_each_retry_sends_the_same(api: Api, target: Target) -> None:
     """Also after the task was changed, and a retry of a retry."""

@@ -25,6 +25,7 @@ from graphql import (
 )
 
 from graphql_api.execution.schema import schema
+from tests.support.clients_schema import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,7 +181,6 @@ def described(each: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
             yield f"{each.name}.{name}({argument_name})", argument.description
 
 
-ours = build_schema(schema.as_str())
 contract = build_schema((ROOT / "tests/data/core.graphql").read_text())
 
 
@@ -192,17 +192,17 @@ def test_exported_file_is_fresh() -> None:
 def test_everything_is_the_contracts() -> None:
     """Everything in the schema is in the contract, with the same type and default, except for known additions."""
     promised = parts(contract)
-    assert {name for name, what in parts(ours).items() if promised.get(name) != what and not is_added(name)} == set()
+    assert {name for name, what in parts(SCHEMA).items() if promised.get(name) != what and not is_added(name)} == set()
 
 
 def test_everything_of_the_contract_is_there() -> None:
     """Everything in the contract is in the schema."""
-    assert parts(contract).keys() - parts(ours).keys() == set()
+    assert parts(contract).keys() - parts(SCHEMA).keys() == set()
 
 
 def test_everything_is_described() -> None:
     """Every type, field, argument and enum value has a description."""
-    bare = [name for each in ours.type_map.values() if is_own(each) for name, text in described(each) if not text]
+    bare = [name for each in SCHEMA.type_map.values() if is_own(each) for name, text in described(each) if not text]
     assert bare == []
 
 
@@ -218,12 +218,12 @@ def test_parts_really_compares() -> None:
 
 def test_every_field_of_every_member_of_a_union_can_be_selected_at_once() -> None:
     """Fields of the same name have the same nullability and the same leaf type, so that nobody needs an alias."""
-    unions = [each for each in ours.type_map.values() if isinstance(each, GraphQLUnionType)]
+    unions = [each for each in SCHEMA.type_map.values() if isinstance(each, GraphQLUnionType)]
     members = {
         union.name: [f"... on {member.name} {{ {leaves(member)} }}" for member in union.types] for union in unions
     }
     root = " ".join(f"u{place}: {union.name}" for place, union in enumerate(unions))
-    extended = extend_schema(ours, parse(f"extend type Query {{ {root} }}"))
+    extended = extend_schema(SCHEMA, parse(f"extend type Query {{ {root} }}"))
     selections = " ".join(f"u{place} {{ {' '.join(members[union.name])} }}" for place, union in enumerate(unions))
     assert [error.message for error in validate(extended, parse(f"{{ {selections} }}"))] == []
 

@@ -16,8 +16,6 @@ from tests.support.keys import bearer, guarded, make_key
 from tests.support.operations import MUTATIONS
 from tests.support.rest import CRON, ONE_OFF, error
 
-pytestmark = pytest.mark.unmeasured
-
 FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "FlowLimit"))}
 INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
 ID = str(uuid4())

@@ -25,8 +25,6 @@ from tests.support.sse import events
 from tests.support.waiting import wait_until
 from tests.support.watchers import Watcher, all_have, watching
 
-pytestmark = pytest.mark.unmeasured
-
 SUBSCRIBERS = 1_000
 FILES = 4_096
 RUN = "... on RunEvent { cursor attempt run { id state } }"

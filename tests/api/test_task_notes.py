@@ -62,7 +62,6 @@ async def test_notes_are_shown_as_they_were_given(api: Api) -> None:
     )
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("metadata", [[], {}, "", 0, False, "text", [[], {}], NESTED, "x" * 4_094, "ü" * 2_047])
 async def test_metadata_is_any_json(api: Api, metadata: Any) -> None:
     """Any JSON of at most 4 KiB without white space is kept, also what is empty."""

@@ -3,15 +3,11 @@
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from db.models import Task, utc_now
 from db.states import RunState, TaskStatus
 from tests.support.engine import every, one_off, save, task_of
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
-
-pytestmark = pytest.mark.unmeasured
 
 CREATE = """
 mutation ($input: CreateTaskInput!) {

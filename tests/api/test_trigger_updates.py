@@ -14,8 +14,6 @@ from tests.support.engine import every, one_off, runs_of, save, task_of
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago
 
-pytestmark = pytest.mark.unmeasured
-
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 FAR = "2100-01-01T00:00:00Z"

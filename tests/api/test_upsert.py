@@ -136,7 +136,6 @@ async def test_null_counts_as_a_default(api: Api) -> None:
     assert made["createTask"] == {"overlap": "SKIP", "tags": []}
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "changed",
     [
@@ -217,7 +216,6 @@ async def test_a_one_off_that_has_run_stays_as_it_is(api: Api) -> None:
     assert (outcome, task["status"], task["nextRunAt"]) == ("UPDATED", "SCHEDULED", later)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(("mutation", "status"), [("pauseTask", "PAUSED"), ("cancelTask", "CANCELLED")])
 async def test_the_status_stays(api: Api, mutation: str, status: str) -> None:
     """A task that was paused or cancelled stays so, whether the input is equal or not."""

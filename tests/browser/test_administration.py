@@ -3,8 +3,6 @@
 import base64
 from pathlib import Path
 
-import pytest
-
 from db.settings import DatabaseSettings
 from db.states import KeyScope
 from jobs.settings import JobsSettings
@@ -12,8 +10,6 @@ from tests.support import keys
 from tests.support.engine import working
 from tests.support.node import node
 from tests.support.target import Target
-
-pytestmark = pytest.mark.unmeasured
 
 FOLDER = Path(__file__).parent
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
@@ -20,8 +19,6 @@ from tests.support.graphql import Api, serving
 from tests.support.history import append_events
 from tests.support.node import node
 from tests.support.target import CannedResponse, Target
-
-pytestmark = pytest.mark.unmeasured
 
 FOLDER = Path(__file__).parent
 CREATE = """

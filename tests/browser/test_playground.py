@@ -2,12 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.graphql import Api
 from tests.support.node import node
-
-pytestmark = pytest.mark.unmeasured
 
 FOLDER = Path(__file__).parent
 

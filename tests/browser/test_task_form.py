@@ -4,8 +4,6 @@ import base64
 import json
 from pathlib import Path
 
-import pytest
-
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
 from tests.support.engine import working
@@ -13,8 +11,6 @@ from tests.support.graphql import serving
 from tests.support.node import node
 from tests.support.target import Target
 from tests.support.waiting import wait_until
-
-pytestmark = pytest.mark.unmeasured
 
 FOLDER = Path(__file__).parent
 

@@ -1,13 +1,13 @@
 """graphql-codegen: every documented operation becomes types that fit the program of the page, with scalars."""
 
-from graphql import GraphQLObjectType, GraphQLUnionType, build_schema
+from graphql import GraphQLObjectType, GraphQLUnionType
 
+from tests.support.clients_schema import SCHEMA
 from tests.support.graphql import Api
 from tests.support.node import node
-from tests.support.recipes import FILES, OUTPUTS, ROOT, Recipes
+from tests.support.recipes import FILES, OUTPUTS, Recipes
 
 PROGRAM = "ask.ts"
-SCHEMA = build_schema((ROOT / "schema.graphql").read_text("utf-8"))
 MERGED_ELSEWHERE = ("Connection", "Edge", "PageInfo")
 """Ends of the names of types that caches know as Relay's."""
 

@@ -20,8 +20,6 @@ from tests.support.keys import guarded
 from tests.support.node import ENDS_WITHIN, TESTS, node, running_node
 from tests.support.proxy import running_proxy
 
-pytestmark = pytest.mark.unmeasured
-
 ROOT = TESTS.parent
 PAGE = (ROOT / "docs" / "graphql.md").read_text("utf-8")
 DOCUMENTED = "127.0.0.1:8080"

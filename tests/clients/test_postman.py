@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.graphql import Api
 from tests.support.node import TESTS, node
 
@@ -17,7 +15,6 @@ def requests(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [found for item in items for found in (requests(item["item"]) if "item" in item else [item])]
 
 
-@pytest.mark.unmeasured
 async def test_every_request_succeeds(api: Api, tmp_path: Path) -> None:
     """The collection needs only the address of the service; it computes dates, and checks each response."""
     report = tmp_path / "report.json"

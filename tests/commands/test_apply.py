@@ -195,7 +195,6 @@ def test_what_is_wrong_with_files_is_told_before_any_call(service: Service, fold
     assert service.run("apply").stderr == "duetime: give at least one file or folder with --file\n"
 
 
-@pytest.mark.unmeasured
 def test_a_killed_apply_goes_on_when_it_is_repeated(service: Service, folder: Path) -> None:
     """SIGKILL in the middle of 5,000 tasks, and again: all are there, and none twice."""
     number = 5_000

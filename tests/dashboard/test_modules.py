@@ -2,11 +2,7 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.support.node import node
-
-pytestmark = pytest.mark.unmeasured
 
 
 async def test_modules() -> None:

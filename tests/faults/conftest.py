@@ -14,12 +14,10 @@ TIMEOUT = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests that use the cluster more time, and do not measure their coverage."""
+    """Give the tests that use the cluster more time."""
     for item in items:
-        if "shared_cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.unmeasured)
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(TIMEOUT))
+        if "shared_cluster" in getattr(item, "fixturenames", ()) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 class Report:

@@ -92,7 +92,6 @@ MOMENTS = (0, 0.001, 0.05, 0.2, 0.5, 1, 1.7, 2.5, 3.5, 4.5)
 """Seconds between a response and the stray bytes on the same connection."""
 
 
-@pytest.mark.unmeasured
 async def test_every_run_has_a_request_of_its_own_and_shows_its_response(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
@@ -136,7 +135,6 @@ def task(target: RawTarget, at: datetime, place: int) -> Task:
     return one_off(target.url, at, max_attempts=1, **request)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("payload", PAYLOADS, ids=["no payload", "payload"])
 @pytest.mark.parametrize("unasked", UNASKED)
 @pytest.mark.parametrize("is_read", [False, True], ids=["in the kernel", "received"])
@@ -188,7 +186,6 @@ async def test_connections_with_tls_are_kept_while_they_are_clean(
         assert [request.connection for request in target.requests] == [0, 0, 0, 1, 1]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("unasked", UNASKED)
@@ -267,7 +264,6 @@ def chunked(pieces: Sequence[bytes]) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces if piece) + b"0\r\n\r\n"
 
 
-@pytest.mark.unmeasured
 @given(
     interim=st.integers(0, 3),
     chunks=st.lists(st.builds(bytes.__mul__, st.binary(min_size=1, max_size=9), st.sampled_from([1, 9, 9000]))),
@@ -481,7 +477,6 @@ INVALID = {
 }
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("sent", INVALID, ids=range(len(INVALID)))
 async def test_an_invalid_response_is_described_and_not_quoted(caller: HttpCaller, sent: bytes) -> None:
     """The attempt fails at once, with a sentence of Duetime's own."""

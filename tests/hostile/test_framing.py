@@ -98,7 +98,6 @@ async def test_what_the_parser_refuses_by_itself_is_explained(
     assert json.loads(body) == {"error": message}
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("size", [1, 7, 1_000_000])
 async def test_requests_in_pieces_of_any_size(api: Api, size: int) -> None:
     """Heads, bodies, chunks and the requests behind them are found wherever the pieces end."""
@@ -125,7 +124,6 @@ async def test_a_trailer_is_no_header(database: DatabaseSettings, jobs_settings:
         assert b" 200 " in (await answer(api, HEAD + chunked + key + b"\r\n" + chunks + b"\r\n"))[:20]
 
 
-@pytest.mark.unmeasured
 async def test_requests_in_a_row_are_answered_one_after_another(api: Api) -> None:
     """A thousand requests that arrive together have one task at a time, and their answers are in order."""
     paths = [b"/health/live", b"/nowhere"] * 500
@@ -175,7 +173,6 @@ async def test_a_client_of_http_1_0_gets_no_chunks(api: Api) -> None:
     assert b"content-length: %d" % len(body) in head
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     "body",
     [b"fffff\r\n" + b"\r\n" * 0x7FFFF, b"1\r\na\r\n" * 100_000, b"4\r\n\r\n\r\n\r\n" * 60_000],

@@ -123,7 +123,6 @@ async def watch(part: ServiceProcess, port: int, *, until: float) -> None:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.timeout(SECONDS + 120)
 async def test_whatever_clients_send(process: tuple[ServiceProcess, int], capsys: pytest.CaptureFixture[str]) -> None:
     """The process lives, stays responsive and small, and never answers with an internal error."""

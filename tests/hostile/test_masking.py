@@ -182,9 +182,7 @@ def execution_log(folder: Path) -> str:
     return "".join(path.read_text() for path in folder.iterdir())
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if kind == "escaped" else pytest.mark.unmeasured) for kind in SECRETS]
-)
+@pytest.mark.parametrize("kind", SECRETS)
 async def test_nothing_of_a_secret_is_kept(
     database: DatabaseSettings,
     jobs_settings: JobsSettings,

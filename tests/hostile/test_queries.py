@@ -17,7 +17,6 @@ import pytest
 import strawberry
 from graphql import (
     GraphQLList,
-    build_schema,
     coerce_input_value,
     get_nullable_type,
     is_input_object_type,
@@ -39,6 +38,7 @@ from graphql_api.types.task import CreateTaskInput
 from jobs.http.request import HeaderDraft
 from jobs.settings import JobsSettings
 from jobs.triggers.schedule import Cron, instants
+from tests.support.clients_schema import SCHEMA
 from tests.support.engine import every, save
 from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago, append_events, run_of
@@ -119,7 +119,6 @@ LARGE_FIELDS = {
 }
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("field", LARGE_FIELDS)
 async def test_large_fields_weigh_more_than_small_ones(api: Api, field: str) -> None:
     """50 pages of 100 values that may have 64 KiB each are refused before anything is read; one page is not."""
@@ -129,7 +128,6 @@ async def test_large_fields_weigh_more_than_small_ones(api: Api, field: str) -> 
     await api.data(f"{{ {page} }}")
 
 
-@pytest.mark.unmeasured
 async def test_bodies_are_counted_before_they_are_read(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """An answer with more bytes than the limit is refused as a whole, and its bodies are never in memory."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
@@ -147,7 +145,6 @@ async def test_bodies_are_counted_before_they_are_read(database: DatabaseSetting
         assert {len(run["responseBody"]) for run in few["runs"]["nodes"]} == {BODY}
 
 
-@pytest.mark.unmeasured
 async def test_large_columns_that_are_not_selected_are_not_read(
     database: DatabaseSettings, jobs_settings: JobsSettings
 ) -> None:
@@ -332,7 +329,6 @@ def worst() -> dict[str, str]:
     return bodies
 
 
-@pytest.mark.unmeasured
 async def test_nothing_that_is_accepted_holds_the_loop_up(api: Api) -> None:
     """Whatever a client sends, the event loop serves others at least every tenth of a second."""
     now = utc_now()
@@ -424,9 +420,8 @@ async def test_the_subscriptions_of_a_key_have_a_largest_cost(
 
 def lists_of_inputs() -> dict[str, tuple[str, Any]]:
     """Return an operation and its variable for each list among the arguments and input types of the schema."""
-    schema = build_schema(printed.as_str())
     found: dict[str, tuple[str, Any]] = {}
-    for root, kind in (("query", schema.query_type), ("mutation", schema.mutation_type)):
+    for root, kind in (("query", SCHEMA.query_type), ("mutation", SCHEMA.mutation_type)):
         assert kind is not None
         for name, field in kind.fields.items():
             for argument, definition in field.args.items():
@@ -578,7 +573,6 @@ class LongLists:
         return list(range(60_000))
 
 
-@pytest.mark.unmeasured
 async def test_long_lists_are_completed_in_portions() -> None:
     """Many operations with long lists at the same time leave the loop to others between portions of their items.
 

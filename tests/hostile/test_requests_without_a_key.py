@@ -199,7 +199,6 @@ async def test_wrong_keys_lock_nobody_out(guarded_api: Api) -> None:
     assert 1 <= int(refused.headers["retry-after"]) <= 60
 
 
-@pytest.mark.unmeasured
 async def test_wrong_keys_are_bounded_work_for_the_database(guarded_api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are looked up together, on one connection; meanwhile a valid key gets in."""
     monkeypatch.setattr(api_keys, "DELAY", timedelta())

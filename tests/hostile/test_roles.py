@@ -110,7 +110,6 @@ async def migrated(database: DatabaseSettings) -> None:
     await migrate_database(database, secrets=SecretKeys())
 
 
-@pytest.mark.unmeasured
 async def test_everything_works_as_a_role_that_can_only_append_to_the_audit_log(
     split: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
@@ -182,7 +181,6 @@ async def test_the_owners_function_creates_nothing_from_the_callers_tables(split
         assert found.scalar_one() == "public.finished_runs"
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("right", "reason"),
     [

@@ -7,8 +7,6 @@ import httpx
 import pytest
 from graphql import (
     GraphQLField,
-    GraphQLSchema,
-    build_schema,
     get_named_type,
     get_nullable_type,
     is_composite_type,
@@ -31,6 +29,7 @@ from graphql_api.middleware.page_requests import DASHBOARD, PAGES
 from graphql_api.settings import ApiSettings
 from jobs.security.api_keys import Caller
 from jobs.settings import JobsSettings
+from tests.support.clients_schema import SCHEMA
 
 NO_SERVICES = cast("Services", None)
 """A field that uses anything before it checks the scope fails with an internal error."""
@@ -62,11 +61,10 @@ def selection(field: GraphQLField) -> str:
 
 def root_fields() -> Iterator[tuple[str, str, str]]:
     """Yield each field of the root types: the operation, the field's name, and a document that selects it."""
-    built: GraphQLSchema = build_schema(schema.as_str())
     for operation, root in (
-        ("query", built.query_type),
-        ("mutation", built.mutation_type),
-        ("subscription", built.subscription_type),
+        ("query", SCHEMA.query_type),
+        ("mutation", SCHEMA.mutation_type),
+        ("subscription", SCHEMA.subscription_type),
     ):
         assert root is not None
         for name, field in root.fields.items():

@@ -35,7 +35,6 @@ def modes(folder: Path) -> dict[str, int]:
     return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
 
 
-@pytest.mark.unmeasured
 @pytest.mark.usefixtures("lax_umask")
 @pytest.mark.parametrize(
     "existing", [(), ("executions-1.jsonl", "executions-1.jsonl.1", ".executions-1.lock"), ("other",)]

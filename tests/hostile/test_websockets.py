@@ -168,7 +168,6 @@ async def test_messages_are_small_before_the_acknowledgement(api: Api) -> None:
         assert code == 1009
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [
@@ -206,7 +205,6 @@ async def test_as_many_messages_as_are_allowed(api: Api) -> None:
 
 
 @pytest.mark.parametrize("flood", [text({"type": "pong"}), frame(PING | LAST), frame(CONTINUATION)])
-@pytest.mark.unmeasured
 async def test_a_flood_of_frames_lets_others_have_their_turn(
     api: Api, flood: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +237,6 @@ async def test_a_flood_of_frames_lets_others_have_their_turn(
         assert queued <= PIECE // 6
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("opcode", [PING, TEXT])
 async def test_a_client_that_asks_and_never_reads(api: Api, opcode: int) -> None:
     """Pings of both protocols are read no faster than their answers are, and the connection ends after a time."""
@@ -321,7 +318,6 @@ async def test_messages_before_a_broken_frame(api: Api, caplog: pytest.LogCaptur
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.unmeasured
 async def test_the_server_reads_on_for_an_honest_client(api: Api) -> None:
     """A client that sends a lot at once, and reads, gets every answer, in pieces of any size."""
     async with raw_socket(api) as raw:

@@ -34,8 +34,6 @@ from tests.support.interleaving import (
     run_row,
 )
 
-pytestmark = pytest.mark.unmeasured
-
 OLD, NEW = "http://localhost/old", "http://localhost/new"
 SECOND = timedelta(seconds=1)
 

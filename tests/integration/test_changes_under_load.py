@@ -36,8 +36,6 @@ from tests.support.interleaving import every_run
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 SECOND = timedelta(seconds=1)
 TASKS = 200
 CLIENTS = 4

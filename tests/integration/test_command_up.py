@@ -6,7 +6,7 @@ import signal
 import stat
 import subprocess
 import urllib.request
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -53,13 +53,13 @@ def was_restarted(up: Up, command: str, killed: psutil.Process) -> bool:
 
 
 def test_the_first_task_of_the_banner_survives_every_end(
-    data_dir: Path, tmp_path: Path, measured_processes: AbstractContextManager[object]
+    data_dir: Path, tmp_path: Path, measured_environment: dict[str, str]
 ) -> None:
     """The user runs the curl command that is printed, and finds the task after each restart: after Ctrl-C, after the
     API and the worker were killed, and after `kill -9`. A second signal ends it at once.
     """
     port = free_port()
-    with measured_processes, duetime_up(data_dir, port=port) as up:
+    with duetime_up(data_dir, port=port, environment=measured_environment) as up:
         assert f"  Dashboard  {up.url}\n" in up.text
         assert "Targets    loopback addresses are allowed" in up.text
         line = next(line for line in up.text.splitlines() if "createTask" in line)

@@ -64,7 +64,6 @@ def environments(servers: Servers, redis_url: str, tmp_path: Path) -> Iterator[d
     servers.administrator.execute(f"DROP ROLE owner_{suffix}")
 
 
-@pytest.mark.unmeasured
 async def test_a_fresh_clone_becomes_a_healthy_service_with_a_first_key(
     environments: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -20,8 +19,6 @@ from tests.support.history import HOUR, ago, run_of
 from tests.support.interleaving import change, every_run
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
-
-pytestmark = pytest.mark.unmeasured
 
 SECOND = timedelta(seconds=1)
 

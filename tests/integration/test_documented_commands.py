@@ -103,7 +103,6 @@ def comparable(output: str) -> str:
     return re.sub(r" +", " ", re.sub(r"\d[\d.:]*", "N", FAR.sub("", output))).strip()
 
 
-@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 def test_the_commands_of_an_operator(data_dir: Path, tmp_path: Path) -> None:
     """Each prints what the page shows, and has the status that belongs to it."""

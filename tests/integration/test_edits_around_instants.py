@@ -273,7 +273,6 @@ async def test_edits_around_instants_lose_nothing(engine: AsyncEngine) -> None:
         await History(engine, seed=seed).run()
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("what", ["the same trigger", "its end", "its period", "its name"])
 async def test_a_task_that_is_edited_all_the_time_fires(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target, what: str

@@ -124,7 +124,6 @@ async def test_a_failed_attempt_is_tried_again_under_the_same_key(
     ]  # fmt: skip
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("answer", "attempts", "message"),
     [
@@ -177,7 +176,6 @@ async def test_a_target_that_is_not_there(
     assert run.error_message.startswith("could not connect")
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("kind", "body", "kept", "encoding"),
     [
@@ -218,7 +216,6 @@ async def test_a_huge_body_is_cut(
     assert run.body_truncated
 
 
-@pytest.mark.unmeasured
 async def test_an_instant_during_an_unfinished_run_is_skipped(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
@@ -255,7 +252,6 @@ async def test_after_downtime_the_newest_instant_stands_for_those_before(
     assert (await task_of(engine, task_id)).next_run == start + timedelta(hours=2, minutes=1)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("policy", LostPolicy)
 async def test_an_attempt_of_a_lost_worker_is_rescued(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target, policy: LostPolicy
@@ -372,7 +368,6 @@ async def test_a_task_whose_schedule_is_broken_harms_no_other(
     assert whole.state == RunState.SUCCEEDED
 
 
-@pytest.mark.unmeasured
 async def test_nothing_stays_in_redis(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:
@@ -389,7 +384,6 @@ async def test_nothing_stays_in_redis(
     assert len(keys) < 50
 
 
-@pytest.mark.unmeasured
 async def test_two_workers_share_a_herd(
     database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
 ) -> None:

@@ -64,7 +64,6 @@ async def test_a_line_for_each_run(
     assert "503" in failed["error_message"]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("obstacle", ["a full disk", "a file in the folder's place", "a folder in the file's place"])
 async def test_what_cannot_be_written_stops_no_run(
     database: DatabaseSettings,
@@ -150,7 +149,6 @@ def test_each_worker_has_a_file_of_its_own(tmp_path: Path) -> None:
     assert [len(lines(tmp_path / name)) for name in names] == [2, 2, 2]
 
 
-@pytest.mark.unmeasured
 def test_files_rotate(tmp_path: Path) -> None:
     """Files rotate at 10 MiB, and ten are kept."""
     record = logging.makeLogRecord({"msg": {"text": "x" * (3 * 1024 * 1024)}})

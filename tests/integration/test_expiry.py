@@ -30,8 +30,6 @@ from tests.support.keys import make_key
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 ENDED: dict[str, Any] = {"next_run": None, "due_at": None}
 WATCH = "subscription { taskChanged { __typename ... on DeletedTask { id: taskId } } }"
 

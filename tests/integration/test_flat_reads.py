@@ -26,8 +26,6 @@ from jobs.maintenance.statistics import add_up_old_counts, count_ended_runs
 from tests.support.engine import every, opened, save
 from tests.support.history import HOUR, end, run_of
 
-pytestmark = pytest.mark.unmeasured
-
 DAY = timedelta(days=1)
 FEW_DAYS = 3
 MANY_DAYS = 90

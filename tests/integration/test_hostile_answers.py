@@ -19,8 +19,6 @@ from jobs.http.targets import EgressPolicy, parse_rules
 from jobs.settings import LOOPBACK
 from tests.support.hostile_target import BEHAVIOURS, hostile_target
 
-pytestmark = pytest.mark.unmeasured
-
 AT_ONCE = 100
 MEBIBYTE = 1024 * 1024
 QUICK = timedelta(seconds=90)

@@ -20,8 +20,6 @@ from tests.support.graphql import serving
 from tests.support.raw_target import RawTarget, Request, Respond, raw_target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]
 OTHERS = ["POST", "PATCH"]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 from standardwebhooks import Webhook
 
@@ -20,8 +19,6 @@ from tests.support.graphql import Api, serving
 from tests.support.rest import FUTURE
 from tests.support.target import Target
 from tests.support.waiting import wait_until
-
-pytestmark = pytest.mark.unmeasured
 
 OLD, NEW = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
 SIGNING = "whsec_" + base64.b64encode(os.urandom(32)).decode()

@@ -4,7 +4,6 @@ import asyncio
 from collections import Counter
 from datetime import datetime, timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,8 +17,6 @@ from tests.support.engine import every, one_off, opened, runs_of, save, working
 from tests.support.servers import Servers
 from tests.support.target import running_target
 from tests.support.waiting import wait_until
-
-pytestmark = pytest.mark.unmeasured
 
 MILLISECOND = timedelta(milliseconds=1)
 AHEAD = timedelta(seconds=1)

@@ -24,8 +24,6 @@ from tests.support.processes import ServiceProcess
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 FAILS, SUCCEEDS = CannedResponse(status=500), CannedResponse()
 SECOND = timedelta(seconds=1)
 LEASED = text("SELECT count(*) FROM notification_deliveries WHERE state = 'pending' AND leased_until IS NOT NULL")

@@ -45,7 +45,6 @@ def pgbouncer(request: pytest.FixtureRequest, servers: Servers) -> Iterator[PgBo
             yield pgbouncer
 
 
-@pytest.mark.unmeasured
 async def test_api_and_worker_under_load(
     pgbouncer: PgBouncer, request: pytest.FixtureRequest, tmp_path: Path, redis_url: str, target: Target
 ) -> None:

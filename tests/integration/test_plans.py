@@ -25,8 +25,6 @@ from db.states import BodyEncoding, OverlapPolicy, RunState, TaskStatus
 from jobs.run_ids import scheduled_run_id
 from tests.support.history import fill
 
-pytestmark = pytest.mark.unmeasured
-
 FILLED = 20_000
 BATCH = 100
 OLD_DAYS = 90

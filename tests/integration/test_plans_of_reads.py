@@ -21,8 +21,6 @@ from db.states import UNSUCCESSFUL, RunState
 from tests.support.engine import opened
 from tests.support.history import fill
 
-pytestmark = pytest.mark.unmeasured
-
 RUNS = 20_000
 PAGE = 20
 TIMES = 7

@@ -19,8 +19,6 @@ from tests.support.history import run_of
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 LONG = CannedResponse(delay=timedelta(minutes=5))

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -21,6 +21,7 @@ from sqlalchemy import text
 from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.queue import EVENTS_CHANNEL
+from tests.support import command as commands
 from tests.support.command import clean_environment, duetime, duetime_in_process
 from tests.support.engine import one_off, opened, save
 from tests.support.history import append_events
@@ -28,8 +29,6 @@ from tests.support.ports import free_port
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 from tests.support.watchers import watching
-
-pytestmark = pytest.mark.unmeasured
 
 PROCESSES = 2
 WITHIN = 60
@@ -40,10 +39,11 @@ UNFINISHED = text("SELECT count(*) FROM tasks WHERE status <> 'completed'")
 
 
 @pytest.fixture
-def measured(measured_processes: AbstractContextManager[object]) -> Iterator[None]:
+def measured(measured_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure the commands, since this process only watches them."""
-    with measured_processes:
-        yield
+    for name, value in measured_environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(commands, "KEPT", (*commands.KEPT, *measured_environment))
 
 
 class Group:

@@ -83,7 +83,6 @@ async def test_an_attempt_shows_its_redirects(database: DatabaseSettings, jobs_s
     ]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("redirects", "followed", "message"),
     [

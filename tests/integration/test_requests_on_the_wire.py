@@ -18,8 +18,6 @@ from tests.support.graphql import serving
 from tests.support.raw_target import Request, raw_target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 AS_WRITTEN = [
     *(
         "/",

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlmodel import col, select
@@ -14,8 +13,6 @@ from db.settings import DatabaseSettings
 from db.states import UNSUCCESSFUL, RunState
 from tests.support.engine import one_off, opened, save, soon, task_of
 from tests.support.history import ago, run_of
-
-pytestmark = pytest.mark.unmeasured
 
 RARE = [
     *(RunFilter(states=[state]) for state in (*UNSUCCESSFUL, RunState.RUNNING, RunState.QUEUED)),

@@ -261,7 +261,6 @@ async def test_a_lost_key_ends_the_run_with_a_reason(
     assert target.calls == []
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("body", "kept"),
     [

@@ -86,7 +86,6 @@ async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: 
             verify(call, fresh_secret())
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(("status", "becomes"), [(302, "GET"), (303, "GET"), (307, "POST")])
 async def test_a_redirect_that_drops_the_body_drops_its_signature(
     database: DatabaseSettings, sealing: JobsSettings, target: Target, status: int, becomes: str
@@ -206,7 +205,6 @@ async def test_a_secret_outlives_the_key_that_sealed_it(
     assert [verify(call, secret) for call in target.calls] == [{}, {}]
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize(
     ("action", "path", "message"),
     [

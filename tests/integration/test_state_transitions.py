@@ -18,8 +18,6 @@ from db.states import UNFINISHED, RunState
 from tests.support.engine import one_off, opened, save
 from tests.support.history import run_of
 
-pytestmark = pytest.mark.unmeasured
-
 SCHEDULING = Path(__file__).parents[2] / "docs" / "scheduling.md"
 ARROW = re.compile(r"^ +(\w+) --> (\w+)", re.MULTILINE)
 DRAWN = {(RunState[old], RunState[new]) for old, new in ARROW.findall(SCHEDULING.read_text())}

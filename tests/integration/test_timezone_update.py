@@ -79,7 +79,6 @@ async def test_instant_that_an_update_has_kept_stays(engine: AsyncEngine) -> Non
     assert (await task_of(engine, kept)).next_run == STORED
 
 
-@pytest.mark.unmeasured
 async def test_more_tasks_than_one_batch(engine: AsyncEngine) -> None:
     """All tasks are rescheduled, a few hundred at a time; a broken one does not stop the others."""
     await save(engine, nine_in_berlin(cron_expr="not cron"), *(nine_in_berlin() for _ in range(1_100)))

@@ -155,7 +155,6 @@ async def test_a_trace_leads_from_the_request_over_the_run_to_the_call(
     assert "s3" not in json.dumps(receiver.spans)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.parametrize("exporter", ["", "console"])
 async def test_the_library_is_imported_where_tracing_is_on(
     database: DatabaseSettings, redis_url: str, target: Target, tmp_path: Path, exporter: str

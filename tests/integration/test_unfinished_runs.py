@@ -19,8 +19,6 @@ from tests.support.interleaving import every_run
 from tests.support.target import Target
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.unmeasured
-
 
 @pytest.fixture
 async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:

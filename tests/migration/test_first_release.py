@@ -115,7 +115,6 @@ async def calls_go_on(target: Target, what: str) -> None:
     await wait_until(lambda: len(target.calls) >= number + 3 * TASKS, what=what, within=WITHIN)
 
 
-@pytest.mark.unmeasured
 @pytest.mark.timeout(300)
 async def test_an_upgrade_under_load(empty: DatabaseSettings, redis_url: str, target: Target, tmp_path: Path) -> None:
     """Workers and APIs of both versions work beside each other. No instant is lost, and no call is made twice."""

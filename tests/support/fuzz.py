@@ -18,10 +18,9 @@ from graphql import (
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLUnionType,
-    build_schema,
 )
 
-from graphql_api.execution.schema import schema
+from tests.support.clients_schema import SCHEMA
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, LAST = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA, 0x80
 KNOWN = [UUID(int=number) for number in range(1, 6)]
@@ -89,7 +88,7 @@ class Fuzzer:
 
     def __init__(self, random: Random) -> None:
         self.random = random
-        self._schema = build_schema(schema.as_str())
+        self._schema = SCHEMA
 
     def chance(self, probability: float) -> bool:
         """Return True with a probability."""

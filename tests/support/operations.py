@@ -1,13 +1,11 @@
 """Every mutation of the schema as an operation, for tests that must cover all of them."""
 
-from graphql import build_schema
-
-from graphql_api.execution.schema import schema
+from tests.support.clients_schema import SCHEMA
 
 
 def operations() -> dict[str, str]:
     """Return documents by the mutation's name. Their variables are the mutation's arguments."""
-    root = build_schema(schema.as_str()).mutation_type
+    root = SCHEMA.mutation_type
     assert root is not None
     found = {}
     for name, field in root.fields.items():

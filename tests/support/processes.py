@@ -4,14 +4,15 @@ import asyncio
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
 import psutil
 
+from tests.support import forked
 from tests.support.command import clean_environment
+from tests.support.forked import ForkedProcess
 
 ENDS_WITHIN = 40
 LAST_LINES = 15
@@ -24,7 +25,7 @@ class ServiceProcess:
     def __init__(self, command: str, *, environment: Mapping[str, str], cwd: Path, name: str) -> None:
         self.name = name
         self.log = cwd / f"{name}.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ForkedProcess | subprocess.Popen[bytes] | None = None
         self._command = command
         self._environment = environment
         self._cwd = cwd
@@ -67,13 +68,8 @@ class ServiceProcess:
             return
         output: IO[bytes]
         with self.log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "duetime", self._command],
-                cwd=self._cwd,
-                env=clean_environment({"PYTHONFAULTHANDLER": "1", **self._environment}),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+            self.process = forked.start(
+                self._command, environment=clean_environment(self._environment), cwd=self._cwd, output=output
             )
 
     async def kill(self) -> None:

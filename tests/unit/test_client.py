@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from graphql import build_schema, parse, validate
+from graphql import parse, validate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,9 +13,8 @@ from duetime.client import digits, documents, durations, filters, output
 from duetime.client.apply import reading, writing
 from duetime.client.errors import UsageError
 from duetime.client.profiles import checked_url
-from graphql_api.execution.schema import schema
+from tests.support.clients_schema import SCHEMA
 
-SCHEMA = build_schema(schema.as_str())
 DOCUMENTS = {
     name: value
     for name, value in inspect.getmembers(documents)

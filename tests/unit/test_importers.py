@@ -8,19 +8,17 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
-from graphql import build_schema
 
 from duetime.client.apply import reading, writing
 from duetime.client.errors import UsageError
 from duetime.client.importers import crontab, eventbridge, hasura, kubernetes, vercel
 from duetime.client.importers.result import Imported
 from tests.support import tasks_schema
+from tests.support.clients_schema import SCHEMA
 
 LINES = yaml.safe_load((Path(__file__).parents[1] / "data" / "crontab.yaml").read_text("utf-8"))
 OF_ALL = {"all lines", "lines without --max-time"}
-FILES = jsonschema_rs.validator_for(
-    tasks_schema.document(build_schema((tasks_schema.ROOT / "schema.graphql").read_text("utf-8")))
-)
+FILES = jsonschema_rs.validator_for(tasks_schema.document(SCHEMA))
 
 
 def tasks_of(found: Imported, *, untaken: int = 0) -> list[dict[str, Any]]:

@@ -2,14 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs.triggers.schedule import Cron, count_between, instants, latest_at_or_before, next_instant
 from tests.support.cron_oracle import firings
-
-pytestmark = pytest.mark.unmeasured
 
 SECOND = timedelta(seconds=1)
 WINDOW = timedelta(days=2)

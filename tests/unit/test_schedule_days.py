@@ -13,8 +13,6 @@ from jobs.triggers.day_steps import LAST_ORDINAL
 from jobs.triggers.matching_days import EVERY_DAY, EVERY_WEEKDAY, MatchingDays
 from tests.support.caches import clear_caches
 
-pytestmark = pytest.mark.unmeasured
-
 ALL_MONTHS = tuple(range(1, 13))
 FRIDAY = (5,)
 

@@ -13,8 +13,6 @@ from jobs.triggers import validation
 from jobs.triggers.schedule import Cron, instants, next_instant
 from tests.support.last_and_nth import AFTER, UNTIL, digest
 
-pytestmark = pytest.mark.unmeasured
-
 DATA = Path(__file__).parent.parent / "data"
 VECTORS: list[dict[str, Any]] = json.loads((DATA / "cron.json").read_text())
 REFUSED: list[str] = json.loads((DATA / "cron-refused.json").read_text())
