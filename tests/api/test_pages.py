@@ -357,4 +357,4 @@ async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
         counts.append(len(sent))
     assert answer["tasks"]["totalCount"] == 100
     assert all(len(task["runs"]["nodes"]) == 3 for task in answer["tasks"]["nodes"])
-    assert counts[0] <= counts[1] < 15, sent
+    assert max(counts) < 15, sent

@@ -92,8 +92,10 @@ async def test_ctrl_c_cancels_what_is_left_of_an_operation(service: Service) -> 
     finally:
         await connection.close()
     assert (process.returncode, output) == (130, "")
-    assert errors == f"duetime: cancelled after {CHUNK} of {number}\n"
-    assert (row["state"], row["done"]) == ("cancelled", CHUNK)
+    # The worker may get the lock for the second chunk before the cancellation gets it.
+    assert row["state"] == "cancelled"
+    assert row["done"] in {CHUNK, 2 * CHUNK}
+    assert errors == f"duetime: cancelled after {row['done']} of {number}\n"
     remaining = await asyncio.to_thread(
         service.output,
         "tasks",
@@ -106,5 +108,5 @@ async def test_ctrl_c_cancels_what_is_left_of_an_operation(service: Service) -> 
         "0",
         "--json",
     )
-    assert len(json.loads(remaining)) == number - CHUNK
+    assert len(json.loads(remaining)) == number - row["done"]
     await asyncio.to_thread(service.output, "tasks", "delete", "--where", "tags=owner:left", "--yes")
