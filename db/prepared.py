@@ -1,6 +1,6 @@
 """Executes the statements of the hot path on asyncpg itself, on SQLAlchemy's connections and in its transactions.
 
-SQLAlchemy takes about ten times as long to execute a statement as asyncpg, which was a sixth of a worker's CPU.
+SQLAlchemy takes about ten times as long to execute a statement as asyncpg.
 """
 
 from collections.abc import Mapping
