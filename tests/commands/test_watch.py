@@ -47,6 +47,10 @@ class Watching:
             for line in lines:
                 self.errors += line
 
+    def has_ended(self, run_id: str) -> bool:
+        """Say whether the command has printed how the run ended."""
+        return any(event["runId"] == run_id and event["type"] == "SUCCEEDED" for event in self.events)
+
     def stop(self) -> int:
         """End the command as Ctrl-C does, and return its exit status."""
         self.process.send_signal(signal.SIGINT)
@@ -60,27 +64,34 @@ async def test_a_broken_connection_is_resumed_without_a_gap(service: Service) ->
     """What happened while there was no connection comes first, nothing comes twice, and Ctrl-C ends the command."""
     create = ("tasks", "create", "--name", "Watched", "--url", service.target, "--every", "24h")
     await asyncio.to_thread(service.output, *create, "--external-id", "watched")
-    run = ("tasks", "run", "watched", "--wait")
+
+    async def ran() -> str:
+        """Run the task, and return the run's id after the run has ended."""
+        [run] = json.loads(await asyncio.to_thread(service.output, "tasks", "run", "watched", "--wait", "--json"))
+        return str(run["id"])
+
     async with running_proxy(int(service.url.rsplit(":", 1)[1])) as proxy:
         watching = Watching(service, f"http://127.0.0.1:{proxy.port}", "--task", "watched")
         try:
-            # The command subscribes after it has found the task and the newest cursor.
-            while len(watching.events) < 2:
-                await asyncio.to_thread(service.output, *run)
+            # The command subscribes after it has found the task and the newest cursor, which may be amid a run.
+            while not watching.events:
+                await ran()
+            run_ids = [await ran()]
+            await wait_until(lambda: watching.has_ended(run_ids[-1]), what="the command prints what happens")
             proxy.stall()
             proxy.cut()
             await wait_until(lambda: "trying again in" in watching.errors, what="the connection is lost")
-            before = len(watching.events)
-            await asyncio.to_thread(service.output, *run)
+            run_ids.append(await ran())
             proxy.flow()
-            await wait_until(lambda: len(watching.events) >= before + 2, what="the stream goes on")
+            await wait_until(lambda: watching.has_ended(run_ids[-1]), what="the stream goes on")
         finally:
             status = watching.stop()
     assert status == 130
-    types = [event["type"] for event in watching.events]
     cursors = [event["cursor"] for event in watching.events]
     assert len(set(cursors)) == len(cursors)
-    assert types == ["STARTED", "SUCCEEDED"] * (len(types) // 2)
+    told = [(event["runId"], event["type"]) for event in watching.events]
+    expected = [(run_id, kind) for run_id in run_ids for kind in ("STARTED", "SUCCEEDED")]
+    assert told[-len(expected) :] == expected
     assert watching.events[-1]["run"]["task"]["externalId"] == "watched"
     assert watching.errors.count("\n") == watching.errors.count("trying again in")
 

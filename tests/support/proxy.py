@@ -61,7 +61,6 @@ class Proxy:
             try:
                 await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                # This comes before the await below, where `close` may cancel this task.
                 for end in (client, server):
                     end.transport.abort()
                 for direction in directions:
@@ -87,9 +86,10 @@ class Proxy:
 
     async def close(self) -> None:
         """End all connections."""
-        for task in self._forwarding:
-            task.cancel()
-        await asyncio.gather(*self._forwarding, return_exceptions=True)
+        # asyncio of Python 3.11 logs an error where the handler of a connection is cancelled.
+        self.flow()
+        self.cut()
+        await asyncio.gather(*self._forwarding)
 
 
 @asynccontextmanager
