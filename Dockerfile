@@ -4,6 +4,7 @@ FROM python:3.11-slim AS pages
 WORKDIR /build
 COPY requirements-pages.txt ./
 RUN pip install --no-cache-dir --require-hashes --requirement requirements-pages.txt
+COPY schema.graphql ./
 WORKDIR /build/dashboard
 COPY dashboard/package.json dashboard/package-lock.json dashboard/.npmrc ./
 RUN npm ci
