@@ -7,6 +7,7 @@ What is wrong with a value raises an exception here. graphql-core then executes 
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
@@ -18,6 +19,7 @@ from graphql import (
     GraphQLSchema,
     Undefined,
     get_nullable_type,
+    is_enum_type,
     is_leaf_type,
     is_list_type,
     is_object_type,
@@ -144,7 +146,8 @@ class Writers:
 
 def leaf(kind: GraphQLLeafType, *, is_nullable: bool) -> Write:
     """Return how a scalar or a member of an enum is written."""
-    coerce = kind.coerce_output_value
+    # Strawberry looks through all members of an enum for each value.
+    coerce = cache(kind.coerce_output_value) if is_enum_type(kind) else kind.coerce_output_value
 
     def write(value: Any) -> Any:
         if value is None and is_nullable:
