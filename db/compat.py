@@ -22,11 +22,9 @@
 """
 
 import asyncio
-from collections import namedtuple
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
 from typing import Any, cast
 
 import asyncpg
@@ -34,9 +32,6 @@ from sqlalchemy import Connection as SyncConnection
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection, PGDialect_asyncpg
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-Row = Any
-"""A row of `execute_prepared`: a named tuple of its columns."""
 
 CLOSE_TIMEOUT = timedelta(seconds=0.5)
 
@@ -95,19 +90,13 @@ def encode_instant(instant: datetime) -> tuple[int]:
 def decode_instant(encoded: tuple[int]) -> datetime:
     """Return the instant; for one beyond Python's calendar, such as an infinity, the nearest end of the calendar."""
     try:
-        return POSTGRES_EPOCH + timedelta(microseconds=encoded[0])
+        return POSTGRES_EPOCH + encoded[0] * MICROSECOND
     except OverflowError:
         return LAST_INSTANT if encoded[0] > 0 else FIRST_INSTANT
 
 
-@cache
-def row_type(columns: tuple[str, ...]) -> Callable[[Iterable[Any]], Row]:
-    """Return what makes a row from its values. Each read of an attribute is much faster than one from a record."""
-    return partial(tuple.__new__, namedtuple("Row", columns, rename=True))
-
-
-async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Sequence[Any]) -> list[Row]:
-    """Execute a statement on asyncpg's connection, where it is prepared once, and return its rows."""
+async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+    """Execute a statement on asyncpg's connection, where it is prepared once, and return its records."""
     sync = connection.sync_connection
     assert sync is not None  # noqa: S101 (the connection is open)
     adapted = cast("AsyncAdapt_asyncpg_connection", sync.connection.dbapi_connection)
@@ -122,8 +111,8 @@ async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Seq
             await transaction.start()
             adapted._transaction = transaction  # noqa: SLF001
         changed = cast("PGDialect_asyncpg", sync.dialect)._invalidate_schema_cache_asof  # noqa: SLF001
-        prepared, columns = await adapted._prepare(sql, changed)  # type: ignore[no-untyped-call]  # noqa: SLF001
-        records = await prepared.fetch(*arguments)
+        prepared, _ = await adapted._prepare(sql, changed)  # type: ignore[no-untyped-call]  # noqa: SLF001
+        records: list[asyncpg.Record] = await prepared.fetch(*arguments)
     except Exception as error:
         if not is_ready_after(error, own):
             await connection.run_sync(drop_all, error)
@@ -135,17 +124,19 @@ async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Seq
         raise
     for after in sync.dispatch.after_cursor_execute:
         after(sync, None, sql, tuple(arguments), None, False)  # noqa: FBT003 (the event's signature)
-    return [*map(row_type(tuple(column.name for column in columns)), records)]
+    return records
 
 
 def is_ready_after(error: Exception, connection: asyncpg.Connection) -> bool:
     """Return whether a connection can execute further statements after an error.
 
     After a fatal error the server closes the connection, and the end of it may not have arrived yet. Only what the
-    server sent has a severity.
+    server sent has a severity. A statement that was prepared before a migration changed its columns never works again.
     """
     is_fatal = getattr(error, "severity_en", None) in {"FATAL", "PANIC"}
-    return isinstance(error, asyncpg.PostgresError) and not is_fatal and not connection.is_closed()
+    is_outdated = isinstance(error, asyncpg.exceptions.InvalidCachedStatementError)
+    is_answer = isinstance(error, asyncpg.PostgresError) and not is_fatal and not is_outdated
+    return is_answer and not connection.is_closed()
 
 
 def drop_all(connection: SyncConnection, error: BaseException) -> None:

@@ -127,16 +127,17 @@ def create_app(
 
     graphql = Endpoint(schema, playground=Playground(enabled=api.playground))
     app = Starlette(
+        # The paths that are asked for most come first, because each is compared with the request's until one fits.
         routes=[
-            *dashboard.ROUTES,
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
+            Mount("/api/v1", routes=[*tasks.ROUTES, *runs.ROUTES, *results.ROUTES, *AT_BOTH]),
+            *dashboard.ROUTES,
             sdl_route(schema, shown=api.introspection),
             Mount("/assets", Assets()),
             *AT_BOTH,
             *openapi.ROUTES,
             *swagger.ROUTES,
-            Mount("/api/v1", routes=[*AT_BOTH, *tasks.ROUTES, *runs.ROUTES, *results.ROUTES]),
         ],
         middleware=[
             *tracer,

@@ -5,8 +5,10 @@
   go when graphql-core takes the budget as an argument of `validate`.
 - graphql-core: `PacedExecution`. It completes a list of any length without yielding to the event loop. This makes it
   read the items of a list as it reads those of an async iterator, by overriding the method that chooses between both.
-  It can go when graphql-core can yield between the items of a list. It also reads fields that are plain attributes
-  without the preparations for a resolver, which take most of the time of a page; `note_leaves` finds these fields.
+  It can go when graphql-core can yield between the items of a list. It also writes plain values (see
+  `plain_values`) without the preparations for a resolver, which take most of the time of a page; that can go
+  when they take much less. And it keeps nothing of the events of a subscription, where graphql-core keeps the collected
+  fields of each; that can go when a copy for an event has a memo of its own.
 - Strawberry: `convert_while_coercing`. It looks up name and type of each member of each input again, which takes 100 µs
   for a task, in one piece for all inputs of a bulk mutation. This makes graphql-core create the instances by its
   `out_type`, and Strawberry take them as they are by its `from_input`. It can go when Strawberry takes much less time.
@@ -16,11 +18,13 @@
 """
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import MISSING
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, cast
 
 from graphql import (
+    Executor,
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNamedType,
@@ -33,65 +37,24 @@ from graphql import (
     ValidationContext,
     VariableDefinitionNode,
     VariableNode,
-    get_nullable_type,
-    is_leaf_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import get_object_definition
 from strawberry.types.arguments import InputContext
 
-from jobs.pacing import paced
-
-SHORT_LIST = 10
-"""Number of items that are completed without looking at the clock."""
-LEAF = "duetime-leaf"
-"""Where a field of graphql-core has its `Leaf`."""
+from graphql_api.plain_values import SHORT_LIST, Write, Writers
+from jobs.pacing import paced, pacer
 
 
 def limit_field_comparisons(comparisons: int) -> None:
     """Limit how many pairs of fields the validation of one document compares."""
     # The library counts each comparison twice.
     overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * comparisons
-
-
-class Leaf(NamedTuple):
-    """A field that is an attribute of its object, and how its value is written."""
-
-    attribute: str
-    coerce: Callable[[Any], Any]
-    is_nullable: bool
-
-
-def note_leaves(schema: GraphQLSchema) -> None:
-    """Note which fields of a schema need neither a resolver nor a selection."""
-    for kind in schema.type_map.values():
-        for field in kind.fields.values() if isinstance(kind, GraphQLObjectType) else ():
-            of_type = get_nullable_type(field.type)
-            if getattr(field.resolve, "_is_default", False) and is_leaf_type(of_type):
-                attribute = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].python_name
-                field.extensions[LEAF] = Leaf(attribute, of_type.coerce_output_value, of_type is field.type)
-
-
-def attribute_of(source: Any, kind: GraphQLObjectType, name: str) -> Any:
-    """Return what a field that is an attribute has in the answer, or Undefined if it is none, or has no valid value."""
-    field = kind.fields.get(name)
-    leaf: Leaf | None = field.extensions.get(LEAF) if field else None
-    if leaf is None:
-        return Undefined
-    try:
-        value = getattr(source, leaf.attribute)
-        if value is None:
-            return None if leaf.is_nullable else Undefined
-        written = leaf.coerce(value)
-    except Exception:
-        return Undefined
-    return Undefined if written is None else written
 
 
 def merged(values: dict[str, Any], executed: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +69,17 @@ async def merged_later(values: dict[str, Any], executed: Awaitable[Mapping[str, 
 
 
 class PacedExecution(StrawberryGraphQLCoreExecutionContext):
-    """Completes long lists in portions, between which the event loop serves others, and reads attributes directly."""
+    """Completes long lists in portions, between which the event loop serves others, and writes plain values itself."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.writers = Writers()
+
+    def build_per_event_executor(self, payload: Any) -> Executor[Any]:
+        """Return a copy for one event. What is kept for its selection would grow with each event of a subscription."""
+        executor = cast("PacedExecution", super().build_per_event_executor(payload))
+        executor._relevant_sub_fields = {}  # noqa: SLF001
+        return executor
 
     def execute_fields(
         self,
@@ -116,11 +89,11 @@ class PacedExecution(StrawberryGraphQLCoreExecutionContext):
         grouped_field_set: GroupedFieldSet,
         position_context: Any,
     ) -> AwaitableOrValue[dict[str, Any]]:
-        """Return the values of an object's fields. What is wrong with an attribute, graphql-core finds and reports."""
-        values = {
-            name: attribute_of(source_value, parent_type, details[0].node.name.value)
-            for name, details in grouped_field_set.items()
-        }
+        """Return the values of an object's fields. What is wrong with a plain one, graphql-core finds and reports."""
+        values: dict[str, Any] = dict.fromkeys(grouped_field_set, Undefined)
+        for name, read, write in self.writers.fields(parent_type, grouped_field_set, self):
+            with suppress(Exception):
+                values[name] = write(read(source_value))
         others = {name: grouped_field_set[name] for name, value in values.items() if value is Undefined}
         if not others:
             return values
@@ -137,8 +110,33 @@ class PacedExecution(StrawberryGraphQLCoreExecutionContext):
         position_context: Any,
     ) -> AwaitableOrValue[list[Any]]:
         """Complete a list."""
-        items = paced(result) if isinstance(result, list) and len(result) > SHORT_LIST else result
-        return super().complete_list_value(return_type, field_details_list, info, path, items, position_context)
+        complete = partial(
+            super().complete_list_value, return_type, field_details_list, info, path, position_context=position_context
+        )
+        if not isinstance(result, list):
+            return complete(result)
+        write = self.writers.of_type(return_type.of_type, field_details_list, self)
+        if len(result) > SHORT_LIST:
+            return complete(paced(result)) if write is None else in_portions(result, write, otherwise=complete)
+        with suppress(Exception):
+            if write is not None:
+                return [write(item) for item in result]
+        return complete(result)
+
+
+async def in_portions(
+    items: list[Any], write: Write, *, otherwise: Callable[[AsyncIterable[Any]], AwaitableOrValue[list[Any]]]
+) -> list[Any]:
+    """Write plain items, each portion when there is time for it; otherwise, let graphql-core complete all of them."""
+    turns = pacer()
+    written: list[Any] = []
+    try:
+        for start in range(0, len(items), SHORT_LIST):
+            await turns.turn()
+            written += [write(item) for item in items[start : start + SHORT_LIST]]
+    except Exception:
+        return await cast("Awaitable[list[Any]]", otherwise(paced(items)))
+    return written
 
 
 def convert_while_coercing(schema: GraphQLSchema, inputs: Iterable[type], names: NameConverter) -> None:

@@ -8,10 +8,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.compat import Row
 from db.engine.conditions import RUNS_BY_ID, after, column, few, is_looked_up, unfinished_runs
 from db.engine.events import with_events
-from db.prepared import fetch
+from db.prepared import Row, fetch
 from db.states import OverlapPolicy, RunState, TaskStatus
 
 SKIPPED_BY_OVERLAP = "skipped: an earlier run of this task was unfinished"

@@ -12,10 +12,9 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.compat import Row
 from db.engine.claims import ATTEMPTS_OF_DUE, WAITING
 from db.engine.conditions import few, has_worker, is_looked_up
-from db.prepared import fetch
+from db.prepared import Row, fetch
 
 # Worded as a range, because reading any other index from end to end looks as good for IS NOT NULL.
 WAITS = f"u.flow_limit_id >= CAST('{UUID(int=0)}' AS uuid) AND u.next_attempt_at IS NOT NULL"

@@ -17,6 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlalchemy.sql.functions import FunctionElement
 
+from db import prepared
 from db.postgres_text import is_postgres_text
 
 MAX_OFFSET = 2**63 - 1
@@ -102,7 +103,10 @@ async def fetch(
     """Return the rows of a slice in the list's order, and whether there are more in the direction of reading."""
     rows: list[Row[Any]] = []
     for statement in statements:
-        rows += (await session.execute(statement)).all()
+        if isinstance(session, AsyncConnection):
+            rows += await prepared.select(session, statement)
+        else:
+            rows += (await session.execute(statement)).all()
         if len(rows) > page.limit:
             break
     return trimmed(rows[: page.limit + 1], page=page)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, exists, false, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
-from db import instances
+from db import instances, prepared
 from db.models import UNFINISHED_RUNS, RunSummary, Task, metadata
 from db.postgres_text import is_postgres_text
 from db.reads import keyset, large_values
@@ -155,7 +155,7 @@ async def page(
 ) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
     found, more = await keyset.fetch(connection, statements(filters, order, rows), page=rows)
-    return [instances.read(Task, SMALL_NAMES, row) for row in found], more
+    return cast("list[Task]", found), more
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
@@ -178,7 +178,8 @@ async def has_more(
 
 async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    return await connection.scalar(counting(filters)) or 0
+    [[total]] = await prepared.select(connection, counting(filters))
+    return cast("int", total)
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
@@ -191,10 +192,9 @@ async def page_by_number(
     connection: AsyncConnection, filters: TaskFilter, *, page: int, limit: int
 ) -> tuple[list[Task], int]:
     """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
-    found = (await connection.execute(numbered(filters, page, limit))).all()
+    found = await prepared.select(connection, numbered(filters, page, limit))
     # A page beyond the end has one row, which has the number alone.
-    tasks = [instances.read(Task, NAMES, row) for row in found if row[0] is not None]
-    return tasks, found[0].total
+    return [row for row in found if row.id is not None], found[0].total
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)

@@ -36,6 +36,7 @@ from graphql_api.errors import (
 )
 from graphql_api.execution.input_items import items_in_variables
 from graphql_api.execution.query_cost import Cost, Measurement, check, sizes_of
+from graphql_api.plain_values import Writers
 from graphql_api.settings import PREFIX, ApiSettings
 from jobs.computation import off_loop
 
@@ -85,6 +86,11 @@ class Document:
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
         """Fragments by name."""
         return {node.name.value: node for node in self.ast.definitions if isinstance(node, FragmentDefinitionNode)}
+
+    @cached_property
+    def writers(self) -> Writers | None:
+        """What is known of the selections for every execution, or None if that may depend on directives."""
+        return None if "@" in self.text else Writers()
 
     def validate(self) -> None:
         """Find the errors now, which otherwise happens when they are first needed."""

@@ -22,11 +22,12 @@ from strawberry.utils.await_maybe import await_maybe
 from db.states import KeyScope
 from graphql_api import answer_size
 from graphql_api.broadcast import ResultCache, SourceEvent
-from graphql_api.compat import PacedExecution, convert_while_coercing, note_leaves
+from graphql_api.compat import PacedExecution, convert_while_coercing
 from graphql_api.context import Context
 from graphql_api.errors import BAD_USER_INPUT, coded, masked
 from graphql_api.execution.document_cache import Document, Documents
 from graphql_api.execution.hidden_names import HiddenNames
+from graphql_api.plain_values import note_plain_fields
 from graphql_api.schema.mutations import Mutation
 from graphql_api.schema.queries import Query
 from graphql_api.schema.subscriptions import Subscription
@@ -70,7 +71,7 @@ class DuetimeSchema(Schema):
         ):
             check_scopes(root, scope)
         convert_while_coercing(self._schema, BULK_INPUTS, self.config.name_converter)
-        note_leaves(self._schema)
+        note_plain_fields(self._schema)
         self.set_limits(limits)
 
     def within(self, limits: ApiSettings) -> Self:
@@ -164,7 +165,10 @@ class DuetimeSchema(Schema):
             is_awaitable=cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable),
             operation_extensions=None,
         )
-        return await off_loop(build) if are_many(variables) else build()
+        executor = await off_loop(build) if are_many(variables) else build()
+        if document.writers is not None and isinstance(executor, PacedExecution):
+            executor.writers = document.writers
+        return executor
 
     def _invalid(
         self, document: Document, variables: dict[str, Any] | None, errors: list[GraphQLError]

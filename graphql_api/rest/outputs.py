@@ -3,9 +3,10 @@
 import base64
 import codecs
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import ConfigDict, Field, WithJsonSchema
@@ -31,7 +32,10 @@ Value = TypeVar("Value")
 
 SHOWN_BODY_BYTES = 10_000
 CUT = "... (truncated)"
-DEFAULT_RETRY = RetryDraft()
+retry_columns = attrgetter(
+    "max_attempts", "initial_delay_ms", "backoff_factor", "max_delay_ms", "retry_statuses", "max_elapsed_ms"
+)
+DEFAULT_RETRY = astuple(RetryDraft())
 
 
 class Status(StrEnum):
@@ -216,10 +220,9 @@ def unless(value: Value, default: Value) -> Value | None:
 
 def shown_retry(row: models.Task) -> dict[str, Any] | None:
     """Return the retry policy with the members of `Retry`, or None for the default."""
-    policy = retry_draft(row)
-    if policy == DEFAULT_RETRY:
+    if retry_columns(row) == DEFAULT_RETRY:
         return None
-    return {name: value for name, value in asdict(policy).items() if value is not None}
+    return {name: value for name, value in asdict(retry_draft(row)).items() if value is not None}
 
 
 def default_start(row: models.Task) -> datetime | None:

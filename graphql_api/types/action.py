@@ -51,15 +51,13 @@ class HttpAction:
 
     method: HttpMethod = strawberry.field(description="The HTTP method.")
     url: str = strawberry.field(description="The http or https URL.")
-    headers: list[Header] = strawberry.field(
-        description="The headers that the task sets, in the order in which they were given."
-    )
     success_statuses: list[str] = strawberry.field(description='Which statuses are a success, such as "2xx" or "404".')
     timeout_ms: Milliseconds = strawberry.field(description="Timeout of a whole attempt: connection, headers and body.")
     redirects: int = strawberry.field(description="Largest number of redirects to follow.")
     signed: bool = strawberry.field(description="Whether calls carry a Standard Webhooks signature.")
     row: strawberry.Private[models.Task | models.TaskVersion]
     run_id: strawberry.Private[UUID | None] = None
+    run_headers: strawberry.Private[Sequence[Sequence[str]]] = ()
     body_of_definition: strawberry.Private[BodyDraft | None] = None
 
     @staticmethod
@@ -77,17 +75,22 @@ class HttpAction:
         return HttpAction(
             method=HttpMethod(task.method),
             url=task.url,
-            headers=[
-                Header(name=name, value=None, secret=True) if is_sealed(value) else Header(name=name, value=value)
-                for name, value in with_run_headers(in_order(task), run_headers).items()
-            ],
             success_statuses=list(task.success_statuses or SUCCESS),
             timeout_ms=Milliseconds(task.timeout_ms),
             redirects=task.redirects,
             signed=bool(task.signing_secrets),
             row=task,
             run_id=run_id,
+            run_headers=run_headers,
         )
+
+    @strawberry.field(description="The headers that the task sets, in the order in which they were given.")
+    def headers(self) -> list[Header]:
+        """Return the headers, those of the run among them."""
+        return [
+            Header(name=name, value=None, secret=True) if is_sealed(value) else Header(name=name, value=value)
+            for name, value in with_run_headers(in_order(self.row), self.run_headers).items()
+        ]
 
     @strawberry.field(description="The body, if it is sent as JSON.")
     async def payload(self, info: Info) -> JSON | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import cache
 from typing import Annotated, Generic, TypeVar
 
 import strawberry
@@ -178,6 +179,6 @@ def connection(
             has_rows_beyond=has_rows_beyond,
         ),
         keys=keys,
-        make_nodes=lambda: [node(row) for row in rows],
+        make_nodes=cache(lambda: [node(row) for row in rows]),
         count=once(count),
     )

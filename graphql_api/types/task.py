@@ -79,8 +79,6 @@ class Task(Node):
     name: str = strawberry.field(description="The task's name, for people.")
     description: str = strawberry.field(description="A text about the task, for people.")
     status: TaskStatus = strawberry.field(description="The status of the schedule.")
-    action: HttpAction = strawberry.field(description="The request that the task makes.")
-    retry: RetryPolicy = strawberry.field(description="How failed attempts are retried.")
     overlap: OverlapPolicy = strawberry.field(
         description="What happens when the task is due while an earlier run is unfinished."
     )
@@ -106,11 +104,6 @@ class Task(Node):
     flow_key: str | None = strawberry.field(
         description="A flow limit of this key applies to the task's calls; null for none."
     )
-    next_run_at: datetime | None = strawberry.field(
-        description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
-        "It has passed while the call waits for its jitter, and when instants were missed and the misfire policy runs "
-        "one of them: that one fires next, at once. Null while the task is paused and after the last instant."
-    )
     version: int = strawberry.field(
         description="Increases with each change of the definition or status, but not when the task fires."
     )
@@ -127,7 +120,7 @@ class Task(Node):
         columns |= {"version": definition.version, "updated_at": definition.at, "next_run": None, "due_at": None}
         past = instances.read(models.Task, columns, columns.values())
         task = Task.of(past)
-        task.is_past, task.action = True, HttpAction.of_definition(past)
+        task.is_past = True
         return task
 
     @staticmethod
@@ -139,8 +132,6 @@ class Task(Node):
             name=row.name,
             description=row.description,
             status=row.status,
-            action=HttpAction.of(row),
-            retry=RetryPolicy.of(row),
             overlap=row.overlap,
             misfire=row.misfire,
             on_lost=row.on_lost,
@@ -152,12 +143,30 @@ class Task(Node):
             pause_reason=row.pause_reason if row.status == TaskStatus.PAUSED else None,
             retention_days=row.retention_days,
             flow_key=row.flow_key or None,
-            next_run_at=next_to_run(row, now=utc_now()),
             version=row.version,
             created_at=row.created_at,
             updated_at=row.updated_at,
             row=row,
         )
+
+    @strawberry.field(description="The request that the task makes.")
+    def action(self) -> HttpAction:
+        """Return the action, for which a page has no use unless it is selected."""
+        return HttpAction.of_definition(self.row) if self.is_past else HttpAction.of(self.row)
+
+    @strawberry.field(description="How failed attempts are retried.")
+    def retry(self) -> RetryPolicy:
+        """Return the retry policy."""
+        return RetryPolicy.of(self.row)
+
+    @strawberry.field(
+        description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
+        "It has passed while the call waits for its jitter, and when instants were missed and the misfire policy runs "
+        "one of them: that one fires next, at once. Null while the task is paused and after the last instant."
+    )
+    def next_run_at(self) -> datetime | None:
+        """Return the instant of the next run."""
+        return next_to_run(self.row, now=utc_now())
 
     @strawberry.field(description="Any JSON that the caller keeps with the task.")
     async def metadata(self, info: Info) -> JSON | None:

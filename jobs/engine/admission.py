@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from db.compat import Row
 from db.engine.flow import Pause, Place
+from db.prepared import Row
 from jobs.engine.flow_limits import FlowLimit, FlowLimits
 
 LONGEST_PAUSE = timedelta(minutes=5)

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.compat import Row
 from db.connection import autocommit
 from db.engine import claims, flow
 from db.engine.flow import Place
+from db.prepared import Row
 from db.states import RunState
 from jobs.engine.admission import Admission
 from jobs.engine.claimed import Attempt, Claimed

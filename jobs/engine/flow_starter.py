@@ -14,10 +14,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.compat import Row
 from db.connection import CONNECTION_ERRORS, autocommit
 from db.engine import flow
 from db.engine.flow import Place
+from db.prepared import Row
 from jobs.clock import Clock
 from jobs.engine.admission import Admission
 from jobs.engine.claim import fits, start_waiting

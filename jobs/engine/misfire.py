@@ -7,9 +7,9 @@ it is more than `LATE` late, after downtime, a pause, or a jump of the clock.
 from datetime import datetime
 from typing import NamedTuple
 
-from db.compat import Row
 from db.engine.claims import NewRun, Reschedule
 from db.engine.flow import Place
+from db.prepared import Row
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus, TriggerType
 from jobs.run_ids import scheduled_run_id
 from jobs.triggers import schedule
