@@ -5,7 +5,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useEffect, type ReactNode } from "react";
 import { useQuery } from "urql";
 
-import { useRunActions } from "../../api/actions";
+import { useRunActions } from "../../api/run_actions";
 import { useFollowedTask } from "../../api/followed_task";
 import { graphql, type ResultOf } from "../../api/graphql";
 import { useMay } from "../../api/viewer";
