@@ -131,7 +131,7 @@ export function Limits() {
             <td className="row-actions">
               <button type="button" className="button button-small" aria-label={`Edit the limit of ${targetOf(limit)}`} onClick={() => setEditing(limit)}>
                 Edit
-              </button>{" "}
+              </button>
               <button type="button" className="button button-small" aria-label={`Delete the limit of ${targetOf(limit)}`} onClick={() => setDeleting(limit)}>
                 Delete
               </button>

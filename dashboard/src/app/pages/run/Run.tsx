@@ -284,7 +284,7 @@ function scheduleWords(trigger: RunData["task"]["trigger"]): ReactNode {
     case "CronTrigger":
       return (
         <>
-          It was due by the schedule <code>{trigger.expression}</code>: {trigger.description.charAt(0).toLowerCase() + trigger.description.slice(1)}.
+          It was due by the schedule <code className="run-cron">{trigger.expression}</code>: {trigger.description.charAt(0).toLowerCase() + trigger.description.slice(1)}.
         </>
       );
     case "IntervalTrigger":
