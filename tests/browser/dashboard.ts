@@ -151,7 +151,9 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
 
   // On a phone, rows are selected and changed as elsewhere, the navigation is at the bottom, and the theme is behind it.
   await page.setViewportSize({ width: 390, height: 844 });
-  await page.goto(new URL("/tasks?q=ly", url).href);
+  await page.goto(new URL("/tasks", url).href);
+  await page.getByLabel("Tags, separated by commas").fill("dark, quiet");
+  await row(page, "heartbeat").waitFor({ state: "detached" });
   await row(page, "nightly").getByText(/^in \d+ min$/).waitFor();
   await page.getByLabel("Select all tasks that were read").check();
   await page.getByRole("toolbar").getByText("1 task selected").waitFor();

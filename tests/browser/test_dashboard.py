@@ -62,7 +62,7 @@ async def test_dashboard_does_what_its_user_wants(chromium: str, service: Api, t
     json_header = {"content-type": "application/json"}
     url = target.responds("/ping", CannedResponse(body=b'{"answer": "pong"}', headers=json_header))
     await make_task(service, "heartbeat", url)
-    await make_task(service, "nightly", url)
+    await make_task(service, "nightly", url, tags=["dark", "quiet"])
     await make_batch(service, await make_task(service, "later", url, trigger=DAILY), number=5_000)
     broken = target.responds("/broken", *[CannedResponse(status=503)] * 3, CannedResponse())
     await make_task(service, "broken", broken, tags=["fragile"], retry={"maxAttempts": 1})
