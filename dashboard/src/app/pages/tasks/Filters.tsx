@@ -26,9 +26,9 @@ export function Filters({ search, order, onChange, children }: Props) {
         <Icon name="search" />
         <FilterInput type="search" label="Search by name or URL" placeholder="Name or URL" value={search.q ?? ""} onChange={(q) => onChange({ q: q || undefined })} />
       </div>
+      <FilterTags label="Tags" value={search.tags} onChange={(tags) => onChange({ tags })} />
       <FilterSelect label="Status" none="Any status" value={search.status} options={STATUSES} onChange={(status) => onChange({ status })} />
       <FilterSelect label="Last run" none="Any last run" value={search.last} options={LAST_STATES} onChange={(last) => onChange({ last })} />
-      <FilterTags label="Tags" value={search.tags} onChange={(tags) => onChange({ tags })} />
       <div className="tasks-order">
         <span className="ink-3" aria-hidden>
           Order
