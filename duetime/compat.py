@@ -28,7 +28,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ClassVar, cast
@@ -44,7 +44,7 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 
 from graphql_api.middleware import header_limits
-from graphql_api.transport import message_limits
+from graphql_api.transport import message_limits, messages_together
 
 HEAD_TIMEOUT = timedelta(seconds=10)
 """How long a client may take to send the head of a request."""
@@ -482,9 +482,10 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
         self._write_timer.start(self.transport, self.write_timeout)
 
     async def run_asgi(self) -> None:
-        """Offer the extension of message limits to the application, and end the connection after it."""
+        """Offer the extensions to the application, and end the connection after it."""
         extensions = cast("dict[str, object]", self.scope["extensions"])
         extensions[message_limits.EXTENSION] = message_limits.extension(self._limit_messages)
+        extensions[messages_together.EXTENSION] = messages_together.extension(self._send_texts)
         try:
             await super().run_asgi()
         finally:
@@ -547,6 +548,17 @@ class BoundedWebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.transport.close()
         self._continue()
+
+    async def _send_texts(self, texts: Sequence[str]) -> None:
+        await self.writable.wait()
+        if self.close_sent or self.disconnected:
+            raise ClientDisconnected
+        try:
+            for text in texts:
+                self.conn.send_text(text.encode())
+        except InvalidState:
+            raise ClientDisconnected from None
+        self.transport.write(b"".join(self.conn.data_to_send()))
 
     def _limit_messages(self, size: int) -> None:
         self.conn.max_message_size = size

@@ -1,6 +1,7 @@
 """Executes a subscription's document once for all subscribers who would receive the same result.
 
     source of each subscriber ──batches of source events──▶ (document, variables) x event ──▶ one result, one JSON text
+                                                            what is ready goes on together ──▶ one write a subscriber
 
 The arguments of the root field choose which events a subscriber receives, not how they look, so subscribers of
 different tasks or with different cursors share results. A result is valid for a moment only, because a document may
@@ -15,7 +16,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hash
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import ExecutionResult as Executed
 from graphql import Executor, GraphQLError, execute_subscription_event
@@ -30,10 +31,11 @@ from jobs.cancellation import cancel_and_wait
 SHARED_SECONDS = 1.0
 KEPT = 5_000
 KEPT_CHARACTERS = 32 * 1024 * 1024
+TOGETHER = 64 * 1024
+"""Characters of the results that one subscriber is sent at once; the transport copies them for each subscriber."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceEvent:
+class SourceEvent(NamedTuple):
     """An event of a subscription's source: `key` identifies it, and `make` creates the value of the root field.
 
     After one with a `seq` the subscription can be resumed.
@@ -53,17 +55,27 @@ class EventResult(ExecutionResult):
 
 @dataclass(slots=True)
 class Rendering:
-    """A result, or one that is being computed."""
+    """A result, or one that is being computed. `seq` is that of its event."""
 
     begun_at: float
+    seq: int | None
     result: ExecutionResult | None = None
     task: asyncio.Task[ExecutionResult] | None = None
 
     async def ready(self) -> ExecutionResult:
         """Return the result. Others may wait for it as well, so cancelling one waiter cancels nothing."""
-        if self.task is not None:
-            return await asyncio.shield(self.task)
+        if self.result is None and self.task is not None:
+            # The result is kept by a callback of the task, before any waiter goes on.
+            await asyncio.shield(self.task)
         return self.result or failed(RuntimeError("There is no result"))
+
+    def finish(self, result: ExecutionResult) -> None:
+        """Keep the result, in the form in which all subscribers receive it."""
+        self.result = result if self.seq is None else resumable(result, self.seq)
+
+    def is_fresh(self, now: float) -> bool:
+        """Return whether the result may still be shared."""
+        return now - self.begun_at < SHARED_SECONDS
 
     @property
     def characters(self) -> int:
@@ -87,33 +99,50 @@ class ResultCache:
 
     async def results_of(
         self, document: Hashable, executor: Executor[Any], events: Sequence[SourceEvent], *, at_once: int
-    ) -> AsyncGenerator[ExecutionResult, None]:
-        """Yield the results of a batch, in its order, of which `at_once` are computed at the same time.
+    ) -> AsyncGenerator[list[ExecutionResult], None]:
+        """Yield the results of a batch, in its order, of which `at_once` are computed at the same time. Those that are
+        ready together come together, unless they are large.
 
         `document` is the part of the key that does not depend on the events.
         """
         for start in range(0, len(events), at_once):
             part = events[start : start + at_once]
-            begun = [self._rendering(document, executor, event) for event in part]
+            now = monotonic()
+            begun = [self._rendering(document, executor, event, now) for event in part]
+            ready: list[ExecutionResult] = []
+            characters = 0
             for event, early in zip(part, begun, strict=True):
-                rendering = early if is_fresh(early) else self._rendering(document, executor, event)
-                result = rendering.result or await rendering.ready()
-                yield result if event.seq is None else resumable(result, event.seq)
+                rendering = early if early.is_fresh(now) else self._rendering(document, executor, event, now)
+                if ready and (rendering.result is None or characters + rendering.characters > TOGETHER):
+                    yield ready
+                    ready, characters = [], 0
+                    # The subscriber may have taken its time.
+                    now = monotonic()
+                    rendering = (
+                        rendering if rendering.is_fresh(now) else self._rendering(document, executor, event, now)
+                    )
+                if rendering.result is None:
+                    ready.append(await rendering.ready())
+                    now = monotonic()
+                else:
+                    ready.append(rendering.result)
+                characters += rendering.characters
+            yield ready
 
-    def _rendering(self, document: Hashable, executor: Executor[Any], event: SourceEvent) -> Rendering:
+    def _rendering(self, document: Hashable, executor: Executor[Any], event: SourceEvent, now: float) -> Rendering:
         key = (document, event.key)
         known = self._kept.get(key)
-        if known is not None and is_fresh(known):
+        if known is not None and known.is_fresh(now):
             return known
         if known is not None:
             self._forget(key)
-        rendering = Rendering(monotonic())
+        rendering = Rendering(now, event.seq)
         # Each result has a size of its own, although one task may start many.
         own = copy_context()
         size = own.run(answer_size.begin, self._max_bytes)
         outcome = own.run(render, executor, event, size)
         if isinstance(outcome, ExecutionResult):
-            rendering.result = outcome
+            rendering.finish(outcome)
         else:
             rendering.task = asyncio.create_task(outcome, context=own)
             self._under_way.add(rendering.task)
@@ -128,7 +157,7 @@ class ResultCache:
     ) -> None:
         self._under_way.discard(task)
         if not task.cancelled():
-            rendering.result = task.result()
+            rendering.finish(task.result())
             if self._kept.get(key) is rendering:
                 self._characters += rendering.characters
                 self._prune()
@@ -137,22 +166,18 @@ class ResultCache:
         self._characters -= self._kept.pop(key).characters
 
     def _prune(self) -> None:
-        while len(self._kept) > KEPT or self._characters > KEPT_CHARACTERS or self._kept_too_long():
+        now = monotonic()
+        while len(self._kept) > KEPT or self._characters > KEPT_CHARACTERS or self._kept_too_long(now):
             self._forget(next(iter(self._kept)))
 
-    def _kept_too_long(self) -> bool:
+    def _kept_too_long(self, now: float) -> bool:
         oldest = next(iter(self._kept.values()), None)
-        return oldest is not None and not is_fresh(oldest)
+        return oldest is not None and not oldest.is_fresh(now)
 
 
 def resumable(result: ExecutionResult, seq: int) -> EventResult:
     """Return the result with the number of its event."""
     return EventResult(data=result.data, errors=result.errors, extensions=result.extensions, seq=seq)
-
-
-def is_fresh(rendering: Rendering) -> bool:
-    """Return whether the result may still be shared."""
-    return monotonic() - rendering.begun_at < SHARED_SECONDS
 
 
 def render(

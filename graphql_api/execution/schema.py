@@ -173,7 +173,7 @@ class DuetimeSchema(Schema):
         hidden = self._hidden_names and self._hidden_names.hidden(errors, document.text, variables)
         return PreExecutionError(data=None, errors=hidden or errors)
 
-    async def stream(  # noqa: PLR0917 (Strawberry's signature)
+    async def stream(  # type: ignore[override] # noqa: PLR0917 (Strawberry's signature)
         self,
         query: str | None,
         variable_values: dict[str, Any] | None = None,
@@ -182,8 +182,10 @@ class DuetimeSchema(Schema):
         operation_name: str | None = None,
         operation_extensions: dict[str, Any] | None = None,
         allowed_operation_types: Iterable[OperationType] | None = None,
-    ) -> AsyncGenerator[Any, None]:
-        """Execute any operation and return its results: one, or those of a subscription."""
+    ) -> AsyncGenerator[list[ExecutionResult], None]:
+        """Execute any operation and return its results: one, or those of a subscription, which come together if they
+        are ready together.
+        """
         if refused := await self.prepared_refusal(query, variable_values, operation_name):
             return only(refused)
         kind = self.operation_type(query, operation_name) if query else None
@@ -194,7 +196,7 @@ class DuetimeSchema(Schema):
             return self._watch(document, variable_values or {}, context_value, operation_name)
         if kind is not None:
             return self._execute_once(query, variable_values, context_value, operation_name, operation_extensions)
-        return await super().stream(
+        unknown = await super().stream(
             query,
             variable_values,
             context_value,
@@ -203,6 +205,7 @@ class DuetimeSchema(Schema):
             operation_extensions,
             allowed_operation_types,
         )
+        return one_by_one(unknown)
 
     def operation_type(self, query: str, operation_name: str | None) -> OperationType | None:
         """Return the type of an operation, or None if the document cannot be parsed."""
@@ -219,42 +222,43 @@ class DuetimeSchema(Schema):
         context: Any,
         operation_name: str | None,
         extensions: dict[str, Any] | None,
-    ) -> AsyncGenerator[ExecutionResult, None]:
+    ) -> AsyncGenerator[list[ExecutionResult], None]:
         """Yield the result of a query or a mutation."""
-        yield await self.execute(
+        result = await self.execute(
             query,
             variables,
             context,
             operation_name=operation_name,
             operation_extensions=extensions,
         )
+        yield [result]
 
     async def _watch(
         self, document: Document, variables: dict[str, Any], context: Context, operation_name: str | None
-    ) -> AsyncGenerator[ExecutionResult, None]:
+    ) -> AsyncGenerator[list[ExecutionResult], None]:
         """Yield the results of a subscription, each computed once for all subscribers who receive the same."""
         key = document.result_key(variables, operation_name)
         cost = document.cost(variables, operation_name)
         try:
             with context.subscribing(key, cost=cost, limits=self._limits):
                 async with aclosing(self._results(document, variables, context, operation_name)) as results:
-                    async for result in results:
-                        yield result
+                    async for together in results:
+                        yield together
         except GraphQLError as refused:
-            yield PreExecutionError(data=None, errors=[refused])
+            yield [PreExecutionError(data=None, errors=[refused])]
 
     async def _results(
         self, document: Document, variables: dict[str, Any], context: Context, operation_name: str | None
-    ) -> AsyncGenerator[ExecutionResult, None]:
+    ) -> AsyncGenerator[list[ExecutionResult], None]:
         executor = await self._executor(document, variables, context, operation_name)
         if isinstance(executor, list):
-            yield self._invalid(document, variables, executor)
+            yield [self._invalid(document, variables, executor)]
             return
         source = create_source_event_stream(executor)
         if isinstance(source, Awaitable):
             source = await source
         if isinstance(source, GraphQLExecutionResult):
-            yield PreExecutionError(data=None, errors=masked(source.errors or ()))
+            yield [PreExecutionError(data=None, errors=masked(source.errors or ()))]
             return
         key = document.result_key(variables, operation_name)
         # Results that are computed at the same time may together have as many values as one answer.
@@ -262,8 +266,8 @@ class DuetimeSchema(Schema):
         async with aclosing(cast("AsyncGenerator[list[SourceEvent], None]", source)) as batches:
             async for batch in batches:
                 async with aclosing(self.result_cache.results_of(key, executor, batch, at_once=at_once)) as results:
-                    async for result in results:
-                        yield result
+                    async for together in results:
+                        yield together
 
 
 def check_scopes(root: GraphQLObjectType | None, scope: KeyScope) -> None:
@@ -326,9 +330,16 @@ def are_many(variables: dict[str, Any] | None) -> bool:
     return variables is not None and json_value.has_more_than(MANY_VALUES, variables)
 
 
-async def only(result: ExecutionResult) -> AsyncGenerator[ExecutionResult, None]:
+async def only(result: ExecutionResult) -> AsyncGenerator[list[ExecutionResult], None]:
     """Yield one result."""
-    yield result
+    yield [result]
+
+
+async def one_by_one(results: AsyncGenerator[Any, None]) -> AsyncGenerator[list[ExecutionResult], None]:
+    """Yield each result alone."""
+    async with aclosing(results):
+        async for result in results:
+            yield [result]
 
 
 schema = DuetimeSchema(ApiSettings.model_construct())

@@ -222,7 +222,7 @@ class Endpoint(GraphQL[Context, None]):
 
     async def stream_operation(
         self, data: GraphQLRequestData, context: Context, *, is_get: bool
-    ) -> AsyncGenerator[ExecutionResult, None]:
+    ) -> AsyncGenerator[list[ExecutionResult], None]:
         """Return the results of an operation. Raises 400 for a request without one, and 405 for a mutation by GET."""
         try:
             query = await self.document_of(data, context)
@@ -306,12 +306,10 @@ class Endpoint(GraphQL[Context, None]):
         return str(self.encode_json(process_result(result)))
 
     def encode_json(self, data: object) -> str:
-        """Return JSON. Results that many subscribers share are encoded already, alone or within a WebSocket message."""
+        """Return JSON. Results that many subscribers share are encoded already."""
         match data:
             case {"data": SharedData(text=text), **others} if not others:
                 return f'{{"data":{text}}}'
-            case {"type": "next", "id": name, "payload": {"data": SharedData(text=text), **others}} if not others:
-                return f'{{"type":"next","id":{json.dumps(name)},"payload":{{"data":{text}}}}}'
         return json_text.write(data, separators=(",", ":"))
 
     def create_response(

@@ -27,8 +27,10 @@ PARTS = Format(
 """A stream of parts. An empty object breaks the silence, and clients ignore it."""
 
 
-async def frames(results: AsyncGenerator[Any, None], *, encode: Callable[[Any], str]) -> AsyncGenerator[bytes, None]:
-    """Yield each result as a part."""
+async def frames(
+    results: AsyncGenerator[list[Any], None], *, encode: Callable[[Any], str]
+) -> AsyncGenerator[bytes, None]:
+    """Yield each result as a part, those that come together in one piece."""
     async with aclosing(results):
-        async for result in results:
-            yield part(f'{{"payload":{encode(result)}}}')
+        async for together in results:
+            yield b"".join([part(f'{{"payload":{encode(result)}}}') for result in together])

@@ -54,7 +54,7 @@ class SharedStream:
         while True:
             yield await self._frames.get()
 
-    def start(self, operation_id: str, results: AsyncGenerator[Any, None]) -> None:
+    def start(self, operation_id: str, results: AsyncGenerator[list[Any], None]) -> None:
         """Send the results of an operation to the stream.
 
         Raises 409 if the id is in use, and 429 if the stream carries the largest number of operations.
@@ -76,26 +76,29 @@ class SharedStream:
         for operation_id in list(self.operations):
             self.end(operation_id)
 
-    async def _run(self, operation_id: str, results: AsyncGenerator[Any, None]) -> None:
+    async def _run(self, operation_id: str, results: AsyncGenerator[list[Any], None]) -> None:
         name = json.dumps(operation_id)
         try:
             async with aclosing(self._without_errors(results)) as sound:
-                async for result in sound:
-                    await self._frames.put(sse.event("next", f'{{"id":{name},"payload":{self.encode(result)}}}'))
+                async for together in sound:
+                    events = [
+                        sse.event("next", f'{{"id":{name},"payload":{self.encode(result)}}}') for result in together
+                    ]
+                    await self._frames.put(b"".join(events))
             await self._frames.put(sse.event("complete", f'{{"id":{name}}}'))
         finally:
             if self.operations.get(operation_id) is asyncio.current_task():
                 del self.operations[operation_id]
 
     @staticmethod
-    async def _without_errors(results: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    async def _without_errors(results: AsyncGenerator[list[Any], None]) -> AsyncGenerator[list[Any], None]:
         """Yield the results, and an internal error as a result: the other operations go on."""
         try:
             async with aclosing(results):
-                async for result in results:
-                    yield result
+                async for together in results:
+                    yield together
         except Exception as error:
-            yield failed(error)
+            yield [failed(error)]
 
 
 class SharedStreams:

@@ -27,11 +27,13 @@ EVENTS = Format(
 """A stream of events of one operation."""
 
 
-async def frames(results: AsyncGenerator[Any, None], *, encode: Callable[[Any], str]) -> AsyncGenerator[bytes, None]:
-    """Yield each result as an event."""
+async def frames(
+    results: AsyncGenerator[list[Any], None], *, encode: Callable[[Any], str]
+) -> AsyncGenerator[bytes, None]:
+    """Yield each result as an event, those that come together in one piece."""
     async with aclosing(results):
-        async for result in results:
-            yield event("next", encode(result), cursor=cursor_of(result))
+        async for together in results:
+            yield b"".join([event("next", encode(result), cursor=cursor_of(result)) for result in together])
 
 
 def cursor_of(result: Any) -> str | None:

@@ -1,27 +1,31 @@
 """A WebSocket with the protocol graphql-transport-ws (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)."""
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http import process_result
 from strawberry.http.exceptions import WebSocketDisconnected
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 from strawberry.subscriptions.protocols.graphql_transport_ws.types import (
     ConnectionInitMessage,
     Message,
     SubscribeMessage,
 )
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from graphql_api.context import Context
 from graphql_api.errors import BAD_REQUEST, limit_exceeded
 from graphql_api.execution import persisted_queries
 from graphql_api.execution.schema import DuetimeSchema
 from graphql_api.middleware.api_keys import AuthenticationFailed
-from graphql_api.transport import message_limits
+from graphql_api.transport import message_limits, messages_together
 from jobs.security.api_keys import Caller
 
 UNAUTHORIZED = 4401
@@ -42,6 +46,15 @@ class ClosableWebSocket(ASGIWebSocketAdapter):
         if self.is_closed:
             raise WebSocketDisconnected
         await super().send_json(message)
+
+    async def send_texts(self, texts: Sequence[str]) -> None:
+        """Send messages together. Raises `WebSocketDisconnected` if the WebSocket is closed."""
+        if self.is_closed:
+            raise WebSocketDisconnected
+        try:
+            await messages_together.send(self.ws, texts)
+        except (OSError, WebSocketDisconnect) as error:
+            raise WebSocketDisconnected from error
 
     async def close(self, code: int, reason: str) -> None:
         """Close the WebSocket, unless it is closed already. A reason that is too long is cut."""
@@ -153,6 +166,24 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 await self.refuse(message, GraphQLError("The request has no query", extensions=BAD_REQUEST))
                 return
         await super().handle_subscribe({**message, "payload": payload})  # type: ignore[typeddict-item]
+
+    async def _send_result_stream(self, operation: Operation[Context, None], result_source: Any) -> None:
+        """Send the results of an operation, those together that come together."""
+        results: AsyncGenerator[list[ExecutionResult], None] = result_source
+        name = json.dumps(operation.id)
+        is_first = True
+        async for together in results:
+            if is_first and isinstance(together[0], PreExecutionError):
+                await operation.send_initial_errors(together[0].errors or [])
+                return
+            is_first = False
+            await self.websocket.send_texts(
+                [f'{{"type":"next","id":{name},"payload":{self.encode(result)}}}' for result in together]
+            )
+
+    def encode(self, result: ExecutionResult) -> str:
+        """Return a result as the payload of a message."""
+        return str(self.view.encode_json(process_result(result)))
 
     async def refuse(self, message: SubscribeMessage, error: GraphQLError) -> None:
         """Answer a subscribe message with an error."""

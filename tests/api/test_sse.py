@@ -121,9 +121,9 @@ async def test_silence_is_broken() -> None:
     more = asyncio.Event()
 
     async def results() -> Any:
-        yield 1
+        yield [1]
         await more.wait()
-        yield 2
+        yield [2]
 
     async def send(message: Message) -> None:
         sent.append(message)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -12,14 +12,17 @@ import pytest
 from sqlalchemy import event, text
 
 from db.models import Run, utc_now
+from db.settings import DatabaseSettings
 from db.states import RunState
+from duetime.compat import BoundedWebSocketProtocol
 from graphql_api import cursors
 from graphql_api.events import tail
 from graphql_api.execution.document_cache import Document
 from graphql_api.execution.schema import schema
 from graphql_api.settings import ApiSettings
+from jobs.settings import JobsSettings
 from tests.support.engine import every, save
-from tests.support.graphql import Api
+from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago, append_events, run_of
 from tests.support.sse import events
 from tests.support.waiting import wait_until
@@ -161,6 +164,38 @@ async def test_present_state_is_that_of_the_sending(api: Api) -> None:
         return await state() == "SUCCEEDED"
 
     await wait_until(has_changed, what="the new state is told", within=3)
+
+
+async def test_events_that_are_ready_together_are_written_together(
+    database: DatabaseSettings, jobs_settings: JobsSettings
+) -> None:
+    """Events of one moment cost one write a subscriber, each in a message of its own, and large ones a few writes."""
+    written: list[list[str]] = []
+
+    class Recording(BoundedWebSocketProtocol):
+        async def _send_texts(self, texts: Sequence[str]) -> None:
+            written.append(list(texts))
+            await super()._send_texts(texts)
+
+    large = " ".join(f"{'a' * 200}{n}: cursor" for n in range(45))
+    async with serving(database, jobs_settings, websocket_protocol=Recording) as api:
+        begin = (await api.data("{ runEventsCursor }"))["runEventsCursor"]
+        await append_events(api.engine, 20, task_id=ONE, run_id=ONE)
+        await api.services.queue.poke()
+        await wait_until(lambda: len(api.services.tail._events) == 20, what="the tail has read the events")
+        async with watching(port(api), 1) as watchers:
+            subscribe(watchers, WATCH, after=begin)
+            await all_have(watchers, 21)
+        assert [len(texts) for texts in written] == [20]
+        assert [text.decode() for text in watchers[0].texts[1:]] == written[0]
+        written.clear()
+        async with watching(port(api), 1) as watchers:
+            query = f"subscription ($after: String) {{ runEvents(after: $after) {{ ... on RunEvent {{ {large} }} }} }}"
+            subscribe(watchers, query, after=begin)
+            await all_have(watchers, 21)
+        assert sum(map(len, written)) == 20
+        assert 1 < len(written) < 20
+        assert max(sum(map(len, texts)) for texts in written) < 2 * 64 * 1024
 
 
 async def test_client_that_stops_reading_costs_bounded_memory(api: Api) -> None:

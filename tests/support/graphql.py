@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
+from types import SimpleNamespace
 from typing import Any, Self
 
 import httpx
@@ -31,6 +32,16 @@ from tests.support.names import no_names
 from tests.support.waiting import wait_until
 
 WITHIN = 10
+POLL_INTERVAL = 0.01
+
+
+async def sleep_briefly(_seconds: float) -> None:
+    """Sleep for a hundredth of a second."""
+    await asyncio.sleep(POLL_INTERVAL)
+
+
+# uvicorn polls every tenth of a second for the end of the server, and after that for the end of its connections.
+vars(uvicorn.server)["asyncio"] = SimpleNamespace(**vars(asyncio) | {"sleep": sleep_briefly})
 
 
 class Server(uvicorn.Server):
