@@ -139,6 +139,15 @@ async function notificationsAreSetUp(page: Page): Promise<void> {
   await rule.getByRole("button", { name: "Create rule" }).click();
   await page.getByText("All tasks: failed, recovered, late → On-call").waitFor();
 
+  // What was refused stands in the dialog that asked.
+  await page.getByRole("button", { name: "Channels", exact: true }).click();
+  await page.getByRole("button", { name: "Delete On-call" }).click();
+  const question = page.getByRole("dialog", { name: "Delete On-call?" });
+  await question.getByRole("button", { name: "Delete" }).click();
+  await question.getByRole("alert").filter({ hasText: "Failures" }).waitFor();
+  await accessible(page);
+  await question.getByRole("button", { name: "Cancel" }).click();
+
   await page.getByRole("button", { name: "Deliveries" }).click();
   await page.getByText("Duetime: a test of this channel").click();
   await page.getByText("the channel works").waitFor();

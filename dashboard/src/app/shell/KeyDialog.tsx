@@ -15,15 +15,14 @@ export function KeyDialog() {
   if (asked === null) {
     return null;
   }
-  function answer(): Refusal | null {
+  const answer = (): Refusal | null => {
     if (key.trim() === "") {
       return { problems: [{ path: ["key"], message: "is required" }] };
     }
     setKey("");
-    asked!.answer(key.trim());
+    asked.answer(key.trim());
     return null;
-  }
-
+  };
   return (
     <DialogForm title="API key" action="Continue" labels={LABELS} onSave={answer} onClose={null}>
       <p role="alert" className="ink-2">
