@@ -27,10 +27,13 @@ export default defineConfig({
       output: {
         codeSplitting: {
           groups: [
-            // All three pages share what keeps the key, and the two others nothing else of the dashboard.
+            // What the pages share with each other, so that the other two load nothing else of the dashboard.
             { name: "key", test: /src\/key\//, priority: 1 },
-            // What every page of the dashboard needs, in one file: many small ones compress worse.
-            { name: "shared", test: /src\/app\/(api|time|ui|shell)\//, minShareCount: 12 },
+            { name: "react", test: /node_modules\/(react|react-dom|scheduler)\//, priority: 1 },
+            { name: "graphql-ws", test: /node_modules\/graphql-ws\//, priority: 1 },
+            // What the frame, the overview and other pages of the dashboard need, with the libraries behind it, in one file: many
+            // small ones compress worse.
+            { name: "shared", test: /src\/app\/(router|api\/(live|polling|task_actions|task_names)|time\/schedule|ui\/(Card|Segments|Stat|Time|states))\./ },
           ],
         },
       },

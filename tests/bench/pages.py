@@ -41,7 +41,7 @@ SELECT gen_random_uuid(), 'task ' || n, 'interval', 86400000, now(), 'POST', 'ht
        now() + interval '1 day', now() + interval '1 day'
 FROM generate_series(1, {TASKS}) n
 """
-# The first tasks of the list have a strip of runs.
+# The newest tasks have a strip of runs.
 MAKE_RUNS = """
 INSERT INTO task_results (id, task_id, state, scheduled_for, due_at, attempt, run_at, finished_at, success, duration_ms)
 SELECT gen_random_uuid(), t.id, CASE WHEN n % 7 = 0 THEN 'failed' ELSE 'succeeded' END, at, at, 1, at, at, n % 7 > 0,

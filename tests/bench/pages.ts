@@ -174,7 +174,7 @@ async function scroll(page: Page, cdp: CDPSession, tasks: number): Promise<void>
     `<div id="bare" style="height: 700px; overflow-y: auto">${`<p style="height: ${ROW_PX}px; margin: 0">a task</p>`.repeat(2_000)}</div>`,
   );
   await scrolled(page, cdp, "#bare");
-  await page.goto(new URL("/tasks", url).href);
+  await page.goto(new URL("/tasks?order=CREATED_AT_DESC", url).href);
   const rows = page.getByRole("table");
   await rows.getByRole("link").first().waitFor();
   await scrolled(page, cdp, ".task-rows");

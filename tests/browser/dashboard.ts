@@ -99,11 +99,12 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.goto(new URL("/tasks?q=batch", url).href);
   await page.getByRole("button", { name: "Change all that match" }).click();
   await page.getByRole("menuitem", { name: "Pause all that match …" }).click();
+  await page.getByRole("button", { name: "Pause 5,000 tasks" }).waitFor();
+  await accessible(page);
   await page.getByRole("button", { name: "Pause 5,000 tasks" }).click();
   const progress = page.getByRole("dialog").getByRole("status");
   const isUnderWay = /^[1-9][\d,]* of 5,000$/;
   await progress.filter({ hasText: isUnderWay }).waitFor();
-  await accessible(page);
   // The dialog can be closed meanwhile, and the page still shows the progress.
   await page.getByRole("button", { name: "Close, and let it go on" }).click();
   await page.getByRole("region", { name: "Operation under way" }).getByRole("status").filter({ hasText: isUnderWay }).waitFor();
@@ -135,6 +136,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("menuitem", { name: "Retry all that failed and match …" }).click();
   await page.getByRole("button", { name: "Retry 3 runs" }).click();
   await progress.filter({ hasText: "3 of 3 – completed" }).waitFor();
+  await accessible(page);
   await page.getByRole("button", { name: "Close", exact: true }).last().click();
   await page.goto(new URL("/runs?view=history&state=SUCCEEDED&cause=RETRY&tags=%5B%22fragile%22%5D", url).href);
   await page.getByRole("row").nth(4).waitFor();
@@ -147,8 +149,23 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "nightly", level: 1 }).waitFor();
 
-  // On a phone, the navigation is at the bottom, and the theme is behind it.
+  // On a phone, rows are selected and changed as elsewhere, the navigation is at the bottom, and the theme is behind it.
   await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(new URL("/tasks", url).href);
+  await page.getByLabel("Tags, separated by commas").fill("dark, quiet");
+  await row(page, "heartbeat").waitFor({ state: "detached" });
+  await row(page, "nightly").getByText(/^in \d+ min$/).waitFor();
+  await page.getByLabel("Select all tasks that were read").check();
+  await page.getByRole("toolbar").getByText("1 task selected").waitFor();
+  await accessible(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole("toolbar").getByRole("button", { name: "Pause" }).click();
+  await row(page, "nightly").getByText("Paused").waitFor();
+  await page.goto(new URL("/runs?view=history", url).href);
+  await page.getByLabel("Select the run of heartbeat").last().check();
+  // The toolbar stays in sight, however far down the run is.
+  await page.getByRole("toolbar").getByRole("button", { name: "Retry" }).click();
+  await page.getByText("1 run retried.").waitFor();
   await page.getByRole("button", { name: "More", exact: true }).click();
   await page.getByRole("dialog").getByLabel("Theme").selectOption("dark");
   assert.equal(await scheme(page), "dark");

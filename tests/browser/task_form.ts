@@ -53,7 +53,7 @@ async function curlFillsTheForm(page: Page): Promise<void> {
   const command = page.getByRole("textbox", { name: "Command" });
   await command.fill("wget something");
   await page.getByRole("button", { name: "Fill the form" }).click();
-  await page.getByText("does not begin with curl").waitFor();
+  await page.getByRole("alert").filter({ hasText: "does not begin with curl" }).waitFor();
   await command.fill(CURL);
   await page.getByRole("button", { name: "Fill the form" }).click();
   await page.getByText("Duetime always verifies certificates.").waitFor();

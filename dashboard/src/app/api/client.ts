@@ -22,6 +22,17 @@ const cache = cacheExchange({
   possibleTypes,
   optimistic,
   keys: Object.fromEntries(valueTypes.map((name) => [name, withoutKey])),
+  updates: {
+    Mutation: {
+      // A page that lists operations lists a new one at once.
+      bulk: (_result, { dryRun }, store) => {
+        if (dryRun !== true) {
+          const lists = store.inspectFields("Query").filter(({ fieldName }) => fieldName === "bulkOperations");
+          lists.forEach(({ fieldKey }) => store.invalidate("Query", fieldKey));
+        }
+      },
+    },
+  },
   resolvers: {
     Query: {
       task: (_parent, args, store) => found(store, "Task", "task", args),

@@ -23,13 +23,23 @@ export const REFUSAL = graphql(`
 /** What a mutation returns: what it made or changed, or one of the types of Error. */
 type Result = { __typename: string; message?: string };
 
-/** Return why nothing was saved, or null if it was. */
-export function refusalOf(result: (Result & { problems?: readonly Problem[] }) | undefined, error: CombinedError | undefined): Refusal | null {
+/** Return why nothing was done, or null if it was, with a message about that if there is one. */
+export function refusalOf(
+  result: (Result & { problems?: readonly Problem[] }) | undefined,
+  error: CombinedError | undefined,
+  done?: string,
+): Refusal | null {
   if (result?.problems !== undefined) {
     return { problems: result.problems };
   }
   const message = result === undefined ? failure(error) : result.message;
-  return message === undefined ? null : { message };
+  if (message !== undefined) {
+    return { message };
+  }
+  if (done !== undefined) {
+    toast(done);
+  }
+  return null;
 }
 
 /** Show a message about what came of a mutation, and return whether it was done. `undo` reverts it. */

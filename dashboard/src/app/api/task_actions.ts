@@ -1,8 +1,9 @@
 // What a person does to a task, with a message about what came of it and, where that is possible, a way to undo it.
 import { useMutation } from "urql";
 
+import type { Refusal } from "../ui/useRefusal";
 import { graphql } from "./graphql";
-import { REFUSAL, tell } from "./refusal";
+import { REFUSAL, refusalOf, tell } from "./refusal";
 
 const TASK_STATE = graphql(`
   fragment TaskState on Task {
@@ -82,11 +83,9 @@ const DELETE = graphql(
   [REFUSAL],
 );
 
-interface RunInput {
-  payload?: unknown;
-}
+const RUNS_NOW = "The task runs now.";
 
-/** Return functions that change a task. Each returns whether it did, and runTask the id of the new run or null. */
+/** Return functions that change a task. Some show a message when the service refuses; those for dialogs return why. */
 export function useTaskActions() {
   const [, runTask] = useMutation(RUN_TASK);
   const [, pauseTask] = useMutation(PAUSE);
@@ -95,10 +94,18 @@ export function useTaskActions() {
   const [, deleteTask] = useMutation(DELETE);
 
   const actions = {
-    async run(id: string, input?: RunInput): Promise<string | null> {
-      const { data, error } = await runTask({ id, input: input ?? null });
-      tell(data?.runTask, error, "The task runs now.");
+    async run(id: string): Promise<string | null> {
+      const { data, error } = await runTask({ id, input: null });
+      tell(data?.runTask, error, RUNS_NOW);
       return data?.runTask.__typename === "Run" ? data.runTask.id : null;
+    },
+    /** Run a task with another body, and call a function with the id of the run. */
+    async runWith(id: string, payload: unknown, onRun: (runId: string) => void): Promise<Refusal | null> {
+      const { data, error } = await runTask({ id, input: { payload } });
+      if (data?.runTask.__typename === "Run") {
+        onRun(data.runTask.id);
+      }
+      return refusalOf(data?.runTask, error, RUNS_NOW);
     },
     async pause(id: string, reason: string | null = null): Promise<boolean> {
       const { data, error } = await pauseTask({ id, reason });
@@ -108,13 +115,13 @@ export function useTaskActions() {
       const { data, error } = await resumeTask({ id });
       return tell(data?.resumeTask, error, "The task is resumed.", () => void actions.pause(id));
     },
-    async cancel(id: string): Promise<boolean> {
+    async cancel(id: string): Promise<Refusal | null> {
       const { data, error } = await cancelTask({ id });
-      return tell(data?.cancelTask, error, "The task is cancelled.");
+      return refusalOf(data?.cancelTask, error, "The task is cancelled.");
     },
-    async remove(id: string): Promise<boolean> {
+    async remove(id: string): Promise<Refusal | null> {
       const { data, error } = await deleteTask({ id });
-      return tell(data?.deleteTask, error, "The task is deleted.");
+      return refusalOf(data?.deleteTask, error, "The task is deleted.");
     },
   };
   return actions;

@@ -3,6 +3,7 @@ import { useState } from "react";
 
 import { client } from "../api/client";
 import { tell } from "../api/refusal";
+import { useMay } from "../api/viewer";
 import { count } from "../time/format";
 import { counted, ACTIONS, type Operation, STOP } from "./operations";
 
@@ -12,6 +13,7 @@ const MOST_PROBLEMS = 5;
 export function Progress({ operation }: { operation: Operation }) {
   const { id, action, state, total, done, succeeded, refused, problems } = operation;
   const [isStopping, setStopping] = useState(false);
+  const mayWrite = useMay("WRITE");
   return (
     <div className="bulk-progress">
       <progress aria-label="Progress" value={done} max={Math.max(total, 1)} />
@@ -21,7 +23,7 @@ export function Progress({ operation }: { operation: Operation }) {
           {refused > 0 && `, ${count(succeeded)} done, ${count(refused)} refused`}
           {ENDS[state]}
         </p>
-        {state === "RUNNING" && (
+        {state === "RUNNING" && mayWrite && (
           <button
             type="button"
             className="button button-small"

@@ -4,7 +4,7 @@ import { useState } from "react";
 
 import { client, failure } from "../api/client";
 import { count } from "../time/format";
-import { Confirm } from "../ui/Confirm";
+import { DialogForm } from "../ui/DialogForm";
 import { Icon, type IconName } from "../ui/icons";
 import { toast } from "../ui/Toasts";
 import { counted } from "./operations";
@@ -89,9 +89,20 @@ export function Selection({ noun, ids, actions, onDone, onClear }: Props) {
         Clear
       </button>
       {asked !== null && (
-        <Confirm title={`${asked.label} ${things}?`} action={`${asked.label} ${things}`} onClose={() => setAsked(null)} onConfirm={() => act(asked)}>
+        <DialogForm
+          title={`${asked.label} ${things}?`}
+          action={`${asked.label} ${things}`}
+          back="Back"
+          danger
+          onClose={() => setAsked(null)}
+          onSave={async () => {
+            // A message tells of those that were refused, because others may have been changed.
+            await act(asked);
+            return null;
+          }}
+        >
           <p>{asked.asks}</p>
-        </Confirm>
+        </DialogForm>
       )}
     </div>
   );

@@ -3,7 +3,11 @@ import { useState } from "react";
 
 import { question } from "../api/key";
 import { useStore } from "../stored";
-import { Dialog } from "../ui/Dialog";
+import { DialogForm } from "../ui/DialogForm";
+import { Field } from "../ui/Field";
+import type { Refusal } from "../ui/useRefusal";
+
+const LABELS = { key: "API key" };
 
 export function KeyDialog() {
   const asked = useStore(question);
@@ -11,37 +15,32 @@ export function KeyDialog() {
   if (asked === null) {
     return null;
   }
+  const answer = (): Refusal | null => {
+    if (key.trim() === "") {
+      return { problems: [{ path: ["key"], message: "is required" }] };
+    }
+    setKey("");
+    asked.answer(key.trim());
+    return null;
+  };
   return (
-    <Dialog title="API key" insistent onClose={() => undefined} className="key-dialog">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          setKey("");
-          asked.answer(key.trim());
-        }}
-      >
-        <p role="alert" className="ink-2">
-          {asked.reason}
-        </p>
-        <label className="field">
-          <span>This page requires an API key</span>
-          <input
-            type="password"
-            autoComplete="off"
-            spellCheck={false}
-            required
-            autoFocus
-            value={key}
-            onChange={(event) => setKey(event.target.value)}
-          />
-          <small>
+    <DialogForm title="API key" action="Continue" labels={LABELS} onSave={answer} onClose={null}>
+      <p role="alert" className="ink-2">
+        {asked.reason}
+      </p>
+      <Field
+        name="key"
+        label="This page requires an API key"
+        hint={
+          <>
             Create one with <code>duetime keys create</code>. It is kept until this tab is closed.
-          </small>
-        </label>
-        <div className="dialog-actions">
-          <button className="button button-main">Continue</button>
-        </div>
-      </form>
-    </Dialog>
+          </>
+        }
+      >
+        {(control) => (
+          <input {...control} type="password" autoComplete="off" spellCheck={false} autoFocus value={key} onChange={(event) => setKey(event.target.value)} />
+        )}
+      </Field>
+    </DialogForm>
   );
 }

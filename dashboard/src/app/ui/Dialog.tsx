@@ -5,15 +5,14 @@ import { Icon } from "./icons";
 
 interface Props {
   title: string;
-  onClose: () => void;
+  /** Null if the dialog has no button to close it and does not close on Escape. */
+  onClose: (() => void) | null;
   children: ReactNode;
-  /** Whether the dialog has no button to close it and does not close on Escape. */
-  insistent?: boolean;
   className?: string;
 }
 
 /** A dialog that is open while it is rendered. */
-export function Dialog({ title, onClose, children, insistent = false, className = "" }: Props) {
+export function Dialog({ title, onClose, children, className = "" }: Props) {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
@@ -30,20 +29,18 @@ export function Dialog({ title, onClose, children, insistent = false, className 
       aria-labelledby={heading}
       onCancel={(event) => {
         event.preventDefault();
-        if (!insistent) {
-          onClose();
-        }
+        onClose?.();
       }}
       onMouseDown={(event) => {
-        if (!insistent && event.target === element.current) {
-          onClose();
+        if (event.target === element.current) {
+          onClose?.();
         }
       }}
     >
       <div className="dialog-body">
         <header className="dialog-head">
           <h2 id={heading}>{title}</h2>
-          {!insistent && (
+          {onClose !== null && (
             <button type="button" className="button button-icon" aria-label="Close" onClick={onClose}>
               <Icon name="cross" />
             </button>

@@ -1,4 +1,4 @@
-// A form in a dialog, with what was refused beside its fields.
+// A form or a question in a dialog, with what was refused beside its fields.
 import { useState, type ReactNode } from "react";
 
 import { Dialog } from "./Dialog";
@@ -8,16 +8,26 @@ import { type Refusal, useRefusal } from "./useRefusal";
 
 interface Props {
   title: string;
+  /** What the button does, such as "Create key". */
   action: string;
-  labels: Record<string, string>;
-  /** Save, and return null, or why nothing was saved. */
-  onSave: () => Promise<Refusal | null>;
-  onClose: () => void;
+  /** What the button does that changes nothing. */
+  back?: string;
+  /** The names of the fields for people. A question has none. */
+  labels?: Readonly<Record<string, string>>;
+  /** Whether the action takes something away for good. The focus is on the other button then. */
+  danger?: boolean;
+  /** Do it, and return null, or why it was not done. */
+  onSave: () => Refusal | null | Promise<Refusal | null>;
+  /** Null if the dialog stays until it is answered. */
+  onClose: (() => void) | null;
+  className?: string;
   children: ReactNode;
 }
 
-/** `labels` are the names of fields for people. The dialog closes once it is saved. */
-export function DialogForm({ title, action, labels, onSave, onClose, children }: Props) {
+const NONE = {};
+
+/** The dialog closes once the action is done. */
+export function DialogForm({ title, action, back = "Cancel", labels = NONE, danger = false, onSave, onClose, className = "", children }: Props) {
   const { controls, problems, summary, attempt, refuse, clear } = useRefusal((field) => labels[field] ?? field);
   const [isSaving, setSaving] = useState(false);
 
@@ -26,14 +36,14 @@ export function DialogForm({ title, action, labels, onSave, onClose, children }:
     const refusal = await onSave();
     setSaving(false);
     if (refusal === null) {
-      onClose();
+      onClose?.();
     } else {
       refuse(refusal);
     }
   }
 
   return (
-    <Dialog title={title} onClose={onClose} className="dialog-wide">
+    <Dialog title={title} onClose={onClose} className={className}>
       <form
         noValidate
         onSubmit={(event) => {
@@ -46,11 +56,14 @@ export function DialogForm({ title, action, labels, onSave, onClose, children }:
           {children}
         </FieldProblems>
         <div className="dialog-actions">
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button className="button button-main" disabled={isSaving}>
-            {isSaving ? "Saving…" : action}
+          {onClose !== null && (
+            <button type="button" className="button" autoFocus={danger} onClick={onClose}>
+              {back}
+            </button>
+          )}
+          <button className={`button ${danger ? "button-danger" : "button-main"}`} disabled={isSaving}>
+            {action}
+            {isSaving && " …"}
           </button>
         </div>
       </form>

@@ -15,11 +15,13 @@ export interface ListedProblem {
 export function ProblemSummary({ problems, attempt }: { problems: readonly ListedProblem[]; attempt: number }) {
   const element = useRef<HTMLDivElement>(null);
   useEffect(() => element.current?.focus(), [attempt]);
+  // A service that does not answer, for instance, is nothing that the form could change.
+  const isOfFields = problems.some(({ control }) => control !== null);
   return (
     <div ref={element} className="note note-bad problem-summary" role="alert" tabIndex={-1}>
       <Icon name="alert" />
       <div>
-        <p>{problems.length === 1 ? "One thing needs a change:" : `${problems.length} things need a change:`}</p>
+        {isOfFields && <p>{problems.length === 1 ? "One thing needs a change:" : `${problems.length} things need a change:`}</p>}
         <ul>
           {problems.map(({ control, label, message }, index) => (
             <li key={index}>

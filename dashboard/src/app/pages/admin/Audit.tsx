@@ -2,12 +2,11 @@
 import "./admin.css";
 
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useState } from "react";
-import { useQuery } from "urql";
 
-import { graphql, type ResultOf, type VariablesOf } from "../../api/graphql";
+import { graphql, type ResultOf } from "../../api/graphql";
 import { useTaskName } from "../../api/task_names";
-import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
+import { Entries, Entry } from "../../ui/Entries";
+import { Empty } from "../../ui/feedback";
 import { Icon } from "../../ui/icons";
 import { Time } from "../../ui/Time";
 import { AdminPage } from "./AdminPage";
@@ -34,8 +33,7 @@ const AUDIT = graphql(`
   }
 `);
 
-type Filter = NonNullable<VariablesOf<typeof AUDIT>["filter"]>;
-type Entry = ResultOf<typeof AUDIT>["auditLog"]["nodes"][number];
+type LogEntry = ResultOf<typeof AUDIT>["auditLog"]["nodes"][number];
 
 const route = getRouteApi("/audit");
 
@@ -75,75 +73,43 @@ export function Audit() {
         )}
       </form>
       <section className="card" aria-label="Entries">
-        <Entries key={JSON.stringify(search)} filter={search} after={null} isFirst />
+        <Entries key={JSON.stringify(search)} query={AUDIT} filter={search} page={({ auditLog }) => auditLog} empty={<Empty icon="book" title="No entry matches." />}>
+          {(entry) => <EntryRow entry={entry} />}
+        </Entries>
       </section>
     </AdminPage>
   );
 }
 
-/** A page of entries, with the pages behind it once they are asked for. */
-function Entries({ filter, after, isFirst = false }: { filter: Filter; after: string | null; isFirst?: boolean }) {
-  const [{ data, error }, refresh] = useQuery({ query: AUDIT, variables: { filter, after } });
-  const [hasMore, setMore] = useState(false);
-  if (!data) {
-    return error === undefined ? <Skeleton lines={6} /> : <ErrorNote error={error} retry={() => refresh({ requestPolicy: "network-only" })} />;
-  }
-  const { nodes, pageInfo } = data.auditLog;
-  if (nodes.length === 0) {
-    return isFirst ? <Empty icon="book" title="No entry matches." /> : null;
-  }
-  return (
-    <>
-      <ul className="entries">
-        {nodes.map((entry) => (
-          <li key={entry.id}>
-            <EntryRow entry={entry} />
-          </li>
-        ))}
-      </ul>
-      {pageInfo.hasNextPage && pageInfo.endCursor !== null &&
-        (hasMore ? (
-          <Entries filter={filter} after={pageInfo.endCursor} />
-        ) : (
-          <p className="more-row">
-            <button type="button" className="button" onClick={() => setMore(true)}>
-              Load more
-            </button>
-          </p>
-        ))}
-    </>
-  );
-}
-
-function EntryRow({ entry }: { entry: Entry }) {
+function EntryRow({ entry }: { entry: LogEntry }) {
   const { at, keyName, action, taskId, runId, before, after } = entry;
   return (
-    <details className="entry">
-      <summary>
-        <Icon name="right" />
-        <strong>{action}</strong>
-        <span className="entry-name">{nameOf(after) ?? nameOf(before) ?? (taskId !== null && <TaskName id={taskId} />)}</span>
-        <span className="ink-2">by {keyName}</span>
-        <Time at={at} />
-      </summary>
-      <div className="entry-body">
-        {(taskId !== null || runId !== null) && (
-          <p className="entry-links">
-            {taskId !== null && (
-              <Link to="/tasks/$taskId" params={{ taskId }}>
-                The task
-              </Link>
-            )}
-            {runId !== null && (
-              <Link to="/runs/$runId" params={{ runId }}>
-                The run
-              </Link>
-            )}
-          </p>
-        )}
-        <Differences before={before} after={after} />
-      </div>
-    </details>
+    <Entry
+      line={
+        <>
+          <strong>{action}</strong>
+          <span className="entry-name">{nameOf(after) ?? nameOf(before) ?? (taskId !== null && <TaskName id={taskId} />)}</span>
+          <span className="ink-2">by {keyName}</span>
+          <Time at={at} />
+        </>
+      }
+    >
+      {(taskId !== null || runId !== null) && (
+        <p className="entry-links">
+          {taskId !== null && (
+            <Link to="/tasks/$taskId" params={{ taskId }}>
+              The task
+            </Link>
+          )}
+          {runId !== null && (
+            <Link to="/runs/$runId" params={{ runId }}>
+              The run
+            </Link>
+          )}
+        </p>
+      )}
+      <Differences before={before} after={after} />
+    </Entry>
   );
 }
 

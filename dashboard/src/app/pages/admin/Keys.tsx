@@ -6,11 +6,10 @@ import { useClient } from "urql";
 
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
-import { REFUSAL, refusalOf, tell } from "../../api/refusal";
+import { REFUSAL, refusalOf } from "../../api/refusal";
 import { useMay, useViewer } from "../../api/viewer";
 import { toInstant } from "../../forms/wall-clock";
 import { MINE } from "../../time/zone";
-import { Confirm } from "../../ui/Confirm";
 import { CopyButton } from "../../ui/CopyButton";
 import { Dialog } from "../../ui/Dialog";
 import { DialogForm } from "../../ui/DialogForm";
@@ -160,9 +159,9 @@ export function Keys() {
       )}
       {created !== null && <CreatedKey {...created} onClose={() => setCreated(null)} />}
       {revoking !== null && (
-        <Confirm title={`Revoke ${revoking.name}?`} action="Revoke" onClose={() => setRevoking(null)} onConfirm={() => revoke(revoking)}>
+        <DialogForm title={`Revoke ${revoking.name}?`} action="Revoke" danger onClose={() => setRevoking(null)} onSave={() => revoke(revoking)}>
           <p>Programs that use this key are refused at once, and what is open under it is closed. This cannot be undone.</p>
-        </Confirm>
+        </DialogForm>
       )}
     </AdminPage>
   );
@@ -212,7 +211,7 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: (made:
   }
 
   return (
-    <DialogForm title="New API key" action="Create key" labels={LABELS} onSave={save} onClose={onClose}>
+    <DialogForm title="New API key" action="Create key" className="dialog-wide" labels={LABELS} onSave={save} onClose={onClose}>
       <Field name="name" label="Name" hint="Who or what uses the key; the audit log names it. It cannot be changed.">
         {(control) => <input {...control} autoFocus autoComplete="off" maxLength={64} value={name} onChange={(event) => setName(event.target.value)} />}
       </Field>
@@ -236,7 +235,7 @@ function NewKey({ onClose, onCreated }: { onClose: () => void; onCreated: (made:
 
 function CreatedKey({ name, token, onClose }: { name: string; token: string; onClose: () => void }) {
   return (
-    <Dialog title={`The key ${name}`} insistent onClose={onClose}>
+    <Dialog title={`The key ${name}`} onClose={null}>
       <p>Copy the key now. It is shown only this once.</p>
       <div className="secret-once">
         <code>{token}</code>
@@ -251,10 +250,10 @@ function CreatedKey({ name, token, onClose }: { name: string; token: string; onC
   );
 }
 
-function useRevoke(): (key: Key) => Promise<void> {
+function useRevoke(): (key: Key) => Promise<Refusal | null> {
   const client = useClient();
   return async ({ id, name }) => {
     const { data, error } = await client.mutation(REVOKE, { id });
-    tell(data?.revokeApiKey, error, `The key ${name} is revoked.`);
+    return refusalOf(data?.revokeApiKey, error, `The key ${name} is revoked.`);
   };
 }

@@ -6,10 +6,9 @@ import { useClient } from "urql";
 
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
-import { REFUSAL, refusalOf, tell } from "../../api/refusal";
+import { REFUSAL, refusalOf } from "../../api/refusal";
 import { useMay } from "../../api/viewer";
 import { count } from "../../time/format";
-import { Confirm } from "../../ui/Confirm";
 import { DialogForm } from "../../ui/DialogForm";
 import { Empty } from "../../ui/feedback";
 import { Field } from "../../ui/Field";
@@ -132,7 +131,7 @@ export function Limits() {
             <td className="row-actions">
               <button type="button" className="button button-small" aria-label={`Edit the limit of ${targetOf(limit)}`} onClick={() => setEditing(limit)}>
                 Edit
-              </button>{" "}
+              </button>
               <button type="button" className="button button-small" aria-label={`Delete the limit of ${targetOf(limit)}`} onClick={() => setDeleting(limit)}>
                 Delete
               </button>
@@ -142,14 +141,9 @@ export function Limits() {
       </RowsCard>
       {editing !== null && <LimitForm limit={editing === "new" ? null : editing} onClose={() => setEditing(null)} onSaved={refresh} />}
       {deleting !== null && (
-        <Confirm
-          title={`Delete the limit of ${targetOf(deleting)}?`}
-          action="Delete"
-          onClose={() => setDeleting(null)}
-          onConfirm={() => remove(deleting)}
-        >
-          <p>Runs that wait for it start within a second.</p>
-        </Confirm>
+        <DialogForm title={`Delete the limit of ${targetOf(deleting)}?`} action="Delete" danger onClose={() => setDeleting(null)} onSave={() => remove(deleting)}>
+          <p>Workers learn of it at once, or within a second while Redis is away, and start the runs that wait for it.</p>
+        </DialogForm>
       )}
     </AdminPage>
   );
@@ -206,7 +200,8 @@ function LimitForm({ limit, onClose, onSaved }: { limit: Limit | null; onClose: 
   return (
     <DialogForm
       title={limit === null ? "New limit" : `The limit of ${targetOf(limit)}`}
-      action={limit === null ? "Create limit" : "Save"}
+      action={limit === null ? "Create limit" : "Save changes"}
+      className="dialog-wide"
       labels={LABELS}
       onSave={save}
       onClose={onClose}
@@ -252,11 +247,11 @@ function isNumber(text: string, { whole }: { whole: boolean }): boolean {
   return text.trim() === "" || (whole ? Number.isSafeInteger(Number(text)) : Number.isFinite(Number(text)));
 }
 
-function useRemove(refresh: () => void): (limit: Limit) => Promise<void> {
+function useRemove(refresh: () => void): (limit: Limit) => Promise<Refusal | null> {
   const client = useClient();
   return async (limit) => {
     const { data, error } = await client.mutation(DELETE, { id: limit.id });
-    tell(data?.deleteFlowLimit, error, `The limit of ${targetOf(limit)} is deleted.`);
     refresh();
+    return refusalOf(data?.deleteFlowLimit, error, `The limit of ${targetOf(limit)} is deleted.`);
   };
 }

@@ -79,7 +79,9 @@ function Kinds({ storage }: { storage: StorageData }) {
           <tbody>
             {storage.kinds.map(({ kind, rows, bytes: size, retentionDays }) => (
               <tr key={kind}>
-                <th scope="row">{kind}</th>
+                <th scope="row" className="kind">
+                  {kind}
+                </th>
                 <td>
                   <span className="load">
                     <meter aria-label={`Share of ${kind}`} min={0} max={Math.max(storage.totalBytes, 1)} value={size} />
@@ -112,7 +114,7 @@ function Days({ storage }: { storage: StorageData }) {
           return (
             <figure key={kind} className="days">
               <figcaption>
-                <strong>{kind}</strong> <span className="ink-2">at most {bytes(most)} a day</span>
+                <strong className="kind">{kind}</strong> <span className="ink-2">at most {bytes(most)} a day</span>
               </figcaption>
               <ol style={{ maxWidth: `${days.length * WIDEST_DAY_REM}rem` }}>
                 {days.map((day) => {
@@ -158,7 +160,9 @@ function Pruning({ storage }: { storage: StorageData }) {
             <tbody>
               {storage.nextPruning.map(({ kind, at, before, rows, bytes: size }) => (
                 <tr key={kind}>
-                  <th scope="row">{kind}</th>
+                  <th scope="row" className="kind">
+                  {kind}
+                </th>
                   <td>
                     <Time at={at} />
                   </td>

@@ -53,7 +53,14 @@ export function ChannelForm({ channel, onSaved, onClose }: Props) {
   }
 
   return (
-    <DialogForm title={isStored ? `Edit ${channel.name}` : "New channel"} action={isStored ? "Save changes" : "Create channel"} labels={LABELS} onSave={save} onClose={onClose}>
+    <DialogForm
+      title={isStored ? `Edit ${channel.name}` : "New channel"}
+      action={isStored ? "Save changes" : "Create channel"}
+      className="dialog-wide"
+      labels={LABELS}
+      onSave={save}
+      onClose={onClose}
+    >
       {!isStored && <Segments label="Kind of channel" value={kind} options={KINDS} onChange={setKind} />}
       <Field name="name" label="Name">
         {(control) => <input {...control} autoFocus autoComplete="off" maxLength={255} placeholder="On-call" value={name} onChange={(event) => setName(event.target.value)} />}

@@ -4,14 +4,15 @@ import { useClient } from "urql";
 
 import { failure } from "../../api/client";
 import { usePolled } from "../../api/polling";
-import { tell } from "../../api/refusal";
+import { refusalOf } from "../../api/refusal";
 import { Card } from "../../ui/Card";
-import { Confirm } from "../../ui/Confirm";
+import { DialogForm } from "../../ui/DialogForm";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { NewButton } from "../../ui/NewButton";
 import { TableArea } from "../../ui/TableArea";
 import { Time } from "../../ui/Time";
 import { toast } from "../../ui/Toasts";
+import type { Refusal } from "../../ui/useRefusal";
 import { ChannelForm } from "./ChannelForm";
 import { type Channel, CHANNELS, DELETE_CHANNEL, TEST_CHANNEL } from "./operations";
 
@@ -40,10 +41,10 @@ export function Channels() {
     }
   }
 
-  async function remove({ id, name }: Channel): Promise<void> {
+  async function remove({ id, name }: Channel): Promise<Refusal | null> {
     const { data: answer, error: problem } = await client.mutation(DELETE_CHANNEL, { id });
-    tell(answer?.deleteChannel, problem, `The channel ${name} was deleted.`);
     refresh();
+    return refusalOf(answer?.deleteChannel, problem, `The channel ${name} is deleted.`);
   }
 
   const add = <NewButton label="New channel" onClick={() => setEdited("new")} />;
@@ -102,9 +103,9 @@ export function Channels() {
       </Card>
       {edited !== null && <ChannelForm channel={edited === "new" ? null : edited} onSaved={refresh} onClose={() => setEdited(null)} />}
       {deleted !== null && (
-        <Confirm title={`Delete ${deleted.name}?`} action="Delete" onClose={() => setDeleted(null)} onConfirm={() => remove(deleted)}>
+        <DialogForm title={`Delete ${deleted.name}?`} action="Delete" danger onClose={() => setDeleted(null)} onSave={() => remove(deleted)}>
           <p>Its deliveries are deleted with it. A channel that a rule names is not deleted.</p>
-        </Confirm>
+        </DialogForm>
       )}
     </>
   );

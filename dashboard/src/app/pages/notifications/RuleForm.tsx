@@ -74,7 +74,14 @@ export function RuleForm({ rule, channels, onSaved, onClose }: Props) {
   }
 
   return (
-    <DialogForm title={rule === null ? "New rule" : `Edit ${rule.name}`} action={rule === null ? "Create rule" : "Save changes"} labels={LABELS} onSave={save} onClose={onClose}>
+    <DialogForm
+      title={rule === null ? "New rule" : `Edit ${rule.name}`}
+      action={rule === null ? "Create rule" : "Save changes"}
+      className="dialog-wide"
+      labels={LABELS}
+      onSave={save}
+      onClose={onClose}
+    >
       <Field name="name" label="Name">
         {(control) => (
           <input {...control} autoFocus autoComplete="off" maxLength={255} placeholder="Failures of billing" value={values.name} onChange={(event) => change({ name: event.target.value })} />

@@ -3,12 +3,13 @@ import { useState } from "react";
 import { useClient } from "urql";
 
 import { usePolled } from "../../api/polling";
-import { tell } from "../../api/refusal";
+import { refusalOf } from "../../api/refusal";
 import { duration } from "../../time/format";
 import { Card } from "../../ui/Card";
-import { Confirm } from "../../ui/Confirm";
+import { DialogForm } from "../../ui/DialogForm";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { NewButton } from "../../ui/NewButton";
+import type { Refusal } from "../../ui/useRefusal";
 import { eventWord } from "./events";
 import { DELETE_RULE, type Rule, RULES } from "./operations";
 import { RuleForm } from "./RuleForm";
@@ -19,10 +20,10 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
   const [edited, setEdited] = useState<Rule | "new" | null>(null);
   const [deleted, setDeleted] = useState<Rule | null>(null);
 
-  async function remove({ id, name }: Rule): Promise<void> {
+  async function remove({ id, name }: Rule): Promise<Refusal | null> {
     const { data: answer, error: problem } = await client.mutation(DELETE_RULE, { id });
-    tell(answer?.deleteNotificationRule, problem, `The rule ${name} was deleted.`);
     refresh();
+    return refusalOf(answer?.deleteNotificationRule, problem, `The rule ${name} is deleted.`);
   }
 
   if (data === undefined) {
@@ -69,9 +70,9 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
       </Card>
       {edited !== null && <RuleForm rule={edited === "new" ? null : edited} channels={channels} onSaved={refresh} onClose={() => setEdited(null)} />}
       {deleted !== null && (
-        <Confirm title={`Delete ${deleted.name}?`} action="Delete" onClose={() => setDeleted(null)} onConfirm={() => remove(deleted)}>
+        <DialogForm title={`Delete ${deleted.name}?`} action="Delete" danger onClose={() => setDeleted(null)} onSave={() => remove(deleted)}>
           <p>Deliveries that are pending are still made.</p>
-        </Confirm>
+        </DialogForm>
       )}
     </>
   );

@@ -184,4 +184,3 @@ export type Channel = ResultOf<typeof CHANNEL>;
 export type Rule = ResultOf<typeof RULE>;
 export type RuleInput = VariablesOf<typeof CREATE_RULE>["input"];
 export type Delivery = ResultOf<typeof DELIVERIES>["notificationDeliveries"]["nodes"][number];
-export type DeliveryFilter = NonNullable<VariablesOf<typeof DELIVERIES>["filter"]>;

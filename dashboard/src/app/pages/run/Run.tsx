@@ -5,7 +5,7 @@ import { getRouteApi, Link, useNavigate } from "@tanstack/react-router";
 import { useEffect, type ReactNode } from "react";
 import { useQuery } from "urql";
 
-import { useRunActions } from "../../api/actions";
+import { useRunActions } from "../../api/run_actions";
 import { useFollowedTask } from "../../api/followed_task";
 import { graphql, type ResultOf } from "../../api/graphql";
 import { useMay } from "../../api/viewer";
@@ -284,7 +284,7 @@ function scheduleWords(trigger: RunData["task"]["trigger"]): ReactNode {
     case "CronTrigger":
       return (
         <>
-          It was due by the schedule <code>{trigger.expression}</code>: {trigger.description.charAt(0).toLowerCase() + trigger.description.slice(1)}.
+          It was due by the schedule <code className="run-cron">{trigger.expression}</code>: {trigger.description.charAt(0).toLowerCase() + trigger.description.slice(1)}.
         </>
       );
     case "IntervalTrigger":

@@ -5,6 +5,7 @@ import { toInstant, toLocal } from "../../forms/wall-clock";
 import { MINE } from "../../time/zone";
 import { FilterInput } from "../../ui/FilterInput";
 import { FilterSelect } from "../../ui/FilterSelect";
+import { FilterTags } from "../../ui/FilterTags";
 import { Icon } from "../../ui/icons";
 import { RUN_STATES, type RunState } from "../../ui/states";
 import { CAUSES, type Cause, isStatus, type RunsSearch } from "./filter";
@@ -46,12 +47,7 @@ export function Filters({ search, onChange, children }: Props) {
           onChange={(text) => onChange({ status: isStatus(Number(text)) ? Number(text) : undefined })}
         />
         <FilterInput label="Host that the task calls" placeholder="Host" value={host ?? ""} onChange={(text) => onChange({ host: text || undefined })} />
-        <FilterInput
-          label="Tags of the task, separated by commas"
-          placeholder="Tags"
-          value={tags?.join(", ") ?? ""}
-          onChange={(text) => onChange({ tags: tagsOf(text) })}
-        />
+        <FilterTags label="Tags of the task" value={tags} onChange={(chosen) => onChange({ tags: chosen })} />
         <When label="Due from" value={from} onChange={(instant) => onChange({ from: instant })} />
         <When label="Due before" value={to} onChange={(instant) => onChange({ to: instant })} />
       </div>
@@ -72,9 +68,4 @@ function When({ label, value, onChange }: { label: string; value: string | undef
       />
     </label>
   );
-}
-
-function tagsOf(text: string): string[] | undefined {
-  const tags = text.split(",").map((tag) => tag.trim()).filter((tag) => tag !== "");
-  return tags.length === 0 ? undefined : tags;
 }

@@ -8,6 +8,7 @@ import { useQuery } from "urql";
 import { graphql, type ResultOf } from "../../api/graphql";
 import { usePolled } from "../../api/polling";
 import type { RunFilter } from "../../bulk/operations";
+import { RowCheck } from "../../bulk/RowCheck";
 import { duration } from "../../time/format";
 import { Empty, ErrorNote, Skeleton } from "../../ui/feedback";
 import { RunStateBadge } from "../../ui/states";
@@ -75,13 +76,17 @@ export function History({ filter, selection = null, withTask = true, first = 50 
   }
   const more = (page: Page) => setCursors([...cursors, page.pageInfo.endCursor!]);
   return (
-    <div className={`runs-table${withTask ? "" : " runs-of-task"}`}>
+    <div className={`runs-table${withTask ? "" : " runs-of-task"}${selection === null ? "" : " runs-selectable"}`}>
       <table>
         <thead>
           <tr>
             {selection !== null && <SelectAll page={data.runs} selection={selection} />}
             <th scope="col">State</th>
-            {withTask && <th scope="col">Task</th>}
+            {withTask && (
+              <th scope="col" className="runs-task">
+                Task
+              </th>
+            )}
             <th scope="col">Due</th>
             <th scope="col">Late</th>
             <th scope="col">Took</th>
@@ -149,11 +154,10 @@ function More({ filter, selection, after, withTask, first, onMore }: MoreProps) 
 function SelectAll({ page, selection: { ids, onChange } }: { page: Page; selection: RunSelection }) {
   return (
     <th scope="col" className="runs-check">
-      <input
-        type="checkbox"
-        aria-label={`Select the newest ${page.nodes.length}`}
+      <RowCheck
+        label={`Select the newest ${page.nodes.length}`}
         checked={page.nodes.every(({ id }) => ids.has(id))}
-        onChange={({ target }) => onChange(new Set(target.checked ? page.nodes.map(({ id }) => id) : []))}
+        onChange={(isChecked) => onChange(new Set(isChecked ? page.nodes.map(({ id }) => id) : []))}
       />
     </th>
   );
@@ -173,12 +177,7 @@ function Rows({ page, withTask, selection }: { page: Page; withTask: boolean; se
         <tr key={run.id} className={selection?.ids.has(run.id) === true ? "is-selected" : undefined}>
           {selection !== null && (
             <td className="runs-check">
-              <input
-                type="checkbox"
-                aria-label={`Select the run of ${run.task.name}`}
-                checked={selection.ids.has(run.id)}
-                onChange={() => toggle(run.id, selection)}
-              />
+              <RowCheck label={`Select the run of ${run.task.name}`} checked={selection.ids.has(run.id)} onChange={() => toggle(run.id, selection)} />
             </td>
           )}
           <td className="runs-state">

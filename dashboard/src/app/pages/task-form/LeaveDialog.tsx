@@ -1,7 +1,7 @@
 // Leaving a form with changes asks first.
 import { useBlocker } from "@tanstack/react-router";
 
-import { Dialog } from "../../ui/Dialog";
+import { DialogForm } from "../../ui/DialogForm";
 
 /** Ask before the page is left while there are changes. `mayLeave` is consulted at that moment. */
 export function LeaveDialog({ mayLeave }: { mayLeave: () => boolean }) {
@@ -9,17 +9,20 @@ export function LeaveDialog({ mayLeave }: { mayLeave: () => boolean }) {
   if (blocker.status !== "blocked") {
     return null;
   }
+  const { proceed, reset } = blocker;
   return (
-    <Dialog title="Leave without saving?" onClose={blocker.reset}>
+    <DialogForm
+      title="Leave without saving?"
+      action="Leave"
+      back="Stay"
+      danger
+      onSave={() => {
+        proceed();
+        return null;
+      }}
+      onClose={reset}
+    >
       <p>Your changes in this form would be lost.</p>
-      <div className="dialog-actions">
-        <button type="button" className="button" onClick={blocker.proceed}>
-          Leave
-        </button>
-        <button type="button" className="button button-main" autoFocus onClick={blocker.reset}>
-          Stay
-        </button>
-      </div>
-    </Dialog>
+    </DialogForm>
   );
 }

@@ -130,7 +130,6 @@ export function TaskFormView({ form, onChange, clean, input, save, submitLabel, 
             onChange(withCurl(form, read.request));
             clear();
             setCurl(read);
-            setPasting(false);
           }}
         />
       )}

@@ -4,11 +4,12 @@ import { useState } from "react";
 
 import { useTaskActions } from "../../api/task_actions";
 import { useMay } from "../../api/viewer";
-import { Confirm } from "../../ui/Confirm";
 import { copy } from "../../ui/copy";
-import { Dialog } from "../../ui/Dialog";
+import { DialogForm } from "../../ui/DialogForm";
+import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/icons";
 import { Menu, MenuItem, MenuSeparator } from "../../ui/Menu";
+import type { Refusal } from "../../ui/useRefusal";
 import { asCurl, asGraphQL, asYaml } from "./copies";
 import type { TaskData } from "./query";
 import { RunWithInput } from "./RunWithInput";
@@ -21,24 +22,27 @@ interface Props {
 }
 
 export function Actions({ task, onChange }: Props) {
-  const { run, pause, resume, cancel, remove } = useTaskActions();
+  const { run, runWith, pause, resume, cancel, remove } = useTaskActions();
   const navigate = useNavigate();
   const [asked, setAsked] = useState<Question | null>(null);
   const mayWrite = useMay("WRITE");
   const close = () => setAsked(null);
 
-  async function runNow(payload?: { payload: unknown }): Promise<void> {
-    close();
-    const runId = await run(task.id, payload);
+  const openRun = (runId: string) => void navigate({ to: "/runs/$runId", params: { runId } });
+
+  async function runNow(): Promise<void> {
+    const runId = await run(task.id);
     if (runId !== null) {
-      void navigate({ to: "/runs/$runId", params: { runId } });
+      openRun(runId);
     }
   }
 
-  async function erase(): Promise<void> {
-    if (await remove(task.id)) {
+  async function erase(): Promise<Refusal | null> {
+    const refusal = await remove(task.id);
+    if (refusal === null) {
       void navigate({ to: "/tasks", search: {} });
     }
+    return refusal;
   }
   const isEnded = task.status === "CANCELLED" || task.status === "COMPLETED";
 
@@ -111,25 +115,17 @@ export function Actions({ task, onChange }: Props) {
           </>
         )}
       </Menu>
-      {asked === "pause" && (
-        <PauseDialog
-          onClose={close}
-          onPause={(reason) => {
-            close();
-            void pause(task.id, reason).then(onChange);
-          }}
-        />
-      )}
-      {asked === "input" && <RunWithInput task={task} onClose={close} onRun={(payload) => void runNow({ payload })} />}
+      {asked === "pause" && <PauseDialog onClose={close} onPause={(reason) => void pause(task.id, reason).then(onChange)} />}
+      {asked === "input" && <RunWithInput task={task} onClose={close} onRun={(payload) => runWith(task.id, payload, openRun)} />}
       {asked === "cancel" && (
-        <Confirm title="Cancel this task?" action="Cancel the task" onClose={close} onConfirm={() => cancel(task.id).then(onChange)}>
+        <DialogForm title="Cancel this task?" action="Cancel the task" back="Back" danger onClose={close} onSave={() => cancel(task.id).finally(onChange)}>
           <p>It never runs again by its schedule, and its waiting runs are cancelled. Its history stays.</p>
-        </Confirm>
+        </DialogForm>
       )}
       {asked === "delete" && (
-        <Confirm title="Delete this task?" action="Delete the task" onClose={close} onConfirm={erase}>
+        <DialogForm title="Delete this task?" action="Delete the task" danger onClose={close} onSave={erase}>
           <p>The task and all its runs are gone then. This cannot be undone.</p>
-        </Confirm>
+        </DialogForm>
       )}
     </>
   );
@@ -138,25 +134,21 @@ export function Actions({ task, onChange }: Props) {
 function PauseDialog({ onClose, onPause }: { onClose: () => void; onPause: (reason: string | null) => void }) {
   const [reason, setReason] = useState("");
   return (
-    <Dialog title="Pause this task?" onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          onPause(reason.trim() || null);
-        }}
-      >
-        <label className="field">
-          <span>Note</span>
-          <input autoFocus maxLength={500} value={reason} onChange={({ target }) => setReason(target.value)} placeholder="Why, for whoever comes next" />
-          <small>Runs that have started go on. The task does not start others until somebody resumes it.</small>
-        </label>
-        <div className="dialog-actions">
-          <button type="button" className="button" onClick={onClose}>
-            Back
-          </button>
-          <button className="button button-main">Pause</button>
-        </div>
-      </form>
-    </Dialog>
+    <DialogForm
+      title="Pause this task?"
+      action="Pause"
+      onClose={onClose}
+      onSave={() => {
+        // The page shows the pause at once, and a refusal as a message.
+        onPause(reason.trim() || null);
+        return null;
+      }}
+    >
+      <Field name="reason" label="Note" hint="Runs that have started go on. The task does not start others until somebody resumes it.">
+        {(control) => (
+          <input {...control} autoFocus maxLength={500} value={reason} onChange={({ target }) => setReason(target.value)} placeholder="Why, for whoever comes next" />
+        )}
+      </Field>
+    </DialogForm>
   );
 }

@@ -3,11 +3,12 @@ import { useState } from "react";
 import { useMutation, useQuery } from "urql";
 
 import { graphql, type ResultOf } from "../../api/graphql";
-import { REFUSAL, tell } from "../../api/refusal";
+import { REFUSAL, refusalOf } from "../../api/refusal";
 import { useMay } from "../../api/viewer";
-import { Confirm } from "../../ui/Confirm";
+import { DialogForm } from "../../ui/DialogForm";
 import { ErrorNote, Skeleton } from "../../ui/feedback";
 import { Time } from "../../ui/Time";
+import type { Refusal } from "../../ui/useRefusal";
 import type { TaskData } from "./query";
 
 const VERSIONS = graphql(`
@@ -71,11 +72,11 @@ export function Versions({ task, onChange }: Props) {
     return error === undefined ? <Skeleton lines={3} /> : <ErrorNote error={error} />;
   }
 
-  async function rollBack(version: number): Promise<void> {
+  async function rollBack(version: number): Promise<Refusal | null> {
     const { data: made, error: failed } = await send({ id: task.id, version, expectedVersion: task.version });
-    tell(made?.rollbackTask, failed, `The definition of version ${version} is back, as a new version.`);
     onChange();
     execute({ requestPolicy: "network-only" });
+    return refusalOf(made?.rollbackTask, failed, `The definition of version ${version} is back, as a new version.`);
   }
 
   return (
@@ -105,9 +106,9 @@ export function Versions({ task, onChange }: Props) {
         </li>
       )}
       {asked !== null && (
-        <Confirm title={`Go back to version ${asked.version}?`} action="Roll back" danger={false} onClose={() => setAsked(null)} onConfirm={() => rollBack(asked.version)}>
+        <DialogForm title={`Go back to version ${asked.version}?`} action="Roll back" onClose={() => setAsked(null)} onSave={() => rollBack(asked.version)}>
           <p>The task gets the definition that it had then, as a new version. What it is now stays in this list.</p>
-        </Confirm>
+        </DialogForm>
       )}
     </ol>
   );

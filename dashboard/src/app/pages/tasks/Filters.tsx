@@ -3,6 +3,7 @@ import type { ReactNode } from "react";
 
 import { FilterInput } from "../../ui/FilterInput";
 import { FilterSelect } from "../../ui/FilterSelect";
+import { FilterTags } from "../../ui/FilterTags";
 import { Icon } from "../../ui/icons";
 import { RUN_STATES, TASK_STATUSES, type RunState, type TaskStatus } from "../../ui/states";
 import { ORDERS, type Order, type TasksSearch } from "./filter";
@@ -25,20 +26,9 @@ export function Filters({ search, order, onChange, children }: Props) {
         <Icon name="search" />
         <FilterInput type="search" label="Search by name or URL" placeholder="Name or URL" value={search.q ?? ""} onChange={(q) => onChange({ q: q || undefined })} />
       </div>
+      <FilterTags label="Tags" value={search.tags} onChange={(tags) => onChange({ tags })} />
       <FilterSelect label="Status" none="Any status" value={search.status} options={STATUSES} onChange={(status) => onChange({ status })} />
       <FilterSelect label="Last run" none="Any last run" value={search.last} options={LAST_STATES} onChange={(last) => onChange({ last })} />
-      {search.tags?.map((tag) => (
-        <button
-          key={tag}
-          type="button"
-          className="button button-small"
-          aria-label={`Remove the tag ${tag} from the filter`}
-          onClick={() => onChange({ tags: search.tags?.filter((each) => each !== tag) })}
-        >
-          {tag}
-          <Icon name="cross" />
-        </button>
-      ))}
       <div className="tasks-order">
         <span className="ink-3" aria-hidden>
           Order

@@ -4,6 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useCallback, useEffect, useRef } from "react";
 
+import { RowCheck } from "../../bulk/RowCheck";
 import { scheduleWords, scheduleZone } from "../../time/schedule";
 import { useNarrow } from "../../ui/narrow";
 import { RunStrip } from "../../ui/RunStrip";
@@ -12,7 +13,7 @@ import { Time } from "../../ui/Time";
 import type { TaskRow } from "./query";
 
 const ROW_PX = 56;
-const NARROW_ROW_PX = 96;
+const NARROW_ROW_PX = 108;
 /** How many rows before the end the next page is read. */
 const AHEAD = 100;
 
@@ -74,11 +75,10 @@ export function TaskRows({ rows, hasMore, onEnd, onShown, selected, onSelect }: 
         <div role="row" className="task-row" aria-rowindex={1}>
           {selected !== null && (
             <span role="columnheader" className="task-check">
-              <input
-                type="checkbox"
-                aria-label="Select all tasks that were read"
+              <RowCheck
+                label="Select all tasks that were read"
                 checked={rows.every(({ id }) => selected.has(id))}
-                onChange={({ target }) => onSelect(new Set(target.checked ? rows.map(({ id }) => id) : []))}
+                onChange={(isChecked) => onSelect(new Set(isChecked ? rows.map(({ id }) => id) : []))}
               />
             </span>
           )}
@@ -124,7 +124,7 @@ const Row = memo(function Row({ task, index, start, isSelected, onToggle }: RowP
     >
       {isSelected !== null && (
         <span role="cell" className="task-check">
-          <input type="checkbox" aria-label={`Select ${task.name}`} checked={isSelected} onChange={() => onToggle(task.id)} />
+          <RowCheck label={`Select ${task.name}`} checked={isSelected} onChange={() => onToggle(task.id)} />
         </span>
       )}
       <span role="cell" className="task-name">
@@ -144,6 +144,7 @@ const Row = memo(function Row({ task, index, start, isSelected, onToggle }: RowP
         <TaskStatusBadge status={task.status} />
       </span>
       <span role="cell" className="task-next">
+        <span className="task-next-word ink-3">next </span>
         {task.nextRunAt === null ? <span className="ink-3">–</span> : <Time at={task.nextRunAt} taskZone={zone} />}
       </span>
       <span role="cell" className="task-last">
