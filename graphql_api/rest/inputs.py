@@ -283,7 +283,7 @@ class RetryInput(Input):
         "Longest delay, in milliseconds.", default=None, minimum=0, maximum=MAX_DELAY_MS, applied=300_000
     )
     retry_statuses: Annotated[list[str], must_be("an array of strings")] | None = described(
-        "Which statuses are tried again, such as `5xx` or `429`; by default all that are no success.",
+        "Which statuses are retried, such as `5xx` or `429`; by default all that are not a success.",
         default=None,
         items={"type": "string", "pattern": STATUS_PATTERN},
         maxItems=MAX_STATUSES,
@@ -322,7 +322,7 @@ class Policies(Input):
     )
 
     external_id: Text | None = described(
-        "A name of the caller's own, unique among tasks that are not deleted.",
+        "A name that the caller chooses, unique among tasks that are not deleted.",
         default=None,
         pattern=PRINTABLE,
         minLength=1,
@@ -346,13 +346,13 @@ class Policies(Input):
         maximum=MAX_DELETE_AFTER_MS,
     )
     pause_after_failures: Whole | None = described(
-        "Pauses the task by itself when so many of its runs have failed one after another; null and 0 mean never.",
+        "Pauses the task after this number of consecutive failed runs; null and 0 mean never.",
         default=None,
         minimum=0,
         maximum=MAX_PAUSE_AFTER_FAILURES,
     )
     retention_days: Whole | None = described(
-        "How many days the task's runs are kept; 0 keeps them for ever, null as the workers are set.",
+        "How many days the task's runs are kept; 0 keeps them forever, null applies the workers' settings.",
         default=None,
         minimum=0,
         maximum=MAX_RETENTION_DAYS,
@@ -393,7 +393,7 @@ class RunInputs(BodyInput):
     """What one run sends in place of the task's own body and headers."""
 
     headers: Annotated[dict[str, str], must_be("an object of strings")] | None = described(
-        "Headers, which replace those of the same name, in any case. None can be secret, or replace a secret of the "
+        "Headers, which replace those of the same name, in any case. They cannot be secret or replace a secret of the "
         "task.",
         default=None,
         **HEADERS,

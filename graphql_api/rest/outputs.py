@@ -149,15 +149,14 @@ class Task(ResponseBody):
     )
     pause_after_failures: int = Field(
         default=0,
-        description="The task pauses itself when so many of its runs have failed one after another; left out when it "
-        "never does.",
+        description="The task pauses itself after this number of consecutive failed runs; left out when it never does.",
         ge=0,
     )
     paused_by: str = Field(default_factory=str, description="While paused: who or what paused the task.")
     pause_reason: str = Field(default_factory=str, description="While paused: the reason, if one was given.")
     retention_days: int = Field(
         default=0,
-        description="How many days the task's runs are kept, 0 for ever; left out when the workers' settings say it.",
+        description="How many days the task's runs are kept, 0 for forever; left out when the workers' settings apply.",
         ge=0,
     )
     flow_key: str = Field(default_factory=str, description="A flow limit of this key applies to the task's calls.")
