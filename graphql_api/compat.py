@@ -79,7 +79,8 @@ def note_leaves(schema: GraphQLSchema) -> None:
 
 
 def attribute_of(source: Any, kind: GraphQLObjectType, name: str) -> Any:
-    """Return what a field that is an attribute has in the answer, or Undefined if it is none, or has no valid value."""
+    """Return the value of a field that is an attribute, or Undefined if it is not an attribute or its value is
+    invalid."""
     field = kind.fields.get(name)
     leaf: Leaf | None = field.extensions.get(LEAF) if field else None
     if leaf is None:

@@ -77,8 +77,8 @@ SENTENCES = {
 def described(description: str, *, default: Any = ..., applied: Any = None, **schema: Any) -> Any:
     """Return a field with a description.
 
-    `applied` is the default that the use cases apply, and `schema` has the bounds that they check: both are for the
-    document alone.
+    `applied` is the default that the use cases apply, and `schema` has the bounds that they check: both are only for
+    the document.
     """
     if applied is not None:
         schema["default"] = applied
@@ -358,7 +358,7 @@ class Policies(Input):
         maximum=MAX_RETENTION_DAYS,
     )
     flow_key: Text | None = described(
-        "Any text by which tasks share a flow limit; an empty text stands for none.",
+        "Any text by which tasks share a flow limit; an empty text means no key.",
         default=None,
         pattern=PRINTABLE,
         maxLength=MAX_FLOW_KEY_LENGTH,
@@ -404,7 +404,7 @@ class ResumeOptions(Input):
     """How a task is resumed."""
 
     missed: Annotated[MisfirePolicy, one_of(MisfirePolicy)] | None = described(
-        "What happens to the instants that were missed meanwhile; by default, what the task's own policy says.",
+        "What happens to the instants missed during the pause; by default, the task's own policy applies.",
         default=None,
     )
 
@@ -429,14 +429,14 @@ class AskedPreview:
 
 
 def run_input(body: Any) -> RunInput:
-    """Return what a request wants one run to send. Raises `BadRequest`."""
+    """Return the input that a request gives for one run. Raises `BadRequest`."""
     given = validated(RunInputs, body, sentences=SENTENCES)
     headers = tuple(HeaderDraft(name, value) for name, value in (given.headers or {}).items())
     return RunInput(body=given.draft(), headers=headers)
 
 
 def missed_policy(body: Any) -> MisfirePolicy | None:
-    """Return what a request wants to happen to missed instants, if it says so. Raises `BadRequest`."""
+    """Return the misfire policy in a request, if it has one. Raises `BadRequest`."""
     return validated(ResumeOptions, body, sentences=SENTENCES).missed
 
 
@@ -462,10 +462,10 @@ def task_draft(body: Any) -> TaskDraft:
 
 
 def task_update(body: Any, *, of: Task) -> TaskUpdate:
-    """Return what a request wants to change in a task. Raises `BadRequest`.
+    """Return the changes that a request makes to a task. Raises `BadRequest`.
 
-    Members that the old service did not know keep their values unless the request sets them, so a client that sends
-    back a task as it was shown changes nothing. That includes the payload, which is shown as text.
+    Members that the old service did not know keep their values unless the request sets them, so a client that sends a
+    task back unchanged changes nothing. That includes the payload, which is returned as text.
     """
     changes = validated(TaskChanges, body, sentences=SENTENCES)
     action = {} if changes.action is None else changes.action.members()
