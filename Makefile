@@ -32,7 +32,7 @@ install: ## Create .venv with the command .venv/bin/duetime, and build the pages
 	@$(MAKE) --silent --jobs 2 .venv/.installed $(PAGES)
 
 dev-setup: install .venv/.installed-dev .venv/.installed-ariadne tests/$(INSTALLED) ## Install everything for development, git hooks included
-	@if ! git rev-parse --git-dir >/dev/null 2>&1; then echo "This is no git repository: the git hooks are not installed."; \
+	@if ! git rev-parse --git-dir >/dev/null 2>&1; then echo "This is not a git repository: the git hooks are not installed."; \
 	else $(BIN)/pre-commit install || echo "The git hooks are not installed; everything else is."; fi
 
 run: install ## Install, then run everything: Postgres, Valkey, API and worker
@@ -44,7 +44,7 @@ migrate: .venv/.installed ## Migrate the database that DATABASE_URL or DB_HOST n
 build: .venv/.installed $(PAGES) ## Build a wheel in dist/
 	@$(BIN)/python -m hatchling build --target wheel --directory dist
 
-# First the tests beside which nothing else may run, then all others, several at a time. Few that fail run once more, alone.
+# First the tests that must run alone, then all others in parallel. Up to three that fail run once more, alone.
 # ARGS go to a single process.
 test: install .venv/.installed-dev .venv/.installed-ariadne tests/$(INSTALLED) ## Install, then run the whole test suite (ARGS: for pytest)
 ifeq ($(strip $(ARGS)),)
@@ -62,7 +62,7 @@ else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
 
-test-quick: .venv/.installed-dev ## Run the tests of the units and of the API alone
+test-quick: .venv/.installed-dev ## Run only the unit tests and the tests of the API
 	@$(BIN)/python -m pytest $(PARALLEL) tests/unit tests/api
 
 # The first of several processes compiles the tests for the others.
@@ -123,7 +123,7 @@ check-schema-growth: .venv/.installed-dev ## Check that no change of the schema 
 check-migrations: .venv/.installed-dev ## Check that the migrations match the models
 	@$(BIN)/python -m tests.support.migrations
 
-check-wheel: .venv/.installed-dev $(PAGES) ## Install the wheel into a clean environment of each Python that is there, and run it
+check-wheel: .venv/.installed-dev $(PAGES) ## Install the wheel into a clean environment of each installed Python, and run it
 	@$(BIN)/python -m tests.support.clean_install
 
 check-lock: .venv/.installed-dev ## Check that the lock files match pyproject.toml
@@ -162,8 +162,8 @@ docker-run: ## Run the image in the background at 127.0.0.1:8080, and create a f
 	docker run --detach --name duetime --publish 127.0.0.1:8080:8080 --volume duetime:/data duetime
 	@echo "Read its log with \`docker logs --follow duetime\`."
 
-# Attempts that are under way get DUETIME_GRACE_SECONDS (25 by default), and then Postgres has to shut down.
-docker-stop: ## Stop and remove the container; its data stay in the volume duetime
+# Attempts in progress get DUETIME_GRACE_SECONDS (25 by default), and then Postgres has to shut down.
+docker-stop: ## Stop and remove the container; its data stays in the volume duetime
 	docker stop -t 90 duetime
 	docker rm duetime
 

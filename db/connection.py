@@ -22,7 +22,8 @@ IDLE_IN_TRANSACTION_TIMEOUT = timedelta(seconds=5)
 ANSWERS_WITHIN = STATEMENT_TIMEOUT + timedelta(seconds=5)
 """After this time without an answer a connection counts as lost: the server would have ended the statement by then."""
 CONNECTION_ERRORS = (SQLAlchemyError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-"""What a statement or a connection may raise while Postgres is away. Connecting raises some of these unwrapped."""
+"""The errors that a statement or a connection may raise while Postgres is down. Connecting raises some of these
+unwrapped."""
 # A new day's partition is empty and has no statistics when the plan is made. To read all of an empty table is cheap, so
 # Postgres would go on doing that while the table fills, until autovacuum analyses it.
 PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
@@ -152,6 +153,6 @@ def is_timeout(error: BaseException) -> bool:
 
 
 def raised_by_asyncpg(error: BaseException) -> BaseException:
-    """Return the error of asyncpg that SQLAlchemy has wrapped, or the error itself if nobody wrapped it."""
+    """Return the asyncpg error that SQLAlchemy has wrapped, or the error itself if it is not wrapped."""
     original = getattr(error, "orig", None)
     return error if original is None else original.__cause__ or original

@@ -190,7 +190,7 @@ class Task(SQLModel, table=True):
     backoff_factor: float = Field(default=2.0, sa_column_kwargs=default(2))
     max_delay_ms: int = Field(default=300_000, sa_type=BigInteger, sa_column_kwargs=default(300_000))
     retry_statuses: list[str] | None = Field(
-        default=None, sa_type=ARRAY(Text), nullable=True, description="null for all that are no success"
+        default=None, sa_type=ARRAY(Text), nullable=True, description="null for all that are not a success"
     )
     max_elapsed_ms: int | None = Field(default=None, sa_type=BigInteger)
     overlap: OverlapPolicy = Field(
@@ -233,7 +233,7 @@ class Task(SQLModel, table=True):
     pause_after_failures: int = Field(
         default=0,
         sa_column_kwargs=default(0),
-        description="pauses itself after so many runs that failed one after another; 0 means never",
+        description="pauses itself after this number of consecutive failed runs; 0 means never",
     )
     failures: int = Field(
         default=0,
@@ -248,13 +248,13 @@ class Task(SQLModel, table=True):
     )
     delete_after_ms: int | None = Field(default=None, sa_type=BigInteger, description="counted from ended_at")
     retention_days: int | None = Field(
-        default=None, description="how long its runs are kept; 0 for ever, null for the workers' settings"
+        default=None, description="how long its runs are kept; 0 forever, null for the workers' settings"
     )
     flow_key: str = Field(
         default="",
         sa_type=Text,
         sa_column_kwargs=default(""),
-        description="a flow limit of this key applies to its calls; empty for none",
+        description="a flow limit of this key applies to its calls; empty means no key",
     )
     ended_at: datetime | None = Field(
         default=None, sa_type=INSTANT, description="when the status became completed or cancelled; set by a trigger"
@@ -404,7 +404,7 @@ Index(
 
 
 class TaskWords(SQLModel, table=True):
-    """What a task is searched by: its name and URL in lower case, and its tags. Triggers on tasks maintain it.
+    """The searchable values of a task: its name and URL in lower case, and its tags. Triggers on tasks maintain it.
 
     A claim changes the indexed instants of a task and so inserts into every index of `tasks`; it leaves alone these,
     which are expensive. Where the server has pg_trgm, name and url also have indexes of trigrams.
@@ -422,7 +422,7 @@ class TaskWords(SQLModel, table=True):
 class RunSummary(SQLModel, table=True):
     """The newest ended run of a task, which stays here when its day of the history goes as a whole.
 
-    Triggers on the runs maintain it, whoever writes them. A run that ends like the one before changes no index.
+    Triggers on the runs maintain it, for any writer. A run that ends like the one before changes no index.
     """
 
     __tablename__ = "run_summaries"
@@ -606,7 +606,7 @@ class StatisticsCursor(SQLModel, table=True):
 
 
 class TaskTrouble(SQLModel, table=True):
-    """What is wrong with a task by its newest runs, up to the cursor of the statistics. It goes when a run is well."""
+    """A problem of a task, shown by its newest runs, up to the cursor of the statistics. A good run removes it."""
 
     __tablename__ = "task_troubles"
     __table_args__ = (one_of("kind", TroubleKind), Index("task_troubles_kind_since", "kind", "since", "task_id"))
@@ -780,7 +780,7 @@ class NotificationCursor(SQLModel, table=True):
 
 
 class NotificationAlert(SQLModel, table=True):
-    """What is wrong with a task in the eyes of a rule, so that it is told once until it is over."""
+    """A problem of a task by a rule, stored so that it is sent only once until it is over."""
 
     __tablename__ = "notification_alerts"
     __table_args__ = (
@@ -799,7 +799,8 @@ class NotificationAlert(SQLModel, table=True):
 
 
 class Notification(SQLModel, table=True):
-    """One message. Until `closed_at` it gathers what its rule has to tell of an event; then its content stays."""
+    """One message. Until `closed_at` it collects the occurrences of an event for its rule; then its content is
+    final."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -913,7 +914,8 @@ BULK_CHUNKS = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("ids", ARRAY(Uuid), nullable=False),
 )
-"""What is left of each operation: the tasks or runs that its filter selected at the start, some hundred in each row."""
+"""The remaining ids of each operation: the tasks or runs that its filter selected at the start, a few hundred in each
+row."""
 
 
 class AuditEntry(SQLModel, table=True):

@@ -1,4 +1,4 @@
-"""The present by which a process decides: its host's clock, until the process follows another one.
+"""The current time of a process: its host's clock, until the process follows another one.
 
 The defaults of columns and many use cases take the present from here, so that none of them sees the clock of a host
 that is wrong.

@@ -22,7 +22,7 @@ class Readers:
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection, the one that was used last, which has the statements prepared, or one of the pool.
 
-        After any error it is closed, and so are those that idle, because the server may be gone.
+        After any error it is closed, and so are idle ones, because the server may be down.
         """
         if self._places.locked():
             async with self._engine.connect() as connection:
@@ -38,7 +38,7 @@ class Readers:
             self._idle.append(connection)
 
     async def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the idle connections."""
         await self._close()
 
     async def _close(self, *connections: AsyncConnection) -> None:

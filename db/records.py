@@ -15,7 +15,7 @@ Columns = dict[str, Any]
 
 
 def as_json(rows: Iterable[Columns], names: Sequence[str]) -> str:
-    """Return the named columns of rows as JSON. What is None is left out, and null in the database."""
+    """Return the named columns of rows as JSON. None is left out, and becomes null in the database."""
     given = [{name: row[name] for name in names if row.get(name) is not None} for row in rows]
     return json_text.write(given, default=scalar, ensure_ascii=False)
 

@@ -15,7 +15,7 @@ FUNCTIONS = (
     "prune_run_day(date, integer, integer, integer)",
     "prune_audit_log(integer, integer)",
 )
-"""What Duetime's role does with the rights of the owner. The migrations create these functions."""
+"""The functions that Duetime's role executes with the rights of the owner. The migrations create these functions."""
 
 EXISTS = text("SELECT count(*) > 0 FROM pg_roles WHERE rolname = :role")
 MAY_CREATE_ROLES = text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
@@ -82,7 +82,7 @@ async def grant_rights(connection: AsyncConnection, role: ApplicationRole) -> No
     if (excess := (await connection.execute(EXCESS, {"role": role.name, "table": AUDIT_LOG})).scalar_one()) is not None:
         raise UnsuitableRole(
             f"the role {role.name} {excess}, so it could change the audit log; let DATABASE_URL name another role, or "
-            "take that right away from it"
+            f"revoke that right"
         )
 
 

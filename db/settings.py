@@ -51,7 +51,7 @@ class DatabaseSettings(BaseSettings):
         ge=0,
         le=3600,
         validation_alias="DUETIME_WAIT_SECONDS",
-        description="a number of seconds from 0 to 3600: how long a command waits for a Postgres that is away",
+        description="a number of seconds from 0 to 3600: how long a command waits for an unavailable Postgres",
     )
     slow_statement_ms: int = Field(
         default=0,
@@ -104,7 +104,7 @@ class DatabaseSettings(BaseSettings):
 
     @property
     def wait(self) -> timedelta:
-        """How long a command waits at its start for a Postgres that is away."""
+        """How long a command waits at startup for an unavailable Postgres."""
         return timedelta(seconds=self.wait_seconds)
 
     @property

@@ -33,7 +33,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
     """Serve the API until it is asked to stop.
 
     Raise CannotStart if the port is taken, if a server cannot be reached, or if the API listens beyond the loopback
-    address and requires an API key, and there is none.
+    address and requires an API key, but no key exists.
     """
     with inherited_listener() or listen(api) as listener:
         await check_servers(database, jobs)
@@ -43,7 +43,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
 
         logging.getLogger("uvicorn.error").addFilter(is_own_fault)
         app = create_app(database, jobs, api, tracing=tracing)
-        # Otherwise each full collection of garbage looks at all modules, which holds every request up for 0.2 s.
+        # Otherwise each full garbage collection scans all modules, which blocks every request for 0.2 s.
         gc.collect()
         gc.freeze()
         server = SignalFreeServer(
@@ -80,7 +80,7 @@ async def check_access(database: DatabaseSettings, api: ApiSettings) -> None:
         )
     elif not api.on_loopback:
         logger.warning(
-            "Anybody who can reach the API has full access, because DUETIME_AUTH is off and HOST is not a loopback "
+            "Anyone who can reach the API has full access, because DUETIME_AUTH is off and HOST is not a loopback "
             "address.",
             extra={"action": "keys_off", "host": api.host},
         )
@@ -97,7 +97,8 @@ def configuration(
 ) -> uvicorn.Config:
     """Return the uvicorn configuration that serves the app, with `grace` for a graceful shutdown.
 
-    A connection may be idle for `keep_alive` between requests. A proxy has to give up sooner than that, or it sends a
+    A connection may be idle for `keep_alive` between requests. A proxy has to close its connections sooner than that,
+    or it sends a
     request over a connection that is being closed, and responds with 502.
 
     Any client can send X-Forwarded-For, so the header is trusted only when it comes from one of the `proxies`.
@@ -120,7 +121,7 @@ def configuration(
 
 
 def inherited_listener() -> socket.socket | None:
-    """Return the listening socket that `up` passed to this process, or None in a process that was started otherwise.
+    """Return the listening socket that `up` passed to this process, or None if `up` did not start it.
 
     `up` holds the port from its first moment to its last, so no other program receives requests meant for Duetime.
     """

@@ -25,7 +25,7 @@ VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
 async def backup(settings: DuetimeSettings, database: DatabaseSettings, *, file: Path) -> None:
-    """Write the database to a new file, as it is at one moment. Everything may go on meanwhile.
+    """Write a consistent snapshot of the database to a new file, while everything keeps running.
 
     Raise CannotStart if the file exists, or pg_dump fails.
     """
@@ -55,9 +55,10 @@ async def restore(settings: DuetimeSettings, database: DatabaseSettings, jobs: J
 
 @contextmanager
 def new_file(file: Path) -> Iterator[Path]:
-    """Yield the path of a file that gets its name when it is complete. Raise CannotStart if it cannot be written."""
+    """Yield the path of a temporary file, and rename it to the given name when it is complete. Raise CannotStart if it
+    cannot be written."""
     if file.exists():
-        raise CannotStart(f"{file} exists already; name a new file")
+        raise CannotStart(f"{file} already exists; name a new file")
     unfinished = file.with_name(f"{file.name}.unfinished")
     try:
         unfinished.touch(mode=0o600)
@@ -71,7 +72,7 @@ def new_file(file: Path) -> Iterator[Path]:
 
 
 async def major_version_of_server(database: DatabaseSettings, *, is_empty: bool = False) -> int:
-    """Return the major version of the server. Raise CannotStart if the database should be empty, and is not."""
+    """Return the major version of the server. Raise CannotStart if the database should be empty but is not."""
     url = database.migration_url()
     engine = open_engine(url, pool_size=1, application_name="duetime backup", pooler=database.migration_pooler)
     try:
@@ -89,7 +90,7 @@ async def major_version_of_server(database: DatabaseSettings, *, is_empty: bool 
 
 
 async def client_program(name: str, settings: DuetimeSettings, version: int) -> Path:
-    """Return the program of a major version: a file of a newer one may not be read by the server's own.
+    """Return the program of a major version, because an older program may not read the files of a newer one.
 
     Raise CannotStart if it is not installed.
     """
@@ -103,7 +104,7 @@ async def client_program(name: str, settings: DuetimeSettings, version: int) -> 
 
 
 def programs(name: str, settings: DuetimeSettings) -> Iterator[Path]:
-    """Yield the programs of this name that are installed: the configured one, the embedded one, that of the shell."""
+    """Yield the installed programs of this name: the configured one, the embedded one, the one on PATH."""
     with suppress(CannotStart):
         yield find_binaries(postgres_bin=settings.postgres_bin, valkey_bin=settings.valkey_bin).postgres_bin / name
     if found := shutil.which(name):

@@ -97,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
         )
     examining = commands.add_parser(
         "doctor",
-        help="check the set-up: settings, Postgres, Redis, workers, keys",
+        help="check the setup: settings, Postgres, Redis, workers, keys",
         description="Checks the settings, Postgres, Redis, the schema, the workers and the keys, and says what to do "
         "about what is wrong. Changes nothing. The exit status is 1 if something does not work.",
     )
@@ -119,21 +119,21 @@ def parser() -> argparse.ArgumentParser:
     for command in (writing, reading):
         command.add_argument("file", metavar="FILE", type=Path)
     add_keys(commands)
-    # They have parsers of their own, so these lines are for the help alone.
+    # These commands have their own parsers, so these lines are only for the help.
     for name, text in CLIENT_COMMANDS.items():
         commands.add_parser(name, help=text)
     return duetime
 
 
 def number_of_processes(text: str) -> int:
-    """Return the number of processes. Raise argparse's error if there cannot be so many."""
+    """Return the number of processes. Raise argparse's error if the number is out of range."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PROCESSES):
         raise argparse.ArgumentTypeError(f"{text!r} must be {PROCESSES}")
     return int(text)
 
 
 def check_platform(number: int) -> None:
-    """Raise CannotStart if this platform cannot run so many processes."""
+    """Raise CannotStart if this platform cannot run several processes."""
     if number > 1 and sys.platform == "win32":
         raise CannotStart("several processes run on Linux and macOS; on Windows, run one for each command")
 

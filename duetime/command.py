@@ -1,4 +1,5 @@
-"""The entry of the command `duetime`. It imports either what runs servers or what talks to them, never both."""
+"""The entry point of the command `duetime`. It imports either the server commands or the client commands, never
+both."""
 
 import os
 import sys
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from duetime.client import CLIENT_COMMANDS
 
 COMPLETION = "_DUETIME_COMPLETE"
-"""Shells set it when they ask how a command line can go on."""
+"""Shells set it when they ask for completions of a command line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

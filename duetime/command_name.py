@@ -1,4 +1,4 @@
-"""The command `duetime` as its user can type it, for messages that tell what to run next."""
+"""The command `duetime` as the user can type it, for messages that suggest a command."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 NAME = "duetime"
 VARIABLE = "DUETIME_COMMAND_NAME"
-"""Tells the processes of `duetime up` how that command was called."""
+"""Passes the name of the command as it was called to the processes of `duetime up`."""
 
 
 def command_name() -> str:

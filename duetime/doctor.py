@@ -1,4 +1,4 @@
-"""Runs `duetime doctor`: looks at everything that a set-up needs, and says what to do about what is wrong."""
+"""Runs `duetime doctor`: checks everything that a setup needs, and gives advice on each problem."""
 
 import asyncio
 import difflib
@@ -57,7 +57,7 @@ Status = Literal["ok", "warning", "error"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What a check has found, and what to do about it."""
+    """The result of a check, with advice."""
 
     check: str
     status: Status
@@ -66,17 +66,17 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """Return a finding about what is as it should be."""
+    """Return a finding that all is well."""
     return Finding(check=check, status="ok", found=found)
 
 
 def warning(check: str, found: str, advice: str) -> Finding:
-    """Return a finding about what works, and may not for long."""
+    """Return a finding about something that works but may soon fail."""
     return Finding(check=check, status="warning", found=found, advice=advice)
 
 
 def error(check: str, found: str, advice: str) -> Finding:
-    """Return a finding about what does not work."""
+    """Return a finding about something that does not work."""
     return Finding(check=check, status="error", found=found, advice=advice)
 
 
@@ -93,7 +93,7 @@ async def run(
 async def examine(
     settings: DuetimeSettings, database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings
 ) -> AsyncIterator[Finding]:
-    """Yield the findings of all checks. A check that needs a server is left out when the server is away."""
+    """Yield the findings of all checks. A check that needs an unavailable server is left out."""
     yield variables({**dotenv_values(".env"), **os.environ})
     if not database.is_named:
         running = running_database(settings.data_dir)
@@ -134,9 +134,9 @@ def variable(settings: type[BaseSettings], name: str) -> str:
 
 
 async def of_postgres(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings) -> AsyncIterator[Finding]:
-    """Yield what is found in Postgres."""
+    """Yield the findings about Postgres."""
     url, reached = database.url(), False
-    # Statements without names work behind every pooler.
+    # Unnamed statements work behind every pooler.
     engine = open_engine(url, pool_size=2, application_name="duetime doctor", pooler="transaction")
     try:
         async with asyncio.timeout(WITHIN.total_seconds()), autocommit(engine).connect() as connection:
@@ -159,7 +159,7 @@ async def of_postgres(database: DatabaseSettings, jobs: JobsSettings, api: ApiSe
                 yield finding
     except CONNECTION_ERRORS as failed:
         if reached:
-            yield error("postgres", f"it refuses to be examined ({first_line(failed)})", "see the log of Postgres")
+            yield error("postgres", f"it refuses to be checked ({first_line(failed)})", "see the log of Postgres")
             return
         yield error(
             "postgres",
@@ -171,11 +171,13 @@ async def of_postgres(database: DatabaseSettings, jobs: JobsSettings, api: ApiSe
 
 
 def of_server(server: inspection.Server, found: str, *, clock_ahead: timedelta) -> Iterable[Finding]:
-    """Yield what is found about the server itself."""
+    """Yield the findings about the server itself."""
     if server.number // 10_000 < OLDEST_POSTGRES:
         yield error("postgres", found, f"use Postgres {OLDEST_POSTGRES} or newer")
     elif server.is_standby:
-        yield error("postgres", f"{found} is a standby, and cannot be written", "use target_session_attrs=read-write")
+        yield error(
+            "postgres", f"{found} is a standby, which does not accept writes", "use target_session_attrs=read-write"
+        )
     else:
         yield ok("postgres", f"{found}, {server.size / MEBIBYTE:,.0f} MiB")
     if not server.is_durable:
@@ -183,7 +185,7 @@ def of_server(server: inspection.Server, found: str, *, clock_ahead: timedelta) 
             "durability", "fsync or full_page_writes is off: a crash loses what was committed", "switch both of them on"
         )
     if not server.cleans_up:
-        yield error("autovacuum", "autovacuum is off: tables grow without end", "switch it on")
+        yield error("autovacuum", "autovacuum is off: tables grow without bound", "switch it on")
     if abs(clock_ahead) > MOST_SKEW:
         yield warning(
             "clock",
@@ -200,7 +202,7 @@ def of_server(server: inspection.Server, found: str, *, clock_ahead: timedelta) 
 
 
 async def of_pooler(engine: AsyncEngine, database: DatabaseSettings) -> Finding:
-    """Return whether a pooler in between shares connections as DATABASE_POOLER says."""
+    """Return whether DATABASE_POOLER matches the way a pooler shares connections."""
     if not await inspection.shares_connections_by_transaction(engine):
         return ok("pooler", "a connection keeps its session")
     if database.database_pooler == "transaction":
@@ -209,17 +211,17 @@ async def of_pooler(engine: AsyncEngine, database: DatabaseSettings) -> Finding:
 
 
 def of_round_trip(took: timedelta) -> Finding:
-    """Return whether Postgres is near enough."""
+    """Return whether the round trip to Postgres is short enough."""
     found = f"Postgres answers in {took.total_seconds() * 1_000:.1f} ms"
     if took > LONG_ROUND_TRIP:
-        return warning("network", found, "run Duetime near Postgres: a run needs a few round trips")
+        return warning("network", found, "run Duetime close to Postgres: a run needs a few round trips")
     return ok("network", found)
 
 
 async def of_tables(
     connection: AsyncConnection, jobs: JobsSettings, api: ApiSettings, *, now: datetime
 ) -> AsyncIterator[Finding]:
-    """Yield what is found in the tables of a database whose schema is current."""
+    """Yield the findings about the tables of a database whose schema is current."""
     state = await health.service_state(connection)
     for finding in of_workers(state):
         yield finding
@@ -228,16 +230,16 @@ async def of_tables(
         yield warning(
             "time zones",
             f"instants follow the rules {rules}, and this program has {IANA_VERSION}",
-            "use the same version of Duetime everywhere; the newer one's worker computes the instants again",
+            "use the same version of Duetime everywhere; a worker of the newer version recomputes the instants",
         )
     missing = await partitions.missing(connection, now.date())
     there = await inspection.days(connection)
     if missing and state.workers:
         days = ", ".join(day.isoformat() for day in missing)
-        yield warning("partitions", f"days without a partition of their own: {days}", "see the log of the workers")
+        yield warning("partitions", f"days without their own partition: {days}", "see the log of the workers")
     else:
         since = f", from {there.first}" if there.first else ""
-        kept = f"{jobs.retention_days} days" if jobs.retention_days else "for ever"
+        kept = f"{jobs.retention_days} days" if jobs.retention_days else "forever"
         yield ok("partitions", f"{there.days} days of runs are kept{since}; successful runs are kept {kept}")
     bloated = await inspection.bloated_tables(connection)
     if bloated:
@@ -257,9 +259,9 @@ async def of_tables(
 
 
 def of_workers(state: health.ServiceState) -> Iterable[Finding]:
-    """Yield whether tasks are being done, and in time."""
+    """Yield the findings about workers and overdue tasks."""
     if not state.workers:
-        yield error("workers", "no worker has renewed its lease just now", f"start one: {command_name()} worker")
+        yield error("workers", "no worker renewed its lease recently", f"start one: {command_name()} worker")
     else:
         yield ok("workers", f"{state.workers} alive")
     if state.since_due is not None and state.since_due > health.LATE_AFTER:
@@ -271,11 +273,11 @@ def of_workers(state: health.ServiceState) -> Iterable[Finding]:
 
 
 def of_keys(keys: Iterable[tuple[str, datetime | None]], api: ApiSettings, *, now: datetime) -> Iterable[Finding]:
-    """Yield whether there are keys if they are required, and which of them end soon."""
+    """Yield the findings about keys: whether required ones exist, and which expire soon."""
     keys = list(keys)
     create = f"{command_name()} keys create"
     if api.keys_wanted and not keys:
-        yield error("keys", "a key is required, and there is none", f"create one: {create} --name NAME --scope admin")
+        yield error("keys", "a key is required, but none exists", f"create one: {create} --name NAME --scope admin")
         return
     yield ok("keys", f"{'required' if api.keys_wanted else 'not required'}; {len(keys)} valid")
     for name, expires_at in keys:
@@ -284,7 +286,7 @@ def of_keys(keys: Iterable[tuple[str, datetime | None]], api: ApiSettings, *, no
 
 
 async def of_redis(url: str) -> Finding:
-    """Return what is found in Redis."""
+    """Return the finding about Redis."""
     seconds = WITHIN.total_seconds()
     client = Redis.from_url(url, socket_connect_timeout=seconds, socket_timeout=seconds)
     try:
@@ -321,7 +323,7 @@ def of_api(api: ApiSettings) -> Finding:
     finally:
         connection.close()
     if status != http.HTTPStatus.OK:
-        return warning("api", f"{url}/health/live answers {status}", "another program may listen there")
+        return warning("api", f"{url}/health/live answers {status}", "another program may be listening there")
     return ok("api", f"answers at {url}")
 
 
@@ -332,7 +334,7 @@ def worst(findings: Iterable[Finding]) -> Status:
 
 
 def text(findings: list[Finding]) -> str:
-    """Return the findings as a table, with the advice below what it is about."""
+    """Return the findings as a table, each with its advice below."""
     width = max(len(finding.check) for finding in findings)
     lines = []
     for finding in findings:

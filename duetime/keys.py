@@ -77,7 +77,7 @@ async def create_first(settings: DuetimeSettings, database: DatabaseSettings) ->
             raise CannotStart(f"DUETIME_FIRST_KEY_FILE={path}: cannot be written: {error.strerror}") from None
         await session.commit()
     logger.info(
-        "Created the first API key, with the scope admin. Keep it elsewhere, and delete the file.",
+        "Created the first API key, with the scope admin. Store it in a safe place, and delete the file.",
         extra={"action": "first_key_created", "file": path},
     )
 
@@ -173,7 +173,7 @@ async def opened(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 
 
 def parse_expiry(text: str, *, now: datetime) -> datetime:
-    """Return the instant when a key expires. Raise CannotStart if the text is no duration and no instant."""
+    """Return the instant when a key expires. Raise CannotStart if the text is neither a duration nor an instant."""
     try:
         if match := DURATION.fullmatch(text):
             return now + int(match[1]) * UNITS[match[2]]

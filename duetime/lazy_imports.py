@@ -1,4 +1,4 @@
-"""Imports that wait until a command needs them."""
+"""Imports that are deferred until a command needs them."""
 
 import gc
 import sys
@@ -12,8 +12,8 @@ COMMAND_OF_HTTPX = "httpx._main"
 def lazy_imports() -> Iterator[None]:
     """Stop garbage collection until the block ends, and have httpx imported without its command.
 
-    The collector would look at all that modules create, which stays, again and again: a sixth of the time of the
-    imports. The command of httpx would import rich and pygments: another twentieth.
+    The collector would repeatedly scan the objects that modules create, which all stay: a sixth of the import time. The
+    command of httpx would import rich and pygments: another twentieth.
     """
     gc.disable()
     present = COMMAND_OF_HTTPX in sys.modules

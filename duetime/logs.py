@@ -157,7 +157,7 @@ class RepetitionLimit(logging.Filter):
 
 
 def json_field(value: object) -> object:
-    """Return the value if JSON has its like, or else its text."""
+    """Return the value if JSON can represent it, or its text."""
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and isfinite(value)):
         return value
     return shortened(str(value), MAX_VALUE)
@@ -180,7 +180,7 @@ def quoted(value: object) -> str:
 
 
 def log_ignored(ignored: "sys.UnraisableHookArgs") -> None:
-    """Log an exception that Python ignores, which it would write to stderr as it is, and without a limit."""
+    """Log an exception that Python ignores, because Python would write it to stderr unformatted and without a limit."""
     logging.getLogger("py.ignored").error(
         "Python has ignored an exception.",
         extra={"action": "exception_ignored", "error": repr(ignored.exc_value), "where": repr(ignored.object)},
@@ -188,7 +188,7 @@ def log_ignored(ignored: "sys.UnraisableHookArgs") -> None:
 
 
 def log_gin_mode(mode: str | None) -> None:
-    """Answer the setting of the web framework of the service that Duetime replaces, if it is set."""
+    """Log that GIN_MODE, a setting of the service that Duetime replaces, has no effect, if it is set."""
     if mode is not None:
         logger.info(
             "GIN_MODE changes nothing: Duetime has one mode. DUETIME_ACCESS_LOG=true logs each request.",
@@ -199,14 +199,14 @@ def log_gin_mode(mode: str | None) -> None:
 def configure(process: str, settings: LogSettings) -> None:
     """Send the records of all loggers to stderr. `process` names this process in each line.
 
-    Libraries do not go below INFO, where they log each step and what it is about.
+    Libraries do not log below INFO, where they would log each step with its data.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(FORMATTERS[settings.format](process))
     limit = RepetitionLimit()
     handler.addFilter(limit)
     handler.addFilter(with_request_id)
-    # At the end of the process the timer has no chance any more.
+    # The timer does not run after the end of the process.
     atexit.register(limit.report)
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)

@@ -1,6 +1,6 @@
 """Stops the API and the worker of `duetime up` when it ends, even if it is killed.
 
-`up` alone holds the write end of a pipe, and its child processes hold the read end. When `up` ends, for whatever
+Only `up` holds the write end of a pipe, and its child processes hold the read end. When `up` ends, for whatever
 reason, the read end reports end-of-file, and the child process stops itself as if it had received SIGTERM.
 """
 

@@ -1,6 +1,6 @@
 """Checks Postgres and Redis before anything starts that needs them. Each failure is one clear line.
 
-Redis may be away, because it only wakes workers. Postgres is waited for.
+Redis may be unavailable, because it only wakes workers. Checks wait for Postgres.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from jobs.settings import JobsSettings
 
 RESPONSE_TIMEOUT = timedelta(seconds=5)
 TRY_EVERY = timedelta(seconds=0.2)
-# When containers start together, Postgres is away for a moment, which is not worth a line of log.
+# When containers start together, Postgres is briefly unavailable, which is not worth logging.
 QUIET = timedelta(seconds=2)
 LOG_EVERY = timedelta(seconds=10)
 AWAY = (
@@ -47,14 +47,14 @@ AWAY = (
     asyncpg.exceptions.TargetServerAttributeNotMatched,
 )
 MISCONFIGURED = (ssl.SSLError, PermissionError)
-"""Errors of the operating system that waiting does not change."""
+"""Errors of the operating system that waiting does not resolve."""
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
 def log_database(database: DatabaseSettings) -> None:
-    """Log which server the `DB_*` variables mean, and which parameters of the URLs are not used."""
+    """Log which server the `DB_*` variables name, and which parameters of the URLs are not used."""
     parts = ", ".join(database.parts)
     if database.database_url and parts:
         logger.info(
@@ -89,9 +89,8 @@ async def check_servers(database: DatabaseSettings, jobs: JobsSettings) -> None:
 
 
 async def once_reachable(engine: AsyncEngine, url: URL, read: Callable[[Connection], T], *, wait: timedelta) -> T:
-    """Return what `read` returns, as soon as Postgres can be reached.
-
-    Raise CannotStart if Postgres is away for longer than `wait`, or refuses the connection.
+    """Return the result of `read` as soon as Postgres can be reached. Raise CannotStart if Postgres is unavailable for
+    longer than `wait`, or refuses the connection.
     """
     started_at = time.monotonic()
     logs_at = QUIET.total_seconds()
@@ -119,7 +118,7 @@ async def once_reachable(engine: AsyncEngine, url: URL, read: Callable[[Connecti
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether waiting may help: the server does not answer, or says that it is starting or full."""
+    """Return whether waiting may help: the server does not answer, is starting, or has no free connection."""
     reason = cause(error)
     return isinstance(reason, AWAY) and not isinstance(reason, MISCONFIGURED)
 
@@ -173,7 +172,8 @@ async def wait_for_worker(database: DatabaseSettings, *, pid: int) -> None:
 
 
 async def check_redis(jobs: JobsSettings) -> None:
-    """Log a warning if Redis is away. Raise CannotStart if REDIS_URL is not set, or Redis refuses the connection."""
+    """Log a warning if Redis is unavailable. Raise CannotStart if REDIS_URL is not set, or Redis refuses the
+    connection."""
     if jobs.redis_url is None:
         raise CannotStart(
             "REDIS_URL is not set; set it to a Redis or Valkey server, or run `duetime up`, which starts its own"
@@ -196,7 +196,7 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
     A database of the service that Duetime replaces is imported, with its secrets encrypted under the keys. If another
     role owns the tables, the role of the API and the workers gets the rights that it needs.
     """
-    # Only those who migrate wait for these imports: they take a tenth of the time in which a worker starts.
+    # Only migrations need these imports, which take a tenth of a worker's startup time.
     from alembic.util import CommandError  # noqa: PLC0415
 
     from db.migrations import migrate  # noqa: PLC0415
@@ -242,8 +242,8 @@ async def migrate_database(database: DatabaseSettings, *, secrets: SecretKeys) -
             after = await connection.run_sync(revision)
             if before not in (None, after) and (workers := await leases.holding(connection)):
                 logger.warning(
-                    "Workers run that were started before the migration. They end the calls that they have begun and "
-                    "may start no others; stop them, and start workers of this version.",
+                    "Workers run that were started before the migration. They finish their calls and may start no "
+                    "others; stop them, and start workers of this version.",
                     extra={"action": "older_workers", "count": workers},
                 )
         return before, after

@@ -24,7 +24,7 @@ SHUTDOWN_MARGIN = timedelta(seconds=10)
 
 @asynccontextmanager
 async def parent_pipe() -> AsyncIterator[int]:
-    """Yield the read end of a pipe whose write end this process alone holds (see `duetime.parent_death`)."""
+    """Yield the read end of a pipe whose write end only this process holds (see `duetime.parent_death`)."""
     read_end, write_end = os.pipe()
     try:
         yield read_end

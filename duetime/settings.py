@@ -114,8 +114,7 @@ def read_tracing() -> TracingSettings:
     tracing = read(TracingSettings)
     if tracing.exporter is not None and find_spec("opentelemetry") is None:
         raise CannotStart(
-            "traces are wanted, and the library for them is not installed: install duetime[otel], or set "
-            "OTEL_SDK_DISABLED=true"
+            "tracing is enabled, but its library is not installed: install duetime[otel], or set OTEL_SDK_DISABLED=true"
         )
     return tracing
 

@@ -55,7 +55,7 @@ async def start_child(
         # -P keeps folders named `db` or `jobs` in the current folder from being imported instead of ours.
         *(sys.executable, "-P", "-m", "duetime", command),
         stdin=DEVNULL,
-        # In a session of its own, the child gets no Ctrl-C: `up` stops its processes in order.
+        # In its own session, the child does not receive Ctrl-C: `up` stops its processes in order.
         start_new_session=True,
         pass_fds=(pipe, *inherited),
         env=child_environment()

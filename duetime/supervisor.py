@@ -78,7 +78,7 @@ class SupervisedProcess:
                     self.current = await self._start()
                 except CannotStart as error:
                     logger.error(  # noqa: TRY400 (the error's message is all there is to say)
-                        "A process could not be restarted; another try follows.",
+                        "A process could not be restarted; Duetime will try again.",
                         extra={"action": "process_not_started", "program": self.name, "error": str(error)},
                     )
                 else:

@@ -52,7 +52,7 @@ async def run(
         for process in processes:
             process.current.kill()
 
-    # There is no need to wait for the servers: their watchdogs notice that this process has ended, and stop them.
+    # The servers need no waiting: their watchdogs notice that this process has ended, and stop them.
     on_stop(everything.cancel, immediately=kill_all)
     watching = asyncio.create_task(stop_with_parent(everything)) if with_parent else None
     with suppress(asyncio.CancelledError):
@@ -187,7 +187,7 @@ async def wait_until_ready(processes: list[SupervisedProcess], *checks: Coroutin
         )
         for name, ending in endings.items():
             if ending.done():
-                raise CannotStart(f"the {name} ended during startup; the lines above say why")
+                raise CannotStart(f"the {name} ended during startup; the lines above show why")
         if not all_done.done():
             raise CannotStart(f"the API and the worker were not ready within {STARTUP_TIMEOUT.seconds} s")
         for check in running:
@@ -201,7 +201,7 @@ async def wait_until_ready(processes: list[SupervisedProcess], *checks: Coroutin
 
 
 async def wait_until_healthy(api: ApiSettings) -> None:
-    """Request the health check of the process until it responds with 200. Redis may be away."""
+    """Request the health check of the process until it responds with 200. Redis may be unavailable."""
     while await asyncio.to_thread(health, api) != http.HTTPStatus.OK:  # noqa: ASYNC110 (there is no event to wait for)
         await asyncio.sleep(0.02)
 

@@ -27,7 +27,7 @@ async def work(database: DatabaseSettings, jobs: JobsSettings, tracing: TracingS
     with lazy_imports():
         from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
 
-    # Otherwise each full collection of garbage looks at all modules, which holds every call up for 0.2 s.
+    # Otherwise each full garbage collection scans all modules, which blocks every call for 0.2 s.
     gc.collect()
     gc.freeze()
     try:

@@ -1,7 +1,6 @@
-"""Bounds the size of the answer to one operation.
-
-Whoever is about to read a large value counts its size first, so an answer that would be too large is refused before the
-memory is spent. An answer of many small values is measured once it has been written as JSON.
+"""Limits the size of the response to one operation. Code that is about to read a large value counts its size first, so
+a response that would be too large is refused before it uses the memory. A response of many small values is measured
+after it has been written as JSON.
 """
 
 from contextvars import ContextVar
@@ -38,7 +37,7 @@ class AnswerSize:
             raise self._exceeded()
 
     def bounded(self, result: ExecutionResult) -> ExecutionResult:
-        """Return the result with its JSON, or why there is none: it was too large, or became so as JSON."""
+        """Return the result with its JSON, or an error if it was too large, also as JSON."""
         if self._refusal is None:
             if not result.data:
                 return result

@@ -137,7 +137,7 @@ class ResultCache:
         if known is not None:
             self._forget(key)
         rendering = Rendering(now, event.seq)
-        # Each result has a size of its own, although one task may start many.
+        # Each result is counted separately, although one task may start many.
         own = copy_context()
         size = own.run(answer_size.begin, self._max_bytes)
         outcome = own.run(render, executor, event, size)

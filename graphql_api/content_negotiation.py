@@ -56,7 +56,7 @@ def accepts_multipart_subscriptions(connection: HTTPConnection) -> bool:
 
 
 def accepts_stream(connection: HTTPConnection) -> bool:
-    """Return whether the client accepts a response that goes on for as long as there are results."""
+    """Return whether the client accepts a streamed response."""
     return names(connection, EVENT_STREAM) or accepts_multipart_subscriptions(connection)
 
 

@@ -110,8 +110,8 @@ class Context:
     """The context of one HTTP request or one WebSocket. Loaders cache nothing, because a WebSocket's context lives
     long.
 
-    `caller` is None until a WebSocket has sent its key. `resume_after` is the cursor after which a stream of events
-    that was cut off goes on. `shows_responses` says whether the result contains what targets have sent. `until_gone`
+    `caller` is None until a WebSocket has sent its key. `resume_after` is the cursor after which an interrupted event
+    stream resumes. `shows_responses` says whether the result contains what targets have sent. `until_gone`
     waits until the client of a plain request has closed the connection; what uses a stream or a WebSocket is cancelled.
     """
 

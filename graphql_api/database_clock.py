@@ -22,7 +22,7 @@ WHILE_AWAY = timedelta(seconds=1)
 
 @asynccontextmanager
 async def following_database(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Take the present from Postgres's clock until the block ends. While Postgres is away, the last reading counts."""
+    """Use Postgres's clock until the block ends. While Postgres is down, the last reading is used."""
     clock = Clock()
     await read(engine, clock)
     reading = asyncio.create_task(keep_reading(engine, clock))

@@ -1,7 +1,7 @@
 """Stores GraphQL documents in Redis by their SHA-256, for automatic persisted queries.
 
-An owner, which is an API key, can have only so many documents there at the same time. Documents and lists of owners
-expire, so a Redis that is full and has the policy volatile-lru evicts those that nobody has used for the longest time.
+The number of documents of an owner, which is an API key, is limited. Documents and lists of owners expire, so a full
+Redis with the policy volatile-lru evicts the least recently used ones.
 """
 
 import asyncio

@@ -54,11 +54,11 @@ class Health(ResponseBody):
     )
     oldest_due_age_ms: int | None = Field(
         default=None,
-        description="Milliseconds for which some task has been due and unclaimed; null if there is none.",
+        description="Milliseconds for which the oldest due task has been unclaimed; null if no task is.",
         ge=0,
     )
     oldest_due_task: OverdueTask | None = Field(
-        default=None, description="That task; null if there is none. Left out for requests without a key that may read."
+        default=None, description="That task; null if no task is. Left out for requests without a key that may read."
     )
 
 
@@ -90,7 +90,7 @@ async def show(request: Request) -> Response:
 
 
 async def live(_request: Request) -> Response:
-    """Return 200: this process answers, whatever the state of the others."""
+    """Return 200: this process responds, whatever the state of the others."""
     return json_answer(Alive(status="alive").json_object())
 
 

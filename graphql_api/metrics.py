@@ -38,7 +38,7 @@ from jobs.process_metrics import reported
 logger = logging.getLogger(__name__)
 
 READ_WITHIN = timedelta(seconds=3)
-"""Prometheus waits for ten seconds, unless it is told otherwise."""
+"""Prometheus waits for ten seconds by default."""
 TEXT = "text/plain"
 OPENMETRICS = "application/openmetrics-text"
 OFFERED = (JSON, OPENMETRICS, TEXT)
@@ -121,7 +121,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Scrape(Collector):
-    """All metrics for Prometheus, which computes rates itself. `found` is None while Postgres is away."""
+    """All metrics for Prometheus, which computes rates itself. `found` is None while Postgres is down."""
 
     found: Found | None
     redis_is_up: bool

@@ -14,7 +14,7 @@ NO_TRANSFORM = "no-transform"
 UNCOMPRESSED = f"no-store, {NO_TRANSFORM}"
 """The `Cache-Control` of a response that shows what its request sent or what a target responded with.
 
-It is not compressed, neither here nor by a proxy, because its length would tell what stands beside that.
+It is not compressed, neither here nor by a proxy, because its length would reveal the rest of its content.
 """
 
 InstantText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time", "examples": [instants.EXAMPLE]})]

@@ -110,7 +110,8 @@ class ApiSettings(BaseSettings):
         ge=1,
         le=100_000_000,
         validation_alias=f"{PREFIX}MAX_COST",
-        description="a whole number from 1 to 100000000: values that an answer may have at most; page sizes multiply "
+        description="a whole number from 1 to 100000000: the maximum number of values in a response; page sizes "
+        "multiply "
         "what is selected in each item, and large values count more than once",
     )
     max_persisted: int = Field(
@@ -167,7 +168,7 @@ class ApiSettings(BaseSettings):
     def _are_header_names(cls, text: str) -> str:
         for name in listed(text):
             if not HEADER_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} is no name of a header; write names, as Authorization, Content-Type")
+                raise ValueError(f"{name!r} is not a header name; write names such as Authorization, Content-Type")
         return text
 
     @field_validator("proxies")

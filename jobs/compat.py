@@ -53,7 +53,7 @@ from yarl import URL
 
 
 class WorkerPipeline(Pipeline):
-    """A pipeline that gives its connection back even if it is cancelled while it resets."""
+    """A pipeline that releases its connection even if it is cancelled during its reset."""
 
     async def reset(self) -> None:
         """Discard the pipeline's commands and release its connection."""
@@ -61,7 +61,7 @@ class WorkerPipeline(Pipeline):
             await super().reset()  # type: ignore[no-untyped-call]
         finally:
             if self.connection is not None:
-                # A response may still be on its way to it.
+                # A response to it may still be in transit.
                 await self.connection.disconnect(nowait=True)
                 await self.connection_pool.release(self.connection)
                 self.connection = None
@@ -80,7 +80,7 @@ class WorkerRedis(ArqRedis):
 
 
 class JobWorker(Worker):
-    """arq's worker. The end of a job that Redis does not learn of is no error: Redis forgets the job after a while."""
+    """arq's worker. Failing to report the end of a job to Redis is not an error: the job expires there."""
 
     async def finish_job(self, *arguments: Any) -> None:
         """Remove a job from Redis."""
@@ -111,7 +111,7 @@ MAX_HEADERS = 1_000
 MAX_HEAD_BYTES = 256 * 1024
 """Bytes of the status line and the headers of a response, and of its interim responses, that are accepted."""
 SWITCHING_PROTOCOLS = 101
-"""It is no interim response: what follows is not HTTP."""
+"""It is not an interim response: the data after it is not HTTP."""
 HEAD_END = re.compile(rb"[^\r\n]\r?\n\r?\n")
 HEAD_END_BYTES = 5
 
@@ -130,9 +130,9 @@ class BadResponse(Exception):
 class StrictResponseHandler(ResponseHandler):
     """The protocol of one connection, with at most one open request, from its first byte to the end of its response.
 
-    Any byte that the target sends without an open request ends the connection. A piece of data may contain the end of a
-    response and more, which the parser does not tell. Therefore the parser gets each head, and the last byte of each
-    piece, by itself: a response has to be complete with the last byte, and no earlier.
+    Any byte that the target sends without an open request ends the connection. A piece of data may contain more than
+    the end of a response, which the parser does not report. Therefore the parser gets each head, and the last byte of
+    each piece, separately: a response has to be complete with the last byte, and no earlier.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -144,7 +144,7 @@ class StrictResponseHandler(ResponseHandler):
         self.idle_limit: float | None = None
         """For how many seconds the target says that it keeps the connection without a request."""
         self.on_idle_end: Callable[[float], None] | None = None
-        """Gets the seconds without a request after which the target has ended the connection."""
+        """Receives the idle time in seconds after which the target ended the connection."""
         self._is_open = False
         self._is_reused = False
         self._has_ended = False
@@ -157,14 +157,14 @@ class StrictResponseHandler(ResponseHandler):
 
     @property
     def idle_seconds(self) -> float:
-        """For how long the connection has had no request."""
+        """How long the connection has been idle."""
         return 0 if self._idle_since is None else monotonic() - self._idle_since
 
     @property
     def ended_without_response(self) -> bool:
         """Whether the connection had an earlier request, and ended before any byte of the response to this one.
 
-        The target then has most likely closed it while the request was on its way.
+        The target then most likely closed it while the request was in transit.
         """
         return self._is_reused and self._has_ended and not self._received
 
@@ -176,7 +176,7 @@ class StrictResponseHandler(ResponseHandler):
             return False
         if self._reading_paused or self._buffer_paused or transport.get_write_buffer_size():
             return False
-        # TLS sends tickets for later sessions at the beginning, which are no part of any response.
+        # TLS sends tickets for later sessions at the beginning, which are not part of a response.
         is_fresh_tls = not self.is_kept and transport.get_extra_info("ssl_object") is not None
         return is_fresh_tls or not is_socket_readable(transport.get_extra_info("socket"))
 
@@ -242,7 +242,7 @@ class StrictResponseHandler(ResponseHandler):
     def pause_reading(self) -> None:
         """Receive nothing until the reader of the response has room again.
 
-        Unlike aiohttp's, this does not pause the parser, which would keep the rest of a piece to itself.
+        Unlike aiohttp's method, this does not pause the parser, which would hold back the rest of a piece.
         """
         self._reading_paused = True
         self._drop_timeout()
@@ -301,7 +301,7 @@ PROBLEMS = {
 
 
 def problem_of(error: BaseException) -> str:
-    """Return what is wrong with a response that aiohttp's parser refuses, without a quotation of it."""
+    """Return what is wrong with a response that aiohttp's parser refuses, without quoting it."""
     if isinstance(error, http_exceptions.LineTooLong):
         problem = f"a line has more than {MAX_HEAD_BYTES:,} bytes"
     elif isinstance(error, http_exceptions.BadStatusLine):
@@ -317,7 +317,8 @@ def problem_of(error: BaseException) -> str:
 
 KEEP_ALIVE_TIMEOUT = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
 MARGIN = 1.0
-"""Seconds before the end of a connection in which a request could still meet it, or half of its time if that is less.
+"""Seconds before the expected end of a connection in which it is no longer used, or half of its idle time if that is
+less.
 """
 
 
@@ -328,15 +329,15 @@ def idle_limit_of(keep_alive: str) -> float | None:
 
 
 LEARNED_FOR = 3600.0
-"""For how many seconds the limit of a host is believed. A restart of the target ends connections early, too."""
+"""For how many seconds the observed limit of a host is trusted. A restart of the target also ends connections early."""
 LEARNED_HOSTS = 1_000
 LEARNED_AT_LEAST = 0.5
-"""Seconds. Targets that keep connections keep them for longer, so an earlier end is an accident."""
+"""Seconds. Targets that keep connections keep them longer, so an earlier end is accidental."""
 
 
 @dataclass(slots=True)
 class Sending:
-    """One request on its way: what aiohttp does not pass on, in both directions.
+    """The data of one request that aiohttp does not pass on, in either direction.
 
     `target` is the target of the request as its first line has it; `fresh` asks for a new connection.
     """
@@ -350,9 +351,8 @@ current_sending: ContextVar[Sending] = ContextVar("current_sending")
 
 
 class StrictConnector(aiohttp.TCPConnector):
-    """A connector that uses a kept connection only if it is clean, and if its target will not end it at any moment.
-
-    How long a target keeps connections is what it says, or what the end of an earlier one has shown.
+    """A connector that reuses a connection only if it is clean and its target is not about to end it. How long a target
+    keeps connections is known from its `Keep-Alive` field, or from the end of an earlier connection.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -378,7 +378,7 @@ class StrictConnector(aiohttp.TCPConnector):
             connection.close()
 
     def learn(self, key: ConnectionKey, seconds: float) -> None:
-        """Note that a target ended a connection after so many seconds without a request."""
+        """Note that a target ended a connection after this number of idle seconds."""
         if seconds < LEARNED_AT_LEAST:
             return
         self._learned.pop(key, None)
@@ -387,7 +387,7 @@ class StrictConnector(aiohttp.TCPConnector):
             del self._learned[next(iter(self._learned))]
 
     def _is_young(self, handler: StrictResponseHandler, key: ConnectionKey) -> bool:
-        """Return whether the target keeps a connection for clearly longer than it has had no request."""
+        """Return whether the target keeps a connection for clearly longer than it has been idle."""
         limits = [] if handler.idle_limit is None else [handler.idle_limit]
         if learned := self._learned.get(key):
             limit, at = learned
@@ -444,5 +444,5 @@ def handler_of(connection: Connection) -> StrictResponseHandler:
 
 
 def unread(body: StreamReader) -> bytes:
-    """Return what has arrived of a body and was not read, whatever became of the rest."""
+    """Return the part of a body that has arrived and was not read, even if the rest failed."""
     return b"" if body.is_eof() and body.exception() is None else bytes(body._read_nowait(-1))  # noqa: SLF001

@@ -1,6 +1,6 @@
-"""Keeps long work from holding up the event loop: in a thread of its own, or in portions.
+"""Keeps long work from blocking the event loop: runs it in a separate thread, or in portions.
 
-There is one such thread: more of them would only compete with the loop for the interpreter's lock.
+There is one such thread: more threads would only compete with the loop for the interpreter's lock.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="computation")
 
 
 async def off_loop(compute: Callable[[], Result]) -> Result:
-    """Return the result of a computation, during which the event loop goes on. It must not do I/O."""
+    """Return the result of a computation that does not block the event loop. It must not do I/O."""
     return await asyncio.get_running_loop().run_in_executor(_THREAD, compute)
 
 

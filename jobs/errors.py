@@ -35,7 +35,7 @@ class NotFound(Refusal):
 
 
 class ConflictReason(StrEnum):
-    """Why a legal call is not possible in the current state."""
+    """Why a valid call is not possible in the current state."""
 
     STALE_VERSION = "stale_version"
     WRONG_STATE = "wrong_state"

@@ -1,6 +1,5 @@
-"""Does together what several callers ask for one by one, so that they share a round trip.
-
-What is asked for while a call is under way goes into the next one, so nobody waits for others to ask.
+"""Combines the calls of several callers, so that they share a round trip. Items that arrive during a call go into the
+next one, so no caller waits for others.
 """
 
 import asyncio
@@ -43,7 +42,7 @@ class Gatherer(Generic[Item]):
             while self._waiting:
                 size = min(len(self._waiting), self._most)
                 batch = [self._waiting.popleft() for _ in range(size)]
-                # Whoever has left before the call does not want it any more.
+                # A caller that was cancelled before the call no longer needs the result.
                 await self._pass([(item, done) for item, done in batch if not done.done()])
         finally:
             self._running = None
@@ -66,6 +65,6 @@ class Gatherer(Generic[Item]):
                 if not done.done():
                     done.set_result(None)
         finally:
-            # Of a cancelled call nobody would hear otherwise.
+            # Otherwise a cancelled call would leave its callers waiting.
             for _, done in batch:
                 done.cancel()

@@ -1,7 +1,6 @@
-"""Divides long work of the event loop into portions, between which the loop serves others.
-
-Yielding is not enough for that: when a hundred tasks are ready and each yields after 10 ms, others wait for a second.
-So all of them share the time of one turn of the loop, and in each further turn one of those that wait goes on.
+"""Divides long work of the event loop into portions, between which the loop serves others. Yielding is not enough: when
+a hundred tasks are ready and each yields after 10 ms, others wait for a second. So all of them share a time budget in
+each turn of the loop, and in each further turn one waiting task continues.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ PORTION = 0.005
 
 
 class Pacer:
-    """The time that paced work has taken in the present turn of one event loop."""
+    """The time that paced work has used in the current turn of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -27,7 +26,7 @@ class Pacer:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def turn(self) -> None:
-        """Return when there is time for more work, at once if this turn of the loop has some left."""
+        """Wait until there is time for more work; return at once if this turn of the loop has time left."""
         if not self._counting:
             self._counting = True
             self._began = time.perf_counter()

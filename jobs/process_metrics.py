@@ -1,4 +1,4 @@
-"""The metrics of one process, which it reports to Postgres, so that any API process can show those of all.
+"""The metrics of one process, which it reports to Postgres, so that any API process can show those of all processes.
 
 A worker has no port of its own, and several API processes share one, of which a scrape reaches any.
 """
@@ -29,7 +29,7 @@ LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 
 
 
 class ProcessMetrics:
-    """What each process measures, together with the metrics of its `parts`."""
+    """The metrics of each process, together with those of its `parts`."""
 
     def __init__(
         self, kind: Literal["api", "worker"], *, process_id: UUID, engine: AsyncEngine, parts: Sequence[Collector]
@@ -83,7 +83,7 @@ class ProcessMetrics:
             "samples": [
                 [sample.name, {"process": self.name, **sample.labels}, sample.value]
                 for sample in metric.samples
-                # The library tells for each series when it began; the start of the process says the same.
+                # The library reports for each series when it began, which is the start of the process.
                 if not sample.name.endswith("_created")
             ],
         }

@@ -1,7 +1,5 @@
-"""What goes through Redis: wake-ups for workers (arq jobs), pokes for API processes, and changes of flow limits for
-workers. All of it can be lost.
-
-A poke is the ids of changed tasks, or empty: then there are new events.
+"""The messages in Redis: wake-ups for workers (arq jobs), pokes for API processes, and changes of flow limits for
+workers. All of them can be lost. A poke contains the ids of changed tasks, or is empty when there are new events.
 
 Nothing here decides what is due; Postgres does. A lost wake-up makes a run late until the next sweep, and never loses
 it.
@@ -33,7 +31,7 @@ LIMITS_CHANNEL = "duetime:limits"
 
 BUCKET = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=3)
-"""Only instants this near are put into Redis; the sweep adds the others when they come nearer."""
+"""Only instants within this time are put into Redis; the sweep adds the others later."""
 
 NEAR = 2 * BUCKET + timedelta(milliseconds=50)
 """A dispatch job is open from one bucket before its own until its end, and arq drops jobs with the id of an open one.
@@ -116,7 +114,7 @@ class Queue:
     async def wake(self, due: Iterable[datetime], *, now: datetime) -> bool:
         """Schedule wake-ups for the instants that lie within the horizon. Call this after the commit.
 
-        Return whether Redis accepted them. It never raises while Redis is away, because the sweep finds the rows
+        Return whether Redis accepted them. It never raises while Redis is down, because the sweep finds the rows
         anyway.
         """
         soonest: dict[int, datetime] = {}
@@ -140,14 +138,14 @@ class Queue:
             self._say_away(error)
 
     async def wake_for_bulk(self) -> None:
-        """Wake a worker for operations on many tasks or runs. Never raises, because workers also look by themselves."""
+        """Wake a worker for operations on many tasks or runs. Never raises, because workers also check periodically."""
         try:
             await self._redis.enqueue_job(BULK_JOB, _job_id=f"{BULK_JOB}:{uuid4().hex}")
         except REDIS_ERRORS as error:
             self._say_away(error)
 
     async def _enqueue(self, bucket: int, *, at_once: bool) -> None:
-        # arq returns None also when a job is just ending, so the result proves nothing, and nothing relies on it.
+        # arq also returns None when a job is just ending, so nothing relies on the result.
         if at_once:
             await self._redis.enqueue_job(DISPATCH_JOB, bucket, _job_id=f"{DISPATCH_JOB}:{bucket}:{uuid4().hex}")
         else:
@@ -181,15 +179,15 @@ class Queue:
     async def pokes(self) -> AsyncIterator[list[UUID]]:
         """Yield once when the subscription is open, and then the changed tasks of each poke, none if it is of events.
 
-        Raises `Unreachable` when Redis is away.
+        Raises `Unreachable` when Redis is down.
         """
         async with aclosing(self._messages(EVENTS_CHANNEL)) as messages:
             async for data in messages:
                 yield ids_in(data)
 
     async def announce_limits(self) -> None:
-        """Notify workers that flow limits or pauses of hosts were changed. Never raises: workers also look by the
-        clock.
+        """Notify workers that flow limits or pauses of hosts were changed. Never raises: workers also check
+        periodically.
         """
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT.total_seconds()):
@@ -218,6 +216,7 @@ class Queue:
     def _say_away(self, error: BaseException) -> None:
         if not self._away:
             logger.warning(
-                "Redis is away: tasks still fire from Postgres.", extra={"action": "redis_away", "error": str(error)}
+                "Redis is unavailable: tasks still fire from Postgres.",
+                extra={"action": "redis_away", "error": str(error)},
             )
         self._away = True

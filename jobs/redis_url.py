@@ -81,7 +81,7 @@ def parse_redis_url(text: str) -> RedisUrl:
 
 
 def place_of(url: SplitResult, *, by_sentinel: bool, shape: str) -> tuple[str | None, int]:
-    """Return the name of the primary, if Sentinels name it, and the number of the database. Raises `ValueError`."""
+    """Return the name of the primary, with Sentinels, and the number of the database. Raises `ValueError`."""
     steps = url.path.removeprefix("/").split("/")
     service = unquote(steps.pop(0)) if by_sentinel else None
     if service == "":

@@ -10,7 +10,8 @@ from email.utils import parsedate_to_datetime
 from jobs.problems import Problem
 
 SPREAD = 0.2
-"""A delay varies by this share of itself in both directions, so that runs that failed together are spread."""
+"""A delay varies by this share of itself in both directions, so that runs that failed together are not retried
+together."""
 
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 
@@ -39,7 +40,7 @@ class RetryPolicy:
     factor: float = 2.0
     max_delay: timedelta = timedelta(seconds=300)
     statuses: frozenset[int] | None = None
-    """The statuses that are tried again; None for all that are no success. A call without a status always is."""
+    """The statuses that are retried; None for all that are not a success. A call without a status is always retried."""
     max_elapsed: timedelta | None = None
     """How long after the run's instant the last attempt may begin; None for any time."""
 

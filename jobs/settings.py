@@ -16,8 +16,8 @@ from jobs.security.encryption import SecretKeys, parse_keys
 
 MOST_DAYS = 36_500
 LEAST_AUDIT_DAYS = 90
-"""Less than this, the database keeps in any case."""
-SHAPE_OF_DAYS = f"a number of days from 1 to {MOST_DAYS}, or 0 for ever"
+"""The database keeps at least this much in any case."""
+SHAPE_OF_DAYS = f"a number of days from 1 to {MOST_DAYS}, or 0 to keep forever"
 LOOPBACK = "127.0.0.0/8,::1"
 
 
@@ -51,22 +51,22 @@ class JobsSettings(BaseSettings):
         default=25,
         ge=0,
         le=3600,
-        description="a number of seconds from 0 to 3600: how long a stopping worker lets its attempts end",
+        description="a number of seconds from 0 to 3600: how long a stopping worker waits for its attempts to end",
     )
 
     host_pause_seconds: float = Field(
         default=300,
         ge=0,
         le=3600,
-        description="a number of seconds from 0 to 3600: how long at most a host is not called that asks for a pause "
-        "with 429 or 503 and Retry-After; with 0 only the run waits that received the response",
+        description="a number of seconds from 0 to 3600: the longest time for which a host is not called after it "
+        "asked for a pause with 429 or 503 and Retry-After; with 0 only the run that received the response waits",
     )
 
     retention_days: int = Field(
         default=30, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long successful runs are kept"
     )
     retention_failed_days: int = Field(
-        default=90, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long runs are kept that did not succeed"
+        default=90, ge=0, le=MOST_DAYS, description=f"{SHAPE_OF_DAYS}: how long unsuccessful runs are kept"
     )
     retention_bodies_days: int = Field(
         default=0,
@@ -85,7 +85,8 @@ class JobsSettings(BaseSettings):
         default=365,
         ge=0,
         le=MOST_DAYS,
-        description=f"0 for ever, or a number of days from {LEAST_AUDIT_DAYS} to {MOST_DAYS}: how long entries of the "
+        description="0 to keep forever, or a number of days "
+        f"from {LEAST_AUDIT_DAYS} to {MOST_DAYS}: how long entries of the "
         "audit log, and keys that are no longer valid, are kept",
     )
 
@@ -138,7 +139,7 @@ class JobsSettings(BaseSettings):
     @classmethod
     def _long_enough(cls, days: int) -> int:
         if 0 < days < LEAST_AUDIT_DAYS:
-            raise ValueError(f"must be 0, which keeps entries for ever, or at least {LEAST_AUDIT_DAYS}")
+            raise ValueError(f"must be 0, which keeps entries forever, or at least {LEAST_AUDIT_DAYS}")
         return days
 
     @field_validator("redis_url")

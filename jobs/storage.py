@@ -1,4 +1,4 @@
-"""What the database holds, by kind and day, and what the retention removes next. Pure, apart from `read`."""
+"""The contents of the database by kind and day, and the next removals by the retention. Pure, apart from `read`."""
 
 import re
 from collections import defaultdict
@@ -56,7 +56,7 @@ class KindOfDay(NamedTuple):
 
 
 class Pruning(NamedTuple):
-    """What is removed next of a kind: at most so many rows from before an instant."""
+    """The next removal of a kind: at most this number of rows from before an instant."""
 
     kind: str
     before: datetime
@@ -146,7 +146,7 @@ def next_of_runs(days: Sequence[KindOfDay], settings: JobsSettings, *, now: date
         Pruning("runs", end_of(day.day), at, day.rows, day.bytes)
         for day in days
         for kept in {settings.retention_days, settings.retention_failed_days}
-        # What is older has gone already, apart from what its task keeps.
+        # Older runs were already removed, except those that their task keeps.
         if day.rows and (at := end(day.day, kept)) is not None and at > now
     ]
     if found:
@@ -154,7 +154,7 @@ def next_of_runs(days: Sequence[KindOfDay], settings: JobsSettings, *, now: date
 
 
 def next_of_days(days: Sequence[KindOfDay]) -> Iterator[Pruning]:
-    """Yield the next removal of a kind whose rows all live equally long, if they ever end."""
+    """Yield the next removal of a kind whose rows are all kept equally long, unless they are kept forever."""
     for day in days[:1]:
         if day.pruned_at is not None:
             yield Pruning(day.kind, end_of(day.day), day.pruned_at, day.rows, day.bytes)
@@ -171,5 +171,5 @@ def end_of(day: date) -> datetime:
 
 
 def end(day: date, days: int) -> datetime | None:
-    """Return when the last rows of a day are so many days old, or None where 0 days keep them for ever."""
+    """Return when the last rows of a day reach this age in days, or None where 0 days keep them forever."""
     return end_of(day) + timedelta(days=days) if days else None

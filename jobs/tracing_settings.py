@@ -27,7 +27,7 @@ class TracingSettings(BaseSettings):
         default="", repr=False, description="its whole address for traces, such as http://collector:4318/v1/traces"
     )
     exporter_otlp_protocol: Literal["http/protobuf"] = Field(
-        default="http/protobuf", description="http/protobuf: how traces are sent; there is no other way"
+        default="http/protobuf", description="http/protobuf: the only supported protocol"
     )
     service_name: str = Field(default="duetime", description="a name: the service that traces show")
 

@@ -55,7 +55,7 @@ MAX_JOBS = 100
 MAX_TRIES = 5
 JOB_TIMEOUT = timedelta(seconds=10)
 PAUSE = timedelta(seconds=1)
-"""Pause before arq is restarted after Redis went away."""
+"""Pause before arq is restarted after Redis was lost."""
 
 
 class NotStarted(Exception):
@@ -73,7 +73,7 @@ async def run_worker(
     """Work until `stop` is set, then stop gracefully: attempts end within the grace period, or are released.
 
     `lookup` resolves the names of targets; `tracing` says whether attempts are traced. Raises `NotStarted` when the
-    database cannot be reached at the start. After that, Postgres and Redis may go away and come back.
+    database cannot be reached at the start. After that, Postgres and Redis may fail and recover.
     """
     clock = Clock()
     async with AsyncExitStack() as stack:
@@ -166,7 +166,7 @@ async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:
     """The arq job that wakes a worker for a bucket of 100 ms."""
     dispatcher: Dispatcher = ctx["dispatcher"]
     if dispatcher.full and ctx["job_try"] < MAX_TRIES:
-        # Another worker may have a slot; this one claims again by itself when a slot becomes free.
+        # Another worker may have a slot; this one claims again when a slot becomes free.
         raise Retry(defer=POLL_DELAY)
     try:
         await dispatcher.dispatch_bucket(bucket)
@@ -187,9 +187,8 @@ async def sweep(ctx: dict[Any, Any]) -> None:
 
 
 async def keep_arq(redis_url: str, woken: dict[str, Any], *, enough: asyncio.Event) -> None:
-    """Run arq until `enough` is set. arq's worker ends when Redis is away for a moment, so this restarts it.
-
-    `woken` is what its jobs find in their context.
+    """Run arq until `enough` is set. arq's worker ends when Redis is briefly unavailable, so this restarts it. `woken`
+    is passed to its jobs in their context.
 
     Do not cancel this: arq's connections would stay open.
     """

@@ -1,7 +1,7 @@
 """The end of a run moves its row from the unfinished runs to the history.
 
 The row is deleted from the one table and inserted into the other by one statement, so no crash can lose or double it.
-Whoever waits for the lock on a run that ends meanwhile finds no row any more, as if it had looked later.
+A transaction that waits for the lock on a run that ends meanwhile finds no row, as if it had come later.
 """
 
 from collections.abc import Mapping

@@ -30,7 +30,7 @@ FROM {
 WHERE {is_looked_up("t.id", "c.id")}
 """)
 
-# The audit log shows what `pauseTask` shows there. A task that has ended meanwhile stays as it is.
+# The audit log shows what `pauseTask` shows there. A task that has ended in the meantime is not changed.
 PAUSE = text(f"""
 WITH paused AS (
     UPDATE tasks t
@@ -85,7 +85,7 @@ async def keep_counts(connection: AsyncConnection, failures: Mapping[UUID, int])
 
 
 async def pause(connection: AsyncConnection, pauses: Sequence[Pause], *, paused_by: str, now: datetime) -> list[UUID]:
-    """Pause those of the tasks whose schedule goes on, with an entry in the audit log. Return them."""
+    """Pause those of the tasks whose schedule has not ended, with an entry in the audit log. Return them."""
     paused = await connection.execute(
         PAUSE,
         {

@@ -116,7 +116,8 @@ SELECT FROM {TASKS_BY_ID} b JOIN tasks t ON {is_looked_up("t.id", "b.id")} {by_i
 """)
 
 # A queued run with a next attempt no longer waits for another run: it is about to start.
-# Run this after an earlier statement has locked the tasks, so that it sees the runs that a claim has queued meanwhile.
+# Run this after an earlier statement has locked the tasks, so that it sees the runs that a claim has queued in the
+# meantime.
 PROMOTE_WAITING = text(f"""
 WITH unfinished AS MATERIALIZED ({unfinished_runs("CAST(:task_ids AS uuid[])")}),
 promoted AS (
@@ -193,7 +194,7 @@ async def finish(
 ) -> set[UUID]:
     """Write the outcomes of attempts, and return the runs that were changed.
 
-    A run that this worker has lost meanwhile stays unchanged.
+    A run that this worker has since lost stays unchanged.
     """
     written = await fetch(
         connection,

@@ -74,7 +74,7 @@ FROM {PLACES} p
 WHERE {is_looked_up("r.id", "p.id")}
 """)
 
-# A change of the limit, which sets the version, begins with a rate of its own.
+# A change of the limit, which sets the version, starts a new rate.
 KEEP_RATES = text("""
 UPDATE flow_limits l SET free_at = k.free_at
 FROM unnest(CAST(:ids AS uuid[]), CAST(:versions AS int[]), CAST(:free_ats AS timestamptz[]))
@@ -121,7 +121,7 @@ class Place(NamedTuple):
 
 
 async def limits(connection: AsyncConnection) -> Sequence[Row]:
-    """Return all limits, and those that no longer exist and that runs wait for."""
+    """Return all limits, including deleted ones for which runs wait."""
     return await fetch(connection, LIMITS, {})
 
 
@@ -143,7 +143,7 @@ async def waiting(connection: AsyncConnection) -> dict[UUID, int]:
 
 
 async def lock_first(connection: AsyncConnection, numbers: Mapping[UUID, int]) -> Sequence[Row]:
-    """Lock so many of the runs that wait for each limit, the first of each, and return them in their order."""
+    """Lock the first runs that wait for each limit, up to its number, and return them in order."""
     return await fetch(connection, LOCK_FIRST, {"flow_limit_ids": list(numbers), "numbers": list(numbers.values())})
 
 

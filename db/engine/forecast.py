@@ -1,4 +1,4 @@
-"""What maintenance and the API agree on about the forecast of the load."""
+"""Constants of the load forecast that maintenance and the API share."""
 
 from datetime import timedelta
 

@@ -209,5 +209,5 @@ async def retire(connection: AsyncConnection, *, worker_id: UUID) -> None:
 
 
 async def forget_lost_workers(connection: AsyncConnection) -> None:
-    """Remove workers that have long been gone and have no runs left to rescue."""
+    """Remove workers that were lost long ago and have no runs left to rescue."""
     await connection.execute(FORGET)

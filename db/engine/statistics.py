@@ -1,4 +1,4 @@
-"""What the statistics of runs count, in SQL that maintenance and the API share.
+"""The counts of the run statistics, in SQL that maintenance and the API share.
 
 A count belongs to a place: the outcome of a run, the bucket of its lateness, or the bucket of its duration. Rows of
 `run_statistics` hold the places that occur, with their counts, and add up place by place.
@@ -29,8 +29,8 @@ LATENESS_PLACE = 100
 DURATION_PLACE = 200
 """The place of the first bucket of the last attempt's duration, with the same bounds."""
 DAYS_PLACE = 300
-"""How many days after that of its id a run has ended is added to this. A run that ended on the same day has no such
-place. So the statistics tell in which days of the history a task has runs.
+"""The base of places for how many days after the day of its id a run ended. A run that ended on the same day has no
+such place. So the statistics show in which days of the history a task has runs.
 """
 
 MINUTES_KEPT = timedelta(days=2)

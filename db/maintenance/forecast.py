@@ -80,7 +80,7 @@ HAVING sum(calls) > 0
 
 
 class Claim(NamedTuple):
-    """What the last forecast was computed from, and when, and the present by the database's clock."""
+    """The basis and time of the last forecast, and the current time by the database's clock."""
 
     computed_at: datetime | None
     tasks: str | None

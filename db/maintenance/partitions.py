@@ -11,7 +11,7 @@ DAYS_AHEAD = 3
 
 
 async def missing(connection: AsyncConnection, today: date) -> list[date]:
-    """Return the days from `today` on that need a partition and have none."""
+    """Return the days from `today` on whose partition is missing."""
     days = {f"task_results_{day:%Y%m%d}": day for day in (today + timedelta(n) for n in range(DAYS_AHEAD + 1))}
     found = await connection.execute(
         text("SELECT relname FROM pg_class WHERE relname = ANY(:names) AND relispartition"), {"names": list(days)}

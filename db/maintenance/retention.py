@@ -1,6 +1,6 @@
 """The statements that end the history: of runs, answers, events, the audit log, versions of tasks, and keys.
 
-A retention of 0 days keeps for ever. A task's own `retention_days` counts for all of its runs.
+A retention of 0 days keeps forever. A task's own `retention_days` counts for all of its runs.
 """
 
 from datetime import date, datetime, timedelta
@@ -15,7 +15,7 @@ from db.engine.days import lower_bound
 from db.models import DEFAULT_PARTITION
 
 MOST_KEPT = 20_000
-"""The most runs of a day that are copied when the others go away together."""
+"""The maximum number of runs of a day that are copied when the others are removed together."""
 
 Pruned = Literal["none", "dropped", "emptied", "rows"]
 Place = tuple[datetime, UUID]

@@ -78,7 +78,7 @@ written AS (
 )"""
 
 
-# The rows of a deleted task are about to be removed, and so are left alone, lest both wait for each other.
+# The rows of a deleted task are about to be removed, so they are skipped; otherwise both could wait for each other.
 NEW = f"""
     SELECT k.task_id, date_trunc('minute', e.at, 'UTC') AS start, CAST(p.place AS smallint) AS place, count(*) AS number
     FROM ended e

@@ -14,7 +14,7 @@ LOCK = text("SELECT seq FROM notification_cursor FOR UPDATE")
 
 
 async def lock(session: AsyncSession) -> None:
-    """Wait until nobody else changes a channel or a rule, or judges by one, and keep it so until the commit."""
+    """Lock channels and rules against other changes and against evaluation until the commit."""
     await session.execute(LOCK)
 
 

@@ -1,7 +1,6 @@
-"""The statements by which rules judge run events and the state of tasks. One process at a time judges: it holds the
-lock of the cursor.
-
-Only what a rule may tell of is read. A success matters to a task for which an alert is open, and what is late can be
+"""The statements by which rules judge run events and the state of tasks. One process at a time evaluates rules: it
+holds the lock of the cursor. Only events that a rule may cover are read. A success matters to a task for which an alert
+is open, and what is late can be
 seen from the id of a run, which begins with the milliseconds of its instant. Only for rules about absence are the runs
 that succeeded looked up, because they may stand for instants that were missed.
 """
@@ -168,7 +167,7 @@ async def lock_cursor(connection: AsyncConnection) -> Position | None:
 async def start_cursor(connection: AsyncConnection) -> int:
     """Wait for the lock of the cursor, and return the number of the newest event.
 
-    Without any rule, nobody has moved the cursor, so this moves it.
+    Without a rule the cursor has not moved, so this moves it.
     """
     await connection.execute(WAIT_FOR_CURSOR)
     newest: int = (await connection.execute(NEWEST)).scalar_one()
@@ -268,6 +267,6 @@ async def living_workers(connection: AsyncConnection, *, late_after: timedelta) 
 
 
 async def is_left_alone(connection: AsyncConnection, *, late_after: timedelta) -> bool:
-    """Return whether there is something to tell, and no worker has renewed its lease within a time."""
+    """Return whether notifications are pending and no worker has renewed its lease within a time."""
     found: bool = (await connection.execute(IS_LEFT_ALONE, {"late_after": late_after})).scalar_one()
     return found

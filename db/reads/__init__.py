@@ -1,1 +1,1 @@
-"""What the API shows: lists by keyset pages, single rows, metrics and health. Nothing here changes a row."""
+"""Reads for the API: lists by keyset pages, single rows, metrics and health. Nothing here changes a row."""

@@ -22,7 +22,7 @@ def selected_tasks(filters: TaskFilter) -> Select[Any]:
 
 
 async def selected_runs(session: AsyncSession, filters: RunFilter, *, action: BulkAction) -> Select[Any]:
-    """Return a query for the ids of the runs that a filter selects, of those that the action can concern at all."""
+    """Return a query for the ids of the runs that a filter selects and to which the action can apply."""
     concerned = {*UNFINISHED} if action is BulkAction.CANCEL_RUNS else {*RunState} - {*UNFINISHED}
     states = ({*filters.states} or {*RunState}) & concerned
     if not states:

@@ -49,7 +49,7 @@ async def page(session: AsyncSession, task_id: UUID, *, rows: Slice) -> tuple[li
 
 
 async def before(session: AsyncSession, task_id: UUID, *, version: int) -> Definition | None:
-    """Return the definition before a version, or None if there is none, or it is no longer kept."""
+    """Return the definition before a version, or None if it does not exist or is no longer kept."""
     return await newest(session, of_task(task_id).where(TABLE.version < version))
 
 

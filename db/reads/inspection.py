@@ -41,7 +41,7 @@ SELECT EXISTS (
 
 
 class Server(NamedTuple):
-    """What a Postgres server says of itself. `size` is that of the database, in bytes."""
+    """Facts about a Postgres server. `size` is that of the database, in bytes."""
 
     version: str
     number: int

@@ -78,7 +78,7 @@ class Overview(NamedTuple):
 
 
 class Present(NamedTuple):
-    """What waits now, and for how many seconds; `last_sweep_age` is None before the first sweep.
+    """The due work, and its age in seconds; `last_sweep_age` is None before the first sweep.
 
     `lease_ages` has the seconds since each worker renewed its lease, by the worker's id.
     """

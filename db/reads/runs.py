@@ -25,7 +25,8 @@ NEWEST_FIRST = Order(value=col(Run.scheduled_for), id=col(Run.id), descending=Tr
 
 
 FEW_TASKS = 100
-"""Of so many tasks, the newest runs of each are found by its index; of more, those in a list of all runs are picked."""
+"""Up to this number of tasks, the newest runs of each are found by its index; with more, they are picked from a list of
+all runs."""
 SEARCHES_WITHIN = timedelta(seconds=5)
 """How long one statement may search the history by what no index has."""
 

@@ -101,7 +101,8 @@ class Totals(NamedTuple):
     live: str
 
     def within(self, days: tuple[UUID, UUID] | None) -> TextClause:
-        """Return the statement for when the runs after the cursor are of days with these ids; None: there are none.
+        """Return the statement for runs after the cursor of days with these ids; None means that there are no such
+        runs.
 
         The ids stand in the text, so the statement opens these days and no others of the history.
         """

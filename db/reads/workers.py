@@ -17,5 +17,5 @@ FROM workers w ORDER BY w.started_at, w.id
 
 
 async def workers(connection: AsyncConnection) -> Sequence[Row[Any]]:
-    """Return the workers, also those that have lost their lease a moment ago, the one that started first first."""
+    """Return the workers, including those that lost their lease a moment ago, in the order of their start."""
     return (await connection.execute(WORKERS, {"late_after": LATE_AFTER})).all()

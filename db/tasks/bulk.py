@@ -57,7 +57,7 @@ async def lock(session: AsyncSession, operation_id: UUID) -> BulkOperation | Non
 
 
 async def take_chunk(session: AsyncSession, operation_id: UUID) -> Sequence[UUID]:
-    """Return the ids of the next chunk, which is gone with this transaction's commit; none if nothing is left."""
+    """Return the ids of the next chunk, which this transaction's commit removes; empty if nothing is left."""
     return (await session.execute(TAKE_CHUNK, {"id": operation_id})).scalar() or ()
 
 

@@ -44,7 +44,7 @@ FORGET = text("DELETE FROM idempotency_keys WHERE task_id = ANY (CAST(:task_ids 
 
 
 class Use(NamedTuple):
-    """What a key has created, and the fingerprint of its input."""
+    """The object that a key created, and the fingerprint of its input."""
 
     key: str
     task_id: UUID

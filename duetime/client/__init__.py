@@ -1,6 +1,6 @@
-"""The commands that talk to a running Duetime, from anywhere, through its GraphQL API alone.
+"""The commands that talk to a running Duetime from any machine, only through its GraphQL API.
 
-Servers import nothing of this package but this list, and this package imports nothing of theirs.
+Servers import only this list from the package, and the package imports nothing of the servers.
 """
 
 CLIENT_COMMANDS = {

@@ -12,7 +12,7 @@ from duetime.client.errors import ClientError, NotAuthorised, Unreachable, one_l
 from duetime.client.profiles import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, Profile
 
 WITHIN = 60.0
-"""Seconds for an answer: a thousand tasks that are changed at once take a few."""
+"""Timeout of a response in seconds; changing a thousand tasks at once takes a few."""
 SILENCE = 60.0
 """Seconds without a byte after which a stream counts as lost. The API sends a comment every few seconds."""
 GATEWAY = {502, 503, 504}
@@ -22,7 +22,7 @@ Data = dict[str, Any]
 
 
 class GraphQLErrors(ClientError):
-    """An operation was refused as a whole. `errors` is what the API said."""
+    """An operation was refused as a whole. `errors` has the API's errors."""
 
     def __init__(self, errors: list[Any]) -> None:
         super().__init__("; ".join(map(message_of, errors)))
@@ -38,7 +38,7 @@ class Api:
         headers = {"User-Agent": f"duetime/{version('duetime')}", "Content-Type": "application/json"}
         if profile.key:
             headers["Authorization"] = f"Bearer {profile.key}"
-        # A redirect would carry the key elsewhere, so none is followed.
+        # A redirect would send the key to another place, so redirects are not followed.
         self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), follow_redirects=False)
 
     def __enter__(self) -> Self:
@@ -65,7 +65,8 @@ class Api:
         return value
 
     def subscribe(self, document: str, **variables: Any) -> Generator[Any, None, None]:
-        """Yield each result of a subscription's one field. Raises as `execute` does, also when the stream is cut."""
+        """Yield each result of a subscription's one field. Raises as `execute` does, also when the connection
+        breaks."""
         with (
             self._failures(),
             self._http.stream(
@@ -78,7 +79,7 @@ class Api:
         ):
             if not answer.headers.get("Content-Type", "").startswith("text/event-stream"):
                 self._data(self._body(answer.status_code, answer.read()))
-                raise Unreachable(f"{self.url} answered without a stream of events")
+                raise Unreachable(f"{self.url} did not respond with an event stream")
             kind = ""
             for line in answer.iter_lines():
                 name, _, value = line.partition(": ")
@@ -89,7 +90,7 @@ class Api:
                     yield result
                 elif line.startswith("data") and kind == "complete":
                     return
-        raise Unreachable(f"{self.url} ended the stream of events")
+        raise Unreachable(f"{self.url} ended the event stream")
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -101,7 +102,7 @@ class Api:
             raise Unreachable(f"{self.url} cannot be reached: {reason_of(error)}{hint}") from None
 
     def _body(self, status: int, content: bytes) -> Mapping[str, Any]:
-        """Return the body of an answer. Raises `ClientError` if it is not one of GraphQL."""
+        """Return the body of a response. Raises `ClientError` if it is not a GraphQL response."""
         try:
             body = digits.read(content)
         except ValueError:
@@ -113,7 +114,7 @@ class Api:
         return body
 
     def _data(self, body: Mapping[str, Any]) -> Data:
-        """Return the data of an answer. Raises `ClientError` for its errors."""
+        """Return the data of a response. Raises `ClientError` for its errors."""
         errors = body.get("errors")
         if errors:
             if any(code_of(error) in UNAUTHORISED for error in errors):
@@ -125,7 +126,7 @@ class Api:
 
 
 def message_of(error: Any) -> str:
-    """Return the message of an error, without the value that it may quote, in which there may be a secret."""
+    """Return the message of an error without a quoted value, because the value may contain a secret."""
     return one_line(str(error.get("message")).partition(", found: ")[0])
 
 
@@ -136,7 +137,7 @@ def code_of(error: Any) -> str | None:
 
 
 def message_in(body: Any) -> str:
-    """Return the messages of an answer's errors; an empty text without any."""
+    """Return the messages of a response's errors, or an empty text if it has none."""
     errors = body.get("errors") if isinstance(body, dict) else None
     return "; ".join(map(message_of, errors or ()))
 

@@ -19,9 +19,8 @@ def counted(api: Api, document: str, action: str, chosen: Mapping[str, Any]) -> 
 
 
 def carried_out(api: Api, document: str, action: str, chosen: Mapping[str, Any], *, what: str) -> Operation:
-    """Start an operation, and return it when it has ended. Show its progress; Ctrl-C cancels what is left of it.
-
-    Raises `ClientError`.
+    """Start an operation, and return it when it has ended. Show its progress; Ctrl-C cancels the rest. Raises
+    `ClientError`.
     """
     found = api.field(document, action=action, filter=chosen, dryRun=False)
     operation = calls.accepted(found, of=("BulkOperation",))

@@ -1,4 +1,4 @@
-"""What several commands do with the API: pages, references, results."""
+"""API calls that several commands share: pages, references, results."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ def no_task(reference: str) -> ClientError:
 
 
 def accepted(result: dict[str, Any], *, of: Sequence[str]) -> dict[str, Any]:
-    """Return a result of a mutation if it is of one of these types. Raises `ClientError` for a refusal."""
+    """Return a mutation's result if it has one of these types. Raises `ClientError` for a refusal."""
     if result["__typename"] in of:
         return {name: value for name, value in result.items() if name != "__typename"}
     raise ClientError(refusal(result))
@@ -81,7 +81,7 @@ def refusal(result: dict[str, Any]) -> str:
 
 
 def in_batches(api: Api, document: str, ids: Sequence[str], *, what: str, **variables: Any) -> list[Any]:
-    """Return the result for each id of a mutation that takes many. Show progress meanwhile."""
+    """Return the result for each id of a mutation that accepts several, and show progress."""
     results: list[Any] = []
     with progress(what, len(ids)) as shown:
         for start in range(0, len(ids), BATCH):

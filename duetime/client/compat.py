@@ -1,4 +1,4 @@
-"""What the client changes about its libraries."""
+"""Changes to the client's libraries."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from typer.core import TyperArgument
 
 
 def hide_types_of_arguments() -> None:
-    """Let help name an argument as the usage does. Typer adds the type that Python has for it, such as <list[str]>."""
+    """Name an argument in the help as in the usage line. Typer would add its Python type, such as <list[str]>."""
     argument: Any = TyperArgument
     argument.display_type_rich = no_type
 

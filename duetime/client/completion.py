@@ -12,14 +12,15 @@ from duetime.client.main import application
 
 
 def complete(servers: argparse.ArgumentParser) -> None:
-    """Answer a shell's question, which is in the environment, about all commands. `servers` has those of servers."""
+    """Answer a shell's completion request, which is in the environment, for all commands. `servers` is the parser of
+    the server commands."""
     app = application(completes=True)
     add_commands(app, servers)
     app(prog_name="duetime")
 
 
 def add_commands(app: typer.Typer, parser: argparse.ArgumentParser) -> None:
-    """Add the commands of a parser, as far as completion needs them."""
+    """Add the commands of a parser, with the parts that completion needs."""
     for name, below, text in commands_of(parser):
         if name in CLIENT_COMMANDS:
             continue

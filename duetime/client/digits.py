@@ -1,30 +1,30 @@
-"""JSON whose numbers keep every digit: 1.10, 1e5 and -0 stay as they are written, as the API keeps them."""
+"""JSON whose numbers keep every digit: 1.10, 1e5 and -0 stay as written, as in the API."""
 
 import json
 import re
 from typing import Any, Self
 
 encode = json.JSONEncoder(allow_nan=False).encode
-"""Writes what has no exact numbers in it."""
+"""Writes values that contain no exact numbers."""
 NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 
 
 class Number(float):
-    """A number that Python would write in another way, with its text."""
+    """A number with its text, because Python would write it differently."""
 
     __slots__ = ("text",)
     text: str
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Return the number that a text of JSON stands for."""
+        """Return the number of a JSON literal."""
         number = cls(text)
         number.text = text
         return number
 
 
 def number(text: str) -> int | float:
-    """Return the number that a text of JSON stands for."""
+    """Return the number of a JSON literal."""
     value = float(text) if set(text) & set(".eE") else int(text)
     return value if repr(value) == text else Number.of(text)
 
@@ -37,7 +37,7 @@ def read(text: str | bytes) -> Any:
 
 
 def refuse_constant(name: str) -> Any:
-    """Refuse NaN and infinities, which are no JSON."""
+    """Refuse NaN and infinities, which are not JSON."""
     raise ValueError(f"{name} is not JSON")
 
 

@@ -1,4 +1,4 @@
-"""The operations that commands send. What `--json` prints is what these select."""
+"""The operations that commands send. `--json` prints what they select."""
 
 TRIGGER = """
 trigger {

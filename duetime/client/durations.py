@@ -10,5 +10,5 @@ WHOLE = re.compile(rf"(?:{PART.pattern})+")
 def milliseconds(text: str) -> int:
     """Return the milliseconds of a duration. Raises `ValueError`."""
     if not WHOLE.fullmatch(text):
-        raise ValueError(f"{text!r} is no duration; write it as 90s, 5m, 1h30m or 250ms")
+        raise ValueError(f"{text!r} is not a duration; write it as 90s, 5m, 1h30m or 250ms")
     return round(sum(float(number) * UNITS[unit] for number, unit in PART.findall(text)))

@@ -8,7 +8,7 @@ class ClientError(Exception):
 
 
 class UsageError(ClientError):
-    """The command line, a file or a variable that it names cannot be used as it is."""
+    """The command line, a file or an environment variable is invalid."""
 
     status = 2
 
@@ -26,5 +26,5 @@ class NotAuthorised(ClientError):
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line, without what a terminal would obey."""
+    """Return a text as one line without control characters."""
     return "".join(character if character.isprintable() else " " for character in " ".join(text.split()))

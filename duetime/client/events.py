@@ -1,4 +1,4 @@
-"""What happens, as it happens, over connections that may break."""
+"""Live events over connections that may break."""
 
 import time
 from collections.abc import Callable, Generator
@@ -16,9 +16,8 @@ Stream = Generator[dict[str, Any], None, None]
 
 
 def run_events(api: Api, *, task_id: str | None, after: str | None) -> Stream:
-    """Yield the changes of runs after a cursor, or from now on, and the gaps between them, without an end.
-
-    After a lost connection it goes on where it was. Raises `ClientError` if the API cannot be reached at first, or
+    """Yield the changes of runs after a cursor, or from now on, and the gaps between them, indefinitely. After a lost
+    connection it resumes where it stopped. Raises `ClientError` if the API cannot be reached at first, or
     refuses.
     """
     newest = api.field(documents.NEWEST_EVENT)
@@ -30,7 +29,7 @@ def run_events(api: Api, *, task_id: str | None, after: str | None) -> Stream:
 
 
 def lasting(subscribe: Callable[[], Stream]) -> Stream:
-    """Yield what a subscription delivers, without an end: after a lost connection it subscribes again."""
+    """Yield the results of a subscription indefinitely: after a lost connection it subscribes again."""
     delay = FIRST_DELAY
     while True:
         try:

@@ -43,7 +43,7 @@ TASKS: Kinds = {
     "nextRunBefore": str,
     "lastRunStates": words,
 }
-"""The members of TaskFilter, and how a text becomes their value."""
+"""The members of TaskFilter, with the function that converts a text to their value."""
 RUNS: Kinds = {
     "taskId": str,
     "states": words,
@@ -63,7 +63,7 @@ STATISTICS: Kinds = {"taskId": str, "tags": texts, "host": str}
 
 
 def filter_of(given: Sequence[str], kinds: Kinds) -> dict[str, Any]:
-    """Return the filter that all `--where` of a command make together. Raises `UsageError`."""
+    """Return the filter that the `--where` options of a command form together. Raises `UsageError`."""
     found: dict[str, Any] = {}
     for text in given:
         found |= members_of(text, kinds)
@@ -71,7 +71,7 @@ def filter_of(given: Sequence[str], kinds: Kinds) -> dict[str, Any]:
 
 
 def members_of(text: str, kinds: Kinds) -> dict[str, Any]:
-    """Return the members of one `--where`. JSON goes to the API as it is. Raises `UsageError`."""
+    """Return the members of one `--where`. JSON is passed to the API unchanged. Raises `UsageError`."""
     if text.lstrip().startswith("{"):
         try:
             members: dict[str, Any] = digits.read(text)

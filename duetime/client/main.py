@@ -1,4 +1,4 @@
-"""The client's commands together, and what becomes of their errors."""
+"""Assembles the client's commands and handles their errors."""
 
 import sys
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ INTERRUPTED = 130
 
 
 def application(*, completes: bool = False) -> typer.Typer:
-    """Return the commands of the client, which answer the questions of shells if `completes` is set."""
+    """Return the commands of the client, which answer completion requests of shells if `completes` is set."""
     hide_types_of_arguments()
     app = typer.Typer(
         name="duetime",
@@ -61,6 +61,6 @@ def run(arguments: Sequence[str]) -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader of the output, such as `head`, has what it wanted.
+        # The reader of the output, such as `head`, has closed the pipe.
         sys.stderr.close()
         sys.exit(0)

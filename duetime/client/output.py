@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs."""
+"""Output of commands: tables for people, JSON for programs."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from rich.text import Text
 from duetime.client import digits
 
 UNLIMITED = 100_000
-"""Columns where there is no terminal, so that nothing is cut."""
+"""The width without a terminal, so that nothing is cut off."""
 FLEXIBLE = {"NAME", "RESULT", "TRIGGER"}
 """Columns that take several lines where a terminal is narrow."""
 STYLES = {
@@ -27,9 +27,8 @@ STYLES = {
 
 
 def console(file: IO[str]) -> Console:
-    """Return what writes to a file: in colour and as wide as the terminal if it is one, and in full otherwise.
-
-    rich heeds NO_COLOR, FORCE_COLOR and TERM.
+    """Return a console for a file: coloured and as wide as the terminal if the file is one, and at full width
+    otherwise. rich respects NO_COLOR, FORCE_COLOR and TERM.
     """
     terminal = file.isatty()
     return Console(file=file, width=None if terminal else UNLIMITED, highlight=False, markup=False, emoji=False)
@@ -89,7 +88,7 @@ def print_members(members: Iterable[tuple[str, Any]]) -> None:
 
 
 def print_lines(table: Table) -> None:
-    """Print a table without the spaces at the ends of its lines, where no terminal needs them."""
+    """Print a table, without trailing spaces if the output is not a terminal."""
     screen = console(sys.stdout)
     if screen.is_terminal:
         screen.print(table)
@@ -101,7 +100,7 @@ def print_lines(table: Table) -> None:
 
 
 def shown(value: Any) -> Text:
-    """Return a value as text without characters that a terminal would obey; a state has its colour."""
+    """Return a value as text without control characters; a state is coloured."""
     if value is None:
         return Text("-", style="dim")
     text = str(value)
@@ -138,7 +137,7 @@ def duration(milliseconds: int | None) -> str | None:
 
 @contextmanager
 def progress(what: str, total: int | None) -> Iterator[Progress]:
-    """Show how far long work is, on stderr if that is a terminal. `advance` the one task of the progress, 0."""
+    """Show the progress of long work, on stderr if that is a terminal. `advance` the only task of the progress, 0."""
     screen = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as shown_progress:

@@ -16,7 +16,7 @@ DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_NAME = "default"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 KEY = re.compile(r"[!-~]+")
-"""What a header can carry without quotes."""
+"""The characters that a header can contain without quotes."""
 URL_VARIABLE, KEY_VARIABLE, PROFILE_VARIABLE = "DUETIME_URL", "DUETIME_KEY", "DUETIME_PROFILE"
 
 
@@ -37,7 +37,7 @@ def configuration_file() -> Path:
 def chosen(name: str | None) -> Profile:
     """Return the profile for a command, from its option, the environment, or the file. Raises `UsageError`.
 
-    A profile's key goes to the profile's address alone: with `DUETIME_URL`, the key is that of `DUETIME_KEY`.
+    A profile's key is only sent to the profile's address: with `DUETIME_URL`, the key is that of `DUETIME_KEY`.
     """
     if name is None and (url := os.environ.get(URL_VARIABLE)):
         return Profile(url=checked_url(url, URL_VARIABLE), key=key_of_environment())
@@ -84,12 +84,12 @@ def profile_of(members: Any, place: str) -> Profile:
 def store(name: str, profile: Profile) -> Path:
     """Store a profile in the file, which only its owner may read, and return the file. Raises `UsageError`."""
     if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name of a profile; use letters, digits, - and _")
+        raise UsageError(f"{name!r} is not a valid profile name; use letters, digits, - and _")
     file = configuration_file()
     written = "\n".join(table(each, stored) for each, stored in sorted((profiles() | {name: profile}).items()))
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A new file has mode 0600 from its beginning, and replaces the old one whole.
+        # A new file has mode 0600 from the start, and replaces the old one atomically.
         with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False, encoding="utf-8") as new:
             new.write(written)
         Path(new.name).replace(file)
@@ -112,7 +112,7 @@ def checked_url(url: str, place: str) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise UsageError(f"{place} is no address of a Duetime; write it as {DEFAULT_URL}")
+        raise UsageError(f"{place} is not the address of a Duetime; write it as {DEFAULT_URL}")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise UsageError(f"{place} has more than scheme, host, port and path; a key belongs into {KEY_VARIABLE}")
     return url.rstrip("/").removesuffix("/graphql")
@@ -121,5 +121,5 @@ def checked_url(url: str, place: str) -> str:
 def checked_key(key: str, place: str) -> str:
     """Return a key. Raises `UsageError` if no header could carry it."""
     if not KEY.fullmatch(key):
-        raise UsageError(f"{place} is no key: it contains a space or a character that keys do not have")
+        raise UsageError(f"{place} is not a key: it contains a space or a character that keys cannot contain")
     return key

@@ -1,4 +1,4 @@
-"""Tasks and runs in words, for people."""
+"""Formats tasks and runs for people."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ Member = tuple[str, Any]
 
 
 def trigger_words(trigger: dict[str, Any]) -> str:
-    """Return a trigger as short as it can be."""
+    """Return a trigger as short text."""
     match trigger["__typename"]:
         case "CronTrigger":
             zone = "" if trigger["timezone"] == "UTC" else f" {trigger['timezone']}"
@@ -23,7 +23,7 @@ def trigger_words(trigger: dict[str, Any]) -> str:
 
 
 def task_members(task: dict[str, Any]) -> Iterator[Member]:
-    """Yield what to show of a task."""
+    """Yield the labels and values to show of a task."""
     trigger, last = task["trigger"], task["lastRun"]
     yield "id", task["id"]
     yield "external id", task["externalId"]
@@ -62,7 +62,7 @@ def task_members(task: dict[str, Any]) -> Iterator[Member]:
 
 
 def action_members(action: dict[str, Any]) -> Iterator[Member]:
-    """Yield what to show of a request."""
+    """Yield the labels and values to show of a request."""
     yield "request", f"{action['method']} {action['url']}"
     for header in action["headers"]:
         yield "header", f"{header['name']}: {MASKED if header['secret'] else header['value']}"
@@ -78,7 +78,7 @@ def action_members(action: dict[str, Any]) -> Iterator[Member]:
 
 
 def run_members(run: dict[str, Any]) -> Iterator[Member]:
-    """Yield what to show of a run."""
+    """Yield the labels and values to show of a run."""
     yield "id", run["id"]
     yield "task", run["task"]["externalId"] or run["task"]["id"]
     yield "name", run["task"]["name"]
@@ -102,4 +102,4 @@ def run_members(run: dict[str, Any]) -> Iterator[Member]:
     for header in run["responseHeaders"] or ():
         yield "header", f"{header['name']}: {header['value']}"
     yield "response", run["responseBody"]
-    yield "truncated", "the response is longer than what is kept" if run["responseTruncated"] else None
+    yield "truncated", "the response is longer than the stored part" if run["responseTruncated"] else None

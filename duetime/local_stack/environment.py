@@ -3,8 +3,8 @@
 import os
 
 PASSED_ON = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""Variables that a program may need in order to run. All others, such as DUETIME_SECRET_KEY, are none of its business:
-an attacker who breaks into a server, or another user who runs it for root, could read them.
+"""Variables that a program may need in order to run. It does not get any others, such as DUETIME_SECRET_KEY: an
+attacker who breaks into a server, or another user who runs it for root, could read them.
 """
 
 

@@ -72,7 +72,8 @@ async def start_guarded_server(
                 stdin=DEVNULL if stdin is None else PIPE,
                 stdout=output,
                 stderr=STDOUT,
-                # In a session of its own, the server gets no Ctrl-C, and survives a kill of our whole process group.
+                # In its own session, the server does not receive Ctrl-C, and survives a kill of our whole process
+                # group.
                 start_new_session=True,
                 pass_fds=(read_end, lock),
                 cwd="/",

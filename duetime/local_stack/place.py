@@ -43,7 +43,7 @@ def choose_place(folder: DataFolder, settings: DuetimeSettings) -> Place:
         open_to(user, folder.path)
         reaches_folder = user.can_enter(folder.path)
         reaches_binaries = user.can_run(binaries.postgres_bin / "initdb") and user.can_run(binaries.valkey)
-        # Once the files are elsewhere they stay there, even if the user can reach the data folder by now.
+        # Files that were moved elsewhere stay there, even if the user can now reach the data folder.
         if reaches_folder and reaches_binaries and not (elsewhere / "postgres").exists():
             return here
         if here.cluster.exists():
@@ -75,7 +75,7 @@ def place_elsewhere(data_folder: Path) -> Path:
 
 
 def open_to(user: OsUser, folder: Path) -> None:
-    """Let the user, and no other, pass through a folder of root to the files below it."""
+    """Let only this user pass through a folder of root to the files below it."""
     owner = folder.stat()
     if owner.st_uid == 0:
         os.chown(folder, 0, user.gid)

@@ -30,10 +30,10 @@ class Valkey:
 
     @property
     def configuration(self) -> str:
-        """Return the configuration file. Nothing is persisted, because Postgres has all that is needed to refill it.
+        """Return the configuration file. Nothing is persisted, because it can be refilled from Postgres.
 
-        When the memory is used up, Valkey evicts what would expire anyway and was not used for the longest time, such
-        as persisted documents. The queue of wake-ups does not expire, so it stays.
+        When the memory is full, Valkey evicts the least recently used expiring keys, such as persisted documents. The
+        queue of wake-ups does not expire, so it is never evicted.
         """
         lines = (
             "bind 127.0.0.1",
@@ -62,7 +62,7 @@ class Valkey:
         async def is_ready() -> bool:
             """Return whether the server says that it listens.
 
-            A connection would prove less: it would tell the password to a program that has taken the port meanwhile.
+            A connection would prove less, and would reveal the password to a program that has taken the port.
             """
             with self.log.open("rb") as log:
                 log.seek(logged)

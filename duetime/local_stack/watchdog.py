@@ -1,8 +1,9 @@
 """A separate program that runs one server, and stops it when the command that started the watchdog ends.
 
-The command alone holds the write end of a pipe, and the watchdog alone holds the read end. When the command stops the
+Only the command holds the write end of a pipe, and only the watchdog holds the read end. When the command stops the
 server, ends, or is killed with SIGKILL, the read end reports end-of-file, and the watchdog stops the server. The
-kernel's parent-death signal is no alternative: it is cleared when a process changes its user, and macOS has none.
+kernel's parent-death signal is not an alternative: it is cleared when a process changes its user, and macOS does not
+have it.
 
 The command runs ``python -I -S watchdog.py CONFIGURATION``, with CONFIGURATION a JSON object. It has no access to
 installed packages, so it imports the standard library only.

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 KEPT = 10_000
 CHUNK = 500
 BATCH = 100
-"""Number of events that a subscriber takes at once; what it has taken and not sent yet is in its own memory."""
+"""Number of events that a subscriber reads at once; those that it has read and not sent yet are in its own memory."""
 LOOK_EVERY = timedelta(seconds=1)
 LOOK_EVERY_WITHOUT_POKES = timedelta(milliseconds=250)
 
@@ -89,11 +89,11 @@ class Tail:
             return await events.newest(connection)
 
     async def position_after(self, seq: int | None) -> tuple[int, Gap | None]:
-        """Return where a subscriber starts that has seen everything up to `seq` (or wants no old events), and what it
-        misses.
+        """Return the start position of a subscriber that has seen everything up to `seq` (or wants no old events), and
+        the events that it misses.
 
         Raises `UnknownPosition`. This does not query Postgres about what the list contains: when a thousand subscribers
-        reconnect at once, most of them have been away only briefly.
+        reconnect at once, most of them were disconnected only briefly.
         """
         if seq is not None and self._seq is not None and self._floor <= seq <= self._seq:
             return seq, None
@@ -161,7 +161,7 @@ class Tail:
             except Unreachable as error:
                 if self._hears_pokes:
                     logger.warning(
-                        "Events are polled while Redis is away.", extra={"action": "tail_polls", "error": str(error)}
+                        "Events are polled while Redis is down.", extra={"action": "tail_polls", "error": str(error)}
                     )
                 self._hears_pokes = False
                 self._poked.set()

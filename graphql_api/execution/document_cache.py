@@ -168,7 +168,7 @@ class Document:
 
 
 LONG = 2_000
-"""Characters of a document that is read in a thread of its own. Reading a thousand characters takes about 5 ms."""
+"""Characters of a document that is parsed in a separate thread. Reading a thousand characters takes about 5 ms."""
 
 
 class Documents:

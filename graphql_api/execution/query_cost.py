@@ -349,7 +349,7 @@ def excesses(measure: Cost, limits: ApiSettings, *, items: int) -> Iterator[str]
         )
     if measure.repeats > limits.max_repeats:
         yield (
-            f"The document selects {amount(measure.repeats)} fields again beside themselves; at most "
+            f"The document selects {amount(measure.repeats)} duplicate fields; at most "
             f"{limits.max_repeats:,} are accepted ({PREFIX}MAX_REPEATS)"
         )
     if (cost := measure.cost()) > limits.max_cost:

@@ -47,7 +47,7 @@ BULK_INPUTS = (
 )  # fmt: skip
 """The input types of which one mutation may have a thousand."""
 MANY_VALUES = 1_000
-"""Values and characters of variables that are read in a thread of their own. Reading a thousand takes a few ms."""
+"""Values and characters of variables that are converted in a separate thread. Reading a thousand takes a few ms."""
 
 
 class DuetimeSchema(Schema):
@@ -75,7 +75,7 @@ class DuetimeSchema(Schema):
         self.set_limits(limits)
 
     def within(self, limits: ApiSettings) -> Self:
-        """Return this schema with other limits, and with caches of its own. They share the types, because building
+        """Return this schema with other limits and separate caches. They share the types, because building
         those takes longer than everything else that an API does before it starts.
         """
         limited = copy(self)
@@ -153,7 +153,7 @@ class DuetimeSchema(Schema):
     ) -> Executor[Any] | list[GraphQLError]:
         """Return what executes an operation, or what is wrong with its variables.
 
-        Many variables are converted without holding up the event loop.
+        Many variables are converted without blocking the event loop.
         """
         build = partial(
             self.execution_context_class.build,
@@ -277,7 +277,7 @@ class DuetimeSchema(Schema):
 def check_scopes(root: GraphQLObjectType | None, scope: KeyScope) -> None:
     """Make every field of a root type check the caller's scope before anything else, also each field to come.
 
-    The middleware lets nobody through without a key, and this does not rely on it. A field may need more itself.
+    The middleware rejects requests without a key, but this does not rely on it. A field may require a higher scope.
     """
     for field in root.fields.values() if root else ():
         field.resolve = after_check(field.resolve, scope) if field.resolve else None

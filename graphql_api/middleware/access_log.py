@@ -12,7 +12,7 @@ logger = logging.getLogger("access")
 class AccessLogMiddleware:
     """ASGI middleware that logs a line for each response, and for each WebSocket when it ends.
 
-    The query is left out, because it may contain what is secret.
+    The query is left out, because it may contain secrets.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -40,7 +40,7 @@ class AccessLogMiddleware:
                     "action": "request",
                     "method": scope.get("method", "GET"),
                     "path": scope["path"],
-                    # The client has gone before there was a response.
+                    # The client disconnected before there was a response.
                     "status": status or 499,
                     "bytes": size,
                     "ms": round((time.perf_counter() - began) * 1_000, 1),

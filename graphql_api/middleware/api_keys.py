@@ -86,7 +86,7 @@ class Failures:
 
 
 class Authenticator:
-    """Authenticates callers, and closes what is open under a key that is no longer valid. `watching` belongs to the
+    """Authenticates callers, and closes connections whose key is no longer valid. `watching` belongs to the
     app.
     """
 
@@ -132,7 +132,7 @@ class Authenticator:
         except LookupFailed as error:
             logger.warning("A key cannot be looked up.", extra={"action": "key_not_looked_up", "error": str(error)})
             raise AuthenticationFailed(
-                503, "The key cannot be looked up: the database is away", retry_after=1
+                503, "The key cannot be checked: the database is unavailable", retry_after=1
             ) from None
         self._known.pop(key, None)
         if caller is not None:
@@ -152,7 +152,7 @@ class Authenticator:
             del self._open[token]
 
     def forget(self, key_id: UUID) -> None:
-        """Refuse a key that was revoked, and close what is open under it in this process."""
+        """Refuse a revoked key, and close its connections in this process."""
         self._known = OrderedDict((key, known) for key, known in self._known.items() if known[1].key_id != key_id)
         for caller, close in list(self._open.values()):
             if caller.key_id == key_id:

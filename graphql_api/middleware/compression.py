@@ -1,7 +1,8 @@
 """Compresses responses for clients that accept gzip, but none whose length could tell a secret.
 
-Someone who reads only the lengths of compressed responses learns what stands in them when a text of their own stands
-beside it (BREACH). So a response is sent as it is when it shows what its request sent or what a target responded with:
+Someone who sees only the lengths of compressed responses can infer their content if the responses also contain their
+own text (BREACH). So a response is sent uncompressed when it shows what its request sent or what a target responded
+with:
 errors here, and everything that is marked `no-transform`, which also keeps proxies from compressing it. In all others a
 name of random length in the head of the gzip data hides the exact length (https://ieeexplore.ieee.org/document/9754554).
 """

@@ -29,7 +29,7 @@ class InternalErrors:
         try:
             await self.app(scope, receive, watched)
         except ClientDisconnect:
-            # The client has gone, and nothing failed here.
+            # The client disconnected, which is not an error.
             return
         except Exception:
             if scope["type"] != "http" or answered:

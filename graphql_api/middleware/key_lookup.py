@@ -15,7 +15,7 @@ from jobs.security.api_keys import Caller, digest, has_form_of_key, use_keys
 TOGETHER = 500
 """Largest number of keys in one statement."""
 MAX_WAITING = 2_000
-"""Largest number of keys that wait. Only when Postgres answers very slowly are there so many."""
+"""Maximum number of keys that wait. It is only reached when Postgres answers very slowly."""
 
 
 class LookupFailed(Exception):

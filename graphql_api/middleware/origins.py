@@ -29,7 +29,7 @@ HEADERS = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
-"""Headers of every response that does not set them itself; pages have a policy of their own."""
+"""Headers of every response that does not set them itself; pages have their own policy."""
 
 
 OWN_SITES = {None, "same-origin", "none"}
@@ -88,7 +88,7 @@ class OriginMiddleware:
 
 
 def leads_to_page(scope: Scope, headers: Headers) -> bool:
-    """Return whether a browser shows the response in a window of its own, and it is a page without data."""
+    """Return whether the response is a page without data that a browser shows as a document."""
     is_navigation = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return is_navigation and is_page(scope)
 

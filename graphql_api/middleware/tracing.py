@@ -50,7 +50,7 @@ class TracingMiddleware:
 
 
 def note_status(span: Span, status: int) -> None:
-    """Note the status of the response; one that the client caused is no error of the server."""
+    """Note the status of the response; an error that the client caused is not an error of the server."""
     span.set_attribute("http.response.status_code", status)
     if status >= 500:
         span.set_status(Status(StatusCode.ERROR))

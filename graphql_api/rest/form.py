@@ -120,7 +120,7 @@ Instant = Annotated[
 def validated(model: type[Model], body: Any, *, sentences: dict[str, str]) -> Model:
     """Return the body as a model. Raises `BadRequest` with the first error.
 
-    `sentences` has the whole text for members whose absence has words of its own, by their path.
+    `sentences` maps the paths of members whose absence has its own wording to that text.
     """
     try:
         return model.model_validate(body)

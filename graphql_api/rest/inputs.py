@@ -77,8 +77,8 @@ SENTENCES = {
 def described(description: str, *, default: Any = ..., applied: Any = None, **schema: Any) -> Any:
     """Return a field with a description.
 
-    `applied` is the default that the use cases apply, and `schema` has the bounds that they check: both are for the
-    document alone.
+    `applied` is the default that the use cases apply, and `schema` has the bounds that they check: both are only for
+    the document.
     """
     if applied is not None:
         schema["default"] = applied
@@ -283,7 +283,7 @@ class RetryInput(Input):
         "Longest delay, in milliseconds.", default=None, minimum=0, maximum=MAX_DELAY_MS, applied=300_000
     )
     retry_statuses: Annotated[list[str], must_be("an array of strings")] | None = described(
-        "Which statuses are tried again, such as `5xx` or `429`; by default all that are no success.",
+        "Which statuses are retried, such as `5xx` or `429`; by default all that are not a success.",
         default=None,
         items={"type": "string", "pattern": STATUS_PATTERN},
         maxItems=MAX_STATUSES,
@@ -322,7 +322,7 @@ class Policies(Input):
     )
 
     external_id: Text | None = described(
-        "A name of the caller's own, unique among tasks that are not deleted.",
+        "A name that the caller chooses, unique among tasks that are not deleted.",
         default=None,
         pattern=PRINTABLE,
         minLength=1,
@@ -346,19 +346,19 @@ class Policies(Input):
         maximum=MAX_DELETE_AFTER_MS,
     )
     pause_after_failures: Whole | None = described(
-        "Pauses the task by itself when so many of its runs have failed one after another; null and 0 mean never.",
+        "Pauses the task after this number of consecutive failed runs; null and 0 mean never.",
         default=None,
         minimum=0,
         maximum=MAX_PAUSE_AFTER_FAILURES,
     )
     retention_days: Whole | None = described(
-        "How many days the task's runs are kept; 0 keeps them for ever, null as the workers are set.",
+        "How many days the task's runs are kept; 0 keeps them forever, null applies the workers' settings.",
         default=None,
         minimum=0,
         maximum=MAX_RETENTION_DAYS,
     )
     flow_key: Text | None = described(
-        "Any text by which tasks share a flow limit; an empty text stands for none.",
+        "Any text by which tasks share a flow limit; an empty text means no key.",
         default=None,
         pattern=PRINTABLE,
         maxLength=MAX_FLOW_KEY_LENGTH,
@@ -393,7 +393,7 @@ class RunInputs(BodyInput):
     """What one run sends in place of the task's own body and headers."""
 
     headers: Annotated[dict[str, str], must_be("an object of strings")] | None = described(
-        "Headers, which replace those of the same name, in any case. None can be secret, or replace a secret of the "
+        "Headers, which replace those of the same name, in any case. They cannot be secret or replace a secret of the "
         "task.",
         default=None,
         **HEADERS,
@@ -404,7 +404,7 @@ class ResumeOptions(Input):
     """How a task is resumed."""
 
     missed: Annotated[MisfirePolicy, one_of(MisfirePolicy)] | None = described(
-        "What happens to the instants that were missed meanwhile; by default, what the task's own policy says.",
+        "What happens to the instants missed during the pause; by default, the task's own policy applies.",
         default=None,
     )
 
@@ -429,14 +429,14 @@ class AskedPreview:
 
 
 def run_input(body: Any) -> RunInput:
-    """Return what a request wants one run to send. Raises `BadRequest`."""
+    """Return the input that a request gives for one run. Raises `BadRequest`."""
     given = validated(RunInputs, body, sentences=SENTENCES)
     headers = tuple(HeaderDraft(name, value) for name, value in (given.headers or {}).items())
     return RunInput(body=given.draft(), headers=headers)
 
 
 def missed_policy(body: Any) -> MisfirePolicy | None:
-    """Return what a request wants to happen to missed instants, if it says so. Raises `BadRequest`."""
+    """Return the misfire policy in a request, if it has one. Raises `BadRequest`."""
     return validated(ResumeOptions, body, sentences=SENTENCES).missed
 
 
@@ -462,10 +462,10 @@ def task_draft(body: Any) -> TaskDraft:
 
 
 def task_update(body: Any, *, of: Task) -> TaskUpdate:
-    """Return what a request wants to change in a task. Raises `BadRequest`.
+    """Return the changes that a request makes to a task. Raises `BadRequest`.
 
-    Members that the old service did not know keep their values unless the request sets them, so a client that sends
-    back a task as it was shown changes nothing. That includes the payload, which is shown as text.
+    Members that the old service did not know keep their values unless the request sets them, so a client that sends a
+    task back unchanged changes nothing. That includes the payload, which is returned as text.
     """
     changes = validated(TaskChanges, body, sentences=SENTENCES)
     action = {} if changes.action is None else changes.action.members()

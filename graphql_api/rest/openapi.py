@@ -150,8 +150,8 @@ WITH_A_KEY = {
         headers=RETRY_AFTER,
     ),
     "503": refused(
-        "The service requires a key, and the database that holds the keys is away.",
-        "The key cannot be looked up: the database is away",
+        "The service requires a key, and the database with the keys is unavailable.",
+        "The key cannot be checked: the database is unavailable",
         headers=RETRY_AFTER,
     ),
 }

@@ -1,7 +1,7 @@
 """The OpenAPI document in version 3.0, for tools that do not read 3.1.
 
-What 3.0 cannot say is left out: the pattern of the names in an object. All else has another form: null is a flag and no
-type, a constant is an enumeration of one, examples are one example, and a reference stands alone.
+The pattern of names in an object cannot be expressed in 3.0 and is left out. Everything else is converted: null becomes
+a flag, a constant an enumeration of one, examples a single example, and a reference has no siblings.
 """
 
 from typing import Any

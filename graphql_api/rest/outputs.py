@@ -119,9 +119,9 @@ class Task(ResponseBody):
     )
     start_at: InstantText = Field(
         default_factory=str,
-        description="The first instant, or the one before which there is none; left out when it is the default.",
+        description="The first instant, or the earliest possible one; left out when it is the default.",
     )
-    end_at: InstantText = Field(default_factory=str, description="The instant after which there is none.")
+    end_at: InstantText = Field(default_factory=str, description="The latest possible instant.")
     jitter_ms: int = Field(default=0, description="The longest delay of a call by jitter, in milliseconds.", ge=0)
     headers: Headers = Field(default_factory=dict, description="The headers that the task sends.")
     payload: str = Field(default_factory=str, description="The payload that the task sends, as JSON text.")
@@ -153,15 +153,14 @@ class Task(ResponseBody):
     )
     pause_after_failures: int = Field(
         default=0,
-        description="The task pauses itself when so many of its runs have failed one after another; left out when it "
-        "never does.",
+        description="The task pauses itself after this number of consecutive failed runs; left out when it never does.",
         ge=0,
     )
     paused_by: str = Field(default_factory=str, description="While paused: who or what paused the task.")
     pause_reason: str = Field(default_factory=str, description="While paused: the reason, if one was given.")
     retention_days: int = Field(
         default=0,
-        description="How many days the task's runs are kept, 0 for ever; left out when the workers' settings say it.",
+        description="Days for which runs are kept, 0 meaning forever; left out if the workers' settings apply.",
         ge=0,
     )
     flow_key: str = Field(default_factory=str, description="A flow limit of this key applies to the task's calls.")

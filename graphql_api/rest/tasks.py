@@ -115,7 +115,7 @@ async def resume(request: Request) -> Response:
 
 
 async def run(request: Request) -> Response:
-    """POST /tasks/{id}/run: a run in addition to the schedule, with a body and headers of its own if they are given."""
+    """POST /tasks/{id}/run: a run in addition to the schedule, with its own body and headers if they are given."""
     services: Services = request.app.state.services
     task_id = path_id(request)
     given, now = run_input(await optional_body_of(request)), utc_now()

@@ -25,7 +25,7 @@ from jobs.security.api_keys import create_key, revoke_key_of_another
 class ApiKeyQueries:
     """What can be read."""
 
-    @strawberry.field(description="Returns who makes this request, and what that caller may do.")
+    @strawberry.field(description="Returns the caller of this request, and what the caller may do.")
     async def viewer(self, info: Info) -> Viewer:
         """Return the caller."""
         caller = info.context.need(KeyScope.READ)
@@ -65,7 +65,7 @@ class ApiKeyMutations:
         return CreatedApiKey(api_key=ApiKey.of(row), key=token)
 
     @strawberry.mutation(
-        description="Revokes an API key. What is open under it is closed within seconds. The caller's own key and the "
+        description="Revokes an API key. Its open connections are closed within seconds. The caller's own key and the "
         "last valid admin key are not revoked, which is a Conflict; a key that is already revoked is returned "
         "unchanged. Needs an admin key."
     )

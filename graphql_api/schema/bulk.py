@@ -24,7 +24,7 @@ from graphql_api.types.run import RunFilterInput, filter_of
 from graphql_api.types.scalars import given_members, given_or_none
 from graphql_api.types.task import TaskFilterInput, filter_of_tasks
 from jobs.tasks import bulk
-from jobs.tasks.bulk import MAX_ITEMS, MAX_UNFINISHED
+from jobs.tasks.bulk import MAX_UNFINISHED
 
 LOOK_EVERY = timedelta(milliseconds=250)
 """How often a subscription reads its operation."""
@@ -35,7 +35,7 @@ Id = Annotated[strawberry.ID, strawberry.argument(description="The id of the ope
 class BulkQueries:
     """What can be read."""
 
-    @strawberry.field(description="Returns an operation, or null if there is none. It is kept for 30 days.")
+    @strawberry.field(description="Returns an operation, or null if none has the id. It is kept for 30 days.")
     async def bulk_operation(self, info: Info, id: Id) -> BulkOperation | None:  # noqa: A002
         """Return an operation."""
         row = await info.context.bulk_operations.load(ids.parse(id))
@@ -59,9 +59,9 @@ class BulkMutations:
     """What can be changed."""
 
     @strawberry.mutation(
-        description="Acts on each task or run that a filter selects now, as the mutation of one does, with an entry "
-        "in the audit log for each. Returns at once; workers act on the ids that were selected, in chunks, each id "
-        f"exactly once, also when workers die. At most {MAX_ITEMS:,} are accepted, and {MAX_UNFINISHED} operations at "
+        description="Acts on each task or run that a filter selects now, like the single mutation, with an entry in "
+        "the audit log for each. Returns at once; workers act on the selected ids in chunks, on each id exactly "
+        "once, even if workers die. At most {MAX_ITEMS:,} are accepted, and {MAX_UNFINISHED} operations at "
         "a time."
     )
     async def bulk(
@@ -109,7 +109,7 @@ class BulkMutations:
         return BulkOperation.of(row)
 
     @strawberry.mutation(
-        description="Cancels what is left of an operation. What was done stays done. An operation that was cancelled "
+        description="Cancels the rest of an operation. What was done is not undone. An operation that was cancelled "
         "is returned unchanged; one that has ended otherwise is a Conflict."
     )
     async def cancel_bulk_operation(self, info: Info, id: Id) -> BulkOperationResult:  # noqa: A002
@@ -125,7 +125,7 @@ class BulkSubscriptions:
     """What can be watched."""
 
     @strawberry.subscription(
-        description="Delivers an operation in its present state, and then whenever it has moved on, until it has ended."
+        description="Delivers an operation in its current state, and then at each progress, until it has ended."
     )
     async def bulk_progress(self, info: Info, id: Id) -> AsyncGenerator[BulkOperation, None]:  # noqa: A002
         """Check the id, and return the states."""

@@ -40,8 +40,8 @@ class FlowLimitMutations:
     """What can be changed."""
 
     @strawberry.mutation(
-        description="Creates a flow limit, which workers keep at once, or within a second while Redis is away. Runs "
-        "that have started count, too. Needs an admin key."
+        description="Creates a flow limit, which takes effect at once, or within a second while Redis is down. Runs "
+        "that have started also count. Needs an admin key."
     )
     async def create_flow_limit(
         self,
@@ -54,7 +54,7 @@ class FlowLimitMutations:
         return await one(info, row)
 
     @strawberry.mutation(
-        description="Changes a flow limit, also for the runs that wait for it already. Needs an admin key."
+        description="Changes a flow limit, also for runs that already wait for it. Needs an admin key."
     )
     async def update_flow_limit(
         self,

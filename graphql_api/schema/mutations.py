@@ -48,7 +48,9 @@ DeleteTaskResult = Annotated[
 ]
 UpsertTaskResult = Annotated[
     UpsertedTask | InvalidInput | Conflict,
-    strawberry.union("UpsertTaskResult", description="The task that the input describes, or why there is none."),
+    strawberry.union(
+        "UpsertTaskResult", description="The task that the input describes, or why the upsert was refused."
+    ),
 ]
 RunActionResult = Annotated[
     Run | InvalidInput | NotFound | Conflict,
@@ -121,7 +123,7 @@ class Mutation(
         self,
         info: Info,
         inputs: Annotated[
-            list[CreateTaskInput], strawberry.argument(description=f"The tasks to make, at most {MAX_INPUTS:,}.")
+            list[CreateTaskInput], strawberry.argument(description=f"The tasks to create, at most {MAX_INPUTS:,}.")
         ],
     ) -> list[CreateTaskResult]:
         """Create many tasks, much faster than one by one."""
@@ -139,10 +141,11 @@ class Mutation(
         return [creation_result(outcome) async for outcome in paced(outcomes)]
 
     @strawberry.mutation(
-        description="Creates the task of an `externalId`, which is required, or brings the existing one to exactly "
-        "this input: absent members have their defaults again. An equal input changes nothing, the version included. "
+        description="Creates the task with an `externalId`, which is required, or changes the existing one to exactly "
+        "this input: absent members get their defaults again. An equal input changes nothing, not even the "
+        "version. "
         "The status stays the same, as in `updateTask`, and an interval without startAt keeps its instants while "
-        "everyMs stays. An idempotency key is refused, because the externalId does its work."
+        "everyMs stays. An idempotency key is refused, because the externalId serves its purpose."
     )
     async def upsert_task(
         self,
@@ -160,7 +163,7 @@ class Mutation(
     @strawberry.mutation(
         description=f"Does the same as upsertTask for up to {MAX_INPUTS:,} tasks in one transaction, and returns a "
         "result for each in the same order. A refused task does not stop the others. With `dryRun`, nothing is "
-        "changed, and the results say what would be."
+        "changed, and the results show what would be done."
     )
     async def upsert_tasks(
         self,
@@ -216,8 +219,8 @@ class Mutation(
         return Task.of(row)
 
     @strawberry.mutation(
-        description="Resumes the schedule. `missed` says what happens to the instants that were missed meanwhile;"
-        " by default, the task's own misfire policy does. A task that is already scheduled is "
+        description="Resumes the schedule. `missed` decides what happens to the instants missed during the pause; by "
+        "default, the task's own misfire policy does. A task that is already scheduled is "
         "returned unchanged."
     )
     async def resume_task(
@@ -298,8 +301,8 @@ class Mutation(
 
     @strawberry.mutation(
         description="Runs a task now, in addition to its schedule and whatever its status. scheduledFor is the "
-        "instant of this call. The run counts for the overlap policy. An input is for this run alone, and is kept with "
-        "it."
+        "instant of this call. The run counts for the overlap policy. An input applies only to this run, and is stored "
+        "with it."
     )
     async def run_task(
         self,
@@ -307,7 +310,8 @@ class Mutation(
         id: Id,  # noqa: A002
         idempotency_key: RunKey = UNSET,
         input: Annotated[  # noqa: A002
-            RunTaskInput | None, strawberry.argument(description="What the run sends in place of the task's own.")
+            RunTaskInput | None,
+            strawberry.argument(description="What the run sends instead of the task's own body and headers."),
         ] = UNSET,
     ) -> RunActionResult:
         """Request a run and return it; it may be a skipped one."""

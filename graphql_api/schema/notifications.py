@@ -56,14 +56,14 @@ class NotificationQueries:
         async with info.context.services.session() as session:
             return [Channel.of(row) for row in await definitions.channels(session)]
 
-    @strawberry.field(description="Lists all rules of notifications by name. Needs an admin key.")
+    @strawberry.field(description="Lists all notification rules by name. Needs an admin key.")
     async def notification_rules(self, info: Info) -> list[NotificationRule]:
         """Return all rules."""
         info.context.need(KeyScope.ADMIN)
         async with info.context.services.session() as session:
             return [NotificationRule.of(row) for row in await definitions.rules(session)]
 
-    @strawberry.field(description="Lists the deliveries of notifications, newest first. Needs an admin key.")
+    @strawberry.field(description="Lists notification deliveries, newest first. Needs an admin key.")
     async def notification_deliveries(
         self,
         info: Info,
@@ -87,7 +87,9 @@ class NotificationQueries:
 class NotificationMutations:
     """What can be changed."""
 
-    @strawberry.mutation(description="Creates a channel. Nothing goes to it until a rule names it. Needs an admin key.")
+    @strawberry.mutation(
+        description="Creates a channel. It receives nothing until a rule names it. Needs an admin key."
+    )
     async def create_channel(
         self,
         info: Info,
@@ -149,7 +151,7 @@ class NotificationMutations:
             await trial.keep(work, notification, delivery, channel=channel)
         return NotificationDelivery.of(delivery, notification)
 
-    @strawberry.mutation(description="Creates a rule, which tells what happens from now on. Needs an admin key.")
+    @strawberry.mutation(description="Creates a rule, which covers what happens from now on. Needs an admin key.")
     async def create_notification_rule(
         self,
         info: Info,
@@ -160,7 +162,7 @@ class NotificationMutations:
             row = await rules.create_rule(work, rule_draft(input), now=utc_now())
         return NotificationRule.of(row)
 
-    @strawberry.mutation(description="Changes a rule, which then tells what happens from now on. Needs an admin key.")
+    @strawberry.mutation(description="Changes a rule, which then covers what happens from now on. Needs an admin key.")
     async def update_notification_rule(
         self,
         info: Info,

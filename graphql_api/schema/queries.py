@@ -86,9 +86,9 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
         return list(await asyncio.gather(*(node_of(info, parse_id(each)) for each in ids)))
 
     @strawberry.field(
-        description="Returns a task, or null if there is none. Takes exactly one of `id` and `externalId`. With "
-        "`asOf`, its definition is the one that it had then, and the task is null before it was created; `nextRunAt` "
-        "is null, and what is no definition, such as the status, the external id and the runs, is the present one. A "
+        description="Returns a task, or null if it does not exist. Takes exactly one of `id` and `externalId`. With "
+        "`asOf`, it has the definition of that instant, and is null before it was created; `nextRunAt` is null, "
+        "and everything outside the definition, such as the status, the external id and the runs, is current. A "
         "definition that is no longer kept is the error NOT_KEPT."
     )
     async def task(
@@ -161,8 +161,8 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
         return await run_page(info, filter_of(filter), rows=rows, task_id=None)
 
     @strawberry.field(
-        description="Returns the cursor of the newest event. To miss nothing, a client first reads this cursor, "
-        "then `runs`, and then subscribes with the cursor as `after`."
+        description="Returns the cursor of the newest event. To miss no event, a client first reads this cursor, then "
+        "`runs`, and then subscribes with the cursor as `after`."
     )
     async def run_events_cursor(self, info: Info) -> str:
         """Return the newest cursor in Postgres."""

@@ -33,7 +33,7 @@ class StatisticsQueries:
         return await service.read_workers(info)
 
     @strawberry.field(
-        description="Returns counts of the runs that ended, one for each bucket that the time touches, oldest first, "
+        description="Returns counts of the runs that ended, for each bucket that overlaps the period, oldest first, "
         f"empty ones included; at most {MAX_BUCKETS:,}."
     )
     async def run_statistics(
@@ -52,8 +52,8 @@ class StatisticsQueries:
         return await statistics.run_statistics(info, since=from_, until=to, bucket=bucket, given=given_or_none(filter))
 
     @strawberry.field(
-        description="Returns how many calls are due in each bucket that the time touches, and at which hosts, from "
-        f"what a worker has computed. It goes {HORIZON // HOUR} hours ahead, by HOUR or DAY."
+        description="Returns how many calls are due in each bucket that overlaps the period, and at which hosts, from "
+        f"what a worker has computed. It looks up to {HORIZON // HOUR} hours ahead, by HOUR or DAY."
     )
     async def load_forecast(
         self,

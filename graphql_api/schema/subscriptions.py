@@ -34,8 +34,8 @@ class Subscription(BulkSubscriptions):
 
     @strawberry.subscription(
         description="Delivers changes of runs live, in the order of commits. With `after`, the cursor of the last"
-        " event that a client has seen, it first delivers everything since, so a reconnecting client "
-        "misses nothing and sees nothing twice. A cursor is valid with and without taskId. If events "
+        " event that a client has seen, it first delivers all later events, so a reconnecting client receives each "
+        "event exactly once. A cursor is valid with and without taskId. If events "
         "since `after` are no longer kept, the first message is a RunEventsGap, and the client reads "
         "the current state from `runs`."
     )
@@ -64,7 +64,7 @@ class Subscription(BulkSubscriptions):
     @strawberry.subscription(
         description="Delivers a task whenever it is changed or rescheduled, or that it was deleted. It cannot be "
         "resumed: read the tasks again after a reconnect. Changes in quick succession are delivered "
-        "once; while Redis is away, only changes by firing are delivered."
+        "once; while Redis is down, only changes by firing are delivered."
     )
     async def task_changed(
         self,

@@ -23,8 +23,8 @@ class TrialMutations:
     """What can be tried."""
 
     @strawberry.mutation(
-        description="Makes one call now and returns how it ended. Nothing is stored but an entry in the audit log. The "
-        "call is made as an attempt of a task makes it: to the same targets, with the same limits, with Duetime's "
+        description="Makes one call now and returns how it ended. Only an entry in the audit log is stored. The call "
+        "is made like an attempt of a task: to the same targets, with the same limits, with Duetime's "
         "headers, signed if there are signingSecrets. It is not retried, and it is aborted when the client closes the "
         f"connection. Each process makes at most {AT_ONCE} such calls at once; further ones are LIMIT_EXCEEDED."
     )
@@ -66,5 +66,5 @@ async def call(context: Context, columns: Mapping[str, Any]) -> Finish:
 
 
 async def until_gone(waits: Callable[[], Coroutine[Any, Any, None]] | None) -> None:
-    """Wait until the client has gone, or for ever where the operation itself is cancelled then."""
+    """Wait until the client has disconnected, or forever where the operation itself is cancelled then."""
     await (asyncio.get_running_loop().create_future() if waits is None else waits())

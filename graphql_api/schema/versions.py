@@ -25,17 +25,18 @@ class VersionMutations:
     """What can be undone."""
 
     @strawberry.mutation(
-        description="Brings a task back to the definition that it had at a version, as a new version. Its secrets come "
-        "back with it. The status stays the same as in `updateTask`, and so does the external id. A trigger that has "
-        "no further instant, such as a one-off in the past, is InvalidInput, unless it is the present one. A "
-        "definition that is equal to the present one changes nothing."
+        description="Restores the definition that a task had at a version, as a new version, including its secrets. "
+        "The status stays the same as in `updateTask`, and so does the external id. A trigger that has "
+        "no further instant, such as a one-off in the past, is InvalidInput, unless it is the current one. A "
+        "definition that is equal to the current one changes nothing."
     )
     async def rollback_task(
         self,
         info: Info,
         id: Annotated[strawberry.ID, strawberry.argument(description="The task's id, a UUID.")],  # noqa: A002
         version: Annotated[
-            int, strawberry.argument(description="A version that the task had; the definition at that version counts.")
+            int,
+            strawberry.argument(description="A version that the task had; the definition at that version is restored."),
         ],
         expected_version: Annotated[
             int | None, strawberry.argument(description="Refuses the change unless the task has this version.")

@@ -216,7 +216,7 @@ class Endpoint(GraphQL[Context, None]):
         data = await self.parse_http_body(adapter)
         operation_id = shared_stream.operation_id_of((data.extensions or {}).get("operationId"))
         results = await self.stream_operation(data, stream.context, is_get=request.method == "GET")
-        # The stream may have ended meanwhile.
+        # The stream may have ended in the meantime.
         self.shared_streams.find(token, context).start(operation_id, results)
         return Response(status_code=202)
 

@@ -62,11 +62,11 @@ class SharedStream:
         if operation_id in self.operations:
             raise HTTPException(409, f"An operation with the operationId {operation_id!r} goes on; use another one")
         if len(self.operations) >= MAX_AT_ONCE:
-            raise HTTPException(429, f"{MAX_AT_ONCE:,} operations go on here; one stream carries no more at once")
+            raise HTTPException(429, f"{MAX_AT_ONCE:,} operations are running; one stream carries no more at once")
         self.operations[operation_id] = asyncio.create_task(self._run(operation_id, results))
 
     def end(self, operation_id: str) -> None:
-        """End an operation, if it goes on."""
+        """End an operation if it is running."""
         task = self.operations.pop(operation_id, None)
         if task is not None:
             task.cancel()
@@ -92,7 +92,7 @@ class SharedStream:
 
     @staticmethod
     async def _without_errors(results: AsyncGenerator[list[Any], None]) -> AsyncGenerator[list[Any], None]:
-        """Yield the results, and an internal error as a result: the other operations go on."""
+        """Yield the results, and an internal error as a result: the other operations continue."""
         try:
             async with aclosing(results):
                 async for together in results:
@@ -120,7 +120,7 @@ class SharedStreams:
         return token
 
     def find(self, token: str, context: Context) -> SharedStream:
-        """Return the stream of a token. Raises 404 if there is none, or if another key has reserved it."""
+        """Return the stream of a token. Raises 404 if it does not exist, or if another key has reserved it."""
         found = self._streams.get(token)
         if found is None or key_of(found.context) != key_of(context):
             raise HTTPException(

@@ -1,4 +1,4 @@
-"""A response that goes on for as long as there are results: as server-sent events, or as parts of a multipart body."""
+"""A streamed response: as server-sent events, or as parts of a multipart body."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -19,7 +19,7 @@ UNBUFFERED = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """How a stream looks: what it begins with, what breaks a silence, and what ends it."""
+    """The format of a stream: its beginning, its keep-alive, and its end."""
 
     content_type: bytes
     opening: bytes
@@ -28,7 +28,7 @@ class Format:
 
 
 class ResultStream:
-    """The response. It ends with the operation, when the client has gone, or when it is closed.
+    """The response. It ends with the operation, when the client disconnects, or when it is closed.
 
     `frames` are its results in its format.
     """

@@ -142,7 +142,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().send_message(message)
 
     async def handle_task_exception(self, error: Exception) -> None:
-        """Log an error of an operation, but not that the client has gone."""
+        """Log an error of an operation, but not a disconnected client."""
         if not isinstance(error, WebSocketDisconnected):
             await super().handle_task_exception(error)
 
@@ -190,7 +190,8 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await self.send_message({"id": message["id"], "type": "error", "payload": [error.formatted]})
 
     def forget_id(self, id: str) -> None:  # noqa: A002 (Strawberry's signature)
-        """Forget the current operation. Its client may have completed it meanwhile, and given its id to another one."""
+        """Forget the current operation. Its client may have completed it in the meantime, and reused its id for another
+        one."""
         operation = self.operations.get(id)
         if operation is not None and operation.task is asyncio.current_task():
             del self.operations[id]
@@ -198,7 +199,7 @@ class WebSocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     def check_room(self) -> None:
         """Raise `GraphQLError` when the WebSocket already carries the largest number of operations."""
         if len(self.operations) >= MAX_AT_ONCE:
-            raise limit_exceeded(f"{MAX_AT_ONCE:,} operations go on here; one websocket carries no more at once")
+            raise limit_exceeded(f"{MAX_AT_ONCE:,} operations are running; one websocket carries no more at once")
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:

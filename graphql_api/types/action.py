@@ -213,8 +213,8 @@ class HttpActionInput:
     redirects: int | None = strawberry.field(default=0, description="Largest number of redirects to follow; 0 to 5.")
     signing_secrets: list[str] | None = strawberry.field(
         default=UNSET,
-        description="Secrets by which calls are signed, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in "
-        "base64; at most 4, each of which signs. Shown to nobody again.",
+        description="Secrets that sign calls by Standard Webhooks: `whsec_` and 24 to 64 bytes in base64; at most 4, "
+        "each of which signs. They are never shown again.",
     )
 
     def draft(self) -> ActionDraft:
@@ -236,7 +236,8 @@ def body_members(input_: "HttpActionInput | UpdateHttpActionInput | RunTaskInput
 
 
 @strawberry.input(
-    description="What one run sends in place of its task's own. The body is at most one of payload, body, bodyBase64 "
+    description="What one run sends instead of its task's own body and headers. The body is at most one of payload, "
+    "body, bodyBase64 "
     "and form; if there is none, the run sends the task's."
 )
 class RunTaskInput:
@@ -248,7 +249,7 @@ class RunTaskInput:
     form: list[FormFieldInput] | None = strawberry.field(default=UNSET, description="A body as the fields of a form.")
     headers: list[HeaderInput] | None = strawberry.field(
         default=UNSET,
-        description="Headers, which replace those of the same name, in any case. None can be secret, or replace a "
+        description="Headers, which replace those of the same name, in any case. They cannot be secret or replace a "
         "secret of the task.",
     )
 
@@ -306,19 +307,19 @@ class UpdateHttpActionInput:
         return members
 
 
-@strawberry.type(description="How the call of tryAction ended. It is stored nowhere.")
+@strawberry.type(description="How the call of tryAction ended. It is not stored.")
 class TriedAction:
     """The outcome of a trial."""
 
     success: bool = strawberry.field(description="Whether the status is one of the action's successStatuses.")
-    status_code: int | None = strawberry.field(description="The status; null if no response came.")
-    error_message: str | None = strawberry.field(description="Why it is no success; null if it is one.")
+    status_code: int | None = strawberry.field(description="The status; null without a response.")
+    error_message: str | None = strawberry.field(description="Why the call did not succeed; null if it did.")
     duration_ms: Milliseconds = strawberry.field(description="How long the call took.")
     response_headers: list[Header] | None = strawberry.field(
-        description="The headers of the response, in its order; null if no response came."
+        description="The headers of the response, in its order; null without a response."
     )
     response_body: str | None = strawberry.field(
-        description="The body, with secrets masked, limited as that of a run; see responseBodyEncoding."
+        description="The body, with secrets masked and limited like that of a run; see responseBodyEncoding."
     )
     response_body_encoding: BodyEncoding = strawberry.field(description="How responseBody is written.")
     response_truncated: bool = strawberry.field(description="Whether responseBody is only the beginning of the body.")

@@ -22,7 +22,7 @@ class ApiKey:
     name: str = strawberry.field(description="The name, unique among valid keys; `keyName` in the audit log.")
     scope: KeyScope = strawberry.field(description="What its holder may do.")
     created_at: datetime = strawberry.field(description="When the key was created.")
-    expires_at: datetime | None = strawberry.field(description="When the key ends by itself; null means never.")
+    expires_at: datetime | None = strawberry.field(description="When the key expires; null means never.")
     last_used_at: datetime | None = strawberry.field(
         description="When the key was last used, to the minute; null if it never was."
     )
@@ -50,8 +50,8 @@ class CreatedApiKey:
 
     api_key: ApiKey = strawberry.field(description="The key as it is listed.")
     key: str = strawberry.field(
-        description="What its holder sends as `Authorization: Bearer …`. It is shown only here, and cannot be shown "
-        "again."
+        description="The token that its holder sends as `Authorization: Bearer …`. It is shown only here, and cannot "
+        "be shown again."
     )
 
 
@@ -65,7 +65,7 @@ class CreateApiKeyInput:
     )
     scope: KeyScope = strawberry.field(description="What its holder may do. It cannot be changed.")
     expires_at: datetime | None = strawberry.field(
-        default=UNSET, description="When the key ends by itself; absent or null means never."
+        default=UNSET, description="When the key expires; absent or null means never."
     )
 
 
@@ -74,13 +74,11 @@ class Viewer:
     """The caller."""
 
     keys_required: bool = strawberry.field(
-        description="Whether requests need an API key. If they need none, everybody has the scope ADMIN."
+        description="Whether requests need an API key. If not, everyone has the scope ADMIN."
     )
-    key_name: str | None = strawberry.field(description="The name of the caller's key; null if none is required.")
+    key_name: str | None = strawberry.field(description="The name of the caller's key; null if no key is required.")
     scope: KeyScope = strawberry.field(description="What the caller may do.")
-    expires_at: datetime | None = strawberry.field(
-        description="When the caller's key ends by itself; null means never."
-    )
+    expires_at: datetime | None = strawberry.field(description="When the caller's key expires; null means never.")
 
     @staticmethod
     def of(caller: Caller, *, keys_required: bool) -> "Viewer":

@@ -42,7 +42,7 @@ class AttentionItem:
     )
     run_id: strawberry.Private[Any]
 
-    @strawberry.field(description="The newest run that shows it; null if there is none, or it is no longer kept.")
+    @strawberry.field(description="The newest run that shows it; null without such a run, or if it is no longer kept.")
     async def run(self, info: Info) -> Run | None:
         """Return the run, read together with those of the other tasks."""
         row = None if self.run_id is None else await info.context.runs.load(self.run_id)

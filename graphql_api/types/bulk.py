@@ -12,32 +12,33 @@ from graphql_api.types.node import Node
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 
 
-@strawberry.type(description="A task or run with which an operation could not do what it does.")
+@strawberry.type(description="A task or run on which an operation could not carry out its action.")
 class BulkProblem:
     """A refusal."""
 
     id: strawberry.ID = strawberry.field(description="The id of the task or run.")
-    message: str = strawberry.field(description="Why it was refused, as the mutation of one says it.")
+    message: str = strawberry.field(description="Why it was refused, in the words of the single mutation.")
 
 
-@strawberry.type(description="An action on each of many tasks or runs, which workers go on with until it has ended.")
+@strawberry.type(description="An action on each of many tasks or runs, which workers carry out until it has ended.")
 class BulkOperation(Node):
     """An operation from its row."""
 
     action: BulkAction = strawberry.field(description="What it does with each task or run.")
-    state: BulkState = strawberry.field(description="Whether it goes on, or how it ended.")
+    state: BulkState = strawberry.field(description="Whether it is running, or how it ended.")
     dry_run: bool = strawberry.field(
-        description="Whether it only counted. Then nothing was stored or done, and its id is that of nothing."
+        description="Whether it only counted. Then nothing was stored or done, and the id belongs to no stored "
+        "operation."
     )
     total: int = strawberry.field(description="Number of tasks or runs that the filter selected at the start.")
-    done: int = strawberry.field(description="Number of them that have had their turn: succeeded + refused.")
+    done: int = strawberry.field(description="Number of them that were processed: succeeded + refused.")
     succeeded: int = strawberry.field(
-        description="Number of them with which it did what it does, or which were in that state already."
+        description="Number of them on which the action succeeded, or which already were in that state."
     )
     refused: int = strawberry.field(description="Number of them that were refused, or had been deleted.")
     problems: list[BulkProblem] = strawberry.field(description="The first 20 that were refused, with the reason.")
     created_at: datetime = strawberry.field(description="When it was started.")
-    finished_at: datetime | None = strawberry.field(description="When it ended; null while it goes on.")
+    finished_at: datetime | None = strawberry.field(description="When it ended; null while it is running.")
     actor: str | None = strawberry.field(
         description="The name of the key that started it, as in the audit log, where its changes have that name."
     )

@@ -52,7 +52,7 @@ HasRowsBeyond = Callable[[Key, bool, bool], Awaitable[bool]]
 """
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     """Knows one direction from reading the page, and queries the other only when it is selected."""
 

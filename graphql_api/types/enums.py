@@ -80,7 +80,7 @@ describe(
     SKIPPED="The run had no attempt, because an earlier run was unfinished and the task's overlap policy "
     "forbids a second one.",
     MISSED="The run had no attempt, because it could not start in time and the task's misfire policy skips it.",
-    UNKNOWN="The worker was lost when the request may have been sent, and the task's policy forbids sending it again.",
+    UNKNOWN="The worker was lost after the request may have been sent, and the task's policy forbids sending it again.",
 )
 describe(
     RunCause,
@@ -130,15 +130,15 @@ describe(
     "finished run, for instance.",
     IDEMPOTENCY_KEY_REUSED="The idempotency key was used before, with another input.",
     EXTERNAL_ID_TAKEN="Another task, which is included, has the externalId.",
-    FLOW_LIMIT_EXISTS="There is a flow limit with this key already.",
+    FLOW_LIMIT_EXISTS="A flow limit with this key already exists.",
     NAME_TAKEN="A valid API key has the name.",
 )
 describe(
     UpsertOutcome,
-    "What an upsert has done.",
+    "The outcome of an upsert.",
     CREATED="No task had the externalId, so one was created.",
     UPDATED="The task was changed.",
-    UNCHANGED="The task was equal to the input already.",
+    UNCHANGED="The task was already equal to the input.",
 )
 describe(
     TaskOrder,
@@ -156,16 +156,15 @@ describe(
 )
 describe(
     NotificationEvent,
-    "What a notification is about. Each one but PAUSED and RECOVERED is told once until it is over.",
-    FAILED="A run failed after its retries, or its worker was lost; with `afterFailures`, so many runs one after "
-    "another.",
-    RECOVERED="A run succeeded after FAILED or ABSENT was told of its task. A rule with RECOVERED and NO_WORKERS also "
-    "tells WORKERS_BACK.",
+    "What a notification is about. Each event except PAUSED and RECOVERED is sent once until it is over.",
+    FAILED="A run failed after its retries, or its worker was lost; with `afterFailures`, that many consecutive runs.",
+    RECOVERED="A run succeeded after FAILED or ABSENT was sent for its task. A rule with RECOVERED and NO_WORKERS also "
+    "sends WORKERS_BACK.",
     LATE="A run began more than `lateMs` after it was due.",
     ABSENT="An instant has no finished run `toleranceMs` after it was due, or was MISSED.",
     PAUSED="A task paused itself after failures.",
-    NO_WORKERS="No worker has lived for `toleranceMs`. The API tells this.",
-    WORKERS_BACK="Workers live again after NO_WORKERS was told. No rule can select it by itself.",
+    NO_WORKERS="No worker has been alive for `toleranceMs`. The API sends this.",
+    WORKERS_BACK="Workers are alive again after NO_WORKERS was sent. A rule cannot select it separately.",
     TEST="A test by testChannel. No rule can select it.",
 )
 describe(
@@ -185,7 +184,7 @@ describe(
 describe(
     BulkAction,
     "What `bulk` does with each task or run.",
-    PAUSE="Does the same as pauseTask. Takes `tasks`, as the next four.",
+    PAUSE="Does the same as pauseTask. Takes `tasks`, like the next four.",
     RESUME="Does the same as resumeTask, by each task's own misfire policy.",
     CANCEL="Does the same as cancelTask.",
     DELETE="Does the same as deleteTask.",
@@ -196,8 +195,8 @@ describe(
 describe(
     BulkState,
     "The state of an operation on many tasks or runs.",
-    RUNNING="Workers go on with it.",
+    RUNNING="Workers are carrying it out.",
     COMPLETED="Each task or run was acted on, or refused.",
-    CANCELLED="It was cancelled; what was done until then stays done.",
-    FAILED="It ended by an error of Duetime, which the worker's log has; what was done until then stays done.",
+    CANCELLED="It was cancelled; what was done by then is not undone.",
+    FAILED="It ended by an internal error, which is in the worker's log; what was done by then is not undone.",
 )

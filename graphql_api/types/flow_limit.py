@@ -17,13 +17,13 @@ from jobs.engine import flow_limits
 from jobs.tasks.flow_limits import LEAST_RATE, MAX_BURST, MAX_CONCURRENT, MAX_RATE, FlowLimitDraft
 
 HOST = (
-    "A host, such as api.example.com, or with *. in front all hosts below a name, at any depth and together. With a "
-    "port it is for that port alone. Case, and the spelling of international names, do not matter."
+    "A host, such as api.example.com, or with a leading *. all its subdomains together, at any depth. With a port it "
+    "applies only to that port. Case does not matter, and international names may be written in Unicode or IDNA."
 )
 FLOW_KEY = "The flowKey of tasks, exactly."
 MOST_AT_ONCE = f"How many calls may run at the same time; 1 to {MAX_CONCURRENT:,}."
 RATE = f"How many calls may start per second; {LEAST_RATE} to {MAX_RATE:,.0f}, so that 0.5 is one in two seconds."
-BURST = f"How many calls may start together after a time without any; 1 to {MAX_BURST:,}."
+BURST = f"How many calls may start together after an idle period; 1 to {MAX_BURST:,}."
 
 
 @strawberry.type(description="What a flow limit applies to: exactly one of these.")
@@ -35,7 +35,7 @@ class FlowLimitKey:
 
 
 @strawberry.type(
-    description="A limit of calls, which all workers keep together. Where several apply to a call, it waits for all."
+    description="A limit on calls, which all workers share. If several apply to a call, it waits for all of them."
 )
 class FlowLimit:
     """A limit."""
@@ -49,7 +49,7 @@ class FlowLimit:
         description="How many calls may start per second; null for any number."
     )
     burst: int | None = strawberry.field(
-        description="How many calls may start together after a time without any; null without a rate."
+        description="How many calls may start together after an idle period; null without a rate."
     )
     waiting_runs: int = strawberry.field(description="Number of runs that wait for this limit.")
     running_runs: int = strawberry.field(description="Number of runs that are RUNNING and count for this limit.")
@@ -110,8 +110,8 @@ class CreateFlowLimitInput:
 
 
 @strawberry.input(
-    description="What to change in a flow limit. An absent or null member leaves the old value, and 0 takes it away. "
-    "The key of a limit stays."
+    description="What to change in a flow limit. An absent or null member leaves the old value, and 0 removes it. The "
+    "key of a limit cannot be changed."
 )
 class UpdateFlowLimitInput:
     """What to change in a limit."""
@@ -138,7 +138,7 @@ class DeletedFlowLimit:
 
 FlowLimitResult = Annotated[
     FlowLimit | InvalidInput | NotFound | Conflict,
-    strawberry.union("FlowLimitResult", description="A flow limit, or why there is none."),
+    strawberry.union("FlowLimitResult", description="The flow limit, or why it was not created or changed."),
 ]
 DeleteFlowLimitResult = Annotated[
     DeletedFlowLimit | NotFound,

@@ -25,10 +25,10 @@ class LoadForecastBucket:
 
     from_: datetime = strawberry.field(name="from", description="The beginning, inclusive.")
     to: datetime = strawberry.field(description="The end, exclusive.")
-    calls: Count = strawberry.field(description="Number of calls that are due, without retries and runs on request.")
+    calls: Count = strawberry.field(description="Number of calls that are due, without retries and requested runs.")
 
 
-@strawberry.type(description="The calls that are due at a host in the whole time.")
+@strawberry.type(description="The calls that are due at a host in the whole period.")
 class HostForecast:
     """A host of the forecast."""
 
@@ -41,13 +41,13 @@ class LoadForecast:
     """The forecast."""
 
     buckets: list[LoadForecastBucket] = strawberry.field(
-        description="The buckets, oldest first, empty ones included. Of the hour of `computedAt`, what was due then "
-        "and later counts."
+        description="The buckets, oldest first, empty ones included. The hour of `computedAt` counts only calls that "
+        "were due then and later."
     )
     hosts: list[HostForecast] = strawberry.field(description=f"The {MAX_HOSTS} busiest hosts, busiest first.")
     computed_at: datetime = strawberry.field(
-        description="When a worker computed this. It does so within seconds after a change, and after minutes where "
-        "there are very many tasks; before the first time, this is 1970."
+        description="When a worker computed this: within seconds after a change, or minutes with very many tasks. "
+        "Before the first computation, this is 1970."
     )
     calls: Count = strawberry.field(description="Number of calls in all buckets.")
 

@@ -3,7 +3,7 @@
 import strawberry
 
 
-@strawberry.interface(description="An object with an id of its own. Ids are UUIDs, unique over all types.")
+@strawberry.interface(description="An object with an id. Ids are UUIDs, unique across all types.")
 class Node:
     """What can be found by its id alone."""
 

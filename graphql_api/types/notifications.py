@@ -36,18 +36,20 @@ APPRISE_URL = (
     "never shown."
 )
 CHANNEL_IDS = f"The channels that receive the messages; 1 to {MAX_CHANNELS_OF_RULE}."
-EVENTS = "What to tell."
+EVENTS = "The events to notify of."
 TASK_IDS = f"Only of these tasks; at most {MAX_TASKS_OF_RULE:,}. An empty list means all tasks."
 TAGS = "Only of tasks with all of these tags. An empty list means all tasks."
-AFTER_FAILURES = f"FAILED is told at the n-th run that failed one after another; 1 to {MAX_AFTER_FAILURES:,}."
-LATE_MS = "How late a run may begin before LATE is told. LATE needs it."
+AFTER_FAILURES = f"FAILED is sent at the n-th consecutive failed run; 1 to {MAX_AFTER_FAILURES:,}."
+LATE_MS = "How late a run may begin before LATE is sent. LATE requires it."
 TOLERANCE_MS = (
-    "How long after its instant a run may end before ABSENT is told, and how long there may be no worker before "
-    "NO_WORKERS is told."
+    "How long after its instant a run may end before ABSENT is sent, and how long there may be no worker before "
+    "NO_WORKERS is sent."
 )
-REMIND_EVERY_MS = "Tells again, at this interval, of what is not over; from 1,000. 0 means never, which is the default."
+REMIND_EVERY_MS = (
+    "Sends a reminder at this interval until the event is over; at least 1,000. 0, the default, means never."
+)
 GATHER_MS = (
-    "How long a message waits for further tasks to join it, so that many failures at once become one message; at most "
+    "How long further tasks are collected in a message, so that many failures at once become one message; at most "
     "600,000."
 )
 
@@ -85,16 +87,16 @@ class NotificationRule:
     id: strawberry.ID = strawberry.field(description="The rule's id, a UUID.")
     name: str = strawberry.field(description="A name for people.")
     channel_ids: list[strawberry.ID] = strawberry.field(description="The channels that receive the messages.")
-    events: list[NotificationEvent] = strawberry.field(description="What is told.")
+    events: list[NotificationEvent] = strawberry.field(description="The events that it notifies of.")
     task_ids: list[strawberry.ID] = strawberry.field(description="Only of these tasks; an empty list means all.")
     tags: list[str] = strawberry.field(description="Only of tasks with all of these tags; an empty list means all.")
-    after_failures: int = strawberry.field(description="FAILED is told at the n-th run that failed one after another.")
-    late_ms: Milliseconds | None = strawberry.field(description="How late a run may begin before LATE is told.")
+    after_failures: int = strawberry.field(description="FAILED is sent at the n-th consecutive failed run.")
+    late_ms: Milliseconds | None = strawberry.field(description="How late a run may begin before LATE is sent.")
     tolerance_ms: Milliseconds = strawberry.field(description=TOLERANCE_MS)
     remind_every_ms: Milliseconds | None = strawberry.field(
-        description="The interval at which what is not over is told again; null means never."
+        description="The interval of reminders until the event is over; null means never."
     )
-    gather_ms: Milliseconds = strawberry.field(description="How long a message waits for further tasks to join it.")
+    gather_ms: Milliseconds = strawberry.field(description="How long further tasks are collected in a message.")
     version: int = strawberry.field(description="Increases with each change.")
     created_at: datetime = strawberry.field(description="When the rule was created.")
     updated_at: datetime = strawberry.field(description="When the rule was last changed.")
@@ -130,7 +132,7 @@ class NotificationDelivery:
     channel_id: strawberry.ID = strawberry.field(description="The channel.")
     rule_id: strawberry.ID | None = strawberry.field(description="The rule; null for a test, and if it was deleted.")
     event: NotificationEvent = strawberry.field(description="What the message is about.")
-    reminder: bool = strawberry.field(description="Whether the message repeats what is not over.")
+    reminder: bool = strawberry.field(description="Whether the message is a reminder of an event that is not over.")
     count: int = strawberry.field(description="Number of tasks that the message is about, of which it names some.")
     subject: str = strawberry.field(description="The message in a few words.")
     text: str = strawberry.field(description="The message for people.")
@@ -196,7 +198,7 @@ class ChannelTargetInput:
     apprise: AppriseInput | None = strawberry.field(default=UNSET, description="A service of the library apprise.")
 
 
-@strawberry.input(one_of=True, description="Where messages go. The kind of a channel stays.")
+@strawberry.input(one_of=True, description="Where messages go. The kind of a channel cannot be changed.")
 class UpdateChannelTargetInput:
     """What to change in a kind of channel."""
 
@@ -266,7 +268,7 @@ class CreateNotificationRuleInput:
 
 
 @strawberry.input(
-    description="What to change in a rule, which then begins again with what happens from now on. An absent or null "
+    description="What to change in a rule, which then starts over with what happens from now on. An absent or null "
     "member leaves the old value."
 )
 class UpdateNotificationRuleInput:

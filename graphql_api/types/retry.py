@@ -10,10 +10,10 @@ from graphql_api.types.scalars import Milliseconds, given_members
 from jobs.tasks.draft import RetryDraft
 
 RETRY_STATUSES = (
-    'The statuses that are tried again, such as "5xx", "429" or "500-504"; without them, all that are no success, '
+    'The statuses that are retried, such as "5xx", "429" or "500-504"; by default all that are not a success, '
     "except 410. Connection errors and timeouts always are."
 )
-MAX_ELAPSED = "No attempt begins later than that after the instant of the run; at most 2,592,000,000."
+MAX_ELAPSED = "No attempt begins later than this after the instant of the run; at most 2,592,000,000."
 
 
 @strawberry.type(
@@ -29,8 +29,8 @@ class RetryPolicy:
     factor: float = strawberry.field(description="Multiplier for each further delay.")
     max_delay_ms: Milliseconds = strawberry.field(description="Longest delay.")
     retry_statuses: list[str] | None = strawberry.field(
-        description="The statuses that are tried again; null means all that are no success. Connection errors and "
-        "timeouts always are."
+        description="The statuses that are retried; null means all that are not a success. Connection errors and "
+        "timeouts are always retried."
     )
     max_elapsed_ms: Milliseconds | None = strawberry.field(
         description="How long after its instant the last attempt of a run may begin; null means any time."
@@ -89,7 +89,8 @@ class UpdateRetryPolicyInput:
     )
     retry_statuses: list[str] | None = strawberry.field(default=UNSET, description=RETRY_STATUSES)
     clear_retry_statuses: bool | None = strawberry.field(
-        default=False, description="Whether retryStatuses is removed, so that all are tried again that are no success."
+        default=False,
+        description="Whether retryStatuses is removed, so that all statuses that are not a success are retried.",
     )
     max_elapsed_ms: Milliseconds | None = strawberry.field(default=UNSET, description=MAX_ELAPSED)
     clear_max_elapsed_ms: bool | None = strawberry.field(

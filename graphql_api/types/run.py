@@ -181,8 +181,8 @@ class Run(Node):
         return Milliseconds(max(self.row.run_at - self.row.due_at, timedelta()) // MILLISECOND)
 
     @strawberry.field(
-        description="What the run waits for although it is due, for people: a flow limit, or a pause for which its "
-        "host has asked; null for other runs."
+        description="What a due run waits for, for people: a flow limit, or a pause that its host asked for; null for "
+        "other runs."
     )
     async def waiting_for(self, info: Info) -> str | None:
         """Return the limit or the pause, read together with those of the other runs."""
@@ -275,7 +275,7 @@ async def task_of(row: models.Run, info: Info) -> models.Task:
     name="RunFilter",
     description="Selects runs. An absent or null member, or an empty list, selects all. …After is inclusive, "
     "…Before exclusive. Runs with a statusCode or errorContains, or of many tasks by tags or host, are searched for "
-    "from the newest on. Where they are rare in a long history, that takes long, and after "
+    "from the newest backwards. If matches are rare in a long history, this is slow, and after "
     f"{SEARCHES_WITHIN.total_seconds():g} s it is LIMIT_EXCEEDED; narrow it by taskId, scheduledAfter or states.",
 )
 class RunFilterInput:

@@ -51,32 +51,35 @@ class Health:
     redis: bool = strawberry.field(description="Whether Redis answers.")
     workers: int = strawberry.field(description="Number of workers that are alive.")
     oldest_due_age_ms: Milliseconds | None = strawberry.field(
-        description="How long some task has been due and unclaimed; null if there is none."
+        description="How long the oldest due task has been unclaimed; null if no task is."
     )
     last_sweep_age_ms: Milliseconds | None = strawberry.field(
-        description="Time since the last sweep ended, which looks for overdue tasks each second; null before the first."
+        description="Time since the last sweep ended; a sweep looks for overdue tasks each second. null before the "
+        "first."
     )
     lateness_p99_ms: Milliseconds | None = strawberry.field(
         description="99th percentile of the lateness of the runs that ended in the last 5 minutes, estimated within a "
         "quarter of its value; null without any run."
     )
-    now: datetime = strawberry.field(description="The present by the database's clock, which all of Duetime follows.")
-    version: str = strawberry.field(description="The version of the API process that answers.")
+    now: datetime = strawberry.field(
+        description="The current time by the database's clock, which all processes of Duetime follow."
+    )
+    version: str = strawberry.field(description="The version of the responding API process.")
 
 
-@strawberry.type(description="A worker process, which has renewed its lease within the last minute or holds runs.")
+@strawberry.type(description="A worker process that renewed its lease within the last minute, or holds runs.")
 class Worker:
     """A worker."""
 
-    id: strawberry.ID = strawberry.field(description="The worker's id, a UUID, which a restart changes.")
+    id: strawberry.ID = strawberry.field(description="The worker's id, a UUID, which changes with each restart.")
     host: str | None = strawberry.field(description="The name of its host.")
-    started_at: datetime = strawberry.field(description="When it took its lease.")
-    last_seen_at: datetime = strawberry.field(description="When it renewed its lease, which it does each second.")
+    started_at: datetime = strawberry.field(description="When it acquired its lease.")
+    last_seen_at: datetime = strawberry.field(description="When it last renewed its lease, which it does each second.")
     alive: bool = strawberry.field(description="Whether it holds its lease, which ends 5 s after a renewal.")
     slots: int | None = strawberry.field(description="How many attempts it makes at the same time.")
-    running_runs: int = strawberry.field(description="Number of runs whose attempt it makes.")
+    running_runs: int = strawberry.field(description="Number of runs whose attempts it is making.")
     version: str | None = strawberry.field(
-        description="Its version of Duetime; null for an older one that does not note it."
+        description="Its version of Duetime; null for an older version that does not record it."
     )
 
     @staticmethod

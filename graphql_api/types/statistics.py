@@ -43,7 +43,8 @@ describe(
 
 @strawberry.input(
     name="StatisticsFilter",
-    description="Selects the runs of tasks by what these are now; without a filter, the runs of tasks that were "
+    description="Selects the runs of tasks by the current state of the tasks; without a filter, the runs of tasks that "
+    "were "
     "deleted count as well. An absent or null member, or an empty list, selects all.",
 )
 class StatisticsFilterInput:
@@ -58,7 +59,7 @@ class StatisticsFilterInput:
 
 
 @strawberry.type(
-    description="Counts of the runs that ended in a stretch of time, including runs that are no longer kept. They are "
+    description="Counts of the runs that ended in a period, including runs that are no longer kept. They are "
     "up to date. Percentiles are estimated within a quarter of their value."
 )
 class RunStatistics:
@@ -74,15 +75,15 @@ class RunStatistics:
     missed: Count = strawberry.field(description="Number of runs that were MISSED.")
     unknown: Count = strawberry.field(description="Number of runs that ended as UNKNOWN.")
     success_rate_percent: float | None = strawberry.field(
-        description="Percentage of runs that SUCCEEDED, of those that SUCCEEDED, FAILED or ended as UNKNOWN; null "
-        "without any of them."
+        description="Percentage of runs that SUCCEEDED, of those that SUCCEEDED, FAILED or ended as UNKNOWN; null if "
+        "there are none of these."
     )
     lateness_p50_ms: Milliseconds | None = strawberry.field(
         description="Median lateness; null if no run had an attempt."
     )
     lateness_p99_ms: Milliseconds | None = strawberry.field(description="99th percentile of the lateness.")
     duration_p50_ms: Milliseconds | None = strawberry.field(
-        description="Median duration of last attempts; null without any."
+        description="Median duration of last attempts; null without an attempt."
     )
     duration_p95_ms: Milliseconds | None = strawberry.field(
         description="95th percentile of the duration of last attempts."

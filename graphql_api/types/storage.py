@@ -22,14 +22,14 @@ class StorageKind:
     rows: Count = strawberry.field(
         description="Number of rows: an estimate by Postgres's statistics, and exact for events."
     )
-    bytes: Count = strawberry.field(description="Size on disk, with indexes and with space that can be used again.")
+    bytes: Count = strawberry.field(description="Size on disk, including indexes and reusable space.")
     retention_days: int | None = strawberry.field(
-        description="How many days they are kept by the settings of the API process that answers; of runs, those that "
-        "succeeded. null for ever, and for what lives as long as its task."
+        description="How many days they are kept by the settings of the responding API process; for runs, the "
+        "successful ones. null if they are kept forever, or as long as their task."
     )
 
 
-@strawberry.type(description="The rows of one kind of one day.")
+@strawberry.type(description="The rows of one kind on one day.")
 class StorageDay:
     """A kind on a day."""
 
@@ -38,29 +38,31 @@ class StorageDay:
     rows: Count = strawberry.field(description="Number of rows: an estimate for runs, and exact for events.")
     bytes: Count = strawberry.field(description="Size on disk; of events, their share, as if all were equally large.")
     pruned_at: datetime | None = strawberry.field(
-        description="When the day is old enough to be removed; of runs, those that succeeded. It may have passed, for "
-        "runs that are kept for longer. null for ever."
+        description="When the day is old enough to be removed; of runs, those that succeeded. It may be in the past if "
+        "some runs are kept longer. null if the day is kept forever."
     )
 
 
-@strawberry.type(description="What the retention removes next of a kind. Workers look every ten minutes.")
+@strawberry.type(description="The next removal of a kind by the retention. Workers check every ten minutes.")
 class StoragePruning:
     """A removal to come."""
 
     kind: str = strawberry.field(description="runs, events or audit.")
     before: datetime = strawberry.field(description="Only rows from before this instant are removed.")
-    at: datetime = strawberry.field(description="When they are all old enough; single events and entries go before.")
+    at: datetime = strawberry.field(
+        description="When all of them are old enough; single events and entries are removed earlier."
+    )
     rows: Count = strawberry.field(
         description="The most rows that are removed, estimated as above; of the audit log, counted up to 10,000. Runs "
         "that are kept for longer, by their outcome or their task, stay."
     )
     bytes: Count = strawberry.field(
-        description="The size of these rows. Only a day of runs that goes away as a whole is given back to the disk; "
-        "other space is used again."
+        description="The size of these rows. Only the space of a day of runs that is removed as a whole returns to the "
+        "disk; other space is reused."
     )
 
 
-@strawberry.type(description="What the database holds, read from statistics and sizes, without reading the rows.")
+@strawberry.type(description="The contents of the database, from statistics and sizes, without reading the rows.")
 class Storage:
     """The root of storage."""
 
@@ -68,7 +70,7 @@ class Storage:
     kinds: list[StorageKind] = strawberry.field(description="All kinds, the largest first.")
     days: list[StorageDay] = strawberry.field(description="The days of runs and events, oldest first.")
     next_pruning: list[StoragePruning] = strawberry.field(
-        description="What is removed next of each kind that is removed by age, soonest first."
+        description="The next removal of each kind that is removed by age, soonest first."
     )
 
     @classmethod

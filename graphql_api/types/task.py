@@ -46,8 +46,8 @@ from jobs.tasks.upsert import Upserted, UpsertOutcome
 
 MAX_UPCOMING = 100
 EXTERNAL_ID = (
-    "A name of the caller's own, unique among tasks that are not deleted; 1 to 255 characters, none of them a control "
-    "character."
+    "A name that the caller chooses, unique among tasks that are not deleted; 1 to 255 characters without control "
+    "characters."
 )
 DESCRIPTION = "A text about the task, for people; at most 4,000 characters."
 METADATA = "Any JSON to keep with the task; at most 4 KiB, without white space."
@@ -56,16 +56,16 @@ DELETE_AFTER = (
     f"{MAX_DELETE_AFTER_MS:,}."
 )
 RETENTION = (
-    "How many days all of the task's runs are kept, whatever the workers' settings say; 0 keeps them for ever; at most "
+    "How many days all of the task's runs are kept, whatever the workers' settings say; 0 keeps them forever; at most "
     f"{MAX_RETENTION_DAYS:,}."
 )
 FLOW_KEY = (
-    "Any text by which tasks share a flow limit, such as the name of an account; 1 to 255 characters, none of them a "
-    "control character. An empty text stands for none."
+    "Any text by which tasks share a flow limit, such as the name of an account; 1 to 255 characters without control "
+    "characters. An empty text means no key."
 )
 PAUSE_AFTER_FAILURES = (
-    "Pauses the task by itself when so many of its runs have failed one after another, each after its retries; at most "
-    f"{MAX_PAUSE_AFTER_FAILURES:,}, and 0 means never. SUCCEEDED begins a new count, and no other state counts."
+    "Pauses the task after this number of consecutive failed runs, each after its retries; at most "
+    f"{MAX_PAUSE_AFTER_FAILURES:,}, and 0 means never. SUCCEEDED resets the count, and no other state counts."
 )
 
 
@@ -74,7 +74,7 @@ class Task(Node):
     """A task from its row. Fields that need a query run it only when they are selected."""
 
     external_id: str | None = strawberry.field(
-        description="A name of the caller's own, unique among tasks that are not deleted."
+        description="A name that the caller chooses, unique among tasks that are not deleted."
     )
     name: str = strawberry.field(description="The task's name, for people.")
     description: str = strawberry.field(description="A text about the task, for people.")
@@ -90,16 +90,16 @@ class Task(Node):
         "has ended; null means never."
     )
     pause_after_failures: int | None = strawberry.field(
-        description="The task pauses itself when so many of its runs have failed one after another; null means never."
+        description="The task pauses itself after this number of consecutive failed runs; null means never."
     )
-    paused_at: datetime | None = strawberry.field(description="While paused: since when; null if nobody noted it.")
+    paused_at: datetime | None = strawberry.field(description="While paused: since when; null if it was not recorded.")
     paused_by: str | None = strawberry.field(
         description="While paused: the name of the key that paused the task, `anybody` with authentication off, or "
-        "`duetime` if it paused itself; null if nobody noted it."
+        "`duetime` if it paused itself; null if it was not recorded."
     )
     pause_reason: str | None = strawberry.field(description="While paused: the reason, if one was given.")
     retention_days: int | None = strawberry.field(
-        description="How many days the task's runs are kept; 0 means for ever, null as the workers are set."
+        description="How many days the task's runs are kept; 0 means forever, null means the workers' settings."
     )
     flow_key: str | None = strawberry.field(
         description="A flow limit of this key applies to the task's calls; null for none."
@@ -160,9 +160,9 @@ class Task(Node):
         return RetryPolicy.of(self.row)
 
     @strawberry.field(
-        description="The instant of the next run, without jitter, which delays the call and does not move the instant. "
-        "It has passed while the call waits for its jitter, and when instants were missed and the misfire policy runs "
-        "one of them: that one fires next, at once. Null while the task is paused and after the last instant."
+        description="The instant of the next run, without jitter, which delays the call but does not move the instant. "
+        "It is in the past while the call waits for its jitter, and when the misfire policy runs a missed instant: "
+        "that one fires next, at once. Null while the task is paused and after the last instant."
     )
     def next_run_at(self) -> datetime | None:
         """Return the instant of the next run."""
@@ -214,8 +214,8 @@ class Task(Node):
 
     @strawberry.field(
         description="Counts of the runs that ended from `from` (default: 7 days before `to`) to `to` (default: now). "
-        f"The ends are widened to what is kept: minutes for {MINUTES_KEPT.days} days, hours for {HOURS_KEPT.days}, "
-        "then days."
+        "The period is widened to whole buckets that are kept: "
+        f"minutes for {MINUTES_KEPT.days} days, hours for {HOURS_KEPT.days}, then days."
     )
     async def statistics(
         self,
@@ -246,9 +246,9 @@ class Task(Node):
         return await run_page(info, filter_of(filter), rows=rows, task_id=self.row.id)
 
     @strawberry.field(
-        description="The definitions that the task has had, newest first, which is the present one. A version begins a "
-        "definition; versions that change the status alone, as by a pause, are none of these. The newest "
-        f"{KEPT} are kept, as long as the task."
+        description="The definitions that the task has had, newest first; the newest is the current one. Each begins "
+        "at a version; versions that changed only the status, such as by a pause, are not listed. The newest "
+        f"{KEPT} are kept as long as the task."
     )
     async def versions(
         self, info: Info, *, first: First = UNSET, after: After = UNSET, last: Last = UNSET, before: Before = UNSET
@@ -345,7 +345,7 @@ class UpdateTaskInput:
     name: str | None = strawberry.field(default=UNSET, description="The task's name, for people; 1 to 255 characters.")
     trigger: TriggerInput | None = strawberry.field(
         default=UNSET,
-        description="The new trigger, which applies from now on; a call that was due before belongs to the old one. "
+        description="The new trigger, which takes effect at once; a call that was already due belongs to the old one. "
         "If the kind stays, absent members keep their values and null sets the default; if the kind changes, absent "
         "members have their defaults. An interval without startAt keeps its instants while everyMs stays; a new "
         "everyMs counts from the last instant that was settled.",
@@ -368,19 +368,19 @@ class UpdateTaskInput:
     )
     external_id: str | None = strawberry.field(default=UNSET, description=EXTERNAL_ID)
     clear_external_id: bool | None = strawberry.field(
-        default=False, description="Whether the external id is removed; another task can have it then."
+        default=False, description="Whether the external id is removed; another task can then use it."
     )
     description: str | None = strawberry.field(default=UNSET, description=DESCRIPTION)
     metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
     clear_metadata: bool | None = strawberry.field(default=False, description="Whether the metadata is removed.")
     delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
     clear_delete_after_ms: bool | None = strawberry.field(
-        default=False, description="Whether the task is no longer deleted by itself."
+        default=False, description="Whether the task is no longer deleted automatically."
     )
     pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
     retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
     clear_retention_days: bool | None = strawberry.field(
-        default=False, description="Whether the task's runs are kept as the workers' settings say again."
+        default=False, description="Whether the workers' settings apply to the task's runs again."
     )
     flow_key: str | None = strawberry.field(default=UNSET, description=FLOW_KEY)
     expected_version: int | None = strawberry.field(
@@ -416,7 +416,7 @@ class UpsertedTask:
     row: strawberry.Private[models.Task]
     outcome: UpsertOutcome = strawberry.field(description="What was done, or what a dry run would have done.")
     before: JSON | None = strawberry.field(
-        description="The changed members before the change, as the audit log has them: without secrets. Null for a new "
+        description="The changed members before the change, as in the audit log: without secrets. Null for a new "
         "task, and if nothing changed."
     )
     after: JSON | None = strawberry.field(
@@ -424,8 +424,8 @@ class UpsertedTask:
     )
 
     @strawberry.field(
-        description="The task, which is now as the input has it. After a dry run, it is the task as it was, and a new "
-        "one cannot be found by its id."
+        description="The task after the upsert. After a dry run, it is the unchanged task, or a new one that cannot be "
+        "found by its id."
     )
     def task(self) -> Task:
         """Return the task. Most who change many do not select it."""

@@ -23,15 +23,15 @@ from graphql_api.types.trigger import Trigger, trigger_type_of
 from jobs.tasks.versions import differences
 
 
-@strawberry.type(description="One member in which a definition differs from the one before.")
+@strawberry.type(description="One member in which a definition differs from the previous one.")
 class TaskVersionChange:
     """A member before and after."""
 
     field: str = strawberry.field(description='The path of the member in CreateTaskInput, such as "action.url".')
     before: JSON | None = strawberry.field(
-        description="The value before; null if there was none. A secret is a mark that changes with it."
+        description="The value before; null if it was not set. A secret is shown as a mark that changes with it."
     )
-    after: JSON | None = strawberry.field(description="The value after; null if there is none.")
+    after: JSON | None = strawberry.field(description="The value after; null if it is not set.")
 
 
 @strawberry.type(description="A definition that a task has had since a version.")
@@ -41,7 +41,8 @@ class TaskVersion:
     version: int = strawberry.field(description="The version that began the definition.")
     at: datetime = strawberry.field(description="When it began.")
     actor: str | None = strawberry.field(
-        description="The name of the key that made it, as in the audit log; null where that does not reach back so far."
+        description="The name of the key that made it, as in the audit log; null where the audit log does not reach "
+        "back that far."
     )
     name: str = strawberry.field(description="The task's name.")
     description: str = strawberry.field(description="A text about the task, for people.")
@@ -82,7 +83,8 @@ class TaskVersion:
         return trigger_type_of(self.row)
 
     @strawberry.field(
-        description="What differs from the definition before. Empty for the first definition, and for the oldest that "
+        description="What differs from the previous definition. Empty for the first definition, and for the oldest "
+        "that "
         "is kept."
     )
     async def changes(self) -> list[TaskVersionChange]:

@@ -49,7 +49,8 @@ class IntervalTrigger:
 
     every_ms: Milliseconds = strawberry.field(description="The time from one instant to the next.")
     start_at: datetime | None = strawberry.field(
-        description="The first instant; never null, but nullable so that it can be selected beside that of CronTrigger."
+        description="The first instant; never null, but nullable so that it can be selected together with that of "
+        "CronTrigger."
     )
     end_at: datetime | None = strawberry.field(description="The trigger has no instant after this one; inclusive.")
     jitter_ms: Milliseconds = strawberry.field(
@@ -90,11 +91,11 @@ def trigger_type_of(task: models.Task) -> OneOffTrigger | CronTrigger | Interval
 NO_JITTER = Milliseconds(DefaultNumber(0))
 
 
-@strawberry.input(description="Fires once: at an instant, or after a delay. Exactly one of both is required.")
+@strawberry.input(description="Fires once: at an instant, or after a delay. Exactly one of the two is required.")
 class OneOffTriggerInput:
     """One instant."""
 
-    at: datetime | None = strawberry.field(default=UNSET, description="The instant, which has to be in the future.")
+    at: datetime | None = strawberry.field(default=UNSET, description="The instant, which must be in the future.")
     delay_ms: Milliseconds | None = strawberry.field(
         default=UNSET,
         description="The time from the moment when the trigger is stored, by Postgres's clock, until the instant; "

@@ -1,7 +1,7 @@
 """Which calls of a worker have to wait: for a flow limit, or because their host has asked for a pause.
 
-A claim asks here, in memory, and gives each run that has to wait a place; `jobs.engine.flow_starter` keeps this up to
-date, and starts the runs whose turn it is. Without limits and pauses a claim does nothing else than before.
+A claim checks here, in memory, and gives each run that has to wait a place; `jobs.engine.flow_starter` keeps this up to
+date, and starts runs when they may start. Without limits and pauses, a claim does no extra work.
 """
 
 import asyncio
@@ -14,20 +14,21 @@ from db.prepared import Row
 from jobs.engine.flow_limits import FlowLimit, FlowLimits
 
 LONGEST_PAUSE = timedelta(minutes=5)
-"""A host that asks for more is called again after this, unless the settings say otherwise."""
+"""The default maximum of a pause, even if the host asks for more."""
 RESTARTS_FASTER = 10
-"""Runs that became due during a pause start after it in their order, in a tenth of the time in which they came."""
+"""Runs that became due during a pause start after it in order, spread over a tenth of the time in which they became
+due."""
 
 
 class Admission:
-    """The limits and pauses that one worker knows of."""
+    """The limits and pauses that one worker knows."""
 
     def __init__(self, *, longest_pause: timedelta = LONGEST_PAUSE) -> None:
         self.limits = FlowLimits()
         self.awaited: set[UUID] = set()
         """The limits that runs wait for, as far as this worker knows."""
         self.lacked_slots = False
-        """Whether runs whose turn it was found no slot on this worker."""
+        """Whether runs that could have started found no slot on this worker."""
         self._longest_pause = longest_pause
         self._pauses: dict[str, Pause] = {}
         self._unsaved: dict[str, Pause] = {}
@@ -36,11 +37,11 @@ class Admission:
 
     @property
     def has_unsaved(self) -> bool:
-        """Whether this worker knows of pauses of which no other one does."""
+        """Whether this worker knows pauses that no other worker knows."""
         return bool(self._unsaved)
 
     def place_of(self, host: str, flow_key: str, *, due: datetime, now: datetime) -> Place | None:
-        """Return where a run that is due waits, or None if it starts at once."""
+        """Return the place where a due run waits, or None if it starts at once."""
         paused = self.pause_of(host, due=due, now=now)
         if paused is not None:
             return paused
@@ -48,7 +49,8 @@ class Admission:
         return Place(due, limits[0].id) if limits else None
 
     def places_of(self, due: Iterable[tuple[UUID, Row, datetime]], *, now: datetime) -> dict[UUID, Place]:
-        """Return by their ids where those of the rows wait that do not start at once. Each is due since an instant."""
+        """Return the places of the rows that do not start at once, by their ids. Each row has the instant since which
+        it is due."""
         if not self._pauses and not self.limits:
             return {}
         places = {name: self.place_of(row.host, row.flow_key, due=since, now=now) for name, row, since in due}
@@ -62,7 +64,7 @@ class Admission:
         return Place(pause.until + max(due - pause.began_at, timedelta()) / RESTARTS_FASTER)
 
     def placed(self, places: Iterable[Place]) -> None:
-        """Note that runs wait. It is known when to look at limits that others wait for already."""
+        """Note that runs wait. Limits for which runs already wait have a known time of the next check."""
         awaited = {place.flow_limit_id for place in places if place.flow_limit_id is not None}
         self._placed_meanwhile |= awaited
         if awaited - self.awaited:
@@ -74,11 +76,11 @@ class Admission:
         self._wanted.set()
 
     def begin_look(self) -> None:
-        """Note that the limits are about to be read, which does not show what is placed from now on."""
+        """Note that the limits are about to be read; runs placed from now on are not included."""
         self._placed_meanwhile.clear()
 
     def learn_limits(self, rows: Sequence[Row]) -> None:
-        """Replace the known limits by those that exist, and note which of them runs wait for."""
+        """Replace the known limits by the existing ones, and note for which of them runs wait."""
         self.limits = FlowLimits(FlowLimit.of(row) for row in rows if row.exists)
         awaited = {row.id for row in rows if row.is_awaited} | self._placed_meanwhile
         self.awaited = awaited & self.limits.by_id.keys()
@@ -92,7 +94,7 @@ class Admission:
             self._wanted.set()
 
     def pause(self, pause: Pause) -> None:
-        """Note that a host has asked for a pause, which other workers have to learn of."""
+        """Note that a host has asked for a pause, which has to be passed on to other workers."""
         pause = pause._replace(until=min(pause.until, pause.began_at + self._longest_pause))
         known = self._pauses.get(pause.host)
         if pause.until > (pause.began_at if known is None else known.until):
@@ -101,7 +103,7 @@ class Admission:
             self._wanted.set()
 
     def take_unsaved(self) -> list[Pause]:
-        """Return the pauses that no other worker knows of yet."""
+        """Return the pauses that no other worker knows yet."""
         unsaved, self._unsaved = self._unsaved, {}
         return list(unsaved.values())
 

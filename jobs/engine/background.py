@@ -1,4 +1,4 @@
-"""Tasks of the event loop that run beside their caller, and whose failures are logged."""
+"""Background tasks of the event loop, whose failures are logged."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 class BackgroundTasks:
-    """Running tasks. Their owner cancels what is left when it stops."""
+    """Running tasks. Their owner cancels the remaining ones when it stops."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()

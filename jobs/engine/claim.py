@@ -32,7 +32,7 @@ from jobs.triggers.columns import trigger_of
 logger = logging.getLogger(__name__)
 
 RECENT = timedelta(minutes=1)
-"""How far back claims on the hot path look; the sweep claims what is older."""
+"""How far back claims on the hot path look; the sweep claims older due runs."""
 
 
 def plan_or_fail(row: Row, *, now: datetime) -> Plan:
@@ -80,7 +80,7 @@ def attempt_of(row: Row, *, run_id: UUID, task_id: UUID, epoch: int, number: int
 
 
 def with_input(attempt: Attempt, row: Row) -> Attempt:
-    """Return the attempt with what its run sends in place of the task's own; the row is one of a waiting run."""
+    """Return the attempt with the input of its run in place of the task's request; the row is one of a waiting run."""
     if row.input_body is None and row.input_headers is None:
         return attempt
     action = attempt.action
@@ -130,7 +130,7 @@ async def claim_tasks(
     limit: int,
     admission: Admission | None = None,
 ) -> Claimed:
-    """Claim up to `limit` due tasks, as far as their hosts have slots. The caller takes those slots.
+    """Claim up to `limit` due tasks whose hosts have free slots. The caller takes those slots.
 
     Runs that `admission` lets wait need no slot.
 
@@ -158,9 +158,9 @@ async def claim_waiting(
     limit: int,
     admission: Admission | None = None,
 ) -> Claimed:
-    """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is quick when there are none.
+    """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is fast when there are none.
 
-    `single_statements` is the same pool in autocommit, for those who claim often.
+    `single_statements` is the same pool in autocommit mode, for frequent claims.
     """
     excluded = slots.saturated_hosts
     async with (single_statements or autocommit(engine)).connect() as connection:

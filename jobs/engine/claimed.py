@@ -1,4 +1,4 @@
-"""What a claim returns: the attempts that this worker now has to make, and what it learned on the way."""
+"""The result of a claim: the attempts that this worker now has to make, and the next due instants."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ class Attempt(NamedTuple):
     """One attempt that this worker has claimed: the run it belongs to, the request, which statuses are a success, and
     the retry policy.
 
-    `one_off`, `releases` and `counts_failures` say what else the end of the run affects (see `db.engine.finishes`).
+    `one_off`, `releases` and `counts_failures` describe the further effects of the run's end (see
+    `db.engine.finishes`).
     """
 
     run_id: UUID

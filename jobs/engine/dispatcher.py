@@ -1,6 +1,5 @@
-"""Claims what is due, as far as there are slots, and registers the attempts.
-
-arq only says when to look (`dispatch_bucket`); everything else comes from Postgres.
+"""Claims due runs while there are free slots, and registers the attempts. arq only triggers the claims
+(`dispatch_bucket`); everything else comes from Postgres.
 """
 
 import asyncio
@@ -29,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 100
 RETRY_LOCKED_AFTER = timedelta(milliseconds=10)
-"""When to claim again while another worker has a due row locked, which it may yet release."""
+"""When to claim again while another worker has locked a due row, which it may still release."""
 
 
 class Dispatcher:
@@ -85,7 +84,7 @@ class Dispatcher:
             if now >= end:
                 return
             due = None if self.full else await self._next_due(since=now - RECENT, before=end)
-            # What is due by now and was not claimed is locked by another worker, or waits for a slot.
+            # Due rows that were not claimed are locked by another worker, or wait for a slot.
             look_at = now + RETRY_LOCKED_AFTER if self.full or (due is not None and due <= now) else due or end
             await self._clock.wait_until(min(look_at, end))
 
@@ -98,7 +97,7 @@ class Dispatcher:
     async def claim_due(self, *, everything: bool = False, bucket: int | None = None) -> None:
         """Claim until nothing is due or no slot is free; `resume` continues when slots become free.
 
-        With `everything` it looks at all that is overdue, not only at the last minute. `bucket` is the bucket that the
+        With `everything` it claims all overdue runs, not only those of the last minute. `bucket` is the bucket that the
         caller dispatches: when the slots run out, another worker is woken for it. Raises what the database raises.
 
         A claim that has started finishes even if the caller is cancelled: its attempts would be lost otherwise.
@@ -128,7 +127,7 @@ class Dispatcher:
             logger.warning("A claim failed.", extra={"action": "claim_failed", "error": str(error)})
 
     async def stop(self) -> None:
-        """Start no further claim, and wait for the one that is under way."""
+        """Start no further claim, and wait for the one in progress."""
         self._stopping = True
         async with self._lock:
             pass
@@ -153,7 +152,7 @@ class Dispatcher:
         """Claim a batch. Return whether there may be more work for which there are slots."""
         left = anything = False
         if self._backlog_since is not None:
-            # When slots are short, due tasks and waiting runs take turns at those that become free.
+            # When slots are short, due tasks and waiting runs take turns using freed slots.
             self._waiting_runs_first = not self._waiting_runs_first
         kinds: list[Callable[..., Awaitable[Claimed]]] = [
             partial(claim_tasks, since=since),

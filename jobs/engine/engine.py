@@ -58,8 +58,8 @@ class Engine:
     metrics: EngineMetrics
 
     def start(self) -> list[asyncio.Task[None]]:
-        """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, start what waits for flow
-        limits, and notify others.
+        """Start to renew the lease, run attempts, cancel unwanted ones, write outcomes, start runs that wait for flow
+        limits, and send notifications.
 
         The owner cancels the tasks one by one, because notifying speaks to Redis (see `jobs.cancellation`).
         """
@@ -85,7 +85,7 @@ class Engine:
             self.in_flight.abandon_ready()
             self.runner.cancel()
             self.dispatcher.cancel()
-            # What is still registered then has ended, and waits to be written.
+            # The attempts still registered have ended, and wait to be written.
             await self.in_flight.wait_empty(within=WRITTEN_WITHIN)
         await self.handover.release_all()
         await self.queue.poke()

@@ -1,7 +1,7 @@
 """The execution log: a line of JSON for each finished run, in rotating files, with the old service's member names.
 
 A separate thread writes it, so no run waits for a disk. Lines that cannot be written, because the disk is full, the
-folder is not writable, or the thread is behind, are dropped, and the service's own log says so once a minute.
+folder is not writable, or the thread is behind, are dropped, which the service's own log reports once a minute.
 """
 
 import json
@@ -30,7 +30,7 @@ FILES = 10
 WAITING = 10_000
 """Number of lines that may wait for the disk."""
 LONGEST_LINE = 64 * 1024
-"""More bytes than a line can have, given the bounds of its members."""
+"""An upper bound for the bytes of a line, from the bounds of its members."""
 LOG_EVERY = timedelta(minutes=1)
 NAME = "executions"
 

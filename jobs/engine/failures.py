@@ -1,7 +1,7 @@
 """Pauses tasks whose runs failed one after another, in the transaction that writes the last of these failures.
 
-SUCCEEDED begins a new count, and no other state counts: a run that was skipped, missed or cancelled, or whose worker
-was lost, says nothing about the target.
+SUCCEEDED resets the count, and no other state counts: a run that was skipped, missed or cancelled, or whose worker was
+lost, is no sign of a failing target.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from jobs.security.api_keys import DUETIME
 
 
 async def count_failures(connection: AsyncConnection, ended: Sequence[Finish], *, now: datetime) -> list[UUID]:
-    """Count ended runs of tasks that this transaction has locked, and pause what has failed too often.
+    """Count ended runs of tasks that this transaction has locked, and pause tasks that failed too often.
 
     Return the paused tasks.
     """

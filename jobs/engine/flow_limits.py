@@ -1,8 +1,8 @@
 """Flow limits: which of them apply to a call, and when it may start. Pure, so the present is an argument.
 
-The rate is GCRA, the form of a token bucket that says for each run at which instant it may start. Runs that wait are
-judged by the instants at which they could have started, and not by the moment at which a worker looks: a worker that
-looks a little late does not lower the rate.
+The rate is GCRA, the form of a token bucket that says for each run at which instant it may start. Waiting runs are
+judged by the instants at which they could have started, not by the time of the check, so a slightly late check does not
+lower the rate.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 CATCH_UP = timedelta(milliseconds=200)
-"""How late a worker may look without a loss. What was not started for longer does not start all at once."""
+"""How late a check may be without lowering the rate. Runs that were delayed longer do not all start at once."""
 
 
 class FlowLimit(NamedTuple):
@@ -62,7 +62,8 @@ def spellings(host: str) -> Iterator[str]:
 
 
 class Budget:
-    """What is left of a limit at one moment: the runs that may be added to those running, and the next start."""
+    """The remaining capacity of a limit at one moment: the runs that may start in addition to the running ones, and the
+    next start."""
 
     def __init__(self, limit: FlowLimit, *, running: int, now: datetime) -> None:
         self.limit = limit

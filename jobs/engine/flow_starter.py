@@ -1,7 +1,6 @@
-"""Starts the runs that wait for flow limits, in their order, as far as the limits and this worker's slots allow.
-
-Every worker does that. The lock of the limits lets one of them act at a time, and whoever starts a run takes its part
-of the limits in the same transaction, so a worker that is killed takes nothing with it.
+"""Starts the runs that wait for flow limits, in order, as the limits and this worker's slots allow. Every worker does
+that. The lock of the limits lets one of them act at a time, and a worker takes a run's share of the limits in the
+transaction that starts it, so a killed worker leaves nothing to clean up.
 """
 
 import asyncio
@@ -34,18 +33,17 @@ logger = logging.getLogger(__name__)
 
 REFRESH_EVERY = timedelta(seconds=1)
 STEP = timedelta(milliseconds=20)
-"""Pause between two looks at the runs that wait, which lets several of them start together."""
+"""Pause between two checks of the waiting runs, which lets several of them start together."""
 WITHOUT_SLOTS = timedelta(milliseconds=100)
-"""The same, while there are no slots; the end of a run makes it shorter."""
+"""The same, while no slot is free; the end of a run cuts it short."""
 WAITED = timedelta(milliseconds=100)
-"""A run that starts later than this after it was due has waited for its limit, and not only for its turn."""
+"""A run that starts later than this after it was due has waited for its limit, not only for the next check."""
 RELEASED_PER_REFRESH = 1_000
 
 
 class Judgement(NamedTuple):
-    """What becomes of runs that wait: those that start now, and those that wait elsewhere from now on.
-
-    `lacking` are the limits that would let further runs start, for which there is no slot.
+    """The decision about waiting runs: those that start now, and those that move to another place. `lacking` are the
+    limits that would let further runs start if there were free slots.
     """
 
     starting: list[Row]
@@ -86,7 +84,7 @@ class FlowStarter:
         """Held from the statement that starts runs until their attempts are registered."""
 
     async def run(self) -> None:
-        """Keep the limits up to date, and start what waits for them, until cancelled."""
+        """Keep the limits up to date, and start runs that wait for them, until cancelled."""
         while True:
             look_at = None
             try:
@@ -100,7 +98,7 @@ class FlowStarter:
             await self._admission.wait_wanted(within=min((look_at or now + REFRESH_EVERY) - now, REFRESH_EVERY))
 
     async def follow_changes(self) -> None:
-        """Have limits and pauses read when another process has changed them, until cancelled."""
+        """Trigger a reading of limits and pauses when another process has changed them, until cancelled."""
         while True:
             try:
                 async for _ in self._queue.changes_of_limits():
@@ -146,7 +144,7 @@ class FlowStarter:
             pass
 
     async def _start(self) -> datetime | None:
-        """Start what may start. Return when to look again, if that is known."""
+        """Start the runs that may start. Return when to check again, if that is known."""
         slots = self._in_flight.slots
         held: list[str] = []
         async with self.lock:
@@ -167,7 +165,8 @@ class FlowStarter:
         return look_at
 
     async def _claim(self, held: list[str]) -> tuple[Claimed, datetime | None]:
-        """Claim runs that wait and may start, and hold slots for them, by their hosts. Return when to look again, too.
+        """Claim waiting runs that may start, and reserve slots for them, by their hosts. Also return when to check
+        again.
 
         When this raises, the commit may have succeeded nevertheless.
         """
@@ -175,7 +174,7 @@ class FlowStarter:
         async with self._engine.begin() as connection:
             if not await flow.try_lock(connection):
                 return claimed, now + STEP
-            # Only a statement that begins after the lock was taken sees what its last holder has started.
+            # Only a statement that begins after the lock was taken sees the runs that its last holder started.
             admission.begin_look()
             admission.learn_limits(await flow.limits(connection))
             budgets = await budgets_of(connection, admission.limits, now=now)
@@ -196,10 +195,9 @@ class FlowStarter:
         return claimed, look_at
 
     def _judge(self, waiting: Sequence[Row], budgets: dict[UUID, Budget], *, now: datetime) -> Judgement:
-        """Judge runs in their order, and take from the budgets what those need that start.
-
-        A run starts only if all limits that apply to it let it. Otherwise it waits for one that does not. The slots
-        that a claim of the dispatcher may be about to take are left to it.
+        """Judge runs in order, and deduct those that start from the budgets. A run starts only if all limits that apply
+        to it allow it. Otherwise it waits for one that does not. Slots that a claim of the dispatcher may be about to
+        take are not used.
         """
         admission, slots = self._admission, self._in_flight.slots
         begun = Counter({"": min(slots.free, BATCH)}) if self._dispatcher.lock.locked() else Counter[str]()
@@ -224,7 +222,7 @@ class FlowStarter:
 
 
 async def budgets_of(connection: AsyncConnection, limits: FlowLimits, *, now: datetime) -> dict[UUID, Budget]:
-    """Return what is left of each limit."""
+    """Return the remaining capacity of each limit."""
     running: Counter[UUID] = Counter()
     if any(limit.max_concurrent is not None for limit in limits.by_id.values()):
         for host, flow_key, count in await flow.running(connection):
@@ -242,7 +240,7 @@ async def carry_out(
     now: datetime,
     claimed: Claimed,
 ) -> None:
-    """Start runs and let others wait, which this transaction has locked, and store what is left of the limits."""
+    """Start or move runs that this transaction has locked, and store the remaining capacity of the limits."""
     if judgement.places:
         await flow.place(connection, judgement.places)
         claimed.add_places(judgement.places.values())

@@ -47,7 +47,8 @@ class Handover:
         self._notifier = notifier
 
     async def release_orphans(self) -> None:
-        """Release runs that are this worker's in the database only, because a claim's acknowledgement was lost, say."""
+        """Release runs that belong to this worker only in the database, for instance after a lost acknowledgement of a
+        claim."""
         if not self._in_flight.needs_reconcile:
             return
         async with self._dispatcher.lock, self._flow_starter.lock:
@@ -59,7 +60,7 @@ class Handover:
                 raise
 
     async def release_all(self) -> None:
-        """Release every run of this worker, and its lease. Keep trying for a few seconds while Postgres is away."""
+        """Release every run of this worker, and its lease. Keep trying for a few seconds while Postgres is down."""
         try:
             async with asyncio.timeout(HANDED_OVER_WITHIN.total_seconds()):
                 while True:
@@ -68,7 +69,8 @@ class Handover:
                     await asyncio.sleep(PAUSE.total_seconds())
         except TimeoutError:
             logger.warning(
-                "Postgres is away, so other workers will rescue what is left.", extra={"action": "not_handed_over"}
+                "Postgres is down, so other workers will rescue the remaining runs.",
+                extra={"action": "not_handed_over"},
             )
 
     async def _try_release_all(self) -> bool:

@@ -93,7 +93,7 @@ class Lease:
             await asyncio.sleep(RENEW_EVERY.total_seconds())
 
     async def retire(self) -> None:
-        """End the lease of a worker that has no runs left. No renewal that is on its way can bring it back."""
+        """End the lease of a worker that has no runs left. A renewal in transit cannot restore it."""
         async with self._one_at_a_time, self._engine.connect() as connection:
             await leases.retire(connection, worker_id=self.worker_id)
             self._retired = True

@@ -1,4 +1,4 @@
-"""What the engine of a worker counts."""
+"""The metrics of a worker's engine."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -13,10 +13,10 @@ SIZES = (1, 2, 5, 10, 20, 50, 100)
 
 
 class EngineMetrics(Collector):
-    """The counts of one engine. Its parts count with them; whoever owns the engine reports them."""
+    """The metrics of one engine. Its parts update them; the engine's owner reports them."""
 
     def __init__(self, slots: Slots) -> None:
-        self.claims = Counter("duetime_claims", "Looks for due runs, whether they found any or not.", registry=None)
+        self.claims = Counter("duetime_claims", "Claims of due runs, including those that found none.", registry=None)
         self.claim_batch_size = Histogram(
             "duetime_claim_batch_size", "Runs that one claim started.", buckets=SIZES, registry=None
         )
@@ -31,11 +31,11 @@ class EngineMetrics(Collector):
         )
         self._slots = Gauge("duetime_slots", "Attempts that the worker may make at the same time.", registry=None)
         self._slots.set(slots.total)
-        self._in_use = Gauge("duetime_slots_in_use", "Attempts that the worker makes.", registry=None)
+        self._in_use = Gauge("duetime_slots_in_use", "Attempts that the worker is making.", registry=None)
         self._in_use.set_function(lambda: slots.total - slots.free)
 
     def claimed(self, runs: int) -> None:
-        """Count a claim that started so many runs."""
+        """Count a claim that started this number of runs."""
         self.claims.inc()
         if runs:
             self.claim_batch_size.observe(runs)

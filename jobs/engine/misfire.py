@@ -24,7 +24,7 @@ class Plan(NamedTuple):
     reschedule: Reschedule
 
     def waiting(self, place: Place) -> "Plan":
-        """Return the plan with a run that waits in a place instead of starting now."""
+        """Return the plan with a run that waits at a place instead of starting now."""
         last = self.runs[-1]._replace(start_at=place.start_at, flow_limit_id=place.flow_limit_id)
         return self._replace(runs=[*self.runs[:-1], last])
 

@@ -1,6 +1,5 @@
-"""Notifies others of a commit: wake-ups for workers about what is due soon, and a poke for API processes.
-
-It works in the background and combines what arrives together. While Redis is away, and where arq would be late because
+"""Notifies others of a commit: wake-ups for workers about runs that are due soon, and a message for API processes. It
+works in the background and combines concurrent notifications. While Redis is down, and where arq would be late because
 it polls by the host's own clock, this process dispatches the near buckets itself, so tasks still fire on time.
 """
 

@@ -15,12 +15,12 @@ GONE = 410
 """The target is gone permanently, so there is no further attempt (RFC 9110, section 15.5.11)."""
 
 ASKING_FOR_PAUSE = (429, 503)
-"""With Retry-After, these are about the host, and not only about the request (RFC 6585, section 4; RFC 9110, section
+"""With Retry-After, these apply to the host, not only to the request (RFC 6585, section 4; RFC 9110, section
 15.6.4).
 """
 
 KEPT_ERROR_CHARACTERS = 500
-"""Secrets are masked before the message is cut, because half a secret would not be found."""
+"""Secrets are masked before the message is cut, because a cut secret would not be found."""
 EXCESS = "the target sent more than its response announces, which was discarded"
 KEPT_URL_CHARACTERS = 2_000
 """Characters that are kept of the URL of each redirect, because a run can have 500 of them."""
@@ -29,7 +29,7 @@ KEPT_URL_CHARACTERS = 2_000
 def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Finish:
     """Return how the attempt ended.
 
-    The task says which statuses are a success. After anything else the run is retried as its retry policy has it.
+    The task says which statuses are a success. After any other status the run is retried by its retry policy.
     """
     ended_at = response.started_at + response.duration
     succeeded = response.status_code in attempt.success and not response.incomplete and not response.refused
@@ -59,14 +59,14 @@ def finish_of(attempt: Attempt, response: Response, *, randomness: float) -> Fin
 
 
 def error_message_of(attempt: Attempt, response: Response) -> str:
-    """Return why an attempt failed: its status, and what is known beside that."""
+    """Return why an attempt failed: its status, and any further detail."""
     is_wrong_status = response.status_code is not None and response.status_code not in attempt.success
     reasons = [f"the target answered {response.status_code}"] if is_wrong_status else []
     return "; ".join([*reasons, *filter(None, (response.unfollowed, response.error))])
 
 
 def details_of(response: Response) -> dict[str, Any]:
-    """Return what else an ended attempt shows, by the names in its record; a name is absent where nothing is shown."""
+    """Return further details of an ended attempt, by the names in its record; absent names have no value."""
     details = {
         "response_error": response_error_of(response),
         "headers_truncated": response.headers_truncated,
@@ -93,7 +93,7 @@ def delay_before_next(
     attempt: Attempt, response: Response, *, ended_at: datetime, randomness: float
 ) -> timedelta | None:
     """Return the delay between the end of a failed attempt and the next one, or None when there is no next one."""
-    # A success that did not arrive as a whole is retried as a call without a response is.
+    # A success that did not arrive completely is retried like a call without a response.
     is_lost = response.status_code is None or (response.incomplete and response.status_code in attempt.success)
     if response.refused or not is_retried(attempt, None if is_lost else response.status_code):
         return None
@@ -133,5 +133,5 @@ def unwritable(finish: Finish) -> Finish:
         response_body=None,
         body_truncated=True,
         details="{}",
-        error_message="the answer holds something that cannot be stored",
+        error_message="the response contains data that cannot be stored",
     )

@@ -28,7 +28,7 @@ class AttemptTracer(Protocol):
     """Traces attempts; `jobs.engine.traced` does, while tracing is on."""
 
     def attempt(self, attempt: Attempt) -> AbstractAsyncContextManager[Callable[[Finish], None]]:
-        """Trace an attempt until the block ends. Yield what notes its outcome."""
+        """Trace an attempt until the block ends. Yield a function that records its outcome."""
 
 
 class AttemptRunner:
@@ -56,10 +56,9 @@ class AttemptRunner:
         self._random = random.Random()  # noqa: S311 (spreads retries; no secret)
 
     async def run(self) -> None:
-        """Start ready attempts until cancelled, a few per turn of the loop, which reads responses and Postgres between.
-
-        A hundred attempts started at once would also end at once, and the worker would alternate between nothing but
-        calls to make and nothing but rows to write.
+        """Start ready attempts until cancelled, a few per turn of the loop, which handles responses and Postgres in
+        between. A hundred attempts started at once would also end at once, and the worker would alternate between only
+        making calls and only writing rows.
         """
         while True:
             await self._in_flight.wait_ready()

@@ -18,7 +18,7 @@ class Slots:
 
     @property
     def saturated_hosts(self) -> list[str]:
-        """Hosts whose share is used up."""
+        """Hosts that use their whole share."""
         return [host for host, count in self._taken.items() if count >= self.share]
 
     def room(self, host: str) -> int:

@@ -26,12 +26,12 @@ from jobs.http.request import Action
 from jobs.tracing import context_of, remote_span, traceparent_of
 
 LOOK_UP_WITHIN = 0.5
-"""Seconds that an attempt waits for the trace that it belongs to, and then begins without."""
+"""Seconds that an attempt waits for its trace before it begins without one."""
 LOOKED_UP_AT_ONCE = 100
 
 
 class Lookup(NamedTuple):
-    """An attempt whose trace is wanted, and where it is put."""
+    """An attempt whose trace is requested, and the future for the result."""
 
     attempt: Attempt
     found: dict[UUID, str]
@@ -47,7 +47,7 @@ class TracedAttempts:
 
     @asynccontextmanager
     async def attempt(self, attempt: Attempt) -> AsyncIterator[Callable[[Finish], None]]:
-        """Trace an attempt until the block ends. Yield what notes its outcome."""
+        """Trace an attempt until the block ends. Yield a function that records its outcome."""
         lookup = Lookup(attempt, {})
         try:
             async with asyncio.timeout(LOOK_UP_WITHIN):

@@ -1,4 +1,4 @@
-"""Trials of actions: one call now, through the pipeline of attempts, of which nothing is stored."""
+"""Trials of actions: one call now, through the pipeline of attempts, without storing anything."""
 
 import asyncio
 import json
@@ -18,12 +18,12 @@ from jobs.security.encryption import SecretKeys
 from jobs.security.secret_headers import ordered
 
 AT_ONCE = 10
-"""Largest number of trials in one process: each of them may last as long as an attempt."""
+"""Maximum number of concurrent trials in one process; each may last as long as an attempt."""
 NO_TASK = UUID(int=0)
 
 
 class TooManyTrials(Exception):
-    """As many trials as a process makes at once are in progress."""
+    """The maximum number of trials is in progress."""
 
 
 class Trials:

@@ -3,7 +3,7 @@
 A batch needs a transaction only where another run may wait for the end of one of its runs, or a task counts its
 failures; the transaction then promotes the waiting run, and pauses the task, as well.
 
-The writer waits a few milliseconds for more outcomes. While it writes one batch, the next one gathers.
+The writer waits a few milliseconds for more outcomes. While it writes one batch, the next one is collected.
 """
 
 import asyncio
@@ -85,7 +85,7 @@ class ResultWriter:
                 return
 
     async def _write_surely(self, batch: Sequence[Finish]) -> None:
-        """Write a batch, whatever happens to the database meanwhile.
+        """Write a batch, even across outages of the database.
 
         After a lost connection the commit may or may not have succeeded, so the batch is written again. The guard on
         state, worker and epoch makes that harmless.
@@ -97,7 +97,9 @@ class ResultWriter:
                 if is_refusal_of_data(error):
                     await self._write_apart(batch, error=error)
                     return
-                logger.warning("Outcomes wait for Postgres.", extra={"action": "results_wait", "error": str(error)})
+                logger.warning(
+                    "Outcomes are waiting for Postgres.", extra={"action": "results_wait", "error": str(error)}
+                )
                 await asyncio.sleep(PAUSE.total_seconds())
             else:
                 return

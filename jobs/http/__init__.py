@@ -1,1 +1,1 @@
-"""The HTTP call of a run: the request, its target, the exchange, and what is kept of the response."""
+"""The HTTP call of a run: the request, its target, the exchange, and the stored part of the response."""

@@ -149,7 +149,7 @@ class HttpCaller:
 
 
 class Exchange:
-    """What is known of a call, at each moment at which the deadline may end it."""
+    """The state of a call, for when the deadline ends it."""
 
     def __init__(self, call: PreparedRequest) -> None:
         self.call = call
@@ -169,7 +169,7 @@ class Exchange:
         return "the target sent no complete response"
 
     def follow(self, call: PreparedRequest) -> None:
-        """Go on with the request that follows a redirect."""
+        """Continue with the request that follows a redirect."""
         assert self.head is not None  # noqa: S101 (for the type checker)
         self._hops.append(Hop(self.head.status_code, call.url, call.method))
         self.call, self.head, self.sending = call, None, None
@@ -184,7 +184,7 @@ class Exchange:
         )
 
     async def read_body(self, response: httpx.Response) -> None:
-        """Read the body as far as it is kept. Raises errors of the connection."""
+        """Read the part of the body that is stored. Raises errors of the connection."""
         body = self._body = BodyReader(
             content_type=response.headers.get("content-type", ""),
             content_encoding=response.headers.get("content-encoding", ""),
@@ -202,7 +202,7 @@ class Exchange:
     def response(
         self, started_at: datetime, duration: timedelta, *, error: str | None, refused: bool, incomplete: bool
     ) -> Response:
-        """Return the response as far as it is known. `error` says how the call failed."""
+        """Return the known part of the response. `error` says how the call failed."""
         known = partial(
             Response,
             started_at=started_at,
@@ -256,7 +256,7 @@ def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
 
 
 def error_text(error: Exception, url: str) -> str:
-    """Return why a call failed, in words for the reader of the run.
+    """Return why a call failed, as text for people.
 
     The errors of aiohttp's parser quote the response, in part and escaped, so that a mask could miss a secret in them.
     """
@@ -275,7 +275,7 @@ def error_text(error: Exception, url: str) -> str:
             text = f"{FAILED}{reason_of(error)}"
         case _:
             logger.error("A call failed for an unknown reason.", extra={"action": "call_failed"}, exc_info=error)
-            text = "the call failed for a reason that Duetime does not know; the log of the worker has it"
+            text = "the call failed for an unknown reason; the worker's log has the details"
     text = text.replace(NUL, REPLACEMENT)
     return text.encode(errors="replace").decode()
 
@@ -302,7 +302,7 @@ def certificate_problem(error: Exception) -> str:
 
 
 def reason_of(error: OSError) -> str:
-    """Return what the operating system says, without numbers and addresses."""
+    """Return the operating system's message, without numbers and addresses."""
     if isinstance(error, ConnectionResetError):
         # A connection that ends within the TLS handshake has no number.
         return "the target closed the connection" if error.errno is None else "the target reset the connection"

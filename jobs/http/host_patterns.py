@@ -13,11 +13,11 @@ def parse_host_pattern(text: str) -> str:
     """
     written = text.strip()
     if "://" in written or NOT_IN_PATTERNS & {*written}:
-        raise ValueError("is not a host alone; write it without scheme and path, such as api.example.com")
+        raise ValueError("is not just a host; write it without scheme and path, such as api.example.com")
     wildcard = WILDCARD if written.startswith(WILDCARD) else ""
     name = written.removeprefix(wildcard)
     if "*" in name:
-        raise ValueError("has a * within; a pattern has it in front only, as in *.example.com")
+        raise ValueError("has a * inside; a pattern may only begin with *., as in *.example.com")
     if name.count(":") > 1 and not name.startswith("["):
         name = f"[{name}]"
     split = parse_url(f"http://{name}/")
@@ -26,5 +26,5 @@ def parse_host_pattern(text: str) -> str:
         host, _, _ = host.rpartition(":")
     address = host.rpartition(":")[0] if split.port is not None else host
     if wildcard and (address.startswith("[") or address.rpartition(".")[2].isdigit()):
-        raise ValueError("has a * before an address; write the whole address, or a name as in *.example.com")
+        raise ValueError("has a * before an address; write the full address, or a name as in *.example.com")
     return f"{wildcard}{host}"

@@ -331,7 +331,7 @@ def signing_problems(draft: ActionDraft, *, secrets: SecretKeys) -> Iterator[Pro
 def success_problems(written: Sequence[str]) -> Iterator[Problem]:
     """Yield what is wrong with the statuses that are a success."""
     if not written:
-        yield Problem(("successStatuses",), "is empty, so that no answer could be a success; leave it out for 2xx")
+        yield Problem(("successStatuses",), "is empty, so no response could be a success; leave it out for 2xx")
     yield from status_problems(written, "successStatuses")
 
 

@@ -32,7 +32,7 @@ ENDS_IN_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
 """No name ends like this (WHATWG URL, section 3.5)."""
 
 threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
-"""A pool of its own, so that names whose servers do not answer delay nothing else."""
+"""A separate pool, so that names whose servers do not answer delay nothing else."""
 
 current_url: ContextVar[str] = ContextVar("current_url")
 """The URL of the current request. aiohttp does not pass it to the socket factory."""
@@ -128,7 +128,8 @@ class TargetChecker:
         return [[Problem(("action", "url"), message)] if message else [] for message in messages]
 
     def _check(self, place: tuple[str, int]) -> Awaitable[str | None]:
-        """Return the check that is under way for a place, or a new one. Who waits for it may be cancelled alone."""
+        """Return the check in progress for a target, or a new one. A caller that waits for it can be cancelled
+        separately."""
         running = self._running.get(place)
         if running is None:
             running = self._running[place] = asyncio.ensure_future(self._problem_of(place))

@@ -47,11 +47,11 @@ class ResponseStream(httpx.AsyncByteStream):
         return await self._response.content.readany()
 
     def unread(self) -> bytes:
-        """Return what has arrived and was not read, whatever became of the rest."""
+        """Return the part that has arrived and was not read, even if the rest failed."""
         return unread(self._response.content)
 
     async def aclose(self) -> None:
-        """Give the connection back to the pool, or close it if the body has not ended."""
+        """Return the connection to the pool, or close it if the body has not ended."""
         self._response.release()
         await self._response.wait_for_close()
 

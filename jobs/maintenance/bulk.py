@@ -1,4 +1,4 @@
-"""Works off operations on many tasks or runs, which any worker goes on with when another one has died."""
+"""Processes bulk operations; if a worker dies, any other one continues."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ KEPT = timedelta(days=30)
 
 
 def bulk_duties(engine: AsyncEngine, queue: Queue, secrets: SecretKeys, *, wanted: asyncio.Event) -> list[Duty]:
-    """Return the duties that work off operations, at once when they are `wanted`, and remove old ones."""
+    """Return the duties that process operations, at once when they are `wanted`, and remove old ones."""
 
     async def work() -> None:
         await work_off(engine, queue, secrets)
@@ -41,9 +41,8 @@ def bulk_duties(engine: AsyncEngine, queue: Queue, secrets: SecretKeys, *, wante
 
 
 async def work_off(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> None:
-    """Go on with all operations in turn, a chunk of each at a time, until nothing of them is left for this worker.
-
-    An operation that fails by itself ends as FAILED; while Postgres is away, it is tried again.
+    """Process all operations in turn, a chunk of each at a time, until this worker has nothing left to do. An operation
+    that fails ends as FAILED; while Postgres is down, it is retried.
     """
     while True:
         async with AsyncSession(autocommit(engine), expire_on_commit=False) as session:

@@ -10,7 +10,7 @@ from jobs.maintenance.duties import Duty
 
 EVERY = timedelta(seconds=1)
 REMOVED_PER_STATEMENT = 500
-"""Few enough that each statement holds its locks for some milliseconds only."""
+"""Few enough that each statement holds its locks for only a few milliseconds."""
 
 
 def deletion_duty(engine: AsyncEngine) -> Duty:

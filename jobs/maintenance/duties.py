@@ -14,8 +14,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Something that a worker does at an interval, and when it is `wanted` before. Several workers may do it at the
-    same time.
+    """Work that a worker does at an interval, or earlier when it is `wanted`. Several workers may do it at the same
+    time.
     """
 
     name: str

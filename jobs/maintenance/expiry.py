@@ -1,4 +1,4 @@
-"""Deletes tasks whose `delete_after_ms` is over since they have ended."""
+"""Deletes tasks `delete_after_ms` after they ended."""
 
 from datetime import timedelta
 
@@ -29,7 +29,7 @@ def expiry_duty(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> Duty:
 
 
 async def delete_expired(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> None:
-    """Delete every task whose time is over, as `deleteTask` does."""
+    """Delete every expired task, as `deleteTask` does."""
     deleted = DELETED_PER_TRANSACTION
     while deleted == DELETED_PER_TRANSACTION:
         async with transaction(engine, queue, caller=CALLER, secrets=secrets) as work:

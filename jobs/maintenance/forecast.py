@@ -26,7 +26,7 @@ EVERY = timedelta(seconds=5)
 CLAIMED_FOR = timedelta(minutes=2)
 SHORTEST_PAUSE = timedelta(seconds=4)
 SHARE = 20
-"""A pause is at least so many times as long as the computation before it."""
+"""A pause is at least this many times as long as the computation before it."""
 EXPRESSIONS_AT_ONCE = 20
 GROUPS_AT_ONCE = 200
 HOURS_PER_STATEMENT = 12
@@ -42,7 +42,7 @@ class Forecaster:
         self._known: dict[tuple[str, str], dict[datetime, int]] = {}
 
     async def keep(self) -> None:
-        """Compute the forecast if it is no longer right, unless another worker does."""
+        """Compute the forecast if it is outdated, unless another worker does."""
         async with autocommit(self._engine).connect() as connection:
             claim = await forecast.claim(connection, time=CLAIMED_FOR)
             if claim is None:

@@ -28,7 +28,7 @@ BEFORE_ALL = UUID(int=0)
 async def rotate_secrets(engine: AsyncEngine, keys: SecretKeys) -> tuple[int, list[UUID]]:
     """Seal secrets again, a few hundred tasks per transaction. Return how many, and the tasks that no key opens.
 
-    The latter stay as they are. Workers keep running meanwhile, and need both the old keys and the new one.
+    The latter stay as they are. Workers keep running during the rotation, and need both the old keys and the new one.
     """
     count, unopened = 0, set[UUID]()
     for table in (None, *sealed_values.OF_VERSIONS):

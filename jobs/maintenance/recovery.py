@@ -1,7 +1,6 @@
-"""Recovery, the sweep: finds in Postgres what no worker was woken for, and what lost workers left behind.
-
-It makes Redis dispensable. arq's cron calls it each second in one of the workers; each worker also calls it by itself
-when nothing has called it for two seconds.
+"""Recovery, the sweep: finds due runs in Postgres for which no worker was woken, and the runs of lost workers. It makes
+Redis optional. arq's cron calls it each second in one of the workers; each worker also runs it when no call has come
+for two seconds.
 """
 
 import asyncio
@@ -36,14 +35,15 @@ class Recovery:
         self._sweeping = asyncio.Lock()
 
     async def run(self) -> None:
-        """Sweep whenever nothing else has called for a sweep in time, until cancelled."""
+        """Sweep whenever no other sweep was triggered in time, until cancelled."""
         while True:
             if monotonic() - self._started >= OVERDUE.total_seconds():
                 await self.sweep()
             await asyncio.sleep(CHECK_EVERY.total_seconds())
 
     async def sweep(self) -> None:
-        """Sweep once, unless a sweep is under way. While Postgres is away it only logs; the next sweep tries again."""
+        """Sweep once, unless a sweep is in progress. While Postgres is down it only logs; the next sweep tries
+        again."""
         if self._sweeping.locked():
             return
         async with self._sweeping:
@@ -60,7 +60,7 @@ class Recovery:
                 logger.warning("The sweep was interrupted.", extra={"action": "sweep_failed", "error": str(error)})
 
     async def _schedule_wakeups(self) -> None:
-        """Schedule wake-ups for what is due soon."""
+        """Schedule wake-ups for runs that are due soon."""
         now = self._clock.now()
         async with autocommit(self._database).connect() as connection:
             near = await claims.near(connection, now=now, until=now + HORIZON)
@@ -77,7 +77,7 @@ class Recovery:
             await finishes.promote_waiting(connection, task_ids=task_ids, now=self._clock.now())
 
     async def _rescue(self) -> None:
-        """Take the attempts of workers whose lease has run out, so that they are made again or end as UNKNOWN."""
+        """Take over the attempts of workers whose lease has run out, so that they are retried or end as UNKNOWN."""
         now, total = self._clock.now(), 0
         while True:
             async with self._database.begin() as connection:

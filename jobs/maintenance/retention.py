@@ -20,15 +20,15 @@ logger = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=10)
 ATTEMPTS = 5
-"""How often the removal of a day that somebody reads is tried."""
+"""How often the removal of a day is tried while it is being read."""
 BETWEEN_ATTEMPTS = timedelta(milliseconds=500)
 """A statement that reads the day takes less than that."""
 BETWEEN_DAYS = timedelta(seconds=5)
-"""After a day has gone, Postgres plans statements anew, which takes milliseconds of the calls of that moment. So when
-many days are old at once, as after an upgrade, less than one call of a hundred meets that.
+"""After a day is removed, Postgres replans statements, which delays the calls of that moment by milliseconds. With this
+pause, fewer than one call in a hundred is affected when many days expire at once, as after an upgrade.
 """
 REMOVED_PER_STATEMENT = 500
-"""Few enough that each statement holds its locks for some milliseconds only."""
+"""Few enough that each statement holds its locks for only a few milliseconds."""
 TASKS_PER_STATEMENT = 100
 BEFORE_ALL = UUID(int=0)
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
@@ -38,9 +38,8 @@ DAY = timedelta(days=1)
 
 @dataclass(slots=True, kw_only=True)
 class Retention:
-    """What one worker removes, and up to where it has removed answers, and runs of the default partition.
-
-    Of these it looks at all runs once a day, and otherwise at those alone that have become old since the last time.
+    """The retention of one worker, and how far it has removed responses and runs of the default partition. It checks
+    all of these once a day, and otherwise only those that have expired since the last check.
     """
 
     engine: AsyncEngine
@@ -50,7 +49,7 @@ class Retention:
     default_from: datetime = BEGINNING
 
     async def prune(self) -> None:
-        """Remove everything that is too old. What another transaction has locked is left to the next call."""
+        """Remove everything that is too old. Rows that another transaction has locked are left to the next call."""
         await self.prune_runs(datetime.now(UTC))
         await self.prune_bodies()
         await self.repeat(lambda connection: retention.remove_rows_of_tasks(connection, limit=REMOVED_PER_STATEMENT))
@@ -105,7 +104,7 @@ class Retention:
                 break
 
     async def prune_default(self, *, succeeded: bool, days: int) -> None:
-        """Remove old runs of the default partition, from where the last call has stopped."""
+        """Remove old runs of the default partition, from where the last call stopped."""
         while days:
             async with autocommit(self.engine).connect() as connection:
                 place = await retention.remove_rows_of_default(
@@ -149,7 +148,7 @@ class Retention:
         return pruned
 
     async def prune_bodies(self) -> None:
-        """Remove the answers of old runs, from where the last call has stopped."""
+        """Remove the responses of old runs, from where the last call stopped."""
         while days := self.settings.retention_bodies_days:
             async with autocommit(self.engine).connect() as connection:
                 place = await retention.forget_bodies(
@@ -175,7 +174,7 @@ class Retention:
 
 
 def has_ended(day: date, days: int, now: datetime) -> bool:
-    """Return whether all runs of a day are older than so many days; 0 days keep them for ever."""
+    """Return whether all runs of a day are older than this number of days; 0 days keep them forever."""
     end = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
     return days > 0 and end + timedelta(days=days) <= now
 

@@ -63,7 +63,7 @@ async def add_up_old_counts(engine: AsyncEngine, *, now: datetime) -> None:
 
 
 def steps(now: datetime) -> Sequence[Step]:
-    """Return what is to be added up: whole hours and days, so that no bucket is kept in two widths for long."""
+    """Return the buckets to add up: whole hours and days, so that no bucket is kept in two widths for long."""
     minute, hour, day = StatisticsWidth
     minutes_end, minutes_of_all_end, hours_end = (
         (now - kept).replace(minute=0, second=0, microsecond=0)

@@ -31,7 +31,7 @@ async def apply_zone_rules(engine: AsyncEngine, *, version: str = IANA_VERSION) 
     """Recompute stored instants if they follow rules older than `version`. Return how many tasks changed.
 
     It locks a few hundred tasks at a time. Workers that start together may both do it, without further effect. A worker
-    whose rules are older than the stored instants' leaves everything as it is.
+    with older rules than those of the stored instants changes nothing.
     """
     async with autocommit(engine).connect() as connection:
         known = await timezone_update.version(connection)

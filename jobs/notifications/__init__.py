@@ -1,1 +1,2 @@
-"""Tells people and programs what happens to tasks: rules judge run events, and channels deliver the messages."""
+"""Notifies people and programs of what happens to tasks: rules evaluate run events, and channels deliver the
+messages."""

@@ -1,7 +1,7 @@
-"""What a rule tells of, as a pure computation over run events in their order.
+"""Evaluates rules, as a pure computation over run events in order.
 
-An alert is open while something is wrong with a task in the eyes of a rule. It is told once, reminded of at an
-interval, and closed when it is over::
+An alert is open while a task has a problem by a rule. It is sent once, repeated at an interval, and closed when it is
+over::
 
     FAILED   opens with a run that failed, is told at the n-th one after another, closes with SUCCEEDED
     LATE     opens with a run that began too late, closes with one that began in time
@@ -28,7 +28,7 @@ WORDS = {RunEventType.UNKNOWN: "the worker was lost during the attempt, and the 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Which events of which tasks to tell, and when."""
+    """Which events of which tasks to send, and when."""
 
     id: UUID
     name: str
@@ -60,7 +60,7 @@ class Rule:
         )
 
     def tells(self, *events: NotificationEvent) -> bool:
-        """Return whether the rule tells of one of the events."""
+        """Return whether the rule covers one of the events."""
         return not self.events.isdisjoint(events)
 
     def matches(self, task: Any) -> bool:
@@ -69,7 +69,7 @@ class Rule:
 
     @property
     def least_lateness(self) -> timedelta | None:
-        """The least lateness of a run that this rule may tell of, if there is any."""
+        """The minimum lateness that this rule reports, if it reports lateness."""
         found = [self.late] if self.late is not None and self.tells(NotificationEvent.LATE) else []
         found += [self.tolerance] if self.tells(NotificationEvent.ABSENT) else []
         return min(found, default=None)
@@ -77,7 +77,7 @@ class Rule:
 
 @dataclass(slots=True, kw_only=True)
 class Alert:
-    """Something that is wrong with a task in the eyes of a rule."""
+    """A problem of a task by a rule."""
 
     rule_id: UUID
     task_id: UUID
@@ -96,7 +96,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """One thing to tell by a rule. `item` is its part of the message, as JSON."""
+    """One notification of a rule. `item` is its part of the message, as JSON."""
 
     rule: Rule
     event: NotificationEvent
@@ -107,7 +107,7 @@ class Telling:
 
 @dataclass(slots=True)
 class Judgement:
-    """The open alerts, and what changes: alerts to store, alerts to close, and what to tell."""
+    """The open alerts, and the changes: alerts to store, alerts to close, and notifications to send."""
 
     now: datetime
     alerts: dict[tuple[UUID, UUID, NotificationEvent], Alert] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class Judgement:
         self.closed.add(alert.key)
 
     def tell(self, rule: Rule, event: NotificationEvent, task: Any, *, reminder: bool = False, **details: Any) -> None:
-        """Tell of an event, if the rule does. `task` is None for what concerns no task."""
+        """Add a notification of an event, if the rule covers it. `task` is None for events without a task."""
         selected = NotificationEvent.RECOVERED if event is NotificationEvent.WORKERS_BACK else event
         if rule.tells(selected):
             item = {name: shown(value) for name, value in details.items() if value is not None}
@@ -210,7 +210,7 @@ def judge_start(
 
 
 def judge_failure(judgement: Judgement, rule: Rule, event: Any, *, task: Any, details: dict[str, Any]) -> None:
-    """Count a failure, and tell of it when it is the n-th one after another."""
+    """Count a failure, and report it when it is the n-th consecutive one."""
     if not rule.tells(NotificationEvent.FAILED, NotificationEvent.RECOVERED):
         return
     alert = judgement.open(rule, task.id, NotificationEvent.FAILED, at=event.at)
@@ -221,9 +221,8 @@ def judge_failure(judgement: Judgement, rule: Rule, event: Any, *, task: Any, de
 
 
 def judge_end(judgement: Judgement, rule: Rule, event: Any, *, task: Any, run: Any, details: dict[str, Any]) -> bool:
-    """Judge whether the instants of a run had no finished run in time. Return whether this ends what was told of that.
-
-    `run` is None if the end is about no instant of the schedule. A run that was missed ended too late by itself.
+    """Judge whether the instants of a run had no finished run in time. Return whether this closes an alert about that.
+    `run` is None if the ended run has no instant of the schedule. A missed run counts as ended too late.
     """
     if run is None or not rule.tells(NotificationEvent.ABSENT):
         return False
@@ -244,7 +243,7 @@ def judge_end(judgement: Judgement, rule: Rule, event: Any, *, task: Any, run: A
 
 
 def judge_absence(judgement: Judgement, rule: Rule, *, task: Any, instant: datetime) -> None:
-    """Tell of an instant that has no finished run within the tolerance, unless an alert is open."""
+    """Report an instant that has no finished run within the tolerance, unless an alert is open."""
     if judgement.find(rule, task.id, NotificationEvent.ABSENT) is None:
         alert = judgement.open(rule, task.id, NotificationEvent.ABSENT, at=judgement.now)
         alert.instant, alert.told_at = instant, judgement.now
@@ -252,7 +251,7 @@ def judge_absence(judgement: Judgement, rule: Rule, *, task: Any, instant: datet
 
 
 def judge_workers(judgement: Judgement, rule: Rule, *, living: int) -> None:
-    """Tell when no worker has lived for the tolerance, and when workers live again."""
+    """Report when no worker has been alive for the tolerance, and when workers are alive again."""
     alert = judgement.find(rule, NO_TASK, NotificationEvent.NO_WORKERS)
     if living:
         if alert is not None:
@@ -269,7 +268,7 @@ def judge_workers(judgement: Judgement, rule: Rule, *, living: int) -> None:
 
 
 def remind(judgement: Judgement, rule: Rule, alert: Alert, *, task: Any) -> None:
-    """Tell of an open alert again."""
+    """Send a reminder of an open alert."""
     alert.reminded_at = judgement.now
     judgement.changed.add(alert.key)
     judgement.tell(

@@ -1,8 +1,8 @@
-"""The program that runs the library apprise, in a process of its own. Only this module knows apprise.
+"""The program that runs the library apprise in a separate process. Only this module knows apprise.
 
-apprise makes blocking calls, and a thread that hangs cannot be ended; a process can. Python tells this process's audit
-hook of every connection before it is made (PEP 578), by whatever module, so the guard of targets holds for all of
-apprise's services, its redirects included. Starting other programs is refused.
+apprise makes blocking calls, and a thread that hangs cannot be ended; a process can. Python calls this process's audit
+hook before every connection of any module (PEP 578), so the check of targets covers all of apprise's services and their
+redirects. Starting other programs is refused.
 
 The program reads one JSON object from its standard input, and writes one to its standard output::
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from jobs.http.targets import EgressPolicy, TargetRefused, parse_rules
 
-HERE = "works on the machine of the worker only; use a service that is reached over the network"
+HERE = "works only on the worker's machine; use a service that is reached over the network"
 """What is wrong with a URL of `LOCAL`."""
 LOCAL = frozenset({"dbus", "qt", "kde", "glib", "gio", "gnome", "macosx", "windows", "syslog"})
 UNREADABLE = "is not a URL that apprise can use; see https://appriseit.com/services/ for the form of each service"
@@ -28,7 +28,7 @@ STARTS = frozenset({"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.sp
 
 
 class Guard:
-    """An audit hook that refuses connections which tasks may not make either, and notes what it has refused."""
+    """An audit hook that refuses connections that tasks may not make, and records what it refused."""
 
     def __init__(self, policy: EgressPolicy) -> None:
         self.refused: str | None = None
@@ -67,7 +67,7 @@ class Guard:
 
 
 class LastWords(logging.Handler):
-    """Keeps the last thing that apprise has said."""
+    """Keeps the last log message of apprise."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -102,7 +102,7 @@ def answer(asked: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}"}
     if guard.refused is not None and not delivered:
         return {"error": guard.refused, "refused": True}
-    return {} if delivered else {"error": words.text or "apprise did not say why"}
+    return {} if delivered else {"error": words.text or "apprise gave no reason"}
 
 
 def main() -> None:

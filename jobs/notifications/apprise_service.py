@@ -1,4 +1,4 @@
-"""Runs the program that knows apprise, with a time limit, and keeps the URL, which is a secret, out of what it says."""
+"""Runs the program for apprise with a time limit, and removes the URL, which is a secret, from its output."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ PROGRAM = "jobs.notifications.apprise_program"
 WITHIN = timedelta(seconds=30)
 KEPT_ERROR_CHARACTERS = 500
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "SYSTEMROOT", "VIRTUAL_ENV")
-"""No proxies: behind one, the guard would see the proxy's address alone. No HOME: no .netrc."""
+"""No proxies: behind one, the check would only see the proxy's address. No HOME: no .netrc."""
 SECRET_PART = re.compile(r"[^/:@?&=#,;\s]{3,}")
 PUBLIC_PARTS = frozenset({"http", "https", "mailto", "mailtos", "json", "jsons", "yes", "true", "false", "the"})
 
@@ -67,7 +67,7 @@ class AppriseService:
 
 
 def outcome_of(output: bytes, *, url: str) -> Outcome:
-    """Return what the program has answered, without the URL."""
+    """Return the program's answer, without the URL."""
     try:
         answered: dict[str, Any] = json.loads(output)
     except ValueError:
@@ -76,7 +76,7 @@ def outcome_of(output: bytes, *, url: str) -> Outcome:
     refused = bool(answered.get("refused"))
     if error is None:
         return Outcome()
-    # What the program itself has found names a host and a port at most, which the channel's owner has to know.
+    # The program's own findings name at most a host and a port, which the channel's owner has to know.
     text = str(error) if refused else masked(str(error), url=url)
     return Outcome(text[:KEPT_ERROR_CHARACTERS], refused)
 

@@ -23,7 +23,7 @@ from jobs.tasks.transaction import Transaction
 
 MAX_CHANNELS = 100
 MAX_URL_LENGTH = 4_000
-NO_SECRETS = "is missing; every webhook is signed, so that its receiver can tell it from a forged one"
+NO_SECRETS = "is missing; every webhook is signed, so that its receiver can detect a forged one"
 OTHER_KIND = "is for another kind of channel; create a new channel, and let the rules name that one"
 
 

@@ -1,4 +1,4 @@
-"""Delivers messages: claims what is due, attempts it, and records how that ended.
+"""Delivers messages: claims due deliveries, attempts them, and records the outcomes.
 
 A process that is killed after an attempt and before its record leaves the delivery to another one, which sends it again
 under the same webhook-id once the lease has run out.
@@ -23,7 +23,7 @@ from jobs.retry import RetryPolicy
 logger = logging.getLogger(__name__)
 
 LEASE = max(TIMEOUT, WITHIN) + timedelta(seconds=10)
-"""Longer than any attempt."""
+"""Longer than any attempt can take."""
 AT_ONCE = 10
 POLICY = RetryPolicy(max_attempts=12, initial_delay=timedelta(seconds=5), factor=3, max_delay=timedelta(hours=1))
 """The last attempt is made about seven hours after the first one."""

@@ -1,4 +1,4 @@
-"""The duties of workers that tell what happens, and the watch of API processes, which tell it while no worker lives."""
+"""The notification duties of workers, and the watch by which API processes do the same while no worker is alive."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ def sender_of(jobs: JobsSettings, caller: HttpCaller, clock: Clock) -> Sender:
 def notification_duties(
     engine: AsyncEngine, sender: Sender, *, public_url: str | None, policy: RetryPolicy = POLICY
 ) -> list[Duty]:
-    """Return the duties that judge, deliver, and remove old messages."""
+    """Return the duties that evaluate rules, deliver messages, and remove old ones."""
 
     async def judge_all() -> None:
         await judge(engine, public_url=public_url)
@@ -69,7 +69,7 @@ async def prune_messages(engine: AsyncEngine) -> None:
 
 @asynccontextmanager
 async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = system_lookup) -> AsyncIterator[Sender]:
-    """Judge and deliver in this process while no worker lives, until the block ends. Yield the sender.
+    """Evaluate and deliver in this process while no worker is alive, until the block ends. Yield the sender.
 
     Every API process does that: the lock of the cursor and the leases of deliveries let one of them act at a time.
     """
@@ -97,6 +97,6 @@ async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = 
 
 
 async def no_worker_lives(engine: AsyncEngine) -> bool:
-    """Return whether there is something to tell, and no worker that would."""
+    """Return whether notifications are pending and no worker is alive."""
     async with autocommit(engine).connect() as connection:
         return await judging.is_left_alone(connection, late_after=LEASE)

@@ -1,7 +1,6 @@
-"""Judges run events and the state of tasks by all rules, and stores the messages, in one transaction at a time.
-
-The cursor moves in the transaction that stores what it has passed, so no event is judged twice or not at all, however
-many processes try: one of them holds the cursor's lock, and the others leave it to that one.
+"""Evaluates all rules on run events and the state of tasks, and stores the messages, in one transaction at a time. The
+cursor moves in the same transaction, so each event is judged exactly once, however many processes try: one of them
+holds the cursor's lock, and the others skip the work.
 """
 
 import asyncio
@@ -33,7 +32,7 @@ REMINDERS_PER_TRANSACTION = 10_000
 
 
 async def judge(engine: AsyncEngine, *, public_url: str | None) -> None:
-    """Judge everything up to now, unless another process does. Without rules, this reads one row."""
+    """Judge all events up to now, unless another process does. Without rules, this reads one row."""
     async with autocommit(engine).connect() as connection:
         if not await judging.has_rules(connection):
             return
@@ -88,7 +87,7 @@ async def judge_events(
 
 
 async def judge_state(connection: AsyncConnection, judgement: Judgement, rules: dict[UUID, Rule]) -> None:
-    """Judge what no event says: instants that are absent, workers that are gone, and reminders that are due."""
+    """Judge conditions without an event: absent instants, lost workers, and due reminders."""
     await judging.forget_alerts(connection)
     seeking = [rule for rule in rules.values() if rule.tells(NotificationEvent.ABSENT)]
     if seeking:
@@ -125,7 +124,7 @@ async def judge_absences(connection: AsyncConnection, judgement: Judgement, rule
 
 
 async def store(connection: AsyncConnection, judgement: Judgement) -> None:
-    """Store the alerts and what is told of them."""
+    """Store the alerts and their notifications."""
     await judging.close_alerts(connection, [(rule, task, str(event)) for rule, task, event in judgement.closed])
     await judging.keep_alerts(connection, [columns_of(judgement.alerts[key]) for key in judgement.changed])
     if judgement.told:
@@ -133,7 +132,7 @@ async def store(connection: AsyncConnection, judgement: Judgement) -> None:
 
 
 async def gather(connection: AsyncConnection, told: Sequence[Telling], *, now: datetime) -> None:
-    """Store what is to be told: one message for each rule and event, which an open one joins."""
+    """Store notifications: one message for each rule and event, or an addition to the open one."""
     groups: dict[tuple[UUID, str, bool], list[Telling]] = {}
     for telling in told:
         groups.setdefault((telling.rule.id, telling.event, telling.reminder), []).append(telling)
@@ -160,7 +159,7 @@ async def gather(connection: AsyncConnection, told: Sequence[Telling], *, now: d
 
 
 async def close_messages(connection: AsyncConnection, *, now: datetime, public_url: str | None) -> None:
-    """Write the content of the messages that have gathered long enough, and store a delivery for each channel."""
+    """Write the content of messages whose collection time is over, and store a delivery for each channel."""
     for row in await outbox.complete(connection, now=now):
         items = json.loads(row.items)
         tasks = await judging.tasks(connection, {UUID(item["taskId"]) for item in items if "taskId" in item})

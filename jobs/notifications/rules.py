@@ -29,7 +29,7 @@ LIMITS_MS = {
 MIN_REMIND_EVERY_MS, MAX_REMIND_EVERY_MS = 1_000, 30 * DAY_MS
 TOLD_BESIDE = {
     NotificationEvent.TEST: "is what testChannel sends; give another event",
-    NotificationEvent.WORKERS_BACK: "is told by rules with NO_WORKERS and RECOVERED; give these",
+    NotificationEvent.WORKERS_BACK: "is sent by rules with NO_WORKERS and RECOVERED; give these",
 }
 DEFAULTS: dict[str, Any] = {
     "task_ids": (),
@@ -101,7 +101,7 @@ async def create_rule(work: Transaction, draft: RuleDraft, *, now: datetime) -> 
 async def update_rule(
     work: Transaction, rule_id: UUID, draft: RuleDraft, *, now: datetime, expected_version: int | None = None
 ) -> NotificationRule:
-    """Change a rule, which then begins again, or nothing if the draft is equal to it.
+    """Change a rule, which then starts over, or nothing if the draft is equal to it.
 
     Raises `NotFound`, `Conflict` and `InvalidInput`.
     """
@@ -207,7 +207,7 @@ def number_problems(draft: RuleDraft) -> Iterator[Problem]:
 
 
 def apply(rule: NotificationRule, columns: dict[str, Any], problems: Sequence[Problem]) -> None:
-    """Set columns of a rule. Raises `InvalidInput` with all that is wrong."""
+    """Set columns of a rule. Raises `InvalidInput` with all problems."""
     if problems:
         raise InvalidInput(problems)
     for name, value in columns.items():

@@ -25,7 +25,7 @@ async def channel_to_test(session: AsyncSession, channel_id: UUID) -> Notificati
 async def test_channel(
     channel: NotificationChannel, sender: Sender, *, public_url: str | None, now: datetime
 ) -> tuple[Notification, NotificationDelivery]:
-    """Send a test message to a channel, and return what to store of it. Hold no transaction open meanwhile."""
+    """Send a test message to a channel, and return what to store of it. Hold no open transaction during the call."""
     content = content_of(
         event=NotificationEvent.TEST,
         reminder=False,
@@ -78,7 +78,7 @@ async def test_channel(
 async def keep(
     work: Transaction, notification: Notification, delivery: NotificationDelivery, *, channel: NotificationChannel
 ) -> None:
-    """Store a test, with an entry in the audit log. Raises `NotFound` if the channel was deleted meanwhile."""
+    """Store a test, with an entry in the audit log. Raises `NotFound` if the channel was deleted in the meantime."""
     await definitions.lock(work.session)
     await channel_to_test(work.session, channel.id)
     work.session.add(notification)

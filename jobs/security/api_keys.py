@@ -28,12 +28,12 @@ NAME = re.compile(r"[\w.@-][\w .@-]{0,62}[\w.@-]|[\w.@-]")
 
 
 class UnknownKey(Refusal):
-    """No valid key has the name or id; the message says what would be right."""
+    """No valid key has the name or id; the message says how to find one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """The caller of the API: the holder of a key, or anybody while authentication is off (then `key_id` is None)."""
+    """The caller of the API: the holder of a key, or anyone while authentication is off (then `key_id` is None)."""
 
     name: str
     scope: KeyScope
@@ -111,7 +111,7 @@ async def revoke_key(session: AsyncSession, name_or_id: str, *, now: datetime) -
 
 
 async def revoke_key_of_another(session: AsyncSession, key_id: UUID, *, now: datetime, caller: Caller) -> ApiKey:
-    """Revoke a key on behalf of a caller of the API, who cannot lock himself out. A revoked key is returned as it is.
+    """Revoke a key for a caller of the API, protecting the caller from a lockout. A revoked key is returned as it is.
 
     Raises `NotFound`, and `Conflict` for the caller's own key and for the last admin key.
     """

@@ -27,7 +27,7 @@ SHAPE = (
 
 
 class NoSecretKey(LookupError):
-    """There is no key to seal with, or none with which this text was sealed."""
+    """There is no key to seal with, or not the key that sealed this text."""
 
 
 class SecretKeys:

@@ -1,4 +1,4 @@
-"""What the audit log stores of a change: the task before and after it, without secrets."""
+"""The audit log's record of a change: the task before and after it, without secrets."""
 
 from collections.abc import Collection, Mapping
 from hashlib import sha256

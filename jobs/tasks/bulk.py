@@ -1,7 +1,7 @@
-"""The use cases of operations on many tasks or runs: they are started and cancelled here, and worked off by workers.
+"""The use cases of operations on many tasks or runs: they are started and cancelled here, and processed by workers.
 
 An operation acts on what its filter selected when it was started. The ids are stored in chunks, and a chunk is removed
-in the transaction that acts on its ids, so each id is acted on exactly once, whichever workers die in between.
+in the transaction that acts on its ids, so each id is acted on exactly once, even if workers die in between.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -42,11 +42,11 @@ ACTS: dict[BulkAction, Act] = {
     BulkAction.RETRY: lambda work, ids, now: runs.retry_runs(work, ids, now=now),
     BulkAction.CANCEL_RUNS: lambda work, ids, now: runs.cancel_runs(work, ids, now=now),
 }
-"""What an operation does with the ids of a chunk: the same as the mutation of many."""
+"""The function that acts on the ids of a chunk, like the mutation of several items."""
 
 
 class TooManyOperations(Exception):
-    """As many operations are unfinished as there may be."""
+    """The maximum number of unfinished operations is reached."""
 
 
 def check(action: BulkAction, *, tasks: TaskFilter | None, runs: RunFilter | None) -> TaskFilter | RunFilter:
@@ -116,7 +116,7 @@ async def start(
 
 
 async def cancel(work: Transaction, operation_id: UUID, *, now: datetime) -> BulkOperation:
-    """Cancel what is left of an operation. What was done stays done. One that is cancelled already is returned.
+    """Cancel the rest of an operation. What was done is not undone. An already cancelled one is returned.
 
     Raises `NotFound`, and `Conflict` for an operation that has ended otherwise.
     """
@@ -135,7 +135,7 @@ async def cancel(work: Transaction, operation_id: UUID, *, now: datetime) -> Bul
 async def work_off_chunk(engine: AsyncEngine, queue: Queue, secrets: SecretKeys, operation: BulkOperation) -> bool:
     """Act on the next chunk of an operation on behalf of its caller. Return False if there is nothing to do.
 
-    Then it has ended, or another worker is at it.
+    Then it has ended, or another worker is processing it.
     """
     caller = Caller(name=operation.key_name, scope=KeyScope.WRITE, key_id=operation.key_id)
     async with transaction(engine, queue, caller=caller, secrets=secrets) as work:

@@ -55,7 +55,7 @@ async def update_task(
     """Apply an update, and nothing at all if it changes nothing.
 
     A new trigger applies from `now` on, and a delay counts from the present by Postgres's clock;
-    `jobs.triggers.revision` says what becomes of the instants before. The status stays the same, except that a new
+    `jobs.triggers.revision` decides about the earlier instants. The status stays the same, except that a new
     trigger schedules a completed task again if `revives` is set. The problems of the target count only if the URL is
     new. Raises `NotFound`, `Conflict` and `InvalidInput`.
     """

@@ -138,7 +138,7 @@ async def create_tasks(work: Transaction, requests: Sequence[CreateRequest], *, 
 
 
 def publish(work: Transaction, task: Task) -> None:
-    """Wake a worker for a new task, and tell subscribers of it, after the commit."""
+    """Wake a worker for a new task, and notify subscribers of it, after the commit."""
     work.schedule_wakeup(task.due_at)
     work.notify_task(task.id)
     work.trace(task.id)

@@ -51,7 +51,7 @@ WITHOUT_NOTES: dict[str, Any] = {
     "retention_days": None,
     "flow_key": "",
 }
-"""What the columns hold of which an input says nothing."""
+"""The values of columns that an input does not set."""
 REMOVABLE = {
     "external_id": ("clearExternalId", "external_id"),
     "metadata": ("clearMetadata", "user_metadata"),
@@ -420,7 +420,7 @@ def note_problems(draft: TaskDraft | TaskUpdate) -> Iterator[Problem]:
         message = f"must be from 0 to {MAX_PAUSE_AFTER_FAILURES:,}, not {after:,}; 0 means never"
         yield Problem(("pauseAfterFailures",), message)
     if draft.retention_days is not None and not 0 <= draft.retention_days <= MAX_RETENTION_DAYS:
-        message = f"must be from 1 to {MAX_RETENTION_DAYS:,}, or 0 for ever, not {draft.retention_days:,}"
+        message = f"must be from 1 to {MAX_RETENTION_DAYS:,}, or 0 to keep forever, not {draft.retention_days:,}"
         yield Problem(("retentionDays",), message)
     if draft.flow_key:
         yield from flow_key_problems(draft.flow_key, path=("flowKey",))

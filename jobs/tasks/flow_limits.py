@@ -26,7 +26,7 @@ MAX_RATE = 10_000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowLimitDraft:
-    """A limit as requested, not validated yet. In an update, None leaves the old value, and 0 takes it away."""
+    """A limit as requested, not validated yet. In an update, None leaves the old value, and 0 removes it."""
 
     host: str | None = None
     flow_key: str | None = None
@@ -40,9 +40,9 @@ async def create_flow_limit(work: Transaction, draft: FlowLimitDraft, *, now: da
     limit = FlowLimit(id=uuid4(), created_at=now, updated_at=now)
     problems = [*key_problems(draft, limit), *value_problems(draft, least=1)]
     if draft.max_concurrent is None and draft.rate_per_second is None:
-        problems.append(Problem((), "limits nothing; give maxConcurrent, ratePerSecond, or both"))
+        problems.append(Problem((), "has no limit; give maxConcurrent, ratePerSecond, or both"))
     if draft.burst is not None and draft.rate_per_second is None:
-        problems.append(Problem(("burst",), "belongs to a rate; give ratePerSecond, too"))
+        problems.append(Problem(("burst",), "requires a rate; also give ratePerSecond"))
     if await flow_limits.count(work.session) >= MAX_LIMITS:
         problems.append(Problem((), f"there are {MAX_LIMITS:,} flow limits, which is the most; delete one first"))
     if problems:
@@ -72,12 +72,12 @@ async def update_flow_limit(work: Transaction, limit_id: UUID, draft: FlowLimitD
     if most is None and rate is None:
         problems.append(Problem((), "would limit nothing; delete the limit instead"))
     if draft.burst and rate is None:
-        problems.append(Problem(("burst",), "belongs to a rate; give ratePerSecond, too"))
+        problems.append(Problem(("burst",), "requires a rate; also give ratePerSecond"))
     if problems:
         raise InvalidInput(problems)
     limit.max_concurrent, limit.rate_per_second, limit.burst = most, rate, None if rate is None else burst or 1
     if shown(limit) != before:
-        # What was used up of the old rate says nothing about the new one.
+        # The usage of the old rate does not apply to the new one.
         limit.free_at = None
         limit.version += 1
         limit.updated_at = now
@@ -119,7 +119,7 @@ def key_problems(draft: FlowLimitDraft, limit: FlowLimit) -> Iterator[Problem]:
 
 def value_problems(draft: FlowLimitDraft, *, least: int) -> Iterator[Problem]:
     """Yield what is wrong with the numbers of a limit. An update may have 0, which takes a member away."""
-    takes_away = "" if least else "; 0 takes it away"
+    takes_away = "" if least else "; 0 removes it"
     for name, number, most in (
         ("maxConcurrent", draft.max_concurrent, MAX_CONCURRENT),
         ("burst", draft.burst, MAX_BURST),

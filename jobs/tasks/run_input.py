@@ -1,4 +1,4 @@
-"""What a requested run sends in place of its task's own body and headers. It is stored with the run."""
+"""The body and headers that a requested run sends instead of its task's own. It is stored with the run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -57,9 +57,9 @@ def problems_of_headers(headers: Sequence[HeaderDraft], *, task: Task, secrets: 
     kept = sealed_values(task.headers)
     for place, header in enumerate(headers):
         if header.is_secret:
-            reason = "is secret, and what is given for one run is stored and shown; let the task have it"
+            reason = "is secret, but the headers of one run are stored and shown; set it on the task"
         elif header.name.lower() in kept:
-            reason = "is a secret of the task, which one run cannot replace; change the task"
+            reason = "is a secret of the task, which a run cannot replace; change the task"
         elif task.signing_secrets and header.name.lower() in signatures.HEADERS:
             reason = "cannot be set: it is made from signingSecrets"
         else:

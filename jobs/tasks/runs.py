@@ -35,7 +35,8 @@ async def run_task(
 ) -> Run:
     """Run a task now, in addition to its schedule and whatever its status, with its current definition.
 
-    What is given is sent in place of the task's own, by this run alone. The overlap policy may leave the run queued or
+    Only this run sends the given body and headers instead of the task's own. The overlap policy may leave the run
+    queued or
     skipped. With a key that has created a run before, return that run. Raises `NotFound`, `InvalidInput`, and
     `Conflict` for a key that was used with another input.
     """

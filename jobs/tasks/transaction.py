@@ -21,7 +21,7 @@ from jobs.tasks.audit import Columns
 from jobs.trace_context import current_traceparent
 
 PATIENCE = timedelta(milliseconds=500)
-"""How long a caller waits for a Redis that accepts connections and does not answer. The pool opens connections one
+"""How long a caller waits for a Redis that accepts connections but does not answer. The pool opens connections one
 after another, so callers would otherwise wait for each other as well.
 """
 
@@ -136,7 +136,7 @@ class Transaction:
             await self._session.commit()
 
     async def close(self) -> None:
-        """Roll back what was not committed, and give the connection back even if the caller is cancelled."""
+        """Roll back what was not committed, and release the connection even if the caller is cancelled."""
         if self._session is not None:
             await asyncio.shield(self._session.close())
 

@@ -83,7 +83,7 @@ async def upsert_tasks(
         if found is None or any(
             place not in candidates and request.draft.external_id not in found for place, request in enumerate(requests)
         ):
-            # One was renamed or deleted meanwhile.
+            # One was renamed or deleted in the meantime.
             await work.session.rollback()
             continue
         results: list[Upserted | InvalidInput] = []
@@ -106,7 +106,7 @@ async def upsert_tasks(
             return results
         if not new or await creation.insert(work, new, uses=(), action=ACTION):
             break
-        # Another request has created one of them meanwhile.
+        # Another request has created one of them in the meantime.
         await work.session.rollback()
     for task in new:
         creation.publish(work, task)
@@ -169,7 +169,7 @@ def judged(
     changing: dict[UUID, Change],
     now: datetime,
 ) -> Upserted:
-    """Return what becomes of a request. Add the change of an existing task to `changing`. Raises `InvalidInput`."""
+    """Return the outcome of a request. Add the change of an existing task to `changing`. Raises `InvalidInput`."""
     draft = request.draft
     wrong = candidate.problems if isinstance(candidate, InvalidInput) else ()
     if problems or isinstance(draft.trigger, Delayed):

@@ -59,9 +59,9 @@ def _wrapped(written: str) -> str | None:
     if len(fields) == 6 and fields[5] == "*":
         fields = [*fields[:4], _from_one(fields[4])]
     elif len(fields) != 5:
-        return "is a schedule of another service; write its minute, hour, day of month, month and day of week alone"
+        return "is a schedule of another service; write only its minute, hour, day of month, month and day of week"
     advice = _if_valid(" ".join(fields), lambda valid: f"is a schedule of another service; write '{valid}'")
-    return advice or "is a schedule of another service; write its five fields alone, without cron( )"
+    return advice or "is a schedule of another service; write only its five fields, without cron( )"
 
 
 def _period(written: str) -> str | None:

@@ -293,10 +293,10 @@ def _read_value(rule: FieldRule, written: str) -> int:
 
 
 def _unreadable(rule: FieldRule, item: str) -> str:
-    """Return what is wrong with an item that is none, and what to write instead."""
+    """Return what is wrong with an invalid item, and what to write instead."""
     written = item.upper()
     if "?" in written:
-        return "uses ?, which is accepted as the whole of a day field alone; write *"
+        return "uses ?, which is only accepted as a whole day field; write *"
     if "#" in written:
         return "uses #, which is for one day of the week and its number in the month, as in 'mon#2'"
     if "L" in written and "W" not in written:

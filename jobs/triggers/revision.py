@@ -1,4 +1,4 @@
-"""What an update makes of a trigger: its members, where an interval goes on, and which instant is next.
+"""Applies an update to a trigger: its members, where an interval continues, and which instant is next.
 
 An instant belongs to the trigger that the task had at the moment when the call was due, jitter included. So an update
 judges what it finds by that moment:

@@ -1,4 +1,4 @@
-"""The names of time zones, and what to write instead of names that are none."""
+"""The names of time zones, and what to write instead of invalid ones."""
 
 import re
 from difflib import get_close_matches
@@ -43,7 +43,7 @@ def _advice(name: str) -> str:
     if name.lower() in known:
         return f"did you mean {known[name.lower()]}?"
     if ABBREVIATION.fullmatch(name):
-        return f"an abbreviation does not tell when the clocks change; give {EXAMPLES}"
+        return f"an abbreviation does not say when the clocks change; give {EXAMPLES}"
     near = get_close_matches(name.lower(), known, n=1, cutoff=LIKENESS)
     return f"did you mean {known[near[0]]}?" if near else f"give {EXAMPLES}"
 

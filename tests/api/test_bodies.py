@@ -135,7 +135,7 @@ async def test_the_tasks_own_content_type_counts(api: Api, target: Target) -> No
             ["successStatuses", "1"],
             "'700' is out of range; statuses are 200 to",
         ),
-        ({"successStatuses": []}, ["successStatuses"], "is empty, so that no answer could be a success"),
+        ({"successStatuses": []}, ["successStatuses"], "is empty, so no response could be a success"),
     ],
 )
 async def test_a_wrong_body_is_refused(api: Api, action: dict[str, Any], path: list[str], message: str) -> None:

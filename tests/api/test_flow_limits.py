@@ -79,7 +79,7 @@ async def test_the_life_of_a_limit(api: Api) -> None:
 @pytest.mark.parametrize(
     ("given", "path", "message"),
     [
-        ({"key": {"host": "a.example"}}, [], "limits nothing; give maxConcurrent, ratePerSecond, or both"),
+        ({"key": {"host": "a.example"}}, [], "has no limit; give maxConcurrent, ratePerSecond, or both"),
         ({"key": {"host": "a.example"}, "maxConcurrent": 0}, ["maxConcurrent"], "must be from 1 to 10,000, not 0"),
         ({"key": {"host": "a.example"}, "maxConcurrent": -1}, ["maxConcurrent"], "must be from 1 to 10,000, not -1"),
         (
@@ -87,9 +87,17 @@ async def test_the_life_of_a_limit(api: Api) -> None:
             ["ratePerSecond"],
             "must be from 0.0001 to 10,000 calls per second, not 0.0",
         ),
-        ({"key": {"host": "a.example"}, "maxConcurrent": 1, "burst": 2}, ["burst"], "belongs to a rate; give ratePer"),
+        (
+            {"key": {"host": "a.example"}, "maxConcurrent": 1, "burst": 2},
+            ["burst"],
+            "requires a rate; also give ratePer",
+        ),
         ({"key": {"host": "a.example"}, "ratePerSecond": 1, "burst": 0}, ["burst"], "must be from 1 to 10,000, not 0"),
-        ({"key": {"host": "a.*.example"}, "maxConcurrent": 1}, ["key", "host"], "has a * within; a pattern has it in"),
+        (
+            {"key": {"host": "a.*.example"}, "maxConcurrent": 1},
+            ["key", "host"],
+            "has a * inside; a pattern may only begin with",
+        ),
         ({"key": {"flowKey": ""}, "maxConcurrent": 1}, ["key", "flowKey"], "must have 1 to 255 characters, not 0"),
         ({"key": {"flowKey": "a\n"}, "maxConcurrent": 1}, ["key", "flowKey"], "contains a control character"),
     ],
@@ -107,8 +115,8 @@ async def test_an_update_leaves_something(api: Api) -> None:
     made = await create(api, key={"flowKey": "k"}, maxConcurrent=1)
     for given, message in (
         ({"maxConcurrent": 0}, "would limit nothing; delete the limit instead"),
-        ({"burst": 2}, "belongs to a rate; give ratePerSecond, too"),
-        ({"maxConcurrent": 20_000}, "must be from 1 to 10,000, not 20,000; 0 takes it away"),
+        ({"burst": 2}, "requires a rate; also give ratePerSecond"),
+        ({"maxConcurrent": 20_000}, "must be from 1 to 10,000, not 20,000; 0 removes it"),
     ):
         refused = (await api.data(UPDATE, id=made["id"], input=given))["updateFlowLimit"]
         assert [each["message"] for each in refused["problems"]] == [message]

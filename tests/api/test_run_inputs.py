@@ -239,17 +239,17 @@ async def test_it_is_removed_with_the_tasks_rows(api: Api) -> None:
         (
             {"headers": [{"name": "Authorization", "value": "Bearer abcdefgh"}]},
             ["headers", "0", "name"],
-            "Authorization is secret, and what is given for one run is stored and shown; let the task have it",
+            "Authorization is secret, but the headers of one run are stored and shown; set it on the task",
         ),
         (
             {"headers": [{"name": "X-A", "value": "b"}, {"name": "X-Any", "value": "abcdefgh", "secret": True}]},
             ["headers", "1", "name"],
-            "X-Any is secret, and what is given for one run is stored and shown; let the task have it",
+            "X-Any is secret, but the headers of one run are stored and shown; set it on the task",
         ),
         (
             {"headers": [{"name": "x-secret", "value": "abcdefgh"}]},
             ["headers", "0", "name"],
-            "x-secret is a secret of the task, which one run cannot replace; change the task",
+            "x-secret is a secret of the task, which a run cannot replace; change the task",
         ),
         (
             {"headers": [{"name": "Webhook-Id", "value": "1"}]},

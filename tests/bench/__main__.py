@@ -129,14 +129,14 @@ def subscription_lines(rounds: list[Deliveries]) -> list[Line]:
     """
     return [
         Line(
-            f"events told per second, {SUBSCRIBERS:,} subscribers with one document",
+            f"events delivered per second, {SUBSCRIBERS:,} subscribers with one document",
             f"{median(r.rate for r in rounds):,.0f}/s",
             f"{median(r.bare_rate for r in rounds):,.0f}/s (bare broadcast)",
             median(r.rate / r.bare_rate for r in rounds),
             "",
         ),
         Line(
-            "CPU of the API per event told",
+            "CPU of the API per event delivered",
             f"{median(r.cpu_us for r in rounds):,.0f} µs",
             f"{median(r.bare_cpu_us for r in rounds):,.0f} µs (bare broadcast)",
             median(r.cpu_us / r.bare_cpu_us for r in rounds),

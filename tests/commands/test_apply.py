@@ -181,7 +181,7 @@ def test_what_is_wrong_with_files_is_told_before_any_call(service: Service, fold
         ("owner: o\ntasks: {}", "bad.yaml:1: tasks must be a list"),
         ("- name: x", "bad.yaml:1: externalId is missing"),
         ("- {externalId: a}\n- {externalId: a}", "bad.yaml:2: the externalId a is also that of"),
-        ("tasks: []\nowners: x", "owners is not known beside owner and tasks"),
+        ("tasks: []\nowners: x", "owners is not a known member; known are owner and tasks"),
         ("externalId: a\naction: {headers: [{name: A, value: {fromEnv: NOPE}}]}", "variable NOPE is not set"),
         ("externalId: a\naction: {body: {fromFile: nope.txt}}", "nope.txt cannot be read"),
         ("externalId: a\naction: {body: {from: x}}", "must be a text, {fromEnv: NAME} or {fromFile: PATH}"),
@@ -283,7 +283,7 @@ async def test_a_failure_half_way_says_what_was_done(service: Service, folder: P
     assert stopped.returncode == 3, stopped
     [done, reason] = stopped.stderr.splitlines()
     numbers = rf"at least [0-9,]+ created, 0 changed, 0 deleted of {number:,}"
-    assert re.fullmatch(f"duetime: stopped: {numbers}; run the command again to go on", done)
+    assert re.fullmatch(f"duetime: stopped: {numbers}; run the command again to continue", done)
     assert f"{through['DUETIME_URL']} cannot be reached" in reason
     # The API goes on with the calls that it has received.
     assert 0 < (await fetched(service, HALF))["tasks"] <= number

@@ -61,9 +61,15 @@ def test_a_profile_needs_no_key(commands: Commands) -> None:
     ("arguments", "message"),
     [
         (("--key-stdin", "--no-key"), "give one of --key-stdin and --no-key"),
-        ((), "nobody can be asked for the key here; give it on stdin with --key-stdin"),
-        (("--no-key", "--profile", "a b", "--no-check"), "'a b' is no name of a profile; use letters, digits, - and _"),
-        (("--key-stdin",), "the key on stdin is no key: it contains a space or a character that keys do not have"),
+        ((), "there is no terminal to ask for the key on; give it on stdin with --key-stdin"),
+        (
+            ("--no-key", "--profile", "a b", "--no-check"),
+            "'a b' is not a valid profile name; use letters, digits, - and _",
+        ),
+        (
+            ("--key-stdin",),
+            "the key on stdin is not a key: it contains a space or a character that keys cannot contain",
+        ),
         (("http://h/?key=x", "--no-key"), "URL has more than scheme, host, port and path"),
     ],
 )
@@ -81,8 +87,8 @@ def test_what_cannot_be_stored_is_refused(commands: Commands, arguments: tuple[s
         ("[profiles", "cannot be read: "),
         ("[profiles.default]\nkey = 'x'", 'profiles.default needs url = "http://…"'),
         ("[profiles.default]\nurl = 'http://h'\nkey = 7", "profiles.default.key must be a text"),
-        ("[profiles.default]\nurl = 'http://h'\nkey = 'a b'", "profiles.default.key is no key"),
-        ("[profiles.default]\nurl = 'h'", "profiles.default.url is no address of a Duetime"),
+        ("[profiles.default]\nurl = 'http://h'\nkey = 'a b'", "profiles.default.key is not a key"),
+        ("[profiles.default]\nurl = 'h'", "profiles.default.url is not the address of a Duetime"),
     ],
 )
 def test_what_is_wrong_with_the_file_is_told(commands: Commands, text: str, message: str) -> None:

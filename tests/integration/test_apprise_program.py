@@ -91,7 +91,7 @@ def test_a_plugin_that_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answer == {"error": "LookupError: no such thing"}
     monkeypatch.setattr(Broken, "notify", lambda *_, **__: False)
     answer, _ = answer_to(monkeypatch, url="json://localhost", **MESSAGE)
-    assert answer == {"error": "apprise did not say why"}
+    assert answer == {"error": "apprise gave no reason"}
 
 
 @pytest.mark.parametrize(

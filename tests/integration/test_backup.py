@@ -76,7 +76,7 @@ async def test_nothing_is_overwritten(
     """A file that exists, a database with tables, and a file that is no backup are refused."""
     file = tmp_path / "a file"
     file.write_text("mine")
-    with pytest.raises(CannotStart, match="a file exists already; name a new file"):
+    with pytest.raises(CannotStart, match="a file already exists; name a new file"):
         await backup.backup(SETTINGS, database, file=file)
     with pytest.raises(CannotStart, match=r"has \d+ tables, and nothing is overwritten; create an empty database"):
         await backup.restore(SETTINGS, database, jobs_settings, file=file)

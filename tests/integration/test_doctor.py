@@ -216,7 +216,7 @@ async def test_another_program_on_the_port(target: Target) -> None:
     host, port = target.url.removeprefix("http://").split(":")
     api = ApiSettings.model_construct(host=host, port=int(port))
     finding = await asyncio.to_thread(doctor.of_api, api)
-    assert (finding.status, finding.advice) == ("warning", "another program may listen there")
+    assert (finding.status, finding.advice) == ("warning", "another program may be listening there")
     assert finding.found == f"{target.url}/health/live answers 404"
 
 
@@ -240,7 +240,7 @@ async def test_tables_that_refuse(
         await connection.execute(text("ALTER TABLE workers RENAME TO labourers"))
     finding = (await examined(database, jobs_settings, api_settings))["postgres"]
     assert finding.status == "error"
-    assert finding.found == 'it refuses to be examined (relation "workers" does not exist)'
+    assert finding.found == 'it refuses to be checked (relation "workers" does not exist)'
 
 
 def test_variables() -> None:
@@ -279,7 +279,7 @@ def test_the_command(database: DatabaseSettings, redis_url: str, tmp_path: Path)
     assert (result.returncode, result.stderr) == (1, "")
     assert "(did you mean DUETIME_SLOTS?)" in result.stdout
     assert re.search(
-        r"^error +workers +no worker has renewed its lease just now\n +→ start one", result.stdout, re.MULTILINE
+        r"^error +workers +no worker renewed its lease recently\n +→ start one", result.stdout, re.MULTILINE
     )
     result = duetime_in_process("doctor", "--json", cwd=tmp_path, environment=environment)
     found = json.loads(result.stdout)

@@ -101,7 +101,7 @@ def webhook(url: str = "http://127.0.0.1/", *secrets: str) -> dict[str, Any]:
         ),
         ({"target": webhook("http://10.0.0.1/")}, ["webhook", "url"], "resolves to an address that tasks may not call"),
         ({"target": {"apprise": {"url": "nonsense://x"}}}, ["apprise", "url"], "is not a URL that apprise can use"),
-        ({"target": {"apprise": {"url": "syslog://"}}}, ["apprise", "url"], "works on the machine of the worker only"),
+        ({"target": {"apprise": {"url": "syslog://"}}}, ["apprise", "url"], "works only on the worker's machine"),
         ({"target": {"apprise": {"url": "x" * 4_001}}}, ["apprise", "url"], "must have at most 4,000 characters"),
     ],
 )
@@ -133,7 +133,7 @@ async def test_a_wrong_rule_is_refused(api: Api) -> None:
     assert found == [
         (["events", "1"], "TEST is what testChannel sends; give another event"),
         (["events", "2"], "LATE is given twice"),
-        (["events", "3"], "WORKERS_BACK is told by rules with NO_WORKERS and RECOVERED; give these"),
+        (["events", "3"], "WORKERS_BACK is sent by rules with NO_WORKERS and RECOVERED; give these"),
         (["lateMs"], "is missing; LATE needs the number of milliseconds by which a run may begin late"),
         (["afterFailures"], "must be from 1 to 1,000, not 0"),
         (["toleranceMs"], "must be from 0 to 604,800,000, not 604,800,001"),

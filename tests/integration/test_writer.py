@@ -108,7 +108,7 @@ async def test_one_result_that_cannot_be_stored_spoils_no_other(database: Databa
             assert (await task_of(engine, task.id)).status == TaskStatus.COMPLETED
             if number in {33, 77}:
                 assert (run.state, run.response_body) == (RunState.FAILED, None)
-                assert run.error_message == "the answer holds something that cannot be stored"
+                assert run.error_message == "the response contains data that cannot be stored"
             else:
                 assert (run.state, run.response_body) == (RunState.SUCCEEDED, "fine")
 

@@ -53,7 +53,7 @@ def problems_of(trigger: Trigger, *, now: datetime = NOW) -> dict[str, str]:
         ("* * L-3 * *", "day of month: 'L' uses L, which stands by itself as day of month"),
         ("* * 15W * *", "day of month: '15W' uses W, which cron does not know"),
         ("* * * * fri#9", "day of week: the number after # in 'fri#9' must be from 1 to 5"),
-        ("? * * * *", "minute: '?' uses ?, which is accepted as the whole of a day field alone; write *"),
+        ("? * * * *", "minute: '?' uses ?, which is only accepted as a whole day field; write *"),
         ("H * * * *", "minute: 'H' uses H,"),
         ("R * * * *", "minute: 'R' uses R,"),
         ("1~9 * * * *", "minute: '1~9' uses ~,"),
@@ -98,7 +98,7 @@ def test_an_expression_that_only_matches_in_gaps_never_fires() -> None:
         ),
         ("+05:30", "'+05:30' is not a time zone; give an IANA name such as Europe/Berlin or UTC in place of an offset"),
         ("UTC+0", "'UTC+0' is not a time zone; write UTC"),
-        ("PST", "'PST' is not a time zone; an abbreviation does not tell when the clocks change; give an IANA name"),
+        ("PST", "'PST' is not a time zone; an abbreviation does not say when the clocks change; give an IANA name"),
         (
             "Pacific Standard Time",
             "'Pacific Standard Time' is not a time zone; it is the name in Windows; write America/Los_Angeles",

@@ -1,1 +1,1 @@
-"""Tasks as code: what files say tasks should be, compared with what they are, and brought to that."""
+"""Tasks as code: compares the tasks in files with the stored ones, and makes the stored ones match."""

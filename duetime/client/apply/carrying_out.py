@@ -1,4 +1,4 @@
-"""Carries out a plan. What was done is counted, so that a failure says where it stopped."""
+"""Carries out a plan and counts what was done, so that a failure can report where it stopped."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,12 +22,13 @@ class Done:
     refused: int = 0
 
     def __str__(self) -> str:
-        """Return the numbers in words."""
+        """Return the counts as text."""
         return f"{self.created:,} created, {self.updated:,} changed, {self.deleted:,} deleted"
 
 
 def carry_out(api: Api, plan: Plan) -> Done:
-    """Do what a plan says: create and change, then delete. Raises `ClientError` with what was done before."""
+    """Carry out a plan: create and change tasks, then delete. Raises `ClientError` with what was done before the
+    failure."""
     done = Done()
     total = len(plan.creates) + len(plan.updates) + len(plan.deletes)
     try:
@@ -42,15 +43,15 @@ def carry_out(api: Api, plan: Plan) -> Done:
                         done.created += result.get("outcome") == "CREATED"
                         done.updated += result.get("outcome") == "UPDATED"
                     shown.advance(shown.task_ids[0], len(chunk))
-            # Nothing is deleted that a task which was refused may have been meant to replace.
+            # A refused task may have been meant to replace a task of the plan, so nothing is deleted.
             for start in range(0, len(plan.deletes) if not done.refused else 0, DELETES):
                 part = plan.deletes[start : start + DELETES]
                 results = api.field(documents.DELETE_TASKS, ids=[step.id for step in part])
                 done.deleted += sum(result["__typename"] == "DeletedTask" for result in results)
                 shown.advance(shown.task_ids[0], len(part))
     except (ClientError, KeyboardInterrupt) as error:
-        # The API may have done what no answer came for.
-        tell(f"duetime: stopped: at least {done} of {total:,}; run the command again to go on")
+        # The API may have carried out a call whose response was lost.
+        tell(f"duetime: stopped: at least {done} of {total:,}; run the command again to continue")
         raise error from None
     if done.refused:
         raise ClientError(f"{done.refused:,} refused; {done} of {total:,}")

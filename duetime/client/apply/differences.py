@@ -1,4 +1,4 @@
-"""Shows a plan. Secrets are marks that the API makes, and are shown as such."""
+"""Shows a plan. Secrets appear as the marks that the API returns for them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -39,7 +39,7 @@ SECRET = "secret"  # noqa: S105 (the name of a member)
 
 
 def print_plan(plan: Plan) -> None:
-    """Print what has to be done, each task with what differs, and the numbers."""
+    """Print each task to create, change or delete with its differences, and the counts."""
     for steps, sign, style in ((plan.creates, "+", "green"), (plan.updates, "~", "yellow"), (plan.deletes, "-", "red")):
         for step in steps:
             print_styled(f"{sign} {step.reference}  {step.name}", style)

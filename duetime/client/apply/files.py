@@ -11,13 +11,13 @@ from duetime.client.errors import UsageError
 
 SUFFIXES = {".yaml", ".yml", ".json"}
 OWNER_TAG = "owner:"
-"""A task belongs to the owner whose name follows in one of its tags. `apply` deletes no others."""
+"""A tag with this prefix names the owner of a task. `apply` deletes only tasks of the owners that it applies."""
 FROM_ENV, FROM_FILE = "fromEnv", "fromFile"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A task as a file has it: the input of the API, and where it stands."""
+    """A task from a file: the input for the API, and its position in the file."""
 
     input: dict[str, Any]
     place: str
@@ -73,7 +73,7 @@ def texts(sources: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def is_visible(file: Path, folder: str) -> bool:
-    """Return whether neither a file nor a folder above it is hidden, as .git and .github are."""
+    """Return whether neither the file nor a folder above it is hidden, such as .git or .github."""
     return not any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
@@ -87,7 +87,8 @@ def parts(document: Any, *, name: str, owner: str | None) -> tuple[str | None, l
         return owner, [document]
     unknown = document.keys() - {"owner", "tasks", "$schema"}
     if unknown:
-        raise UsageError(f"{place(name, document)}: {', '.join(sorted(unknown))} is not known beside owner and tasks")
+        members = ", ".join(sorted(unknown))
+        raise UsageError(f"{place(name, document)}: {members} is not a known member; known are owner and tasks")
     mine, tasks = document.get("owner"), document["tasks"]
     if not isinstance(tasks, list):
         raise UsageError(f"{place(name, document)}: tasks must be a list")
@@ -99,7 +100,7 @@ def parts(document: Any, *, name: str, owner: str | None) -> tuple[str | None, l
 
 
 def place(name: str, document: Mapping[str, Any]) -> str:
-    """Return where an object stands, with its line if that is known."""
+    """Return the position of an object, with its line if it is known."""
     line = document.line if isinstance(document, Members) else None
     return name if line is None else f"{name}:{line}"
 
@@ -111,7 +112,7 @@ def wanted(task: Any, *, name: str, folder: Path, owner: str | None) -> Wanted:
     here = place(name, task)
     external_id = task.get("externalId")
     if not isinstance(external_id, str) or not external_id:
-        raise UsageError(f"{here}: externalId is missing; by it apply finds the task again")
+        raise UsageError(f"{here}: externalId is missing; apply needs it to find the task again")
     members = with_secrets(task, folder=folder, place=f"{here}: {external_id}")
     tags = members.get("tags") or []
     if owner is not None and isinstance(tags, list):
@@ -144,7 +145,7 @@ def with_secrets(task: Mapping[str, Any], *, folder: Path, place: str) -> dict[s
 
 
 def value_of(given: Any, folder: Path, place: str, *, strip: bool = True) -> Any:
-    """Return the value of a reference, {fromEnv: NAME} or {fromFile: PATH}; anything else is its own value.
+    """Return the value of a reference, {fromEnv: NAME} or {fromFile: PATH}; any other value is returned as it is.
 
     The path is relative to the folder of the file. A line break at the end of a secret's file is not part of it.
     """

@@ -1,4 +1,4 @@
-"""Compares what files say with what is stored: what has to be created, changed and deleted."""
+"""Compares the tasks in files with the stored ones: which to create, change and delete."""
 
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,13 +13,13 @@ from duetime.client.errors import ClientError
 from duetime.client.output import progress
 
 CHUNK = 250
-"""Tasks in one call: enough to be quick, and few enough that progress is seen and a failure loses little."""
+"""Tasks in one call: enough to be fast, few enough to show progress and to lose little on a failure."""
 CHUNK_BYTES = 300_000
-"""Bytes in one call, unless one task has more. The API reads at most 200,000 values."""
+"""Bytes in one call, unless a single task is larger. The API reads at most 200,000 values."""
 AT_ONCE = 3
-"""Calls at the same time. More of them wait for the one process that the API is."""
+"""Concurrent calls. More would only queue in the API process."""
 OF_ONE_TASK = re.compile(r"Variable '\$inputs' has invalid value at \[(\d+)\]\.?([^:]*): (.*)")
-"""What GraphQL says of a member that does not exist, or does not have its type: index, path and reason."""
+"""GraphQL's error for an unknown member or one of the wrong type: index, path and reason."""
 
 Result = dict[str, Any]
 
@@ -38,7 +38,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What has to be done, and the number of tasks that stay as they are."""
+    """The changes to make, and the number of unchanged tasks."""
 
     creates: list[Step]
     updates: list[Step]
@@ -47,12 +47,12 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything is as the files say."""
+        """Whether the stored tasks match the files."""
         return not (self.creates or self.updates or self.deletes)
 
 
 class Refused(ClientError):
-    """Some tasks cannot be as the files say. `reasons` has a line for each."""
+    """Some tasks of the files were refused. `reasons` has a line for each."""
 
     def __init__(self, reasons: Sequence[str]) -> None:
         tasks = "1 task is" if len(reasons) == 1 else f"{len(reasons):,} tasks are"
@@ -61,7 +61,7 @@ class Refused(ClientError):
 
 
 def plan(api: Api, wanted: Sequence[Wanted], *, owners: set[str], prunes: bool) -> Plan:
-    """Return what has to be done. Nothing is changed. Raises `ClientError`."""
+    """Return the changes to make, without making them. Raises `ClientError`."""
     creates: list[Step] = []
     updates: list[Step] = []
     reasons: list[str] = []
@@ -88,7 +88,7 @@ def step(task: Wanted, result: Result) -> Step:
 
 
 def refusal(task: Wanted, result: Result) -> str | None:
-    """Return why a task cannot be as its file says, or None if it can."""
+    """Return why a task of a file is refused, or None if it is not."""
     if result["__typename"] != "UpsertedTask":
         return calls.refusal(result)
     tags = (result["before"] or {}).get("tags") or []
@@ -99,7 +99,7 @@ def refusal(task: Wanted, result: Result) -> str | None:
 
 
 def abandoned(api: Api, wanted: Sequence[Wanted], *, owners: set[str]) -> Iterator[Step]:
-    """Yield the tasks of the owners that no file has any more."""
+    """Yield the tasks of the owners that are no longer in any file."""
     kept = {task.external_id for task in wanted}
     for owner in sorted(owners):
         for page in calls.pages(api, documents.TASK_IDS, filter={"tags": [OWNER_TAG + owner]}):
@@ -111,7 +111,7 @@ def abandoned(api: Api, wanted: Sequence[Wanted], *, owners: set[str]) -> Iterat
 def upserted(
     api: Api, wanted: Sequence[Wanted], *, dry_run: bool
 ) -> Generator[tuple[Sequence[Wanted], list[Result]], None, None]:
-    """Yield parts of the tasks with their results, as they come, several calls at the same time.
+    """Yield batches of tasks with their results as they arrive, from several concurrent calls.
 
     After a failure, and when it is closed, no further call begins, and those that have begun are awaited.
     """
@@ -130,7 +130,7 @@ def upserted(
 def in_parallel(
     call: Callable[[Sequence[Wanted]], list[Result]], parts: Sequence[Sequence[Wanted]]
 ) -> Generator[tuple[Sequence[Wanted], list[Result]], None, None]:
-    """Yield the parts with the results of their calls, in their order."""
+    """Yield the batches with the results of their calls, in order."""
     waiting: list[tuple[Sequence[Wanted], Future[list[Result]]]] = []
     rest = iter(parts)
     with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -146,7 +146,8 @@ def in_parallel(
 def of_the_wrong_type(chunk: Sequence[Wanted], error: GraphQLErrors) -> list[Result]:
     """Return results of a call that was refused because members do not exist or do not have their types.
 
-    The other tasks of the call count as unchanged: nothing is done anyway. Raises the error if it concerns no task.
+    The other tasks of the call count as unchanged, because nothing is changed in this case. Raises the error if it
+    concerns no task.
     """
     results: list[Result] = [{"__typename": "UpsertedTask", "outcome": "UNCHANGED", "before": None} for _ in chunk]
     for each in error.errors:
@@ -159,7 +160,7 @@ def of_the_wrong_type(chunk: Sequence[Wanted], error: GraphQLErrors) -> list[Res
 
 
 def chunks(wanted: Sequence[Wanted]) -> Iterator[Sequence[Wanted]]:
-    """Yield the tasks in parts that one call accepts."""
+    """Yield the tasks in batches that one call accepts."""
     part: list[Wanted] = []
     size = 0
     for task in wanted:

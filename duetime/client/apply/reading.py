@@ -1,4 +1,4 @@
-"""Reads YAML and JSON, with the lines of objects, and with the values of environment variables in texts."""
+"""Reads YAML and JSON, keeps the lines of objects, and replaces environment variables in texts."""
 
 import os
 import re
@@ -20,10 +20,10 @@ CONSTANTS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-"""The words that are no texts by YAML 1.2. `yes`, `on` and `12:30` are texts, unlike in YAML 1.1."""
+"""The words that are not strings in YAML 1.2. `yes`, `on` and `12:30` are texts, unlike in YAML 1.1."""
 MERGE = "<<"
 STANDARD_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float", "timestamp", "value")}
-# The one that is written in C is ten times as fast, and is missing where PyYAML was built without it.
+# The C implementation is ten times as fast, but PyYAML may have been built without it.
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Substitute = Callable[[str, int], str]
@@ -91,7 +91,7 @@ def documents(text: str, *, name: str, substitutes: bool = True) -> list[Any]:
 
 
 def value_of_reference(found: re.Match[str]) -> str:
-    """Return what stands for a reference to a variable. Raises `UsageError` for one that is not set."""
+    """Return the value of a reference to a variable. Raises `UsageError` if the variable is not set."""
     escaped, name, default = found.groups()
     if escaped:
         return found.group()[1:]
@@ -99,12 +99,12 @@ def value_of_reference(found: re.Match[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return a text in which nothing is taken for a reference."""
+    """Return a text with its `$` escaped, so that none of it is read as a reference."""
     return REFERENCE.sub(lambda found: f"${found.group()}", text)
 
 
 def in_json(value: Any, substitute: Substitute) -> Any:
-    """Return a value of JSON with the values of variables. Its lines are not known."""
+    """Return a JSON value with its variables replaced. The lines of its objects are not known."""
     match value:
         case dict():
             return Members({name: in_json(each, substitute) for name, each in value.items()})

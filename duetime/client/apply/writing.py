@@ -27,7 +27,7 @@ NOT_IN_NAMES = re.compile(r"[^A-Z0-9]+")
 
 
 def task_document(task: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a task of the API as the input that makes it, and the variables that its secrets need."""
+    """Return a task of the API as the input that creates it, and the variables that its secrets need."""
     action, variables = action_document(task["action"], task["externalId"])
     document = {
         "externalId": task["externalId"],
@@ -46,13 +46,13 @@ def differing(members: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[s
 
 
 def trigger_document(trigger: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a trigger as the input that makes it."""
+    """Return a trigger as the input that creates it."""
     needed = {name: trigger[name] for name in ("at", "expression", "everyMs") if name in trigger}
     return {KINDS[trigger["__typename"]]: needed | differing(trigger, TRIGGER_DEFAULTS)}
 
 
 def action_document(action: Mapping[str, Any], external_id: str) -> tuple[dict[str, Any], list[str]]:
-    """Return an action as the input that makes it, and the variables that its secrets need."""
+    """Return an action as the input that creates it, and the variables that its secrets need."""
     prefix = f"DUETIME_SECRET_{variable_name(external_id)}"
     variables: list[str] = []
     headers = []
@@ -79,7 +79,7 @@ def variable_name(text: str) -> str:
 
 
 class Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
-    """Writes YAML that means the same by YAML 1.1, by 1.2, and to `apply`."""
+    """Writes YAML that has the same meaning in YAML 1.1, in YAML 1.2 and for `apply`."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Write each value in full, even if it occurs twice."""
@@ -118,7 +118,7 @@ def yaml_text(tasks: Sequence[Mapping[str, Any]], *, owner: str | None = None) -
 
 
 def escaped(value: Any) -> Any:
-    """Return a value in whose texts nothing is a reference."""
+    """Return a value whose texts contain no references."""
     match value:
         case str():
             return reading.escaped(value)

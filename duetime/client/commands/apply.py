@@ -34,7 +34,8 @@ Files = Annotated[
 Owner = Annotated[str | None, option("--owner", metavar="NAME", text="The owner of the tasks, if the files name none.")]
 OfOwner = Annotated[str | None, option("--owner", metavar="NAME", text="Only tasks of this owner.")]
 Prune = Annotated[
-    bool, typer.Option("--prune/--no-prune", help="Delete tasks of the owner that no file has any more, or keep them.")
+    bool,
+    typer.Option("--prune/--no-prune", help="Delete tasks of the owner that are no longer in any file, or keep them."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
 ShowSchema = Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of the files, for editors.")]
@@ -51,9 +52,9 @@ def apply(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Make tasks match files: create and change them, and delete tasks of the owner that no file has any more.
+    """Make tasks match files: create and change them, and delete tasks of the owner that are no longer in any file.
 
-    It prints first what will change. Repeated, it changes nothing. It asks before it deletes anything, or needs --yes.
+    It prints a plan first. Running it again changes nothing. It asks before it deletes anything, unless --yes is given.
     """
     if schema:
         typer.echo(package_files("duetime.client.apply").joinpath(SCHEMA_FILE).read_text("utf-8"), nl=False)
@@ -76,12 +77,13 @@ def apply(
 def diff(
     *, file: Files = None, owner: Owner = None, prune: Prune = True, as_json: AsJson = False, profile: Profile = None
 ) -> None:
-    """Show what apply would change. The exit status is 0 if nothing, 1 if something, and 2 or more if it failed."""
+    """Show what apply would change. The exit status is 0 without differences, 1 with differences, and 2 or more on
+    failure."""
     try:
         with calls.connected(profile) as api:
             found = planned(api, file, owner=owner, prune=prune)
     except ClientError as error:
-        # The status 1 means differences here, as with diff.
+        # As in diff(1), status 1 means differences.
         error.status = max(error.status, UsageError.status)
         raise
     if as_json:

@@ -1,4 +1,4 @@
-"""What the commands share that change tasks or runs: those that are named, or all that a filter selects."""
+"""The shared part of the commands that change tasks or runs, by reference or by a filter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from duetime.client.output import print_json, say, tell
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """Tasks or runs: how they are called, named, selected and found."""
+    """How to name, select and find tasks or runs."""
 
     noun: str
     kinds: filters.Kinds
@@ -42,7 +42,7 @@ RUNS = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a command does: the mutation of many ids, the type of its results, and the action by a filter."""
+    """What a command does: its mutation for ids, the type of the results, and its bulk action for a filter."""
 
     kind: Kind
     done: str
@@ -61,9 +61,8 @@ def change(
     profile: str | None,
     **variables: Any,
 ) -> None:
-    """Change tasks or runs, and print what became of them. Ask before all that a filter selects.
-
-    An operation of the API by a filter knows no `variables`, so with one of them each task or run is changed by its id.
+    """Change tasks or runs, and print the results. Ask for confirmation when a filter selects them. A bulk operation
+    has no `variables`, so with variables each task or run is changed by its id.
     """
     with calls.connected(profile) as api:
         if where and not references and all(value is None for value in variables.values()):
@@ -98,7 +97,7 @@ def by_filter(api: Api, what: Change, where: Sequence[str], *, yes: bool, as_jso
 
 
 def confirm(what: Change, number: int, *, yes: bool) -> None:
-    """Ask whether to change so many. Raises as `options.confirm` does."""
+    """Ask whether to change that many. Raises as `options.confirm` does."""
     noun = what.kind.noun if number == 1 else f"{what.kind.noun}s"
     options.confirm(f"{number:,} {noun} will be {what.done}.", yes=yes)
 
@@ -106,7 +105,7 @@ def confirm(what: Change, number: int, *, yes: bool) -> None:
 def chosen(
     api: Api, kind: Kind, references: Sequence[str] | None, where: Sequence[str] | None
 ) -> list[tuple[str, str]]:
-    """Return the names and ids of what to change, by references or else by a filter. Raises `UsageError`."""
+    """Return the names and ids of the tasks or runs to change, from references or a filter. Raises `UsageError`."""
     if bool(references) == bool(where):
         raise UsageError(f"name the {kind.noun}s, or select them by --where, but not both")
     if references:

@@ -1,4 +1,4 @@
-"""`duetime forecast`: the calls that are to come."""
+"""`duetime forecast`: the upcoming calls."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any

@@ -30,12 +30,12 @@ Owner = Annotated[str | None, option("--owner", metavar="NAME", text="The owner 
 
 importing = typer.Typer(
     no_args_is_help=True,
-    help="Convert schedules of other programs into a file for apply. stderr says what was not taken.",
+    help="Convert schedules of other programs into a file for apply. stderr lists what was not converted.",
 )
 
 
 def show(found: Imported, owner: str | None) -> None:
-    """Print tasks as YAML, and on stderr what to know, what is missing, and what was not taken."""
+    """Print tasks as YAML, and on stderr the notes, what is missing, and what was not converted."""
     typer.echo(writing.yaml_text(found.tasks, owner=owner), nl=False)
     for label, notes in (("note", found.notes), ("incomplete", found.incomplete), ("not taken", found.untaken)):
         for note in notes:

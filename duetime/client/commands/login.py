@@ -32,7 +32,7 @@ def login(
 ) -> None:
     """Store the address and the key of a Duetime as a profile, in a file that only you can read.
 
-    The key is never an argument, because other users of a machine can see those.
+    The key is never an argument, because other users of the machine can see arguments.
     """
     address = profiles.checked_url(url or profiles.DEFAULT_URL, "URL")
     if key_stdin and no_key:
@@ -50,6 +50,6 @@ def asked_key(*, from_stdin: bool) -> str:
     if from_stdin:
         return profiles.checked_key(sys.stdin.readline().strip(), "the key on stdin")
     if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked for the key here; give it on stdin with --key-stdin")
+        raise UsageError("there is no terminal to ask for the key on; give it on stdin with --key-stdin")
     key: str = typer.prompt("Key", hide_input=True, err=True)
     return profiles.checked_key(key.strip(), "the key")

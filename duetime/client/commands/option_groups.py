@@ -1,4 +1,4 @@
-"""Options that several commands have together, and the input of the API that they describe."""
+"""Groups of options that several commands share, and the API input that they describe."""
 
 import functools
 import inspect
@@ -36,7 +36,7 @@ Command = Callable[..., None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameOptions:
-    """What a task is called, and what it calls."""
+    """The name and the URL of a task."""
 
     name: Name = None
     url: Url = None
@@ -53,11 +53,11 @@ class TriggerOptions:
     delay: In = None
 
     def input(self) -> dict[str, Any] | None:
-        """Return the trigger, or None without any option. Raises `UsageError`."""
+        """Return the trigger, or None if no option is given. Raises `UsageError`."""
         if sum(value is not None for value in (self.cron, self.every, self.at, self.delay)) > 1:
             raise UsageError("give one of --cron, --every, --at and --in")
         if self.timezone is not None and self.cron is None:
-            raise UsageError("--timezone goes with --cron")
+            raise UsageError("--timezone requires --cron")
         if self.cron is not None:
             zone = {} if self.timezone is None else {"timezone": self.timezone}
             return {"cron": {"expression": self.cron} | zone}
@@ -72,7 +72,7 @@ class TriggerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOptions:
-    """The request that a task makes, but for its URL."""
+    """The request of a task, without its URL."""
 
     method: Method = None
     header: Header = None
@@ -98,7 +98,7 @@ class RequestOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyOptions:
-    """What else a task has."""
+    """The other members of a task."""
 
     max_attempts: Attempts = None
     overlap: Overlap = None
@@ -128,7 +128,7 @@ def without_none(members: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_groups(command: Command) -> Command:
-    """Return a command as Typer reads it: with the options of its groups in place of the groups."""
+    """Return a command for Typer, with the groups replaced by their options."""
     parameters = inspect.signature(command).parameters
     groups: dict[str, Any] = {
         name: each.annotation for name, each in parameters.items() if is_dataclass(each.annotation)
@@ -148,7 +148,7 @@ def with_groups(command: Command) -> Command:
 
 
 def options_of(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
-    """Yield the options of a group, or the parameter itself if it is none."""
+    """Yield the options of a group, or the parameter itself if it is not a group."""
     if not is_dataclass(parameter.annotation):
         yield parameter
         return

@@ -37,7 +37,7 @@ File = Annotated[
 
 
 def option(name: str, *more: str, text: str, metavar: str = "TEXT", panel: str | None = None) -> Any:
-    """Return an option that has no default to show."""
+    """Return an option whose default is not shown."""
     return typer.Option(name, *more, metavar=metavar, help=text, show_default=False, rich_help_panel=panel)
 
 
@@ -77,7 +77,7 @@ Misfire = Annotated[
 ExternalId = Annotated[str | None, option("--external-id", metavar="ID", text="Your own name for the task; unique.")]
 Tag = Annotated[list[str] | None, option("--tag", metavar="TAG", text="A label for filtering; may be repeated.")]
 FlowKey = Annotated[
-    str | None, option("--flow-key", metavar="KEY", text="A text by which tasks share a limit of calls.")
+    str | None, option("--flow-key", metavar="KEY", text="Tasks with the same flow key share a flow limit.")
 ]
 Description = Annotated[str | None, option("--description", text="A text about the task.")]
 
@@ -111,7 +111,7 @@ def secret_header_of(text: str) -> dict[str, Any]:
 
 
 def content(name: str, text: str) -> str:
-    """Return the value of an option, or what the file after @ contains. Raises `UsageError`."""
+    """Return the value of an option, or the content of the file after @. Raises `UsageError`."""
     return reading.file_text(Path(text[1:]), name) if text.startswith("@") else text
 
 
@@ -124,7 +124,7 @@ def duration(name: str, text: str) -> int:
 
 
 def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Return the members of a file with those of options, one level into objects. A trigger replaces the whole one."""
+    """Return the members of a file merged with those of options, one level deep. A trigger is replaced as a whole."""
     found = dict(base)
     for name, value in more.items():
         old = found.get(name)
@@ -135,7 +135,7 @@ def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask whether to go on. Raises `UsageError` where nobody can answer, and ends the command if the answer is no."""
+    """Ask for confirmation. Raises `UsageError` without a terminal, and ends the command if the answer is no."""
     if yes:
         return
     if not typer.get_text_stream("stdin").isatty():

@@ -1,4 +1,4 @@
-"""`duetime runs`: what tasks have done."""
+"""`duetime runs`: the runs of tasks."""
 
 from contextlib import closing
 from itertools import islice

@@ -49,7 +49,8 @@ def stats(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Show per minute, hour or day how many runs ended and how, how late they began, and how long they took."""
+    """Show for each minute, hour or day how many runs ended with which outcome, how late they began, and how long they
+    took."""
     length = checked_bucket(bucket)
     chosen = filters.filter_of(where or (), filters.STATISTICS)
     begin = since or (datetime.now(UTC) - timedelta(milliseconds=options.duration("--last", last))).isoformat()

@@ -125,7 +125,7 @@ def update_task(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Change a task. What is not given stays; headers and tags replace all old ones."""
+    """Change a task. Members that are not given stay; headers and tags replace all existing ones."""
     changes = members_of(named, trigger, request, policies, file)
     if not changes:
         raise UsageError("nothing to change is given; see `duetime tasks update --help`")
@@ -141,7 +141,7 @@ def members_of(
     policies: PolicyOptions,
     file: str | None,
 ) -> dict[str, Any]:
-    """Return the members of a task: those of a file, with those of the options in their places. Raises `UsageError`."""
+    """Return the members of a task: those of a file, overridden by the options. Raises `UsageError`."""
     given: dict[str, Any] = {
         "name": named.name,
         "trigger": trigger.input(),
@@ -156,7 +156,7 @@ def pause_tasks(
     *,
     task: References = None,
     where: Where = None,
-    reason: Annotated[str | None, options.option("--reason", text="Why, for people who look at the tasks.")] = None,
+    reason: Annotated[str | None, options.option("--reason", text="The reason, shown with the tasks.")] = None,
     yes: Yes = False,
     as_json: AsJson = False,
     profile: Profile = None,
@@ -173,7 +173,7 @@ def resume_tasks(
     missed: Annotated[
         str | None,
         options.option(
-            "--missed", metavar="POLICY", text="Which instants that were missed meanwhile run: LATEST, SKIP or ALL."
+            "--missed", metavar="POLICY", text="Which instants missed during the pause run: LATEST, SKIP or ALL."
         ),
     ] = None,
     yes: Yes = False,
@@ -231,7 +231,7 @@ def run_tasks(
     if header:
         given["headers"] = [options.header_of(each) for each in header]
     if given and len(task or ()) != 1:
-        raise UsageError("--payload, --data and --header go with one task, by its id or external id")
+        raise UsageError("--payload, --data and --header apply to one task, named by its id or external id")
     if not given and not wait:
         change(RUN, task, where, yes=yes, as_json=as_json, profile=profile)
         return
@@ -273,10 +273,10 @@ def preview(
     as_json: AsJson = False,
     profile: Profile = None,
 ) -> None:
-    """Show the next instants of a task, or of a trigger before there is a task."""
+    """Show the next instants of a task, or of a trigger without a task."""
     given = trigger.input()
     if (task is None) == (given is None):
-        raise UsageError("name a task, or give one of --cron, --every, --at and --in")
+        raise UsageError("give a task, or one of --cron, --every, --at and --in")
     with calls.connected(profile) as api:
         if task is not None:
             found = api.field(documents.UPCOMING, id=calls.task_id(api, task), count=count)

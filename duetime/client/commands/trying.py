@@ -46,7 +46,7 @@ def try_action(
 
 
 def members(tried: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Return what to show of a call."""
+    """Return the parts of a call's result to show."""
     return [
         ("result", "SUCCEEDED" if tried["success"] else "FAILED"),
         ("status", tried["statusCode"]),

@@ -1,4 +1,4 @@
-"""Waits for the ends of runs."""
+"""Waits until runs have ended."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -12,7 +12,7 @@ FINAL = {"SUCCEEDED", "FAILED", "CANCELLED", "SKIPPED", "MISSED", "UNKNOWN"}
 
 
 def finished(api: Api, results: Sequence[dict[str, Any]], *, after: str) -> list[dict[str, Any]]:
-    """Return the results with runs as they are when all have ended. `after` is a cursor from before they began."""
+    """Return the results with the runs' final states. `after` is a cursor from before the runs began."""
     waiting = {result["id"] for result in results if result["__typename"] == "Run" and result["state"] not in FINAL}
     with closing(events.run_events(api, task_id=None, after=after)) as changes:
         while waiting:
