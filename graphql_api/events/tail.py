@@ -39,6 +39,8 @@ BATCH = 100
 """Number of events that a subscriber reads at once; those that it has read and not sent yet are in its own memory."""
 LOOK_EVERY = timedelta(seconds=1)
 LOOK_EVERY_WITHOUT_POKES = timedelta(milliseconds=250)
+LONGEST_PAUSE = timedelta(seconds=2)
+"""Longest pause between two tries while Postgres is away. The pauses grow, and pokes do not end them."""
 
 Event = Row[Any]
 
@@ -168,6 +170,7 @@ class Tail:
             await asyncio.sleep(LOOK_EVERY_WITHOUT_POKES.total_seconds())
 
     async def _read_forever(self) -> None:
+        pause = LOOK_EVERY_WITHOUT_POKES
         while True:
             try:
                 # Kept open, so that the tail never competes with its subscribers for a connection.
@@ -176,12 +179,14 @@ class Tail:
                         self._poked.clear()
                         await self._read(connection)
                         self._reads = True
+                        pause = LOOK_EVERY_WITHOUT_POKES
                         await self._pause(LOOK_EVERY if self._hears_pokes else LOOK_EVERY_WITHOUT_POKES)
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 if self._reads:
                     logger.warning("Events cannot be read.", extra={"action": "tail_failed", "error": str(error)})
                 self._reads = False
-            await self._pause(LOOK_EVERY_WITHOUT_POKES)
+            await asyncio.sleep(pause.total_seconds())
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _pause(self, longest: timedelta) -> None:
         # Not wait_for, which before Python 3.12 loses a cancellation that arrives together with the poke.

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,6 +21,7 @@ from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.engine import UNREACHABLE_REDIS, every, opened, save
 from tests.support.graphql import Api, Subscription, serving
 from tests.support.history import HOUR, ago, append_events, run_of
+from tests.support.ports import free_port
 from tests.support.waiting import wait_until
 
 WATCH = """
@@ -341,3 +343,19 @@ async def test_closed_tail_ends_its_subscribers(database: DatabaseSettings, redi
         with pytest.raises(StopAsyncIteration):
             await waiting
     await queue.close()
+
+
+async def test_pokes_cause_no_further_tries_while_postgres_is_away(jobs_settings: JobsSettings) -> None:
+    """A process whose Postgres is away tries again after pauses, however often it is told that there are events."""
+    nowhere = DatabaseSettings.model_construct(database_url=f"postgresql://nobody@127.0.0.1:{free_port()}/none")
+    queue = Queue.open(str(jobs_settings.redis_url))
+    tries: list[Any] = []
+    async with opened(nowhere) as engine:
+        sqlalchemy_event.listen(engine.sync_engine, "do_connect", lambda *arguments: tries.append(arguments))
+        async with following(engine, queue) as tail:
+            await wait_until(lambda: tries and tail._hears_pokes, what="the tail has tried once, and hears pokes")
+            for _ in range(100):
+                await queue.poke()
+                await asyncio.sleep(0.01)
+    await queue.close()
+    assert len(tries) < 20
