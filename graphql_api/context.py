@@ -179,7 +179,8 @@ class Context:
     async def reading_runs(self, filters: RunFilter) -> AsyncIterator[AsyncSession]:
         """Yield a session for reading runs. Raises GraphQL's LIMIT_EXCEEDED when a search takes too long."""
         if not filters.is_search:
-            async with self.services.session() as session:
+            # In a transaction, because the settings by which the statements are planned last as long as that.
+            async with AsyncSession(self.services.engine, expire_on_commit=False) as session:
                 yield session
             return
         try:

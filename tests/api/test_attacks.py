@@ -62,9 +62,11 @@ ATTACKS = {
         code=VALIDATION,
         words="Maximum introspection depth exceeded",
     ),
-    "field duplication": Attack(query="query cop { " + "__typename \n" * 500 + " }", words="selects 499 fields again"),
+    "field duplication": Attack(
+        query="query cop { " + "__typename \n" * 500 + " }", words="selects 499 duplicate fields"
+    ),
     "field duplication, of objects": Attack(
-        query="query cop { " + "tasks { totalCount } " * 2_000 + " }", words="selects 1,999 fields again"
+        query="query cop { " + "tasks { totalCount } " * 2_000 + " }", words="selects 1,999 duplicate fields"
     ),
     "field duplication by fragments": Attack(
         query="query cop { " + "... on Query { tasks { nodes { id } } } " * 800 + " }", words="12,500 steps"

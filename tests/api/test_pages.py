@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from db.connection import look_up_rows
 from db.models import Run, Task, utc_now
+from db.reads.runs import RunFilter
 from db.states import RunCause, RunState, TaskStatus
+from graphql_api.context import Context
 from tests.support.engine import every, one_off, save
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
@@ -212,6 +215,13 @@ async def test_runs_are_walked_both_ways(api: Api) -> None:
     for size in (1, 2, 3, 6):
         assert await walked(api, RUNS, size) == expected
         assert await walked(api, RUNS, size, backward=True) == expected
+
+
+async def test_runs_are_read_as_planned_for_them(api: Api) -> None:
+    """The settings of the planner last as long as the transaction in which a list is read."""
+    async with Context(api.services, caller=None, address="").reading_runs(RunFilter()) as session:
+        await look_up_rows(session)
+        assert await session.scalar(text("SHOW enable_seqscan")) == "off"
 
 
 async def test_filters_of_runs(api: Api) -> None:

@@ -153,7 +153,8 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.setViewportSize({ width: 390, height: 844 });
   await page.goto(new URL("/tasks", url).href);
   await page.getByLabel("Tags, separated by commas").fill("dark, quiet");
-  await row(page, "heartbeat").waitFor({ state: "detached" });
+  await page.waitForURL(/tags=/);
+  await page.getByRole("row").nth(2).waitFor({ state: "detached" });
   await row(page, "nightly").getByText(/^in \d+ min$/).waitFor();
   await page.getByLabel("Select all tasks that were read").check();
   await page.getByRole("toolbar").getByText("1 task selected").waitFor();
