@@ -17,7 +17,7 @@ SUCCESS = ("2xx",)
 
 @lru_cache(maxsize=1_024)
 def statuses(written: tuple[str, ...]) -> frozenset[int]:
-    """Return the statuses that a list stands for. Raises `ValueError` for an item that is none."""
+    """Return the statuses that a list stands for. Raises `ValueError` for an item that is not a status."""
     return frozenset(status for item in written for status in item_range(item))
 
 

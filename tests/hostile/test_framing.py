@@ -114,7 +114,7 @@ async def test_requests_in_pieces_of_any_size(api: Api, size: int) -> None:
 
 
 async def test_a_trailer_is_no_header(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
-    """A proxy that checks headers does not see a key in a trailer, so a key there is none."""
+    """A proxy that checks headers does not see a key in a trailer, so the API ignores it there."""
     async with guarded(database, jobs_settings) as api:
         token = (await make_key(api.engine, "good")).encode()
         key = b"Authorization: Bearer " + token + b" \t\r\n"

@@ -37,7 +37,7 @@ SERVERS = {"postgres", "valkey-server"}
 
 
 def test_the_servers_are_not_given_the_secrets_of_the_environment(data_dir: Path) -> None:
-    """Whoever breaks into an embedded server reads its environment, which contains neither our key nor the user's."""
+    """An attacker in an embedded server reads its environment, which contains neither our key nor the user's."""
     with duetime_up(data_dir, environment=GIVEN) as up:
         guarded = [
             process

@@ -186,7 +186,7 @@ async def test_the_owners_function_creates_nothing_from_the_callers_tables(split
     [
         ("ALTER ROLE {app} SUPERUSER", "is a superuser"),
         ("ALTER ROLE {app} CREATEROLE", "may create roles"),
-        # Whoever creates a role is a member of it since version 16, and membership cannot be mutual.
+        # The creator of a role is a member of it since version 16, and membership cannot be mutual.
         ("REVOKE {app} FROM {owner}; GRANT {owner} TO {app}", "is a member of the role that does"),
         ("GRANT CREATE ON SCHEMA public TO {app}", "may create objects in the schema"),
         ("GRANT UPDATE ON audit_log TO PUBLIC", "may change the audit log"),

@@ -174,7 +174,7 @@ CHANGES = (
 
 
 async def test_totals_and_last_states_stay_exact(engine: AsyncEngine) -> None:
-    """Whoever changes or removes runs or tasks, by whatever statement, the totals follow at once."""
+    """The totals follow every statement that changes or removes runs or tasks at once."""
     await assert_exact(engine)
     for change in CHANGES:
         async with engine.begin() as connection:

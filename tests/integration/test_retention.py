@@ -288,7 +288,7 @@ async def test_events_audit_log_and_keys(database: DatabaseSettings) -> None:
 
 
 async def test_the_functions_remove_nothing_that_is_not_old(database: DatabaseSettings) -> None:
-    """Whoever calls the functions of the owner cannot remove today's runs, nor what was audited lately."""
+    """The functions of the owner remove neither today's runs nor recent entries of the audit log."""
     statements = (
         "SELECT prune_run_day(CURRENT_DATE, 1, 1, 10)",
         "SELECT prune_run_day(CURRENT_DATE - 1, 1, 1, 10)",

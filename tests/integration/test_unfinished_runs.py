@@ -89,7 +89,7 @@ async def test_neither_table_takes_a_row_of_the_other(engine: AsyncEngine, table
 
 
 async def test_a_task_takes_its_history_with_it(engine: AsyncEngine) -> None:
-    """Whoever removes the row of a task in SQL leaves no runs without a task, and no other run is touched."""
+    """Removing a task's row in SQL leaves no runs without a task, and touches no other run."""
     gone, kept = (one_off("http://localhost/", utc_now() + HOUR) for _ in range(2))
     await save(engine, gone, kept)
     for task in (gone, kept):

@@ -129,7 +129,7 @@ async def test_runs_that_were_unfinished_are_carried_on(
 async def test_the_migration_names_workers_of_the_version_before(
     empty: DatabaseSettings, engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    """Whoever migrates while workers run reads that these must be replaced; a second migration is quiet."""
+    """A migration beside running workers says that they must be replaced; a second one is silent."""
     async with engine.begin() as connection:
         await connection.execute(
             text("INSERT INTO workers (id, host, pid, slots) VALUES (gen_random_uuid(), 'h', 1, 1)")

@@ -101,7 +101,7 @@ def members(request: Request) -> dict[str, Any]:
     action: dict[str, Any] = {"url": url_of(request)}
     method = request.method or ("HEAD" if request.is_head else "POST" if sends else "GET")
     if method not in METHODS:
-        raise CannotTake(f"the method {method} is none that a task can use")
+        raise CannotTake(f"a task cannot use the method {method}")
     if method != "GET":
         action["method"] = method
     names = {name.lower() for name, _ in request.headers}
@@ -141,7 +141,7 @@ def retry_of(request: Request) -> dict[str, Any]:
 
 
 def least(*limits: int | None) -> int | None:
-    """Return the least of the limits that are given. A limit of 0 is none."""
+    """Return the least of the limits that are given. 0 means no limit."""
     return min(filter(None, limits), default=None)
 
 

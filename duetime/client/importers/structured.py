@@ -13,7 +13,7 @@ def documents(text: str, *, name: str) -> list[Any]:
 
 
 def objects(value: Any, what: str) -> list[dict[str, Any]]:
-    """Return a list of objects. Raises `UsageError` if it is none."""
+    """Return a list of objects. Raises `UsageError` for anything else."""
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise UsageError(f"{what} must be a list of objects")
     return value

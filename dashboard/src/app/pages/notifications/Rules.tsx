@@ -55,14 +55,14 @@ export function Rules({ onNoChannel }: { onNoChannel: () => void }) {
             ))}
           </ul>
         ) : channels.length === 0 ? (
-          <Empty icon="bell" title="Nobody is told when a task fails.">
+          <Empty icon="bell" title="Nobody is notified when a task fails.">
             <p>First create a channel, which is where notifications go. Then a rule says which events go there.</p>
             <button type="button" className="button button-main" onClick={onNoChannel}>
               Go to the channels
             </button>
           </Empty>
         ) : (
-          <Empty icon="bell" title="Nobody is told when a task fails.">
+          <Empty icon="bell" title="Nobody is notified when a task fails.">
             <p>A rule says which events of which tasks go to which channels.</p>
             {add}
           </Empty>

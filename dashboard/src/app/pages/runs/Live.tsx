@@ -1,4 +1,4 @@
-// The live feed. Whoever scrolls down or pauses it reads in peace: the list stays as it is until they return.
+// The live feed. While the reader has scrolled down or paused it, the list stays as it is.
 //
 // Many events arrive in a second, so a row belongs to a place in the list and takes the event of that place: to create rows
 // for new events takes several times as long. For the same reason its link is a plain one, which the list follows.

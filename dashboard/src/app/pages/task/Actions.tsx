@@ -146,7 +146,7 @@ function PauseDialog({ onClose, onPause }: { onClose: () => void; onPause: (reas
     >
       <Field name="reason" label="Note" hint="Runs that have started go on. The task does not start others until somebody resumes it.">
         {(control) => (
-          <input {...control} autoFocus maxLength={500} value={reason} onChange={({ target }) => setReason(target.value)} placeholder="Why, for whoever comes next" />
+          <input {...control} autoFocus maxLength={500} value={reason} onChange={({ target }) => setReason(target.value)} placeholder="Why it is paused" />
         )}
       </Field>
     </DialogForm>
