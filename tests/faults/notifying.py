@@ -1,12 +1,13 @@
 """A receiver that is told of failed tasks, for tests of what happens to notifications under faults."""
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from db.states import RunState
+from db.models import RunEvent
+from db.states import RunEventType, RunState
 from jobs.notifications.message import KEPT_ITEMS
 from tests.faults.cluster import Cluster
 from tests.faults.order import Order, whole
@@ -17,6 +18,7 @@ from tests.support.waiting import wait_until
 DELETE_RULE = "mutation ($id: ID!) { deleteNotificationRule(id: $id) { __typename } }"
 DELETE_CHANNEL = "mutation ($id: ID!) { deleteChannel(id: $id) { __typename } }"
 FAILING = 30
+FAILURES = {RunEventType.FAILED, RunEventType.UNKNOWN}
 TOLD_WITHIN = 60
 """A message whose delivery was cut off is sent again when its lease has run out."""
 
@@ -37,7 +39,7 @@ class Told:
         return sum(message["count"] for message in self.messages())
 
     async def check(self, cluster: Cluster, failed: Collection[UUID]) -> None:
-        """Wait until the failure of each task was told, and check that none was twice and nothing is under way."""
+        """Wait until the failure of each run was told, and check that none was twice and nothing is under way."""
         await wait_until(lambda: self.number() >= len(failed), what="all failures are told", within=TOLD_WITHIN)
 
         async def all_recorded() -> bool:
@@ -45,11 +47,27 @@ class Told:
             return {delivery["state"] for delivery in found} == {"DELIVERED"}
 
         await wait_until(all_recorded, what="all deliveries are recorded", within=TOLD_WITHIN)
-        assert self.number() == len(failed)
+        assert self.number() == len(failed), self.messages()
         # A message names so many tasks at most, and counts the others.
-        named = [UUID(task["taskId"]) for message in self.messages() for task in message["tasks"]]
+        named = [UUID(task["runId"]) for message in self.messages() for task in message["tasks"]]
         assert len({*named}) == len(named) >= min(len(failed), KEPT_ITEMS)
         assert {*named} <= {*failed}
+
+
+def first_failures(events: Iterable[RunEvent]) -> set[UUID]:
+    """Return the runs whose failure is told: those with which a task begins to fail.
+
+    A run that ends UNKNOWN, because its worker was lost, has failed too.
+    """
+    failing: set[UUID] = set()
+    first: set[UUID] = set()
+    for event in events:
+        if event.type == RunEventType.SUCCEEDED:
+            failing.discard(event.task_id)
+        elif event.type in FAILURES and event.task_id not in failing:
+            failing.add(event.task_id)
+            first.add(event.run_id)
+    return first
 
 
 @asynccontextmanager
