@@ -44,7 +44,7 @@ migrate: .venv/.installed ## Migrate the database that DATABASE_URL or DB_HOST n
 build: .venv/.installed $(PAGES) ## Build a wheel in dist/
 	@$(BIN)/python -m hatchling build --target wheel --directory dist
 
-# First the tests that must run alone, then all others in parallel. Up to three that fail run once more, alone.
+# First the tests that must run alone, then all others in parallel. Up to ten that fail run once more, alone.
 # ARGS go to a single process.
 test: install .venv/.installed-dev .venv/.installed-ariadne tests/$(INSTALLED) ## Install, then run the whole test suite (ARGS: for pytest)
 ifeq ($(strip $(ARGS)),)

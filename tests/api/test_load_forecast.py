@@ -94,7 +94,7 @@ async def test_the_forecast_is_what_the_schedules_say(
         by_host.items(), key=lambda each: (-each[1], each[0])
     )
     assert found["calls"] == by_hour.total()
-    days = await shown(api, **{"from": hour.isoformat(), "to": (hour + 71 * HOUR).isoformat(), "bucket": "DAY"})
+    days = await shown(api, **{"from": hour.isoformat(), "to": (hour + 72 * HOUR).isoformat(), "bucket": "DAY"})
     assert days["calls"] == due(tasks, hour, hour + 72 * HOUR).total()
 
     async def follows() -> bool:

@@ -167,8 +167,9 @@ async def test_a_worker_is_woken(
 ) -> None:
     """A worker that would look for operations in an hour only begins with one as soon as it is started."""
     monkeypatch.setattr("jobs.maintenance.bulk.EVERY", HOUR)
-    # An API on a busy machine would leave the operation to the next look.
-    monkeypatch.setattr("jobs.tasks.transaction.PATIENCE", HOUR)
+    # A Redis that answers late, as on a busy machine, would leave the operation to the next look.
+    for patience in ("jobs.tasks.transaction.PATIENCE", "jobs.queue.CONNECT_TIMEOUT", "jobs.queue.ANSWER_TIMEOUT"):
+        monkeypatch.setattr(patience, HOUR)
     async with serving(database, jobs_settings) as api, working(database, jobs_settings):
         await make_tasks(api.engine, 3)
         await wait_until(lambda: count(api.engine, "workers"), what="the worker has started")
