@@ -23,9 +23,9 @@ ATTEMPTS = 5
 """How often the removal of a day is tried while it is being read."""
 BETWEEN_ATTEMPTS = timedelta(milliseconds=500)
 """A statement that reads the day takes less than that."""
-BETWEEN_DAYS = timedelta(seconds=5)
-"""After a day is removed, Postgres replans statements, which delays the calls of that moment by milliseconds. With this
-pause, fewer than one call in a hundred is affected when many days expire at once, as after an upgrade.
+BETWEEN_DAYS = timedelta(seconds=15)
+"""After a day is removed, Postgres replans statements and the disk frees its files, which delays the calls of that second
+by some 10 ms. With this pause, few calls in a thousand are affected when many days expire at once, as after an upgrade.
 """
 REMOVED_PER_STATEMENT = 500
 """Few enough that each statement holds its locks for only a few milliseconds."""

@@ -20,7 +20,9 @@ UNKNOWN_DAYS = (102,)
 FAILED_KEPT = 91
 """Days after which no failed run of a day is kept by default."""
 PER_SECOND = 50
-SECONDS = 60
+SECONDS_BEFORE = 60
+SECONDS_MEANWHILE = 360
+"""How long calls are due while old runs are removed, which is longer than that takes."""
 SETTLED = timedelta(seconds=1)
 FEWEST = 100
 MEBIBYTE = 1024 * 1024
@@ -69,13 +71,15 @@ class RetentionBench(HistoryBench):
             await execute(self._servers, FILL, values={"number": number, "first": day})
         await execute(self._servers, "VACUUM (ANALYZE)")
 
-    async def calls(self, environment: dict[str, str], *, removes: bool) -> tuple[Lateness, timedelta]:
+    async def calls(
+        self, environment: dict[str, str], *, seconds: int, removes: bool = False
+    ) -> tuple[Lateness, timedelta]:
         """Return how late calls are from when a worker is there until it has made all, or until it has removed all old
         runs. Return how long that took, too.
         """
         await self._empty()
         start = datetime.now(UTC) + AHEAD
-        due = await self._make_tasks([start + timedelta(seconds=n / PER_SECOND) for n in range(PER_SECOND * SECONDS)])
+        due = await self._make_tasks([start + timedelta(seconds=n / PER_SECOND) for n in range(PER_SECOND * seconds)])
         await asyncio.sleep((start - datetime.now(UTC)).total_seconds() - 1)
         async with module("duetime", "worker", environment=self._servers.environment | environment):
             begun = await self._when(IS_ALIVE)
@@ -119,8 +123,8 @@ async def retention_lines(servers: Servers, *, runs: int) -> list[Line]:
     empty = await bench.size()
     await bench.fill(runs)
     full = await bench.size()
-    before, _ = await bench.calls(KEEPING, removes=False)
-    meanwhile, took = await bench.calls({}, removes=True)
+    before, _ = await bench.calls(KEEPING, seconds=SECONDS_BEFORE)
+    meanwhile, took = await bench.calls({}, seconds=SECONDS_MEANWHILE, removes=True)
     # Autovacuum does this a little later; only the runs without a partition of their own leave anything to it.
     await execute(servers, "VACUUM")
     left = await bench.size()

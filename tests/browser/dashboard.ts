@@ -170,6 +170,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("toolbar").getByRole("button", { name: "Retry" }).click();
   await page.getByText("1 run retried.").waitFor();
   await page.getByRole("button", { name: "More", exact: true }).click();
+  await accessible(page);
   await page.getByRole("dialog").getByLabel("Theme").selectOption("dark");
   assert.equal(await scheme(page), "dark");
 

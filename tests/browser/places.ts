@@ -16,6 +16,7 @@ const EMPTY: readonly [path: string, words: string][] = [
   ["/runs", "Nothing has happened since this page was opened."],
   ["/runs?view=history", "There are no runs yet."],
   ["/tasks/00000000-0000-7000-8000-000000000000", "There is no such task"],
+  ["/tasks/nowhere/at/all", "There is no page at this address."],
 ];
 const FAILING = ["/", "/tasks", "/runs/00000000-0000-7000-8000-000000000000", "/workers"];
 
