@@ -62,6 +62,13 @@ RESCHEDULES = few(
     number="cardinality(CAST(:task_ids AS uuid[]))",
 )
 
+# Postgres looks only into the days of these ids, because `finished_among` is planned for them.
+EXISTING_RUNS = text(f"""
+SELECT u.id FROM {RUNS_BY_ID} k JOIN unfinished_runs u ON {is_looked_up("u.id", "k.id")}
+UNION ALL
+SELECT finished_among(CAST(:run_ids AS uuid[]))
+""")
+
 
 def made_in(table: str, *, state: str) -> str:
     """Return the expression of a WITH that creates those of the judged runs that belong to a partition of the runs.
@@ -88,7 +95,7 @@ made_{table} AS (
            CASE j.state WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' ELSE j.error_message END,
            CAST(:now AS timestamptz)
     FROM judged j
-    WHERE j.state {state} AND j.id NOT IN (SELECT finished_among(CAST(:run_ids AS uuid[])))
+    WHERE j.state {state} AND j.id <> ALL(CAST(:existing AS uuid[]))
     ON CONFLICT DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 )"""
@@ -273,17 +280,25 @@ async def lock_due_tasks(
     )
 
 
+async def existing_runs(connection: AsyncConnection, run_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of the ids that have a run already, finished or not, as after a restore.
+
+    The tasks of these runs are locked, so no other run appears meanwhile.
+    """
+    return {row.id for row in await fetch(connection, EXISTING_RUNS, {"run_ids": list(run_ids)})} if run_ids else set()
+
+
 async def start_runs(
     connection: AsyncConnection,
     *,
     runs: Sequence[NewRun],
+    existing: Collection[UUID],
     reschedules: Sequence[Reschedule],
     worker_id: UUID,
     now: datetime,
 ) -> dict[UUID, RunState]:
-    """Create the runs of tasks that this transaction has locked, and reschedule the tasks. Return the new runs' states.
-
-    An instant that already has a run, after a restore for instance, gets no second one.
+    """Create the runs of tasks that this transaction has locked, except `existing_runs`, and reschedule the tasks.
+    Return the new runs' states.
     """
     made = await fetch(
         connection,
@@ -292,6 +307,7 @@ async def start_runs(
             "worker_id": worker_id,
             "now": now,
             "run_ids": [run.id for run in runs],
+            "existing": list(existing),
             "run_task_ids": [run.task_id for run in runs],
             "task_versions": [run.task_version for run in runs],
             "hosts": [run.host for run in runs],

@@ -6,7 +6,7 @@ The claim is the start: the runs that it returns are RUNNING on this worker, so 
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connection import autocommit
 from db.engine import claims, flow
-from db.engine.flow import Place
 from db.prepared import Row
 from db.states import RunState
 from jobs.engine.admission import Admission
@@ -33,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 RECENT = timedelta(minutes=1)
 """How far back claims on the hot path look; the sweep claims older due runs."""
+
+
+WaitUntil = Callable[[datetime], Awaitable[None]]
+"""Waits for an instant. A claim for an instant ahead locks the rows first, and waits before it starts their runs."""
 
 
 def plan_or_fail(row: Row, *, now: datetime) -> Plan:
@@ -128,11 +131,12 @@ async def claim_tasks(
     now: datetime,
     since: datetime,
     limit: int,
+    wait_until: WaitUntil | None = None,
     admission: Admission | None = None,
 ) -> Claimed:
-    """Claim up to `limit` due tasks whose hosts have free slots. The caller takes those slots.
+    """Claim up to `limit` tasks that are due at `now` and whose hosts have free slots. The caller takes those slots.
 
-    Runs that `admission` lets wait need no slot.
+    Runs that `admission` lets wait need no slot. With `wait_until`, `now` may be shortly ahead.
 
     When this raises, the commit may have succeeded nevertheless.
     """
@@ -143,8 +147,13 @@ async def claim_tasks(
         places = {} if admission is None else admission.places_of([(row.id, row, row.due_at) for row in due], now=now)
         tasks = [row for row in due if row.id in places or fits(row, slots=slots, begun=begun)]
         claimed = Claimed(any=bool(tasks), left=bool(excluded) or len(tasks) < len(due) or len(due) >= limit)
+        claimed.add_places(places.values())
+        plans = [plan_or_fail(row, now=now).waiting(places.get(row.id)) for row in tasks]
+        existing = await claims.existing_runs(connection, [run.id for planned in plans for run in planned.runs])
+        if wait_until is not None:
+            await wait_until(now)
         if tasks:
-            await start_runs(connection, tasks, worker_id=worker_id, now=now, claimed=claimed, places=places)
+            await start_runs(connection, tasks, plans, existing=existing, worker_id=worker_id, now=now, claimed=claimed)
     return claimed
 
 
@@ -156,6 +165,7 @@ async def claim_waiting(
     slots: Slots,
     now: datetime,
     limit: int,
+    wait_until: WaitUntil | None = None,
     admission: Admission | None = None,
 ) -> Claimed:
     """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is fast when there are none.
@@ -169,6 +179,8 @@ async def claim_waiting(
     begun: Counter[str] = Counter()
     async with engine.begin() as connection:
         due = await claims.lock_waiting(connection, now=now, hosts_excluded=excluded, limit=limit)
+        if wait_until is not None:
+            await wait_until(now)
         asking = [(row.run_id, row, row.next_attempt_at) for row in due]
         places = {} if admission is None else admission.places_of(asking, now=now)
         waiting = [row for row in due if row.run_id not in places and fits(row, slots=slots, begun=begun)]
@@ -185,26 +197,18 @@ async def claim_waiting(
 async def start_runs(
     connection: AsyncConnection,
     rows: Sequence[Row],
+    plans: Sequence[Plan],
     *,
+    existing: Collection[UUID],
     worker_id: UUID,
     now: datetime,
     claimed: Claimed,
-    places: Mapping[UUID, Place] | None = None,
 ) -> None:
-    """Create the runs of tasks that this transaction has locked, and reschedule the tasks.
-
-    `places` says by task where its run waits.
-    """
-    plans = [plan_or_fail(row, now=now) for row in rows]
-    if places:
-        plans = [
-            planned.waiting(places[row.id]) if row.id in places else planned
-            for row, planned in zip(rows, plans, strict=True)
-        ]
-        claimed.add_places(places.values())
+    """Create the runs of tasks that this transaction has locked, and reschedule the tasks."""
     states = await claims.start_runs(
         connection,
         runs=[run for planned in plans for run in planned.runs],
+        existing=existing,
         reschedules=[planned.reschedule for planned in plans],
         worker_id=worker_id,
         now=now,

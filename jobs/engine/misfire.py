@@ -23,8 +23,10 @@ class Plan(NamedTuple):
     runs: list[NewRun]
     reschedule: Reschedule
 
-    def waiting(self, place: Place) -> "Plan":
-        """Return the plan with a run that waits at a place instead of starting now."""
+    def waiting(self, place: Place | None) -> "Plan":
+        """Return the plan with a run that waits at a place, if there is one, instead of starting now."""
+        if place is None:
+            return self
         last = self.runs[-1]._replace(start_at=place.start_at, flow_limit_id=place.flow_limit_id)
         return self._replace(runs=[*self.runs[:-1], last])
 

@@ -24,8 +24,9 @@ ATTEMPTS = 5
 BETWEEN_ATTEMPTS = timedelta(milliseconds=500)
 """A statement that reads the day takes less than that."""
 BETWEEN_DAYS = timedelta(seconds=15)
-"""After a day is removed, Postgres replans statements and the disk frees its files, which delays the calls of that second
-by some 10 ms. With this pause, few calls in a thousand are affected when many days expire at once, as after an upgrade.
+"""After a day is removed, Postgres replans statements and the disk frees its files, which delays the calls of that
+moment by some 10 ms. With this pause, few calls of a thousand are affected when many days expire at once, as after an
+upgrade.
 """
 REMOVED_PER_STATEMENT = 500
 """Few enough that each statement holds its locks for only a few milliseconds."""

@@ -123,8 +123,9 @@ def calls(connection: AsyncConnection, *, task_ids: list[UUID], running: list[An
         "lock_due_tasks": lambda: claims.lock_due_tasks(
             connection, now=now + timedelta(days=1), since=now - MINUTE, hosts_excluded=excluded, limit=BATCH
         ),
+        "existing_runs": lambda: claims.existing_runs(connection, run_ids),
         "start_runs": lambda: claims.start_runs(
-            connection, runs=runs, reschedules=reschedules, worker_id=WORKER, now=now
+            connection, runs=runs, existing=(), reschedules=reschedules, worker_id=WORKER, now=now
         ),
         "waiting_is_due": lambda: claims.waiting_is_due(connection, now=now, hosts_excluded=excluded),
         "lock_waiting": lambda: claims.lock_waiting(connection, now=now, hosts_excluded=excluded, limit=BATCH),

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
-from db.states import RunState, TaskStatus
+from db.states import UNFINISHED, RunState, TaskStatus
 from jobs.settings import JobsSettings
 from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working
 from tests.support.history import HOUR, run_of
@@ -34,14 +34,16 @@ async def count(engine: AsyncEngine, table: str) -> int:
     return number
 
 
-async def test_an_instant_whose_run_is_in_the_history_gets_no_second_one(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.RETRYING], ids=["finished", "unfinished"])
+async def test_an_instant_that_has_a_run_gets_no_second_one(
+    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target, state: RunState
 ) -> None:
     """A task whose row was restored from a backup is due again at an instant that has run; it goes on with the next."""
     at = soon()
     task = every(f"{target.url}/restored", HOUR, at)
     await save(engine, task)
-    await save(engine, run_of(task, scheduled_for=at))
+    next_attempt_at = at + HOUR if state in UNFINISHED else None
+    await save(engine, run_of(task, scheduled_for=at, state=state, next_attempt_at=next_attempt_at))
 
     async def has_moved_on() -> bool:
         return (await task_of(engine, task.id)).next_run == at + HOUR
@@ -50,7 +52,7 @@ async def test_an_instant_whose_run_is_in_the_history_gets_no_second_one(
         await wait_until(has_moved_on, what="the instant is settled")
     assert not target.calls
     [run] = await every_run(engine, task.id)
-    assert run.state == RunState.SUCCEEDED
+    assert run.state == state
 
 
 async def test_the_end_of_a_run_moves_its_row(

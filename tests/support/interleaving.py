@@ -52,7 +52,8 @@ async def claiming(engine: AsyncEngine) -> AsyncIterator[Claimed]:
     claimed, now = Claimed(), utc_now()
     async with engine.begin() as connection:
         rows = await claims.lock_due_tasks(connection, now=now, since=FIRST_INSTANT, hosts_excluded=(), limit=10)
-        await claim.start_runs(connection, rows, worker_id=WORKER, now=now, claimed=claimed)
+        plans = [claim.plan_or_fail(row, now=now) for row in rows]
+        await claim.start_runs(connection, rows, plans, existing=(), worker_id=WORKER, now=now, claimed=claimed)
         yield claimed
 
 
