@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.conditions import RUNS_BY_ID, after, column, few, is_looked_up, unfinished_runs
@@ -63,15 +63,17 @@ RESCHEDULES = few(
 )
 
 # Postgres looks only into the days of these ids, because `finished_among` is planned for them.
-EXISTING_RUNS = text(f"""
-SELECT u.id FROM {RUNS_BY_ID} k JOIN unfinished_runs u ON {is_looked_up("u.id", "k.id")}
+EXISTING = """
+SELECT id FROM unfinished_runs WHERE id = ANY(CAST(:run_ids AS uuid[]))
 UNION ALL
 SELECT finished_among(CAST(:run_ids AS uuid[]))
-""")
+"""
+EXISTING_RUNS = text(EXISTING)
 
 
 def made_in(table: str, *, state: str) -> str:
-    """Return the expression of a WITH that creates those of the judged runs that belong to a partition of the runs.
+    """Return the expression of a WITH that creates those of the judged runs that belong to a partition of the runs,
+    except the existing ones.
 
     The partition is named, because naming the whole calls the triggers of the history for runs that only start.
     """
@@ -95,7 +97,7 @@ made_{table} AS (
            CASE j.state WHEN 'skipped' THEN '{SKIPPED_BY_OVERLAP}' ELSE j.error_message END,
            CAST(:now AS timestamptz)
     FROM judged j
-    WHERE j.state {state} AND j.id <> ALL(CAST(:existing AS uuid[]))
+    WHERE j.state {state} AND j.id NOT IN (SELECT id FROM existing)
     ON CONFLICT DO NOTHING
     RETURNING id, task_id, state, attempt, error_message
 )"""
@@ -106,7 +108,10 @@ made_{table} AS (
 # so another run may wait behind it. A run with a start of its own is such a run: it waits for its place under a flow
 # limit, or for the end of a pause of its host. A skipped or missed run of a one-off was its only run, so the task is
 # completed.
-START_RUNS = with_events(f"""
+def starting(existing: str) -> TextClause:
+    """Return the statement that starts runs, except the existing ones, which a selection finds."""
+    return with_events(f"""
+existing (id) AS MATERIALIZED ({existing}),
 given AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:run_ids AS uuid[]), CAST(:run_task_ids AS uuid[]), CAST(:task_versions AS int[]), CAST(:hosts AS text[]),
@@ -118,8 +123,8 @@ given AS MATERIALIZED (
             error_message, flow_key, start_at, flow_limit_id)
 ),
 unfinished AS MATERIALIZED ({
-    unfinished_runs("ARRAY(SELECT g.task_id FROM given g WHERE g.verdict IS NULL AND g.overlap <> 'allow')")
-}),
+        unfinished_runs("ARRAY(SELECT g.task_id FROM given g WHERE g.verdict IS NULL AND g.overlap <> 'allow')")
+    }),
 placed AS (
     SELECT g.*, g.verdict IS NULL
                 AND (g.overlap = 'allow' OR g.task_id NOT IN (SELECT task_id FROM unfinished)) AS starts
@@ -153,6 +158,11 @@ events AS (
     FROM made WHERE {after("rescheduled")}
 )
 """)
+
+
+START_RUNS = starting(EXISTING)
+START_OTHER_RUNS = starting("SELECT unnest(CAST(:existing AS uuid[]))")
+"""Starts runs other than those that `existing_runs` has found before."""
 
 WAITING_IS_DUE = text("""
 SELECT EXISTS (
@@ -292,22 +302,24 @@ async def start_runs(
     connection: AsyncConnection,
     *,
     runs: Sequence[NewRun],
-    existing: Collection[UUID],
     reschedules: Sequence[Reschedule],
     worker_id: UUID,
     now: datetime,
+    existing: Collection[UUID] | None = None,
 ) -> dict[UUID, RunState]:
-    """Create the runs of tasks that this transaction has locked, except `existing_runs`, and reschedule the tasks.
-    Return the new runs' states.
+    """Create the runs of tasks that this transaction has locked, and reschedule the tasks. Return the new runs' states.
+
+    An instant that already has a run, after a restore for instance, gets no second one. `existing` are those that
+    `existing_runs` has found, or None if it was not asked.
     """
     made = await fetch(
         connection,
-        START_RUNS,
+        START_RUNS if existing is None else START_OTHER_RUNS,
         {
             "worker_id": worker_id,
             "now": now,
             "run_ids": [run.id for run in runs],
-            "existing": list(existing),
+            "existing": list(existing or ()),
             "run_task_ids": [run.task_id for run in runs],
             "task_versions": [run.task_version for run in runs],
             "hosts": [run.host for run in runs],

@@ -14,7 +14,9 @@ from db.prepared import fetch
 BEFORE_EVERYTHING = datetime(1, 1, 1, tzinfo=UTC)
 STATEMENTS = (
     claims.LOCK_DUE_TASKS,
+    claims.EXISTING_RUNS,
     claims.START_RUNS,
+    claims.START_OTHER_RUNS,
     claims.WAITING_IS_DUE,
     claims.LOCK_WAITING,
     claims.START_WAITING,

@@ -136,7 +136,7 @@ async def claim_tasks(
 ) -> Claimed:
     """Claim up to `limit` tasks that are due at `now` and whose hosts have free slots. The caller takes those slots.
 
-    Runs that `admission` lets wait need no slot. With `wait_until`, `now` may be shortly ahead.
+    Runs that `admission` lets wait need no slot. With `wait_until`, `now` is shortly ahead.
 
     When this raises, the commit may have succeeded nevertheless.
     """
@@ -149,8 +149,10 @@ async def claim_tasks(
         claimed = Claimed(any=bool(tasks), left=bool(excluded) or len(tasks) < len(due) or len(due) >= limit)
         claimed.add_places(places.values())
         plans = [plan_or_fail(row, now=now).waiting(places.get(row.id)) for row in tasks]
-        existing = await claims.existing_runs(connection, [run.id for planned in plans for run in planned.runs])
+        existing = None
         if wait_until is not None:
+            # This takes as long as the rest of the start, and there is time for it now.
+            existing = await claims.existing_runs(connection, [run.id for planned in plans for run in planned.runs])
             await wait_until(now)
         if tasks:
             await start_runs(connection, tasks, plans, existing=existing, worker_id=worker_id, now=now, claimed=claimed)
@@ -199,7 +201,7 @@ async def start_runs(
     rows: Sequence[Row],
     plans: Sequence[Plan],
     *,
-    existing: Collection[UUID],
+    existing: Collection[UUID] | None,
     worker_id: UUID,
     now: datetime,
     claimed: Claimed,

@@ -171,13 +171,14 @@ class Dispatcher:
             if not limit:
                 return True
             now = self._clock.now()
+            is_ahead = due is not None and now < due
             try:
                 claimed = await kind(
                     self._engine,
                     worker_id=self._lease.worker_id,
                     slots=self._slots,
-                    now=now if due is None else max(now, due),
-                    wait_until=self._clock.wait_until,
+                    now=due if is_ahead else now,
+                    wait_until=self._clock.wait_until if is_ahead else None,
                     limit=limit,
                     admission=self._admission,
                 )
@@ -189,7 +190,7 @@ class Dispatcher:
             self._admission.placed(claimed.places)
             self._metrics.claimed(len(claimed.attempts))
             self._notifier.notify(due=claimed.next_due, events=claimed.any)
-            if claimed.attempts:
+            if is_ahead and claimed.attempts:
                 # The runner wakes in the first turn of the loop, and calls start in the second.
                 for _ in range(2):
                     await asyncio.sleep(0)

@@ -125,6 +125,9 @@ def calls(connection: AsyncConnection, *, task_ids: list[UUID], running: list[An
         ),
         "existing_runs": lambda: claims.existing_runs(connection, run_ids),
         "start_runs": lambda: claims.start_runs(
+            connection, runs=runs, reschedules=reschedules, worker_id=WORKER, now=now
+        ),
+        "start_other_runs": lambda: claims.start_runs(
             connection, runs=runs, existing=(), reschedules=reschedules, worker_id=WORKER, now=now
         ),
         "waiting_is_due": lambda: claims.waiting_is_due(connection, now=now, hosts_excluded=excluded),

@@ -53,7 +53,7 @@ async def claiming(engine: AsyncEngine) -> AsyncIterator[Claimed]:
     async with engine.begin() as connection:
         rows = await claims.lock_due_tasks(connection, now=now, since=FIRST_INSTANT, hosts_excluded=(), limit=10)
         plans = [claim.plan_or_fail(row, now=now) for row in rows]
-        await claim.start_runs(connection, rows, plans, existing=(), worker_id=WORKER, now=now, claimed=claimed)
+        await claim.start_runs(connection, rows, plans, existing=None, worker_id=WORKER, now=now, claimed=claimed)
         yield claimed
 
 
