@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 from starlette.requests import HTTPConnection
 
@@ -14,8 +15,12 @@ MULTIPART = "multipart/mixed"
 MULTIPART_SUBSCRIPTIONS = "subscriptionspec=1.0"
 """The parameter by which Apollo's clients ask for the results of a subscription as parts of one response."""
 
+KEPT = 64
+"""Number of headers whose weights are kept. Most clients send one of a few, and a request asks for them many times."""
 
-def weights(accept: str) -> dict[str, float]:
+
+@lru_cache(maxsize=KEPT)
+def weights(accept: str) -> Mapping[str, float]:
     """Return the weight of each media range in an `Accept` header, from 0 to 1. An unreadable weight counts as 1."""
     found: dict[str, float] = {}
     for part in accept.split(","):

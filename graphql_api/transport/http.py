@@ -8,7 +8,7 @@ if the response is `application/graphql-response+json`. Clients that only know `
 import json
 from collections.abc import AsyncGenerator
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from cross_web import AsyncHTTPRequestAdapter, HTTPException, StarletteRequestAdapter
@@ -47,6 +47,7 @@ from jobs.computation import off_loop
 
 SHORT_BODY = 64 * 1024
 """Bytes of a body that is parsed at once; a longer one is parsed without holding up the event loop."""
+UTF_8 = {"utf-8", "utf8"}
 FIRST_MESSAGE_WITHIN = timedelta(seconds=10)
 """How long a WebSocket may be open before it sends its key."""
 
@@ -133,11 +134,7 @@ class Endpoint(GraphQL[Context, None]):
         if request.method == "GET":
             given: Any = self.parse_query_params(request.query_params)
         else:
-            media_type, parameters = parse_content_type(request.content_type or "none")
-            if media_type.lower() != content_negotiation.JSON or parameters.get("charset", "utf-8").lower() not in {
-                "utf-8",
-                "utf8",
-            }:
+            if not is_json(request.content_type or "none"):
                 raise HTTPException(415, "The Content-Type has to be application/json, in UTF-8")
             body = await request.get_body()
             if len(body) > SHORT_BODY:
@@ -332,6 +329,13 @@ class Endpoint(GraphQL[Context, None]):
     async def render_graphql_ide(self, request: Request) -> Response:
         """Return the playground."""
         return with_etag(request, self.playground.show(request.url.replace(query="")))
+
+
+@lru_cache(maxsize=64)
+def is_json(content_type: str) -> bool:
+    """Return whether a `Content-Type` is that of JSON in UTF-8. Most clients send one of a few."""
+    media_type, parameters = parse_content_type(content_type)
+    return media_type.lower() == content_negotiation.JSON and parameters.get("charset", "utf-8").lower() in UTF_8
 
 
 def member(given: dict[str, Any], name: str, kind: type[Any], words: str) -> Any:
