@@ -48,7 +48,7 @@ from jobs.tasks import creation
 from jobs.tracing_settings import TracingSettings
 
 POOL_SIZE = 10
-READERS = 4
+READERS = 6
 """How many of them stay open for lists."""
 AT_BOTH = [*health.ROUTES, *metrics.ROUTES]
 """Routes that the old service had both at the root and under /api/v1."""

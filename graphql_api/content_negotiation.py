@@ -16,7 +16,7 @@ MULTIPART_SUBSCRIPTIONS = "subscriptionspec=1.0"
 """The parameter by which Apollo's clients ask for the results of a subscription as parts of one response."""
 
 KEPT = 64
-"""Number of headers whose weights are kept. Most clients send one of a few, and a request asks for them many times."""
+"""Number of headers that are kept as read. Most clients send one of a few, and a request asks for them many times."""
 
 
 @lru_cache(maxsize=KEPT)
@@ -53,7 +53,13 @@ def quality(accepted: Mapping[str, float], media_type: str) -> float:
 
 def accepts_multipart_subscriptions(connection: HTTPConnection) -> bool:
     """Return whether the client accepts the results of a subscription as parts of one response."""
-    for part in connection.headers.get("accept", "").lower().replace('"', "").split(","):
+    return names_multipart_subscriptions(connection.headers.get("accept", ""))
+
+
+@lru_cache(maxsize=KEPT)
+def names_multipart_subscriptions(accept: str) -> bool:
+    """Return whether an `Accept` header names the media type of parts, with its parameter."""
+    for part in accept.lower().replace('"', "").split(","):
         media_type, *parameters = (each.strip() for each in part.split(";"))
         if media_type == MULTIPART and MULTIPART_SUBSCRIPTIONS in parameters:
             return True

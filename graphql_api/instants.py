@@ -26,4 +26,4 @@ def parse(text: str) -> datetime:
 def write(instant: datetime) -> str:
     """Return the instant in UTC, ending in Z, with microseconds if it has any."""
     in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    return in_utc.isoformat().replace("+00:00", "Z")
+    return in_utc.isoformat()[:-6] + "Z"
