@@ -17,6 +17,7 @@ class Readers:
         self._engine = engine
         self._places = asyncio.Semaphore(kept)
         self._idle: list[AsyncConnection] = []
+        self._closed = False
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
@@ -35,10 +36,16 @@ class Readers:
             except BaseException:
                 await asyncio.shield(self._close(connection))
                 raise
-            self._idle.append(connection)
+            if self._closed:
+                # The pool may be closed already, and would keep what is given back to it.
+                await connection.invalidate()
+                await connection.close()
+            else:
+                self._idle.append(connection)
 
     async def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections, and each lent one when it is given back."""
+        self._closed = True
         await self._close()
 
     async def _close(self, *connections: AsyncConnection) -> None:

@@ -1,0 +1,62 @@
+"""The connections that stay open for reading: they are lent again, and none outlives the service."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connection import autocommit, open_engine
+from db.readers import Readers
+from db.settings import DatabaseSettings
+from tests.support.engine import opened
+from tests.support.waiting import wait_until
+
+NAME = "duetime readers"
+OPEN = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name AND datname = current_database()")
+PID = text("SELECT pg_backend_pid()")
+
+
+@pytest.fixture
+async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
+    """A pool for checks."""
+    async with opened(database) as opening:
+        yield opening
+
+
+async def count(engine: AsyncEngine) -> int:
+    """Return how many connections of the readers the server has."""
+    async with engine.connect() as connection:
+        number: int = (await connection.execute(OPEN, {"name": NAME})).scalar_one()
+    return number
+
+
+async def test_a_connection_is_lent_again(database: DatabaseSettings, engine: AsyncEngine) -> None:
+    """The connection that was used last is used next, and closed with the readers."""
+    pool = open_engine(database.url(), pool_size=2, application_name=NAME)
+    readers = Readers(autocommit(pool), kept=1)
+    pids = set()
+    for _ in range(3):
+        async with readers.connection() as connection:
+            pids.add((await connection.execute(PID)).scalar_one())
+    assert (len(pids), await count(engine)) == (1, 1)
+    await readers.close()
+    await pool.dispose()
+    await wait_until(lambda: none_is_open(engine), what="the connection is closed")
+
+
+async def test_a_connection_that_is_given_back_late_is_closed(database: DatabaseSettings, engine: AsyncEngine) -> None:
+    """A read may end after the service has closed its readers and its pool."""
+    pool = open_engine(database.url(), pool_size=2, application_name=NAME)
+    readers = Readers(autocommit(pool), kept=1)
+    async with readers.connection() as connection:
+        await connection.execute(PID)
+        await readers.close()
+        await pool.dispose()
+        assert await count(engine) == 1
+    await wait_until(lambda: none_is_open(engine), what="the connection is closed")
+
+
+async def none_is_open(engine: AsyncEngine) -> bool:
+    """Return whether the server has no connection of the readers."""
+    return not await count(engine)
