@@ -37,9 +37,7 @@ class Readers:
                 await asyncio.shield(self._close(connection))
                 raise
             if self._closed:
-                # The pool may be closed already, and would keep what is given back to it.
-                await connection.invalidate()
-                await connection.close()
+                await self._close(connection)
             else:
                 self._idle.append(connection)
 
@@ -50,5 +48,10 @@ class Readers:
 
     async def _close(self, *connections: AsyncConnection) -> None:
         idle, self._idle = self._idle, []
-        for connection in (*connections, *idle):
+        for connection in idle:
+            await connection.close()
+        for connection in connections:
+            if self._closed:
+                # The pool may be closed already, and would keep what is given back to it.
+                await connection.invalidate()
             await connection.close()

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 BATCH = 100
 AHEAD = timedelta(milliseconds=3)
-"""How long before an instant its tasks are locked, which takes about 1 ms, and 2.5 ms in one case of a hundred. Whoever
-changes such a task meanwhile waits, as during any claim.
+"""How long before an instant its tasks are locked, which takes about 1 ms, and 2.5 ms in one case of a hundred. A
+change of such a task waits meanwhile, as during any claim.
 """
 RETRY_LOCKED_AFTER = timedelta(milliseconds=10)
 """When to claim again while another worker has locked a due row, which it may still release."""

@@ -47,9 +47,9 @@ async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
 
 
 async def test_a_task_is_locked_before_its_instant_and_starts_at_it(engine: AsyncEngine) -> None:
-    """Until the instant there is no run. Whoever pauses the task meanwhile waits, and finds that it has run."""
+    """Until the instant there is no run. A pause meanwhile waits for the claim, and takes effect after it."""
     at, clock = utc_now() + HOUR, HeldClock()
-    due, later = one_off("http://a/", at), one_off("http://a/", at + SECOND)
+    due, later = every("http://a/", HOUR, at), one_off("http://a/", at + SECOND)
     await save(engine, due, later)
     claiming = asyncio.create_task(
         claim_tasks(
@@ -71,10 +71,12 @@ async def test_a_task_is_locked_before_its_instant_and_starts_at_it(engine: Asyn
     await wait_until(lambda: a_lock_is_awaited(engine), what="the pause waits for the claim")
     clock.reached.set()
     claimed = await claiming
-    await asyncio.wait([pausing])
+    await pausing
     [run] = await every_run(engine, due.id)
     assert (run.state, run.run_at, run.scheduled_for) == (RunState.RUNNING, at, at)
     assert [attempt.run_id for attempt in claimed.attempts] == [run.id]
+    paused = await task_of(engine, due.id)
+    assert (paused.status, paused.settled_until) == (TaskStatus.PAUSED, at)
     assert (await task_of(engine, later.id)).due_at == at + SECOND
 
 

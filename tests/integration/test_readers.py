@@ -1,6 +1,7 @@
 """The connections that stay open for reading: they are lent again, and none outlives the service."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import text
@@ -45,15 +46,21 @@ async def test_a_connection_is_lent_again(database: DatabaseSettings, engine: As
     await wait_until(lambda: none_is_open(engine), what="the connection is closed")
 
 
-async def test_a_connection_that_is_given_back_late_is_closed(database: DatabaseSettings, engine: AsyncEngine) -> None:
-    """A read may end after the service has closed its readers and its pool."""
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_connection_that_is_given_back_late_is_closed(
+    database: DatabaseSettings, engine: AsyncEngine, *, fails: bool
+) -> None:
+    """A read may end, or fail, after the service has closed its readers and its pool."""
     pool = open_engine(database.url(), pool_size=2, application_name=NAME)
     readers = Readers(autocommit(pool), kept=1)
-    async with readers.connection() as connection:
-        await connection.execute(PID)
-        await readers.close()
-        await pool.dispose()
-        assert await count(engine) == 1
+    with suppress(ConnectionError):
+        async with readers.connection() as connection:
+            await connection.execute(PID)
+            await readers.close()
+            await pool.dispose()
+            assert await count(engine) == 1
+            if fails:
+                raise ConnectionError
     await wait_until(lambda: none_is_open(engine), what="the connection is closed")
 
 
