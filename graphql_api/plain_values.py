@@ -40,7 +40,7 @@ SHORT_LIST = 20
 """Number of items that are written without looking at the clock."""
 
 WRITTEN_AS_IS: Mapping[GraphQLLeafType, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
-"""The scalars that need no conversion, and the class of their values. A number may be out of the range of its scalar."""
+"""Scalars that need no conversion, and the class of their values. A number may be out of the range of its scalar."""
 
 Read = Callable[[Any], Any]
 Write = Callable[[Any], Any]
