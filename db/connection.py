@@ -1,11 +1,12 @@
 """The connection pool to Postgres."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, event, text
+from sqlalchemy import URL, TextClause, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -30,9 +31,16 @@ PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
 """Settings with which each statement is planned once: rows are found through an index, one after another."""
-FOR_VALUES = text("SET LOCAL plan_cache_mode = force_custom_plan")
+FOR_VALUES = {"plan_cache_mode": "force_custom_plan", "max_parallel_workers_per_gather": "0"}
 LOOKED_UP = {"plan_cache_mode": "force_custom_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
-LOOK_UP = text("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in LOOKED_UP.items()))
+
+
+def setting_locally(settings: Mapping[str, str]) -> TextClause:
+    """Return a statement that changes settings until the transaction ends."""
+    return text("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items()))
+
+
+PLAN_FOR_VALUES, LOOK_UP = setting_locally(FOR_VALUES), setting_locally(LOOKED_UP)
 
 
 def open_engine(
@@ -109,9 +117,10 @@ def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
 async def plan_for_values(session: AsyncSession | AsyncConnection) -> None:
     """Plan each further statement of the transaction for its values.
 
-    A plan that is kept for all values of a filter suits neither what is rare nor what is common.
+    A plan that is kept for all values of a filter suits neither what is rare nor what is common. The processes of a
+    parallel plan take longer to start than such a statement takes.
     """
-    await session.execute(FOR_VALUES)
+    await session.execute(PLAN_FOR_VALUES)
 
 
 async def look_up_rows(session: AsyncSession | AsyncConnection) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connection import FOR_VALUES
+from db.connection import plan_for_values
 from db.engine.conditions import few, is_looked_up
 from db.engine.statistics import ALL_TASKS, ended, places
 from db.states import StatisticsWidth
@@ -182,7 +182,7 @@ async def count_some(connection: AsyncConnection, *, limit: int) -> bool:
     if until > seq:
         batch: dict[str, Any] = {"seq": seq, "until": until}
         ids = (await connection.execute(RUNS, batch)).scalars().all()
-        await connection.execute(FOR_VALUES)
+        await plan_for_values(connection)
         bounds = {"least": min(ids, default=None), "greatest": max(ids, default=None)}
         await connection.execute(COUNT, batch | bounds)
         await connection.execute(MOVE_CURSOR, {"seq": until})

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
-from uuid import UUID
 
 from sqlalchemy import CompoundSelect, Select, Text, func, select, union_all
 from sqlalchemy import cast as cast_to
@@ -42,7 +41,7 @@ By its estimates, Postgres would choose one of both ways for the whole list, and
 wrong.
 """
 FEW = 2_000
-"""How many tasks are sorted before the start of the list is looked at, where an index yields them one by one."""
+"""How many tasks are sorted without a look at the start of the list."""
 COLUMNS = [TABLE.c[name] for name in SMALL_NAMES]
 VALUES = {
     TaskOrder.CREATED_AT_DESC: "created_at",
@@ -78,34 +77,28 @@ async def has_more(
 
 
 class Ways(NamedTuple):
-    """The statements that find the first tasks of a zone: near its start, if there are few, or all of them."""
+    """The statements that find the first tasks of a zone: near its start, or by sorting all of them.
+
+    `candidates` counts those that would be sorted, at most to one beyond `FEW`, where an index does so at once.
+    """
 
     near: Select[Any]
-    few: Select[Any] | None
     sought: Select[Any]
+    candidates: Select[Any] | None
 
     @classmethod
     def of(cls, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> "Ways":
-        """Return the statements for a zone. Only the index of last states yields tasks one by one, so only there is it
-        known early that they are few.
-        """
+        """Return the statements for a zone."""
         reading = partial(rows_of, order=order, backward=backward, limit=limit)
         near = first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR).subquery("near").c
-        every = all_ids(filters, order, zone)
-        few = every.limit(FEW + 1).cte("few")
-        number = select(func.count()).select_from(few).scalar_subquery().label("number")
+        # Postgres plans a query with an offset alone, and so not for the order of the one around it.
+        every = indexed(filters, col(Task.id), ORDERS[order].value).where(zone).offset(0).subquery().c
+        sorting = order_of(every, order).sorting(backward=backward)
+        states = filters.last_run_states
         return cls(
             near=reading(near, conditions(filters, of=near)),
-            few=reading(TABLE.c, [TABLE.c.id.in_(first_of(few.c, order, backward=backward, limit=limit))]).add_columns(
-                number
-            )
-            if filters.last_run_states
-            else None,
-            # Postgres plans a query with an offset alone, and so not for the order of the one around it.
-            sought=reading(
-                TABLE.c,
-                [TABLE.c.id.in_(first_of(every.offset(0).subquery().c, order, backward=backward, limit=limit))],
-            ),
+            sought=reading(TABLE.c, [TABLE.c.id.in_(select(every.id).order_by(*sorting).limit(limit))]),
+            candidates=select(func.count()).select_from(last_in(states).limit(FEW + 1).subquery()) if states else None,
         )
 
 
@@ -133,13 +126,11 @@ async def read(connection: AsyncConnection, zones: Iterable[Ways], *, limit: int
 
 async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
     """Return the first tasks of a zone."""
-    if ways.few is not None:
-        few = await prepared.select(connection, ways.few)
-        if not few or few[0].number <= FEW:
-            return cast("list[Task]", few)
-    near = await prepared.select(connection, ways.near)
-    found = near if len(near) == limit else await prepared.select(connection, ways.sought)
-    return cast("list[Task]", found)
+    if ways.candidates is None or (await prepared.select(connection, ways.candidates))[0][0] > FEW:
+        near = await prepared.select(connection, ways.near)
+        if len(near) == limit:
+            return cast("list[Task]", near)
+    return cast("list[Task]", await prepared.select(connection, ways.sought))
 
 
 def first(
@@ -155,16 +146,6 @@ def first(
         return those[0]
     union = union_all(*(each.subquery().select() for each in those)).subquery()
     return select(union).order_by(*order_of(union.c, order).sorting(backward=backward)).limit(limit)
-
-
-def all_ids(filters: TaskFilter, order: TaskOrder, zone: Condition) -> Select[Any]:
-    """Return a query for the ids of all tasks of a zone, with the values by which they are sorted."""
-    return indexed(filters, col(Task.id), ORDERS[order].value).where(zone)
-
-
-def first_of(found: Any, order: TaskOrder, *, backward: bool, limit: int) -> Select[tuple[UUID]]:
-    """Return a query for the first ids of those that were found."""
-    return select(found.id).order_by(*order_of(found, order).sorting(backward=backward)).limit(limit)
 
 
 def rows_of(task: Any, conditions: Sequence[Condition], *, order: TaskOrder, backward: bool, limit: int) -> Select[Any]:
