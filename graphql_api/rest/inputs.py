@@ -30,7 +30,9 @@ from jobs.http.request import MAX_REDIRECTS, ActionDraft, HeaderDraft
 from jobs.http.statuses import MAX_ITEMS as MAX_STATUSES
 from jobs.http.statuses import PATTERN as STATUS_PATTERN
 from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_ELAPSED_MS, MAX_FACTOR
-from jobs.tasks.draft import (
+from jobs.tasks.draft import RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.run_input import RunInput
+from jobs.tasks.validation import (
     MAX_DELETE_AFTER_MS,
     MAX_DESCRIPTION_LENGTH,
     MAX_EXTERNAL_ID_LENGTH,
@@ -41,11 +43,7 @@ from jobs.tasks.draft import (
     MAX_RETENTION_DAYS,
     MAX_TAG_LENGTH,
     MAX_TAGS,
-    RetryDraft,
-    TaskDraft,
-    TaskUpdate,
 )
-from jobs.tasks.run_input import RunInput
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"

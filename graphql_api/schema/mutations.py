@@ -28,8 +28,9 @@ from jobs import errors
 from jobs.pacing import paced
 from jobs.tasks import changes, creation, runs, upsert
 from jobs.tasks.creation import CreateRequest
-from jobs.tasks.draft import MAX_REASON_LENGTH, reason_problems, with_target_checked, with_targets_checked
+from jobs.tasks.draft import with_target_checked, with_targets_checked
 from jobs.tasks.run_input import NO_INPUT
+from jobs.tasks.validation import MAX_REASON_LENGTH, reason_problems
 
 MAX_INPUTS = 1_000
 """Number of items in a bulk mutation."""

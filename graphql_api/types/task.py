@@ -33,16 +33,9 @@ from graphql_api.types.task_version import TaskVersion, version_page
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
 from jobs.tasks.changes import next_to_run, upcoming
-from jobs.tasks.draft import (
-    MAX_DELETE_AFTER_MS,
-    MAX_PAUSE_AFTER_FAILURES,
-    MAX_RETENTION_DAYS,
-    REMOVABLE,
-    RetryDraft,
-    TaskDraft,
-    TaskUpdate,
-)
+from jobs.tasks.draft import REMOVABLE, RetryDraft, TaskDraft, TaskUpdate
 from jobs.tasks.upsert import Upserted, UpsertOutcome
+from jobs.tasks.validation import MAX_DELETE_AFTER_MS, MAX_PAUSE_AFTER_FAILURES, MAX_RETENTION_DAYS
 
 MAX_UPCOMING = 100
 EXTERNAL_ID = (

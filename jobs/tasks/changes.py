@@ -21,8 +21,10 @@ from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.pacing import paced
 from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
-from jobs.tasks.draft import NO_INSTANT, TaskUpdate, columns_changed
+from jobs.tasks.columns import columns_changed
+from jobs.tasks.draft import TaskUpdate
 from jobs.tasks.transaction import Transaction
+from jobs.tasks.validation import NO_INSTANT
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import revision, schedule, validation
 from jobs.triggers.due import LATE, count_missed, latest_due, oldest_of_newest, unsettled
@@ -195,7 +197,7 @@ async def pause_tasks(
 ) -> list[ChangeOutcome]:
     """Pause many tasks, with a note of the caller and the reason. Return the outcomes in the order of the ids.
 
-    The caller has checked the reason by `jobs.tasks.draft.reason_problems`.
+    The caller has checked the reason by `jobs.tasks.validation.reason_problems`.
     """
     found = await all_locked(work, task_ids)
     refusals = conflicts_of_ended(work, found.values(), "paused")
