@@ -22,8 +22,8 @@ from jobs.http.body import draft_of
 from jobs.http.request import MAX_REDIRECTS
 from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK, in_order, is_sealed
-from jobs.tasks.changes import next_to_come
 from jobs.tasks.draft import RetryDraft, retry_draft
+from jobs.tasks.upcoming import next_to_come
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import OneOff
 

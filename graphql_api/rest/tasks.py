@@ -26,6 +26,7 @@ from jobs.tasks import changes as use_cases
 from jobs.tasks import creation
 from jobs.tasks import runs as run_use_cases
 from jobs.tasks.draft import with_target_checked
+from jobs.tasks.upcoming import preview
 
 TASKS = Operations("tasks")
 CANCELLED = Message(message="Task cancelled successfully")
@@ -153,7 +154,7 @@ async def preview_trigger(request: Request) -> Response:
     asked, now = validated(PreviewRequest, parsed(await body_of(request))), utc_now()
     count, trigger = asked.checked_count(), asked.trigger.update().applied_to(None)
     with in_old_words(at=instant_of(trigger), headers=(), now=now):
-        instants, words = await off_loop(partial(use_cases.preview, trigger, count=count, after=asked.after, now=now))
+        instants, words = await off_loop(partial(preview, trigger, count=count, after=asked.after, now=now))
     return json_answer(Preview.of(instants, words).json_object())
 
 

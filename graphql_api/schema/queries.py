@@ -38,7 +38,7 @@ from graphql_api.types.trigger import TriggerInput
 from jobs.computation import off_loop
 from jobs.errors import InvalidInput
 from jobs.problems import Problem
-from jobs.tasks import changes
+from jobs.tasks import upcoming
 
 MAX_NODES = 100
 
@@ -185,7 +185,7 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
             raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
         draft = trigger.draft()
         instants, words = await off_loop(
-            partial(changes.preview, draft, count=count, after=after or None, now=utc_now())
+            partial(upcoming.preview, draft, count=count, after=after or None, now=utc_now())
         )
         return TriggerPreview(instants=instants, description=words)
 

@@ -32,8 +32,8 @@ from graphql_api.types.statistics import RunStatistics, task_statistics
 from graphql_api.types.task_version import TaskVersion, version_page
 from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
 from jobs.computation import off_loop
-from jobs.tasks.changes import next_to_run, upcoming
 from jobs.tasks.draft import REMOVABLE, RetryDraft, TaskDraft, TaskUpdate
+from jobs.tasks.upcoming import next_to_run, upcoming
 from jobs.tasks.upsert import Upserted, UpsertOutcome
 from jobs.tasks.validation import MAX_DELETE_AFTER_MS, MAX_PAUSE_AFTER_FAILURES, MAX_RETENTION_DAYS
 
