@@ -23,7 +23,8 @@ from graphql_api.types.action import RunTaskInput
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
-from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput, UpsertedTask
+from graphql_api.types.task import DeletedTask, Task, UpsertedTask
+from graphql_api.types.task_input import CreateTaskInput, UpdateTaskInput
 from jobs import errors
 from jobs.pacing import paced
 from jobs.tasks import changes, creation, runs, upsert

@@ -32,7 +32,8 @@ from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, Trigge
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.storage import Storage
-from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
+from graphql_api.types.task import Task
+from graphql_api.types.task_list import TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.task_version import definition_at
 from graphql_api.types.trigger import TriggerInput
 from jobs.computation import off_loop

@@ -34,7 +34,7 @@ from duetime.logs import LineFormatter
 from graphql_api.compat import PacedExecution
 from graphql_api.execution.schema import schema as printed
 from graphql_api.settings import ApiSettings
-from graphql_api.types.task import CreateTaskInput
+from graphql_api.types.task_input import CreateTaskInput
 from jobs.http.request import HeaderDraft
 from jobs.settings import JobsSettings
 from jobs.triggers.schedule import Cron, instants
