@@ -6,10 +6,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.settings import DatabaseSettings
-from jobs.clock import Clock
 from jobs.http.client import HttpCaller
-from jobs.http.targets import EgressPolicy, parse_rules
-from jobs.settings import LOOPBACK
+from tests.support.calls import local_caller
 from tests.support.engine import opened
 from tests.support.servers import Servers
 
@@ -31,5 +29,5 @@ def empty_database(servers: Servers) -> Iterator[DatabaseSettings]:
 @pytest.fixture
 async def caller() -> AsyncIterator[HttpCaller]:
     """Open the connections of a worker that may call this machine."""
-    async with HttpCaller(clock=Clock(), policy=EgressPolicy(allowed=parse_rules(LOOPBACK))) as running:
+    async with local_caller() as running:
         yield running
