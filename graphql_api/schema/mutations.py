@@ -20,6 +20,7 @@ from graphql_api.schema.notifications import NotificationMutations
 from graphql_api.schema.trials import TrialMutations
 from graphql_api.schema.versions import UpdateTaskResult, VersionMutations
 from graphql_api.types.action import RunTaskInput
+from graphql_api.types.node import Id
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
@@ -59,7 +60,6 @@ RunActionResult = Annotated[
     strawberry.union("RunActionResult", description="The run in its new state, or why it was not changed."),
 ]
 
-Id = Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")]
 Ids = Annotated[
     list[strawberry.ID],
     strawberry.argument(description=f"UUIDs, at most {MAX_INPUTS:,}. An id that occurs twice has two results."),

@@ -27,7 +27,7 @@ from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, fi
 from graphql_api.types.bulk import BulkOperation
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
-from graphql_api.types.node import Node
+from graphql_api.types.node import Id, Node
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
@@ -70,7 +70,7 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
     async def node(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
+        id: Id,  # noqa: A002
     ) -> Node | None:
         """Return a task or a run."""
         return await node_of(info, ids.parse(id))
@@ -138,7 +138,7 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
     async def run(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
+        id: Id,  # noqa: A002
     ) -> Run | None:
         """Return a run, read together with the other runs of the operation."""
         row = await info.context.runs.load(ids.parse(id))

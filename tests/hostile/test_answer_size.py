@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from db.models import Task, utc_now
+from db.models import utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
 from graphql_api.settings import ApiSettings
@@ -16,6 +16,7 @@ from tests.support.engine import every, save
 from tests.support.expensive import BODY, refusal_of, run_often
 from tests.support.graphql import Api, serving
 from tests.support.history import HOUR, ago, append_events, run_of
+from tests.support.rows import hourly
 
 MIB = 1024 * 1024
 SMALL = 2 * MIB
@@ -39,13 +40,6 @@ async def limited(database: DatabaseSettings, jobs: JobsSettings, **limits: Any)
     settings = ApiSettings.model_construct(max_cost=100_000_000, max_aliases=10_000, **limits)
     async with serving(database, jobs, settings=settings) as api:
         yield api
-
-
-async def saved(api: Api, **columns: Any) -> Task:
-    """Save a task that is not due soon."""
-    task = every("http://localhost/x", HOUR, utc_now() + HOUR, **columns)
-    await save(api.engine, task)
-    return task
 
 
 @contextmanager
@@ -81,7 +75,7 @@ async def test_large_fields_weigh_more_than_small_ones(api: Api, field: str) -> 
 async def test_bodies_are_counted_before_they_are_read(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """An answer with more bytes than the limit is refused as a whole, and its bodies are never in memory."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
-        task = await saved(api)
+        task = await hourly(api)
         await run_often(api, task, 100, "x" * BODY)
         page = "runs(first: 100) { nodes { responseBody } }"
         query = "{ " + " ".join(f"a{number}: {page}" for number in range(20)) + " }"
@@ -100,9 +94,9 @@ async def test_large_columns_that_are_not_selected_are_not_read(
 ) -> None:
     """Pages of runs and tasks do not read bodies and payloads that nobody asked for."""
     async with limited(database, jobs_settings) as api:
-        task = await saved(api, payload="p" * 4 * BODY)
+        task = await hourly(api, payload="p" * 4 * BODY)
         for _ in range(40):
-            await saved(api, payload="p" * 4 * BODY)
+            await hourly(api, payload="p" * 4 * BODY)
         await run_often(api, task, 100, "x" * BODY)
         everything = (
             "{ tasks(first: 100) { nodes { id lastRun { id action { url } } runs(first: 100) { nodes { id task { id } "
@@ -115,7 +109,7 @@ async def test_large_columns_that_are_not_selected_are_not_read(
 async def test_the_same_body_counts_each_time(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """A body that is selected by many aliases is read once, and is in the answer each time."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
-        await run_often(api, await saved(api), 1, "x" * BODY)
+        await run_often(api, await hourly(api), 1, "x" * BODY)
         aliases = " ".join(f"a{number}: responseBody" for number in range(40))
         assert refusal_of(await api.ask(f"{{ runs {{ nodes {{ {aliases} }} }} }}")) == TOO_LARGE
 
@@ -123,7 +117,7 @@ async def test_the_same_body_counts_each_time(database: DatabaseSettings, jobs_s
 async def test_escapes_count(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """A character that takes six bytes in JSON counts as six bytes."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
-        await run_often(api, await saved(api), 20, "\x01" * BODY)
+        await run_often(api, await hourly(api), 20, "\x01" * BODY)
         page = "{ runs(first: %d) { nodes { responseBody } } }"
         await api.data(page % 5)
         assert refusal_of(await api.ask(page % 6)) == TOO_LARGE
@@ -133,7 +127,7 @@ async def test_json_counts_four_times(database: DatabaseSettings, jobs_settings:
     """A payload takes more memory than its text has bytes, and takes longer to read and to write than a body."""
     query = "query ($id: ID!) { task(id: $id) { action { payload } } }"
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
-        fits, exceeds = [await saved(api, payload=[1] * (SMALL // each)) for each in (16, 8)]
+        fits, exceeds = [await hourly(api, payload=[1] * (SMALL // each)) for each in (16, 8)]
         await api.data(query, id=str(fits.id))
         assert refusal_of(await api.ask(query, id=str(exceeds.id))) == TOO_LARGE
 
@@ -157,7 +151,7 @@ async def test_a_mutation_whose_answer_is_too_large_says_that_it_was_executed(
 ) -> None:
     """The answer has data, null, and an error with a path: the operation was not refused."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
-        task = await saved(api, payload="p" * SMALL)
+        task = await hourly(api, payload="p" * SMALL)
         pause = f'mutation {{ pauseTask(id: "{task.id}") {{ ... on Task {{ action {{ payload }} }} }} }}'
         answer = await api.http.post(
             "/graphql", json={"query": pause}, headers={"accept": "application/graphql-response+json"}
@@ -172,7 +166,7 @@ async def test_a_mutation_whose_answer_is_too_large_says_that_it_was_executed(
 async def test_events_are_bounded(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """A subscription's result that would be too large is an error, and the results after it arrive."""
     async with limited(database, jobs_settings, max_answer_bytes=SMALL) as api:
-        task = await saved(api)
+        task = await hourly(api)
         run = run_of(task, scheduled_for=ago(1), state=RunState.RUNNING)
         await save(api.engine, run)
         await run_often(api, task, 100, "x" * BODY)
