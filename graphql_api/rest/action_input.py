@@ -19,15 +19,17 @@ from graphql_api.rest.form import (
     within,
 )
 from jobs import json_value
+from jobs.http import statuses
 from jobs.http.body import MAX_BODY_BYTES, MAX_FIELDS, BodyDraft, FormField
 from jobs.http.request import MAX_HEADERS, MAX_REDIRECTS, MAX_TIMEOUT_MS, MAX_URL_LENGTH, TOKEN, HeaderDraft
-from jobs.http.statuses import MAX_ITEMS as MAX_STATUSES
-from jobs.http.statuses import PATTERN as STATUS_PATTERN
-from jobs.http.statuses import SUCCESS
 from jobs.security.secret_headers import MASK
 
 HEADER_VALUE = r"^[^\x00-\x08\x0a-\x1f\x7f]*$"
 BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+STATUSES: dict[str, Any] = {
+    "items": {"type": "string", "pattern": statuses.PATTERN},
+    "maxItems": statuses.MAX_ITEMS,
+}
 BODY_MEMBERS = ("payload", "body", "body_base64", "form")
 
 
@@ -85,10 +87,9 @@ class ActionInput(BodyInput):
     )
     success_statuses: Texts | None = optional(
         "Which statuses are a success, such as `2xx`, `404` or `200-204`.",
-        applied=list(SUCCESS),
-        items={"type": "string", "pattern": STATUS_PATTERN},
+        applied=list(statuses.SUCCESS),
         minItems=1,
-        maxItems=MAX_STATUSES,
+        **STATUSES,
     )
     timeout_ms: Whole | None = within("Timeout of one attempt, in milliseconds.", 1, MAX_TIMEOUT_MS, applied=30_000)
     redirects: Whole | None = within("Number of redirects to follow.", 0, MAX_REDIRECTS, applied=MAX_REDIRECTS)

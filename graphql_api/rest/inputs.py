@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from db.models import Task
 from db.states import LostPolicy, MisfirePolicy, OverlapPolicy
-from graphql_api.rest.action_input import HEADERS, ActionInput, BodyInput
+from graphql_api.rest.action_input import HEADERS, STATUSES, ActionInput, BodyInput
 from graphql_api.rest.form import (
     WITHOUT_NUL,
     BadRequest,
@@ -24,26 +24,12 @@ from graphql_api.rest.form import (
 )
 from graphql_api.rest.trigger_input import TriggerInput
 from graphql_api.types.preview import MAX_INSTANTS
-from jobs import json_value
+from jobs import json_value, retry
 from jobs.http.body import NO_BODY
 from jobs.http.request import MAX_REDIRECTS, ActionDraft, HeaderDraft
-from jobs.http.statuses import MAX_ITEMS as MAX_STATUSES
-from jobs.http.statuses import PATTERN as STATUS_PATTERN
-from jobs.retry import MAX_ATTEMPTS, MAX_DELAY_MS, MAX_ELAPSED_MS, MAX_FACTOR
+from jobs.tasks import validation
 from jobs.tasks.draft import RetryDraft, TaskDraft, TaskUpdate
 from jobs.tasks.run_input import RunInput
-from jobs.tasks.validation import (
-    MAX_DELETE_AFTER_MS,
-    MAX_DESCRIPTION_LENGTH,
-    MAX_EXTERNAL_ID_LENGTH,
-    MAX_FLOW_KEY_LENGTH,
-    MAX_METADATA_BYTES,
-    MAX_NAME_LENGTH,
-    MAX_PAUSE_AFTER_FAILURES,
-    MAX_RETENTION_DAYS,
-    MAX_TAG_LENGTH,
-    MAX_TAGS,
-)
 
 PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 PRINTABLE_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
@@ -53,19 +39,18 @@ DEFAULT_INSTANTS = 5
 class RetryInput(Input):
     """How failed attempts are retried: after initial_delay_ms, which grows by factor up to max_delay_ms."""
 
-    max_attempts: Whole | None = within("Number of attempts, including the first.", 1, MAX_ATTEMPTS, applied=3)
+    max_attempts: Whole | None = within("Number of attempts, including the first.", 1, retry.MAX_ATTEMPTS, applied=3)
     initial_delay_ms: Whole | None = within(
-        "Delay before the second attempt, in milliseconds.", 0, MAX_DELAY_MS, applied=5_000
+        "Delay before the second attempt, in milliseconds.", 0, retry.MAX_DELAY_MS, applied=5_000
     )
-    factor: Number | None = within("Multiplier for each further delay.", 1, MAX_FACTOR, applied=2)
-    max_delay_ms: Whole | None = within("Longest delay, in milliseconds.", 0, MAX_DELAY_MS, applied=300_000)
+    factor: Number | None = within("Multiplier for each further delay.", 1, retry.MAX_FACTOR, applied=2)
+    max_delay_ms: Whole | None = within("Longest delay, in milliseconds.", 0, retry.MAX_DELAY_MS, applied=300_000)
     retry_statuses: Texts | None = optional(
         "Which statuses are retried, such as `5xx` or `429`; by default all that are not a success.",
-        items={"type": "string", "pattern": STATUS_PATTERN},
-        maxItems=MAX_STATUSES,
+        **STATUSES,
     )
     max_elapsed_ms: Whole | None = within(
-        "How long after the run's instant the last attempt may begin, in milliseconds.", 0, MAX_ELAPSED_MS
+        "How long after the run's instant the last attempt may begin, in milliseconds.", 0, retry.MAX_ELAPSED_MS
     )
 
     def draft(self) -> RetryDraft:
@@ -88,8 +73,8 @@ class Policies(Input):
     )
     tags: Texts | None = optional(
         "Labels for filtering.",
-        items={"type": "string", "pattern": PRINTABLE, "minLength": 1, "maxLength": MAX_TAG_LENGTH},
-        maxItems=MAX_TAGS,
+        items={"type": "string", "pattern": PRINTABLE, "minLength": 1, "maxLength": validation.MAX_TAG_LENGTH},
+        maxItems=validation.MAX_TAGS,
         uniqueItems=True,
     )
 
@@ -97,33 +82,36 @@ class Policies(Input):
         "A name that the caller chooses, unique among tasks that are not deleted.",
         pattern=PRINTABLE,
         minLength=1,
-        maxLength=MAX_EXTERNAL_ID_LENGTH,
+        maxLength=validation.MAX_EXTERNAL_ID_LENGTH,
     )
     description: Text | None = optional(
-        "A text about the task, for people.", pattern=WITHOUT_NUL, maxLength=MAX_DESCRIPTION_LENGTH, applied=""
+        "A text about the task, for people.",
+        pattern=WITHOUT_NUL,
+        maxLength=validation.MAX_DESCRIPTION_LENGTH,
+        applied="",
     )
     metadata: Any = optional(
-        f"Any JSON to keep with the task, of at most {MAX_METADATA_BYTES:,} bytes without white space."
+        f"Any JSON to keep with the task, of at most {validation.MAX_METADATA_BYTES:,} bytes without white space."
     )
     delete_after_ms: Whole | None = within(
         "Deletes the task this many milliseconds after it completed or was cancelled; null means never.",
         0,
-        MAX_DELETE_AFTER_MS,
+        validation.MAX_DELETE_AFTER_MS,
     )
     pause_after_failures: Whole | None = within(
         "Pauses the task after this number of consecutive failed runs; null and 0 mean never.",
         0,
-        MAX_PAUSE_AFTER_FAILURES,
+        validation.MAX_PAUSE_AFTER_FAILURES,
     )
     retention_days: Whole | None = within(
         "How many days the task's runs are kept; 0 keeps them forever, null applies the workers' settings.",
         0,
-        MAX_RETENTION_DAYS,
+        validation.MAX_RETENTION_DAYS,
     )
     flow_key: Text | None = optional(
         "Any text by which tasks share a flow limit; an empty text means no key.",
         pattern=PRINTABLE,
-        maxLength=MAX_FLOW_KEY_LENGTH,
+        maxLength=validation.MAX_FLOW_KEY_LENGTH,
     )
 
     def policies(self) -> dict[str, Any]:
@@ -132,7 +120,7 @@ class Policies(Input):
         return {name: getattr(self, name) for name in names & self.model_fields_set}
 
 
-NAME = {"pattern": PRINTABLE_NAME, "minLength": 1, "maxLength": MAX_NAME_LENGTH}
+NAME = {"pattern": PRINTABLE_NAME, "minLength": 1, "maxLength": validation.MAX_NAME_LENGTH}
 
 
 class NewTask(Policies):

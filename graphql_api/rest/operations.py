@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from graphql_api import request_body
+from graphql_api.middleware.api_keys import KEY_NEEDED
 from graphql_api.middleware.authentication import READ_BY_POST, READING, Endpoint
 from graphql_api.middleware.header_limits import MAX_BYTES
 from graphql_api.responses import ResponseBody
@@ -88,7 +89,7 @@ RETRY_AFTER = {
 WITH_A_KEY = {
     "401": refused(
         "The service requires a key, and the request has none or a wrong one.",
-        "A key is needed: send the header Authorization: Bearer <key>",
+        KEY_NEEDED,
         headers={"WWW-Authenticate": {"schema": {"type": "string"}, "description": "How to send a key."}},
     ),
     "429": refused(
@@ -123,8 +124,8 @@ CHANGING = {
 }
 
 
-class PathRoute(Route):
-    """The only route of its path: it refuses a method that the path does not take, even if a later route fits."""
+class NamedRoute(Route):
+    """The route of a name where another route has an id: methods that it does not take are refused, not taken there."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return whether the path fits."""
@@ -177,10 +178,13 @@ class Operations:
 
     def routes(self) -> list[Route]:
         """Return a route for each path; those with an id come last, because anything can stand for an id."""
-        return [
-            PathRoute(path, answering(by_method(endpoints)), methods=list(endpoints))
-            for path, endpoints in sorted(self.endpoints.items(), key=lambda item: "{" in item[0])
-        ]
+        return [self.route(path) for path in sorted(self.endpoints, key=lambda path: "{" in path)]
+
+    def route(self, path: str) -> Route:
+        """Return the route of a path, with all methods that it takes."""
+        by_id = path.rpartition("/")[0] + "/{id}"
+        kind = NamedRoute if path != by_id and by_id in self.endpoints else Route
+        return kind(path, answering(by_method(self.endpoints[path])), methods=list(self.endpoints[path]))
 
 
 def by_method(endpoints: Mapping[str, Endpoint]) -> Endpoint:
