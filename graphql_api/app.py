@@ -35,6 +35,7 @@ from graphql_api.pages import dashboard, swagger
 from graphql_api.pages.playground import Assets, Playground
 from graphql_api.responses import refusal
 from graphql_api.rest import openapi
+from graphql_api.rest.operations import BASE
 from graphql_api.rest.results import RESULTS
 from graphql_api.rest.runs import RUNS
 from graphql_api.rest.tasks import TASKS
@@ -134,7 +135,7 @@ def create_app(
         routes=[
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
-            Mount("/api/v1", routes=[*TASKS.routes(), *RUNS.routes(), *RESULTS.routes(), *AT_BOTH]),
+            Mount(BASE, routes=[*TASKS.routes(), *RUNS.routes(), *RESULTS.routes(), *AT_BOTH]),
             *dashboard.ROUTES,
             sdl_route(schema, shown=api.introspection),
             Mount("/assets", Assets()),
