@@ -106,8 +106,8 @@ def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     connection.run_async(register_timestamptz_codec)
 
 
-async def plan_for_values(session: AsyncSession) -> None:
-    """Plan each further statement of the session's transaction for its values.
+async def plan_for_values(session: AsyncSession | AsyncConnection) -> None:
+    """Plan each further statement of the transaction for its values.
 
     A plan that is kept for all values of a filter suits neither what is rare nor what is common.
     """

@@ -1,7 +1,6 @@
 """Runs `duetime api`: one API process."""
 
 import errno
-import gc
 import logging
 import os
 import socket
@@ -11,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from db.settings import DatabaseSettings
+from duetime import garbage
 from duetime.command_name import command_name
 from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol, is_own_fault
 from duetime.errors import CannotStart
@@ -43,9 +43,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
 
         logging.getLogger("uvicorn.error").addFilter(is_own_fault)
         app = create_app(database, jobs, api, tracing=tracing)
-        # Otherwise each full garbage collection scans all modules, which blocks every request for 0.2 s.
-        gc.collect()
-        gc.freeze()
+        garbage.calm()
         server = SignalFreeServer(
             configuration(app, grace=GRACE, proxies=api.proxies, keep_alive=timedelta(seconds=api.keep_alive_seconds))
         )

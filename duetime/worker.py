@@ -1,9 +1,9 @@
 """Runs `duetime worker`: one worker process."""
 
 import asyncio
-import gc
 
 from db.settings import DatabaseSettings
+from duetime import garbage
 from duetime.errors import CannotStart
 from duetime.lazy_imports import lazy_imports
 from duetime.preflight import check_servers, unreachable
@@ -27,9 +27,7 @@ async def work(database: DatabaseSettings, jobs: JobsSettings, tracing: TracingS
     with lazy_imports():
         from jobs.worker import NotStarted, run_worker  # noqa: PLC0415 (takes half a second; the checks come first)
 
-    # Otherwise each full garbage collection scans all modules, which blocks every call for 0.2 s.
-    gc.collect()
-    gc.freeze()
+    garbage.calm()
     try:
         await run_worker(database, jobs, stop=stop, tracing=tracing)
     except NotStarted as error:

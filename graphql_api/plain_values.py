@@ -13,10 +13,13 @@ from typing import Any, NamedTuple, cast
 
 from graphql import (
     Executor,
+    GraphQLBoolean,
+    GraphQLID,
     GraphQLLeafType,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    GraphQLString,
     Undefined,
     get_nullable_type,
     is_enum_type,
@@ -35,6 +38,9 @@ READ = "duetime-read"
 TYPENAME = "__typename"
 SHORT_LIST = 20
 """Number of items that are written without looking at the clock."""
+
+WRITTEN_AS_IS: Mapping[GraphQLLeafType, type] = {GraphQLString: str, GraphQLID: str, GraphQLBoolean: bool}
+"""Scalars that need no conversion, and the class of their values. A number may be out of the range of its scalar."""
 
 Read = Callable[[Any], Any]
 Write = Callable[[Any], Any]
@@ -148,8 +154,11 @@ def leaf(kind: GraphQLLeafType, *, is_nullable: bool) -> Write:
     """Return how a scalar or a member of an enum is written."""
     # Strawberry looks through all members of an enum for each value.
     coerce = cache(kind.coerce_output_value) if is_enum_type(kind) else kind.coerce_output_value
+    written_as_is = WRITTEN_AS_IS.get(kind)
 
     def write(value: Any) -> Any:
+        if type(value) is written_as_is:
+            return value
         if value is None and is_nullable:
             return None
         written = None if value is None else coerce(value)

@@ -6,20 +6,33 @@ tasks that all of them can be found by an index, and sorted.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, Text, cast, func, select, union_all
+from sqlalchemy import CompoundSelect, Select, Text, func, select, union_all
+from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
+from db import prepared
 from db.connection import plan_for_values
 from db.models import RunSummary, Task, TaskWords
-from db.reads import keyset, large_values
+from db.reads import keyset
 from db.reads.keyset import Condition, Order, Slice
-from db.reads.tasks import IS_NEWER_THAN_ENDED, ORDERS, RUN, TaskFilter, TaskOrder, conditions, has_tags
+from db.reads.tasks import (
+    IS_NEWER_THAN_ENDED,
+    KEPT_STATEMENTS,
+    ORDERS,
+    RUN,
+    SMALL_NAMES,
+    TABLE,
+    TaskFilter,
+    TaskOrder,
+    conditions,
+    has_tags,
+)
 from db.states import RunState, TaskStatus
 
 NEAR = 1_000
@@ -30,69 +43,103 @@ wrong.
 """
 FEW = 2_000
 """How many tasks are sorted before the start of the list is looked at, where an index yields them one by one."""
+COLUMNS = [TABLE.c[name] for name in SMALL_NAMES]
+VALUES = {
+    TaskOrder.CREATED_AT_DESC: "created_at",
+    TaskOrder.CREATED_AT_ASC: "created_at",
+    TaskOrder.NEXT_RUN_AT_ASC: "next_run",
+    TaskOrder.NAME_ASC: "name",
+}
+"""The column by whose values each order sorts."""
 BY_CREATION = {TaskOrder.CREATED_AT_DESC, TaskOrder.CREATED_AT_ASC}
 
 
-async def page(session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
+async def page(
+    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
+) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    zones = keyset.within(ORDERS[order], rows)
-    found = await read(session, filters, order=order, zones=zones, backward=rows.backward, limit=rows.limit + 1)
+    found = await read(connection, statements(filters, order, rows), limit=rows.limit + 1)
     return keyset.trimmed(found, page=rows)
 
 
 async def has_more(
-    session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
-) -> bool:
-    """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
-    zones = ORDERS[order].beyond(key, backward=backward, inclusive=inclusive)
-    return bool(await read(session, filters, order=order, zones=zones, backward=backward, limit=1))
-
-
-async def read(
-    session: AsyncSession,
+    connection: AsyncConnection,
     filters: TaskFilter,
     *,
     order: TaskOrder,
-    zones: Iterable[Condition],
+    key: keyset.Key,
     backward: bool,
-    limit: int,
-) -> list[Task]:
-    """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns."""
-    found: list[Task] = []
-    await plan_for_values(session)
-    for zone in zones:
-        left = limit - len(found)
-        its = (
-            await few(session, filters, order, zone, backward=backward, limit=left) if filters.last_run_states else None
+    inclusive: bool,
+) -> bool:
+    """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
+    zones = ORDERS[order].beyond(key, backward=backward, inclusive=inclusive)
+    ways = [Ways.of(filters, order, zone, backward=backward, limit=1) for zone in zones]
+    return bool(await read(connection, ways, limit=1))
+
+
+class Ways(NamedTuple):
+    """The statements that find the first tasks of a zone: near its start, if there are few, or all of them."""
+
+    near: Select[Any]
+    few: Select[Any] | None
+    sought: Select[Any]
+
+    @classmethod
+    def of(cls, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> "Ways":
+        """Return the statements for a zone. Only the index of last states yields tasks one by one, so only there is it
+        known early that they are few.
+        """
+        reading = partial(rows_of, order=order, backward=backward, limit=limit)
+        near = first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR).subquery("near").c
+        every = all_ids(filters, order, zone)
+        few = every.limit(FEW + 1).cte("few")
+        number = select(func.count()).select_from(few).scalar_subquery().label("number")
+        return cls(
+            near=reading(near, conditions(filters, of=near)),
+            few=reading(TABLE.c, [TABLE.c.id.in_(first_of(few.c, order, backward=backward, limit=limit))]).add_columns(
+                number
+            )
+            if filters.last_run_states
+            else None,
+            # Postgres plans a query with an offset alone, and so not for the order of the one around it.
+            sought=reading(
+                TABLE.c,
+                [TABLE.c.id.in_(first_of(every.offset(0).subquery().c, order, backward=backward, limit=limit))],
+            ),
         )
-        if its is None:
-            near = first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR)
-            task = aliased(Task, near.subquery())
-            its = await rows_of(session, task, conditions(filters, of=task), order=order, backward=backward, limit=left)
-            if len(its) < left:
-                ids = sought(filters, order, zone, backward=backward, limit=left)
-                its = await rows_of(session, Task, [col(Task.id).in_(ids)], order=order, backward=backward, limit=left)
-        found += its
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[Ways]:
+    """Return the statements of a slice, by zone."""
+    zones = keyset.within(ORDERS[order], rows)
+    return [Ways.of(filters, order, zone, backward=rows.backward, limit=rows.limit + 1) for zone in zones]
+
+
+async def read(connection: AsyncConnection, zones: Iterable[Ways], *, limit: int) -> list[Task]:
+    """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns.
+
+    The connection has to be in a transaction.
+    """
+    found: list[Task] = []
+    await plan_for_values(connection)
+    for ways in zones:
+        left = limit - len(found)
+        found += (await read_zone(connection, ways, limit=limit))[:left]
         if len(found) == limit:
             break
     return found
 
 
-async def few(
-    session: AsyncSession, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int
-) -> list[Task] | None:
-    """Return the first tasks in the order if a filter selects only a few, or None if there are more.
-
-    The index of last states yields them one by one, so this costs little if there are more.
-    """
-    some = indexed(filters, col(Task.id), ORDERS[order].value.label("value")).where(zone).limit(FEW + 1).cte("some")
-    number = select(func.count()).select_from(some).scalar_subquery()
-    sorting = replace(ORDERS[order], value=some.c.value, id=some.c.id).sorting(backward=backward)
-    found = (await session.execute(select(some.c.id, number).order_by(*sorting).limit(limit))).all()
-    if found and found[0][1] > FEW:
-        return None
-    ids = [task_id for task_id, _ in found]
-    return await rows_of(session, Task, [col(Task.id).in_(ids)], order=order, backward=backward, limit=limit)
+async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
+    """Return the first tasks of a zone."""
+    if ways.few is not None:
+        few = await prepared.select(connection, ways.few)
+        if not few or few[0].number <= FEW:
+            return cast("list[Task]", few)
+    near = await prepared.select(connection, ways.near)
+    found = near if len(near) == limit else await prepared.select(connection, ways.sought)
+    return cast("list[Task]", found)
 
 
 def first(
@@ -100,46 +147,51 @@ def first(
 ) -> Select[Any]:
     """Return a query for the first tasks in the order. By creation, those in the statuses are found by their index."""
     sorting = ORDERS[order].sorting(backward=backward)
-    tasks = select(Task).where(col(Task.deleted_at).is_(None), zone)
+    tasks = select(*COLUMNS).where(TABLE.c.deleted_at.is_(None), zone)
     if not statuses or order not in BY_CREATION:
         return tasks.order_by(*sorting).limit(limit)
-    those = [tasks.where(col(Task.status) == status).order_by(*sorting).limit(limit) for status in {*statuses}]
+    those = [tasks.where(TABLE.c.status == status).order_by(*sorting).limit(limit) for status in {*statuses}]
     if len(those) == 1:
         return those[0]
-    task = aliased(Task, union_all(*(each.subquery().select() for each in those)).subquery())
-    return select(task).order_by(*order_of(task, order).sorting(backward=backward)).limit(limit)
+    union = union_all(*(each.subquery().select() for each in those)).subquery()
+    return select(union).order_by(*order_of(union.c, order).sorting(backward=backward)).limit(limit)
 
 
-def sought(
-    filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int
-) -> Select[tuple[UUID]]:
-    """Return a query for the ids of the first tasks in the order, which finds all of them before it sorts them."""
-    every = indexed(filters, col(Task.id), ORDERS[order].value.label("value")).where(zone)
-    # Postgres plans a query with an offset alone, and so not for the order of the one around it.
-    found = every.offset(0).subquery()
-    sorting = replace(ORDERS[order], value=found.c.value, id=found.c.id).sorting(backward=backward)
-    return select(found.c.id).order_by(*sorting).limit(limit)
+def all_ids(filters: TaskFilter, order: TaskOrder, zone: Condition) -> Select[Any]:
+    """Return a query for the ids of all tasks of a zone, with the values by which they are sorted."""
+    return indexed(filters, col(Task.id), ORDERS[order].value).where(zone)
 
 
-async def rows_of(
-    session: AsyncSession, task: Any, conditions: Sequence[Condition], *, order: TaskOrder, backward: bool, limit: int
-) -> list[Task]:
-    """Return the first rows in the order of tasks, or of an alias of them, without large columns."""
-    statement = select(task).where(*conditions).options(*large_values.left_out(large_values.OF_TASKS, of=task))
-    sorting = order_of(task, order).sorting(backward=backward)
-    return list(await session.scalars(statement.order_by(*sorting).limit(limit)))
+def first_of(found: Any, order: TaskOrder, *, backward: bool, limit: int) -> Select[tuple[UUID]]:
+    """Return a query for the first ids of those that were found."""
+    return select(found.id).order_by(*order_of(found, order).sorting(backward=backward)).limit(limit)
+
+
+def rows_of(task: Any, conditions: Sequence[Condition], *, order: TaskOrder, backward: bool, limit: int) -> Select[Any]:
+    """Return a query for the first rows in the order of tasks, or of an alias of them, without large columns."""
+    columns = [getattr(task, name) for name in SMALL_NAMES]
+    return select(*columns).where(*conditions).order_by(*order_of(task, order).sorting(backward=backward)).limit(limit)
 
 
 def order_of(task: Any, order: TaskOrder) -> Order:
     """Return the order in terms of an alias of tasks."""
-    value = {TaskOrder.NEXT_RUN_AT_ASC: task.next_run, TaskOrder.NAME_ASC: task.name}.get(order, task.created_at)
-    return replace(ORDERS[order], value=value, id=task.id)
+    return replace(ORDERS[order], value=getattr(task, VALUES[order]), id=task.id)
 
 
-async def count(session: AsyncSession, filters: TaskFilter) -> int:
-    """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    await plan_for_values(session)
-    return await keyset.counted(session, indexed(filters, col(Task.id)))
+async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
+    """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`.
+
+    The connection has to be in a transaction.
+    """
+    await plan_for_values(connection)
+    [[total]] = await prepared.select(connection, counting(filters))
+    return cast("int", total)
+
+
+@lru_cache(maxsize=KEPT_STATEMENTS)
+def counting(filters: TaskFilter) -> Select[Any]:
+    """Return the statement that counts tasks."""
+    return keyset.capped(indexed(filters, col(Task.id)))
 
 
 def indexed(filters: TaskFilter, *columns: Any) -> Select[Any]:
@@ -153,7 +205,7 @@ def indexed(filters: TaskFilter, *columns: Any) -> Select[Any]:
         ]
         if filters.tags:
             # Repeats the condition of the index.
-            words.append(col(TaskWords.tags) != cast([], ARRAY(Text)))
+            words.append(col(TaskWords.tags) != cast_to([], ARRAY(Text)))
             words.append(has_tags(TaskWords, filters.tags))
         statement = statement.join(TaskWords, col(TaskWords.task_id) == col(Task.id)).where(*words)
     if filters.last_run_states:

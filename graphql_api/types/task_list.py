@@ -71,20 +71,26 @@ async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: 
         async with services.reading() as connection:
             found, more = await tasks.page(connection, filters, order=order, rows=rows)
     else:
-        async with services.session() as session:
-            found, more = await filtered_tasks.page(session, filters, order=order, rows=rows)
+        async with services.engine.begin() as connection:
+            found, more = await filtered_tasks.page(connection, filters, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
-        async with services.session() as session:
-            has_more = tasks.has_more if filters == TaskFilter() else filtered_tasks.has_more
-            return await has_more(session, filters, order=order, key=at, backward=backward, inclusive=inclusive)
+        if filters == TaskFilter():
+            async with services.session() as session:
+                return await tasks.has_more(
+                    session, filters, order=order, key=at, backward=backward, inclusive=inclusive
+                )
+        async with services.engine.begin() as connection:
+            return await filtered_tasks.has_more(
+                connection, filters, order=order, key=at, backward=backward, inclusive=inclusive
+            )
 
     async def count() -> int:
         if filters == TaskFilter():
             async with services.reading() as connection:
                 return await tasks.count(connection, filters)
-        async with services.session() as session:
-            return await filtered_tasks.count(session, filters)
+        async with services.engine.begin() as connection:
+            return await filtered_tasks.count(connection, filters)
 
     return connections.connection(
         found,

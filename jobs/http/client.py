@@ -185,9 +185,9 @@ class Exchange:
 
     async def read_body(self, response: httpx.Response) -> None:
         """Read the part of the body that is stored. Raises errors of the connection."""
+        headers = response.headers.multi_items()
         body = self._body = BodyReader(
-            content_type=response.headers.get("content-type", ""),
-            content_encoding=response.headers.get("content-encoding", ""),
+            content_type=value_of("content-type", headers), content_encoding=value_of("content-encoding", headers)
         )
         stream = cast("ResponseStream", response.stream)
         try:
@@ -215,7 +215,7 @@ class Exchange:
         )
         if self.head is None:
             return known(error=error)
-        headers = self.head.headers
+        headers = self.head.headers.multi_items()
         kept = limited_headers(headers)
         stored = StoredBody(None, BodyEncoding.UTF8, truncated=False)
         if self._body is not None:
@@ -223,8 +223,8 @@ class Exchange:
         return known(
             status_code=self.head.status_code,
             headers=kept,
-            headers_truncated=len(kept) < len(headers.raw),
-            retry_after=next(iter(headers.get_list("retry-after")), None),
+            headers_truncated=len(kept) < len(headers),
+            retry_after=next((value for name, value in headers if name == "retry-after"), None),
             body=stored.body,
             encoding=stored.encoding,
             truncated=stored.truncated,
@@ -244,10 +244,15 @@ def locations_of(response: httpx.Response) -> list[str]:
     ]
 
 
-def limited_headers(headers: httpx.Headers) -> list[tuple[str, str]]:
+def value_of(wanted: str, headers: Sequence[tuple[str, str]]) -> str:
+    """Return the value of the headers of this name, which has to be in lower case; an empty text if there is none."""
+    return ", ".join([value for name, value in headers if name == wanted])
+
+
+def limited_headers(headers: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Return the headers of a response, without those that are too long for the limit."""
     kept, room = [], KEPT_HEADER_CHARACTERS
-    for name, value in headers.multi_items():
+    for name, value in headers:
         size = len(name) + len(value)
         if size <= room:
             room -= size

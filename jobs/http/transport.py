@@ -15,6 +15,7 @@ from jobs.compat import MAX_HEAD_BYTES, MAX_HEADERS, StrictConnector, StrictRequ
 from jobs.http.request import PreparedRequest
 from jobs.http.resolver import CheckedResolver, Lookup, checked_socket
 from jobs.http.targets import EgressPolicy
+from jobs.http.urls import site_of
 
 KEEP_ALIVE_SECONDS = 4
 """Less than the 5 s after which many servers close an idle connection, so that a call does not race with the close."""
@@ -71,10 +72,14 @@ class Transport(httpx.AsyncBaseTransport):
         """Send an `OutgoingRequest` and return the response, whose body is still to be read."""
         call = cast("OutgoingRequest", request).call
         session = self._session = self._session or self._open()
-        # aiohttp adds Host and the length.
+        try:
+            site = site_of(call.url)
+        except ValueError as error:
+            raise aiohttp.InvalidURL(call.url) from error
+        # aiohttp adds Host and the length. `StrictRequest` writes the path and the query.
         response = await session.request(
             call.method,
-            call.url,
+            site,
             headers=dict(call.headers.values()),
             data=call.content or None,
             allow_redirects=False,

@@ -9,8 +9,11 @@ from yarl import URL
 
 PARTS = re.compile(r"(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 """Splits every text into the parts of a URL (RFC 3986, appendix B)."""
+SITE = re.compile(r"[^/?#]*(?://[^/?#]*)?")
+"""The scheme and the authority of a URL."""
 KEPT_TARGETS = 256
 """Number of URLs whose request targets are kept, since tasks are called again and again."""
+KEPT_SITES = 256
 NOT_ALLOWED = re.compile(r'[^\x21-\x7e]|["<>\\^`{|}]')
 """What RFC 3986 does not allow in a URL, so a request line cannot hold it either."""
 
@@ -50,6 +53,19 @@ def request_target(url: str) -> str:
     parts = Parts.of(url)
     path = parts.path or "/"
     return encoded(path if parts.query is None else f"{path}?{parts.query}")
+
+
+def site_of(url: str) -> URL:
+    """Return a URL without path, query and fragment. Raises `ValueError` if it cannot be read."""
+    found = SITE.match(url)
+    assert found is not None  # noqa: S101 (the expression matches every text)
+    return read_site(found.group())
+
+
+@lru_cache(maxsize=KEPT_SITES)
+def read_site(text: str) -> URL:
+    """Return scheme and authority, read once for all calls to the same place."""
+    return URL(text)
 
 
 def in_ascii(url: str) -> str:

@@ -28,7 +28,7 @@ from duetime.settings import DuetimeSettings
 from tests.support.history import fill
 
 CONCURRENCY = 100
-"""Of the bare loop: as many calls at once as a worker makes to one host by default."""
+"""Number of calls that the bare loop makes at once."""
 AHEAD = timedelta(seconds=5)
 """How long before the first instant tasks are made, so that making them is over by then."""
 WITHIN = timedelta(seconds=60)
