@@ -34,7 +34,11 @@ from graphql_api.middleware.request_ids import HEADER, RequestIdMiddleware
 from graphql_api.pages import dashboard, swagger
 from graphql_api.pages.playground import Assets, Playground
 from graphql_api.responses import refusal
-from graphql_api.rest import openapi, results, runs, tasks
+from graphql_api.rest import openapi
+from graphql_api.rest.operations import BASE
+from graphql_api.rest.results import RESULTS
+from graphql_api.rest.runs import RUNS
+from graphql_api.rest.tasks import TASKS
 from graphql_api.settings import ApiSettings
 from graphql_api.transport.http import Endpoint
 from graphql_api.transport.sdl import sdl_route
@@ -131,7 +135,7 @@ def create_app(
         routes=[
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
-            Mount("/api/v1", routes=[*tasks.ROUTES, *runs.ROUTES, *results.ROUTES, *AT_BOTH]),
+            Mount(BASE, routes=[*TASKS.routes(), *RUNS.routes(), *RESULTS.routes(), *AT_BOTH]),
             *dashboard.ROUTES,
             sdl_route(schema, shown=api.introspection),
             Mount("/assets", Assets()),

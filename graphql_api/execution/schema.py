@@ -36,7 +36,7 @@ from graphql_api.types.action import FormFieldInput, HeaderInput, HttpActionInpu
 from graphql_api.types.refusals import HANDLERS
 from graphql_api.types.retry import RetryPolicyInput
 from graphql_api.types.scalars import SCALARS
-from graphql_api.types.task import CreateTaskInput
+from graphql_api.types.task_input import CreateTaskInput
 from graphql_api.types.trigger import CronTriggerInput, IntervalTriggerInput, OneOffTriggerInput, TriggerInput
 from jobs import json_value
 from jobs.computation import off_loop

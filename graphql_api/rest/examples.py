@@ -5,12 +5,12 @@ from typing import Any
 TASK_ID = "3f1e6c1e-6f0a-4b43-9d2e-0a8f2d1c5b77"
 RUN_ID = "01938f2a-5c00-8f3e-b1d4-6a90c2e7f518"
 
-ONE_OFF_EXAMPLE: dict[str, Any] = {
+ONE_OFF: dict[str, Any] = {
     "name": "Website Health Check",
     "trigger": {"type": "one-off", "datetime": "2100-01-31T09:00:00Z"},
     "action": {"method": "GET", "url": "https://example.com/get", "headers": {"User-Agent": "TaskScheduler/1.0"}},
 }
-CRON_EXAMPLE: dict[str, Any] = {
+CRON: dict[str, Any] = {
     "name": "Daily Report",
     "trigger": {"type": "cron", "cron": "0 9 * * *"},
     "action": {
@@ -20,8 +20,8 @@ CRON_EXAMPLE: dict[str, Any] = {
         "payload": {"report_type": "daily"},
     },
 }
-UPDATE_EXAMPLE: dict[str, Any] = {"name": "Earlier", "trigger": {"type": "cron", "cron": "30 6 * * *"}}
-TASK_EXAMPLE: dict[str, Any] = {
+UPDATE: dict[str, Any] = {"name": "Earlier", "trigger": {"type": "cron", "cron": "30 6 * * *"}}
+TASK: dict[str, Any] = {
     "id": TASK_ID,
     "name": "Daily Report",
     "trigger_type": "cron",
@@ -36,19 +36,7 @@ TASK_EXAMPLE: dict[str, Any] = {
     "payload": '{"report_type": "daily"}',
     "next_run": "2030-01-01T09:00:00Z",
 }
-RESULT_EXAMPLE: dict[str, Any] = {
-    "id": RUN_ID,
-    "task_id": TASK_ID,
-    "run_at": "2030-01-01T09:00:00.001342Z",
-    "status_code": 200,
-    "success": True,
-    "duration_ms": 41,
-    "created_at": "2030-01-01T09:00:00.043117Z",
-    "task": TASK_EXAMPLE,
-    "response_headers": {"Content-Type": "text/plain"},
-    "response_body": "ok",
-}
-RUN_EXAMPLE: dict[str, Any] = {
+RUN: dict[str, Any] = {
     "id": RUN_ID,
     "task_id": TASK_ID,
     "state": "succeeded",
@@ -60,21 +48,26 @@ RUN_EXAMPLE: dict[str, Any] = {
     "success": True,
     "duration_ms": 41,
     "created_at": "2030-01-01T09:00:00.043117Z",
-    "task": TASK_EXAMPLE,
+    "task": TASK,
     "finished_at": "2030-01-01T09:00:00.043117Z",
     "response_headers": {"Content-Type": "text/plain"},
     "response_body": "ok",
 }
-PREVIEW_REQUEST_EXAMPLE: dict[str, Any] = {
+RESULT = {
+    name: value
+    for name, value in RUN.items()
+    if name not in {"state", "cause", "scheduled_for", "attempt", "finished_at"}
+}
+PREVIEW_REQUEST: dict[str, Any] = {
     "trigger": {"type": "cron", "cron": "0 9 * * 1-5", "timezone": "Europe/Berlin"},
     "count": 2,
     "after": "2100-01-01T00:00:00Z",
 }
-PREVIEW_EXAMPLE: dict[str, Any] = {
+PREVIEW: dict[str, Any] = {
     "instants": ["2100-01-01T08:00:00Z", "2100-01-04T08:00:00Z"],
     "description": "At 09:00, Monday through Friday (Europe/Berlin)",
 }
-METRICS_EXAMPLE = {
+METRICS = {
     "total_tasks_executed": 1_000,
     "successful_tasks": 990,
     "failed_tasks": 10,
@@ -82,7 +75,7 @@ METRICS_EXAMPLE = {
     "average_execution_ms": 41,
     "tasks_per_minute": 12.0,
 }
-HEALTH_EXAMPLE = {
+HEALTH = {
     "status": "healthy",
     "postgres": "healthy",
     "redis": "healthy",

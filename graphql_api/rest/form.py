@@ -25,6 +25,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from graphql_api import instants
 
 REQUIRED = "is required"
+WITHOUT_NUL = r"^[^\x00]*$"
+SENTENCES = {
+    "trigger.datetime": "datetime is required for one-off triggers",
+    "trigger.cron": "cron expression is required for cron triggers",
+}
+"""What the absence of a member is called, if it has a wording of its own."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -48,6 +54,23 @@ class Input(BaseModel):
     def nulls_kept(cls) -> set[str]:
         """Return the members in which null does not count as absent."""
         return set()
+
+
+def described(words: str, **schema: Any) -> Any:
+    """Return a member that has a description. `schema` has the bounds that the use cases check, for the document."""
+    return Field(description=words, json_schema_extra=schema)
+
+
+def optional(words: str, *, applied: Any = None, **schema: Any) -> Any:
+    """Return such a member that may be absent. `applied` is the default that the use cases apply then."""
+    if applied is not None:
+        schema["default"] = applied
+    return Field(None, description=words, json_schema_extra=schema)
+
+
+def within(words: str, minimum: int, maximum: float, *, applied: int | None = None) -> Any:
+    """Return such a member that is a number from `minimum` to `maximum`."""
+    return optional(words, applied=applied, minimum=minimum, maximum=maximum)
 
 
 def must_be(words: str) -> WrapValidator:
@@ -105,6 +128,8 @@ def one_of(choices: type[StrEnum]) -> WrapValidator:
 
 
 Text = Annotated[str, must_be("a string")]
+Texts = Annotated[list[str], must_be("an array of strings")]
+TextsByName = Annotated[dict[str, str], must_be("an object of strings")]
 RequiredText = Annotated[str, must_be("a string"), AfterValidator(_not_empty)]
 RequiredCron = Annotated[str, must_be("a string"), AfterValidator(_not_blank)]
 Whole = Annotated[int, must_be("a whole number"), BeforeValidator(_integer)]
@@ -117,23 +142,20 @@ Instant = Annotated[
 ]
 
 
-def validated(model: type[Model], body: Any, *, sentences: dict[str, str]) -> Model:
-    """Return the body as a model. Raises `BadRequest` with the first error.
-
-    `sentences` maps the paths of members whose absence has its own wording to that text.
-    """
+def validated(model: type[Model], body: Any) -> Model:
+    """Return the body as a model. Raises `BadRequest` with the first error."""
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        raise BadRequest(words(error.errors(include_url=False)[0], sentences=sentences)) from error
+        raise BadRequest(words(error.errors(include_url=False)[0])) from error
 
 
-def words(error: ErrorDetails, *, sentences: dict[str, str]) -> str:
+def words(error: ErrorDetails) -> str:
     """Return an error in the old service's words."""
     path = ".".join(str(step) for step in without_tag(error["loc"]))
     match error["type"]:
         case "missing":
-            return sentences.get(path, f"{path} {REQUIRED}")
+            return SENTENCES.get(path, f"{path} {REQUIRED}")
         case "instant":
             return f"{path}: {error['msg']}"
         case "union_tag_not_found" | "union_tag_invalid":

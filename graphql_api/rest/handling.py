@@ -1,5 +1,6 @@
 """What the endpoints of tasks, runs and results share: how they read a request, and how they answer errors."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from graphql_api.responses import refusal, uncompressed
 from graphql_api.rest.form import BadRequest
 from jobs import json_value
 from jobs.errors import Conflict, NotFound
+from jobs.tasks.transaction import Transaction
 
 MAX_BODY_BYTES = 1024 * 1024
 INVALID_ID = "Invalid {kind} ID"
@@ -30,6 +32,12 @@ def path_id(request: Request, *, of: str = "task") -> UUID:
 def idempotency_key(request: Request) -> str | None:
     """Return the key under which repeating the request creates nothing more, if it has one."""
     return request.headers.get("idempotency-key") or None
+
+
+def changing(request: Request) -> AbstractAsyncContextManager[Transaction]:
+    """Return a transaction that the caller of a request begins."""
+    services: Services = request.app.state.services
+    return services.transaction(request.scope["caller"])
 
 
 async def body_of(request: Request) -> bytes:

@@ -16,15 +16,14 @@ from db.models import utc_now
 from db.states import BodyEncoding, LostPolicy, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
 from graphql_api import instants
 from graphql_api.responses import InstantText, ResponseBody
-from graphql_api.rest.examples import RESULT_EXAMPLE, TASK_EXAMPLE
-from graphql_api.rest.query_params import MAX_LIMIT, Page
+from graphql_api.rest import examples
 from jobs.datetimes import MILLISECOND
 from jobs.http.body import draft_of
 from jobs.http.request import MAX_REDIRECTS
 from jobs.legacy import cron_text
 from jobs.security.secret_headers import MASK, in_order, is_sealed
-from jobs.tasks.changes import next_to_come
 from jobs.tasks.draft import RetryDraft, retry_draft
+from jobs.tasks.upcoming import next_to_come
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.schedule import OneOff
 
@@ -62,6 +61,12 @@ SHOWN_STATUS = {
 
 Id = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 Headers = dict[str, str]
+Count = Annotated[int, Field(ge=0)]
+
+
+def left_out(words: str, *, default: Any = None) -> Any:
+    """Return a member that is left out when it is empty, or has the default."""
+    return Field(default, description=words)
 
 
 class Error(ResponseBody):
@@ -92,16 +97,16 @@ class Retry(ResponseBody):
     initial_delay_ms: int = Field(description="Delay before the second attempt, in milliseconds.")
     factor: float = Field(description="Multiplier for each further delay.")
     max_delay_ms: int = Field(description="Longest delay, in milliseconds.")
-    retry_statuses: list[str] = Field(default_factory=list, description="Which statuses are tried again.")
-    max_elapsed_ms: int = Field(
-        default=0, description="How long after the run's instant the last attempt may begin, in milliseconds.", ge=0
+    retry_statuses: list[str] = left_out("Which statuses are tried again.")
+    max_elapsed_ms: Count = left_out(
+        "How long after the run's instant the last attempt may begin, in milliseconds.", default=0
     )
 
 
 class Task(ResponseBody):
     """A task. Empty members are left out."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [TASK_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TASK]})
 
     id: Id = Field(description="The task's id.")
     name: str = Field(description="The task's name, for people.")
@@ -112,58 +117,47 @@ class Task(ResponseBody):
     state: TaskStatus = Field(description="The exact state.")
     created_at: InstantText = Field(description="When the task was created.")
     updated_at: InstantText = Field(description="When the task was last changed.")
-    trigger_time: InstantText = Field(default_factory=str, description="When a one-off task is due.")
-    cron_expr: str = Field(
-        default_factory=str,
-        description="The cron expression, in a form that can be sent back; `@every <duration>` for an interval.",
+    trigger_time: InstantText = left_out("When a one-off task is due.")
+    cron_expr: str = left_out(
+        "The cron expression, in a form that can be sent back; `@every <duration>` for an interval."
     )
-    start_at: InstantText = Field(
-        default_factory=str,
-        description="The first instant, or the earliest possible one; left out when it is the default.",
+    start_at: InstantText = left_out(
+        "The first instant, or the earliest possible one; left out when it is the default."
     )
-    end_at: InstantText = Field(default_factory=str, description="The latest possible instant.")
-    jitter_ms: int = Field(default=0, description="The longest delay of a call by jitter, in milliseconds.", ge=0)
-    headers: Headers = Field(default_factory=dict, description="The headers that the task sends.")
-    payload: str = Field(default_factory=str, description="The payload that the task sends, as JSON text.")
-    body: str = Field(default_factory=str, description="The body that the task sends, if it is a text.")
-    body_base64: str = Field(default_factory=str, description="The body that the task sends, if it is bytes.")
-    form: list[FormField] = Field(default_factory=list, description="The form that the task sends.")
-    success_statuses: list[str] = Field(
-        default_factory=list, description="Which statuses are a success, if not those of 2xx."
+    end_at: InstantText = left_out("The latest possible instant.")
+    jitter_ms: Count = left_out("The longest delay of a call by jitter, in milliseconds.", default=0)
+    headers: Headers = left_out("The headers that the task sends.")
+    payload: str = left_out("The payload that the task sends, as JSON text.")
+    body: str = left_out("The body that the task sends, if it is a text.")
+    body_base64: str = left_out("The body that the task sends, if it is bytes.")
+    form: list[FormField] = left_out("The form that the task sends.")
+    success_statuses: list[str] = left_out("Which statuses are a success, if not those of 2xx.")
+    timeout_ms: Annotated[int, Field(ge=1)] = left_out("Timeout of one attempt, if not 30,000 ms.", default=30_000)
+    redirects: Count = left_out("Number of redirects to follow, if not 5.", default=MAX_REDIRECTS)
+    retry: Retry | None = left_out("The retry policy, if not the default.")
+    overlap: OverlapPolicy = left_out("The overlap policy, if not skip.", default=OverlapPolicy.SKIP)
+    misfire: MisfirePolicy = left_out("The misfire policy, if not latest.", default=MisfirePolicy.LATEST)
+    on_lost: LostPolicy = left_out("The policy for lost attempts, if not retry.", default=LostPolicy.RETRY)
+    tags: list[str] = left_out("Labels for filtering.")
+    next_run: InstantText = left_out(
+        "The next instant at which the task is due. It has passed only when it is the last one, and its "
+        "run has not started yet."
     )
-    timeout_ms: int = Field(default=30_000, description="Timeout of one attempt, if not 30,000 ms.", ge=1)
-    redirects: int = Field(default=MAX_REDIRECTS, description="Number of redirects to follow, if not 5.", ge=0)
-    retry: Retry | None = Field(default=None, description="The retry policy, if not the default.")
-    overlap: OverlapPolicy = Field(default=OverlapPolicy.SKIP, description="The overlap policy, if not skip.")
-    misfire: MisfirePolicy = Field(default=MisfirePolicy.LATEST, description="The misfire policy, if not latest.")
-    on_lost: LostPolicy = Field(default=LostPolicy.RETRY, description="The policy for lost attempts, if not retry.")
-    tags: list[str] = Field(default_factory=list, description="Labels for filtering.")
-    next_run: InstantText = Field(
-        default_factory=str,
-        description="The next instant at which the task is due. It has passed only when it is the last one, and its "
-        "run has not started yet.",
+    external_id: str = left_out("A name of the caller's own.")
+    description: str = left_out("A text about the task, for people.")
+    metadata: Any = left_out("Any JSON that the caller keeps with the task.")
+    delete_after_ms: Count = left_out(
+        "The task is deleted this many milliseconds after it ended; left out when it never is.", default=0
     )
-    external_id: str = Field(default_factory=str, description="A name of the caller's own.")
-    description: str = Field(default_factory=str, description="A text about the task, for people.")
-    metadata: Any = Field(default=None, description="Any JSON that the caller keeps with the task.")
-    delete_after_ms: int = Field(
-        default=0,
-        description="The task is deleted this many milliseconds after it ended; left out when it never is.",
-        ge=0,
+    pause_after_failures: Count = left_out(
+        "The task pauses itself after this number of consecutive failed runs; left out when it never does.", default=0
     )
-    pause_after_failures: int = Field(
-        default=0,
-        description="The task pauses itself after this number of consecutive failed runs; left out when it never does.",
-        ge=0,
+    paused_by: str = left_out("While paused: who or what paused the task.")
+    pause_reason: str = left_out("While paused: the reason, if one was given.")
+    retention_days: Count = left_out(
+        "Days for which runs are kept, 0 meaning forever; left out if the workers' settings apply.", default=0
     )
-    paused_by: str = Field(default_factory=str, description="While paused: who or what paused the task.")
-    pause_reason: str = Field(default_factory=str, description="While paused: the reason, if one was given.")
-    retention_days: int = Field(
-        default=0,
-        description="Days for which runs are kept, 0 meaning forever; left out if the workers' settings apply.",
-        ge=0,
-    )
-    flow_key: str = Field(default_factory=str, description="A flow limit of this key applies to the task's calls.")
+    flow_key: str = left_out("A flow limit of this key applies to the task's calls.")
 
 
 def shown_task(row: models.Task) -> dict[str, Any]:
@@ -238,7 +232,7 @@ def shown_cron(row: models.Task) -> str | None:
 class Result(ResponseBody):
     """The result of a run that started an attempt, after its last attempt. Empty members are left out."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [RESULT_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.RESULT]})
 
     id: Id = Field(description="The run's id; its attempts carried it as Idempotency-Key.")
     task_id: Id = Field(description="The task's id.")
@@ -250,11 +244,9 @@ class Result(ResponseBody):
     )
     created_at: InstantText = Field(description="When the result was stored.")
     task: Task
-    response_headers: Headers = Field(default_factory=dict, description="Values of the same name are joined by commas.")
-    response_body: str = Field(
-        default_factory=str, description=f"The first {SHOWN_BODY_BYTES:,} bytes; a longer body ends in `{CUT}`."
-    )
-    error_message: str = Field(default_factory=str, description="Why the run failed.")
+    response_headers: Headers = left_out("Values of the same name are joined by commas.")
+    response_body: str = left_out(f"The first {SHOWN_BODY_BYTES:,} bytes; a longer body ends in `{CUT}`.")
+    error_message: str = left_out("Why the run failed.")
 
 
 def shown_result(row: models.Run, task: dict[str, Any]) -> dict[str, Any]:
@@ -281,22 +273,20 @@ class Run(ResponseBody):
     cause: RunCause = Field(description="Why there is the run.")
     scheduled_for: InstantText = Field(description="The instant that the run is for.")
     run_at: InstantText | None = Field(description="When the first attempt started; null before that.")
-    attempt: int = Field(description="The number of the last attempt that has started; 0 before the first.", ge=0)
+    attempt: Count = Field(description="The number of the last attempt that has started; 0 before the first.")
     status_code: int | None = Field(description="The status of the last response; null when there was none.")
     success: bool | None = Field(description="Whether the run succeeded; null before its end, and without an attempt.")
     duration_ms: int | None = Field(description="Duration of the last attempt, in milliseconds; null without one.")
     created_at: InstantText = Field(description="When the run was created; after its end, when its result was stored.")
     task: Task
-    finished_at: InstantText = Field(default_factory=str, description="When the run ended.")
-    next_attempt_at: InstantText = Field(default_factory=str, description="When the next attempt is due.")
-    missed_count: int = Field(default=0, description="How many earlier instants the run stands for, if any.", ge=0)
-    missed_since: InstantText = Field(default_factory=str, description="The first of those instants.")
-    retry_of: Id = Field(default_factory=str, description="The run that this one repeats.")
-    response_headers: Headers = Field(default_factory=dict, description="Values of the same name are joined by commas.")
-    response_body: str = Field(
-        default_factory=str, description=f"The first {SHOWN_BODY_BYTES:,} bytes; a longer body ends in `{CUT}`."
-    )
-    error_message: str = Field(default_factory=str, description="Why the last attempt failed, or there was none.")
+    finished_at: InstantText = left_out("When the run ended.")
+    next_attempt_at: InstantText = left_out("When the next attempt is due.")
+    missed_count: Count = left_out("How many earlier instants the run stands for, if any.", default=0)
+    missed_since: InstantText = left_out("The first of those instants.")
+    retry_of: Id = left_out("The run that this one repeats.")
+    response_headers: Headers = left_out("Values of the same name are joined by commas.")
+    response_body: str = left_out(f"The first {SHOWN_BODY_BYTES:,} bytes; a longer body ends in `{CUT}`.")
+    error_message: str = left_out("Why the last attempt failed, or there was none.")
 
 
 def shown_run(row: models.Run, task: dict[str, Any]) -> dict[str, Any]:
@@ -367,20 +357,6 @@ def shown_body(row: models.Run) -> str | None:
     return codecs.getincrementaldecoder("utf-8")("replace").decode(whole[:SHOWN_BODY_BYTES]) + CUT
 
 
-class Pagination(ResponseBody):
-    """The place of a page in its list."""
-
-    page: int = Field(description="The page's number.", ge=1)
-    limit: int = Field(description="Number of items on a page.", ge=1, le=MAX_LIMIT)
-    total: int = Field(description="Number of items in the list.", ge=0)
-    total_pages: int = Field(description="Number of pages; 0 for an empty list.", ge=0)
-
-    @classmethod
-    def of(cls, page: Page, total: int) -> Self:
-        """Return the place of a page in a list of `total` items."""
-        return cls(page=page.number, limit=page.limit, total=total, total_pages=-(-total // page.limit))
-
-
 class Preview(ResponseBody):
     """The next instants of a trigger."""
 
@@ -391,17 +367,3 @@ class Preview(ResponseBody):
     def of(cls, found: Sequence[datetime], words: str) -> Self:
         """Return the instants as they are shown."""
         return cls(instants=[instants.write(each) for each in found], description=words)
-
-
-class TaskList(ResponseBody):
-    """A page of tasks."""
-
-    tasks: Sequence[Task]
-    pagination: Pagination
-
-
-class ResultList(ResponseBody):
-    """A page of results."""
-
-    results: Sequence[Result]
-    pagination: Pagination

@@ -1,19 +1,34 @@
 """The domain's refusals in the words that clients of the old service match on."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
+from graphql_api.rest.form import BadRequest
 from jobs.errors import InvalidInput
 from jobs.http.request import NO_VALUE, HeaderDraft
 from jobs.problems import Problem
 from jobs.security.secret_headers import MASK
+from jobs.triggers.schedule import OneOff, Requested
 
 
-def old_words(error: InvalidInput, *, at: datetime | None, headers: Sequence[HeaderDraft], now: datetime) -> str:
-    """Return all problems in the old service's words. `headers`, and `at` of a one-off, are those of the request."""
-    past = at is not None and at <= now
-    return "; ".join(words(problem, past=past, headers=headers) for problem in error.problems)
+@contextmanager
+def in_old_words(*, at: datetime | None, headers: Sequence[HeaderDraft], now: datetime) -> Iterator[None]:
+    """Raise `BadRequest` with all problems in the old service's words where the block raises `InvalidInput`.
+
+    `headers`, and `at` of a one-off, are those of the request.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        past = at is not None and at <= now
+        raise BadRequest("; ".join(words(problem, past=past, headers=headers) for problem in error.problems)) from error
+
+
+def instant_of(trigger: Requested) -> datetime | None:
+    """Return the instant of a one-off."""
+    return trigger.at if isinstance(trigger, OneOff) else None
 
 
 def words(problem: Problem, *, past: bool, headers: Sequence[HeaderDraft]) -> str:

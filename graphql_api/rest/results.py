@@ -5,21 +5,26 @@ from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from db.models import Run
 from db.reads import runs, tasks
 from graphql_api.context import Services
 from graphql_api.responses import json_answer, uncompressed
-from graphql_api.rest import query_params
-from graphql_api.rest.handling import answering, path_id
-from graphql_api.rest.outputs import Pagination, shown_result, shown_task
-from graphql_api.rest.query_params import Page
+from graphql_api.rest import examples, lists
+from graphql_api.rest.handling import path_id
+from graphql_api.rest.lists import PAGING, RESULTS_TASK, SUCCESS, Page, Pagination, ResultList, page_of
+from graphql_api.rest.operations import Operations, refused
+from graphql_api.rest.outputs import shown_result, shown_task
 from jobs.errors import NotFound
 
+RESULTS = Operations("results")
+PAGE = page_of(ResultList, results=[examples.RESULT])
+UNKNOWN_FILTER = refused("An unknown filter.", "invalid success 'yes': use true or false (or 1, t, true, 0, f, false)")
 
-async def of_task(request: Request) -> Response:
-    """GET /tasks/{id}/results."""
+
+@RESULTS.operation("GET", "/tasks/{id}/results", {"200": PAGE}, parameters=PAGING)
+async def list_task_results(request: Request) -> Response:
+    """List the results of a task, newest first."""
     task_id = path_id(request)
     services: Services = request.app.state.services
     page = Page.of(request.query_params)
@@ -32,10 +37,11 @@ async def of_task(request: Request) -> Response:
     return answer(found, {task_id: shown_task(task)}, page=page, total=total)
 
 
-async def listed(request: Request) -> Response:
-    """GET /results."""
+@RESULTS.operation("GET", "/results", {"200": PAGE, "400": UNKNOWN_FILTER}, parameters=[RESULTS_TASK, SUCCESS, *PAGING])
+async def list_results(request: Request) -> Response:
+    """List the results of all tasks, newest first."""
     services: Services = request.app.state.services
-    task_id, success = query_params.task_id(request.query_params), query_params.success(request.query_params)
+    task_id, success = lists.task_id(request.query_params), lists.success(request.query_params)
     page = Page.of(request.query_params)
     async with services.session() as session:
         found, total = await runs.results_by_number(
@@ -52,9 +58,3 @@ def answer(found: list[Run], of: dict[UUID, dict[str, Any]], *, page: Page, tota
     """Return a page of results, each with its task."""
     results = [shown_result(run, of[run.task_id]) for run in found]
     return uncompressed(json_answer({"results": results, "pagination": Pagination.of(page, total).json_object()}))
-
-
-ROUTES = [
-    Route("/tasks/{id}/results", answering(of_task), methods=["GET"]),
-    Route("/results", answering(listed), methods=["GET"]),
-]

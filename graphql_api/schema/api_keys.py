@@ -9,6 +9,7 @@ from db.security import api_keys
 from db.states import KeyScope
 from graphql_api import ids
 from graphql_api.context import Info
+from graphql_api.schema.admin import admin_session
 from graphql_api.types.api_keys import (
     ApiKey,
     CreateApiKeyInput,
@@ -36,8 +37,7 @@ class ApiKeyQueries:
     )
     async def api_keys(self, info: Info) -> list[ApiKey]:
         """Return all keys."""
-        info.context.need(KeyScope.ADMIN)
-        async with info.context.services.session() as session:
+        async with admin_session(info) as session:
             return [ApiKey.of(row) for row in await api_keys.everything(session)]
 
 

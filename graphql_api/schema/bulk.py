@@ -22,7 +22,7 @@ from graphql_api.types.bulk import BulkOperation, BulkOperationResult, BulkResul
 from graphql_api.types.connections import MAX_SIZE
 from graphql_api.types.run import RunFilterInput, filter_of
 from graphql_api.types.scalars import given_members, given_or_none
-from graphql_api.types.task import TaskFilterInput, filter_of_tasks
+from graphql_api.types.task_list import TaskFilterInput, filter_of_tasks
 from jobs.tasks import bulk
 from jobs.tasks.bulk import MAX_UNFINISHED
 

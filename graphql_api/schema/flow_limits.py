@@ -6,11 +6,10 @@ import strawberry
 
 from db import models
 from db.models import utc_now
-from db.states import KeyScope
 from db.tasks import flow_limits as stored
 from graphql_api import ids
 from graphql_api.context import Info
-from graphql_api.schema.notifications import Id, admin_transaction
+from graphql_api.schema.admin import admin_session, admin_transaction
 from graphql_api.types.flow_limit import (
     CreateFlowLimitInput,
     DeletedFlowLimit,
@@ -20,6 +19,7 @@ from graphql_api.types.flow_limit import (
     UpdateFlowLimitInput,
     shown,
 )
+from graphql_api.types.node import Id
 from jobs.tasks import flow_limits
 
 
@@ -30,8 +30,7 @@ class FlowLimitQueries:
     @strawberry.field(description="Lists all flow limits: those of hosts, then those of flow keys. Needs an admin key.")
     async def flow_limits(self, info: Info) -> list[FlowLimit]:
         """Return all limits."""
-        info.context.need(KeyScope.ADMIN)
-        async with info.context.services.session() as session:
+        async with admin_session(info) as session:
             return await shown(session, await stored.all_limits(session))
 
 

@@ -20,16 +20,19 @@ from graphql_api.schema.notifications import NotificationMutations
 from graphql_api.schema.trials import TrialMutations
 from graphql_api.schema.versions import UpdateTaskResult, VersionMutations
 from graphql_api.types.action import RunTaskInput
+from graphql_api.types.node import Id
 from graphql_api.types.refusals import Conflict, InvalidInput, NotFound
 from graphql_api.types.run import Run
 from graphql_api.types.scalars import given_or_none
-from graphql_api.types.task import CreateTaskInput, DeletedTask, Task, UpdateTaskInput, UpsertedTask
+from graphql_api.types.task import DeletedTask, Task, UpsertedTask
+from graphql_api.types.task_input import CreateTaskInput, UpdateTaskInput
 from jobs import errors
 from jobs.pacing import paced
 from jobs.tasks import changes, creation, runs, upsert
 from jobs.tasks.creation import CreateRequest
-from jobs.tasks.draft import MAX_REASON_LENGTH, reason_problems, with_target_checked, with_targets_checked
+from jobs.tasks.draft import with_target_checked, with_targets_checked
 from jobs.tasks.run_input import NO_INPUT
+from jobs.tasks.validation import MAX_REASON_LENGTH, reason_problems
 
 MAX_INPUTS = 1_000
 """Number of items in a bulk mutation."""
@@ -57,7 +60,6 @@ RunActionResult = Annotated[
     strawberry.union("RunActionResult", description="The run in its new state, or why it was not changed."),
 ]
 
-Id = Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")]
 Ids = Annotated[
     list[strawberry.ID],
     strawberry.argument(description=f"UUIDs, at most {MAX_INPUTS:,}. An id that occurs twice has two results."),

@@ -1,6 +1,5 @@
 """The part of the root types that concerns notifications. All of it needs an admin key."""
 
-from contextlib import AbstractAsyncContextManager
 from typing import Annotated
 
 import strawberry
@@ -11,8 +10,10 @@ from db.notifications import definitions
 from db.states import KeyScope
 from graphql_api import cursors, ids
 from graphql_api.context import Info
+from graphql_api.schema.admin import admin_session, admin_transaction
 from graphql_api.types import connections
 from graphql_api.types.connections import After, Before, First, Last
+from graphql_api.types.node import Id
 from graphql_api.types.notifications import (
     Channel,
     ChannelResult,
@@ -35,14 +36,7 @@ from graphql_api.types.notifications import (
 )
 from graphql_api.types.scalars import given_or_none
 from jobs.notifications import channels, rules, trial
-from jobs.tasks.transaction import Transaction
-
-Id = Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")]
-
-
-def admin_transaction(info: Info) -> AbstractAsyncContextManager[Transaction]:
-    """Return a transaction of the caller. Raises `GraphQLError` unless the caller's key has the scope admin."""
-    return info.context.services.transaction(info.context.need(KeyScope.ADMIN))
+from jobs.notifications.channels import ChannelDraft
 
 
 @strawberry.type
@@ -52,15 +46,13 @@ class NotificationQueries:
     @strawberry.field(description="Lists all channels by name. Needs an admin key.")
     async def channels(self, info: Info) -> list[Channel]:
         """Return all channels."""
-        info.context.need(KeyScope.ADMIN)
-        async with info.context.services.session() as session:
+        async with admin_session(info) as session:
             return [Channel.of(row) for row in await definitions.channels(session)]
 
     @strawberry.field(description="Lists all notification rules by name. Needs an admin key.")
     async def notification_rules(self, info: Info) -> list[NotificationRule]:
         """Return all rules."""
-        info.context.need(KeyScope.ADMIN)
-        async with info.context.services.session() as session:
+        async with admin_session(info) as session:
             return [NotificationRule.of(row) for row in await definitions.rules(session)]
 
     @strawberry.field(description="Lists notification deliveries, newest first. Needs an admin key.")
@@ -97,10 +89,7 @@ class NotificationMutations:
     ) -> ChannelResult:
         """Create a channel, or return every problem at once."""
         info.context.need(KeyScope.ADMIN)
-        services = info.context.services
-        draft = await channels.with_target_checked(
-            input.draft(), checker=services.targets, apprise=services.sender.apprise
-        )
+        draft = await with_target_checked(info, input.draft())
         async with admin_transaction(info) as work:
             row = await channels.create_channel(work, draft, now=utc_now())
         return Channel.of(row)
@@ -114,10 +103,8 @@ class NotificationMutations:
     ) -> ChannelResult:
         """Update a channel, or return every problem at once."""
         info.context.need(KeyScope.ADMIN)
-        channel_id, services = ids.parse(id), info.context.services
-        draft = await channels.with_target_checked(
-            input.draft(), checker=services.targets, apprise=services.sender.apprise
-        )
+        channel_id = ids.parse(id)
+        draft = await with_target_checked(info, input.draft())
         async with admin_transaction(info) as work:
             expected = given_or_none(input.expected_version)
             row = await channels.update_channel(work, channel_id, draft, now=utc_now(), expected_version=expected)
@@ -184,3 +171,9 @@ class NotificationMutations:
             rule_id = ids.parse(id)
             await rules.delete_rule(work, rule_id)
         return DeletedNotificationRule(rule_id=strawberry.ID(str(rule_id)))
+
+
+async def with_target_checked(info: Info, draft: ChannelDraft) -> ChannelDraft:
+    """Return the draft of a channel with the problems of its target."""
+    services = info.context.services
+    return await channels.with_target_checked(draft, checker=services.targets, apprise=services.sender.apprise)

@@ -27,18 +27,19 @@ from graphql_api.types.audit import AuditEntry, AuditFilterInput, audit_page, fi
 from graphql_api.types.bulk import BulkOperation
 from graphql_api.types.connections import After, Before, First, Last
 from graphql_api.types.metrics import Metrics
-from graphql_api.types.node import Node
+from graphql_api.types.node import Id, Node
 from graphql_api.types.preview import MAX_INSTANTS, PreviewTriggerResult, TriggerPreview
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import given_or_none
 from graphql_api.types.storage import Storage
-from graphql_api.types.task import Task, TaskFilterInput, filter_of_tasks, task_page
+from graphql_api.types.task import Task
+from graphql_api.types.task_list import TaskFilterInput, filter_of_tasks, task_page
 from graphql_api.types.task_version import definition_at
 from graphql_api.types.trigger import TriggerInput
 from jobs.computation import off_loop
 from jobs.errors import InvalidInput
 from jobs.problems import Problem
-from jobs.tasks import changes
+from jobs.tasks import upcoming
 
 MAX_NODES = 100
 
@@ -69,7 +70,7 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
     async def node(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
+        id: Id,  # noqa: A002
     ) -> Node | None:
         """Return a task or a run."""
         return await node_of(info, ids.parse(id))
@@ -137,7 +138,7 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
     async def run(
         self,
         info: Info,
-        id: Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")],  # noqa: A002
+        id: Id,  # noqa: A002
     ) -> Run | None:
         """Return a run, read together with the other runs of the operation."""
         row = await info.context.runs.load(ids.parse(id))
@@ -185,7 +186,7 @@ class Query(NotificationQueries, ApiKeyQueries, StatisticsQueries, BulkQueries, 
             raise InvalidInput([Problem(("count",), f"must be from 0 to {MAX_INSTANTS}, not {count}")])
         draft = trigger.draft()
         instants, words = await off_loop(
-            partial(changes.preview, draft, count=count, after=after or None, now=utc_now())
+            partial(upcoming.preview, draft, count=count, after=after or None, now=utc_now())
         )
         return TriggerPreview(instants=instants, description=words)
 

@@ -15,7 +15,7 @@ from graphql_api.types.action import HttpActionInput, TriedAction, TryActionResu
 from jobs.cancellation import cancel_and_wait
 from jobs.engine.trial import AT_ONCE, TooManyTrials
 from jobs.tasks.audit import action_definition
-from jobs.tasks.draft import columns_of_action
+from jobs.tasks.validation import columns_of_action
 
 
 @strawberry.type

@@ -1,6 +1,11 @@
 """Objects with an id of their own, as Relay and normalized caches find them."""
 
+from typing import Annotated
+
 import strawberry
+
+Id = Annotated[strawberry.ID, strawberry.argument(description="The id, a UUID.")]
+"""An argument that selects an object."""
 
 
 @strawberry.interface(description="An object with an id. Ids are UUIDs, unique across all types.")

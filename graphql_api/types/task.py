@@ -3,7 +3,6 @@
 from datetime import datetime
 from functools import partial
 from typing import Annotated, cast
-from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
@@ -12,61 +11,28 @@ from strawberry.scalars import JSON
 from db import instances, models
 from db.engine.statistics import HOURS_KEPT, MINUTES_KEPT
 from db.models import utc_now
-from db.reads import filtered_tasks, large_values, tasks
+from db.reads import large_values, tasks
 from db.reads.definitions import Definition
-from db.reads.keyset import Key, Slice
-from db.reads.tasks import TaskFilter, TaskOrder
-from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, RunState, TaskStatus
+from db.states import LostPolicy, MisfirePolicy, OverlapPolicy, TaskStatus
 from db.tasks.definitions import KEPT
 from graphql_api import cursors
 from graphql_api.context import Info
 from graphql_api.errors import invalid_page
 from graphql_api.types import connections
-from graphql_api.types.action import HttpAction, HttpActionInput, UpdateHttpActionInput
+from graphql_api.types.action import HttpAction
 from graphql_api.types.connections import MAX_SIZE, After, Before, First, Last
 from graphql_api.types.node import Node
-from graphql_api.types.retry import RetryPolicy, RetryPolicyInput, UpdateRetryPolicyInput
+from graphql_api.types.retry import RetryPolicy
 from graphql_api.types.run import Run, RunFilterInput, filter_of, run_page
 from graphql_api.types.scalars import Milliseconds, given_or_none
 from graphql_api.types.statistics import RunStatistics, task_statistics
 from graphql_api.types.task_version import TaskVersion, version_page
-from graphql_api.types.trigger import Trigger, TriggerInput, trigger_type_of
+from graphql_api.types.trigger import Trigger, trigger_type_of
 from jobs.computation import off_loop
-from jobs.tasks.changes import next_to_run, upcoming
-from jobs.tasks.draft import (
-    MAX_DELETE_AFTER_MS,
-    MAX_PAUSE_AFTER_FAILURES,
-    MAX_RETENTION_DAYS,
-    REMOVABLE,
-    RetryDraft,
-    TaskDraft,
-    TaskUpdate,
-)
+from jobs.tasks.upcoming import next_to_run, upcoming
 from jobs.tasks.upsert import Upserted, UpsertOutcome
 
 MAX_UPCOMING = 100
-EXTERNAL_ID = (
-    "A name that the caller chooses, unique among tasks that are not deleted; 1 to 255 characters without control "
-    "characters."
-)
-DESCRIPTION = "A text about the task, for people; at most 4,000 characters."
-METADATA = "Any JSON to keep with the task; at most 4 KiB, without white space."
-DELETE_AFTER = (
-    "Deletes the task this long after it completed or was cancelled, but not before its last run has ended; at most "
-    f"{MAX_DELETE_AFTER_MS:,}."
-)
-RETENTION = (
-    "How many days all of the task's runs are kept, whatever the workers' settings say; 0 keeps them forever; at most "
-    f"{MAX_RETENTION_DAYS:,}."
-)
-FLOW_KEY = (
-    "Any text by which tasks share a flow limit, such as the name of an account; 1 to 255 characters without control "
-    "characters. An empty text means no key."
-)
-PAUSE_AFTER_FAILURES = (
-    "Pauses the task after this number of consecutive failed runs, each after its retries; at most "
-    f"{MAX_PAUSE_AFTER_FAILURES:,}, and 0 means never. SUCCEEDED resets the count, and no other state counts."
-)
 
 
 @strawberry.type(description="A definition: what to call, when, and with which policies.")
@@ -258,157 +224,6 @@ class Task(Node):
         return await version_page(info, self.row.id, rows=rows)
 
 
-@strawberry.input(
-    name="TaskFilter",
-    description="Selects tasks. An absent or null member, or an empty list, selects all. …After is inclusive, "
-    "…Before exclusive, …Contains ignores case.",
-)
-class TaskFilterInput:
-    """A filter of tasks."""
-
-    external_ids: list[str] | None = strawberry.field(default=UNSET, description="With one of these external ids.")
-    statuses: list[TaskStatus] | None = strawberry.field(default=UNSET, description="In one of these statuses.")
-    name_contains: str | None = strawberry.field(default=UNSET, description="Whose name contains this text.")
-    tags: list[str] | None = strawberry.field(default=UNSET, description="With all of these tags.")
-    url_contains: str | None = strawberry.field(default=UNSET, description="Whose URL contains this text.")
-    next_run_after: datetime | None = strawberry.field(default=UNSET, description="Due at or after this instant.")
-    next_run_before: datetime | None = strawberry.field(default=UNSET, description="Due before this instant.")
-    last_run_states: list[RunState] | None = strawberry.field(
-        default=UNSET, description="Whose run with the newest scheduledFor is in one of these states."
-    )
-
-
-@strawberry.input(description="A task to create. A null stands for a member's default.")
-class CreateTaskInput:
-    """A task to create."""
-
-    name: str = strawberry.field(description="The task's name, for people; 1 to 255 characters.")
-    trigger: TriggerInput = strawberry.field(description="When the task is due.")
-    action: HttpActionInput = strawberry.field(description="The request that the task makes.")
-    retry: RetryPolicyInput | None = strawberry.field(
-        default=UNSET, description="How failed attempts are retried; by default there are up to three attempts."
-    )
-    overlap: OverlapPolicy | None = strawberry.field(
-        default=OverlapPolicy.SKIP, description="What happens when the task is due while an earlier run is unfinished."
-    )
-    misfire: MisfirePolicy | None = strawberry.field(
-        default=MisfirePolicy.LATEST, description="What happens to missed instants."
-    )
-    on_lost: LostPolicy | None = strawberry.field(
-        default=LostPolicy.RETRY, description="What happens to an attempt whose worker was lost."
-    )
-    tags: list[str] | None = strawberry.field(
-        default_factory=list, description="Labels for filtering; at most 20, each of 1 to 64 characters."
-    )
-    external_id: str | None = strawberry.field(default=UNSET, description=EXTERNAL_ID)
-    description: str | None = strawberry.field(default="", description=DESCRIPTION)
-    metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
-    delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
-    pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
-    retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
-    flow_key: str | None = strawberry.field(default=UNSET, description=FLOW_KEY)
-    idempotency_key: str | None = strawberry.field(
-        default=UNSET,
-        description="Any text. Repeating a call with the same key and input returns the task that the first call "
-        "created, in its current state. The key is looked up before anything is validated against the"
-        " clock, and is kept as long as the task.",
-    )
-
-    def draft(self) -> TaskDraft:
-        """Return the task as the use cases take it."""
-        return TaskDraft(
-            name=self.name,
-            trigger=self.trigger.draft(),
-            action=self.action.draft(),
-            retry=self.retry.draft() if self.retry else RetryDraft(),
-            overlap=self.overlap or OverlapPolicy.SKIP,
-            misfire=self.misfire or MisfirePolicy.LATEST,
-            on_lost=self.on_lost or LostPolicy.RETRY,
-            tags=self.tags or (),
-            external_id=given_or_none(self.external_id),
-            description=self.description or None,
-            metadata=given_or_none(self.metadata),
-            delete_after_ms=given_or_none(self.delete_after_ms),
-            pause_after_failures=given_or_none(self.pause_after_failures),
-            retention_days=given_or_none(self.retention_days),
-            flow_key=given_or_none(self.flow_key),
-        )
-
-
-@strawberry.input(
-    description="What to change in a task. An absent or null member leaves the old value. Of a trigger of the same "
-    "kind, an action or a retry policy, only the given members change."
-)
-class UpdateTaskInput:
-    """What to change in a task."""
-
-    name: str | None = strawberry.field(default=UNSET, description="The task's name, for people; 1 to 255 characters.")
-    trigger: TriggerInput | None = strawberry.field(
-        default=UNSET,
-        description="The new trigger, which takes effect at once; a call that was already due belongs to the old one. "
-        "If the kind stays, absent members keep their values and null sets the default; if the kind changes, absent "
-        "members have their defaults. An interval without startAt keeps its instants while everyMs stays; a new "
-        "everyMs counts from the last instant that was settled.",
-    )
-    action: UpdateHttpActionInput | None = strawberry.field(
-        default=UNSET, description="The request that the task makes."
-    )
-    retry: UpdateRetryPolicyInput | None = strawberry.field(
-        default=UNSET, description="How failed attempts are retried."
-    )
-    overlap: OverlapPolicy | None = strawberry.field(
-        default=UNSET, description="What happens when the task is due while an earlier run is unfinished."
-    )
-    misfire: MisfirePolicy | None = strawberry.field(default=UNSET, description="What happens to missed instants.")
-    on_lost: LostPolicy | None = strawberry.field(
-        default=UNSET, description="What happens to an attempt whose worker was lost."
-    )
-    tags: list[str] | None = strawberry.field(
-        default=UNSET, description="The labels that replace the old ones; at most 20, each of 1 to 64 characters."
-    )
-    external_id: str | None = strawberry.field(default=UNSET, description=EXTERNAL_ID)
-    clear_external_id: bool | None = strawberry.field(
-        default=False, description="Whether the external id is removed; another task can then use it."
-    )
-    description: str | None = strawberry.field(default=UNSET, description=DESCRIPTION)
-    metadata: JSON | None = strawberry.field(default=UNSET, description=METADATA)
-    clear_metadata: bool | None = strawberry.field(default=False, description="Whether the metadata is removed.")
-    delete_after_ms: Milliseconds | None = strawberry.field(default=UNSET, description=DELETE_AFTER)
-    clear_delete_after_ms: bool | None = strawberry.field(
-        default=False, description="Whether the task is no longer deleted automatically."
-    )
-    pause_after_failures: int | None = strawberry.field(default=UNSET, description=PAUSE_AFTER_FAILURES)
-    retention_days: int | None = strawberry.field(default=UNSET, description=RETENTION)
-    clear_retention_days: bool | None = strawberry.field(
-        default=False, description="Whether the workers' settings apply to the task's runs again."
-    )
-    flow_key: str | None = strawberry.field(default=UNSET, description=FLOW_KEY)
-    expected_version: int | None = strawberry.field(
-        default=UNSET, description="Refuses the change unless the task has this version."
-    )
-
-    def changes(self) -> TaskUpdate:
-        """Return the update as the use cases take it."""
-        return TaskUpdate(
-            name=given_or_none(self.name),
-            trigger=self.trigger.update() if self.trigger else None,
-            action=self.action.members() if self.action else {},
-            retry=self.retry.members() if self.retry else {},
-            overlap=given_or_none(self.overlap),
-            misfire=given_or_none(self.misfire),
-            on_lost=given_or_none(self.on_lost),
-            tags=given_or_none(self.tags),
-            external_id=given_or_none(self.external_id),
-            description=given_or_none(self.description),
-            metadata=given_or_none(self.metadata),
-            delete_after_ms=given_or_none(self.delete_after_ms),
-            pause_after_failures=given_or_none(self.pause_after_failures),
-            retention_days=given_or_none(self.retention_days),
-            flow_key=given_or_none(self.flow_key),
-            cleared=[name for name in REMOVABLE if getattr(self, f"clear_{name}")],
-        )
-
-
 @strawberry.type(description="The task of an upsert.")
 class UpsertedTask:
     """A task with what an upsert has done to it."""
@@ -447,70 +262,3 @@ class DeletedTask:
     """A task that was deleted."""
 
     task_id: strawberry.ID = strawberry.field(description="The id of the task.")
-
-
-def filter_of_tasks(given: TaskFilterInput | None) -> TaskFilter:
-    """Return the filter for the query."""
-    if not given:
-        return TaskFilter()
-    return TaskFilter(
-        external_ids=tuple(given.external_ids or ()),
-        statuses=tuple(given.statuses or ()),
-        name_contains=given_or_none(given.name_contains),
-        url_contains=given_or_none(given.url_contains),
-        tags=tuple(given.tags or ()),
-        next_run_after=given_or_none(given.next_run_after),
-        next_run_before=given_or_none(given.next_run_before),
-        last_run_states=tuple(given.last_run_states or ()),
-    )
-
-
-def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, UUID]:
-    """Return the place of a task in an order."""
-    match order:
-        case TaskOrder.NAME_ASC:
-            return row.name, row.id
-        case TaskOrder.NEXT_RUN_AT_ASC:
-            return row.next_run, row.id
-        case _:
-            return row.created_at, row.id
-
-
-async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
-    """Return a page of tasks."""
-    services = info.context.services
-    if filters == TaskFilter():
-        async with services.reading() as connection:
-            found, more = await tasks.page(connection, filters, order=order, rows=rows)
-    else:
-        async with services.engine.begin() as connection:
-            found, more = await filtered_tasks.page(connection, filters, order=order, rows=rows)
-
-    async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
-        if filters == TaskFilter():
-            async with services.session() as session:
-                return await tasks.has_more(
-                    session, filters, order=order, key=at, backward=backward, inclusive=inclusive
-                )
-        async with services.engine.begin() as connection:
-            return await filtered_tasks.has_more(
-                connection, filters, order=order, key=at, backward=backward, inclusive=inclusive
-            )
-
-    async def count() -> int:
-        if filters == TaskFilter():
-            async with services.reading() as connection:
-                return await tasks.count(connection, filters)
-        async with services.engine.begin() as connection:
-            return await filtered_tasks.count(connection, filters)
-
-    return connections.connection(
-        found,
-        listing=order,
-        key=lambda row: key_in(order, row),
-        node=Task.of,
-        page=rows,
-        more=more,
-        has_rows_beyond=has_rows_beyond,
-        count=count,
-    )

@@ -18,8 +18,8 @@ from jobs.notifications.apprise_service import AppriseService
 from jobs.problems import Problem
 from jobs.security.channel_urls import context_of
 from jobs.tasks.audit import difference, mark
-from jobs.tasks.draft import name_problems
 from jobs.tasks.transaction import Transaction
+from jobs.tasks.validation import name_problems
 
 MAX_CHANNELS = 100
 MAX_URL_LENGTH = 4_000

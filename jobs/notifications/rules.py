@@ -13,8 +13,8 @@ from db.states import NotificationEvent
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.problems import Problem
 from jobs.tasks.audit import difference
-from jobs.tasks.draft import name_problems, tag_problems
 from jobs.tasks.transaction import Transaction
+from jobs.tasks.validation import name_problems, tag_problems
 
 MAX_RULES = 100
 MAX_CHANNELS_OF_RULE = 20

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from db.models import DEFINED, Task, utc_now
+from db.models import DEFINED, Task
 from db.reads.tasks import find_by_external_ids
 from db.states import MisfirePolicy, TaskStatus
 from db.tasks import cancellation, changes, clock, definitions, external_ids, idempotency
@@ -19,15 +19,16 @@ from jobs.computation import portions
 from jobs.datetimes import INSTANT
 from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.pacing import paced
-from jobs.run_ids import scheduled_run_id
 from jobs.tasks import audit
-from jobs.tasks.draft import NO_INSTANT, TaskUpdate, columns_changed
+from jobs.tasks.columns import columns_changed
+from jobs.tasks.draft import TaskUpdate
+from jobs.tasks.missed import missed_by, missed_by_update, settle, standing
 from jobs.tasks.transaction import Transaction
+from jobs.tasks.validation import NO_INSTANT
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers import revision, schedule, validation
-from jobs.triggers.due import LATE, count_missed, latest_due, oldest_of_newest, unsettled
-from jobs.triggers.revision import ChangedTrigger, Standing, TriggerUpdate
-from jobs.triggers.schedule import Delayed, OneOff, Requested
+from jobs.triggers.revision import ChangedTrigger, TriggerUpdate
+from jobs.triggers.schedule import Delayed
 
 ENDED = (TaskStatus.COMPLETED, TaskStatus.CANCELLED)
 
@@ -153,18 +154,6 @@ def changed_trigger(task: Task, update: TriggerUpdate, *, revives: bool, now: da
     return changed if changed.trigger != old or revived else None
 
 
-def standing(task: Task, *, now: datetime) -> Standing:
-    """Return where a task's schedule stands. What is due can be claimed unless the task is paused or catches up."""
-    return revision.standing(
-        trigger_columns.trigger_of(task),
-        task.next_run or task.resume_from,
-        settled_until=task.settled_until,
-        due_at=task.due_at,
-        now=now,
-        task_id=task.id,
-    )
-
-
 def reschedule(task: Task, changed: ChangedTrigger, *, now: datetime) -> None:
     """Schedule a task for the first instant of its new trigger, if its status allows that. Raises `InvalidInput`."""
     trigger = trigger_columns.trigger_of(task)
@@ -195,7 +184,7 @@ async def pause_tasks(
 ) -> list[ChangeOutcome]:
     """Pause many tasks, with a note of the caller and the reason. Return the outcomes in the order of the ids.
 
-    The caller has checked the reason by `jobs.tasks.draft.reason_problems`.
+    The caller has checked the reason by `jobs.tasks.validation.reason_problems`.
     """
     found = await all_locked(work, task_ids)
     refusals = conflicts_of_ended(work, found.values(), "paused")
@@ -295,69 +284,6 @@ async def delete_tasks(work: Transaction, task_ids: Sequence[UUID], *, now: date
     return outcomes(task_ids, found)
 
 
-def preview(trigger: Requested, *, count: int, after: datetime | None, now: datetime) -> tuple[list[datetime], str]:
-    """Return the next instants of a trigger, and its description in words. Raises `InvalidInput`."""
-    accepted, problems = validation.check(trigger, now=now)
-    if problems:
-        raise InvalidInput([problem.under("trigger") for problem in problems])
-    return schedule.instants(accepted, after or now, count=count), schedule.describe(accepted)
-
-
-def upcoming(task: Task, *, count: int, now: datetime) -> list[datetime]:
-    """Return the next instants of a task: for a paused one what they would be, and none once its schedule has ended."""
-    trigger = trigger_columns.trigger_of(task)
-    if task.status == TaskStatus.PAUSED:
-        return schedule.instants(trigger, now, count=count)
-    first = next_to_run(task, now=now)
-    if first is None or count == 0:
-        return []
-    trigger = unsettled(trigger, first, settled_until=task.settled_until)
-    return [first, *schedule.instants(trigger, first, count=count - 1)]
-
-
-def next_to_run(task: Task, *, now: datetime) -> datetime | None:
-    """Return the instant of the next run, or None if there will be none.
-
-    When instants were missed, that is the one which the misfire policy runs for them, and which has passed. A claim
-    records a schedule that cannot be computed in a run of its own.
-    """
-    oldest = task.next_run
-    if oldest is None or task.due_at is None or task.due_at > now:
-        return oldest
-    try:
-        return first_of_overdue(task, oldest, due_at=task.due_at, now=now)
-    except ValueError:
-        return oldest
-
-
-def next_to_come(task: Task, *, now: datetime) -> datetime | None:
-    """Return the next instant of a task that has not passed, or None if its schedule has ended or is paused.
-
-    When the last instant has passed and its run has not started yet, return that one.
-    """
-    first = next_to_run(task, now=now)
-    if first is None or first > now:
-        return first
-    trigger = trigger_columns.trigger_of(task)
-    try:
-        return schedule.next_instant(unsettled(trigger, first, settled_until=task.settled_until), now) or first
-    except ValueError:
-        return first
-
-
-def first_of_overdue(task: Task, oldest: datetime, *, due_at: datetime, now: datetime) -> datetime | None:
-    """Return the instant of the next run of a task that is due. Raises `ValueError` if it cannot be computed."""
-    trigger = unsettled(trigger_columns.trigger_of(task), oldest, settled_until=task.settled_until)
-    newest = latest_due(trigger, oldest, due_at=due_at, now=now, task_id=task.id) or oldest
-    match task.misfire_once or task.misfire:
-        case MisfirePolicy.ALL:
-            return oldest_of_newest(oldest, newest, trigger)
-        case MisfirePolicy.SKIP if now - max(due_at, schedule.due_at(trigger, newest, task_id=task.id)) > LATE:
-            return schedule.next_instant(trigger, newest)
-        case _:
-            return newest
-
-
 async def locked(work: Transaction, task_id: UUID) -> Task:
     """Return the task, locked against changes and claims until the transaction ends. Raises `NotFound`."""
     found = await all_locked(work, [task_id])
@@ -410,54 +336,6 @@ def expunged(work: Transaction, refusal: Conflict) -> Conflict:
     if refusal.task is not None and refusal.task in work.session:
         work.session.expunge(refusal.task)
     return refusal
-
-
-def missed_by(task: Task, *, now: datetime) -> list[Missed]:
-    """Return the instants that are due at `now` and that an end of the task's schedule leaves unclaimed."""
-    stands = standing(task, now=max(now, made_due_at(task) or now))
-    last = stands.due or (stands.missed and stands.missed[1])
-    return [] if last is None else [missed_run(task, stands.missed[0] if stands.missed else last, last)]
-
-
-def made_due_at(task: Task) -> datetime | None:
-    """Return when something else than the schedule made the task's next instant due, such as the end of the run before.
-
-    That may be after the instant of a request that has waited for the lock on the task meanwhile. An instant that is
-    still to come is not due, whatever set it: an update leaves a call to the jitter that it had.
-    """
-    if task.due_at is None or task.due_at > utc_now() or task.due_at == trigger_columns.due_at(task):
-        return None
-    return task.due_at
-
-
-def missed_by_update(task: Task, changed: ChangedTrigger) -> list[Missed]:
-    """Return the instants that an update of the trigger leaves unclaimed."""
-    stands = changed.stands
-    if isinstance(changed.trigger, OneOff | Delayed) and stands.due is not None:
-        return [missed_run(task, stands.missed[0] if stands.missed else stands.due, stands.due)]
-    return [missed_run(task, *stands.missed)] if stands.missed else []
-
-
-def missed_run(task: Task, oldest: datetime, newest: datetime) -> Missed:
-    """Return the missed run for the instants from `oldest` to `newest`."""
-    trigger = unsettled(trigger_columns.trigger_of(task), oldest, settled_until=task.settled_until)
-    count = count_missed(trigger, oldest, newest)
-    return Missed(
-        run_id=scheduled_run_id(task.id, newest),
-        task_id=task.id,
-        task_version=task.version,
-        host=task.host,
-        scheduled_for=newest,
-        missed_count=count,
-        missed_since=oldest if count else None,
-    )
-
-
-async def settle(work: Transaction, missed: Sequence[Missed], *, now: datetime, reason: str) -> None:
-    """Record the instants that a change leaves unclaimed."""
-    if missed:
-        await changes.record_missed(work.session, missed, reason=reason, now=now)
-        work.notify_events()
 
 
 def end_schedule(task: Task) -> None:

@@ -24,7 +24,8 @@ from jobs.security.encryption import SecretKeys
 from jobs.tasks import audit
 from jobs.tasks.audit import Columns
 from jobs.tasks.changes import expunged, external_id_taken
-from jobs.tasks.draft import TaskDraft, columns_of
+from jobs.tasks.columns import columns_of
+from jobs.tasks.draft import TaskDraft
 from jobs.tasks.idempotency import Key, digest_of
 from jobs.tasks.transaction import NewTask, Transaction
 from jobs.triggers import columns as trigger_columns

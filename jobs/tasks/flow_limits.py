@@ -14,8 +14,8 @@ from jobs.errors import Conflict, ConflictReason, InvalidInput, NotFound
 from jobs.http.host_patterns import parse_host_pattern
 from jobs.problems import Problem
 from jobs.tasks.audit import difference
-from jobs.tasks.draft import flow_key_problems
 from jobs.tasks.transaction import Transaction
+from jobs.tasks.validation import flow_key_problems
 
 MAX_LIMITS = 1_000
 MAX_CONCURRENT = 10_000

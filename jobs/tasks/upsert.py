@@ -19,8 +19,9 @@ from jobs.problems import Problem
 from jobs.tasks import audit, changes, creation
 from jobs.tasks.audit import Columns
 from jobs.tasks.changes import Change
+from jobs.tasks.columns import columns_replaced
 from jobs.tasks.creation import CreateRequest
-from jobs.tasks.draft import TaskDraft, columns_replaced
+from jobs.tasks.draft import TaskDraft
 from jobs.tasks.transaction import Transaction
 from jobs.triggers import columns as trigger_columns
 from jobs.triggers.revision import TriggerUpdate

@@ -21,7 +21,8 @@ from jobs.security.encryption import NoSecretKey, SecretKeys
 from jobs.security.secret_headers import SEALED, in_order, is_sealed, open_headers
 from jobs.tasks import changes
 from jobs.tasks.audit import mark
-from jobs.tasks.draft import TaskDraft, action_draft, columns_replaced, retry_draft
+from jobs.tasks.columns import columns_replaced
+from jobs.tasks.draft import TaskDraft, action_draft, retry_draft
 from jobs.tasks.transaction import Transaction
 from jobs.tasks.upsert import whole
 from jobs.triggers import columns as trigger_columns

@@ -14,6 +14,7 @@ from db.states import MisfirePolicy, RunState, TaskStatus
 from tests.support.engine import events_of, every, runs_of, save, task_of
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
+from tests.support.rows import count
 
 RESULT = """
   __typename
@@ -50,13 +51,6 @@ async def done(api: Api, mutation: str, ids: list[UUID], **variables: Any) -> li
     [found] = (await api.data(mutation, ids=[str(each) for each in ids], **variables)).values()
     assert len(found) == len(ids)
     return list(found)
-
-
-async def count(api: Api, table: str, where: str = "true") -> int:
-    """Return the number of rows."""
-    async with api.engine.connect() as connection:
-        found: int = (await connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}"))).scalar_one()
-    return found
 
 
 async def test_each_input_has_its_result_in_order(api: Api) -> None:

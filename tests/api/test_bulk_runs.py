@@ -13,6 +13,7 @@ from db.states import OverlapPolicy, RunState, TaskStatus
 from tests.support.engine import events_of, every, one_off, runs_of, save, task_of
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
+from tests.support.rows import count
 from tests.support.statements import statements
 
 RUN = """
@@ -55,13 +56,6 @@ async def past(api: Api, task: Task, *states: RunState) -> list[Run]:
     runs = [run_of(task, scheduled_for=ago(9 - place), state=state) for place, state in enumerate(states)]
     await save(api.engine, *runs)
     return runs
-
-
-async def count(api: Api, table: str, where: str = "true") -> int:
-    """Return the number of rows."""
-    async with api.engine.connect() as connection:
-        found: int = (await connection.execute(text(f"SELECT count(*) FROM {table} WHERE {where}"))).scalar_one()
-    return found
 
 
 async def test_run_many(api: Api) -> None:

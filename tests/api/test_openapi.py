@@ -13,8 +13,10 @@ from starlette.routing import Route
 
 from graphql_api import health, metrics
 from graphql_api.pages import swagger
-from graphql_api.rest import results, runs, tasks
 from graphql_api.rest.openapi import document, document_3_0
+from graphql_api.rest.results import RESULTS
+from graphql_api.rest.runs import RUNS
+from graphql_api.rest.tasks import TASKS
 from tests.support.graphql import Api
 
 METHODS = {"get", "put", "post", "delete"}
@@ -47,7 +49,7 @@ async def test_is_served(api: Api) -> None:
 
 def test_has_every_route_and_no_other() -> None:
     """The document has each route with each of its methods, and no other."""
-    routes: list[Route] = [*tasks.ROUTES, *runs.ROUTES, *results.ROUTES, *metrics.ROUTES, *health.ROUTES]
+    routes: list[Route] = [*TASKS.routes(), *RUNS.routes(), *RESULTS.routes(), *metrics.ROUTES, *health.ROUTES]
     taken = {(route.path, method.lower()) for route in routes for method in (route.methods or set()) - {"HEAD"}}
     assert {(path, method) for path, method, _ in operations()} == taken
 

@@ -1,19 +1,16 @@
 """Requests at the same time share statements and look-ups, and none of them notices."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 
-from db.settings import DatabaseSettings
 from graphql_api.execution.schema import schema
 from graphql_api.plain_values import READ
 from jobs.http.resolver import TargetChecker
 from jobs.http.targets import EgressPolicy
-from jobs.settings import JobsSettings
-from tests.support.graphql import Api, serving
+from tests.support.graphql import Api
 from tests.support.rest import CRON, TASKS
 from tests.support.statements import statements
 
@@ -22,13 +19,6 @@ mutation ($input: CreateTaskInput!) { createTask(input: $input) { __typename
     ... on Task { id name createdAt action { payload } } ... on InvalidInput { problems { path } } } }
 """
 MANY = 40
-
-
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API with the default limits."""
-    async with serving(database, jobs_settings) as running:
-        yield running
 
 
 def task_input(number: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from db.models import Run, Task, utc_now
+from db.models import Run, utc_now
 from db.settings import DatabaseSettings
 from db.states import KeyScope, MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from jobs.settings import JobsSettings
@@ -16,26 +16,13 @@ from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
 from tests.support.keys import bearer, guarded, make_key
 from tests.support.rest import CRON, RESULTS, TASKS, error, text
+from tests.support.rows import hourly, run_in
 
 RUNS = "/api/v1/runs"
 ALWAYS = {
     *("id", "task_id", "state", "cause", "scheduled_for", "run_at", "attempt", "status_code", "success"),
     *("duration_ms", "created_at", "task"),
 }
-
-
-async def hourly(api: Api, **columns: Any) -> Task:
-    """Return a saved task that is due in an hour."""
-    task = every("http://localhost/", HOUR, utc_now() + HOUR, **columns)
-    await save(api.engine, task)
-    return task
-
-
-async def run_in(api: Api, task: Task, state: RunState, **columns: Any) -> Run:
-    """Return a saved run of the task, an hour old."""
-    run = run_of(task, scheduled_for=ago(1), state=state, **columns)
-    await save(api.engine, run)
-    return run
 
 
 def ok(answer: httpx.Response, status: int = 200) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from typing import Any
 from uuid import UUID, uuid4
 
-from db.models import Run, Task, utc_now
+from db.models import Run, utc_now
 from db.states import OverlapPolicy, RunState, TaskStatus
 from tests.support.engine import events_of, every, one_off, save, task_of
 from tests.support.graphql import Api
 from tests.support.history import HOUR, ago, run_of
+from tests.support.rows import hourly, run_in
 
 ANSWER = """
     __typename
@@ -29,20 +30,6 @@ async def do(api: Api, mutation: str, sought: UUID | str, key: str | None = None
     [answer] = (await api.data(mutation, **variables)).values()
     assert isinstance(answer, dict)
     return answer
-
-
-async def hourly(api: Api, **columns: Any) -> Task:
-    """Return a task that is due in an hour."""
-    task = every("http://localhost/", HOUR, utc_now() + HOUR, **columns)
-    await save(api.engine, task)
-    return task
-
-
-async def run_in(api: Api, task: Task, state: RunState, **columns: Any) -> Run:
-    """Return a run of the task, an hour old."""
-    run = run_of(task, scheduled_for=ago(1), state=state, **columns)
-    await save(api.engine, run)
-    return run
 
 
 async def row_of(api: Api, run_id: str) -> Run:

@@ -11,8 +11,8 @@ import pytest
 
 from db.settings import DatabaseSettings
 from jobs.settings import JobsSettings
-from tests.hostile.test_queries import LoopMonitor, post
 from tests.support.graphql import Api, serving
+from tests.support.loop_monitor import LoopMonitor, post
 
 MOST = 1_000
 LOOP_HELD = 0.03

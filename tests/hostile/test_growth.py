@@ -25,8 +25,8 @@ from jobs.http.redaction import redacted
 from jobs.http.request import ActionDraft, HeaderDraft, header_problems
 from jobs.security import signatures
 from jobs.security.encryption import SecretKeys
-from jobs.tasks.draft import is_printable, tag_problems
 from jobs.tasks.idempotency import digest_of
+from jobs.tasks.validation import is_printable, tag_problems
 
 pytestmark = pytest.mark.timing
 

@@ -1,7 +1,6 @@
 """`duetime backup` and `duetime restore`: no instant is lost or doubled, and nothing is overwritten."""
 
 import stat
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,19 +15,11 @@ from jobs.settings import JobsSettings
 from tests.support.command import duetime
 from tests.support.engine import every, opened, runs_of, save, soon, working
 from tests.support.ports import free_port
-from tests.support.servers import Servers
 from tests.support.target import Target
 from tests.support.waiting import wait_until
 
 PERIOD = timedelta(milliseconds=500)
 SETTINGS = DuetimeSettings.model_construct()
-
-
-@pytest.fixture
-def empty_database(servers: Servers) -> Iterator[DatabaseSettings]:
-    """Yield a database without tables."""
-    with servers.empty_database() as settings:
-        yield settings
 
 
 async def test_a_restored_database_goes_on(

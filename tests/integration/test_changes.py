@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.models import Run, Task, utc_now
-from db.settings import DatabaseSettings
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from jobs.errors import Conflict, ConflictReason, NotFound
 from jobs.http.request import ActionDraft
@@ -19,7 +18,7 @@ from jobs.tasks.draft import TaskDraft, TaskUpdate
 from jobs.tasks.transaction import Transaction
 from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Interval
-from tests.support.engine import events_of, every, one_off, opened, runs_of, save, task_of
+from tests.support.engine import events_of, every, one_off, runs_of, save, task_of
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import (
     Change,
@@ -64,13 +63,6 @@ async def run_now(work: Transaction, task_id: UUID) -> Run:
 
 
 CHANGES = [update, pause, cancel, delete, run_now]
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for both sides of a race and for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def due_task(engine: AsyncEngine, **columns: Any) -> Task:

@@ -1,20 +1,17 @@
 """A claim for an instant shortly ahead locks what is due then, and starts it at the instant, not before."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.models import utc_now
-from db.settings import DatabaseSettings
 from db.states import RunState, TaskStatus
 from jobs.datetimes import FIRST_INSTANT
 from jobs.engine.claim import claim_tasks, claim_waiting
 from jobs.engine.slots import Slots
 from jobs.tasks import changes
-from tests.support.engine import every, one_off, opened, save, task_of
+from tests.support.engine import every, one_off, save, task_of
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import WORKER, a_lock_is_awaited, change, every_run
 from tests.support.waiting import wait_until
@@ -37,13 +34,6 @@ class HeldClock:
     async def is_awaited(self) -> bool:
         """Return whether a claim waits."""
         return bool(self.awaited)
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for claims and checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def test_a_task_is_locked_before_its_instant_and_starts_at_it(engine: AsyncEngine) -> None:

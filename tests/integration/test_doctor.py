@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,10 @@ from jobs.engine.lease import Lease
 from jobs.maintenance.partitions import create_partitions
 from jobs.settings import JobsSettings
 from tests.support.command import duetime_in_process
-from tests.support.engine import one_off, opened, save
+from tests.support.engine import one_off, save
 from tests.support.graphql import serving
 from tests.support.keys import make_key
 from tests.support.ports import free_port
-from tests.support.servers import Servers
 from tests.support.target import CannedResponse, Target
 
 DAY = timedelta(days=1)
@@ -43,20 +42,6 @@ def api_settings() -> Iterator[ApiSettings]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield ApiSettings.model_construct(port=taken.getsockname()[1])
-
-
-@pytest.fixture
-def empty_database(servers: Servers) -> Iterator[DatabaseSettings]:
-    """Yield a database without tables."""
-    with servers.empty_database() as settings:
-        yield settings
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """Open a connection pool."""
-    async with opened(database) as engine:
-        yield engine
 
 
 async def examined(

@@ -5,7 +5,6 @@ before it, and keeps what has come and still waits for its jitter as long as the
 """
 
 import random
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +29,7 @@ from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
 from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Cron, Delayed, Interval, OneOff, Trigger
-from tests.support.engine import every, opened, runs_of, save, soon, task_of, working
+from tests.support.engine import every, runs_of, save, soon, task_of, working
 from tests.support.interleaving import WORKER, changing, every_run
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
@@ -39,13 +38,6 @@ SECOND = timedelta(seconds=1)
 HISTORIES = 12
 EDITS = 10
 LONG_ENOUGH = timedelta(minutes=5)
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for both sides of a race and for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 class Expected:

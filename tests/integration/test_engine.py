@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from itertools import accumulate, pairwise
@@ -41,13 +41,6 @@ from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """Open a connection pool for the test's own checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def one_run(engine: AsyncEngine, task_id: object, *, within: float = 10) -> Run:

@@ -22,7 +22,7 @@ from jobs.tasks import changes, creation, runs
 from jobs.tasks.draft import TaskDraft, TaskUpdate
 from jobs.triggers.revision import TriggerUpdate
 from jobs.triggers.schedule import Interval
-from tests.support.engine import every, one_off, opened, save, soon, task_of, working
+from tests.support.engine import every, one_off, save, soon, task_of, working
 from tests.support.graphql import serving
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import changing
@@ -32,13 +32,6 @@ from tests.support.waiting import wait_until
 
 ENDED: dict[str, Any] = {"next_run": None, "due_at": None}
 WATCH = "subscription { taskChanged { __typename ... on DeletedTask { id: taskId } } }"
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for the test."""
-    async with opened(database) as opening:
-        yield opening
 
 
 @pytest.fixture

@@ -10,13 +10,10 @@ import psutil
 import pytest
 
 from db.states import BodyEncoding
-from jobs.clock import Clock
 from jobs.http.body import NO_CONTENT
 from jobs.http.client import KEPT_HEADER_CHARACTERS, HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.response_body import KEPT_BYTES
-from jobs.http.targets import EgressPolicy, parse_rules
-from jobs.settings import LOOPBACK
 from tests.support.hostile_target import BEHAVIOURS, hostile_target
 
 AT_ONCE = 100
@@ -31,13 +28,6 @@ async def url() -> AsyncIterator[str]:
     """Run a hostile target in its own process and return its URL."""
     async with hostile_target() as running:
         yield running
-
-
-@pytest.fixture
-async def caller() -> AsyncIterator[HttpCaller]:
-    """Open the connections of a worker that may call this machine."""
-    async with HttpCaller(clock=Clock(), policy=EgressPolicy(allowed=parse_rules(LOOPBACK))) as opened:
-        yield opened
 
 
 def get(url: str, *, timeout: timedelta = QUICK) -> Action:

@@ -1,20 +1,17 @@
 """A kept connection is used only while its target surely keeps it, and its end does not fail a call needlessly."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from db.models import Run
 from db.settings import DatabaseSettings
-from jobs.clock import Clock
 from jobs.compat import LEARNED_AT_LEAST, MARGIN, idle_limit_of
 from jobs.http.body import NO_CONTENT, Content
 from jobs.http.client import HttpCaller, Response
 from jobs.http.request import Action
-from jobs.http.targets import EgressPolicy, parse_rules
-from jobs.settings import LOOPBACK, JobsSettings
+from jobs.settings import JobsSettings
 from tests.support.engine import every, opened, runs_of, save, soon, working
 from tests.support.graphql import serving
 from tests.support.raw_target import RawTarget, Request, Respond, raw_target
@@ -24,13 +21,6 @@ IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]
 OTHERS = ["POST", "PATCH"]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 EARLY = "the call failed: the target closed the connection before its response was complete"
-
-
-@pytest.fixture
-async def caller() -> AsyncIterator[HttpCaller]:
-    """Open the connections of a worker that may call this machine."""
-    async with HttpCaller(clock=Clock(), policy=EgressPolicy(allowed=parse_rules(LOOPBACK))) as running:
-        yield running
 
 
 async def call(caller: HttpCaller, target: RawTarget, *, method: str = "GET", body: bytes = b"") -> Response:

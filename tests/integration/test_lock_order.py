@@ -1,7 +1,7 @@
 """Locks are taken in one order: tasks, runs by their ids, then the counter of events. So no two statements deadlock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -11,12 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import claims, finishes, leases
 from db.engine.finishes import Finish
 from db.models import Run, Task, utc_now
-from db.settings import DatabaseSettings
 from db.states import BodyEncoding, OverlapPolicy, RunState
 from jobs.engine import claim
 from jobs.engine.claimed import Claimed
 from jobs.tasks import changes
-from tests.support.engine import every, opened, save, task_of
+from tests.support.engine import every, save, task_of
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import WORKER, a_lock_is_awaited, changing, every_run, run_row
 from tests.support.waiting import wait_until
@@ -24,13 +23,6 @@ from tests.support.waiting import wait_until
 SECOND = timedelta(seconds=1)
 HOLD = text("SELECT FROM task_results WHERE id = :run_id FOR UPDATE")
 FREE = text("SELECT count(*) FROM (SELECT FROM task_results WHERE id = :run_id FOR UPDATE SKIP LOCKED) free")
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for all sides of a race and for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def cancel(engine: AsyncEngine, task: Task) -> None:

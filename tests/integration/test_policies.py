@@ -1,6 +1,5 @@
 """Policies for instants that overlap or were missed, and for attempts that are no longer wanted."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -14,7 +13,7 @@ from db.settings import DatabaseSettings
 from db.states import MisfirePolicy, OverlapPolicy, RunState, TaskStatus
 from jobs.settings import JobsSettings
 from jobs.triggers.due import CAUGHT_UP
-from tests.support.engine import events_of, every, one_off, opened, runs_of, save, soon, task_of, working
+from tests.support.engine import events_of, every, one_off, runs_of, save, soon, task_of, working
 from tests.support.history import run_of
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
@@ -22,13 +21,6 @@ from tests.support.waiting import wait_until
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 LONG = CannedResponse(delay=timedelta(minutes=5))
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def finished(engine: AsyncEngine, task_id: UUID, *, number: int, within: float = 30) -> list[Run]:

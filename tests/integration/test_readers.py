@@ -1,6 +1,5 @@
 """The connections that stay open for reading: they are lent again, and none outlives the service."""
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -10,19 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connection import autocommit, open_engine
 from db.readers import Readers
 from db.settings import DatabaseSettings
-from tests.support.engine import opened
 from tests.support.waiting import wait_until
 
 NAME = "duetime readers"
 OPEN = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name AND datname = current_database()")
 PID = text("SELECT pg_backend_pid()")
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def count(engine: AsyncEngine) -> int:

@@ -1,33 +1,23 @@
 """The transitions between states of a run: the database allows those that the documentation draws, and no others."""
 
 import re
-from collections.abc import AsyncIterator
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import col
 
 from db.models import Run, utc_now
-from db.settings import DatabaseSettings
 from db.states import UNFINISHED, RunState
-from tests.support.engine import one_off, opened, save
+from tests.support.engine import one_off, save
 from tests.support.history import run_of
 
 SCHEDULING = Path(__file__).parents[2] / "docs" / "scheduling.md"
 ARROW = re.compile(r"^ +(\w+) --> (\w+)", re.MULTILINE)
 DRAWN = {(RunState[old], RunState[new]) for old, new in ARROW.findall(SCHEDULING.read_text())}
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 def columns_of(state: RunState) -> dict[str, Any]:

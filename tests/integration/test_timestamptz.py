@@ -1,6 +1,5 @@
 """The ends of the calendar: every instant of Python's datetime survives Postgres, and tasks may use it."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
 
@@ -12,18 +11,11 @@ from db.compat import FIRST_INSTANT, LAST_INSTANT
 from db.settings import DatabaseSettings
 from db.states import RunState
 from jobs.settings import JobsSettings
-from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working
+from tests.support.engine import every, one_off, runs_of, save, soon, task_of, working
 from tests.support.target import Target
 from tests.support.waiting import wait_until
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def test_a_task_may_start_and_end_with_the_calendar(

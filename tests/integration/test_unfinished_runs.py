@@ -1,6 +1,5 @@
 """A run lies in one of two tables: among the unfinished ones, or in the history, whose rows are only added."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -13,18 +12,11 @@ from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import UNFINISHED, RunState, TaskStatus
 from jobs.settings import JobsSettings
-from tests.support.engine import every, one_off, opened, runs_of, save, soon, task_of, working
+from tests.support.engine import every, one_off, runs_of, save, soon, task_of, working
 from tests.support.history import HOUR, run_of
 from tests.support.interleaving import every_run
 from tests.support.target import Target
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-async def engine(database: DatabaseSettings) -> AsyncIterator[AsyncEngine]:
-    """A pool for checks."""
-    async with opened(database) as opening:
-        yield opening
 
 
 async def count(engine: AsyncEngine, table: str) -> int:
