@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
+from uuid import UUID
 
 from sqlalchemy import CompoundSelect, Select, Text, func, select, union_all
 from sqlalchemy import cast as cast_to
@@ -79,26 +80,34 @@ async def has_more(
 class Ways(NamedTuple):
     """The statements that find the first tasks of a zone: near its start, or by sorting all of them.
 
-    `candidates` counts those that would be sorted, at most to one beyond `FEW`, where an index does so at once.
+    `candidates` counts those whose last run has one of the states, at most to one beyond `FEW`, as an index does at
+    once; `few` reads no others.
     """
 
     near: Select[Any]
     sought: Select[Any]
     candidates: Select[Any] | None
+    few: Select[Any]
 
     @classmethod
     def of(cls, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> "Ways":
         """Return the statements for a zone."""
         reading = partial(rows_of, order=order, backward=backward, limit=limit)
         near = first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR).subquery("near").c
-        # Postgres plans a query with an offset alone, and so not for the order of the one around it.
-        every = indexed(filters, col(Task.id), ORDERS[order].value).where(zone).offset(0).subquery().c
-        sorting = order_of(every, order).sorting(backward=backward)
-        states = filters.last_run_states
+
+        def sorting(every: Select[Any]) -> Select[Any]:
+            # Postgres plans a query with an offset alone, and so not for the order of the one around it.
+            found = every.where(zone).offset(0).subquery().c
+            ids = select(found.id).order_by(*order_of(found, order).sorting(backward=backward)).limit(limit)
+            return reading(TABLE.c, [TABLE.c.id.in_(ids)])
+
+        columns, states = (col(Task.id), ORDERS[order].value), filters.last_run_states
+        others = conditions(replace(filters, last_run_states=()))
         return cls(
             near=reading(near, conditions(filters, of=near)),
-            sought=reading(TABLE.c, [TABLE.c.id.in_(select(every.id).order_by(*sorting).limit(limit))]),
+            sought=sorting(indexed(filters, *columns)),
             candidates=select(func.count()).select_from(last_in(states).limit(FEW + 1).subquery()) if states else None,
+            few=sorting(indexed(TaskFilter(last_run_states=states), *columns).where(*others)),
         )
 
 
@@ -126,11 +135,11 @@ async def read(connection: AsyncConnection, zones: Iterable[Ways], *, limit: int
 
 async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
     """Return the first tasks of a zone."""
-    if ways.candidates is None or (await prepared.select(connection, ways.candidates))[0][0] > FEW:
-        near = await prepared.select(connection, ways.near)
-        if len(near) == limit:
-            return cast("list[Task]", near)
-    return cast("list[Task]", await prepared.select(connection, ways.sought))
+    if ways.candidates is not None and (await prepared.select(connection, ways.candidates))[0][0] <= FEW:
+        return cast("list[Task]", await prepared.select(connection, ways.few))
+    near = await prepared.select(connection, ways.near)
+    found = near if len(near) == limit else await prepared.select(connection, ways.sought)
+    return cast("list[Task]", found)
 
 
 def first(
@@ -172,27 +181,50 @@ async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
 @lru_cache(maxsize=KEPT_STATEMENTS)
 def counting(filters: TaskFilter) -> Select[Any]:
     """Return the statement that counts tasks."""
-    return keyset.capped(indexed(filters, col(Task.id)))
+    elsewhere = found_elsewhere(filters)
+    return keyset.capped(indexed(filters, col(Task.id)) if elsewhere is None else elsewhere)
 
 
 def indexed(filters: TaskFilter, *columns: Any) -> Select[Any]:
     """Return a query for columns of the same tasks, worded so that an index finds them."""
-    others = replace(filters, name_contains=None, url_contains=None, tags=(), last_run_states=())
-    statement = select(*columns).select_from(Task).where(*conditions(others))
-    if filters.name_contains is not None or filters.url_contains is not None or filters.tags:
-        words = [
-            *keyset.like(col(TaskWords.name), filters.name_contains),
-            *keyset.like(col(TaskWords.url), filters.url_contains),
-        ]
-        if filters.tags:
-            # Repeats the condition of the index.
-            words.append(col(TaskWords.tags) != cast_to([], ARRAY(Text)))
-            words.append(has_tags(TaskWords, filters.tags))
+    statement = select(*columns).select_from(Task).where(*conditions(of_tasks(filters)))
+    if words := of_words(filters):
         statement = statement.join(TaskWords, col(TaskWords.task_id) == col(Task.id)).where(*words)
     if filters.last_run_states:
         last = last_in(filters.last_run_states).subquery("last")
         statement = statement.join(last, last.c.task_id == col(Task.id))
     return statement
+
+
+def found_elsewhere(filters: TaskFilter) -> Select[tuple[UUID]] | None:
+    """Return a query for the ids of the same tasks that reads no row of them, if one other table knows them all.
+
+    That table also has the deleted tasks, which are few, because maintenance removes them.
+    """
+    words, states = of_words(filters), filters.last_run_states
+    if of_tasks(filters) != TaskFilter() or bool(words) == bool(states):
+        return None
+    found = (last_in(states) if states else select(col(TaskWords.task_id)).where(*words)).subquery("found")
+    deleted = select(TABLE.c.id).where(TABLE.c.deleted_at.is_not(None))
+    return select(found.c.task_id).where(found.c.task_id.not_in(deleted))
+
+
+def of_tasks(filters: TaskFilter) -> TaskFilter:
+    """Return the part of a filter that is about columns of tasks."""
+    return replace(filters, name_contains=None, url_contains=None, tags=(), last_run_states=())
+
+
+def of_words(filters: TaskFilter) -> list[Condition]:
+    """Return the part of a filter that is about the words of tasks, in terms of their table."""
+    words = [
+        *keyset.like(col(TaskWords.name), filters.name_contains),
+        *keyset.like(col(TaskWords.url), filters.url_contains),
+    ]
+    if filters.tags:
+        # Repeats the condition of the index.
+        words.append(col(TaskWords.tags) != cast_to([], ARRAY(Text)))
+        words.append(has_tags(TaskWords, filters.tags))
+    return words
 
 
 def last_in(states: Collection[RunState]) -> CompoundSelect[Any]:

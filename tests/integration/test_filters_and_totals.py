@@ -54,6 +54,9 @@ FROM (
     WHERE place % 10 > 0 AND (k > 1 OR place % 40 = 1)
 ) runs
 """)
+DELETED = 20
+DELETE = text("UPDATE tasks SET deleted_at = now() WHERE id IN (SELECT id FROM tasks ORDER BY id LIMIT :number)")
+ALIVE = text("SELECT id, name, url, tags, status FROM tasks WHERE deleted_at IS NULL")
 FILTERS: dict[str, dict[str, Any]] = {
     "nothing": {},
     "failed last": {"last_run_states": (RunState.FAILED,)},
@@ -130,11 +133,12 @@ def selected(rows: Sequence[Any], last: dict[UUID, str], filters: TaskFilter) ->
 @pytest.mark.parametrize("order", [*TaskOrder])
 async def test_each_filter_selects_the_same_tasks_in_every_order(engine: AsyncEngine, order: TaskOrder) -> None:
     """A list by any filter, page by page, is the list of all tasks without those that the filter leaves out."""
-    async with engine.connect() as connection:
-        rows = (await connection.execute(text("SELECT id, name, url, tags, status FROM tasks"))).all()
+    async with engine.begin() as connection:
+        await connection.execute(DELETE, {"number": DELETED})
+        rows = (await connection.execute(ALIVE)).all()
         last = {row.task_id: row.state for row in await connection.execute(LAST_STATES)}
     every = await read_all(engine, TaskFilter(), order)
-    assert len(every) == TASKS
+    assert len(every) == TASKS - DELETED
     for name, members in FILTERS.items():
         filters = TaskFilter(**members)
         expected = selected(rows, last, filters)
