@@ -156,6 +156,11 @@ def waited_too_long_for_a_lock(error: BaseException) -> bool:
     return isinstance(raised_by_asyncpg(error), asyncpg.exceptions.LockNotAvailableError)
 
 
+def message_of(error: BaseException) -> str:
+    """Return what an error says; its class if it says nothing, as TimeoutError does."""
+    return str(error) or type(error).__name__
+
+
 def is_timeout(error: BaseException) -> bool:
     """Return whether the database gave up a statement that took longer than its `statement_timeout`."""
     return isinstance(raised_by_asyncpg(error), asyncpg.exceptions.QueryCanceledError)

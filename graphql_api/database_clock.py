@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import present
-from db.connection import CONNECTION_ERRORS, autocommit
+from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.tasks import clock as database_clock
 from jobs.cancellation import cancel_and_wait
 from jobs.clock import Clock
@@ -49,6 +49,8 @@ async def read(engine: AsyncEngine, clock: Clock) -> bool:
             moment = await database_clock.now(connection)
             clock.correct(asked_at=asked_at, answered_at=clock.uncorrected(), database_now=moment)
     except CONNECTION_ERRORS as error:
-        logger.warning("Postgres's clock cannot be read.", extra={"action": "clock_not_read", "error": str(error)})
+        logger.warning(
+            "Postgres's clock cannot be read.", extra={"action": "clock_not_read", "error": message_of(error)}
+        )
         return False
     return True

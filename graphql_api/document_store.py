@@ -12,6 +12,7 @@ from typing import Self
 
 from redis.asyncio import Redis
 
+from db.connection import message_of
 from jobs.queue import REDIS_ERRORS
 from jobs.redis_pool import open_client
 
@@ -82,7 +83,9 @@ class DocumentStore:
             async with asyncio.timeout(REDIS_WITHIN.total_seconds()):
                 stored: bytes | None = await self._find(keys=keys_of(digest, owner), args=[digest, SECONDS])
         except REDIS_ERRORS as error:
-            logger.debug("A document cannot be read.", extra={"action": "document_not_read", "error": str(error)})
+            logger.debug(
+                "A document cannot be read.", extra={"action": "document_not_read", "error": message_of(error)}
+            )
             return None
         found = None if stored is None else stored.decode(errors="replace")
         return found if found is not None and hashed(found) == digest else None
@@ -94,7 +97,9 @@ class DocumentStore:
             async with asyncio.timeout(REDIS_WITHIN.total_seconds()):
                 accepted = await self._store(keys=keys_of(digest, owner), args=arguments)
         except REDIS_ERRORS as error:
-            logger.debug("A document cannot be stored.", extra={"action": "document_not_stored", "error": str(error)})
+            logger.debug(
+                "A document cannot be stored.", extra={"action": "document_not_stored", "error": message_of(error)}
+            )
             return
         if not accepted:
             raise QuotaExceeded

@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 from arq.connections import ArqRedis
 from redis.exceptions import RedisError
 
+from db.connection import message_of
 from jobs.compat import WorkerRedis
 from jobs.gathering import Gatherer
 from jobs.redis_pool import redis_pool
@@ -217,6 +218,6 @@ class Queue:
         if not self._away:
             logger.warning(
                 "Redis is unavailable: tasks still fire from Postgres.",
-                extra={"action": "redis_away", "error": str(error)},
+                extra={"action": "redis_away", "error": message_of(error)},
             )
         self._away = True

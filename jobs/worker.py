@@ -11,7 +11,7 @@ from arq import Retry, cron, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import present
-from db.connection import CONNECTION_ERRORS, open_engine
+from db.connection import CONNECTION_ERRORS, message_of, open_engine
 from db.engine.warm_up import warm_up
 from db.settings import DatabaseSettings
 from jobs.cancellation import cancel_and_wait
@@ -171,7 +171,7 @@ async def dispatch(ctx: dict[Any, Any], bucket: int) -> None:
     try:
         await dispatcher.dispatch_bucket(bucket)
     except CONNECTION_ERRORS as error:
-        logger.warning("A bucket is left to the sweep.", extra={"action": "walk_failed", "error": str(error)})
+        logger.warning("A bucket is left to the sweep.", extra={"action": "walk_failed", "error": message_of(error)})
 
 
 async def bulk(ctx: dict[Any, Any]) -> None:
@@ -228,7 +228,9 @@ async def keep_arq(redis_url: str, woken: dict[str, Any], *, enough: asyncio.Eve
             await cancel_and_wait(working)
         except REDIS_ERRORS as error:
             if not away:
-                logger.warning("Lost the connection to Redis.", extra={"action": "redis_lost", "error": str(error)})
+                logger.warning(
+                    "Lost the connection to Redis.", extra={"action": "redis_lost", "error": message_of(error)}
+                )
             away = True
         # arq's own shutdown stops at the first job that is cancelled, and leaves its connections open.
         for job in worker.tasks.values():

@@ -22,7 +22,7 @@ from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connection import autocommit
+from db.connection import autocommit, message_of
 from db.models import utc_now
 from db.reads import events
 from db.states import RunEventType
@@ -163,7 +163,8 @@ class Tail:
             except Unreachable as error:
                 if self._hears_pokes:
                     logger.warning(
-                        "Events are polled while Redis is down.", extra={"action": "tail_polls", "error": str(error)}
+                        "Events are polled while Redis is down.",
+                        extra={"action": "tail_polls", "error": message_of(error)},
                     )
                 self._hears_pokes = False
                 self._poked.set()
@@ -183,7 +184,9 @@ class Tail:
                         await self._pause(LOOK_EVERY if self._hears_pokes else LOOK_EVERY_WITHOUT_POKES)
             except (SQLAlchemyError, OSError, TimeoutError) as error:
                 if self._reads:
-                    logger.warning("Events cannot be read.", extra={"action": "tail_failed", "error": str(error)})
+                    logger.warning(
+                        "Events cannot be read.", extra={"action": "tail_failed", "error": message_of(error)}
+                    )
                 self._reads = False
             await asyncio.sleep(pause.total_seconds())
             pause = min(2 * pause, LONGEST_PAUSE)

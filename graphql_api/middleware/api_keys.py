@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
-from db.connection import CONNECTION_ERRORS
+from db.connection import CONNECTION_ERRORS, message_of
 from db.models import utc_now
 from db.security import api_keys
 from graphql_api.middleware.key_lookup import KeyLookup, LookupFailed
@@ -130,7 +130,9 @@ class Authenticator:
         try:
             caller = await self._lookup.find(token)
         except LookupFailed as error:
-            logger.warning("A key cannot be looked up.", extra={"action": "key_not_looked_up", "error": str(error)})
+            logger.warning(
+                "A key cannot be looked up.", extra={"action": "key_not_looked_up", "error": message_of(error)}
+            )
             raise AuthenticationFailed(
                 503, "The key cannot be checked: the database is unavailable", retry_after=1
             ) from None
@@ -178,7 +180,9 @@ class Authenticator:
                 async with AsyncSession(self._engine) as session:
                     holding = await api_keys.still_in_force(session, key_ids=wanted, now=now)
             except CONNECTION_ERRORS as error:
-                logger.warning("Keys cannot be checked.", extra={"action": "keys_unwatched", "error": str(error)})
+                logger.warning(
+                    "Keys cannot be checked.", extra={"action": "keys_unwatched", "error": message_of(error)}
+                )
             for caller, close in list(self._open.values()):
                 if caller.key_id is not None and (caller.key_id not in holding or caller.expired(now)):
                     close()

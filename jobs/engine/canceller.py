@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import CONNECTION_ERRORS, autocommit
+from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import leases
 from jobs.engine.claimed import AttemptKey
 from jobs.engine.in_flight import InFlight
@@ -41,7 +41,8 @@ class Canceller:
                     self._cancel(checked - await self._still_held(checked))
                 except CONNECTION_ERRORS as error:
                     logger.warning(
-                        "Attempts continue without a check.", extra={"action": "watch_failed", "error": str(error)}
+                        "Attempts continue without a check.",
+                        extra={"action": "watch_failed", "error": message_of(error)},
                     )
             seen_before = unmade
 

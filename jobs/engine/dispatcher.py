@@ -10,7 +10,7 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import CONNECTION_ERRORS, autocommit
+from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import claims
 from jobs.clock import Clock
 from jobs.datetimes import FIRST_INSTANT
@@ -132,7 +132,7 @@ class Dispatcher:
         try:
             await self.claim_due()
         except CONNECTION_ERRORS as error:
-            logger.warning("A claim failed.", extra={"action": "claim_failed", "error": str(error)})
+            logger.warning("A claim failed.", extra={"action": "claim_failed", "error": message_of(error)})
 
     async def stop(self) -> None:
         """Start no further claim, and wait for the one in progress."""
@@ -203,4 +203,4 @@ def log_unobserved_failure(claiming: asyncio.Task[None]) -> None:
     """Log how a claim failed whose caller was cancelled and no longer observes it."""
     if not claiming.cancelled() and (error := claiming.exception()) is not None:
         bug = None if isinstance(error, CONNECTION_ERRORS) else error
-        logger.warning("A claim failed.", exc_info=bug, extra={"action": "claim_failed", "error": str(error)})
+        logger.warning("A claim failed.", exc_info=bug, extra={"action": "claim_failed", "error": message_of(error)})

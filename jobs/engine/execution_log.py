@@ -18,6 +18,7 @@ from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
+from db.connection import message_of
 from db.engine.finishes import Finish
 from db.states import RunState
 from jobs.engine.claimed import Attempt
@@ -185,7 +186,7 @@ def drop_torn_line(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        logger.debug("A torn line may remain.", extra={"action": "execution_log_torn", "error": str(error)})
+        logger.debug("A torn line may remain.", extra={"action": "execution_log_torn", "error": message_of(error)})
 
 
 def free_number(folder: Path) -> tuple[int, Any]:

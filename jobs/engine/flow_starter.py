@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connection import CONNECTION_ERRORS, autocommit
+from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import flow
 from db.engine.flow import Place
 from db.prepared import Row
@@ -92,7 +92,7 @@ class FlowStarter:
                 if self._admission.awaited:
                     look_at = await self._start()
             except CONNECTION_ERRORS as error:
-                logger.warning("Flow limits wait.", extra={"action": "flow_failed", "error": str(error)})
+                logger.warning("Flow limits wait.", extra={"action": "flow_failed", "error": message_of(error)})
             await asyncio.sleep(STEP.total_seconds())
             now = self._clock.now()
             await self._admission.wait_wanted(within=min((look_at or now + REFRESH_EVERY) - now, REFRESH_EVERY))
@@ -107,7 +107,8 @@ class FlowStarter:
             except Unreachable as error:
                 if self._hears_changes:
                     logger.warning(
-                        "Flow limits are read once a second.", extra={"action": "limits_polled", "error": str(error)}
+                        "Flow limits are read once a second.",
+                        extra={"action": "limits_polled", "error": message_of(error)},
                     )
                 self._hears_changes = False
             await asyncio.sleep(REFRESH_EVERY.total_seconds())

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import CONNECTION_ERRORS
+from db.connection import CONNECTION_ERRORS, message_of
 from db.engine import leases
 from jobs.clock import Clock
 from jobs.engine.dispatcher import Dispatcher
@@ -78,7 +78,7 @@ class Handover:
             await self._release(kept=(), reason="the worker stopped during the attempt")
             await self._lease.retire()
         except CONNECTION_ERRORS as error:
-            logger.warning("The handover failed.", extra={"action": "hand_over_failed", "error": str(error)})
+            logger.warning("The handover failed.", extra={"action": "hand_over_failed", "error": message_of(error)})
             return False
         return True
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import CONNECTION_ERRORS, autocommit
+from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import leases
 from jobs.clock import Clock
 
@@ -88,7 +88,7 @@ class Lease:
                         await self.renew()
             except CONNECTION_ERRORS as error:
                 logger.warning(
-                    "The lease could not be renewed.", extra={"action": "lease_not_renewed", "error": str(error)}
+                    "The lease could not be renewed.", extra={"action": "lease_not_renewed", "error": message_of(error)}
                 )
             await asyncio.sleep(RENEW_EVERY.total_seconds())
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from uuid import UUID
 
-from db.connection import CONNECTION_ERRORS
+from db.connection import CONNECTION_ERRORS, message_of
 from jobs.clock import Clock
 from jobs.queue import BUCKET, HORIZON, Queue, bucket_of, bucket_start
 
@@ -87,6 +87,8 @@ class Notifier:
             await self._clock.wait_until(bucket_start(bucket) - BUCKET)
             await self._dispatch_bucket(bucket)
         except CONNECTION_ERRORS as error:
-            logger.warning("A bucket is left to the sweep.", extra={"action": "walk_failed", "error": str(error)})
+            logger.warning(
+                "A bucket is left to the sweep.", extra={"action": "walk_failed", "error": message_of(error)}
+            )
         finally:
             del self._dispatching[bucket]

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import CONNECTION_ERRORS, autocommit, is_refusal_of_data
+from db.connection import CONNECTION_ERRORS, autocommit, is_refusal_of_data, message_of
 from db.engine.finishes import Finish, finish, lock_tasks, promote_waiting
 from jobs.clock import Clock
 from jobs.engine.failures import count_failures
@@ -98,7 +98,7 @@ class ResultWriter:
                     await self._write_apart(batch, error=error)
                     return
                 logger.warning(
-                    "Outcomes are waiting for Postgres.", extra={"action": "results_wait", "error": str(error)}
+                    "Outcomes are waiting for Postgres.", extra={"action": "results_wait", "error": message_of(error)}
                 )
                 await asyncio.sleep(PAUSE.total_seconds())
             else:
@@ -113,7 +113,7 @@ class ResultWriter:
             return
         logger.error(
             "An outcome cannot be stored.",
-            extra={"action": "result_unwritable", "run": batch[0].run_id, "error": str(error)},
+            extra={"action": "result_unwritable", "run": batch[0].run_id, "error": message_of(error)},
         )
         bare = unwritable(batch[0])
         if bare != batch[0]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from db.connection import CONNECTION_ERRORS
+from db.connection import CONNECTION_ERRORS, message_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ async def repeat(duty: Duty) -> None:
         except CONNECTION_ERRORS as error:
             logger.warning(
                 "A maintenance duty failed.",
-                extra={"action": "maintenance_failed", "duty": duty.name, "error": str(error)},
+                extra={"action": "maintenance_failed", "duty": duty.name, "error": message_of(error)},
             )
         except Exception:
             logger.exception("A maintenance duty failed.", extra={"action": "maintenance_failed", "duty": duty.name})

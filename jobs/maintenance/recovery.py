@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import CONNECTION_ERRORS, autocommit
+from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import claims, finishes, leases, sweeps
 from jobs.clock import Clock
 from jobs.engine.engine import Engine
@@ -57,7 +57,9 @@ class Recovery:
                     await self._rescue()
                 await self._record()
             except CONNECTION_ERRORS as error:
-                logger.warning("The sweep was interrupted.", extra={"action": "sweep_failed", "error": str(error)})
+                logger.warning(
+                    "The sweep was interrupted.", extra={"action": "sweep_failed", "error": message_of(error)}
+                )
 
     async def _schedule_wakeups(self) -> None:
         """Schedule wake-ups for runs that are due soon."""
