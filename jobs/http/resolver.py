@@ -8,7 +8,6 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from jobs.http.daemon_threads import DaemonThreads
 from jobs.http.targets import EgressPolicy, TargetRefused, netloc
 from jobs.pacing import paced
 from jobs.problems import Problem
@@ -31,8 +31,8 @@ RECEIVED_BYTES = 32 * 1024
 ENDS_IN_NUMBER = re.compile(r"(^|\.)(\d+|0x[0-9a-f]*)\.?$", re.IGNORECASE)
 """No name ends like this (WHATWG URL, section 3.5)."""
 
-threads = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="lookup")
-"""A separate pool, so that names whose servers do not answer delay nothing else."""
+threads = DaemonThreads(LOOKUPS_AT_ONCE, name="lookup")
+"""Separate threads, so that names whose servers do not answer delay nothing else, and not the end of the process."""
 
 current_url: ContextVar[str] = ContextVar("current_url")
 """The URL of the current request. aiohttp does not pass it to the socket factory."""
