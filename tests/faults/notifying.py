@@ -1,4 +1,4 @@
-"""A receiver that is told of failed tasks, for tests of what happens to notifications under faults."""
+"""A receiver that is notified of failed tasks, for tests of what happens to notifications under faults."""
 
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
@@ -24,7 +24,7 @@ TOLD_WITHIN = 60
 
 
 class Told:
-    """What the receiver was told of tasks that failed."""
+    """What the receiver has received about tasks that failed."""
 
     def __init__(self, hooks: Webhooks) -> None:
         self._hooks = hooks

@@ -221,7 +221,7 @@ async def test_calls_at_the_same_time(database: DatabaseSettings, jobs_settings:
 
 
 async def hear(redis_url: str, *, workers: int) -> None:
-    """Wait until so many workers are told of changed limits."""
+    """Wait until so many workers follow changes of limits."""
     async with Redis.from_url(redis_url) as redis:
 
         async def all_listen() -> bool:
@@ -234,7 +234,7 @@ async def hear(redis_url: str, *, workers: int) -> None:
 async def test_every_change_of_a_limit_counts_at_once(
     database: DatabaseSettings, jobs_settings: JobsSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Workers that look for limits every hour only are told of a new one, of its change, and of its end."""
+    """Workers that look for limits only every hour hear of a new one, of its change, and of its end."""
     monkeypatch.setattr(flow_starter, "REFRESH_EVERY", timedelta(hours=1))
     async with serving(database, jobs_settings) as api, counting() as busy, workers(database, jobs_settings, 2):
         await hear(jobs_settings.redis, workers=2)

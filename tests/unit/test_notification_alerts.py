@@ -54,7 +54,7 @@ class SomeEvent:
 def told_of(
     *ends: tuple[RunEventType, int], rule: Rule | None = None, missed_since: datetime | None = None
 ) -> list[str]:
-    """Return what is told of events, each some seconds after its run was due; the runs are due each minute."""
+    """Return the notifications of events, each some seconds after its run was due; the runs are due each minute."""
     judgement, task = Judgement(now=NOW), SomeTask()
     rule = rule or Rule(id=uuid4(), name="r", events=EVERYTHING, late=2 * SECOND, tolerance=10 * SECOND)
     for place, (kind, seconds) in enumerate(ends):
