@@ -89,7 +89,13 @@ async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = 
             Duty(name="notifications without workers", every=EVERY, do=judge_without_workers),
             Duty(name="deliveries without workers", every=EVERY, do=deliver_without_workers),
         ]
-        keeping = asyncio.create_task(keep_doing(duties))
+
+        async def keep() -> None:
+            # Workers that start at the same time are not alive yet.
+            await asyncio.sleep(EVERY.total_seconds())
+            await keep_doing(duties)
+
+        keeping = asyncio.create_task(keep())
         try:
             yield sender
         finally:
