@@ -16,6 +16,7 @@ const RUN = "mutation ($id: ID!) { runTask(id: $id) { __typename } }";
 const CUT_AT = 0.08;
 
 let cuts = 0;
+let messages = 0;
 let state = Number(seed);
 
 /** Return a number from 0 to 1, the same ones for each seed (mulberry32). */
@@ -32,13 +33,16 @@ function cut(socket: WebSocketRoute): void {
 }
 
 await visiting({ executablePath: executablePath!, url: url! }, async (page) => {
+  /** One of the first messages cuts the connection in any case. */
+  const first = Math.ceil(random() * 10);
   // All rows are in the document of a window that is high enough.
   await page.setViewportSize({ width: 1280, height: 40 * 4 * Number(number) + 400 });
   await page.routeWebSocket(/\/graphql$/, (socket) => {
     const server = socket.connectToServer();
     let isCut = false;
     server.onMessage((message) => {
-      if (!isCut && random() < CUT_AT) {
+      messages += 1;
+      if (!isCut && (messages === first || random() < CUT_AT)) {
         isCut = true;
         cut(socket);
       } else if (!isCut) {
