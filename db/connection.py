@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import asyncpg
 from sqlalchemy import URL, TextClause, event, text
@@ -131,9 +132,16 @@ async def look_up_rows(session: AsyncSession | AsyncConnection) -> None:
     await session.execute(LOOK_UP)
 
 
+of_single_statements: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()
+"""Each pool with the same pool for single statements, which takes SQLAlchemy as long to make as a statement."""
+
+
 def autocommit(engine: AsyncEngine) -> AsyncEngine:
     """Return the same pool for single statements: one round trip instead of three, and locks are held no longer."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+    found = of_single_statements.get(engine)
+    if found is None:
+        found = of_single_statements[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return found
 
 
 def single_statements(engine: AsyncEngine, pooler: Pooler) -> AsyncEngine:
