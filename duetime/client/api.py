@@ -1,5 +1,6 @@
 """GraphQL over HTTP: operations, and subscriptions as server-sent events."""
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -15,6 +16,8 @@ WITHIN = 60.0
 """Timeout of a response in seconds; changing a thousand tasks at once takes a few."""
 SILENCE = 60.0
 """Seconds without a byte after which a stream counts as lost. The API sends a comment every few seconds."""
+QUOTED = re.compile(r",? [Ff]ound: .*|(?<= value: )[\[{].*", re.DOTALL)
+"""A value that an error of GraphQL quotes."""
 GATEWAY = {502, 503, 504}
 UNAUTHORISED = {"UNAUTHENTICATED", "FORBIDDEN"}
 
@@ -127,7 +130,7 @@ class Api:
 
 def message_of(error: Any) -> str:
     """Return the message of an error without a quoted value, because the value may contain a secret."""
-    return one_line(str(error.get("message")).partition(", found: ")[0])
+    return one_line(QUOTED.sub("", str(error.get("message"))))
 
 
 def code_of(error: Any) -> str | None:

@@ -148,6 +148,10 @@ def test_nothing_is_changed_if_anything_is_refused(service: Service, folder: Pat
             "action": {"url": "", "headers": [{"name": "A", "value": {"fromEnv": "TOKEN"}, "hidden": True}]}
         },
     }
+    # The API suggests a name in another form of the message, which also quotes the value.
+    cases["unknown field 'nmae'. Did you mean 'name'?"] = {
+        "action": {"url": "", "headers": [{"nmae": "A", "value": {"fromEnv": "TOKEN"}}]}
+    }
     tasks = [task | {"externalId": f"refused-{number}"} | wrong for number, wrong in enumerate(cases.values())]
     for number, message in enumerate(cases):
         file = folder / "refused.yaml"
