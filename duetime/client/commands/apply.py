@@ -115,16 +115,15 @@ def export(*, owner: OfOwner = None, where: Where = None, profile: Profile = Non
     chosen = filters.filter_of(where or (), filters.TASKS)
     if owner:
         chosen["tags"] = [*chosen.get("tags", ()), OWNER_TAG + owner]
-    found, variables, nameless = [], [], 0
+    found, nameless = [], 0
+    variables: dict[str, None] = {}
     with calls.connected(profile) as api:
         for page in calls.pages(api, documents.DEFINITIONS, size=FULL_PAGE, filter=chosen):
             for task in page:
                 if task["externalId"] is None:
                     nameless += 1
                     continue
-                document, needed = writing.task_document(task)
-                found.append(writing.escaped(document))
-                variables += needed
+                found.append(writing.escaped(writing.task_document(task, variables)))
     write_file(writing.yaml_text(found, owner=owner))
     if nameless:
         tell(f"duetime: left out because they have no externalId: {nameless:,}; `duetime tasks update` can give one")
