@@ -20,8 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         complete(parser())
     elif arguments and arguments[0] in CLIENT_COMMANDS:
-        from duetime.client.main import run  # noqa: PLC0415
-
+        try:
+            from duetime.client.main import run  # noqa: PLC0415
+        except KeyboardInterrupt:
+            sys.exit(130)
         run(arguments)
     else:
         from duetime.cli import main as run_servers  # noqa: PLC0415

@@ -1,5 +1,6 @@
 """GraphQL over HTTP: operations, and subscriptions as server-sent events."""
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -8,13 +9,15 @@ from typing import Any, Self
 import httpx
 
 from duetime.client import digits
-from duetime.client.errors import ClientError, NotAuthorised, Unreachable, one_line
+from duetime.client.errors import ClientError, NotAuthorised, Unreachable, UsageError, one_line
 from duetime.client.profiles import DEFAULT_URL, KEY_VARIABLE, URL_VARIABLE, Profile
 
 WITHIN = 60.0
 """Timeout of a response in seconds; changing a thousand tasks at once takes a few."""
 SILENCE = 60.0
 """Seconds without a byte after which a stream counts as lost. The API sends a comment every few seconds."""
+QUOTED = re.compile(r"[,;]? [Ff]ound: .*|(?<= value: )[\[{].*", re.DOTALL)
+"""A value that an error of GraphQL quotes."""
 GATEWAY = {502, 503, 504}
 UNAUTHORISED = {"UNAUTHENTICATED", "FORBIDDEN"}
 
@@ -39,7 +42,14 @@ class Api:
         if profile.key:
             headers["Authorization"] = f"Bearer {profile.key}"
         # A redirect would send the key to another place, so redirects are not followed.
-        self._http = httpx.Client(headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), follow_redirects=False)
+        try:
+            self._http = httpx.Client(
+                headers=headers, timeout=httpx.Timeout(WITHIN, connect=10), follow_redirects=False
+            )
+        except (OSError, ValueError, ImportError) as error:
+            # httpx reads the variables of proxies and certificates, such as HTTP_PROXY and SSL_CERT_FILE.
+            reason = one_line(str(error))
+            raise UsageError(f"the settings of proxies or certificates cannot be used: {reason}") from None
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -127,7 +137,7 @@ class Api:
 
 def message_of(error: Any) -> str:
     """Return the message of an error without a quoted value, because the value may contain a secret."""
-    return one_line(str(error.get("message")).partition(", found: ")[0])
+    return one_line(QUOTED.sub("", str(error.get("message"))))
 
 
 def code_of(error: Any) -> str | None:

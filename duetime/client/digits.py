@@ -31,9 +31,16 @@ def number(text: str) -> int | float:
 
 def read(text: str | bytes) -> Any:
     """Return the value of a JSON text. Raises `ValueError`, also for a member that occurs twice."""
-    return json.loads(
-        text, parse_float=number, parse_int=number, parse_constant=refuse_constant, object_pairs_hook=without_duplicates
-    )
+    try:
+        return json.loads(
+            text,
+            parse_float=number,
+            parse_int=number,
+            parse_constant=refuse_constant,
+            object_pairs_hook=without_duplicates,
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def refuse_constant(name: str) -> Any:
@@ -64,6 +71,15 @@ def written(value: Any) -> str:
             return encode(value)
 
 
+def readable(text: str) -> str:
+    """Return a text as JSON for people. A terminal would obey some characters, so only printable ones stay as they
+    are."""
+    if text.isprintable():
+        return json.dumps(text, ensure_ascii=False)
+    parts = (each if each.isprintable() and each not in '"\\' else encode(each)[1:-1] for each in text)
+    return f'"{"".join(parts)}"'
+
+
 def indented(value: Any, depth: int = 0) -> str:
     """Return a value as JSON for people, in the order of its members."""
     inner, outer = "  " * (depth + 1), "  " * depth
@@ -74,6 +90,6 @@ def indented(value: Any, depth: int = 0) -> str:
         case list() if value:
             return "[\n" + ",\n".join(f"{inner}{indented(each, depth + 1)}" for each in value) + f"\n{outer}]"
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            return readable(value)
         case _:
             return written(value)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from duetime.client import digits
+from duetime.client import choices, digits
 from duetime.client.errors import UsageError
 
 
@@ -12,9 +12,10 @@ def texts(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
-def words(value: str) -> list[str]:
-    """Return the values of enumerations between commas."""
-    return [part.upper() for part in texts(value)]
+def some_of(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    """Return a function that returns the values of an enumeration between commas, and raises `ValueError` for one that
+    does not exist."""
+    return lambda value: [choices.one_of(part, known) for part in texts(value)]
 
 
 def truth(value: str) -> bool:
@@ -35,19 +36,19 @@ Kinds = Mapping[str, Callable[[str], Any]]
 
 TASKS: Kinds = {
     "externalIds": texts,
-    "statuses": words,
+    "statuses": some_of(choices.TASK_STATUSES),
     "nameContains": str,
     "tags": texts,
     "urlContains": str,
     "nextRunAfter": str,
     "nextRunBefore": str,
-    "lastRunStates": words,
+    "lastRunStates": some_of(choices.RUN_STATES),
 }
 """The members of TaskFilter, with the function that converts a text to their value."""
 RUNS: Kinds = {
     "taskId": str,
-    "states": words,
-    "causes": words,
+    "states": some_of(choices.RUN_STATES),
+    "causes": some_of(choices.RUN_CAUSES),
     "success": truth,
     "scheduledAfter": str,
     "scheduledBefore": str,

@@ -1,5 +1,6 @@
 """Assembles the client's commands and handles their errors."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -15,8 +16,9 @@ from duetime.client.commands.runs import runs
 from duetime.client.commands.stats import stats
 from duetime.client.commands.tasks import tasks
 from duetime.client.commands.trying import try_action
-from duetime.client.compat import hide_types_of_arguments
+from duetime.client.compat import CommandLineError, HelpInstead, context_of, hide_types_of_arguments
 from duetime.client.errors import ClientError
+from duetime.client.output import OutputClosedError, flush, prepare, tell
 
 INTERRUPTED = 130
 
@@ -53,14 +55,39 @@ def sentence(name: str) -> str:
 
 def run(arguments: Sequence[str]) -> None:
     """Run one command. An error is one line on stderr, and the exit status says of what kind it is."""
+    if sys.stdout is None:
+        sys.exit(failed("stdout is closed", ClientError.status))
+    prepare()
     try:
-        application()(args=list(arguments), prog_name="duetime")
+        status = application()(args=list(arguments), prog_name="duetime", standalone_mode=False)
+        flush()
+    except HelpInstead as error:
+        error.show()
+        status = error.exit_code
+    except CommandLineError as error:
+        status = failed(usage(error), error.exit_code)
     except ClientError as error:
-        sys.stderr.write(f"duetime: {error}\n")
-        sys.exit(error.status)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of the output, such as `head`, has closed the pipe.
-        sys.stderr.close()
-        sys.exit(0)
+        status = failed(str(error), error.status)
+    except (typer.Abort, KeyboardInterrupt):
+        status = INTERRUPTED
+    except OutputClosedError:
+        # Python would report that it cannot write what stdout has buffered.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except OSError as error:
+        status = failed(f"the output cannot be written: {error.strerror}", ClientError.status)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status or 0)
+
+
+def failed(reason: str, status: int) -> int:
+    """Print why a command failed, in one line, and return its exit status."""
+    tell(f"duetime: {' '.join(reason.splitlines())}")
+    return status
+
+
+def usage(error: CommandLineError) -> str:
+    """Return what is wrong with a command line, and where it is explained."""
+    command = context_of(error)
+    hint = f"; see `{command} --help`" if command else ""
+    return f"{error.format_message().removesuffix('.')}{hint}"

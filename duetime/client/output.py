@@ -4,8 +4,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from typing import IO, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -17,6 +19,12 @@ UNLIMITED = 100_000
 """The width without a terminal, so that nothing is cut off."""
 FLEXIBLE = {"NAME", "RESULT", "TRIGGER"}
 """Columns that take several lines where a terminal is narrow."""
+NARROWEST = 8
+"""The width of a flexible column below which no table is readable."""
+GAP = 2
+"""Spaces between columns."""
+JOINERS = {"\N{ZERO WIDTH JOINER}", "\N{ZERO WIDTH NON-JOINER}"}
+"""Parts of words and emoji that Python does not count as printable."""
 STYLES = {
     **dict.fromkeys(("SUCCEEDED", "SCHEDULED", "CREATED"), "green"),
     **dict.fromkeys(("FAILED", "ATTEMPT_FAILED", "ATTEMPT_LOST", "UNKNOWN", "MISSED", "DELETED"), "red"),
@@ -26,23 +34,65 @@ STYLES = {
 }
 
 
+class OutputClosedError(Exception):
+    """The reader of the output, such as `head`, has closed the pipe."""
+
+
+class Screen(Console):
+    """A console that reports a closed pipe in the same way as `write`."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise `OutputClosedError`."""
+        raise OutputClosedError
+
+
+def prepare() -> None:
+    """Let stdout and stderr show what their encoding lacks as escapes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def console(file: IO[str]) -> Console:
     """Return a console for a file: coloured and as wide as the terminal if the file is one, and at full width
     otherwise. rich respects NO_COLOR, FORCE_COLOR and TERM.
     """
     terminal = file.isatty()
-    return Console(file=file, width=None if terminal else UNLIMITED, highlight=False, markup=False, emoji=False)
+    return Screen(file=file, width=None if terminal else UNLIMITED, highlight=False, markup=False, emoji=False)
+
+
+def write(text: str) -> None:
+    """Write a text to stdout as it is. Raises `OutputClosedError`."""
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise OutputClosedError from None
+
+
+def write_file(text: str) -> None:
+    """Write JSON or YAML to stdout in UTF-8, whatever the locale. Raises `OutputClosedError`."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    write(text)
+
+
+def flush() -> None:
+    """Write what stdout has buffered. Raises `OutputClosedError`."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise OutputClosedError from None
 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
-    sys.stdout.write(f"{digits.indented(value)}\n")
+    write_file(f"{digits.indented(value)}\n")
 
 
 def print_json_line(value: Any) -> None:
     """Print a value as JSON in one line, at once."""
-    sys.stdout.write(f"{digits.written(value)}\n")
-    sys.stdout.flush()
+    write_file(f"{digits.written(value)}\n")
+    flush()
 
 
 def say(text: str) -> None:
@@ -63,17 +113,23 @@ def print_styled(text: str, style: str) -> None:
         screen.print(line, soft_wrap=True)
     else:
         # A plan can have thousands of lines, and rich takes a fifth of a millisecond for each.
-        sys.stdout.write(f"{line.plain}\n")
+        write(f"{line.plain}\n")
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table."""
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    """Print a table. Where a terminal is too narrow for it, nothing is cut off, and the terminal breaks the lines."""
+    cells = [[*map(shown, row)] for row in rows]
+    widths = [max(cell_len(each.plain) for each in column) for column in zip(map(Text, headings), *cells, strict=True)]
+    least = sum(
+        min(width, NARROWEST) if heading in FLEXIBLE else width for heading, width in zip(headings, widths, strict=True)
+    )
+    gaps = GAP * len(headings)
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
     for heading in headings:
         table.add_column(heading, overflow="fold", no_wrap=heading not in FLEXIBLE)
-    for row in rows:
-        table.add_row(*map(shown, row))
-    print_lines(table)
+    for row in cells:
+        table.add_row(*row)
+    print_lines(table, width=sum(widths) + gaps if least + gaps > console(sys.stdout).width else None)
 
 
 def print_members(members: Iterable[tuple[str, Any]]) -> None:
@@ -87,16 +143,18 @@ def print_members(members: Iterable[tuple[str, Any]]) -> None:
     print_lines(table)
 
 
-def print_lines(table: Table) -> None:
-    """Print a table, without trailing spaces if the output is not a terminal."""
+def print_lines(table: Table, *, width: int | None = None) -> None:
+    """Print a table, without trailing spaces if the output is not a terminal. Lines of a `width` may be longer than
+    those of the terminal."""
     screen = console(sys.stdout)
     if screen.is_terminal:
+        screen.width = width or screen.width
         screen.print(table)
         return
     with screen.capture() as capture:
         screen.print(table)
     for line in capture.get().splitlines():
-        sys.stdout.write(f"{line.rstrip()}\n")
+        write(f"{line.rstrip()}\n")
 
 
 def shown(value: Any) -> Text:
@@ -105,7 +163,10 @@ def shown(value: Any) -> Text:
         return Text("-", style="dim")
     text = str(value)
     printable = "".join(
-        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}" for character in text
+        character
+        if character.isprintable() or character == "\n" or character in JOINERS
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in text
     )
     return Text(printable, style=STYLES.get(text, ""))
 

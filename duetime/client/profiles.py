@@ -63,11 +63,13 @@ def profiles() -> dict[str, Profile]:
     """Return the stored profiles by name. Raises `UsageError` if the file cannot be read."""
     file = configuration_file()
     try:
-        found: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")).get("profiles", {})
+        found: Any = tomllib.loads(file.read_text(encoding="utf-8")).get("profiles", {})
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{file}: profiles must be tables, such as [profiles.{DEFAULT_NAME}]")
     return {name: profile_of(members, f"{file}: profiles.{name}") for name, members in found.items()}
 
 

@@ -77,6 +77,40 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_an_export_has_a_variable_for_each_secret(service: Service, folder: Path) -> None:
+    """Also for ids and headers that differ in punctuation only, or have no Latin letters."""
+    secrets = {f"S{number}": f"Bearer secret-{number}" for number in range(5)}
+    headers = {"u-v": ("X-Token", "X.Token"), "u_v": ("X-Token",), "\u0434\u0430": ("A",), "\u043d\u0435": ("A",)}
+    names = iter(secrets)
+    tasks = [
+        {
+            "externalId": external_id,
+            "name": "n",
+            "trigger": {"cron": {"expression": "@yearly"}},
+            "action": {
+                "url": service.target,
+                "headers": [{"name": name, "value": {"fromEnv": next(names)}} for name in own],
+            },
+        }
+        for external_id, own in headers.items()
+    ]
+    (folder / "alike.yaml").write_text(yaml.safe_dump({"owner": "alike", "tasks": tasks}))
+    applied = service.run("apply", "-f", str(folder / "alike.yaml"), environment=secrets)
+    assert applied.returncode == 0, applied
+    exported = service.run("export", "--owner", "alike")
+    expected = {each["externalId"]: each["action"]["headers"] for each in tasks}
+    environment = {
+        header["value"]["fromEnv"]: secrets[wanted["value"]["fromEnv"]]
+        for task in yaml.safe_load(exported.stdout)["tasks"]
+        for header, wanted in zip(task["action"]["headers"], expected[task["externalId"]], strict=True)
+    }
+    assert len(environment) == len(secrets)
+    assert all(name in exported.stderr for name in environment)
+    (folder / "alike.yaml").write_text(exported.stdout)
+    again = service.run("diff", "-f", str(folder / "alike.yaml"), environment=environment)
+    assert again.stdout == "0 to create, 0 to change, 0 to delete, 4 unchanged.\n", again
+
+
 def plan_of(service: Service, *arguments: str, status: int) -> dict[str, Any]:
     """Return the plan of `diff`, which must end with a status."""
     result = service.run("diff", "--json", *arguments, environment=SECRETS)
@@ -147,6 +181,10 @@ def test_nothing_is_changed_if_anything_is_refused(service: Service, folder: Pat
         "not to include unknown field 'hidden'": {
             "action": {"url": "", "headers": [{"name": "A", "value": {"fromEnv": "TOKEN"}, "hidden": True}]}
         },
+    }
+    # The API suggests a name in another form of the message, which also quotes the value.
+    cases["unknown field 'nmae'. Did you mean 'name'?"] = {
+        "action": {"url": "", "headers": [{"nmae": "A", "value": {"fromEnv": "TOKEN"}}]}
     }
     tasks = [task | {"externalId": f"refused-{number}"} | wrong for number, wrong in enumerate(cases.values())]
     for number, message in enumerate(cases):

@@ -51,6 +51,18 @@ CREATE = ("tasks", "create", "--name", "n", "--url", "http://h", "--every", "1h"
         (("apply", "-f", "tag.yaml"), "tag.yaml:1: the tag !x is not known here"),
         (("apply", "-f", "merge.yaml"), "merge.yaml:1: << needs an object, or a list of objects"),
         (("apply", "-f", "control.yaml"), "control.yaml is not YAML: "),
+        (
+            ("apply", "-f", "escapes.yaml"),
+            "escapes.yaml:2: the externalId a\N{REPLACEMENT CHARACTER}[31m is also that of",
+        ),
+        (("tasks", "list", "--nope"), "No such option: --nope"),
+        (("tasks", "list", "--limit", "-1"), "see `duetime tasks list --help`"),
+        (("tasks", "nope"), "No such command 'nope'; see `duetime tasks --help`"),
+        (("runs", "list", "--where", "states=done"), "--where 'states=done': 'done' must be one of QUEUED, "),
+        (("tasks", "list", "--order", "id"), "--order 'id' must be one of CREATED_AT_DESC, "),
+        ((*CREATE, "--overlap", "never"), "--overlap 'never' must be one of ALLOW, SKIP, QUEUE"),
+        ((*CREATE, "-X", "PURGE"), "--method 'PURGE' must be one of GET, "),
+        (("forecast", "--next", "99999999999d"), "--next: '99999999999d' is longer than 100 years"),
         (("import", "vercel", "list.json", "--base-url", "http://h"), "vercel.json has no crons"),
         (("import", "hasura", "owned.yaml"), "cron_triggers.yaml must be a list of objects"),
     ],
@@ -73,6 +85,7 @@ def test_what_cannot_be_used_is_refused_before_any_call(
         ("tag.yaml", "a: !x y"),
         ("merge.yaml", "<<: 7"),
         ("control.yaml", "\x01"),
+        ("escapes.yaml", '- externalId: "a\\e[31m"\n- externalId: "a\\e[31m"'),
     ):
         (tmp_path / name).write_text(text)
     (tmp_path / "binary").write_bytes(b"\xff")
@@ -80,6 +93,24 @@ def test_what_cannot_be_used_is_refused_before_any_call(
     result = duetime_in_process(*arguments, cwd=tmp_path, environment=environment)
     assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result
     assert result.stderr.startswith("duetime: ")
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SSL_CERT_FILE": "/nowhere"}, "the settings of proxies or certificates cannot be used: "),
+        ({"HTTP_PROXY": "gopher://h"}, "the settings of proxies or certificates cannot be used: "),
+        ({"DUETIME_URL": ""}, "config.toml: profiles must be tables, such as [profiles.default]"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_told(tmp_path: Path, environment: dict[str, str], message: str) -> None:
+    """Proxies and certificates are those of httpx, and the profiles are in a file that people change."""
+    (tmp_path / "duetime").mkdir()
+    (tmp_path / "duetime" / "config.toml").write_text("profiles = 7")
+    given = {"DUETIME_URL": f"http://127.0.0.1:{free_port()}", "XDG_CONFIG_HOME": str(tmp_path)} | environment
+    result = duetime_in_process("tasks", "list", cwd=tmp_path, environment=given)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (2, "", 1), result
     assert message in result.stderr
 
 

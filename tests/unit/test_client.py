@@ -9,12 +9,14 @@ from graphql import parse, validate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duetime.client import digits, documents, durations, filters, output
+from duetime.client import choices, digits, documents, durations, filters, output
 from duetime.client.apply import reading, writing
 from duetime.client.errors import UsageError
 from duetime.client.profiles import checked_url
 from tests.support.clients_schema import SCHEMA
 
+BOMB = "\n".join([f"a0: &a0 [{'x, ' * 9}x]", *(f"a{n}: &a{n} [{f'*a{n - 1}, ' * 10}]" for n in range(1, 30))])
+"""A YAML file that stands for 10^30 values."""
 DOCUMENTS = {
     name: value
     for name, value in inspect.getmembers(documents)
@@ -37,12 +39,39 @@ def test_where_knows_every_member_of_the_filters(name: str, kinds: filters.Kinds
     assert set(SCHEMA.type_map[name].fields) <= set(kinds)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("TaskStatus", choices.TASK_STATUSES),
+        ("RunState", choices.RUN_STATES),
+        ("RunCause", choices.RUN_CAUSES),
+        ("TaskOrder", choices.TASK_ORDERS),
+        ("OverlapPolicy", choices.OVERLAP_POLICIES),
+        ("MisfirePolicy", choices.MISFIRE_POLICIES),
+        ("HttpMethod", choices.METHODS),
+        ("StatisticsBucket", choices.BUCKETS),
+    ],
+)
+def test_options_know_every_value_of_the_enumerations(name: str, known: tuple[str, ...]) -> None:
+    """A new value has to be added."""
+    assert set(SCHEMA.type_map[name].values) == set(known)  # type: ignore[attr-defined]
+
+
 def test_export_knows_every_member_of_a_task() -> None:
     """A new member that has its default is left out, and any other value would be lost."""
     written = {"externalId", "name", "trigger", "action", "retry", *writing.DEFAULTS}
     members = SCHEMA.type_map["CreateTaskInput"].fields  # type: ignore[attr-defined]
     assert set(members) - {"idempotencyKey"} == written
     assert set(SCHEMA.type_map["RetryPolicyInput"].fields) == set(writing.RETRY_DEFAULTS)  # type: ignore[attr-defined]
+
+
+def test_json_for_people_has_no_character_that_a_terminal_obeys() -> None:
+    """Letters of all languages stay as they are."""
+    text = 'ü日本"\\ \x1b[31m \x7f \x9b \u202e \ud800'
+    printed = digits.indented({"text": text})
+    assert json.loads(printed) == {"text": text}
+    assert printed.replace("\n", "").isprintable()
+    assert "ü日本" in printed
 
 
 @given(
@@ -76,16 +105,30 @@ def test_durations_are_read_and_shown(text: str, milliseconds: int) -> None:
     assert durations.milliseconds(shown.replace(" ", "")) == milliseconds
 
 
+def test_a_duration_has_an_end() -> None:
+    """No date is further away."""
+    with pytest.raises(ValueError, match="longer than 100 years"):
+        durations.milliseconds("99999999999999d")
+
+
+def test_json_is_not_nested_too_deeply() -> None:
+    """A file that is, is refused like any other that cannot be read."""
+    with pytest.raises(UsageError, match=re.escape("x.json is not JSON: it is nested too deeply")):
+        reading.documents("[" * 100_000 + "]" * 100_000, name="x.json")
+
+
 def test_yaml_means_what_it_looks_like() -> None:
     """By YAML 1.2, `on`, `yes`, times and dates are texts. A quoted value is always a text."""
     text = """
     base: &base {a: 1, b: 2}
     words: [yes, on, 12:30, 2030-01-01T00:00:00Z, 0o7, "1", '~', true, null, 7]
     merged: {<<: *base, b: 3}
+    quoted: {"<<": 1}
     """
     [document] = reading.documents(text, name="x.yaml")
     assert document["words"] == ["yes", "on", "12:30", "2030-01-01T00:00:00Z", "0o7", "1", "~", True, None, 7]
     assert document["merged"] == {"a": 1, "b": 3}
+    assert document["quoted"] == {"<<": 1}
 
 
 def test_variables_stand_for_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +152,8 @@ def test_variables_stand_for_values(monkeypatch: pytest.MonkeyPatch) -> None:
         ("a:\n  b: ${UNSET_HERE}", "x.yaml:2: the environment variable UNSET_HERE is not set"),
         ("a: &a [*a]", "nested too deeply, or contains itself"),
         ("? [1]\n: 2", "x.yaml:1: the name of a member must be a text"),
+        (f"a: {'7' * 5_000}", "x.yaml:1: a number has too many digits"),
+        (BOMB, "x.yaml has more than 5,000,000 values, because its aliases repeat each other"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told_with_its_line(text: str, message: str) -> None:

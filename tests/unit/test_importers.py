@@ -1,6 +1,8 @@
 """`duetime import`: schedules of other programs become tasks that apply reads, and what cannot is told."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -8,11 +10,14 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from duetime.client.apply import reading, writing
 from duetime.client.errors import UsageError
-from duetime.client.importers import crontab, eventbridge, hasura, kubernetes, vercel
-from duetime.client.importers.result import Imported
+from duetime.client.importers import crontab, eventbridge, hasura, kubernetes, triggers, vercel
+from duetime.client.importers.result import CannotTake, Imported
+from jobs.triggers import cron
 from tests.support import tasks_schema
 from tests.support.clients_schema import SCHEMA
 
@@ -119,6 +124,13 @@ def test_lines_that_share_a_lock_are_not_taken() -> None:
         ("timeout -s", "-s has no value"),
         ("flock -s /l curl http://h", "flock shares the lock; a task keeps its runs apart, or does not"),
         ("flock -n", "flock has no file"),
+        ("curl -m inf http://h", "'inf' is no number of seconds"),
+        ("curl -m -5 http://h", "'-5' is no number of seconds"),
+        ("curl http://[::1/", "its URL cannot be read: Invalid IPv6 URL"),
+        ("curl https:///a", "its URL has no host"),
+        ("curl http://h:99999", "its URL cannot be read: Port out of range 0-65535"),
+        ("curl -H 'Bad Name: x' http://h", "'Bad Name' is no name of a header"),
+        ("curl -H 'Cookie: a=1' -b b=2 http://h", "it sends the header cookie twice; a task sends it once"),
         ("bash /opt/job.sh", "it runs bash without -c; only curl and wget make calls"),
     ],
 )
@@ -149,6 +161,8 @@ def test_what_a_line_cannot_say_is_refused_with_the_reason(command: str, reason:
         ("curl --data-binary @- http://h%a%b", {"body": "a\nb\n"}),
         ("curl --data-urlencode =a=b --data-urlencode 'c d' http://h", {"body": "a%3Db&c+d"}),
         ("curl -- http://h", {"url": "http://h"}),
+        ("curl -m 7200 http://h", {"timeoutMs": 3_600_000}),
+        ("curl --retry 2 --retry-delay 999999999 http://h", {"initialDelayMs": 86_400_000}),
     ],
 )
 def test_what_a_line_says_in_less_usual_ways(command: str, members: dict[str, Any] | None) -> None:
@@ -158,8 +172,144 @@ def test_what_a_line_says_in_less_usual_ways(command: str, members: dict[str, An
         assert len(found.untaken) == 1
         return
     [task] = tasks_of(found)
-    flat = task | task["action"] | {"headers": ",".join(each["name"] for each in task["action"].get("headers", ()))}
+    flat = (
+        task
+        | task["action"]
+        | task["retry"]
+        | {"headers": ",".join(each["name"] for each in task["action"].get("headers", ()))}
+    )
     assert {name: flat[name] for name in members} == members
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("61 4 * * *", "'61' is no minute of a cron expression"),
+        ("*/0 4 * * *", "'*/0' is no minute of a cron expression"),
+        ("0 4 31 feb,4 *", "'0 4 31 feb,4 *' is never due, because no month has such a day"),
+        ("0 4 * * L", "'l' is no day of week of a cron expression"),
+        ("0 4 * * sat-sun", "the range 'sat-sun' of the field day of week runs backwards"),
+        ("0 4 * * Sunday", "'sunday' is no day of week of a cron expression"),
+        ("-0 4 * * 7", None),
+        ("0,30 4-6/2 L JAN-dec fri-7", None),
+        ("0 4 30 2 1", None),
+    ],
+)
+def test_an_expression_is_one_that_the_api_accepts(line: str, reason: str | None) -> None:
+    """One task that the API refuses would keep apply from all others. cron reads some that the API does not."""
+    found = crontab.read(f"{line} curl http://h/")
+    assert [note.text for note in found.untaken] == ([reason] if reason else [])
+    for task in found.tasks:
+        cron.parse(task["trigger"]["cron"]["expression"])
+
+
+PIECES = st.sampled_from([*"*?L/-,#0157", "12", "31", "59", "60", "mon", "SUN", "feb", "dec", "W"])
+FIELD = st.lists(PIECES, min_size=1, max_size=5).map("".join)
+
+
+@given(st.lists(FIELD | st.just("*"), min_size=5, max_size=5).map(" ".join))
+@example("* * * * mon#2,5L,sun-6/2")
+def test_what_the_importers_accept_the_server_reads(expression: str) -> None:
+    """The client imports nothing of the server, so it has rules of its own, which are no wider."""
+    try:
+        triggers.check(expression)
+    except CannotTake:
+        return
+    cron.parse(expression)
+
+
+def test_a_time_zone_is_one_that_exists() -> None:
+    """CRON_TZ, and those of the other files."""
+    found = crontab.read("CRON_TZ=Mars/Phobos\n0 4 * * * curl http://h/")
+    assert [note.text for note in found.untaken] == ["Mars/Phobos is no time zone"]
+
+
+def test_variables_of_secrets_and_urls_are_not_shared() -> None:
+    """Names may differ in punctuation only."""
+    lines = "0 4 * * * curl -H 'X-Token: a' -H 'X_Token: b' http://h/"
+    [task] = tasks_of(crontab.read(lines))
+    assert [header["value"]["fromEnv"] for header in task["action"]["headers"]] == [
+        "DUETIME_SECRET_H_X_TOKEN",
+        "DUETIME_SECRET_H_X_TOKEN_2",
+    ]
+    rules = [{"Name": name, "ScheduleExpression": "rate(1 day)"} for name in ("a b", "a.b")]
+    first, second = tasks_of(eventbridge.read(json.dumps({"Rules": rules})))
+    assert (first["action"]["url"], second["action"]["url"]) == ("${URL_A_B}", "${URL_A_B_2}")
+
+
+Place = tuple[str | int, ...]
+
+
+def paths(value: Any, path: Place = ()) -> Iterator[Place]:
+    """Yield the path of each value in a value."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        yield from paths(each, (*path, name))
+
+
+def replaced(value: Any, path: Place, other: Any) -> Any:
+    """Return a value with another one at a path."""
+    if not path:
+        return other
+    copy = value.copy()
+    copy[path[0]] = replaced(value[path[0]], path[1:], other)
+    return copy
+
+
+CONTAINER = {"image": "curl", "command": ["curl"], "args": ["h"], "env": [{"name": "A", "value": "b"}]}
+POD = {"containers": [CONTAINER], "initContainers": []}
+JOB = {"backoffLimit": 1, "activeDeadlineSeconds": 1, "completions": 1, "template": {"spec": POD}}
+FULL: dict[str, Any] = {
+    "hasura": [
+        {
+            "name": "a",
+            "webhook": "http://h",
+            "schedule": "@daily",
+            "comment": "c",
+            "payload": {},
+            "retry_conf": {"num_retries": 1, "timeout_seconds": 1, "retry_interval_seconds": 1},
+            "headers": [{"name": "a", "value": "b"}, {"name": "c", "value_from_env": "D"}],
+        }
+    ],
+    "kubernetes": {
+        "kind": "CronJob",
+        "metadata": {"name": "a"},
+        "spec": {
+            "schedule": "@daily", "timeZone": "UTC", "suspend": True, "concurrencyPolicy": "Allow",
+            "jobTemplate": {"spec": JOB},
+        },
+    },
+    "vercel": {"crons": [{"path": "/a", "schedule": "@daily"}]},
+    "eventbridge": {
+        "Name": "a",
+        "State": "DISABLED",
+        "Description": "d",
+        "ScheduleExpression": "rate(1 day)",
+        "ScheduleExpressionTimezone": "UTC",
+        "StartDate": "2030-01-01T00:00:00Z",
+        "EndDate": 1_900_000_000.5,
+        "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 1},
+        "Target": {"Arn": "a", "Input": "{}", "RetryPolicy": {"MaximumRetryAttempts": 1}},
+    },
+}  # fmt: skip
+READERS: dict[str, Callable[[str], Imported]] = {
+    "hasura": hasura.read,
+    "kubernetes": kubernetes.read,
+    "vercel": lambda text: vercel.read(text, base_url="http://h"),
+    "eventbridge": eventbridge.read,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(FULL))
+def test_a_value_of_another_type_is_told(kind: str) -> None:
+    """In each place of a file: it is not taken, or the file is refused; the importer does not fail."""
+    assert len(tasks_of(READERS[kind](json.dumps(FULL[kind])))) == 1
+    for path in paths(FULL[kind]):
+        for other in (None, 7, -1, 1.5, True, "x", "", [], {}, [1], [None], [{}], {"a": 1}):
+            with suppress(UsageError):
+                found = READERS[kind](json.dumps(replaced(FULL[kind], path, other)))
+                writing.yaml_text(found.tasks)
 
 
 def test_hasura() -> None:
@@ -225,6 +375,25 @@ def test_kubernetes() -> None:
     assert script["action"]["url"] == "https://api.example.com/e"
     assert zone["trigger"] == {"cron": {"expression": "0 3 * * *", "timezone": "Europe/Berlin"}}
     assert zone["overlap"] == "SKIP"
+    odd = [
+        job("prefix", {"command": ["curl", "h"]}, schedule="CRON_TZ=Europe/Berlin 0 3 * * *"),
+        job("every", {"command": ["curl", "h"]}, schedule="@every 1h30m"),
+        job("zone", {"command": ["curl", "h"]}, timeZone="Mars/Phobos"),
+    ]
+    for members in ({"initContainers": [{"image": "i"}]}, {"containers": []}):
+        before = job("pod", {"command": ["curl", "h"]})
+        before["spec"]["jobTemplate"]["spec"]["template"]["spec"] |= members
+        odd.append(before)
+    rest = kubernetes.read(json.dumps({"kind": "List", "items": odd}))
+    assert [task["trigger"] for task in tasks_of(rest, untaken=3)] == [
+        {"cron": {"expression": "0 3 * * *", "timezone": "Europe/Berlin"}},
+        {"interval": {"everyMs": 5_400_000}},
+    ]
+    assert [note.text for note in rest.untaken] == [
+        "Mars/Phobos is no time zone",
+        "it has initContainers; a task makes one call",
+        "it has 0 containers; a task makes one call",
+    ]
     assert [note.place for note in found.untaken] == ["CronJob replace", "CronJob other", "Service web"]
     assert [note.text for note in found.notes] == [
         "set TOKEN, whose value is not known here",
@@ -253,6 +422,11 @@ def test_vercel() -> None:
         ("cron(0 8 ? * 2#1 *)", {"cron": {"expression": "0 8 * * mon#1"}}),
         ("cron(0 8 ? * 1,7 *)", {"cron": {"expression": "0 8 * * sun,sat"}}),
         ("cron(0 18 L * ? *)", {"cron": {"expression": "0 18 L * *"}}),
+        ("cron(0 18 ? * L *)", {"cron": {"expression": "0 18 * * sat"}}),
+        ("cron(0 18 L-3 * ? *)", None),
+        ("rate(0 minutes)", None),
+        ("at(2030-13-01T00:00:00)", None),
+        ("at(2020-01-01T00:00:00)", None),
         ("cron(0 10 15W * ? *)", None),
         ("cron(0 10 1 1 ? 2027)", None),
         ("cron(0 10 * * *)", None),
@@ -274,12 +448,22 @@ def test_eventbridge() -> None:
         "ScheduleExpression": "cron(0 12 * * ? *)",
         "ScheduleExpressionTimezone": "Europe/Berlin",
         "FlexibleTimeWindow": {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
+        "StartDate": "2030-01-01T00:00:00+01:00",
+        "EndDate": 1_924_992_000.0,
         "Target": {"Arn": "arn:aws:x", "Input": '{"price": 1.10}', "RetryPolicy": {"MaximumRetryAttempts": 185}},
     }
     once = {"Name": "o", "ScheduleExpression": "at(2030-07-01T09:00:00)", "ScheduleExpressionTimezone": "Europe/Berlin"}
     found = eventbridge.read(json.dumps([schedule, once, {"Name": "listed"}]))
     task, single = tasks_of(found, untaken=1)
-    assert task["trigger"] == {"cron": {"expression": "0 12 * * *", "timezone": "Europe/Berlin", "jitterMs": 900_000}}
+    assert task["trigger"] == {
+        "cron": {
+            "expression": "0 12 * * *",
+            "timezone": "Europe/Berlin",
+            "startAt": "2030-01-01T00:00:00+01:00",
+            "endAt": "2031-01-01T00:00:00+00:00",
+            "jitterMs": 900_000,
+        }
+    }
     assert (task["action"]["url"], task["retry"]) == ("${URL_NIGHTLY}", {"maxAttempts": 100})
     assert single["trigger"] == {"oneOff": {"at": "2030-07-01T09:00:00+02:00"}}
     assert [note.text for note in found.incomplete] == [

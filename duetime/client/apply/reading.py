@@ -21,6 +21,8 @@ CONSTANTS = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 """The words that are not strings in YAML 1.2. `yes`, `on` and `12:30` are texts, unlike in YAML 1.1."""
+MOST_VALUES = 5_000_000
+"""Values in one document. A few lines with aliases of aliases could stand for more than any memory holds."""
 MERGE = "<<"
 STANDARD_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "null", "bool", "int", "float", "timestamp", "value")}
 # The C implementation is ten times as fast, but PyYAML may have been built without it.
@@ -58,7 +60,8 @@ def source_text(source: str) -> str:
     if source != STDIN:
         return file_text(Path(source), "--file")
     try:
-        return sys.stdin.read()
+        # Like a file, stdin is UTF-8 whatever the locale.
+        return sys.stdin.buffer.read().decode("utf-8")
     except UnicodeDecodeError:
         raise UsageError("stdin is not UTF-8") from None
 
@@ -80,7 +83,10 @@ def documents(text: str, *, name: str, substitutes: bool = True) -> list[Any]:
         except ValueError as error:
             raise UsageError(f"{name} is not JSON: {one_line(str(error))}") from None
     try:
-        return [value_of(node, name, substituted) for node in yaml.compose_all(text, Loader=LOADER)]
+        nodes = list(yaml.compose_all(text, Loader=LOADER))
+        if "*" in text and any(size_of(node, {}) > MOST_VALUES for node in nodes):
+            raise UsageError(f"{name} has more than {MOST_VALUES:,} values, because its aliases repeat each other")
+        return [value_of(node, name, substituted) for node in nodes]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{name}:{line}: is not YAML: {one_line(error.problem or str(error))}") from None
@@ -88,6 +94,18 @@ def documents(text: str, *, name: str, substitutes: bool = True) -> list[Any]:
         raise UsageError(f"{name} is not YAML: {one_line(str(error))}") from None
     except RecursionError:
         raise UsageError(f"{name} is nested too deeply, or contains itself") from None
+
+
+def size_of(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """Return the number of values that a node stands for when each alias is replaced. `known` has the numbers of the
+    nodes by their ids."""
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        is_list = isinstance(node, yaml.SequenceNode)
+        inner = node.value if is_list else [value for _, value in node.value]
+        known[id(node)] = 1 + sum(size_of(each, known) for each in inner)
+    return known[id(node)]
 
 
 def value_of_reference(found: re.Match[str]) -> str:
@@ -139,7 +157,13 @@ def scalar(node: yaml.ScalarNode, name: str, substitute: Substitute) -> Any:
         return text
     if text in CONSTANTS:
         return CONSTANTS[text]
-    return digits.number(text) if text[0] in "-0123456789" and digits.NUMBER.fullmatch(text) else text
+    if text[0] not in "-0123456789" or not digits.NUMBER.fullmatch(text):
+        return text
+    try:
+        return digits.number(text)
+    except ValueError:
+        # Python reads no whole number of more than 4,300 digits.
+        raise UsageError(f"{name}:{line}: a number has too many digits") from None
 
 
 def members(node: yaml.Node, name: str, substitute: Substitute) -> Members:
@@ -150,7 +174,7 @@ def members(node: yaml.Node, name: str, substitute: Substitute) -> Members:
         member = key.value if isinstance(key, yaml.ScalarNode) else None
         if member is None:
             raise UsageError(f"{name}:{key.start_mark.line + 1}: the name of a member must be a text")
-        if member == MERGE:
+        if member == MERGE and not key.style:
             for base in bases(value, name, substitute):
                 merged = Members({**base, **merged})
             continue

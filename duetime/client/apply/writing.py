@@ -26,18 +26,18 @@ KINDS = {"OneOffTrigger": "oneOff", "CronTrigger": "cron", "IntervalTrigger": "i
 NOT_IN_NAMES = re.compile(r"[^A-Z0-9]+")
 
 
-def task_document(task: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return a task of the API as the input that creates it, and the variables that its secrets need."""
-    action, variables = action_document(task["action"], task["externalId"])
+def task_document(task: Mapping[str, Any], variables: dict[str, None]) -> dict[str, Any]:
+    """Return a task of the API as the input that creates it. `variables` has the variables of the file so far, to which
+    those of the task are added."""
     document = {
         "externalId": task["externalId"],
         "name": task["name"],
         **differing(task, DEFAULTS),
         "trigger": trigger_document(task["trigger"]),
-        "action": action,
+        "action": action_document(task["action"], task["externalId"], variables),
     }
     retry = differing(task["retry"], RETRY_DEFAULTS)
-    return document | ({"retry": retry} if retry else {}), variables
+    return document | ({"retry": retry} if retry else {})
 
 
 def differing(members: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,26 +51,40 @@ def trigger_document(trigger: Mapping[str, Any]) -> dict[str, Any]:
     return {KINDS[trigger["__typename"]]: needed | differing(trigger, TRIGGER_DEFAULTS)}
 
 
-def action_document(action: Mapping[str, Any], external_id: str) -> tuple[dict[str, Any], list[str]]:
-    """Return an action as the input that creates it, and the variables that its secrets need."""
-    prefix = f"DUETIME_SECRET_{variable_name(external_id)}"
-    variables: list[str] = []
-    headers = []
-    for header in action["headers"]:
-        if header["secret"]:
-            variables.append(f"{prefix}_{variable_name(header['name'])}")
-            headers.append({"name": header["name"], "value": {FROM_ENV: variables[-1]}})
-        else:
-            headers.append({"name": header["name"], "value": header["value"]})
+def action_document(action: Mapping[str, Any], external_id: str, variables: dict[str, None]) -> dict[str, Any]:
+    """Return an action as the input that creates it. The variables of its secrets are added to `variables`."""
     document = {"url": action["url"], **differing(action, ACTION_DEFAULTS)}
-    if headers:
-        document["headers"] = headers
+    if action["headers"]:
+        document["headers"] = [
+            {"name": header["name"], "value": {FROM_ENV: secret_variable(external_id, header["name"], variables)}}
+            if header["secret"]
+            else {"name": header["name"], "value": header["value"]}
+            for header in action["headers"]
+        ]
     if action["body"] is not None and action["payload"] is None and action["form"] is None:
         document["bodyBase64" if action["bodyEncoding"] == "BASE64" else "body"] = action["body"]
     if action["signed"]:
-        variables.append(f"{prefix}_SIGNING")
-        document["signingSecrets"] = [{FROM_ENV: variables[-1]}]
-    return document, variables
+        document["signingSecrets"] = [{FROM_ENV: secret_variable(external_id, "signing", variables)}]
+    return document
+
+
+def secret_variable(external_id: str, name: str, variables: dict[str, None]) -> str:
+    """Return a variable for a secret of a task, and add it to `variables`."""
+    return new_variable("DUETIME_SECRET", external_id, name, variables=variables)
+
+
+def new_variable(*parts: str, variables: dict[str, None]) -> str:
+    """Return the name of a variable, and add it to `variables`.
+
+    Different texts can have the same letters and digits, so the name gets a number if it is taken.
+    """
+    wanted = "_".join(filter(None, map(variable_name, parts)))
+    number, variable = 1, wanted
+    while variable in variables:
+        number += 1
+        variable = f"{wanted}_{number}"
+    variables[variable] = None
+    return variable
 
 
 def variable_name(text: str) -> str:

@@ -16,7 +16,7 @@ from duetime.client.apply.plan import Plan, Refused, plan
 from duetime.client.commands import options
 from duetime.client.commands.options import AsJson, Profile, Where, Yes, option
 from duetime.client.errors import ClientError, UsageError
-from duetime.client.output import print_json, say, tell
+from duetime.client.output import print_json, say, tell, write_file
 
 SCHEMA_FILE = "tasks.schema.json"
 FULL_PAGE = 40
@@ -57,7 +57,7 @@ def apply(
     It prints a plan first. Running it again changes nothing. It asks before it deletes anything, unless --yes is given.
     """
     if schema:
-        typer.echo(package_files("duetime.client.apply").joinpath(SCHEMA_FILE).read_text("utf-8"), nl=False)
+        write_file(package_files("duetime.client.apply").joinpath(SCHEMA_FILE).read_text("utf-8"))
         return
     with calls.connected(profile) as api:
         found = planned(api, file, owner=owner, prune=prune)
@@ -115,17 +115,16 @@ def export(*, owner: OfOwner = None, where: Where = None, profile: Profile = Non
     chosen = filters.filter_of(where or (), filters.TASKS)
     if owner:
         chosen["tags"] = [*chosen.get("tags", ()), OWNER_TAG + owner]
-    found, variables, nameless = [], [], 0
+    found, nameless = [], 0
+    variables: dict[str, None] = {}
     with calls.connected(profile) as api:
         for page in calls.pages(api, documents.DEFINITIONS, size=FULL_PAGE, filter=chosen):
             for task in page:
                 if task["externalId"] is None:
                     nameless += 1
                     continue
-                document, needed = writing.task_document(task)
-                found.append(writing.escaped(document))
-                variables += needed
-    typer.echo(writing.yaml_text(found, owner=owner), nl=False)
+                found.append(writing.escaped(writing.task_document(task, variables)))
+    write_file(writing.yaml_text(found, owner=owner))
     if nameless:
         tell(f"duetime: left out because they have no externalId: {nameless:,}; `duetime tasks update` can give one")
     if variables:

@@ -6,6 +6,7 @@ import typer
 from typer._completion_shared import get_completion_script
 
 from duetime.client.errors import UsageError
+from duetime.client.output import write
 from duetime.command_name import NAME
 
 SHELLS = ("bash", "zsh", "fish")
@@ -22,4 +23,4 @@ def completion(shell: Shell) -> None:
     """
     if shell not in SHELLS:
         raise UsageError(f"there is no completion for {shell!r}; there is one for {', '.join(SHELLS)}")
-    print(get_completion_script(prog_name=NAME, complete_var=VARIABLE, shell=shell))
+    write(f"{get_completion_script(prog_name=NAME, complete_var=VARIABLE, shell=shell)}\n")

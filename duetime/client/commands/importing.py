@@ -8,7 +8,7 @@ from duetime.client.apply import reading, writing
 from duetime.client.commands.options import option
 from duetime.client.importers import crontab, eventbridge, hasura, kubernetes, vercel
 from duetime.client.importers.result import Imported
-from duetime.client.output import tell
+from duetime.client.output import tell, write_file
 
 Source = Annotated[str, typer.Argument(metavar="FILE|-", help="The file to read, or - for stdin.")]
 Timezone = Annotated[
@@ -36,7 +36,7 @@ importing = typer.Typer(
 
 def show(found: Imported, owner: str | None) -> None:
     """Print tasks as YAML, and on stderr the notes, what is missing, and what was not converted."""
-    typer.echo(writing.yaml_text(found.tasks, owner=owner), nl=False)
+    write_file(writing.yaml_text(found.tasks, owner=owner))
     for label, notes in (("note", found.notes), ("incomplete", found.incomplete), ("not taken", found.untaken)):
         for note in notes:
             tell(f"{label}: {note.place}: {note.text}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from duetime.client import choices
 from duetime.client.commands import options
 from duetime.client.commands.options import (
     At,
@@ -89,7 +90,7 @@ class RequestOptions:
         ]
         members: dict[str, Any] = {
             "url": url,
-            "method": self.method and self.method.upper(),
+            "method": options.choice("--method", self.method, choices.METHODS),
             "headers": headers or None,
             "timeoutMs": None if self.timeout is None else options.duration("--timeout", self.timeout),
         }
@@ -109,11 +110,11 @@ class PolicyOptions:
     flow_key: FlowKey = None
 
     def input(self) -> dict[str, Any]:
-        """Return the members of a task."""
+        """Return the members of a task. Raises `UsageError`."""
         members: dict[str, Any] = {
             "retry": None if self.max_attempts is None else {"maxAttempts": self.max_attempts},
-            "overlap": self.overlap and self.overlap.upper(),
-            "misfire": self.misfire and self.misfire.upper(),
+            "overlap": options.choice("--overlap", self.overlap, choices.OVERLAP_POLICIES),
+            "misfire": options.choice("--misfire", self.misfire, choices.MISFIRE_POLICIES),
             "externalId": self.external_id,
             "tags": self.tag or None,
             "description": self.description,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from duetime.client import digits, durations
+from duetime.client import choices, digits, durations
 from duetime.client.apply import reading
 from duetime.client.errors import UsageError
 
@@ -121,6 +121,14 @@ def duration(name: str, text: str) -> int:
         return durations.milliseconds(text)
     except ValueError as error:
         raise UsageError(f"{name}: {error}") from None
+
+
+def choice(name: str, text: str | None, known: tuple[str, ...]) -> str | None:
+    """Return the value of an option as the API writes it, or None if it is not given. Raises `UsageError`."""
+    try:
+        return None if text is None else choices.one_of(text, known)
+    except ValueError as error:
+        raise UsageError(f"{name} {error}") from None
 
 
 def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`duetime runs`: the runs of tasks."""
 
+import sys
 from contextlib import closing
 from itertools import islice
 from typing import Annotated, Any
@@ -120,7 +121,7 @@ def print_event(event: dict[str, Any]) -> None:
     words = (instant(event["at"]), f"{event['type']:<14}", name, attempt, outcome, duration(event["durationMs"]))
     line = shown("  ".join(str(word) for word in words if word is not None))
     line.stylize(shown(event["type"]).style)
-    console(typer.get_text_stream("stdout")).print(line, soft_wrap=True)
+    console(sys.stdout).print(line, soft_wrap=True)
 
 
 @runs.command("retry")

@@ -6,12 +6,11 @@ from typing import Annotated
 import typer
 
 from duetime.client import calls, documents, filters
+from duetime.client.choices import BUCKETS
 from duetime.client.commands import options
 from duetime.client.commands.options import AsJson, Profile, Where, option
 from duetime.client.errors import UsageError
 from duetime.client.output import duration, instant, print_json, print_table
-
-BUCKETS = ("MINUTE", "HOUR", "DAY")
 
 OfTask = Annotated[str | None, option("--task", metavar="TASK", text="Only runs of this task, by id or external id.")]
 Last = Annotated[str, typer.Option("--last", metavar="DURATION", help="How far to look back, such as 90m or 7d.")]

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from duetime.client import calls, documents, filters
+from duetime.client import calls, choices, documents, filters
 from duetime.client.apply import files
 from duetime.client.commands import options, waiting
 from duetime.client.commands.changing import TASKS, Change, change, chosen, confirm, finish
@@ -48,9 +48,10 @@ def list_tasks(
     profile: Profile = None,
 ) -> None:
     """List tasks, the newest first, or in another order."""
+    chosen = filters.filter_of(where or (), filters.TASKS)
+    order_by = options.choice("--order", order, choices.TASK_ORDERS)
     with calls.connected(profile) as api:
-        chosen = filters.filter_of(where or (), filters.TASKS)
-        found = calls.listed(api, documents.TASKS, limit=limit, filter=chosen, orderBy=order.upper())
+        found = calls.listed(api, documents.TASKS, limit=limit, filter=chosen, orderBy=order_by)
     if as_json:
         print_json(found)
         return
@@ -181,7 +182,7 @@ def resume_tasks(
     profile: Profile = None,
 ) -> None:
     """Resume the schedules of paused tasks."""
-    policy = missed and missed.upper()
+    policy = options.choice("--missed", missed, choices.MISFIRE_POLICIES)
     change(RESUME, task, where, yes=yes, as_json=as_json, profile=profile, missed=policy)
 
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from duetime.client.importers import shell
 from duetime.client.importers.curl import curl
-from duetime.client.importers.request import Request, members
+from duetime.client.importers.request import LONGEST_TIMEOUT, Request, least, members
 from duetime.client.importers.result import CannotTake
 from duetime.client.importers.wget import wget
 from duetime.client.importers.wrappers import unwrapped
@@ -35,6 +35,8 @@ def taken(command: shell.Command, variables: Mapping[str, str], *, stdin: str | 
     task = members(request) | ({"overlap": found.overlap} if found.overlap else {})
     files = [*found.files, *request.files]
     notes = [*found.notes, *(f"its output went to {file}; a task keeps the response with its run" for file in files)]
+    if (least(request.timeout_ms, request.within_ms) or 0) > LONGEST_TIMEOUT:
+        notes.append("it waits longer than an hour for a response, which is the longest timeout of a task")
     host = urlsplit(task["action"]["url"]).hostname
     if host in LOCAL:
         notes.append(f"{host} is the machine of the worker, which may be another one")

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from duetime.client.importers import shell
 from duetime.client.importers.commands import Taken, taken
 from duetime.client.importers.result import CannotTake, Imported, Note, Task, slug
+from duetime.client.importers.triggers import cron_trigger
 
 SETTING = re.compile(r"""\s*(?P<quote>["']?)([A-Za-z_]\w*)(?P=quote)\s*=\s*(.*?)\s*$""", re.ASCII)
-MACROS = {"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"}
 FIELD = re.compile(r"[0-9A-Za-z*,/-]+")
 ZONE = "CRON_TZ"
 PERCENT = re.compile(r"(?<!\\)%")
@@ -102,20 +102,21 @@ def task_of(line: str, settings: Settings) -> tuple[Task, Taken]:
     if not settings.has_users and OF_USER.match(parts[-1]):
         raise CannotTake(f"it runs {parts[-1].split()[0]}; if that is a user, as in /etc/crontab, add --users")
     found = call_of(parts[-1], settings)
-    cron = {"expression": expression} | ({} if settings.zone in {None, "UTC"} else {"timezone": settings.zone})
+    trigger = cron_trigger(expression, settings.zone)
     name = name_of(found.members["action"]["url"])
     described = {"description": settings.comment} if settings.comment else {}
-    task = {"externalId": slug(name), "name": name[:255], **described, "trigger": {"cron": cron}, **found.members}
+    task = {"externalId": slug(name), "name": name[:255], **described, "trigger": trigger, **found.members}
     return task, found
 
 
 def checked_expression(fields: list[str]) -> str:
-    """Return a cron expression. Raises `CannotTake` for what only some programs read."""
-    expression = " ".join(fields)
+    """Return a cron expression. Raises `CannotTake` for what only some programs read.
+
+    A minus before the minute says that cron writes no log for the line.
+    """
+    expression = " ".join(fields).removeprefix("-")
     if expression == "@reboot":
         raise CannotTake("@reboot has no time")
-    if expression.startswith("@") and expression not in MACROS:
-        raise CannotTake(f"{expression} is not known here")
     for each in fields:
         if "~" in each:
             raise CannotTake(f"{each} is a random time; take one, or use jitterMs")

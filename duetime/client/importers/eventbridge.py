@@ -1,14 +1,15 @@
 """Reads schedules of Amazon EventBridge, as the AWS CLI prints them: get-schedule, list-schedules or list-rules."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from duetime.client import digits
 from duetime.client.apply import reading
 from duetime.client.importers.result import CannotTake, Imported, Note, Task, slug
-from duetime.client.importers.structured import documents, objects, text
+from duetime.client.importers.structured import documents, mapping, objects, text, whole
+from duetime.client.importers.triggers import DAYS, checked_zone, cron_trigger
 
 RATE = re.compile(r"rate\(\s*(\d+)\s+(minute|hour|day)s?\s*\)")
 AT = re.compile(r"at\(\s*(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\s*\)")
@@ -16,7 +17,6 @@ CRON = re.compile(r"cron\((.*)\)")
 UNITS = {"minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 LAST = (59, 23, 31, 12)
 """The largest values of the fields before the day of week."""
-DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 NUMBER_OF_DAY = re.compile(r"(?<![#/\d])[1-7](?!\d)")
 MOST_ATTEMPTS = 100
 
@@ -28,7 +28,7 @@ def read(source: str) -> Imported:
         for schedule in schedules_in(document):
             place = str(schedule.get("Name"))
             try:
-                target = (schedule.get("Target") or {}).get("Arn", "which list-rules leaves out")
+                target = mapping(schedule, "Target").get("Arn", "which list-rules leaves out")
                 found.add_without_url(task_of(schedule), place=place, target=target)
             except CannotTake as error:
                 found.untaken.append(Note(place, str(error)))
@@ -50,18 +50,23 @@ def schedules_in(document: Any) -> list[dict[str, Any]]:
 
 def task_of(schedule: dict[str, Any]) -> Task:
     """Return the task of a schedule, without a URL. Raises `CannotTake`."""
-    name, target = text(schedule, "Name"), schedule.get("Target") or {}
+    name, target = text(schedule, "Name"), mapping(schedule, "Target")
     if not schedule.get("ScheduleExpression"):
         raise CannotTake("it has no ScheduleExpression; list-schedules leaves it out, and get-schedule prints it")
-    trigger = trigger_of(schedule["ScheduleExpression"], schedule.get("ScheduleExpressionTimezone") or "UTC")
-    window = (schedule.get("FlexibleTimeWindow") or {}).get("MaximumWindowInMinutes")
-    if window and "oneOff" not in trigger:
-        next(iter(trigger.values()))["jitterMs"] = window * UNITS["minute"]
-    action: dict[str, Any] = {"method": "POST"} | body_of(target.get("Input"))
+    zone = checked_zone(schedule.get("ScheduleExpressionTimezone") or "UTC")
+    trigger = trigger_of(text(schedule, "ScheduleExpression"), zone)
+    if "oneOff" not in trigger:
+        [members] = trigger.values()
+        for name_there, name_here in (("StartDate", "startAt"), ("EndDate", "endAt")):
+            if schedule.get(name_there) is not None:
+                members[name_here] = instant_of(schedule[name_there], name_there)
+        if window := whole(mapping(schedule, "FlexibleTimeWindow"), "MaximumWindowInMinutes"):
+            members["jitterMs"] = min(window * UNITS["minute"], members.get("everyMs", UNITS["day"]))
+    action: dict[str, Any] = {"method": "POST"} | body_of(text(target, "Input") if target.get("Input") else None)
     task: Task = {"externalId": slug(name), "name": name, "trigger": trigger, "action": action}
     if schedule.get("Description"):
-        task["description"] = schedule["Description"]
-    retries = (target.get("RetryPolicy") or {}).get("MaximumRetryAttempts")
+        task["description"] = text(schedule, "Description")
+    retries = whole(mapping(target, "RetryPolicy"), "MaximumRetryAttempts")
     if retries is not None:
         task["retry"] = {"maxAttempts": min(retries + 1, MOST_ATTEMPTS)}
     return task
@@ -80,13 +85,34 @@ def body_of(given: str | None) -> dict[str, Any]:
 def trigger_of(expression: str, timezone: str) -> dict[str, Any]:
     """Return a trigger for a schedule expression. Raises `CannotTake`."""
     if found := RATE.fullmatch(expression):
+        if not int(found[1]):
+            raise CannotTake(f"{expression} is no interval")
         return {"interval": {"everyMs": int(found[1]) * UNITS[found[2]]}}
     if found := AT.fullmatch(expression):
-        return {"oneOff": {"at": datetime.fromisoformat(found[1]).replace(tzinfo=ZoneInfo(timezone)).isoformat()}}
+        return {"oneOff": {"at": once_at(found[1], timezone)}}
     if found := CRON.fullmatch(expression):
-        zone = {} if timezone == "UTC" else {"timezone": timezone}
-        return {"cron": {"expression": cron_of(found[1].split())} | zone}
+        return cron_trigger(cron_of(found[1].split()), timezone)
     raise CannotTake(f"{expression} is no rate(), cron() or at()")
+
+
+def once_at(text: str, timezone: str) -> str:
+    """Return the instant of at(). Raises `CannotTake` if it is no date, or has passed."""
+    try:
+        found = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(timezone))
+    except ValueError:
+        raise CannotTake(f"{text} is no date") from None
+    if found <= datetime.now(UTC):
+        raise CannotTake(f"{text} has passed")
+    return found.isoformat()
+
+
+def instant_of(given: Any, name: str) -> str:
+    """Return an instant, which the AWS CLI prints as a text or as seconds. Raises `CannotTake`."""
+    try:
+        found = datetime.fromisoformat(given) if isinstance(given, str) else datetime.fromtimestamp(given, UTC)
+    except (OSError, OverflowError, TypeError, ValueError):
+        raise CannotTake(f"its {name} is no date") from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
 
 
 def cron_of(fields: list[str]) -> str:
@@ -99,7 +125,14 @@ def cron_of(fields: list[str]) -> str:
     if "W" in dates[2].upper():
         raise CannotTake(f"the nearest weekday, {dates[2]}, cannot be said")
     found = [field_of(field, last) for field, last in zip(dates, LAST, strict=True)]
-    days = "*" if day_of_week == "?" else NUMBER_OF_DAY.sub(lambda day: DAYS[int(day[0]) - 1], day_of_week)
+    # L alone is the last day of the week, Saturday.
+    days = (
+        "*"
+        if day_of_week == "?"
+        else DAYS[-1]
+        if day_of_week.upper() == "L"
+        else NUMBER_OF_DAY.sub(lambda day: DAYS[int(day[0]) - 1], day_of_week)
+    )
     return " ".join([*found, days])
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from duetime.client.apply import reading
 from duetime.client.apply.files import FROM_ENV
+from duetime.client.importers.request import LONGEST_INITIAL_DELAY, LONGEST_TIMEOUT, MOST_ATTEMPTS
 from duetime.client.importers.result import CannotTake, Imported, Note, Task, slug
-from duetime.client.importers.structured import documents, objects, text
+from duetime.client.importers.structured import documents, items, mapping, objects, text, whole
+from duetime.client.importers.triggers import cron_trigger
 
 TEMPLATE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 """Hasura's way to name an environment variable."""
@@ -35,21 +37,24 @@ def task_of(trigger: dict[str, Any]) -> Task:
     for name in ("request_transform", "response_transform"):
         if trigger.get(name):
             raise CannotTake(f"it has a {name}; Duetime sends a request as it is")
-    name, retry = text(trigger, "name"), trigger.get("retry_conf") or {}
+    name, retry = text(trigger, "name"), mapping(trigger, "retry_conf")
+    timeout = whole(retry, "timeout_seconds")
     action: dict[str, Any] = {
         "url": TEMPLATE.sub(lambda found: f"${{{found[1]}}}", reading.escaped(text(trigger, "webhook"))),
         "method": "POST",
-        "timeoutMs": retry.get("timeout_seconds", TIMEOUT) * 1_000,
+        "timeoutMs": min((TIMEOUT if timeout is None else timeout) * 1_000, LONGEST_TIMEOUT) or 1,
     }
-    if headers := [header_of(header) for header in trigger.get("headers") or ()]:
+    if headers := [header_of(header) for header in items(trigger, "headers")]:
         action["headers"] = headers
     if trigger.get("payload") is not None:
         action["payload"] = trigger["payload"]
-    attempts = {"maxAttempts": retry.get("num_retries", 0) + 1}
+    attempts = {"maxAttempts": min((whole(retry, "num_retries") or 0) + 1, MOST_ATTEMPTS)}
     if attempts["maxAttempts"] > 1:
-        attempts |= {"initialDelayMs": retry.get("retry_interval_seconds", INTERVAL) * 1_000, "factor": 1}
-    comment = {"description": trigger["comment"]} if trigger.get("comment") else {}
-    schedule = {"cron": {"expression": text(trigger, "schedule")}}
+        interval = whole(retry, "retry_interval_seconds")
+        delay = min((INTERVAL if interval is None else interval) * 1_000, LONGEST_INITIAL_DELAY)
+        attempts |= {"initialDelayMs": delay, "factor": 1}
+    comment = {"description": text(trigger, "comment")} if trigger.get("comment") else {}
+    schedule = cron_trigger(text(trigger, "schedule"))
     return {"externalId": slug(name), "name": name, **comment, "trigger": schedule, "action": action, "retry": attempts}
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit, urlunsplit
@@ -13,6 +14,10 @@ from duetime.client.importers.shell import literal, unescaped
 FOLLOWED = 5
 """Redirects that a task can follow; curl and wget follow more."""
 MOST_ATTEMPTS = 100
+LONGEST_TIMEOUT = 3_600_000
+LONGEST_INITIAL_DELAY = 86_400_000
+LONGEST_ELAPSED = 2_592_000_000
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 FORM = "application/x-www-form-urlencoded"
 OF_CONNECTIONS = {
@@ -22,6 +27,7 @@ OF_CONNECTIONS = {
 """Headers that are made from the body, or concern one connection only: a task needs none of them."""
 UNSAFE = re.compile(r"[^\x21\x23-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e\x80-\U0010ffff]")
 """What no URL may contain."""
+SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]*)?|\.[0-9]+")
 LONGEST_DELAY = 600_000
 """curl's longest delay between two attempts."""
 DEFAULT_LONGEST_DELAY = 300_000
@@ -67,6 +73,8 @@ class Request:
         name = name.strip()
         if name.lower() == "host" and text.strip():
             raise CannotTake("it sets the header Host, which a task makes from the URL")
+        if not HEADER_NAME.fullmatch(name):
+            raise CannotTake(f"{name!r} is no name of a header")
         if text.strip() and name.lower() not in OF_CONNECTIONS:
             self.headers.append((name, text.strip()))
 
@@ -80,10 +88,9 @@ class Request:
 
 def seconds(value: str) -> int:
     """Return the milliseconds of a number of seconds. Raises `CannotTake`."""
-    try:
-        return round(float(value) * 1_000)
-    except ValueError:
-        raise CannotTake(f"{value!r} is no number of seconds") from None
+    if not SECONDS.fullmatch(value):
+        raise CannotTake(f"{value!r} is no number of seconds")
+    return round(float(value) * 1_000)
 
 
 def encoded(content: str) -> str:
@@ -109,12 +116,14 @@ def members(request: Request) -> dict[str, Any]:
         request.headers.append(("Content-Type", "application/json" if request.is_json else FORM))
     if request.is_json and "accept" not in names:
         request.headers.append(("Accept", "application/json"))
+    if twice := [name for name, count in Counter(name.lower() for name, _ in request.headers).items() if count > 1]:
+        raise CannotTake(f"it sends the header {twice[0]} twice; a task sends it once")
     if request.headers:
         action["headers"] = [{"name": name, "value": value} for name, value in request.headers]
     if sends:
         action["body"] = ("" if request.is_json else "&").join(request.data)
     if timeout := least(request.timeout_ms, request.within_ms):
-        action["timeoutMs"] = timeout
+        action["timeoutMs"] = min(timeout, LONGEST_TIMEOUT)
     if request.redirects:
         action["redirects"] = request.redirects
     return {"action": action, "retry": retry_of(request)}
@@ -132,11 +141,11 @@ def retry_of(request: Request) -> dict[str, Any]:
         if min(last, DEFAULT_LONGEST_DELAY) != min(last, request.longest_delay_ms):
             found["maxDelayMs"] = request.longest_delay_ms
     else:
-        found |= {"initialDelayMs": request.delay_ms, "factor": 1.0}
+        found |= {"initialDelayMs": min(request.delay_ms, LONGEST_INITIAL_DELAY), "factor": 1.0}
     if request.retry_statuses is not None:
         found["retryStatuses"] = request.retry_statuses
     if elapsed := least(request.retried_within_ms, request.within_ms):
-        found["maxElapsedMs"] = elapsed
+        found["maxElapsedMs"] = min(elapsed, LONGEST_ELAPSED)
     return found
 
 
@@ -148,9 +157,15 @@ def least(*limits: int | None) -> int | None:
 def url_of(request: Request) -> str:
     """Return the URL with a scheme, without a user, who is authenticated by a header. Raises `CannotTake`."""
     [given] = request.urls
-    parts = urlsplit(given if "://" in given else f"http://{given}")
+    try:
+        parts = urlsplit(given if "://" in given else f"http://{given}")
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise CannotTake(f"its URL cannot be read: {error}") from None
     if parts.scheme not in {"http", "https"}:
         raise CannotTake(f"a task calls an http or https URL, not {parts.scheme}")
+    if not has_host:
+        raise CannotTake("its URL has no host")
     if parts.username is not None:
         request.basic(f"{unquote(parts.username)}:{unquote(parts.password or '')}")
         parts = parts._replace(netloc=parts.netloc.rpartition("@")[2])

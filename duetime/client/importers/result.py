@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from duetime.client.apply import reading
 from duetime.client.apply.files import FROM_ENV
-from duetime.client.apply.writing import variable_name
+from duetime.client.apply.writing import new_variable, secret_variable
 
 SECRET_NAME = re.compile(
     r"(?:^|[-_])(?:auth|authorization|cookie|token|secret|password|passwd|signature|api-?key|access-?key)(?:$|[-_])",
@@ -41,6 +41,8 @@ class Imported:
     untaken: list[Note] = field(default_factory=list)
     incomplete: list[Note] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    variables: dict[str, None] = field(default_factory=dict)
+    """The variables that stand for secrets and URLs, in order."""
 
     def add(self, task: Task, *, place: str, notes: Iterable[str] = (), told: Container[str] = ()) -> None:
         """Add a task with an external id of its own. Its secrets become references, and are not repeated.
@@ -60,7 +62,7 @@ class Imported:
 
     def add_without_url(self, task: Task, *, place: str, target: str) -> None:
         """Add a task whose URL is not known: it is a variable, which has to be set."""
-        variable = f"URL_{variable_name(task['name'])}"
+        variable = new_variable("URL", task["name"], variables=self.variables)
         message = f"its target, {target}, is no URL; set {variable} to the URL to call"
         self.incomplete.append(Note(place, message))
         self.add(task | {"action": {"url": f"${{{variable}}}"} | task["action"]}, place=place, told={variable})
@@ -72,7 +74,7 @@ class Imported:
             return header
         if ONLY_REFERENCE.fullmatch(value):
             return header | {"secret": True}
-        variable = f"DUETIME_SECRET_{variable_name(external_id)}_{variable_name(name)}"
+        variable = secret_variable(external_id, name, self.variables)
         form = ", Basic and user:password in base64" if value.startswith("Basic ") else ""
         self.notes.append(Note(place, f"set {variable} to the value of {name}{form}, which is not repeated here"))
         return {"name": name, "value": {FROM_ENV: variable}}
