@@ -46,6 +46,7 @@ logger = logging.getLogger(__name__)
 
 POOL_SIZE = 10
 """Connections to Postgres: for claims, the writer, the lease, recovery, maintenance, and a few open buckets."""
+WARM_CONNECTIONS = POOL_SIZE // 2
 ANSWERS_WITHIN = timedelta(seconds=6)
 """A worker's statements take milliseconds, or wait for locks, which a stalled process may hold for 5 s."""
 POLL_DELAY = timedelta(milliseconds=50)
@@ -69,11 +70,13 @@ async def run_worker(
     stop: asyncio.Event,
     lookup: Lookup = system_lookup,
     tracing: TracingSettings | None = None,
+    warm_connections: int = WARM_CONNECTIONS,
 ) -> None:
     """Work until `stop` is set, then stop gracefully: attempts end within the grace period, or are released.
 
-    `lookup` resolves the names of targets; `tracing` says whether attempts are traced. Raises `NotStarted` when the
-    database cannot be reached at the start. After that, Postgres and Redis may fail and recover.
+    `lookup` resolves the names of targets; `tracing` says whether attempts are traced; `warm_connections` are open, and
+    have the statements of the hot path prepared, before the first instant. Raises `NotStarted` when the database cannot
+    be reached at the start. After that, Postgres and Redis may fail and recover.
     """
     clock = Clock()
     async with AsyncExitStack() as stack:
@@ -96,7 +99,7 @@ async def run_worker(
         try:
             await apply_zone_rules(database_engine)
             await lease.renew()
-            await warm_up(database_engine, connections=POOL_SIZE // 2)
+            await warm_up(database_engine, connections=warm_connections)
         except CONNECTION_ERRORS as error:
             raise NotStarted from error
         traced_caller: Caller = caller

@@ -41,9 +41,14 @@ async def working(
     lookup: Lookup = system_lookup,
     tracing: TracingSettings | None = None,
 ) -> AsyncIterator[None]:
-    """Run a worker until the block ends, then stop it gracefully. `lookup` finds the addresses of targets' names."""
+    """Run a worker until the block ends, then stop it gracefully. `lookup` finds the addresses of targets' names.
+
+    One warm connection is enough for few tasks, and to warm up the usual number takes half of the time of a start.
+    """
     stop = asyncio.Event()
-    worker = asyncio.create_task(run_worker(database, jobs, stop=stop, lookup=lookup, tracing=tracing))
+    worker = asyncio.create_task(
+        run_worker(database, jobs, stop=stop, lookup=lookup, tracing=tracing, warm_connections=1)
+    )
     try:
         yield
     finally:
