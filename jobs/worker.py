@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 POOL_SIZE = 10
 """Connections to Postgres: for claims, the writer, the lease, recovery, maintenance, and a few open buckets."""
 WARM_CONNECTIONS = POOL_SIZE // 2
+MAINTENANCE_AFTER = timedelta(seconds=1)
+"""A worker that starts first claims what is due; all duties at once would delay that."""
 ANSWERS_WITHIN = timedelta(seconds=6)
 """A worker's statements take milliseconds, or wait for locks, which a stalled process may hold for 5 s."""
 POLL_DELAY = timedelta(milliseconds=50)
@@ -137,7 +139,7 @@ async def run_worker(
             *bulk_duties(database_engine, queue, jobs.secrets, wanted=bulk_wanted),
         ]
         running = engine.start()
-        upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties))]
+        upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties, after=MAINTENANCE_AFTER))]
         enough = asyncio.Event()
         woken = {"dispatcher": engine.dispatcher, "recovery": recovery, "bulk_wanted": bulk_wanted}
         waking = asyncio.create_task(keep_arq(jobs.redis, woken, enough=enough))

@@ -24,16 +24,22 @@ class Duty:
     wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def keep_doing(duties: Sequence[Duty]) -> None:
-    """Do each duty at its interval until cancelled. A duty that fails or hangs delays no other."""
+async def keep_doing(duties: Sequence[Duty], *, after: timedelta = timedelta()) -> None:
+    """Do each duty at its interval until cancelled, for the first time after a while. A duty that fails or hangs delays
+    no other.
+    """
     async with asyncio.TaskGroup() as group:
         for duty in duties:
-            group.create_task(repeat(duty))
+            group.create_task(repeat(duty, after=after))
 
 
-async def repeat(duty: Duty) -> None:
+async def repeat(duty: Duty, *, after: timedelta = timedelta()) -> None:
     """Do one duty at its interval until cancelled. Failures are logged, and the duty is tried again."""
+    pause = after
     while True:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause.total_seconds()):
+                await duty.wanted.wait()
         duty.wanted.clear()
         try:
             await duty.do()
@@ -44,6 +50,4 @@ async def repeat(duty: Duty) -> None:
             )
         except Exception:
             logger.exception("A maintenance duty failed.", extra={"action": "maintenance_failed", "duty": duty.name})
-        with suppress(TimeoutError):
-            async with asyncio.timeout(duty.every.total_seconds()):
-                await duty.wanted.wait()
+        pause = duty.every

@@ -89,13 +89,8 @@ async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = 
             Duty(name="notifications without workers", every=EVERY, do=judge_without_workers),
             Duty(name="deliveries without workers", every=EVERY, do=deliver_without_workers),
         ]
-
-        async def keep() -> None:
-            # Workers that start at the same time are not alive yet.
-            await asyncio.sleep(EVERY.total_seconds())
-            await keep_doing(duties)
-
-        keeping = asyncio.create_task(keep())
+        # Workers that start at the same time are not alive yet.
+        keeping = asyncio.create_task(keep_doing(duties, after=EVERY))
         try:
             yield sender
         finally:

@@ -66,3 +66,26 @@ async def test_each_duty_has_its_own_interval() -> None:
     doing.cancel()
     await asyncio.wait([doing])
     assert done.count("seldom") == 1
+
+
+async def test_duties_begin_after_a_while_or_when_they_are_wanted() -> None:
+    """A process that starts has more urgent things to do."""
+    done: list[str] = []
+
+    async def wait_long() -> None:
+        done.append("later")
+
+    async def work() -> None:
+        done.append("wanted")
+
+    wanted = asyncio.Event()
+    duties = [
+        Duty(name="later", every=SOON, do=wait_long),
+        Duty(name="wanted", every=timedelta(hours=1), do=work, wanted=wanted),
+    ]
+    doing = asyncio.create_task(keep_doing(duties, after=timedelta(hours=1)))
+    wanted.set()
+    await wait_until(lambda: bool(done), what="the duty that is wanted is done")
+    doing.cancel()
+    await asyncio.wait([doing])
+    assert done == ["wanted"]
