@@ -1,5 +1,6 @@
 """A receiver that is notified of failed tasks, for tests of what happens to notifications under faults."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from db.models import RunEvent
 from db.states import RunEventType, RunState
+from jobs.cancellation import cancel_and_wait
 from jobs.notifications.message import KEPT_ITEMS
 from tests.faults.cluster import Cluster
 from tests.faults.order import Order, whole
@@ -18,6 +20,8 @@ from tests.support.waiting import wait_until
 DELETE_RULE = "mutation ($id: ID!) { deleteNotificationRule(id: $id) { __typename } }"
 DELETE_CHANNEL = "mutation ($id: ID!) { deleteChannel(id: $id) { __typename } }"
 FAILING = 30
+READ_EVERY = 60
+"""Seconds."""
 FAILURES = {RunEventType.FAILED, RunEventType.UNKNOWN}
 TOLD_WITHIN = 60
 """A message whose delivery was cut off is sent again when its lease has run out."""
@@ -28,11 +32,22 @@ class Told:
 
     def __init__(self, hooks: Webhooks) -> None:
         self._hooks = hooks
+        self._read = 0
+        self._messages: dict[str, dict[str, Any]] = {}
 
     def messages(self) -> list[dict[str, Any]]:
         """Return what the messages say. One that was sent twice has the same id, and counts once."""
-        found = dict(zip(self._hooks.ids, self._hooks.messages, strict=True))
-        return [message["data"] for message in found.values()]
+        calls = self._hooks.target.calls_of(self._hooks.path)
+        for call in calls[self._read :]:
+            self._messages[call.headers["webhook-id"]] = self._hooks.message_of(call)["data"]
+        self._read = len(calls)
+        return list(self._messages.values())
+
+    async def keep_reading(self) -> None:
+        """Read what arrives until cancelled, because a signature is valid for five minutes."""
+        while True:
+            self.messages()
+            await asyncio.sleep(READ_EVERY)
 
     def number(self) -> int:
         """Return how many failures were told."""
@@ -80,9 +95,12 @@ async def notifying(cluster: Cluster) -> AsyncIterator[Told]:
         channel = made["createChannel"]["id"]
         given = {"name": "failures", "channelIds": [channel], "events": ["FAILED"], "gatherMs": 0}
         rule = (await cluster.ask(CREATE_RULE, {"input": given}))["createNotificationRule"]["id"]
+        told = Told(hooks)
+        reading = asyncio.create_task(told.keep_reading())
         try:
-            yield Told(hooks)
+            yield told
         finally:
+            await cancel_and_wait(reading)
             await cluster.mend()
             await cluster.ask(DELETE_RULE, {"id": rule})
             await cluster.ask(DELETE_CHANNEL, {"id": channel})

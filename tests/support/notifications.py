@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api
-from tests.support.target import Target
+from tests.support.target import Call, Target
 from tests.support.waiting import wait_until
 
 PATIENCE = 90
@@ -56,12 +56,14 @@ class Webhooks:
     @property
     def messages(self) -> list[dict[str, Any]]:
         """Return all messages in the order of their arrival. Raises if a signature is wrong."""
-        found = []
-        for call in self.target.calls_of(self.path):
-            Webhook(self.secret).verify(call.body, call.headers)
-            assert call.headers["content-type"] == "application/cloudevents+json"
-            found.append(json.loads(call.body))
-        return found
+        return [self.message_of(call) for call in self.target.calls_of(self.path)]
+
+    def message_of(self, call: Call) -> dict[str, Any]:
+        """Return the message that a call brings. Raises if its signature is wrong or older than five minutes."""
+        Webhook(self.secret).verify(call.body, call.headers)
+        assert call.headers["content-type"] == "application/cloudevents+json"
+        message: dict[str, Any] = json.loads(call.body)
+        return message
 
     @property
     def ids(self) -> list[str]:
