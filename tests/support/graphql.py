@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from itertools import count
 from types import SimpleNamespace
 from typing import Any, Self
@@ -172,12 +171,6 @@ class Api:
             yield await conversation.begin() if begun else conversation
 
 
-@cache
-def default_settings() -> ApiSettings:
-    """Return the settings of an API without any in the environment, which take a tenth of its start to read."""
-    return ApiSettings()
-
-
 @asynccontextmanager
 async def serving(
     database: DatabaseSettings,
@@ -193,7 +186,7 @@ async def serving(
     """Serve the API on a free port until the block ends. `lookup` finds the addresses of targets' names."""
     with listen(ApiSettings.model_construct(port=0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        settings = settings or default_settings()
+        settings = settings or ApiSettings()
         app = create_app(database, jobs, settings, lookup=lookup, body_within=body_within, tracing=tracing)
         grace = timedelta(seconds=5)
         server = Server(
