@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
-from db.states import RunState
+from db.states import MisfirePolicy, RunState
 from jobs.settings import LOOPBACK, JobsSettings
 from jobs.triggers import schedule
 from jobs.triggers.columns import trigger_of
@@ -34,7 +34,9 @@ def tasks_of(url: str, start: datetime, one_offs: list[int], intervals: list[tup
     tasks = [one_off(f"{url}/{n}", start + at * MILLISECOND) for n, at in enumerate(one_offs)]
     for n, (period, first, jitter) in enumerate(intervals, start=len(tasks)):
         begin = start + first * MILLISECOND
-        task = every(f"{url}/{n}", period * MILLISECOND, begin, end_at=end_at, jitter_ms=jitter)
+        # A stall of the machine that lasts a period must not merge instants.
+        policy = {"jitter_ms": jitter, "misfire": MisfirePolicy.ALL}
+        task = every(f"{url}/{n}", period * MILLISECOND, begin, end_at=end_at, **policy)
         task.due_at = schedule.due_at(trigger_of(task), begin, task_id=task.id)
         tasks.append(task)
     return tasks
