@@ -82,7 +82,7 @@ def test_an_export_has_a_variable_for_each_secret(service: Service, folder: Path
     secrets = {f"S{number}": f"Bearer secret-{number}" for number in range(5)}
     headers = {"u-v": ("X-Token", "X.Token"), "u_v": ("X-Token",), "\u0434\u0430": ("A",), "\u043d\u0435": ("A",)}
     names = iter(secrets)
-    tasks = [
+    tasks: list[dict[str, Any]] = [
         {
             "externalId": external_id,
             "name": "n",
