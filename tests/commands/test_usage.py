@@ -133,6 +133,7 @@ def test_options_become_members_of_a_task(service: Service) -> None:
         *("--description", "d", "--tag", "t", "--external-id", "options"),
     )
     secret = {"SECRET": "swordfish-1"}
+    given = given.replace("{method: PUT}", "{method: PUT, form: [{name: a, value: b}]}")
     created = service.run("tasks", "create", "-f", "-", *options, "--json", environment=secret, stdin=given)
     assert created.returncode == 0, created
     task = json.loads(created.stdout)
@@ -141,6 +142,10 @@ def test_options_become_members_of_a_task(service: Service) -> None:
     assert [header["name"] for header in task["action"]["headers"]] == ["X-A", "X-B"]
     assert (task["retry"]["maxAttempts"], task["retry"]["factor"]) == (2, 3)
     assert (task["overlap"], task["misfire"], task["flowKey"], task["tags"]) == ("QUEUE", "SKIP", "k", ["t"])
+    action = f"action: {{url: '{service.target}', payload: {{}}}}"
+    tried = service.run("try", "-f", "-", "-X", "POST", "--data", "text", stdin=action)
+    assert "status 405" in " ".join(tried.stdout.split()), tried
+    assert service.run("try", "-f", "-", stdin="action: [1]").stderr == "duetime: -: action must be an object\n"
     shown = " ".join(service.output("tasks", "show", "options").split())
     assert "trigger once at 2099-12-31 23:00:00Z" in shown
     assert "body one two" in shown

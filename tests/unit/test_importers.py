@@ -301,15 +301,13 @@ READERS: dict[str, Callable[[str], Imported]] = {
 }
 
 
-OTHERS: tuple[Any, ...] = (None, 7, -1, 1.5, True, "x", "", [], {}, [1], [None], [{}], {"a": 1})
-
-
 @pytest.mark.parametrize("kind", sorted(FULL))
 def test_a_value_of_another_type_is_told(kind: str) -> None:
     """In each place of a file: it is not taken, or the file is refused; the importer does not fail."""
     assert len(tasks_of(READERS[kind](json.dumps(FULL[kind])))) == 1
     for path in paths(FULL[kind]):
-        for other in OTHERS:
+        others: list[Any] = [None, 7, -1, 1.5, True, "x", "", [], {}, [1], [None], [{}], {"a": 1}]
+        for other in others:
             with suppress(UsageError):
                 found = READERS[kind](json.dumps(replaced(FULL[kind], path, other)))
                 writing.yaml_text(found.tasks)
@@ -383,8 +381,8 @@ def test_kubernetes() -> None:
         job("every", {"command": ["curl", "h"]}, schedule="@every 1h30m"),
         job("zone", {"command": ["curl", "h"]}, timeZone="Mars/Phobos"),
     ]
-    broken: list[dict[str, Any]] = [{"initContainers": [{"image": "i"}]}, {"containers": []}]
-    for members in broken:
+    pods: list[dict[str, Any]] = [{"initContainers": [{"image": "i"}]}, {"containers": []}]
+    for members in pods:
         before = job("pod", {"command": ["curl", "h"]})
         before["spec"]["jobTemplate"]["spec"]["template"]["spec"] |= members
         odd.append(before)

@@ -82,6 +82,10 @@ FlowKey = Annotated[
 Description = Annotated[str | None, option("--description", text="A text about the task.")]
 
 
+BODIES = {"payload", "body", "bodyBase64", "form"}
+"""The members of an action that are its body, of which it has one."""
+
+
 def body_input(*, payload: str | None, data: str | None) -> dict[str, Any]:
     """Return the body that options describe. Raises `UsageError`."""
     if payload is not None and data is not None:
@@ -136,10 +140,17 @@ def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     found = dict(base)
     for name, value in more.items():
         old = found.get(name)
-        found[name] = (
-            {**old, **value} if name != "trigger" and isinstance(old, dict) and isinstance(value, dict) else value
-        )
+        if name == "trigger" or not isinstance(old, dict) or not isinstance(value, dict):
+            found[name] = value
+        else:
+            found[name] = merged_action(old, value) if name == "action" else {**old, **value}
     return found
+
+
+def merged_action(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return an action of a file merged with that of options. A body replaces one of another kind."""
+    replaced = BODIES if BODIES & more.keys() else set()
+    return {name: value for name, value in base.items() if name not in replaced} | more
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from duetime.client import calls, documents
 from duetime.client.apply import files
+from duetime.client.commands import options
 from duetime.client.commands.option_groups import RequestOptions, with_groups
 from duetime.client.commands.options import AsJson, Profile, option
 from duetime.client.errors import UsageError
@@ -31,8 +32,10 @@ def try_action(
     The exit status is 1 if the call did not succeed.
     """
     action = request.input(url)
-    base = files.single_task(file).get("action", {}) if file else {}
-    wanted = {**base, **action}
+    base = files.single_task(file).get("action") or {} if file else {}
+    if not isinstance(base, dict):
+        raise UsageError(f"{file}: action must be an object")
+    wanted = options.merged_action(base, action)
     if "url" not in wanted:
         raise UsageError("give a URL, or a task by --file")
     with calls.connected(profile) as api:
