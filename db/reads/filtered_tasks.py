@@ -80,14 +80,14 @@ async def has_more(
 class Ways(NamedTuple):
     """The statements that find the first tasks of a zone: near its start, or by sorting all of them.
 
-    `candidates` counts those whose last run has one of the states, at most to one beyond `FEW`, as an index does at
-    once; `few` reads no others.
+    Where the filter has states, `candidates` counts the tasks whose last run has one of them, at most to one beyond
+    `FEW`, as an index does at once; `few` reads no others.
     """
 
     near: Select[Any]
     sought: Select[Any]
-    candidates: Select[Any] | None
-    few: Select[Any]
+    candidates: Select[Any] | None = None
+    few: Select[Any] | None = None
 
     @classmethod
     def of(cls, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> "Ways":
@@ -102,11 +102,12 @@ class Ways(NamedTuple):
             return reading(TABLE.c, [TABLE.c.id.in_(ids)])
 
         columns, states = (col(Task.id), ORDERS[order].value), filters.last_run_states
+        ways = cls(near=reading(near, conditions(filters, of=near)), sought=sorting(indexed(filters, *columns)))
+        if not states:
+            return ways
         others = conditions(replace(filters, last_run_states=()))
-        return cls(
-            near=reading(near, conditions(filters, of=near)),
-            sought=sorting(indexed(filters, *columns)),
-            candidates=select(func.count()).select_from(last_in(states).limit(FEW + 1).subquery()) if states else None,
+        return ways._replace(
+            candidates=select(func.count()).select_from(last_in(states).limit(FEW + 1).subquery()),
             few=sorting(indexed(TaskFilter(last_run_states=states), *columns).where(*others)),
         )
 
@@ -135,8 +136,10 @@ async def read(connection: AsyncConnection, zones: Iterable[Ways], *, limit: int
 
 async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
     """Return the first tasks of a zone."""
-    if ways.candidates is not None and (await prepared.select(connection, ways.candidates))[0][0] <= FEW:
-        return cast("list[Task]", await prepared.select(connection, ways.few))
+    if ways.candidates is not None and ways.few is not None:
+        [[number]] = await prepared.select(connection, ways.candidates)
+        if number <= FEW:
+            return cast("list[Task]", await prepared.select(connection, ways.few))
     near = await prepared.select(connection, ways.near)
     found = near if len(near) == limit else await prepared.select(connection, ways.sought)
     return cast("list[Task]", found)
