@@ -1,6 +1,7 @@
 """Lists: orders, filters, and keyset pages in both directions."""
 
 import base64
+import itertools
 import json
 from datetime import timedelta
 from typing import Any
@@ -72,7 +73,10 @@ async def walked(api: Api, query: str, size: int, *, backward: bool = False, **v
 
 
 async def test_each_order_is_walked_both_ways(api: Api) -> None:
-    """Every task occurs exactly once, in order, at every page size, including equal values and nulls."""
+    """Every task occurs exactly once, in order, at every page size, including equal values and nulls.
+
+    So does every task that a filter selects.
+    """
     soon = utc_now().replace(microsecond=0) + HOUR
     rows = [
         named("c", minutes=1, next_run=soon, due_at=soon),
@@ -93,10 +97,10 @@ async def test_each_order_is_walked_both_ways(api: Api) -> None:
         "NAME_ASC": by(lambda row: row.name, lambda row: row.id),
         "NEXT_RUN_AT_ASC": by(lambda row: row.next_run is None, lambda row: row.next_run or soon, lambda row: row.id),
     }
-    for order, expected in orders.items():
-        for size in (1, 4, 6):
-            assert await walked(api, TASKS, size, order=order) == expected
-            assert await walked(api, TASKS, size, order=order, backward=True) == expected
+    both = {"statuses": ["SCHEDULED", "PAUSED"]}
+    for (order, expected), size, filters in itertools.product(orders.items(), (1, 4, 6), ({}, both)):
+        assert await walked(api, TASKS, size, order=order, filter=filters) == expected
+        assert await walked(api, TASKS, size, order=order, filter=filters, backward=True) == expected
 
 
 async def test_pages_hold_while_tasks_are_made(api: Api) -> None:
