@@ -29,7 +29,8 @@ def forecast(
     if as_json:
         print_json(found)
         return
-    say(f"{found['calls']:,} calls are due, as computed at {instant(found['computedAt'])}.")
+    are_due = "call is due" if found["calls"] == 1 else "calls are due"
+    say(f"{found['calls']:,} {are_due}, as computed at {instant(found['computedAt'])}.")
     print_table(("FROM", "CALLS", ""), bars(found["buckets"]))
     if found["hosts"]:
         print_table(("HOST", "CALLS"), [(each["host"], each["calls"]) for each in found["hosts"]])
