@@ -133,7 +133,7 @@ async def look_up_rows(session: AsyncSession | AsyncConnection) -> None:
 
 
 of_single_statements: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()
-"""Each pool with the same pool for single statements, which takes SQLAlchemy as long to make as a statement."""
+"""Each pool with the same pool for single statements, which SQLAlchemy makes with new event listeners each time."""
 
 
 def autocommit(engine: AsyncEngine) -> AsyncEngine:
