@@ -30,12 +30,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SECONDS = int(os.environ.get("DUETIME_TEST_FAULT_SECONDS") or 15)
 SEED = int(os.environ.get("DUETIME_TEST_FAULT_SEED") or SystemRandom().randrange(1_000_000))
-SETTLES_WITHIN = 90
+SLOWEST, CLOSEST = 1_500 * MILLISECOND, 3_000 * MILLISECOND
+"""The longest call of a task that recurs, and the shortest interval of such tasks."""
+SETTLES_WITHIN = 90 + SECONDS * (SLOWEST / CLOSEST)
+"""Seconds after the faults until all has ended, even if a task whose runs may not overlap missed every instant."""
 MOST, RATE = 64, 80
 """The flow limit of all calls: more than what is due needs, and less than what is due at once after a fault."""
 AHEAD = 2 * RATE * (CATCH_UP / SECOND)
 """How many calls may have begun before the rate lets them: what is made up for, at two workers."""
-MORE = 180
+MORE = 90 + SETTLES_WITHIN
 """Seconds after which the test gives up on a run that has still not ended."""
 REQUEST_AGAIN = 0.2
 TIMEOUT = SECONDS + 3 * MORE
@@ -52,8 +55,8 @@ def load(random: Random, start: datetime, *, lasts: timedelta) -> list[Order]:
                 first=first,
                 last=end,
                 # Longer than a call, so that runs that catch up one after another get to an end.
-                every=random.randint(3_000, 5_000) * MILLISECOND,
-                behavior=random.choice(["slow/300", "slow/1500", "fail/1", "ok"]),
+                every=random.randint(CLOSEST // MILLISECOND, 5_000) * MILLISECOND,
+                behavior=random.choice(["slow/300", f"slow/{SLOWEST // MILLISECOND}", "fail/1", "ok"]),
                 overlap=random.choice(list(OverlapPolicy)),
                 misfire=random.choice(list(MisfirePolicy)),
                 on_lost=random.choice(list(LostPolicy)),
