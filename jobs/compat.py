@@ -6,7 +6,8 @@
 - `WorkerRedis`: arq closes its Redis client by `close`, which redis has renamed to `aclose` and warns of. It also makes
   `WorkerPipeline` the kind of its pipelines. It can go once arq calls `aclose` and `WorkerPipeline` has gone.
 - `JobWorker`: arq shields the end of a job from its own shutdown, and nobody then reads the error that this end raises
-  when Redis is away. It can go once arq awaits what it has shielded.
+  when Redis is away. It also looks for jobs at a fixed interval, to which an idle worker gave a third of its CPU time.
+  It can go once arq awaits what it has shielded, and lets its owner say when to look.
 - `SentinelPool`: redis closes the connections of a client to a primary, and leaves those to the Sentinels open. It can
   go once the pool closes both.
 - `send_once`: aiohttp silently resends an idempotent request when a connection breaks, even after a part of the
@@ -24,7 +25,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -80,7 +81,20 @@ class WorkerRedis(ArqRedis):
 
 
 class JobWorker(Worker):
-    """arq's worker. Failing to report the end of a job to Redis is not an error: the job expires there."""
+    """arq's worker. Failing to report the end of a job to Redis is not an error: the job expires there.
+
+    After each look for jobs it awaits `jobs_wanted`, and at least `poll_delay`.
+    """
+
+    def __init__(self, *arguments: Any, jobs_wanted: Callable[[], Awaitable[None]], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._jobs_wanted = jobs_wanted
+
+    async def _poll_iteration(self) -> None:
+        await super()._poll_iteration()
+        # A job that is open here or elsewhere may be put back.
+        if not self.tasks:
+            await self._jobs_wanted()
 
     async def finish_job(self, *arguments: Any) -> None:
         """Remove a job from Redis."""

@@ -1,5 +1,6 @@
-"""The messages in Redis: wake-ups for workers (arq jobs), pokes for API processes, and changes of flow limits for
-workers. All of them can be lost. A poke contains the ids of changed tasks, or is empty when there are new events.
+"""The messages in Redis: wake-ups for workers (arq jobs, announced if they are due soon), pokes for API processes, and
+changes of flow limits for workers. All of them can be lost. A poke contains the ids of changed tasks, or is empty when
+there are new events.
 
 Nothing here decides what is due; Postgres does. A lost wake-up makes a run late until the next sweep, and never loses
 it.
@@ -8,6 +9,7 @@ it.
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
@@ -29,6 +31,7 @@ DISPATCH_JOB = "dispatch"
 BULK_JOB = "bulk"
 EVENTS_CHANNEL = "duetime:events"
 LIMITS_CHANNEL = "duetime:limits"
+JOBS_CHANNEL = "duetime:jobs"
 
 BUCKET = timedelta(milliseconds=100)
 HORIZON = timedelta(seconds=3)
@@ -38,6 +41,11 @@ NEAR = 2 * BUCKET + timedelta(milliseconds=50)
 """A dispatch job is open from one bucket before its own until its end, and arq drops jobs with the id of an open one.
 What is due sooner than this gets a job with an id of its own.
 """
+
+LOOK_EVERY = timedelta(milliseconds=500)
+"""Interval at which workers look for jobs."""
+ANNOUNCED = LOOK_EVERY + 2 * BUCKET
+"""What is due sooner than this is announced, because its job, which precedes it, may be due before the next look."""
 
 MOST_POKES = 10_000
 """Number of pokes that go together."""
@@ -126,6 +134,8 @@ class Queue:
         try:
             for bucket, instant in soonest.items():
                 await self._enqueue(bucket, at_once=instant - now <= NEAR)
+            if any(instant - now <= ANNOUNCED for instant in soonest.values()):
+                await self._announce_jobs()
         except REDIS_ERRORS as error:
             self._say_away(error)
             return False
@@ -135,6 +145,7 @@ class Queue:
         """Wake another worker for this bucket at once. Never raises."""
         try:
             await self._enqueue(bucket, at_once=True)
+            await self._announce_jobs()
         except REDIS_ERRORS as error:
             self._say_away(error)
 
@@ -142,6 +153,7 @@ class Queue:
         """Wake a worker for operations on many tasks or runs. Never raises, because workers also check periodically."""
         try:
             await self._redis.enqueue_job(BULK_JOB, _job_id=f"{BULK_JOB}:{uuid4().hex}")
+            await self._announce_jobs()
         except REDIS_ERRORS as error:
             self._say_away(error)
 
@@ -157,6 +169,26 @@ class Queue:
                 _defer_until=bucket_start(bucket) - BUCKET,
             )
         self._away = False
+
+    async def _announce_jobs(self) -> None:
+        await self._redis.publish(JOBS_CHANNEL, b"")
+
+    async def until_next_job(self) -> timedelta:
+        """Return the time until the first job is due, zero if it is open. Raises one of `REDIS_ERRORS`."""
+        first = await self._redis.zrangebyscore(QUEUE_NAME, "-inf", "+inf", start=0, num=1, withscores=True)
+        if not first:
+            return timedelta.max
+        [(_, due_ms)] = first
+        # arq truncates the present to milliseconds, so the job may be due a millisecond later.
+        return max(timedelta(milliseconds=due_ms + 1 - time.time() * 1000), timedelta())
+
+    async def announced_jobs(self) -> AsyncIterator[None]:
+        """Yield once when the subscription is open, and then when there are jobs that are due soon. Raises
+        `Unreachable`.
+        """
+        async with aclosing(self._messages(JOBS_CHANNEL)) as messages:
+            async for _ in messages:
+                yield
 
     async def poke(self, *, events: bool = True, changed: Collection[UUID] = ()) -> None:
         """Notify API processes that events were committed, and which tasks were changed.

@@ -25,6 +25,7 @@ from jobs.engine.lease import Lease
 from jobs.engine.runner import AttemptTracer
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
+from jobs.job_watch import JobWatch
 from jobs.maintenance.bulk import bulk_duties
 from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
@@ -52,7 +53,7 @@ MAINTENANCE_AFTER = timedelta(seconds=1)
 ANSWERS_WITHIN = timedelta(seconds=6)
 """A worker's statements take milliseconds, or wait for locks, which a stalled process may hold for 5 s."""
 POLL_DELAY = timedelta(milliseconds=50)
-"""Half of the time by which a dispatch job precedes its bucket."""
+"""Shortest time between two looks for jobs. It is half of the time by which a dispatch job precedes its bucket."""
 MAX_JOBS = 100
 """Dispatch jobs are short and mostly wait, so many may be open at the same time."""
 MAX_TRIES = 5
@@ -142,17 +143,19 @@ async def run_worker(
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties, after=MAINTENANCE_AFTER))]
         enough = asyncio.Event()
         woken = {"dispatcher": engine.dispatcher, "recovery": recovery, "bulk_wanted": bulk_wanted}
-        waking = asyncio.create_task(keep_arq(jobs.redis, woken, enough=enough))
+        watch = JobWatch(queue)
+        watching = asyncio.create_task(watch.follow())
+        waking = asyncio.create_task(keep_arq(jobs.redis, woken, watch, enough=enough))
         stopping = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait([*running, *upkeep, waking, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([*running, *upkeep, watching, waking, stopping], return_when=asyncio.FIRST_COMPLETED)
             enough.set()
             await waking
-            await cancel_and_wait(*upkeep)
+            await cancel_and_wait(watching, *upkeep)
             if not any(part.done() for part in running):
                 await engine.stop(grace=jobs.grace)
         finally:
-            await cancel_and_wait(stopping, waking, *upkeep, *running)
+            await cancel_and_wait(stopping, watching, waking, *upkeep, *running)
 
 
 def trace(
@@ -191,9 +194,9 @@ async def sweep(ctx: dict[Any, Any]) -> None:
     await recovery.sweep()
 
 
-async def keep_arq(redis_url: str, woken: dict[str, Any], *, enough: asyncio.Event) -> None:
+async def keep_arq(redis_url: str, woken: dict[str, Any], watch: JobWatch, *, enough: asyncio.Event) -> None:
     """Run arq until `enough` is set. arq's worker ends when Redis is briefly unavailable, so this restarts it. `woken`
-    is passed to its jobs in their context.
+    is passed to its jobs in their context; `watch` says when to look for them.
 
     Do not cancel this: arq's connections would stay open.
     """
@@ -222,6 +225,7 @@ async def keep_arq(redis_url: str, woken: dict[str, Any], *, enough: asyncio.Eve
             redis_pool=redis,
             queue_name=QUEUE_NAME,
             poll_delay=POLL_DELAY.total_seconds(),
+            jobs_wanted=watch.wait,
             max_jobs=MAX_JOBS,
             handle_signals=False,
             job_serializer=encode,

@@ -4,17 +4,25 @@ from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from db.engine.conditions import has_unfinished_run
 
 EXPIRED = f"delete_at <= statement_timestamp() AND deleted_at IS NULL AND NOT {has_unfinished_run('t.id')}"
+
+# In EXISTS, Postgres would ignore the order, and with it the index.
+FIRST_EXPIRED = text(f"SELECT t.id FROM tasks t WHERE {EXPIRED} ORDER BY t.delete_at LIMIT 1")
 
 LOCK_EXPIRED = text(f"""
 SELECT t.id FROM tasks t WHERE {EXPIRED} ORDER BY t.delete_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 STILL_EXPIRED = text(f"SELECT t.id FROM tasks t WHERE t.id = ANY (CAST(:task_ids AS uuid[])) AND {EXPIRED}")
+
+
+async def any_expired(connection: AsyncConnection) -> bool:
+    """Return whether there are tasks to delete."""
+    return (await connection.execute(FIRST_EXPIRED)).first() is not None
 
 
 async def lock_expired(session: AsyncSession, *, limit: int) -> list[UUID]:

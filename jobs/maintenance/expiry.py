@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connection import autocommit
 from db.maintenance import expiry
 from db.models import utc_now
 from db.states import KeyScope
@@ -30,6 +31,9 @@ def expiry_duty(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> Duty:
 
 async def delete_expired(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> None:
     """Delete every expired task, as `deleteTask` does."""
+    async with autocommit(engine).connect() as connection:
+        if not await expiry.any_expired(connection):
+            return
     deleted = DELETED_PER_TRANSACTION
     while deleted == DELETED_PER_TRANSACTION:
         async with transaction(engine, queue, caller=CALLER, secrets=secrets) as work:
