@@ -61,6 +61,7 @@ class Dispatcher:
         self._lock = asyncio.Lock()
         self._claims: set[asyncio.Task[None]] = set()
         self._resumptions = BackgroundTasks()
+        self._claiming_overdue: asyncio.Task[None] | None = None
         self._stopping = False
         self._backlog_since: datetime | None = None
         self._waiting_runs_first = False
@@ -128,9 +129,14 @@ class Dispatcher:
         """Claim again in the background."""
         self._resumptions.start(self._resume())
 
-    async def _resume(self) -> None:
+    def claim_overdue(self) -> None:
+        """Claim all overdue runs in the background, unless that is in progress."""
+        if self._claiming_overdue is None or self._claiming_overdue.done():
+            self._claiming_overdue = self._resumptions.start(self._resume(everything=True))
+
+    async def _resume(self, *, everything: bool = False) -> None:
         try:
-            await self.claim_due()
+            await self.claim_due(everything=everything)
         except CONNECTION_ERRORS as error:
             logger.warning("A claim failed.", extra={"action": "claim_failed", "error": message_of(error)})
 

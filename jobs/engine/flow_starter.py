@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import NamedTuple
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from jobs.engine.claimed import Claimed
 from jobs.engine.dispatcher import BATCH, Dispatcher
 from jobs.engine.flow_limits import Budget, FlowLimits
 from jobs.engine.in_flight import InFlight
-from jobs.engine.lease import Lease, monotonic
+from jobs.engine.lease import Lease
 from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
 from jobs.queue import Queue, Unreachable

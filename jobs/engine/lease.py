@@ -10,6 +10,7 @@ import os
 import socket
 from datetime import timedelta
 from importlib.metadata import version
+from time import monotonic
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -97,8 +98,3 @@ class Lease:
         async with self._one_at_a_time, self._engine.connect() as connection:
             await leases.retire(connection, worker_id=self.worker_id)
             self._retired = True
-
-
-def monotonic() -> float:
-    """Return the seconds of a clock that never jumps."""
-    return asyncio.get_running_loop().time()

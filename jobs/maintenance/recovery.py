@@ -6,6 +6,7 @@ for two seconds.
 import asyncio
 import logging
 from datetime import timedelta
+from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,7 +14,6 @@ from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import claims, finishes, leases, sweeps
 from jobs.clock import Clock
 from jobs.engine.engine import Engine
-from jobs.engine.lease import monotonic
 from jobs.queue import HORIZON
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ class Recovery:
                 await self._schedule_wakeups()
                 await self._engine.handover.release_orphans()
                 await self._promote_stranded()
-                await self._engine.dispatcher.claim_due(everything=True)
+                # A long backlog delays neither the rescue nor the next sweep.
+                self._engine.dispatcher.claim_overdue()
                 if self._engine.lease.may_rescue:
                     await self._rescue()
                 await self._record()
