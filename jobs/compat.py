@@ -25,6 +25,7 @@
 
 import asyncio
 import re
+import select
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from contextvars import ContextVar
@@ -45,7 +46,6 @@ from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace
 from arq.connections import ArqRedis
 from arq.worker import Worker
-from httpcore._utils import is_socket_readable
 from multidict import CIMultiDict
 from redis.asyncio.client import Pipeline
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -168,6 +168,7 @@ class StrictResponseHandler(ResponseHandler):
         self._interim_responses = 0
         self._received = 0
         self._end_of_data = b""
+        self._arrivals = select.poll()
 
     @property
     def idle_seconds(self) -> float:
@@ -192,7 +193,12 @@ class StrictResponseHandler(ResponseHandler):
             return False
         # TLS sends tickets for later sessions at the beginning, which are not part of a response.
         is_fresh_tls = not self.is_kept and transport.get_extra_info("ssl_object") is not None
-        return is_fresh_tls or not is_socket_readable(transport.get_extra_info("socket"))
+        return is_fresh_tls or not self._arrivals.poll(0)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Observe what arrives, and what the event loop has not read yet."""
+        super().connection_made(transport)
+        self._arrivals.register(transport.get_extra_info("socket"), select.POLLIN)
 
     @property
     def should_close(self) -> bool:

@@ -50,16 +50,20 @@ class Parts(NamedTuple):
 @lru_cache(maxsize=KEPT_TARGETS)
 def request_target(url: str) -> str:
     """Return the path and the query of a URL as a request line has them: as written, and without the fragment."""
-    parts = Parts.of(url)
-    path = parts.path or "/"
-    return encoded(path if parts.query is None else f"{path}?{parts.query}")
+    target = url[site_length(url) :].partition("#")[0]
+    return encoded(target if target.startswith("/") else f"/{target}")
 
 
 def site_of(url: str) -> URL:
     """Return a URL without path, query and fragment. Raises `ValueError` if it cannot be read."""
+    return read_site(url[: site_length(url)])
+
+
+def site_length(url: str) -> int:
+    """Return the number of characters of a URL's scheme and authority."""
     found = SITE.match(url)
     assert found is not None  # noqa: S101 (the expression matches every text)
-    return read_site(found.group())
+    return found.end()
 
 
 @lru_cache(maxsize=KEPT_SITES)
