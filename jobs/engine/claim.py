@@ -159,10 +159,16 @@ async def claim_tasks(
     return claimed
 
 
+async def waiting_is_due(engine: AsyncEngine, *, now: datetime, slots: Slots) -> bool:
+    """Return whether an attempt of a waiting run is due. It is fast when there are none."""
+    async with autocommit(engine).connect() as connection:
+        return await claims.waiting_is_due(connection, now=now, hosts_excluded=slots.saturated_hosts)
+
+
 async def claim_waiting(
     engine: AsyncEngine,
     *,
-    single_statements: AsyncEngine | None = None,
+    is_due: Awaitable[bool] | None = None,
     worker_id: UUID,
     slots: Slots,
     now: datetime,
@@ -170,14 +176,13 @@ async def claim_waiting(
     wait_until: WaitUntil | None = None,
     admission: Admission | None = None,
 ) -> Claimed:
-    """Claim up to `limit` waiting runs whose attempt is due, in the same way. It is fast when there are none.
+    """Claim up to `limit` waiting runs whose attempt is due, in the same way.
 
-    `single_statements` is the same pool in autocommit mode, for frequent claims.
+    `is_due` is the result of `waiting_is_due`, if that has begun already.
     """
     excluded = slots.saturated_hosts
-    async with (single_statements or autocommit(engine)).connect() as connection:
-        if not await claims.waiting_is_due(connection, now=now, hosts_excluded=excluded):
-            return Claimed(left=bool(excluded))
+    if not await (is_due or waiting_is_due(engine, now=now, slots=slots)):
+        return Claimed(left=bool(excluded))
     begun: Counter[str] = Counter()
     async with engine.begin() as connection:
         due = await claims.lock_waiting(connection, now=now, hosts_excluded=excluded, limit=limit)

@@ -16,7 +16,7 @@ from jobs.clock import Clock
 from jobs.datetimes import FIRST_INSTANT
 from jobs.engine.admission import Admission
 from jobs.engine.background import BackgroundTasks
-from jobs.engine.claim import RECENT, claim_tasks, claim_waiting
+from jobs.engine.claim import RECENT, claim_tasks, claim_waiting, waiting_is_due
 from jobs.engine.claimed import Claimed
 from jobs.engine.in_flight import InFlight
 from jobs.engine.lease import Lease
@@ -25,6 +25,8 @@ from jobs.engine.notifier import Notifier
 from jobs.queue import bucket_start
 
 logger = logging.getLogger(__name__)
+
+Claiming = Callable[..., Awaitable[Claimed]]
 
 BATCH = 100
 AHEAD = timedelta(milliseconds=3)
@@ -168,41 +170,51 @@ class Dispatcher:
         if self._backlog_since is not None:
             # When slots are short, due tasks and waiting runs take turns using freed slots.
             self._waiting_runs_first = not self._waiting_runs_first
-        kinds: list[Callable[..., Awaitable[Claimed]]] = [
-            partial(claim_tasks, since=since),
-            partial(claim_waiting, single_statements=self._single_statements),
-        ]
-        for kind in reversed(kinds) if self._waiting_runs_first else kinds:
-            limit = min(self._slots.free, BATCH)
-            if not limit:
-                return True
-            now = self._clock.now()
-            is_ahead = due is not None and now < due
-            try:
-                claimed = await kind(
-                    self._engine,
-                    worker_id=self._lease.worker_id,
-                    slots=self._slots,
-                    now=due if is_ahead else now,
-                    wait_until=self._clock.wait_until if is_ahead else None,
-                    limit=limit,
-                    admission=self._admission,
-                )
-            except BaseException:
-                # The commit may have succeeded although its acknowledgement was lost.
-                self._in_flight.needs_reconcile = True
-                raise
-            self._in_flight.register(claimed.attempts)
-            self._admission.placed(claimed.places)
-            self._metrics.claimed(len(claimed.attempts))
-            self._notifier.notify(due=claimed.next_due, events=claimed.any)
-            if is_ahead and claimed.attempts:
-                # The runner wakes in the first turn of the loop, and calls start in the second.
-                for _ in range(2):
-                    await asyncio.sleep(0)
-            left, anything = left or claimed.left, anything or claimed.any
+        now = self._clock.now()
+        # Another connection answers that while tasks are claimed.
+        is_due = asyncio.create_task(
+            waiting_is_due(self._engine, now=now if due is None else max(now, due), slots=self._slots)
+        )
+        kinds: list[Claiming] = [partial(claim_tasks, since=since), partial(claim_waiting, is_due=is_due)]
+        try:
+            for claiming in reversed(kinds) if self._waiting_runs_first else kinds:
+                limit = min(self._slots.free, BATCH)
+                if not limit:
+                    return True
+                claimed = await self._claim(claiming, limit=limit, due=due)
+                left, anything = left or claimed.left, anything or claimed.any
+        finally:
+            await asyncio.gather(is_due, return_exceptions=True)
         self._backlog_since = since if left else None
         return left and anything
+
+    async def _claim(self, claiming: Claiming, *, limit: int, due: datetime | None) -> Claimed:
+        """Claim up to `limit` runs of one kind, and register their attempts."""
+        now = self._clock.now()
+        is_ahead = due is not None and now < due
+        try:
+            claimed = await claiming(
+                self._engine,
+                worker_id=self._lease.worker_id,
+                slots=self._slots,
+                now=due if is_ahead else now,
+                wait_until=self._clock.wait_until if is_ahead else None,
+                limit=limit,
+                admission=self._admission,
+            )
+        except BaseException:
+            # The commit may have succeeded although its acknowledgement was lost.
+            self._in_flight.needs_reconcile = True
+            raise
+        self._in_flight.register(claimed.attempts)
+        self._admission.placed(claimed.places)
+        self._metrics.claimed(len(claimed.attempts))
+        self._notifier.notify(due=claimed.next_due, events=claimed.any)
+        if is_ahead and claimed.attempts:
+            # The runner wakes in the first turn of the loop, and calls start in the second.
+            for _ in range(2):
+                await asyncio.sleep(0)
+        return claimed
 
 
 def log_unobserved_failure(claiming: asyncio.Task[None]) -> None:
