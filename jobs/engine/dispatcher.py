@@ -66,6 +66,7 @@ class Dispatcher:
         self._claiming_overdue: asyncio.Task[None] | None = None
         self._stopping = False
         self._backlog_since: datetime | None = None
+        self._slots_are_short = False
         self._waiting_runs_first = False
 
     @property
@@ -167,21 +168,23 @@ class Dispatcher:
     async def _claim_once(self, since: datetime, due: datetime | None) -> bool:
         """Claim a batch. Return whether there may be more work for which there are slots."""
         left = anything = False
-        if self._backlog_since is not None:
-            # When slots are short, due tasks and waiting runs take turns using freed slots.
-            self._waiting_runs_first = not self._waiting_runs_first
+        # When slots are short, due tasks and waiting runs take turns using freed slots.
+        self._waiting_runs_first = self._slots_are_short and not self._waiting_runs_first
         now = self._clock.now()
         # Another connection answers that while tasks are claimed.
         is_due = asyncio.create_task(
             waiting_is_due(self._engine, now=now if due is None else max(now, due), slots=self._slots)
         )
         kinds: list[Claiming] = [partial(claim_tasks, since=since), partial(claim_waiting, is_due=is_due)]
+        self._slots_are_short = False
         try:
             for claiming in reversed(kinds) if self._waiting_runs_first else kinds:
                 limit = min(self._slots.free, BATCH)
+                self._slots_are_short |= limit < BATCH
                 if not limit:
                     return True
                 claimed = await self._claim(claiming, limit=limit, due=due)
+                self._slots_are_short |= claimed.left and len(claimed.attempts) < limit
                 left, anything = left or claimed.left, anything or claimed.any
         finally:
             await asyncio.gather(is_due, return_exceptions=True)
