@@ -1,4 +1,4 @@
-"""Distribution of the tests by pytest-xdist: the tests of one file share a process, and with it their fixtures."""
+"""Distribution of the tests by pytest-xdist: the tests of a file share a process, and with it their fixtures."""
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
@@ -9,6 +9,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 FAULTS = "tests/faults/"
 OF_SERVERS = tuple(FAULTS + name for name in ("test_clocks", "test_postgres", "test_redis"))
 FAULT_GROUPS = ("faults of servers", "other faults")
+BROWSER = "tests/browser/"
 WAITING = {
     "tests/integration/test_notifications.py": 82,
     "tests/integration/test_engine.py": 56,
@@ -37,18 +38,16 @@ WAITING = {
 }
 """The seconds of the long files whose tests mostly wait, from the longest to the shortest."""
 COMPUTING = {
+    BROWSER: 80,
     "tests/integration/test_command_up.py": 44,
-    "tests/browser/test_dashboard.py": 43,
     "tests/hostile/test_fuzz.py": 31,
     "tests/commands/test_apply.py": 22,
     "tests/integration/test_startup_auth.py": 20,
     "tests/integration/test_process_groups.py": 20,
-    "tests/browser/test_playground.py": 18,
     "tests/hostile/test_local_stack.py": 16,
     "tests/api/test_run_inputs.py": 16,
     "tests/hostile/test_queries.py": 15,
     "tests/api/test_bodies.py": 13,
-    "tests/browser/test_administration.py": 13,
     "tests/hostile/test_roles.py": 13,
     "tests/api/test_rest_by_its_document.py": 12,
     "tests/e2e/test_life_of_a_run.py": 12,
@@ -61,7 +60,8 @@ SHORT = 2
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Run the tests of each file in one process, and those of faults, of which each starts seven processes, in two.
+    """Run the tests of each file in one process; those in browsers in one, because Chromium takes seconds to start, and
+    those of faults in two, because they start seven processes.
 
     `--dist loadgroup` of pytest-xdist 3.8 forms no groups with pytest 9.2.
     """
