@@ -69,9 +69,9 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
     _places: Mapping[str, float] = {}
 
     def _split_scope(self, nodeid: str) -> str:
-        if not nodeid.startswith(FAULTS):
-            return nodeid.split("::", maxsplit=1)[0]
-        return FAULT_GROUPS[not nodeid.startswith(OF_SERVERS)]
+        if nodeid.startswith(FAULTS):
+            return FAULT_GROUPS[not nodeid.startswith(OF_SERVERS)]
+        return BROWSER if nodeid.startswith(BROWSER) else nodeid.split("::", maxsplit=1)[0]
 
     def _assign_work_unit(self, node: Any) -> None:
         self._places = self._places or places(self.workqueue)
