@@ -43,7 +43,7 @@ async def test_clock_that_jumps(cluster: Cluster, report: Report, tmp_path: Path
         await other.stop()
     await cluster.until_up(worker)
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=8 * SECOND, tasks=40)
+    load = mixed_load(start, lasts=8 * SECOND, tasks=20)
     await cluster.insert(load)
     try:
         for after, offset in ((1, "+1h"), (3, "+0"), (5, "-1h")):
