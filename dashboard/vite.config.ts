@@ -1,5 +1,6 @@
 import { defineConfig } from "vite";
 
+import { compressedAssets } from "./compressed_assets.ts";
 import { firstPaint } from "./first_paint.ts";
 import { schemaSummary } from "./schema.ts";
 
@@ -7,7 +8,7 @@ import { schemaSummary } from "./schema.ts";
 // so they also work behind a proxy that serves Duetime under a prefix.
 export default defineConfig({
   base: "./",
-  plugins: [schemaSummary(), firstPaint()],
+  plugins: [schemaSummary(), firstPaint(), compressedAssets()],
   build: {
     outDir: "../graphql_api/static",
     emptyOutDir: true,

@@ -7,9 +7,12 @@ and connect to, nothing but the service itself (https://www.w3.org/TR/CSP3/).
 from pathlib import Path
 
 from starlette.datastructures import URL
+from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
+
+from graphql_api import content_negotiation
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -73,8 +76,13 @@ class Assets(StaticFiles):
         """Check nothing: before a build there are no files, and each request gets a 404."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return a file. Raises 404 if it does not exist."""
+        """Return a file as it was compressed at the build, or as it is. Raises 404 if it does not exist."""
         response = await super().get_response(path, scope)
+        compressed, found = self.lookup_path(f"{path}.gz")
+        if found is not None and content_negotiation.accepts_gzip(HTTPConnection(scope)):
+            response = self.file_response(compressed, found, scope)
+            if not isinstance(response, NotModifiedResponse):
+                response.headers["Content-Encoding"] = "gzip"
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response

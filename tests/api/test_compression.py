@@ -139,11 +139,15 @@ async def test_documents_are_sent_once(api: Api, path: str) -> None:
 
 
 async def test_assets_are_compressed_and_sent_once(api: Api) -> None:
-    """An ETag that belongs to a compressed asset is weak, and is recognized."""
+    """Assets were compressed at the build. An ETag that belongs to a compressed one is weak, and is recognized."""
     page = (await api.http.get("/swagger/index.html")).text
     asset = page.split('src="', 1)[1].split('"', 1)[0].removeprefix("./")
-    response, _ = await raw(api, "GET", f"/swagger/{asset}", headers=GZIP)
+    plain, body = await raw(api, "GET", f"/swagger/{asset}", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    response, compressed = await raw(api, "GET", f"/swagger/{asset}", headers=GZIP)
     assert response.headers["content-encoding"] == "gzip"
+    assert response.headers["content-type"] == plain.headers["content-type"]
+    assert gzip.decompress(compressed) == body
     assert response.headers["etag"].startswith('W/"')
     again = await api.http.get(f"/swagger/{asset}", headers={"if-none-match": response.headers["etag"]})
     assert again.status_code == 304

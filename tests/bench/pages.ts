@@ -3,7 +3,7 @@ import { createInterface } from "node:readline";
 
 import type { CDPSession, Page } from "playwright-core";
 
-import { visiting } from "../browser/browser.ts";
+import { launched, visiting } from "../browser/browser.ts";
 
 const [executablePath, url, mode, ...rest] = process.argv.slice(2);
 if (executablePath === undefined || url === undefined || mode === undefined) {
@@ -195,7 +195,7 @@ async function scroll(page: Page, cdp: CDPSession, tasks: number): Promise<void>
   await scrolled(page, cdp, ".task-rows");
 }
 
-await visiting({ executablePath, url }, async (page) => {
+const visit = visiting({}, async (page) => {
   const cdp = await page.context().newCDPSession(page);
   await observe(page);
   if (mode === "load") {
@@ -206,3 +206,9 @@ await visiting({ executablePath, url }, async (page) => {
     await scroll(page, cdp, Number(rest[0]));
   }
 });
+const browser = await launched(executablePath);
+try {
+  await visit(browser, url);
+} finally {
+  await browser.close();
+}

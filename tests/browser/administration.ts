@@ -6,17 +6,12 @@ import type { Locator, Page } from "playwright-core";
 import { accessible } from "./accessible.ts";
 import { visiting } from "./browser.ts";
 
-const [executablePath, url, target, reader, writer, admin] = process.argv.slice(2);
-if ([executablePath, url, target, reader, writer, admin].includes(undefined)) {
-  throw new Error("usage: administration.ts CHROMIUM URL TARGET READER WRITER ADMIN");
-}
-
-await visiting({ executablePath: executablePath!, url: url!, expected: /401 \(Unauthorized\)/ }, async (page) => {
-  await readersAreOfferedNothingToChange(page);
-  await aKeyThatEndsDoesNotLoseTheForm(page);
+export default visiting({ expected: /401 \(Unauthorized\)/ }, async (page, target: string, reader: string, writer: string, admin: string) => {
+  await readersAreOfferedNothingToChange(page, reader);
+  await aKeyThatEndsDoesNotLoseTheForm(page, writer, admin);
   await keysAreCreatedAndRevoked(page);
-  await aHostIsLimited(page);
-  await notificationsAreSetUp(page);
+  await aHostIsLimited(page, admin);
+  await notificationsAreSetUp(page, target);
   await theAuditLogSaysWhoDidWhat(page);
   await visit(page, "/workers", "Workers");
   await page.getByRole("cell", { name: "Alive" }).waitFor();
@@ -27,7 +22,7 @@ await visiting({ executablePath: executablePath!, url: url!, expected: /401 \(Un
 });
 
 async function visit(page: Page, path: string, heading: string): Promise<void> {
-  await page.goto(new URL(path, url).href);
+  await page.goto(path);
   await page.getByRole("heading", { name: heading, level: 1 }).waitFor();
 }
 
@@ -41,9 +36,9 @@ async function submit(button: Locator): Promise<void> {
   await button.dispatchEvent("click");
 }
 
-async function readersAreOfferedNothingToChange(page: Page): Promise<void> {
+async function readersAreOfferedNothingToChange(page: Page, reader: string): Promise<void> {
   await visit(page, "/tasks/new", "New task");
-  await enterKey(page, reader!);
+  await enterKey(page, reader);
   await page.getByText("needs an API key with the scope write").waitFor();
   assert.equal(await page.getByRole("button", { name: "Create task" }).count(), 0);
   await visit(page, "/keys", "API keys");
@@ -52,15 +47,15 @@ async function readersAreOfferedNothingToChange(page: Page): Promise<void> {
   await page.evaluate(() => sessionStorage.clear());
 }
 
-async function aKeyThatEndsDoesNotLoseTheForm(page: Page): Promise<void> {
+async function aKeyThatEndsDoesNotLoseTheForm(page: Page, writer: string, admin: string): Promise<void> {
   await visit(page, "/tasks/new", "New task");
-  await enterKey(page, writer!);
+  await enterKey(page, writer);
   await page.getByLabel("Name", { exact: true }).fill("survivor");
-  await page.getByLabel("URL", { exact: true }).fill(`${target}/survivor`);
-  const [{ id }] = (await asAdmin(page, "{ apiKeys { id name } }")).apiKeys.filter(({ name }: { name: string }) => name === "writer");
-  await asAdmin(page, `mutation { revokeApiKey(id: "${id}") { __typename } }`);
+  await page.getByLabel("URL", { exact: true }).fill("http://127.0.0.1/survivor");
+  const [{ id }] = (await asAdmin(page, admin, "{ apiKeys { id name } }")).apiKeys.filter(({ name }: { name: string }) => name === "writer");
+  await asAdmin(page, admin, `mutation { revokeApiKey(id: "${id}") { __typename } }`);
   await submit(page.getByRole("button", { name: "Create task" }));
-  await enterKey(page, admin!);
+  await enterKey(page, admin);
   await page.getByText("The task survivor was created.").waitFor();
 }
 
@@ -84,8 +79,8 @@ async function keysAreCreatedAndRevoked(page: Page): Promise<void> {
   await accessible(page);
 }
 
-async function aHostIsLimited(page: Page): Promise<void> {
-  const made = await asAdmin(page, `mutation { createApiKey(input: { name: "short", scope: ADMIN }) { ... on CreatedApiKey { key apiKey { id } } } }`);
+async function aHostIsLimited(page: Page, admin: string): Promise<void> {
+  const made = await asAdmin(page, admin, `mutation { createApiKey(input: { name: "short", scope: ADMIN }) { ... on CreatedApiKey { key apiKey { id } } } }`);
   await page.evaluate((key) => sessionStorage.setItem("duetime:key", key), made.createApiKey.key as string);
   await visit(page, "/limits", "Limits");
   await page.getByRole("button", { name: "New limit" }).click();
@@ -93,9 +88,9 @@ async function aHostIsLimited(page: Page): Promise<void> {
   await form.getByLabel("Host").fill("not a host");
   await form.getByLabel("Per second").fill("2.5");
   // The key ends while a form is open in a dialog, which keeps what was entered.
-  await asAdmin(page, `mutation { revokeApiKey(id: "${made.createApiKey.apiKey.id}") { __typename } }`);
+  await asAdmin(page, admin, `mutation { revokeApiKey(id: "${made.createApiKey.apiKey.id}") { __typename } }`);
   await submit(form.getByRole("button", { name: "Create limit" }));
-  await enterKey(page, admin!);
+  await enterKey(page, admin);
   await form.getByRole("alert").getByRole("button", { name: "Host" }).waitFor();
   await accessible(page);
   await form.getByLabel("Host").fill("api.example.com");
@@ -113,7 +108,7 @@ async function aHostIsLimited(page: Page): Promise<void> {
   await page.getByText("There are no limits.").waitFor();
 }
 
-async function notificationsAreSetUp(page: Page): Promise<void> {
+async function notificationsAreSetUp(page: Page, target: string): Promise<void> {
   await visit(page, "/notifications", "Notifications");
   await page.getByRole("button", { name: "Go to the channels" }).click();
   await page.getByRole("button", { name: "New channel" }).click();
@@ -165,13 +160,7 @@ async function theAuditLogSaysWhoDidWhat(page: Page): Promise<void> {
   await accessible(page);
 }
 
-async function asAdmin(page: Page, query: string): Promise<any> {
-  return page.evaluate(
-    async ([text, key]) => {
-      const headers = { "Content-Type": "application/json", "Authorization": `Bearer ${key}` };
-      const response = await fetch("/graphql", { method: "POST", headers, body: JSON.stringify({ query: text }) });
-      return ((await response.json()) as { data: unknown }).data;
-    },
-    [query, admin!],
-  );
+async function asAdmin(page: Page, key: string, query: string): Promise<any> {
+  const response = await page.request.post("/graphql", { headers: { Authorization: `Bearer ${key}` }, data: { query } });
+  return ((await response.json()) as { data: unknown }).data;
 }

@@ -1,7 +1,12 @@
 """Fixtures of the tests in a browser, which is no part of the process that serves the pages."""
 
+import asyncio
+import json
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -11,17 +16,42 @@ from jobs.settings import JobsSettings
 from tests.support import keys
 from tests.support.engine import working
 from tests.support.graphql import Api, serving
+from tests.support.node import NODE
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+VISITS = Path(__file__).parent / "visits.ts"
+
+
+class Browser:
+    """A running Chromium, in which each visit has its own context."""
+
+    def __init__(self, commands: IO[str], answers: IO[str]) -> None:
+        self._commands = commands
+        self._answers = answers
+
+    async def visit(self, script: str, *arguments: Any) -> Any:
+        """Run a script of this folder, and return its result. Fail with its error."""
+        answer = json.loads(await asyncio.to_thread(self._ask, json.dumps([script, *arguments])))
+        assert "error" not in answer, f"{script}: {answer['error']}"
+        return answer["result"]
+
+    def _ask(self, line: str) -> str:
+        self._commands.write(f"{line}\n")
+        self._commands.flush()
+        return self._answers.readline()
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """Return the path of Chromium. CI installs it; elsewhere these tests are skipped with a reason."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
+def browser() -> Iterator[Browser]:
+    """Run Chromium for the whole session. CI installs it; elsewhere these tests are skipped with a reason."""
+    chromium = next(filter(None, map(shutil.which, NAMES)), None)
+    if chromium is None:
         pytest.skip("there is no Chromium here (on Debian: apt-get install chromium)")
-    return found
+    command: list[str | Path] = [NODE, VISITS, chromium]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Browser(process.stdin, process.stdout)
 
 
 @pytest.fixture

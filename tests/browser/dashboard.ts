@@ -6,13 +6,8 @@ import type { Page, Route } from "playwright-core";
 import { accessible } from "./accessible.ts";
 import { visiting } from "./browser.ts";
 
-const [executablePath, url] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined) {
-  throw new Error("usage: dashboard.ts CHROMIUM URL");
-}
-
-await visiting({ executablePath, url, expected: /Failed to load resource/ }, async (page) => {
-  await page.goto(new URL("/tasks/nothing/here", url).href);
+export default visiting({ expected: /Failed to load resource/ }, async (page) => {
+  await page.goto("/tasks/nothing/here");
   await page.getByRole("heading", { name: "Nothing here" }).waitFor();
   await page.getByRole("link", { name: "Go to the overview" }).click();
   await page.getByRole("status").filter({ hasText: "All is well." }).waitFor();
@@ -63,7 +58,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await accessible(page);
 
   // Its description is changed, and the first definition comes back.
-  await ask(`mutation { updateTask(id: "${page.url().split("/").at(-1)}", input: { description: "Changed elsewhere" }) { __typename } }`);
+  await ask(page, `mutation { updateTask(id: "${page.url().split("/").at(-1)}", input: { description: "Changed elsewhere" }) { __typename } }`);
   const versions = page.getByRole("region", { name: "Versions" });
   await versions.getByText("Changed elsewhere").waitFor();
   await versions.getByRole("button", { name: "Roll back …" }).last().click();
@@ -96,7 +91,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("main").getByText("Succeeded").first().waitFor();
 
   // All tasks of a filter are changed at once: they are counted before, and the progress is shown.
-  await page.goto(new URL("/tasks?q=batch", url).href);
+  await page.goto("/tasks?q=batch");
   await page.getByRole("button", { name: "Change all that match" }).click();
   await page.getByRole("menuitem", { name: "Pause all that match …" }).click();
   await page.getByRole("button", { name: "Pause 5,000 tasks" }).waitFor();
@@ -117,11 +112,11 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("row").filter({ hasText: "batch" }).first().getByText("Paused").waitFor();
 
   // The stored runs: their filter stands in the address, and those that match are repeated together.
-  const broken = await ask(`{ tasks(filter: { nameContains: "broken" }) { nodes { id } } }`);
+  const broken = await ask(page, `{ tasks(filter: { nameContains: "broken" }) { nodes { id } } }`);
   for (let place = 0; place < 3; place += 1) {
-    await ask(`mutation { runTask(id: "${broken.tasks.nodes[0].id}") { __typename } }`);
+    await ask(page, `mutation { runTask(id: "${broken.tasks.nodes[0].id}") { __typename } }`);
   }
-  await page.goto(new URL("/runs?view=history", url).href);
+  await page.goto("/runs?view=history");
   await page.getByRole("row").filter({ hasText: "by hand" }).first().waitFor();
   await page.getByRole("button", { name: "More filters" }).click();
   await page.getByLabel("HTTP status of the last response").fill("503");
@@ -140,7 +135,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await progress.filter({ hasText: "3 of 3 – completed" }).waitFor();
   await accessible(page);
   await page.getByRole("button", { name: "Close", exact: true }).last().click();
-  await page.goto(new URL("/runs?view=history&state=SUCCEEDED&cause=RETRY&tags=%5B%22fragile%22%5D", url).href);
+  await page.goto("/runs?view=history&state=SUCCEEDED&cause=RETRY&tags=%5B%22fragile%22%5D");
   await page.getByRole("row").nth(4).waitFor();
 
   // The palette leads anywhere by keyboard.
@@ -153,7 +148,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
 
   // On a phone, rows are selected and changed as elsewhere, the navigation is at the bottom, and the theme is behind it.
   await page.setViewportSize({ width: 390, height: 844 });
-  await page.goto(new URL("/tasks", url).href);
+  await page.goto("/tasks");
   await page.getByLabel("Tags, separated by commas").fill("dark, quiet");
   await page.waitForURL(/tags=/);
   await page.getByRole("row").nth(2).waitFor({ state: "detached" });
@@ -164,7 +159,7 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.setViewportSize({ width: 390, height: 844 });
   await page.getByRole("toolbar").getByRole("button", { name: "Pause" }).click();
   await row(page, "nightly").getByText("Paused").waitFor();
-  await page.goto(new URL("/runs?view=history", url).href);
+  await page.goto("/runs?view=history");
   await page.getByLabel("Select the run of heartbeat").last().check();
   // The toolbar stays in sight, however far down the run is.
   await page.getByRole("toolbar").getByRole("button", { name: "Retry" }).click();
@@ -208,12 +203,8 @@ async function holding(page: Page, operation: string): Promise<(answer: unknown)
   };
 }
 
-async function ask(query: string): Promise<any> {
-  const response = await fetch(new URL("/graphql", url), {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ query }),
-  });
+async function ask(page: Page, query: string): Promise<any> {
+  const response = await page.request.post("/graphql", { data: { query } });
   return ((await response.json()) as { data: unknown }).data;
 }
 

@@ -4,13 +4,8 @@ import assert from "node:assert/strict";
 import { accessible } from "./accessible.ts";
 import { visiting } from "./browser.ts";
 
-const [executablePath, url, key] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined || key === undefined) {
-  throw new Error("usage: guarded_dashboard.ts CHROMIUM URL KEY");
-}
-
-await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async (page) => {
-  await page.goto(url);
+export default visiting({ expected: /401 \(Unauthorized\)/ }, async (page, key: string) => {
+  await page.goto("/");
   const field = page.getByLabel("requires an API key");
   await field.waitFor();
   await accessible(page);
@@ -27,7 +22,7 @@ await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async 
   assert.equal(await field.count(), 0);
   assert(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(key), "the browser keeps the key");
   const other = await page.context().newPage();
-  await other.goto(url);
+  await other.goto("/");
   await other.getByLabel("requires an API key").waitFor();
 
   // What the key may do is known, and another one can be used in its place.

@@ -3,15 +3,10 @@ import assert from "node:assert/strict";
 
 import { visiting } from "./browser.ts";
 import { open, run, setHeaders, shows, standing } from "./tabs.ts";
-
-const [executablePath, url, key] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined || key === undefined) {
-  throw new Error("usage: guarded_playground.ts CHROMIUM URL KEY");
-}
 const AT_ONCE = { timeout: 5_000 };
 
-await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async (page) => {
-  await page.goto(url);
+export default visiting({ expected: /401 \(Unauthorized\)/ }, async (page, key: string) => {
+  await page.goto("/graphql");
   const field = page.getByLabel("requires an API key");
   await field.fill("wrong");
   await page.getByRole("button", { name: "Show" }).click();
@@ -48,7 +43,7 @@ await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async 
   await shows(page, '"name": "heartbeat"');
   assert(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(key), "the browser keeps the key");
   const other = await page.context().newPage();
-  await other.goto(url);
+  await other.goto("/graphql");
   await other.getByLabel("requires an API key").waitFor();
   await other.close();
 

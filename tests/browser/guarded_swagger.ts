@@ -4,13 +4,8 @@ import assert from "node:assert/strict";
 import { visiting } from "./browser.ts";
 import { execute } from "./operations.ts";
 
-const [executablePath, url, key] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined || key === undefined) {
-  throw new Error("usage: guarded_swagger.ts CHROMIUM URL KEY");
-}
-
-await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async (page) => {
-  await page.goto(`${url}/swagger/index.html`);
+export default visiting({ expected: /401 \(Unauthorized\)/ }, async (page, key: string) => {
+  await page.goto("/swagger/index.html");
   const field = page.getByLabel("requires an API key");
   await field.fill("wrong");
   await page.getByRole("button", { name: "Show" }).click();
@@ -23,12 +18,12 @@ await visiting({ executablePath, url, expected: /401 \(Unauthorized\)/ }, async 
   await execute(page, "createTask", 201);
 
   // The key lives as long as the browser's tab, for both pages.
-  await page.goto(`${url}/graphql`);
+  await page.goto("/graphql");
   await page.locator(".graphiql-container").waitFor();
-  await page.goto(`${url}/swagger/index.html`);
+  await page.goto("/swagger/index.html");
   await page.getByRole("heading", { name: /^Duetime/ }).waitFor();
   assert(!(await page.evaluate(() => JSON.stringify(localStorage))).includes(key), "the browser keeps the key");
   const other = await page.context().newPage();
-  await other.goto(`${url}/swagger/index.html`);
+  await other.goto("/swagger/index.html");
   await other.getByLabel("requires an API key").waitFor();
 });

@@ -1,13 +1,6 @@
 // Opens the pages of a service that has nothing yet, and then those of one that does not answer.
-import type { Page } from "playwright-core";
-
 import { accessible } from "./accessible.ts";
 import { visiting } from "./browser.ts";
-
-const [executablePath, url] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined) {
-  throw new Error("usage: places.ts CHROMIUM URL");
-}
 
 /** What the pages say while there is nothing to show. */
 const EMPTY: readonly [path: string, words: string][] = [
@@ -20,19 +13,19 @@ const EMPTY: readonly [path: string, words: string][] = [
 ];
 const FAILING = ["/", "/tasks", "/runs/00000000-0000-7000-8000-000000000000", "/workers"];
 
-await visiting({ executablePath, url, expected: /Failed to load resource/ }, async (page) => {
+export default visiting({ expected: /Failed to load resource/ }, async (page) => {
   for (const [path, words] of EMPTY) {
-    await open(page, path);
+    await page.goto(path);
     await page.getByText(words).first().waitFor();
     await accessible(page);
   }
-  await open(page, "/tasks");
+  await page.goto("/tasks");
   await page.getByRole("link", { name: "Create the first task" }).click();
   await page.getByRole("heading", { name: "New task", level: 1 }).waitFor();
 
   await page.route(/\/graphql$/, (route) => route.abort());
   for (const path of FAILING) {
-    await open(page, path);
+    await page.goto(path);
     const note = page.getByRole("alert").filter({ hasText: "The service cannot be reached." }).first();
     await note.waitFor();
     await accessible(page);
@@ -42,7 +35,3 @@ await visiting({ executablePath, url, expected: /Failed to load resource/ }, asy
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByRole("cell", { name: "Alive" }).waitFor();
 });
-
-async function open(page: Page, path: string): Promise<void> {
-  await page.goto(new URL(path, url).href);
-}

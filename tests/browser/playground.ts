@@ -5,15 +5,10 @@ import type { Page } from "playwright-core";
 
 import { visiting } from "./browser.ts";
 import { open, run, setHeaders, shows, standing } from "./tabs.ts";
-
-const [executablePath, url] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined) {
-  throw new Error("usage: playground.ts CHROMIUM URL");
-}
 const KEY = "Bearer a-key";
 
-await visiting({ executablePath, url }, async (page) => {
-  await page.goto(url);
+export default visiting({}, async (page) => {
+  await page.goto("/graphql");
   await standing(page);
   assert.equal(await page.getByLabel("requires an API key").count(), 0);
   assert.equal(await page.getByRole("button", { name: "Use another API key" }).count(), 0);

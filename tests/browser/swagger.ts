@@ -4,13 +4,8 @@ import assert from "node:assert/strict";
 import { visiting } from "./browser.ts";
 import { execute } from "./operations.ts";
 
-const [executablePath, url] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined) {
-  throw new Error("usage: swagger.ts CHROMIUM URL");
-}
-
-await visiting({ executablePath, url }, async (page) => {
-  await page.goto(`${url}/swagger/`);
+export default visiting({}, async (page) => {
+  await page.goto("/swagger/");
   await page.waitForURL("**/swagger/index.html");
   await page.getByRole("heading", { name: /^Duetime/ }).waitFor();
   await execute(page, "createTask", 201);

@@ -6,17 +6,12 @@ import type { Page } from "playwright-core";
 import { accessible } from "./accessible.ts";
 import { visiting } from "./browser.ts";
 
-const [executablePath, url, target] = process.argv.slice(2);
-if (executablePath === undefined || url === undefined || target === undefined) {
-  throw new Error("usage: task_form.ts CHROMIUM URL TARGET");
-}
 const SECRET = "Bearer a-secret-of-mine";
-const CURL = `curl -k '${target}/hook?a=1' \\\n  -H 'Authorization: ${SECRET}' \\\n  --json '{"text": "it is due"}' --retry 1`;
 
-await visiting({ executablePath, url }, async (page) => {
-  await page.goto(new URL("/tasks/new", url).href);
+export default visiting({}, async (page, target: string) => {
+  await page.goto("/tasks/new");
   await previewFollowsTheSchedule(page);
-  await curlFillsTheForm(page);
+  await curlFillsTheForm(page, target);
   await refusalsStandBesideTheirFields(page);
   const id = await create(page);
   await changesOfOthersAreKept(page, id);
@@ -48,13 +43,13 @@ async function previewFollowsTheSchedule(page: Page): Promise<void> {
   assert.equal(await expression.getAttribute("aria-invalid"), "true");
 }
 
-async function curlFillsTheForm(page: Page): Promise<void> {
+async function curlFillsTheForm(page: Page, target: string): Promise<void> {
   await page.getByRole("button", { name: "Paste a curl command" }).click();
   const command = page.getByRole("textbox", { name: "Command" });
   await command.fill("wget something");
   await page.getByRole("button", { name: "Fill the form" }).click();
   await page.getByRole("alert").filter({ hasText: "does not begin with curl" }).waitFor();
-  await command.fill(CURL);
+  await command.fill(`curl -k '${target}/hook?a=1' \\\n  -H 'Authorization: ${SECRET}' \\\n  --json '{"text": "it is due"}' --retry 1`);
   await page.getByRole("button", { name: "Fill the form" }).click();
   await page.getByText("Duetime always verifies certificates.").waitFor();
   assert.equal(await page.getByLabel("URL", { exact: true }).inputValue(), `${target}/hook?a=1`);
@@ -91,7 +86,7 @@ async function create(page: Page): Promise<string> {
 }
 
 async function changesOfOthersAreKept(page: Page, id: string): Promise<void> {
-  await page.goto(new URL(`/tasks/${id}/edit`, url).href);
+  await page.goto(`/tasks/${id}/edit`);
   await page.getByLabel("Name", { exact: true }).fill("my hook");
   assert.equal(await page.getByLabel("Value of header 1").inputValue(), "");
   await page.getByPlaceholder("Stored. Type to replace it.").waitFor();
@@ -119,7 +114,7 @@ async function changesOfOthersAreKept(page: Page, id: string): Promise<void> {
 }
 
 async function leavingAsks(page: Page, id: string): Promise<void> {
-  await page.goto(new URL(`/tasks/${id}/edit`, url).href);
+  await page.goto(`/tasks/${id}/edit`);
   const name = page.getByLabel("Name", { exact: true });
   await name.fill("something else");
   const overview = page.getByRole("navigation").getByRole("link", { name: "Overview" }).first();
@@ -132,8 +127,6 @@ async function leavingAsks(page: Page, id: string): Promise<void> {
 }
 
 async function graphql(page: Page, query: string): Promise<any> {
-  return page.evaluate(async (text) => {
-    const response = await fetch("/graphql", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ query: text }) });
-    return ((await response.json()) as { data: unknown }).data;
-  }, query);
+  const response = await page.request.post("/graphql", { data: { query } });
+  return ((await response.json()) as { data: unknown }).data;
 }

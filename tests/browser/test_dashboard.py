@@ -1,8 +1,6 @@
 """The dashboard in a browser, with a running API and a worker."""
 
-import json
 import random
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,13 +12,13 @@ from db.models import RunEvent
 from db.settings import DatabaseSettings
 from graphql_api import cursors
 from jobs.settings import JobsSettings
+from tests.browser.conftest import Browser
 from tests.support.engine import opened, working
 from tests.support.graphql import Api, serving
 from tests.support.history import append_events
-from tests.support.node import node
 from tests.support.target import CannedResponse, Target
+from tests.support.waiting import wait_until
 
-FOLDER = Path(__file__).parent
 CREATE = """
 mutation ($input: CreateTaskInput!) { createTask(input: $input) { __typename ... on Task { id } } }
 """
@@ -49,12 +47,12 @@ async def make_batch(api: Api, task_id: str, *, number: int) -> None:
         await connection.execute(text(statement), {"number": number, "task_id": task_id})
 
 
-async def test_pages_without_data_say_what_to_do(chromium: str, service: Api) -> None:
+async def test_pages_without_data_say_what_to_do(browser: Browser, service: Api) -> None:
     """Axe finds no violations where there is nothing yet, or where the service does not answer."""
-    await node(FOLDER / "places.ts", chromium, service.url)
+    await browser.visit("places.ts", service.url)
 
 
-async def test_dashboard_does_what_its_user_wants(chromium: str, service: Api, target: Target) -> None:
+async def test_dashboard_does_what_its_user_wants(browser: Browser, service: Api, target: Target) -> None:
     """A user looks around, selects, pauses, resumes and runs a task, watches its run, changes 5,000 tasks, and repeats
     runs that failed. On all pages, axe finds no violations in both themes at both widths, and no other host can be
     reached.
@@ -66,11 +64,16 @@ async def test_dashboard_does_what_its_user_wants(chromium: str, service: Api, t
     await make_batch(service, await make_task(service, "later", url, trigger=DAILY), number=5_000)
     broken = target.responds("/broken", *[CannedResponse(status=503)] * 3, CannedResponse())
     await make_task(service, "broken", broken, tags=["fragile"], retry={"maxAttempts": 1})
-    await node(FOLDER / "dashboard.ts", chromium, service.url)
+
+    async def calls() -> int:
+        return int((await service.data("{ loadForecast { calls } }"))["loadForecast"]["calls"])
+
+    await wait_until(calls, what="the tasks are in the forecast")
+    await browser.visit("dashboard.ts", service.url)
 
 
 async def test_live_feed_survives_lost_connections(
-    chromium: str, database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
+    browser: Browser, database: DatabaseSettings, jobs_settings: JobsSettings, target: Target
 ) -> None:
     """Wherever the connection is cut, the feed shows each event once, in the order in which they were stored, after the
     gap that it began with.
@@ -82,8 +85,8 @@ async def test_live_feed_survives_lost_connections(
     async with serving(database, jobs_settings) as api, working(database, jobs_settings):
         task_id = await make_task(api, "heartbeat", target.responds("/", CannedResponse()))
         seed = random.randrange(2**31)
-        arguments = (task_id, str(RUNS), cursors.of_event(0), str(seed))
-        shown = json.loads(await node(FOLDER / "feed.ts", chromium, api.url, *arguments))
+        arguments = (task_id, RUNS, cursors.of_event(0), seed)
+        shown = await browser.visit("feed.ts", api.url, *arguments)
         async with AsyncSession(api.engine) as session:
             events = (await session.execute(select(RunEvent).order_by(col(RunEvent.seq)))).scalars()
             stored = [[str(event.run_id), event.type.replace("_", " ").capitalize()] for event in events]
@@ -91,7 +94,9 @@ async def test_live_feed_survives_lost_connections(
     assert len([1 for _, type_ in shown if type_ == "Succeeded"]) == RUNS
 
 
-async def test_dashboard_asks_for_a_key_once_and_keeps_it_for_the_tab(chromium: str, guarded: tuple[Api, str]) -> None:
+async def test_dashboard_asks_for_a_key_once_and_keeps_it_for_the_tab(
+    browser: Browser, guarded: tuple[Api, str]
+) -> None:
     """With authentication on, the page asks for a key, says why one is refused, and keeps the right one for the tab."""
     api, key = guarded
-    await node(FOLDER / "guarded_dashboard.ts", chromium, api.url, key)
+    await browser.visit("guarded_dashboard.ts", api.url, key)

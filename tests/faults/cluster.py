@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-from sqlalchemy import NullPool, make_url, select, text
+from sqlalchemy import make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from db.connection import CONNECTION_ERRORS
@@ -79,7 +79,10 @@ class Cluster:
         async def up() -> bool:
             for process in processes:
                 process.start()
-            return all([await self.works(process) for process in processes])
+            for process in processes:
+                if not await self.works(process):
+                    return False
+            return True
 
         try:
             await wait_until(up, what="what was started works", within=within)
@@ -206,8 +209,8 @@ async def running_cluster() -> AsyncIterator[Cluster]:
         servers = await running.enter_async_context(killable_servers(folder))
         target = await running.enter_async_context(running_faulty_target())
         proxy = await running.enter_async_context(running_proxy(servers.postgres.server.port))
-        # A pool would keep connections that a killed server has left behind.
-        engine = create_async_engine(servers.database.url(), poolclass=NullPool)
+        # A killed server leaves connections behind, so each one is tried before it is used.
+        engine = create_async_engine(servers.database.url(), pool_pre_ping=True)
         running.push_async_callback(engine.dispose)
         database_url = make_url(servers.postgres.url).set(port=proxy.port).render_as_string(hide_password=False)
         port = free_port()

@@ -119,15 +119,17 @@ def whole(instant: datetime) -> datetime:
     return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
-def mixed_load(start: datetime, *, lasts: timedelta, tasks: int, behavior: str = "ok") -> list[Order]:
-    """Return tasks that are due each second, spread over it, with every overlap and misfire policy among them."""
+def mixed_load(
+    start: datetime, *, lasts: timedelta, tasks: int, every: timedelta = SECOND, behavior: str = "ok"
+) -> list[Order]:
+    """Return tasks that are due at an interval, spread over it, with every overlap and misfire policy among them."""
     start = whole(start)
     policies = [(overlap, misfire) for overlap in OverlapPolicy for misfire in MisfirePolicy]
     return [
         Order(
-            first=start + n * SECOND / tasks // MILLISECOND * MILLISECOND,
+            first=start + n * every / tasks // MILLISECOND * MILLISECOND,
             last=start + lasts,
-            every=SECOND,
+            every=every,
             behavior=behavior,
             overlap=policies[n % len(policies)][0],
             misfire=policies[n % len(policies)][1],

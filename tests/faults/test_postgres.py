@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_dies_and_comes_back(cluster: Cluster, report: Report, fault: str, number: signal.Signals) -> None:
     """Calls in flight keep their responses, what was due meanwhile is caught up with, and no process ends."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, behavior="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=20, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     await cluster.servers.postgres.kill(number)
@@ -50,7 +50,7 @@ async def test_connections_are_cut(cluster: Cluster, report: Report) -> None:
 async def test_far_away(cluster: Cluster, report: Report) -> None:
     """Each round trip takes 50 ms longer."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40)
+    load = mixed_load(start, lasts=3 * SECOND, tasks=20)
     await cluster.insert(load)
     cluster.proxy.latency = 25 * MILLISECOND
     found = await cluster.settled(load)
@@ -60,7 +60,7 @@ async def test_far_away(cluster: Cluster, report: Report) -> None:
 async def test_network_that_stalls(cluster: Cluster, report: Report) -> None:
     """Connections stay open, but nothing passes for longer than a lease lasts."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, behavior="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=20, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     cluster.proxy.stall()
@@ -74,7 +74,7 @@ async def test_network_that_stalls(cluster: Cluster, report: Report) -> None:
 async def test_connections_that_go_silent(cluster: Cluster, report: Report) -> None:
     """As after a failover to another host: nothing is ever received on the old connections, not even their end."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, behavior="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=20, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     cluster.proxy.swallow()

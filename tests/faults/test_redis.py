@@ -31,7 +31,7 @@ async def test_flushall(cluster: Cluster, report: Report) -> None:
 async def test_killed_and_started_empty(cluster: Cluster, report: Report) -> None:
     """Workers reconnect by themselves."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=4 * SECOND, tasks=40)
+    load = mixed_load(start, lasts=4 * SECOND, tasks=20)
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     await cluster.servers.valkey.kill()
@@ -44,7 +44,7 @@ async def test_killed_and_started_empty(cluster: Cluster, report: Report) -> Non
 async def test_away_for_a_minute(cluster: Cluster, report: Report) -> None:
     """Tasks go on firing and new ones are accepted, for longer than arq keeps anything."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=63 * SECOND, tasks=20)
+    load = mixed_load(start, lasts=63 * SECOND, tasks=20, every=5 * SECOND)
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     await cluster.servers.valkey.kill()

@@ -128,7 +128,7 @@ async def test_long_call_of_a_living_worker_is_not_taken(aftermath: Aftermath) -
 async def test_kill_9_of_all_workers(cluster: Cluster, report: Report) -> None:
     """Workers that are started afterwards rescue the attempts and catch up with what was due in between."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=4 * SECOND, tasks=40, behavior="slow/300")
+    load = mixed_load(start, lasts=4 * SECOND, tasks=20, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + 2 * SECOND)
     for worker in cluster.workers:
@@ -148,7 +148,7 @@ async def test_worker_paused_past_its_lease(cluster: Cluster, report: Report) ->
     Calls take so long that the second ones are still in flight when it resumes with the responses to the first ones.
     """
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, behavior="slow/1500")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=20, behavior="slow/1500")
     await cluster.insert(load)
     await cluster.until(start + 2 * SECOND)
     paused = cluster.workers[0]
@@ -175,7 +175,7 @@ async def test_worker_paused_past_its_lease(cluster: Cluster, report: Report) ->
 async def test_rolling_restart(cluster: Cluster, report: Report) -> None:
     """One worker after the other gets SIGTERM under load, and nothing is lost, doubled or sent again."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=6 * SECOND, tasks=40, behavior="slow/300")
+    load = mixed_load(start, lasts=6 * SECOND, tasks=20, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     for worker in cluster.workers:
@@ -190,7 +190,7 @@ async def test_rolling_restart(cluster: Cluster, report: Report) -> None:
 async def test_sigterm_while_postgres_is_away(cluster: Cluster, report: Report) -> None:
     """Once it is back, workers hand over what they had claimed and exit cleanly."""
     start = utc_now() + LEAD
-    load = mixed_load(start, lasts=3 * SECOND, tasks=40, behavior="slow/300")
+    load = mixed_load(start, lasts=3 * SECOND, tasks=20, behavior="slow/300")
     await cluster.insert(load)
     await cluster.until(start + SECOND)
     await cluster.servers.postgres.kill()

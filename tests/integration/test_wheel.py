@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("db", "duetime", "graphql_api", "jobs")
 MIGRATIONS = "alembic"
 # Bytecode and editor files are not sources.
-SOURCE_SUFFIXES = {".css", ".html", ".js", ".json", ".mako", ".py", ".svg", ".ttf"}
+SOURCE_SUFFIXES = {".css", ".gz", ".html", ".js", ".json", ".mako", ".py", ".svg", ".ttf"}
 
 
 def run(*arguments: str | Path, environment: dict[str, str] | None = None) -> str:

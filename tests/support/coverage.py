@@ -12,6 +12,8 @@ from pathlib import Path
 
 from slipcover import FileMatcher, ImportManager, Slipcover  # type: ignore[import-untyped]
 
+from tests.support.xdist_worker import PROCESS
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".coverage"
 PACKAGES = ("duetime", "graphql_api", "jobs", "db")
@@ -20,10 +22,14 @@ NEVER = -1
 EXCLUDED = [r"@(typing\.)?overload", r"\.\.\.$"]
 
 
-def measure(*packages: str) -> Callable[[], None]:
-    """Measure the modules of these packages that are imported from now on, and return what writes the result."""
+def measure(*packages: str, unseen: bool = False) -> Callable[[], None]:
+    """Measure the modules of these packages that are imported from now on, and return what writes the result.
+
+    With `unseen` the result includes modules that are never imported, which takes a moment.
+    """
     sources = [str(ROOT / package) for package in packages]
-    measuring = Slipcover(branch=True, source=sources, d_miss_threshold=NEVER, exclude_also=EXCLUDED)
+    found = sources if unseen else None
+    measuring = Slipcover(branch=True, source=found, d_miss_threshold=NEVER, exclude_also=EXCLUDED)
     ImportManager(measuring, FileMatcher(sources=sources)).__enter__()
     return partial(write, measuring)
 
@@ -35,7 +41,7 @@ def write(measuring: Slipcover) -> None:
 
 
 # No test runs in the process that starts those of pytest-xdist.
-write_tests = measure(*PACKAGES) if "PYTEST_XDIST_WORKER" in os.environ else lambda: None
+write_tests = measure(*PACKAGES, unseen=PROCESS == 0) if "PYTEST_XDIST_WORKER" in os.environ else lambda: None
 
 
 def pytest_sessionfinish() -> None:
