@@ -15,10 +15,12 @@ import threading
 import time
 from typing import NoReturn
 
+from db import migrations  # noqa: F401 (its children find what it imports)
 from duetime import __file__ as package
-from duetime import api, command, preflight, process_group, worker  # noqa: F401 (its children find them imported)
+from duetime import api, command, preflight, process_group, up, worker  # noqa: F401
 from graphql_api import app  # noqa: F401
 from jobs import worker as jobs_worker  # noqa: F401
+from jobs.legacy import import_database  # noqa: F401
 
 NUMBER = struct.Struct("i")
 DESCRIPTORS = 2
