@@ -89,7 +89,7 @@ def taking(port: int, *, after: Path) -> Iterator[list[bytes]]:
         thread.join()
 
 
-def test_what_other_programs_of_the_machine_can_get(data_dir: Path) -> None:
+def test_other_programs_get_neither_the_secrets_nor_the_port(data_dir: Path) -> None:
     """Neither the secrets of the environment nor the port, while Duetime starts or its API restarts."""
     port, created = free_port(), data_dir / "logs" / "initdb.log"
     with taking(port, after=created) as received, duetime_up(data_dir, environment=GIVEN, port=port) as up:

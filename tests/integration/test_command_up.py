@@ -164,7 +164,7 @@ def test_a_configured_redis_works_with_the_embedded_postgres_and_all_ends_with_t
         wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
-async def test_configured_servers_are_used_instead_of_embedded_ones(
+async def test_configured_servers_are_used_and_keys_exclude_loopback_targets(
     data_dir: Path, database: DatabaseSettings, redis_url: str
 ) -> None:
     """With both variables set, no embedded server runs and no data folder is created."""

@@ -45,7 +45,7 @@ def test_the_pages_are_built_from_what_the_dockerfile_copies(tmp_path: Path) -> 
     built_in = tmp_path / folder.relative_to("/")
     (built_in / "node_modules").symlink_to(ROOT / "dashboard" / "node_modules")
     # The minifier takes half of the time and reads no file.
-    build = [NODE, *shlex.split(BUILD)[2:], "--minify", "false"]
+    build: list[str | Path] = [NODE, *shlex.split(BUILD)[2:], "--minify", "false"]
     subprocess.run(build, cwd=built_in, check=True, capture_output=True)
     pages = {page.name for page in (built_in.parent / "graphql_api" / "static").glob("*.html")}
     assert pages == {"index.html", "graphql.html", "swagger.html"}
