@@ -1,9 +1,6 @@
 """Runs `duetime api`: one API process."""
 
-import errno
 import logging
-import os
-import socket
 from datetime import timedelta
 
 import uvicorn
@@ -11,22 +8,18 @@ from starlette.types import ASGIApp
 
 from db.settings import DatabaseSettings
 from duetime import garbage
-from duetime.command_name import command_name
 from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol, is_own_fault
 from duetime.errors import CannotStart
 from duetime.lazy_imports import lazy_imports
-from duetime.preflight import check_servers, has_active_key
+from duetime.listener import GRACE, inherited_listener, listen
+from duetime.preflight import check_access, check_servers
 from duetime.signals import on_stop
 from graphql_api.settings import ApiSettings
 from graphql_api.transport import message_limits
 from jobs.settings import JobsSettings
 from jobs.tracing_settings import TracingSettings
 
-logger = logging.getLogger(__name__)
-# How long a stopping API waits for responses and subscriptions to end by themselves.
-GRACE = timedelta(seconds=10)
 KEEP_ALIVE = timedelta(seconds=75)
-LISTENER_VARIABLE = "DUETIME_LISTENER"
 
 
 async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSettings, tracing: TracingSettings) -> None:
@@ -56,32 +49,6 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
         await server.serve(sockets=[listener])
         if not server.started:
             raise CannotStart("the API could not start; the log above says why")
-
-
-async def check_access(database: DatabaseSettings, api: ApiSettings) -> None:
-    """Log a warning if every request would be rejected, or if the API is open to the network.
-
-    Raise CannotStart if every request would be rejected and the API listens beyond the loopback address.
-    """
-    if api.keys_wanted:
-        if await has_active_key(database):
-            return
-        if not api.on_loopback:
-            raise CannotStart(
-                "an API key is required (DUETIME_AUTH=keys, or HOST is not a loopback address), and there is no active "
-                f"key; create one with `{command_name()} keys create --name NAME --scope admin`, or set "
-                "DUETIME_AUTH=off"
-            )
-        logger.warning(
-            "The API rejects every request, because it requires an API key and there is no active key; create one.",
-            extra={"action": "no_keys", "command": f"{command_name()} keys create --name NAME --scope admin"},
-        )
-    elif not api.on_loopback:
-        logger.warning(
-            "Anyone who can reach the API has full access, because DUETIME_AUTH is off and HOST is not a loopback "
-            "address.",
-            extra={"action": "keys_off", "host": api.host},
-        )
 
 
 def configuration(
@@ -116,37 +83,3 @@ def configuration(
         timeout_keep_alive=int(keep_alive.total_seconds()),
         timeout_graceful_shutdown=int(grace.total_seconds()),
     )
-
-
-def inherited_listener() -> socket.socket | None:
-    """Return the listening socket that `up` passed to this process, or None if `up` did not start it.
-
-    `up` holds the port from its first moment to its last, so no other program receives requests meant for Duetime.
-    """
-    descriptor = os.environ.pop(LISTENER_VARIABLE, "")
-    return socket.socket(fileno=int(descriptor)) if descriptor else None
-
-
-def listen(api: ApiSettings) -> socket.socket:
-    """Return a socket that listens on the API's address. Raise CannotStart if the address is wrong or in use."""
-    unknown_host = f"HOST={api.host}: is no address of this machine; 127.0.0.1 and 0.0.0.0 are common values"
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            api.host, api.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.create_server(address[:2], family=family, backlog=2048)
-    except socket.gaierror:
-        raise CannotStart(unknown_host) from None
-    except PermissionError:
-        raise CannotStart(f"PORT={api.port}: needs more privileges than this user has; use one above 1023") from None
-    except OSError as error:
-        if error.errno in {errno.EADDRNOTAVAIL, errno.EINVAL}:
-            raise CannotStart(unknown_host) from None
-        raise CannotStart(
-            f"PORT={api.port}: is in use by another program on {api.host} ({error.strerror}); stop that program, or "
-            "use another port"
-        ) from None
-    # Accepted connections inherit this option. asyncio sets it only on sockets that were created with an explicit
-    # protocol, and without it the body of a response waits until the client acknowledges the head, which takes 40 ms.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener

@@ -1,40 +1,24 @@
-"""The commands that run servers. An error at startup is one line on stderr, and exit status 1."""
-
-# ruff: noqa: PLC0415 (each command imports only what it needs, after it has read its settings, so that errors appear quickly)
+"""The parser of the commands that run servers. An error at startup is one line on stderr, and exit status 1."""
 
 import argparse
-import asyncio
 import sys
-import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from db.settings import DatabaseSettings
-from duetime import logs, loop, parent_death
 from duetime.client import CLIENT_COMMANDS
 from duetime.errors import CannotStart
 from duetime.lazy_imports import lazy_imports
-from duetime.settings import (
-    MOST_PROCESSES,
-    PROCESSES,
-    DuetimeSettings,
-    LogSettings,
-    ProcessSettings,
-    read,
-    read_tracing,
-)
-from graphql_api.settings import ApiSettings
-from jobs.settings import JobsSettings
-
-STARTED_AT = time.monotonic()
+from duetime.process_numbers import MOST_PROCESSES, PROCESSES
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Parse the command line and run one command."""
     options = parser().parse_args(arguments)
     try:
-        options.run(options)
+        with lazy_imports():
+            from duetime import server_commands  # noqa: PLC0415 (help and completion need the parser alone)
+        server_commands.run(options)
     except CannotStart as error:
         print(f"duetime: {error}", file=sys.stderr)
         sys.exit(1)
@@ -60,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         "(Ctrl-C) or SIGTERM stops everything gracefully; a second signal stops it immediately.",
     )
     everything.add_argument("--with-parent", action="store_true", help="also stop when the parent process ends")
-    everything.set_defaults(run=up)
+    everything.set_defaults(run="up")
     workers = commands.add_parser(
         "worker",
         help="run one worker process, or several; any number of them can run",
@@ -72,14 +56,14 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="only check whether a worker on this host is alive; the exit status is the result",
     )
-    workers.set_defaults(run=worker)
+    workers.set_defaults(run="worker")
     apis = commands.add_parser(
         "api",
         help="run one API process on HOST:PORT, or several",
         description="Runs one API process on HOST:PORT, or several that share the port. On SIGINT or SIGTERM each "
         "stops after its requests have ended; a second signal stops them immediately.",
     )
-    apis.set_defaults(run=api)
+    apis.set_defaults(run="api")
     for command, setting in ((workers, "DUETIME_WORKER_PROCESSES"), (apis, "DUETIME_API_PROCESSES")):
         command.add_argument(
             "--processes",
@@ -88,12 +72,12 @@ def parser() -> argparse.ArgumentParser:
             help=f"how many processes to run, 1 to {MOST_PROCESSES}; by default {setting}, or 1. One that ends "
             "unexpectedly is started again",
         )
-    for name, run, help_text in (
-        ("migrate", migrate, "migrate the database to the current schema"),
-        ("schema", schema, "print the GraphQL schema"),
+    for name, help_text in (
+        ("migrate", "migrate the database to the current schema"),
+        ("schema", "print the GraphQL schema"),
     ):
         commands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.").set_defaults(
-            run=run
+            run=name
         )
     examining = commands.add_parser(
         "doctor",
@@ -102,20 +86,20 @@ def parser() -> argparse.ArgumentParser:
         "about what is wrong. Changes nothing. The exit status is 1 if something does not work.",
     )
     examining.add_argument("--json", action="store_true", help="print the findings as JSON")
-    examining.set_defaults(run=doctor)
+    examining.set_defaults(run="doctor")
     writing = commands.add_parser(
         "backup",
         help="write the database to a file",
         description="Writes the database to a new file by pg_dump, as it is at one moment. The API and the workers may "
         "go on meanwhile.",
     )
-    writing.set_defaults(run=backup)
+    writing.set_defaults(run="backup")
     reading = commands.add_parser(
         "restore",
         help="fill an empty database from a file of `duetime backup`",
         description="Fills an empty database from a file of `duetime backup` by pg_restore, and migrates it.",
     )
-    reading.set_defaults(run=restore)
+    reading.set_defaults(run="restore")
     for command in (writing, reading):
         command.add_argument("file", metavar="FILE", type=Path)
     add_keys(commands)
@@ -130,12 +114,6 @@ def number_of_processes(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_PROCESSES):
         raise argparse.ArgumentTypeError(f"{text!r} must be {PROCESSES}")
     return int(text)
-
-
-def check_platform(number: int) -> None:
-    """Raise CannotStart if this platform cannot run several processes."""
-    if number > 1 and sys.platform == "win32":
-        raise CannotStart("several processes run on Linux and macOS; on Windows, run one for each command")
 
 
 def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -157,180 +135,15 @@ def add_keys(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="read allows queries, except of the audit log; write also allows changes; admin also allows the audit log",
     )
     create.add_argument("--expires", metavar="WHEN", help="a duration such as 90d, or an instant such as 2030-01-31")
-    create.set_defaults(run=create_key)
-    keys.add_parser("list", help="list all keys").set_defaults(run=list_keys)
+    create.set_defaults(run="create_key")
+    keys.add_parser("list", help="list all keys").set_defaults(run="list_keys")
     revoke = keys.add_parser("revoke", help="revoke a key; streams that it opened are closed within seconds")
     revoke.add_argument("key", metavar="NAME|ID")
-    revoke.set_defaults(run=revoke_key)
+    revoke.set_defaults(run="revoke_key")
     keys.add_parser(
         "rotate-secrets",
         help="encrypt all secrets of tasks with the first key of DUETIME_SECRET_KEY",
         description="Encrypts all secrets of tasks with the first key of DUETIME_SECRET_KEY, which lists the new key "
         "and then the old ones, separated by commas. Restart the API and the workers with this list before you run "
         "this command, and with the new key alone afterwards.",
-    ).set_defaults(run=rotate_secrets)
-
-
-def create_key(options: argparse.Namespace) -> None:
-    """Create an API key."""
-    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
-    from db.states import KeyScope
-    from duetime import keys
-
-    logs.configure("keys", log)
-    scope = KeyScope(options.scope)
-    asyncio.run(keys.create(settings, database, name=options.name, scope=scope, expires=options.expires))
-
-
-def list_keys(_options: argparse.Namespace) -> None:
-    """List the API keys."""
-    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
-    from duetime import keys
-
-    logs.configure("keys", log)
-    asyncio.run(keys.show(settings, database))
-
-
-def revoke_key(options: argparse.Namespace) -> None:
-    """Revoke an API key."""
-    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
-    from duetime import keys
-
-    logs.configure("keys", log)
-    asyncio.run(keys.revoke(settings, database, name_or_id=options.key))
-
-
-def rotate_secrets(_options: argparse.Namespace) -> None:
-    """Encrypt all secrets with the first key."""
-    log, settings = read(LogSettings), read(DuetimeSettings)
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime import keys
-
-    logs.configure("keys", log)
-    asyncio.run(keys.rotate(settings, database, jobs))
-
-
-def up(options: argparse.Namespace) -> None:
-    """Run everything."""
-    if sys.platform == "win32":
-        raise CannotStart(
-            "`duetime up` runs on Linux and macOS; on Windows, set DATABASE_URL and REDIS_URL to running servers, and "
-            "run `duetime migrate`, then `duetime api` and `duetime worker`"
-        )
-    log, settings, numbers = read(LogSettings), read(DuetimeSettings), read(ProcessSettings)
-    database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
-    read_tracing()
-    with lazy_imports():
-        from duetime.preflight import log_database
-        from duetime.up import run
-
-    logs.configure("up", log)
-    log_database(database)
-    logs.log_gin_mode(api.gin_mode)
-    asyncio.run(
-        run(settings, database, jobs, api, numbers=numbers, started_at=STARTED_AT, with_parent=options.with_parent)
-    )
-
-
-def api(options: argparse.Namespace) -> None:
-    """Run one API process, or several."""
-    started_by_parent = parent_death.watch()
-    log, settings, tracing = read(LogSettings), read(ApiSettings), read_tracing()
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
-    number = options.processes or read(ProcessSettings).api_processes
-    check_platform(number)
-    with lazy_imports():
-        from duetime.api import serve_api
-        from duetime.preflight import log_database
-        from duetime.process_group import serve_apis
-
-    logs.configure("api", log)
-    if not started_by_parent:
-        log_database(database)
-        logs.log_gin_mode(settings.gin_mode)
-    if number > 1:
-        asyncio.run(serve_apis(number, database, jobs, settings))
-    else:
-        loop.run(serve_api(database, jobs, settings, tracing))
-
-
-def worker(options: argparse.Namespace) -> None:
-    """Run one worker process, or several, or check whether one is alive."""
-    started_by_parent = parent_death.watch()
-    log, tracing = read(LogSettings), read_tracing()
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
-    number = options.processes or read(ProcessSettings).worker_processes
-    check_platform(number)
-    with lazy_imports():
-        from duetime.preflight import check_worker, log_database
-        from duetime.process_group import run_workers
-        from duetime.worker import work
-
-    if options.check:
-        asyncio.run(check_worker(database))
-        return
-
-    logs.configure("worker", log)
-    if not started_by_parent:
-        log_database(database)
-    if number > 1:
-        asyncio.run(run_workers(number, database, jobs))
-    else:
-        loop.run(work(database, jobs, tracing))
-
-
-def migrate(_options: argparse.Namespace) -> None:
-    """Migrate the database and print its revisions."""
-    log, settings = read(LogSettings), read(DuetimeSettings)
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime import keys
-    from duetime.preflight import log_database, migrate_database
-
-    async def migrate_and_create_key() -> tuple[str | None, str | None]:
-        revisions = await migrate_database(database, secrets=jobs.secrets)
-        await keys.create_first(settings, database)
-        return revisions
-
-    logs.configure("migrate", log)
-    log_database(database)
-    before, after = asyncio.run(migrate_and_create_key())
-    if before == after:
-        print(f"The database is already at revision {after}.")
-    else:
-        print(f"Migrated the database from revision {before or 'none'} to {after}.")
-
-
-def doctor(options: argparse.Namespace) -> None:
-    """Check the set-up."""
-    log, settings = read(LogSettings), read(DuetimeSettings)
-    database, jobs, api = read(DatabaseSettings), read(JobsSettings), read(ApiSettings)
-    from duetime.doctor import run
-
-    logs.configure("doctor", log)
-    asyncio.run(run(settings, database, jobs, api, as_json=options.json))
-
-
-def backup(options: argparse.Namespace) -> None:
-    """Write the database to a file."""
-    log, settings, database = read(LogSettings), read(DuetimeSettings), read(DatabaseSettings)
-    from duetime import backup
-
-    logs.configure("backup", log)
-    asyncio.run(backup.backup(settings, database, file=options.file))
-
-
-def restore(options: argparse.Namespace) -> None:
-    """Fill an empty database from a file."""
-    log, settings = read(LogSettings), read(DuetimeSettings)
-    database, jobs = read(DatabaseSettings), read(JobsSettings)
-    from duetime import backup
-
-    logs.configure("restore", log)
-    asyncio.run(backup.restore(settings, database, jobs, file=options.file))
-
-
-def schema(_options: argparse.Namespace) -> None:
-    """Print the schema in GraphQL's schema definition language."""
-    from graphql_api.execution.schema import schema as built
-
-    print(built.as_str())
+    ).set_defaults(run="rotate_secrets")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from duetime.client import CLIENT_COMMANDS
+from duetime.lazy_imports import lazy_imports
 
 COMPLETION = "_DUETIME_COMPLETE"
 """Shells set it when they ask for completions of a command line."""
@@ -21,11 +22,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         complete(parser())
     elif arguments and arguments[0] in CLIENT_COMMANDS:
         try:
-            from duetime.client.main import run  # noqa: PLC0415
+            with lazy_imports():
+                from duetime.client.main import run  # noqa: PLC0415
         except KeyboardInterrupt:
             sys.exit(130)
         run(arguments)
     else:
-        from duetime.cli import main as run_servers  # noqa: PLC0415
-
+        with lazy_imports():
+            from duetime.cli import main as run_servers  # noqa: PLC0415
         run_servers(arguments)

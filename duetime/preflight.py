@@ -27,7 +27,9 @@ from db.revisions import is_current, revision
 from db.roles import UnsuitableRole
 from db.security import api_keys
 from db.settings import ApplicationRole, DatabaseSettings
+from duetime.command_name import command_name
 from duetime.errors import CannotStart
+from graphql_api.settings import ApiSettings
 from jobs.http.request import HOW_TO_KEEP_SECRETS
 from jobs.maintenance.key_rotation import key_fingerprints
 from jobs.redis_pool import open_client
@@ -121,6 +123,32 @@ def is_away(error: BaseException) -> bool:
     """Return whether waiting may help: the server does not answer, is starting, or has no free connection."""
     reason = cause(error)
     return isinstance(reason, AWAY) and not isinstance(reason, MISCONFIGURED)
+
+
+async def check_access(database: DatabaseSettings, api: ApiSettings) -> None:
+    """Log a warning if every request would be rejected, or if the API is open to the network.
+
+    Raise CannotStart if every request would be rejected and the API listens beyond the loopback address.
+    """
+    if api.keys_wanted:
+        if await has_active_key(database):
+            return
+        if not api.on_loopback:
+            raise CannotStart(
+                "an API key is required (DUETIME_AUTH=keys, or HOST is not a loopback address), and there is no active "
+                f"key; create one with `{command_name()} keys create --name NAME --scope admin`, or set "
+                "DUETIME_AUTH=off"
+            )
+        logger.warning(
+            "The API rejects every request, because it requires an API key and there is no active key; create one.",
+            extra={"action": "no_keys", "command": f"{command_name()} keys create --name NAME --scope admin"},
+        )
+    elif not api.on_loopback:
+        logger.warning(
+            "Anyone who can reach the API has full access, because DUETIME_AUTH is off and HOST is not a loopback "
+            "address.",
+            extra={"action": "keys_off", "host": api.host},
+        )
 
 
 async def has_active_key(database: DatabaseSettings) -> bool:

@@ -9,8 +9,8 @@ from datetime import timedelta
 from functools import partial
 
 from db.settings import DatabaseSettings
-from duetime.api import GRACE, LISTENER_VARIABLE, check_access, inherited_listener, listen
-from duetime.preflight import check_servers
+from duetime.listener import GRACE, LISTENER_VARIABLE, inherited_listener, listen
+from duetime.preflight import check_access, check_servers
 from duetime.signals import on_stop
 from duetime.subprocesses import start_child
 from duetime.supervisor import SupervisedProcess

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from duetime.errors import CannotStart
+from duetime.process_numbers import MOST_PROCESSES, PROCESSES
 from jobs.tracing_settings import TracingSettings
 
 Settings = TypeVar("Settings", bound=BaseSettings)
@@ -78,10 +79,6 @@ class DuetimeSettings(BaseSettings):
         if path is not None and not (path.is_file() and os.access(path, os.X_OK)):
             raise ValueError("must be the path of the program valkey-server or redis-server")
         return path
-
-
-MOST_PROCESSES = 64
-PROCESSES = f"a whole number from 1 to {MOST_PROCESSES}"
 
 
 class ProcessSettings(BaseSettings):

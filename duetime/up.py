@@ -14,9 +14,9 @@ from typing import Any
 from db.connection import CONNECTION_ERRORS
 from db.settings import DatabaseSettings
 from duetime import banner
-from duetime.api import GRACE, LISTENER_VARIABLE, listen
 from duetime.errors import CannotStart
 from duetime.keys import create_first
+from duetime.listener import GRACE, LISTENER_VARIABLE, listen
 from duetime.local_stack.data_folder import DataFolder, open_data_folder
 from duetime.local_stack.stack import LocalStack, local_stack
 from duetime.preflight import check_redis, first_line, migrate_database, wait_for_worker

@@ -69,7 +69,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.fixture
 def measured_environment(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Return the environment of a command whose coverage is measured if that of the tests is. It takes a second longer."""
+    """Return the environment of a command whose coverage is measured if that of the tests is: a second longer."""
     if not request.config.pluginmanager.has_plugin(MEASURING):
         return {}
     return {"PYTHONPATH": f"{MEASURED_COMMANDS}{os.pathsep}{Path.cwd()}"}

@@ -11,16 +11,16 @@ from sqlalchemy import (
     LargeBinary,
     Text,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from db.json_text import TextOfJson
-from db.models.columns import INSTANT, NOW, one_of, stored, utc_now
+from db.models.columns import INSTANT, NOW, Base, one_of, stored, utc_now
 from db.states import (
     KeyScope,
 )
 
 
-class ApiKey(SQLModel, table=True):
+class ApiKey(Base, table=True):
     """An API key with its scope. The key itself is not stored, only its hash."""
 
     __tablename__ = "api_keys"
@@ -36,7 +36,7 @@ class ApiKey(SQLModel, table=True):
     last_used_at: datetime | None = Field(default=None, sa_type=INSTANT, description="with a resolution of a minute")
 
 
-class AuditEntry(SQLModel, table=True):
+class AuditEntry(Base, table=True):
     """Who changed what, written in the transaction of the change. The database refuses to change or remove an entry."""
 
     __tablename__ = "audit_log"

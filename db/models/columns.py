@@ -16,6 +16,15 @@ from sqlmodel import SQLModel
 
 from db import present
 
+
+class Base(SQLModel):
+    """What all models are. Pydantic's validation and serialisation of a model are built when they are first used, which
+    a process rarely does with more than a few of them.
+    """
+
+    model_config = {"defer_build": True}
+
+
 metadata = SQLModel.metadata
 
 INSTANT: Any = DateTime(timezone=True)

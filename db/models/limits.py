@@ -7,12 +7,12 @@ from sqlalchemy import (
     CheckConstraint,
     Text,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from db.models.columns import INSTANT, NOW, default, utc_now
+from db.models.columns import INSTANT, NOW, Base, default, utc_now
 
 
-class FlowLimit(SQLModel, table=True):
+class FlowLimit(Base, table=True):
     """How many calls to a host, or of a flow key, run at the same time, and how many start per second."""
 
     __tablename__ = "flow_limits"
@@ -41,7 +41,7 @@ class FlowLimit(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
-class HostPause(SQLModel, table=True):
+class HostPause(Base, table=True):
     """A host that has asked with Retry-After not to be called until an instant."""
 
     __tablename__ = "host_pauses"

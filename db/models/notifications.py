@@ -14,9 +14,9 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from db.models.columns import INSTANT, NOW, default, one_of, stored, utc_now
+from db.models.columns import INSTANT, NOW, Base, default, one_of, stored, utc_now
 from db.states import (
     ChannelKind,
     DeliveryState,
@@ -24,7 +24,7 @@ from db.states import (
 )
 
 
-class NotificationChannel(SQLModel, table=True):
+class NotificationChannel(Base, table=True):
     """Where notifications go: a webhook with signing secrets, or a URL of the library apprise. Secrets are sealed."""
 
     __tablename__ = "notification_channels"
@@ -45,7 +45,7 @@ class NotificationChannel(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
-class NotificationRule(SQLModel, table=True):
+class NotificationRule(Base, table=True):
     """Which events of which tasks go to which channels. Empty `task_ids` and `tags` select all tasks."""
 
     __tablename__ = "notification_rules"
@@ -67,7 +67,7 @@ class NotificationRule(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
-class NotificationCursor(SQLModel, table=True):
+class NotificationCursor(Base, table=True):
     """The only row: the last run event that was judged by all rules. Its lock lets one process judge at a time."""
 
     __tablename__ = "notification_cursor"
@@ -77,7 +77,7 @@ class NotificationCursor(SQLModel, table=True):
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
 
 
-class NotificationAlert(SQLModel, table=True):
+class NotificationAlert(Base, table=True):
     """A problem of a task by a rule, stored so that it is sent only once until it is over."""
 
     __tablename__ = "notification_alerts"
@@ -96,7 +96,7 @@ class NotificationAlert(SQLModel, table=True):
     reminded_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
-class Notification(SQLModel, table=True):
+class Notification(Base, table=True):
     """One message. Until `closed_at` it collects the occurrences of an event for its rule; then its content is
     final."""
 
@@ -132,7 +132,7 @@ class Notification(SQLModel, table=True):
     closed_at: datetime | None = Field(default=None, sa_type=INSTANT)
 
 
-class NotificationDelivery(SQLModel, table=True):
+class NotificationDelivery(Base, table=True):
     """One notification for one channel. A process that attempts it holds it until `leased_until`."""
 
     __tablename__ = "notification_deliveries"

@@ -15,9 +15,9 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from db.models.columns import INSTANT, NOW, default, metadata, one_of, stored, utc_now
+from db.models.columns import INSTANT, NOW, Base, default, metadata, one_of, stored, utc_now
 from db.states import (
     UNFINISHED,
     UNSUCCESSFUL,
@@ -28,7 +28,7 @@ from db.states import (
 )
 
 
-class Run(SQLModel, table=True):
+class Run(Base, table=True):
     """One firing of a task for one instant: when it was due, its state, and the response.
 
     The table has two partitions, `UNFINISHED_RUNS` and `FINISHED_RUNS`, between which the end of a run moves its row.
@@ -166,7 +166,7 @@ Index(
 )
 
 
-class RunSummary(SQLModel, table=True):
+class RunSummary(Base, table=True):
     """The newest ended run of a task, which stays here when its day of the history goes as a whole.
 
     Triggers on the runs maintain it, for any writer. A run that ends like the one before changes no index.
@@ -181,7 +181,7 @@ class RunSummary(SQLModel, table=True):
     state: RunState = Field(sa_type=stored(RunState))
 
 
-class ResultCount(SQLModel, table=True):
+class ResultCount(Base, table=True):
     """A part of the number of all ended runs with an attempt, which is the sum of these rows.
 
     The same triggers add a row for each statement, so no two statements wait for each other; maintenance adds them up.
@@ -195,7 +195,7 @@ class ResultCount(SQLModel, table=True):
     unsuccessful: int = Field(sa_type=BigInteger)
 
 
-class RunEvent(SQLModel, table=True):
+class RunEvent(Base, table=True):
     """One transition of a run, written in the transition's own transaction. `seq` follows the order of commits."""
 
     __tablename__ = "run_events"
@@ -213,7 +213,7 @@ class RunEvent(SQLModel, table=True):
     duration_ms: int | None = Field(default=None, sa_type=BigInteger)
 
 
-class RunEventCounter(SQLModel, table=True):
+class RunEventCounter(Base, table=True):
     """The only row: the number of the newest event. Its lock is held until the commit, so numbers follow commits."""
 
     __tablename__ = "run_event_counter"
@@ -223,7 +223,7 @@ class RunEventCounter(SQLModel, table=True):
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
 
 
-class TraceContext(SQLModel, table=True):
+class TraceContext(Base, table=True):
     """The trace of the request that created a task, or asked for a run. There are rows only where tracing is on."""
 
     __tablename__ = "trace_contexts"

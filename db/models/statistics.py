@@ -13,16 +13,16 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from db.models.columns import INSTANT, default, one_of, stored
+from db.models.columns import INSTANT, Base, default, one_of, stored
 from db.states import (
     StatisticsWidth,
     TroubleKind,
 )
 
 
-class RunRollup(SQLModel, table=True):
+class RunRollup(Base, table=True):
     """Counts of the runs that ended in one minute on one worker. Metrics come from these, and they outlive the runs."""
 
     __tablename__ = "run_rollups"
@@ -40,7 +40,7 @@ class RunRollup(SQLModel, table=True):
     per_second: list[int] = Field(sa_type=ARRAY(Integer), description="the number of runs in each second of the minute")
 
 
-class RunStatistic(SQLModel, table=True):
+class RunStatistic(Base, table=True):
     """Counts of the runs of a task that ended in a minute, an hour or a day, and outlive them. Each run is in one row.
 
     `numbers` has a count for each of `places`, which `db.engine.statistics` defines. Maintenance adds up minutes to
@@ -57,7 +57,7 @@ class RunStatistic(SQLModel, table=True):
     numbers: list[int] = Field(sa_type=ARRAY(BigInteger))
 
 
-class StatisticsCursor(SQLModel, table=True):
+class StatisticsCursor(Base, table=True):
     """The only row: the last run event that the statistics contain. Its lock lets one worker count at a time."""
 
     __tablename__ = "statistics_cursor"
@@ -67,7 +67,7 @@ class StatisticsCursor(SQLModel, table=True):
     seq: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs=default(0))
 
 
-class TaskTrouble(SQLModel, table=True):
+class TaskTrouble(Base, table=True):
     """A problem of a task, shown by its newest runs, up to the cursor of the statistics. A good run removes it."""
 
     __tablename__ = "task_troubles"
@@ -80,7 +80,7 @@ class TaskTrouble(SQLModel, table=True):
     run_id: UUID = Field(description="the newest of them")
 
 
-class LoadForecast(SQLModel, table=True):
+class LoadForecast(Base, table=True):
     """The number of calls that are due at a host in an hour to come. Maintenance computes it again after changes."""
 
     __tablename__ = "load_forecast"
@@ -90,7 +90,7 @@ class LoadForecast(SQLModel, table=True):
     calls: int = Field(sa_type=BigInteger)
 
 
-class LoadForecastState(SQLModel, table=True):
+class LoadForecastState(Base, table=True):
     """The only row: what the forecast was computed from, and when. A worker that computes it holds a claim."""
 
     __tablename__ = "load_forecast_state"

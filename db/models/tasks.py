@@ -18,10 +18,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from db.json_text import TextOfJson
-from db.models.columns import INSTANT, NOW, ExactJson, default, metadata, one_of, stored, utc_now
+from db.models.columns import INSTANT, NOW, Base, ExactJson, default, metadata, one_of, stored, utc_now
 from db.states import (
     BulkAction,
     BulkState,
@@ -33,7 +33,7 @@ from db.states import (
 )
 
 
-class Task(SQLModel, table=True):
+class Task(Base, table=True):
     """A definition: a trigger, an HTTP action, and policies."""
 
     __tablename__ = "tasks"
@@ -204,7 +204,7 @@ class Task(SQLModel, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
-class TaskWords(SQLModel, table=True):
+class TaskWords(Base, table=True):
     """The searchable values of a task: its name and URL in lower case, and its tags. Triggers on tasks maintain it.
 
     A claim changes the indexed instants of a task and so inserts into every index of `tasks`; it leaves alone these,
@@ -220,7 +220,7 @@ class TaskWords(SQLModel, table=True):
     tags: list[str] = Field(sa_type=ARRAY(Text))
 
 
-class TaskVersion(SQLModel, table=True):
+class TaskVersion(Base, table=True):
     """The request of a task up to a version, kept when it is changed, for the runs that were claimed before.
 
     A run of version n uses the row with the smallest version that is at least n; without such a row, the task itself.
@@ -282,7 +282,7 @@ never changed has none here.
 """
 
 
-class IdempotencyKey(SQLModel, table=True):
+class IdempotencyKey(Base, table=True):
     """What a request with an idempotency key has created, so that repeating the request creates nothing more."""
 
     __tablename__ = "idempotency_keys"
@@ -295,7 +295,7 @@ class IdempotencyKey(SQLModel, table=True):
     created_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
-class ZoneRules(SQLModel, table=True):
+class ZoneRules(Base, table=True):
     """The only row: the version of the time zone rules by which next instants were computed."""
 
     __tablename__ = "zone_rules"
@@ -305,7 +305,7 @@ class ZoneRules(SQLModel, table=True):
     version: str = Field(sa_type=Text, description="as in tzdata's IANA_VERSION")
 
 
-class BulkOperation(SQLModel, table=True):
+class BulkOperation(Base, table=True):
     """One action on each of many tasks or runs. A worker moves it on in the transaction of each chunk's changes."""
 
     __tablename__ = "bulk_operations"

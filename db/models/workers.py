@@ -9,12 +9,12 @@ from sqlalchemy import (
     Text,
     text,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from db.models.columns import INSTANT
+from db.models.columns import INSTANT, Base
 
 
-class LastSweep(SQLModel, table=True):
+class LastSweep(Base, table=True):
     """The only row: when the last sweep of any worker ended."""
 
     __tablename__ = "last_sweep"
@@ -24,7 +24,7 @@ class LastSweep(SQLModel, table=True):
     at: datetime | None = Field(default=None, sa_type=INSTANT, description="by the database's clock")
 
 
-class Worker(SQLModel, table=True):
+class Worker(Base, table=True):
     """A worker process and its lease: one row renewed every second, judged by the database's clock alone."""
 
     __tablename__ = "workers"
@@ -38,7 +38,7 @@ class Worker(SQLModel, table=True):
     renewed_at: datetime = Field(sa_type=INSTANT, sa_column_kwargs={"server_default": text("clock_timestamp()")})
 
 
-class ProcessReport(SQLModel, table=True):
+class ProcessReport(Base, table=True):
     """The metrics of one process, as it reported them last. The table is unlogged: a crash of the server empties it."""
 
     __tablename__ = "process_reports"

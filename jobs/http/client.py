@@ -19,7 +19,7 @@ from yarl import URL
 
 from db.states import BodyEncoding
 from jobs.clock import Clock
-from jobs.compat import BadResponse, NotSent, Sending, current_sending
+from jobs.http.compat import BadResponse, NotSent, Sending, current_sending
 from jobs.http.redirects import REDIRECTS, BadRedirect, Hop, redirected
 from jobs.http.request import Action, PreparedRequest, prepare
 from jobs.http.resolver import Lookup, current_url, system_lookup

@@ -11,7 +11,7 @@ from typing import cast
 import aiohttp
 import httpx
 
-from jobs.compat import MAX_HEAD_BYTES, MAX_HEADERS, StrictConnector, StrictRequest, send_once, unread
+from jobs.http.compat import MAX_HEAD_BYTES, MAX_HEADERS, StrictConnector, StrictRequest, send_once, unread
 from jobs.http.request import PreparedRequest
 from jobs.http.resolver import CheckedResolver, Lookup, checked_socket
 from jobs.http.targets import EgressPolicy

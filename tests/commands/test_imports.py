@@ -5,7 +5,15 @@ import sys
 
 CLIENT = {"typer", "rich", "yaml"}
 SERVERS = {"sqlalchemy", "asyncpg", "arq", "starlette", "strawberry", "uvicorn", "graphql_api", "jobs", "db"}
-ENTRIES = ("duetime.api", "duetime.worker", "duetime.up", "duetime.process_group", "duetime.doctor", "duetime.keys")
+ENTRIES = (
+    "duetime.server_commands",
+    "duetime.api",
+    "duetime.worker",
+    "duetime.up",
+    "duetime.process_group",
+    "duetime.doctor",
+    "duetime.keys",
+)
 """The modules that the commands of servers import."""
 
 
@@ -23,6 +31,7 @@ def test_help_and_servers_import_nothing_of_the_client() -> None:
     parser = modules_after("from duetime.cli import main; main(['--help'])")
     whole = modules_after("from duetime.command import main; main(['--help'])")
     assert whole - parser == {"duetime.command"}
+    assert not whole & SERVERS
     servers = modules_after(f"import {', '.join(ENTRIES)}")
     for found in (whole, servers):
         assert not found & CLIENT

@@ -17,8 +17,8 @@ from aiohttp.connector import Connection
 from db.models import Task, utc_now
 from db.settings import DatabaseSettings
 from db.states import RunState
-from jobs.compat import StrictConnector, StrictRequest
 from jobs.http.client import SEND_TRIES, HttpCaller
+from jobs.http.compat import StrictConnector, StrictRequest
 from jobs.http.resolver import checked_socket
 from jobs.settings import JobsSettings
 from tests.support.calls import STRAY, UNASKED, call, is_answer_to, local_caller

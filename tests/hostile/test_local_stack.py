@@ -8,13 +8,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from redis.asyncio import Redis
 
 from db.models import utc_now
-from db.settings import DatabaseSettings
-from db.states import KeyScope
 from duetime.errors import CannotStart
 from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.place import choose_place
@@ -23,9 +20,7 @@ from duetime.local_stack.valkey import MAX_MEMORY, Valkey
 from duetime.settings import DuetimeSettings
 from graphql_api.settings import ApiSettings
 from jobs.queue import QUEUE_NAME, Queue
-from tests.support.command import duetime_in_process, duetime_up
-from tests.support.engine import opened
-from tests.support.keys import bearer, make_key
+from tests.support.command import Up, duetime_in_process, duetime_up
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -34,21 +29,6 @@ GIVEN = {"DUETIME_SECRET_KEY": KEY, "AWS_SECRET_ACCESS_KEY": "of-the-user"}
 ALLOWED = {"PATH", "LC_ALL", "LC_CTYPE"}
 """LC_CTYPE is what Python sets by itself in the C locale."""
 SERVERS = {"postgres", "valkey-server"}
-
-
-def test_the_servers_are_not_given_the_secrets_of_the_environment(data_dir: Path) -> None:
-    """An attacker in an embedded server reads its environment, which contains neither our key nor the user's."""
-    with duetime_up(data_dir, environment=GIVEN) as up:
-        guarded = [
-            process
-            for process in up.descendants()
-            if process.name() in SERVERS or any("watchdog.py" in word for word in process.cmdline())
-        ]
-        assert {process.name() for process in guarded} >= SERVERS
-        for process in guarded:
-            assert set(process.environ()) <= ALLOWED, process
-        workers = [process for process in up.descendants() if process.cmdline()[-1:] == ["worker"]]
-        assert [process.environ()["DUETIME_SECRET_KEY"] for process in workers] == [KEY]
 
 
 def test_helper_programs_are_not_given_the_secrets_of_the_environment(data_dir: Path) -> None:
@@ -109,16 +89,36 @@ def taking(port: int, *, after: Path) -> Iterator[list[bytes]]:
         thread.join()
 
 
-def test_no_program_can_take_the_port_while_duetime_starts_or_the_api_restarts(data_dir: Path) -> None:
-    """Duetime would print commands that send an API key to the other program, and clients would send theirs."""
-    port = free_port()
-    with taking(port, after=data_dir / "logs" / "initdb.log") as received, duetime_up(data_dir, port=port) as up:
-        [api] = [process for process in up.descendants() if process.cmdline()[-1:] == ["api"]]
-        api.kill()
-        wait_for(lambda: "action=process_ended program=api " in up.text, what="the API has ended")
-        wait_for(up.is_healthy, what="the API responds again", within=30)
+def test_other_programs_get_neither_the_secrets_nor_the_port(data_dir: Path) -> None:
+    """Neither the secrets of the environment nor the port, while Duetime starts or its API restarts."""
+    port, created = free_port(), data_dir / "logs" / "initdb.log"
+    with taking(port, after=created) as received, duetime_up(data_dir, environment=GIVEN, port=port) as up:
+        the_servers_are_not_given_the_secrets_of_the_environment(up)
+        no_program_can_take_the_port_while_the_api_restarts(up)
         assert up.stop() == 0
     assert received == []
+
+
+def the_servers_are_not_given_the_secrets_of_the_environment(up: Up) -> None:
+    """An attacker in an embedded server reads its environment, which contains neither our key nor the user's."""
+    guarded = [
+        process
+        for process in up.descendants()
+        if process.name() in SERVERS or any("watchdog.py" in word for word in process.cmdline())
+    ]
+    assert {process.name() for process in guarded} >= SERVERS
+    for process in guarded:
+        assert set(process.environ()) <= ALLOWED, process
+    workers = [process for process in up.descendants() if process.cmdline()[-1:] == ["worker"]]
+    assert [process.environ()["DUETIME_SECRET_KEY"] for process in workers] == [KEY]
+
+
+def no_program_can_take_the_port_while_the_api_restarts(up: Up) -> None:
+    """Duetime would print commands that send an API key to the other program, and clients would send theirs."""
+    [api] = [process for process in up.descendants() if process.cmdline()[-1:] == ["api"]]
+    api.kill()
+    wait_for(lambda: "action=process_ended program=api " in up.text, what="the API has ended")
+    wait_for(up.is_healthy, what="the API responds again", within=30)
 
 
 def test_a_port_that_is_taken_is_reported_before_anything_starts(data_dir: Path) -> None:
@@ -134,29 +134,6 @@ def test_a_port_that_is_taken_is_reported_before_anything_starts(data_dir: Path)
     assert f"PORT={port}: is in use by another program on 127.0.0.1" in result.stderr
     assert "stop that program, or use another port" in result.stderr
     assert not (data_dir / "logs" / "initdb.log").exists()
-
-
-async def test_loopback_targets_need_a_setting_of_their_own_if_keys_are_required(
-    tmp_path: Path, database: DatabaseSettings, redis_url: str
-) -> None:
-    """With a TLS proxy in front of the API, each holder of a write key could have the host's own services called."""
-    async with opened(database) as engine:
-        headers = bearer(await make_key(engine, "writer", scope=KeyScope.WRITE))
-    environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "DUETIME_AUTH": "keys"}
-    with duetime_up(tmp_path / "none", environment=environment) as up:
-        mutation = f"""mutation {{ createTask(input: {{
-            name: "inside", trigger: {{interval: {{everyMs: 60000}}}}, action: {{url: "{up.url}/health"}}
-        }}) {{ __typename ... on InvalidInput {{ problems {{ message }} }} }} }}"""
-        async with httpx.AsyncClient() as client:
-            response = await client.post(up.graphql, json={"query": mutation}, headers=headers)
-        banner = up.text
-        assert up.stop() == 0
-
-    created = response.json()["data"]["createTask"]
-    assert created["__typename"] == "InvalidInput"
-    assert "127.0.0.1" in created["problems"][0]["message"]
-    assert "public addresses only; DUETIME_TARGETS_ALLOWED=127.0.0.0/8,::1 allows this machine's own" in banner
-    assert "https://example.com/" in next(line for line in banner.splitlines() if "createTask" in line)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.compat import MAX_INTERIM_RESPONSES, StrictResponseHandler
 from jobs.http.client import HttpCaller
+from jobs.http.compat import MAX_INTERIM_RESPONSES, StrictResponseHandler
 from jobs.http.transport import BUFFER_BYTES
 from tests.support.calls import ENOUGH, UNASKED, call, is_answer_to, local_caller
 from tests.support.raw_target import Request, answer, raw_target

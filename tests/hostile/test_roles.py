@@ -181,31 +181,42 @@ async def test_the_owners_function_creates_nothing_from_the_callers_tables(split
         assert found.scalar_one() == "public.finished_runs"
 
 
-@pytest.mark.parametrize(
-    ("right", "reason"),
-    [
-        ("ALTER ROLE {app} SUPERUSER", "is a superuser"),
-        ("ALTER ROLE {app} CREATEROLE", "may create roles"),
-        # The creator of a role is a member of it since version 16, and membership cannot be mutual.
-        ("REVOKE {app} FROM {owner}; GRANT {owner} TO {app}", "is a member of the role that does"),
-        ("GRANT CREATE ON SCHEMA public TO {app}", "may create objects in the schema"),
-        ("GRANT UPDATE ON audit_log TO PUBLIC", "may change the audit log"),
-    ],
+RIGHTS = (
+    ("ALTER ROLE {app} SUPERUSER", "is a superuser", "ALTER ROLE {app} NOSUPERUSER"),
+    ("ALTER ROLE {app} CREATEROLE", "may create roles", "ALTER ROLE {app} NOCREATEROLE"),
+    (
+        "GRANT CREATE ON SCHEMA public TO {app}",
+        "may create objects in the schema",
+        "REVOKE CREATE ON SCHEMA public FROM {app}",
+    ),
+    ("GRANT UPDATE ON audit_log TO PUBLIC", "may change the audit log", "REVOKE UPDATE ON audit_log FROM PUBLIC"),
+    # The creator of a role is a member of it since version 16, and membership cannot be mutual.
+    (
+        "REVOKE {app} FROM {owner}; GRANT {owner} TO {app}",
+        "is a member of the role that does",
+        "REVOKE {owner} FROM {app}",
+    ),
 )
-async def test_a_role_that_could_change_the_audit_log_is_refused(
-    split: DatabaseSettings, servers: Servers, right: str, reason: str
-) -> None:
+"""Rights that the application's role must not have, what the error calls them, and what takes them back."""
+
+
+async def test_a_role_that_could_change_the_audit_log_is_refused(split: DatabaseSettings, servers: Servers) -> None:
     """`duetime migrate` does not claim a separation that there is not."""
     await migrated(split)
     owner, app = split.migration_url().username, split.url().username
     administrator = create_async_engine(servers.administrator.url.set(database=split.url().database))
-    async with administrator.begin() as connection:
-        for statement in right.format(owner=owner, app=app).split(";"):
-            await connection.exec_driver_sql(statement)
-    await administrator.dispose()
 
-    with pytest.raises(CannotStart, match=rf"the role {app} .*{reason}.*DATABASE_URL"):
-        await migrated(split)
+    async def administer(statements: str) -> None:
+        async with administrator.begin() as connection:
+            for statement in statements.format(owner=owner, app=app).split(";"):
+                await connection.exec_driver_sql(statement)
+
+    for right, reason, undo in RIGHTS:
+        await administer(right)
+        with pytest.raises(CannotStart, match=rf"the role {app} .*{reason}.*DATABASE_URL"):
+            await migrated(split)
+        await administer(undo)
+    await administrator.dispose()
 
 
 def downgrade(connection: Connection, revision: str) -> None:

@@ -12,7 +12,7 @@ from duetime import backup
 from duetime.errors import CannotStart
 from duetime.settings import DuetimeSettings
 from jobs.settings import JobsSettings
-from tests.support.command import duetime
+from tests.support.command import duetime_in_process
 from tests.support.engine import every, opened, runs_of, save, soon, working
 from tests.support.ports import free_port
 from tests.support.target import Target
@@ -95,14 +95,14 @@ def test_the_commands(database: DatabaseSettings, empty_database: DatabaseSettin
     """They say what they did, and that the key for secrets is not in the file."""
     file = tmp_path / "x.dump"
     of = {name: {"DATABASE_URL": str(each.database_url)} for name, each in (("a", database), ("b", empty_database))}
-    result = duetime("backup", str(file), cwd=tmp_path, environment=of["a"])
+    result = duetime_in_process("backup", str(file), cwd=tmp_path, environment=of["a"])
     assert (result.returncode, result.stderr) == (0, "")
     assert f" to {file}.\nThe key that encrypts secrets is not in it" in result.stdout
-    result = duetime("restore", str(file), cwd=tmp_path, environment=of["b"])
+    result = duetime_in_process("restore", str(file), cwd=tmp_path, environment=of["b"])
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("Restored 127.0.0.1:")
     away = {"DATABASE_URL": f"postgresql://u:s3cret@127.0.0.1:{free_port()}/d", "DUETIME_WAIT_SECONDS": "0"}
-    result = duetime("backup", str(tmp_path / "y"), cwd=tmp_path, environment=away)
+    result = duetime_in_process("backup", str(tmp_path / "y"), cwd=tmp_path, environment=away)
     assert result.returncode == 1
     assert "cannot be reached" in result.stderr
     assert "s3cret" not in result.stderr

@@ -1,9 +1,9 @@
 """The commands of `duetime` except `up` and `keys`: their output, and their one-line errors."""
 
 import asyncio
+import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +14,9 @@ from sqlalchemy import text
 
 from db.connection import open_engine
 from db.settings import DatabaseSettings
+from tests.support import forked
 from tests.support.command import clean_environment, duetime, duetime_in_process
+from tests.support.forked import ForkedProcess
 from tests.support.ports import free_port
 from tests.support.servers import Servers
 from tests.support.waiting import wait_for
@@ -32,15 +34,16 @@ def error_of(result: "subprocess.CompletedProcess[str]") -> str:
 
 
 @contextmanager
-def running(command: str, *, cwd: Path, environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+def running(
+    command: str, *, cwd: Path, environment: dict[str, str]
+) -> Iterator["ForkedProcess | subprocess.Popen[bytes]"]:
     """Run a command in the background. At the end, stop it and assert that it exits with status 0."""
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "duetime", command], cwd=cwd, env=clean_environment(environment), text=True
-    )
+    with (cwd / "log").open("wb") as output:
+        process = forked.start(command, environment=clean_environment(environment), cwd=cwd, output=output)
     try:
         yield process
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
 
 
@@ -58,7 +61,7 @@ def test_a_wrong_setting_is_one_line_of_error(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("DUETIME_SLOTS=many\n")
 
     for command in ("up", "worker", "api"):
-        line = error_of(duetime(command, cwd=tmp_path))
+        line = error_of(duetime_in_process(command, cwd=tmp_path))
         assert line.startswith("duetime: DUETIME_SLOTS=many: must be a whole number from 2 to 1000")
     assert [entry.name for entry in tmp_path.iterdir()] == [".env"]
 

@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from db.connection import open_engine
 from db.settings import DatabaseSettings
-from tests.support.command import duetime_in_process, duetime_up
+from tests.support.command import duetime_in_process
+from tests.support.servers import embedded
 
 CREATED = re.compile(
     r"Created key 'ci' \(scope write(, expires \d{4}-\d\d-\d\dT\d\d:\d\dZ)?\)\. .*\n(duetime_[\w-]{43})\n"
@@ -84,9 +85,9 @@ def test_invalid_arguments_are_rejected(
 
 
 def test_the_database_of_the_local_stack_is_found(tmp_path: Path) -> None:
-    """The commands work whether or not `duetime up` is running on the data folder."""
+    """The commands work whether or not its Postgres is running, as it does with `duetime up`."""
     token = create(cwd=tmp_path, database=None)
-    with duetime_up(tmp_path / ".data"):
+    with embedded(tmp_path / ".data", postgres=True, valkey=False):
         listed = keys("list", cwd=tmp_path, database=None)
         assert " ci " in listed.stdout
         keys("revoke", "ci", cwd=tmp_path, database=None)

@@ -10,10 +10,14 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import httpx
 import psutil
 
 from db.settings import DatabaseSettings
+from db.states import KeyScope
 from tests.support.command import Up, duetime_in_process, duetime_up
+from tests.support.engine import opened
+from tests.support.keys import bearer, make_key
 from tests.support.ordinary_user import ordinary_user
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -123,58 +127,68 @@ def ends_immediately_at_a_second_signal(up: Up) -> None:
     wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
-def test_kill_9_of_the_whole_process_group_leaves_nothing_behind(data_dir: Path) -> None:
-    """Some supervisors do this when a graceful stop takes too long."""
-    with duetime_up(data_dir, own_group=True) as up:
+def test_an_ordinary_user_can_run_it_and_kill_9_of_its_process_group_leaves_nothing_behind(data_dir: Path) -> None:
+    """Under root, it runs as the user nobody, with copies of the files that only root can reach. Some supervisors kill
+    the whole group when a graceful stop takes too long.
+    """
+    with ordinary_user() as user:
+        if user is not None:
+            os.chown(data_dir.parent, user.os_user.uid, user.os_user.gid)
+        with duetime_up(data_dir, user=user, own_group=True) as up:
+            started = up.descendants()
+            owners = {process.uids().real for process in [psutil.Process(up.process.pid), *started]}
+            assert execute(up, "{ __typename }") == {"data": {"__typename": "Query"}}
+            os.killpg(up.process.pid, signal.SIGKILL)
+            up.process.wait(60)
+
+            wait_for(lambda: all_ended(started), what="all servers have ended", within=30)
+
+    assert owners == {user.os_user.uid if user else os.geteuid()}
+    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+
+
+def test_a_configured_redis_works_with_the_embedded_postgres_and_all_ends_with_the_parent(
+    data_dir: Path, redis_url: str
+) -> None:
+    """Only the server that is not configured is embedded. `make run` uses `--with-parent`, because a killed `make` does
+    not pass its signal on.
+    """
+    environment = {"REDIS_URL": redis_url}
+    with duetime_up(data_dir, environment=environment, arguments=["--with-parent"], through_shell=True) as up:
         started = up.descendants()
-        os.killpg(up.process.pid, signal.SIGKILL)
-        up.process.wait(60)
-
-        wait_for(lambda: all_ended(started), what="all servers have ended", within=30)
-
-
-def test_it_ends_with_its_parent(data_dir: Path) -> None:
-    """`make run` uses `--with-parent`, because a killed `make` does not pass its signal on."""
-    with duetime_up(data_dir, arguments=["--with-parent"], through_shell=True) as up:
-        started = up.descendants()
+        names = {process.name() for process in started}
+        assert "postgres" in names
+        assert not {"valkey-server", "redis-server"} & names
         up.kill()
 
         wait_for(lambda: all_ended(started), what="everything has ended", within=30)
 
 
-def test_configured_servers_are_used_instead_of_embedded_ones(
+async def test_configured_servers_are_used_and_keys_exclude_loopback_targets(
     data_dir: Path, database: DatabaseSettings, redis_url: str
 ) -> None:
     """With both variables set, no embedded server runs and no data folder is created."""
     folder = data_dir / "none"
-    environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url}
+    async with opened(database) as engine:
+        key = await make_key(engine, "writer", scope=KeyScope.WRITE)
+    environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "DUETIME_AUTH": "keys"}
     with duetime_up(folder, environment=environment) as up:
         started = [" ".join(process.cmdline()) for process in up.descendants()]
+        loopback_targets_need_a_setting_of_their_own_if_keys_are_required(up, key)
         assert up.stop() == 0
 
     assert len(started) == 2
     assert not folder.exists()
 
 
-def test_a_configured_redis_works_with_the_embedded_postgres(data_dir: Path, redis_url: str) -> None:
-    """Only the server that is not configured is embedded."""
-    with duetime_up(data_dir, environment={"REDIS_URL": redis_url}) as up:
-        names = {process.name() for process in up.descendants()}
-        assert up.stop() == 0
+def loopback_targets_need_a_setting_of_their_own_if_keys_are_required(up: Up, key: str) -> None:
+    """With a TLS proxy in front of the API, each holder of a write key could have the host's own services called."""
+    mutation = f"""mutation {{ createTask(input: {{
+        name: "inside", trigger: {{interval: {{everyMs: 60000}}}}, action: {{url: "{up.url}/health"}}
+    }}) {{ __typename ... on InvalidInput {{ problems {{ message }} }} }} }}"""
+    created = httpx.post(up.graphql, json={"query": mutation}, headers=bearer(key)).json()["data"]["createTask"]
 
-    assert "postgres" in names
-    assert not {"valkey-server", "redis-server"} & names
-
-
-def test_an_ordinary_user_can_run_it(data_dir: Path) -> None:
-    """Under root, it runs as the user nobody, with copies of the files that only root can reach."""
-    with ordinary_user() as user:
-        if user is not None:
-            os.chown(data_dir.parent, user.os_user.uid, user.os_user.gid)
-        with duetime_up(data_dir, user=user) as up:
-            owners = {process.uids().real for process in [psutil.Process(up.process.pid), *up.descendants()]}
-            assert execute(up, "{ __typename }") == {"data": {"__typename": "Query"}}
-            assert up.stop() == 0
-
-    assert owners == {user.os_user.uid if user else os.geteuid()}
-    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+    assert created["__typename"] == "InvalidInput"
+    assert "127.0.0.1" in created["problems"][0]["message"]
+    assert "public addresses only; DUETIME_TARGETS_ALLOWED=127.0.0.0/8,::1 allows this machine's own" in up.text
+    assert "https://example.com/" in next(line for line in up.text.splitlines() if "createTask" in line)

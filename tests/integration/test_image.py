@@ -44,6 +44,8 @@ def test_the_pages_are_built_from_what_the_dockerfile_copies(tmp_path: Path) -> 
         raise AssertionError(f"the stage does not {BUILD}")
     built_in = tmp_path / folder.relative_to("/")
     (built_in / "node_modules").symlink_to(ROOT / "dashboard" / "node_modules")
-    subprocess.run([NODE, *shlex.split(BUILD)[2:]], cwd=built_in, check=True, capture_output=True)
+    # The minifier takes half of the time and reads no file.
+    build: list[str | Path] = [NODE, *shlex.split(BUILD)[2:], "--minify", "false"]
+    subprocess.run(build, cwd=built_in, check=True, capture_output=True)
     pages = {page.name for page in (built_in.parent / "graphql_api" / "static").glob("*.html")}
     assert pages == {"index.html", "graphql.html", "swagger.html"}

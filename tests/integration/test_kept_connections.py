@@ -7,9 +7,9 @@ import pytest
 
 from db.models import Run
 from db.settings import DatabaseSettings
-from jobs.compat import LEARNED_AT_LEAST, MARGIN, idle_limit_of
 from jobs.http.body import NO_CONTENT, Content
 from jobs.http.client import HttpCaller, Response
+from jobs.http.compat import LEARNED_AT_LEAST, MARGIN, idle_limit_of
 from jobs.http.request import Action
 from jobs.settings import JobsSettings
 from tests.support.engine import every, opened, runs_of, save, soon, working

@@ -55,46 +55,80 @@ def servers_of(folder: Path) -> list[psutil.Process]:
     return servers
 
 
-async def test_data_survives_and_the_folder_is_private(data_dir: Path) -> None:
-    """The second start finds the data of the first one. No other user can read the folder, and git ignores it."""
+async def test_the_life_of_a_data_folder(data_dir: Path) -> None:
+    """From its first start, after one that was killed, to a start with another version of Postgres."""
     folder = data_dir / "in" / "it"
     folder.parent.mkdir(parents=True)
+    async with open_data_folder(folder):
+        (folder / "unfinished-x" / "cluster").mkdir(parents=True)
     async with AsyncExitStack() as running:
         stack = await started(running, folder)
+        assert not list(folder.glob("unfinished-*"))
         await query(stack, "CREATE TABLE kept AS SELECT 7 AS n")
-        configured = await query(stack, "SELECT current_setting('fsync') || current_setting('listen_addresses')")
+        configured = "SELECT current_setting('fsync') || current_setting('listen_addresses')"
+        assert await query(stack, configured) == "on127.0.0.1"
+        await both_servers_require_a_password(stack, folder)
     assert servers_of(folder) == []
+    no_other_user_can_read_it(folder)
 
+    # After a power cut, another program may have the process ID of Postgres, which then would not start.
+    (folder / "postgres" / "postmaster.pid").write_text(f"{os.getppid()}\n{folder}/postgres\n")
     async with AsyncExitStack() as running:
         stack = await started(running, folder)
         assert await query(stack, "SELECT n FROM kept") == 7
+        for name in ("postgres", "valkey"):
+            await a_killed_server_is_restarted_on_its_port(name, stack, folder)
+    assert servers_of(folder) == []
 
-    assert configured == "on127.0.0.1"
+    (folder / "postgres" / "PG_VERSION").write_text("9\n")
+    async with AsyncExitStack() as running:
+        with pytest.raises(CannotStart, match="was created by Postgres 9, and this is Postgres"):
+            await started(running, folder)
+
+
+def no_other_user_can_read_it(folder: Path) -> None:
+    """And git ignores it."""
     assert (folder / ".gitignore").read_text() == "*\n"
     assert stat.S_IMODE(folder.stat().st_mode) & 0o707 == 0o700
     for path in [path for path in folder.rglob("*") if path.name != ".gitignore"]:
         assert path.stat().st_mode & 0o007 == 0, path
 
 
-async def test_both_servers_require_a_password(data_dir: Path) -> None:
+async def both_servers_require_a_password(stack: LocalStack, folder: Path) -> None:
     """Any program on this machine can connect to a loopback port."""
-    async with AsyncExitStack() as running:
-        stack = await started(running, data_dir)
-        url = parse_database_url(stack.owner_url or "").set(password="guessed")
-        wrong = create_async_engine(url)
-        with pytest.raises(Exception, match="password authentication failed"):
-            async with wrong.connect():
-                pass
-        await wrong.dispose()
-        async with Redis.from_url((stack.redis_url or "").replace("//:", "//:x")) as client:
-            with pytest.raises(AuthenticationError):
-                await client.ping()
-        command_lines = " ".join(word for process in servers_of(data_dir) for word in process.cmdline())
-
+    url = parse_database_url(stack.owner_url or "").set(password="guessed")
+    wrong = create_async_engine(url)
+    with pytest.raises(Exception, match="password authentication failed"):
+        async with wrong.connect():
+            pass
+    await wrong.dispose()
+    async with Redis.from_url((stack.redis_url or "").replace("//:", "//:x")) as client:
+        with pytest.raises(AuthenticationError):
+            await client.ping()
+    command_lines = " ".join(word for process in servers_of(folder) for word in process.cmdline())
     for url_with_password in (stack.owner_url, stack.database_url, stack.redis_url):
         password = str(urlsplit(url_with_password or "").password)
         assert len(password) >= 32
         assert password not in command_lines + repr(stack)
+
+
+async def a_killed_server_is_restarted_on_its_port(name: str, stack: LocalStack, folder: Path) -> None:
+    """The API and the workers can reconnect without a new address."""
+    processes = [process for process in servers_of(folder) if name in process.name()]
+    killed = next(process for process in processes if process.parent() not in processes)
+    killed.kill()
+
+    async def responds() -> bool:
+        try:
+            if name == "postgres":
+                return await query(stack, "SELECT 1") == 1
+            async with Redis.from_url(stack.redis_url or "") as client:
+                return bool(await client.ping())
+        except Exception:
+            return False
+
+    await wait_until(lambda: not killed.is_running(), what="the server was killed")
+    await wait_until(responds, what=f"{name} responds again", within=30)
 
 
 async def test_one_instance_at_a_time(data_dir: Path) -> None:
@@ -130,62 +164,6 @@ async def test_a_folder_that_cannot_be_created_is_one_line_of_error(data_dir: Pa
             pass
 
     assert "\n" not in str(raised.value)
-
-
-async def test_data_of_another_major_version_is_rejected(data_dir: Path) -> None:
-    """Postgres can read only the files of its own major version."""
-    async with AsyncExitStack() as running:
-        await started(running, data_dir)
-    version = next(path for path in data_dir.rglob("PG_VERSION") if path.parent.name == "postgres")
-    version.write_text("9\n")
-
-    async with AsyncExitStack() as running:
-        with pytest.raises(CannotStart, match="was created by Postgres 9, and this is Postgres"):
-            await started(running, data_dir)
-
-
-async def test_a_stale_lock_file_of_postgres_is_ignored(data_dir: Path) -> None:
-    """After a power cut, another program may have its process ID, and Postgres would not start."""
-    async with AsyncExitStack() as running:
-        await started(running, data_dir)
-    (data_dir / "postgres" / "postmaster.pid").write_text(f"{os.getppid()}\n{data_dir}/postgres\n")
-
-    async with AsyncExitStack() as running:
-        assert await query(await started(running, data_dir), "SELECT 1") == 1
-
-
-async def test_incomplete_data_is_removed(data_dir: Path) -> None:
-    """A kill during the first start leaves a temporary folder, and nothing under the final name."""
-    async with AsyncExitStack() as running:
-        opened = await running.enter_async_context(open_data_folder(data_dir))
-        (data_dir / "unfinished-x" / "cluster").mkdir(parents=True)
-        settings = DuetimeSettings(data_dir=data_dir)
-        await running.enter_async_context(local_stack(opened, settings, postgres=True, valkey=False))
-
-        assert not list(data_dir.glob("unfinished-*"))
-
-
-@pytest.mark.parametrize("name", ["postgres", "valkey"])
-async def test_a_killed_server_is_restarted_on_its_port(name: str, data_dir: Path) -> None:
-    """The API and the workers can reconnect without a new address."""
-    async with AsyncExitStack() as running:
-        stack = await started(running, data_dir)
-        processes = [process for process in servers_of(data_dir) if name in process.name()]
-        killed = next(process for process in processes if process.parent() not in processes)
-        killed.kill()
-
-        async def responds() -> bool:
-            try:
-                if name == "postgres":
-                    return await query(stack, "SELECT 1") == 1
-                async with Redis.from_url(stack.redis_url or "") as client:
-                    return bool(await client.ping())
-            except Exception:
-                return False
-
-        await wait_until(lambda: not killed.is_running(), what="the server was killed")
-        await wait_until(responds, what=f"{name} responds again", within=30)
-    assert servers_of(data_dir) == []
 
 
 async def test_a_server_that_cannot_start_is_one_line_of_error(data_dir: Path) -> None:

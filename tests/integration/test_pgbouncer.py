@@ -96,6 +96,7 @@ async def test_api_and_worker_under_load(
             return int(answers[0].json()["pagination"]["total"])
 
         await asyncio.gather(*(create(number) for number in range(TASKS)))
+        await wait_until(lambda: datetime.now(UTC) > start, what="the first task is due")
 
         async def done() -> bool:
             return await total() == TASKS

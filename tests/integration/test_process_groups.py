@@ -4,9 +4,8 @@ import asyncio
 import json
 import signal
 import subprocess
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -22,8 +21,10 @@ from db.models import utc_now
 from db.settings import DatabaseSettings
 from jobs.queue import EVENTS_CHANNEL
 from tests.support import command as commands
-from tests.support.command import clean_environment, duetime, duetime_in_process
+from tests.support import forked
+from tests.support.command import clean_environment, duetime_in_process
 from tests.support.engine import one_off, opened, save
+from tests.support.forked import ForkedProcess
 from tests.support.history import append_events
 from tests.support.ports import free_port
 from tests.support.target import CannedResponse, Target
@@ -49,7 +50,7 @@ def measured(measured_environment: dict[str, str], monkeypatch: pytest.MonkeyPat
 class Group:
     """A running command with several processes."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path, port: int) -> None:
+    def __init__(self, process: "ForkedProcess | subprocess.Popen[bytes]", log: Path, port: int) -> None:
         self.process = process
         self.log = log
         self.port = port
@@ -67,18 +68,10 @@ class Group:
     def end(self) -> int:
         """Ask it to stop, and return its exit status, once none of its processes is left."""
         children = self.children
-        self.process.terminate()
+        self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(WITHIN)
         assert not any(child.is_running() for child in children)
         return status
-
-
-def started(arguments: Sequence[str], environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    """Start a command whose output goes to a file."""
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            arguments, cwd=log.parent, env=clean_environment(environment), stdout=output, stderr=subprocess.STDOUT
-        )
 
 
 @asynccontextmanager
@@ -86,9 +79,14 @@ async def running(command: str, database: DatabaseSettings, redis_url: str, fold
     """Run several processes of a command until the block ends."""
     port, log = free_port(), folder / "log"
     environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "PORT": str(port)}
-    arguments = (sys.executable, "-P", "-m", "duetime", command, "--processes", str(PROCESSES))
-    group = Group(started(arguments, environment, log), log, port)
-    process = group.process
+    with log.open("wb") as output:
+        process = forked.start(
+            *(command, "--processes", str(PROCESSES)),
+            environment=clean_environment(environment),
+            cwd=folder,
+            output=output,
+        )
+    group = Group(process, log, port)
     try:
         await wait_until(lambda: len(group.children) == PROCESSES, what="both processes run", within=WITHIN)
         yield group
@@ -277,7 +275,7 @@ def test_a_group_that_cannot_start_says_so_once(tmp_path: Path) -> None:
     environment = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "DUETIME_WAIT_SECONDS": "0"}
     for command in ("api", "worker"):
         settings = environment | {"REDIS_URL": "redis://127.0.0.1:1", "PORT": str(free_port())}
-        refused = duetime(command, "--processes", "3", cwd=tmp_path, environment=settings)
+        refused = duetime_in_process(command, "--processes", "3", cwd=tmp_path, environment=settings)
         assert refused.returncode == 1
         assert refused.stderr.splitlines()[-1].startswith("duetime: ")
         assert refused.stderr.count("duetime: ") == 1

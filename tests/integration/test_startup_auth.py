@@ -1,5 +1,6 @@
 """Authentication at startup: when the API starts without a key, and the error when it does not."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from db.settings import DatabaseSettings
+from tests.support import forked
 from tests.support.command import clean_environment, duetime_in_process
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -37,14 +39,10 @@ def run_script(command: str, *, cwd: Path, environment: dict[str, str]) -> "subp
 @contextmanager
 def running_api(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[httpx.Client, Path]]:
     """Run `duetime api`, and yield a client and the path of its log."""
-    log = cwd / "log"
-    port = str(free_port())
+    port, log = str(free_port()), cwd / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "duetime", "api"],
-            cwd=cwd,
-            env=clean_environment(environment | {"PORT": port}),
-            stderr=output,
+        process = forked.start(
+            "api", environment=clean_environment(environment | {"PORT": port}), cwd=cwd, output=output
         )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
@@ -59,7 +57,7 @@ def running_api(environment: dict[str, str], *, cwd: Path) -> Iterator[tuple[htt
             wait_for(responds, what="the API responds", within=30)
             yield client, log
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
 
 

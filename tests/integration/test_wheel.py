@@ -54,7 +54,7 @@ def test_the_wheel_contains_packages_pages_and_migrations(wheel: Path) -> None:
 def test_an_installed_wheel_migrates_a_database(wheel: Path, tmp_path: Path, servers: Servers) -> None:
     """It finds the migrations inside the installation, which has no source tree beside it."""
     installed = tmp_path / "installed"
-    run("-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", installed, wheel)
+    run("-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-compile", "--target", installed, wheel)
 
     found = run(
         "-P", "-c", "from db.migrations import SCRIPTS; print(SCRIPTS)", environment={"PYTHONPATH": str(installed)}

@@ -17,7 +17,7 @@ import pytest
 
 from db.settings import DatabaseSettings
 from db.states import RunState
-from tests.support.command import duetime
+from tests.support.command import duetime, duetime_in_process
 from tests.support.engine import opened, runs_of
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
@@ -136,7 +136,8 @@ async def test_an_upgrade_under_load(empty: DatabaseSettings, redis_url: str, ta
         await calls_go_on(target, "the old workers make calls")
         # Another program may take a port that was free long ago.
         new = Version(name="new", environment=settings | {"PORT": str(free_port())}, folder=tmp_path)
-        assert (await new.command("migrate")).startswith("Migrated the database from revision 0011 to ")
+        migrated = await asyncio.to_thread(duetime_in_process, "migrate", cwd=tmp_path, environment=settings)
+        assert migrated.stdout.startswith("Migrated the database from revision 0011 to "), migrated
         async with new.running("api", "worker") as processes, new.client(key) as new_http:
             await wait_until(lambda: has_workers(new_http), what="the new API is ready", within=WITHIN)
 

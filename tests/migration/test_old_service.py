@@ -45,110 +45,114 @@ async def shown(api: Api, number: int) -> dict[str, Any]:
     return found
 
 
-async def test_every_task_is_served_unchanged(
+async def test_a_database_is_imported_completely_and_once(
     old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
 ) -> None:
-    """Tasks keep their ids, nulls become defaults where the API has none, and no recurring task is overdue."""
-    await migrate(old, tmp_path)
-    now = utc_now()
-    async with serving(old, jobs_settings) as api:
-        report = await shown(api, 1)
-        assert report | {"next_run": ...} == {
-            "id": task_id(1),
-            "name": "Daily Report",
-            "trigger_type": "cron",
-            "method": "POST",
-            "url": "http://localhost/post",
-            "status": "scheduled",
-            "state": "scheduled",
-            "created_at": "2024-01-02T03:04:05.678901Z",
-            "updated_at": "2024-01-03T00:00:00Z",
-            "cron_expr": "0 9 * * *",
-            "headers": {"Content-Type": "application/json"},
-            "payload": '{"big": 123456789012345678901234567890, "exact": 1.10}',
-            "next_run": ...,
-        }
-        assert await scalar(old, f"SELECT CAST(payload AS text) FROM tasks WHERE id = '{task_id(1)}'") == (
-            '{"big": 123456789012345678901234567890, "exact": 1.10}'
-        )
-        assert now < datetime.fromisoformat(report["next_run"]) <= now + timedelta(days=1)
-        assert report["next_run"].endswith("T09:00:00Z")
-        bare = await shown(api, 2)
-        assert (bare["method"], bare["cron_expr"]) == ("GET", "CRON_TZ=Europe/Berlin 30 6 * * 1-5")
-        assert bare.keys().isdisjoint({"headers", "payload"})
-        assert now - timedelta(minutes=1) < datetime.fromisoformat(bare["created_at"]) <= now
-        assert bare["updated_at"] == bare["created_at"]
-        often = await shown(api, 3)
-        assert (often["trigger_type"], often["cron_expr"]) == ("cron", "@every 1h30m")
-        assert now + timedelta(hours=1) < datetime.fromisoformat(often["next_run"]) <= now + timedelta(hours=1.5)
-        assert often.keys().isdisjoint({"headers", "payload"})
-        to_come = await shown(api, 4)
-        assert to_come["trigger_time"] == to_come["next_run"] == "2100-01-01T00:00:00Z"
-        done, cancelled = await shown(api, 6), await shown(api, 7)
-        assert (done["status"], cancelled["status"]) == ("completed", "cancelled")
-        assert "next_run" not in done
-        assert "next_run" not in cancelled
-        assert cancelled["payload"] == "[1]"
-        listed = (await api.http.get(f"{TASKS}?limit=100")).json()
-        assert listed["pagination"]["total"] == 10
-        assert {task["id"] for task in listed["tasks"]} == {task_id(number) for number in range(1, 11)}
-
-
-async def test_every_result_is_served_unchanged(
-    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
-) -> None:
-    """Results keep their ids and tasks, and metrics count them."""
-    await migrate(old, tmp_path)
-    async with serving(old, jobs_settings) as api:
-        found = (await api.http.get(RESULTS)).json()
-        assert found["pagination"]["total"] == 3
-        newest, first, empty = found["results"]
-        task = await shown(api, 1)
-        assert first == {
-            "id": "00000000-0000-4000-9000-000000000001",
-            "task_id": task_id(1),
-            "run_at": "2024-01-31T09:00:00.250000Z",
-            "status_code": 200,
-            "success": True,
-            "duration_ms": 41,
-            "created_at": "2024-01-31T09:00:00.300000Z",
-            "task": task,
-            "response_headers": {"Content-Type": "text/plain"},
-            "response_body": "ok",
-        }
-        assert newest == {
-            "id": "00000000-0000-4000-9000-000000000002",
-            "task_id": task_id(1),
-            "run_at": "2024-02-01T09:00:00Z",
-            "status_code": None,
-            "success": False,
-            "duration_ms": 3,
-            "created_at": "2024-02-01T09:00:01Z",
-            "task": task,
-            "error_message": "connection refused",
-        }
-        assert (empty["success"], empty["duration_ms"]) == (False, None)
-        assert empty["created_at"] == empty["run_at"]
-        assert empty.keys().isdisjoint({"response_headers", "response_body", "error_message"})
-        counted = (await api.http.get("/metrics")).json()
-        assert counted == {
-            "total_tasks_executed": 3,
-            "successful_tasks": 1,
-            "failed_tasks": 2,
-            "success_rate_percent": 33.33,
-            "average_execution_ms": 22,
-            "tasks_per_minute": 0,
-        }
-        query = "query ($id: ID!) { task(id: $id) { runs(first: 9) { nodes { state attempts { number } } } } }"
-        runs = (await api.data(query, id=task_id(1)))["task"]["runs"]["nodes"]
-        assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
-
-
-async def test_invalid_tasks_are_reported_by_id_and_kept(
-    old: DatabaseSettings, jobs_settings: JobsSettings, tmp_path: Path
-) -> None:
-    """An invalid task is reported by its id and kept, is never scheduled, and both APIs can show it."""
+    """Tasks and results are as before, and a second migration imports nothing. The old tables are gone."""
     output = await migrate(old, tmp_path)
+    assert "action=imported tasks=10 results=3" in output
+    async with serving(old, jobs_settings) as api:
+        await every_task_is_served_unchanged(api, old)
+        await every_result_is_served_unchanged(api)
+        await invalid_tasks_are_reported_by_id_and_kept(api, output)
+    assert "action=imported" not in await migrate(old, tmp_path)
+    assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
+    assert await scalar(old, "SELECT count(*) FROM tasks") == 10
+
+
+async def every_task_is_served_unchanged(api: Api, old: DatabaseSettings) -> None:
+    """Tasks keep their ids, nulls become defaults where the API has none, and no recurring task is overdue."""
+    now = utc_now()
+    report = await shown(api, 1)
+    assert report | {"next_run": ...} == {
+        "id": task_id(1),
+        "name": "Daily Report",
+        "trigger_type": "cron",
+        "method": "POST",
+        "url": "http://localhost/post",
+        "status": "scheduled",
+        "state": "scheduled",
+        "created_at": "2024-01-02T03:04:05.678901Z",
+        "updated_at": "2024-01-03T00:00:00Z",
+        "cron_expr": "0 9 * * *",
+        "headers": {"Content-Type": "application/json"},
+        "payload": '{"big": 123456789012345678901234567890, "exact": 1.10}',
+        "next_run": ...,
+    }
+    assert await scalar(old, f"SELECT CAST(payload AS text) FROM tasks WHERE id = '{task_id(1)}'") == (
+        '{"big": 123456789012345678901234567890, "exact": 1.10}'
+    )
+    assert now < datetime.fromisoformat(report["next_run"]) <= now + timedelta(days=1)
+    assert report["next_run"].endswith("T09:00:00Z")
+    bare = await shown(api, 2)
+    assert (bare["method"], bare["cron_expr"]) == ("GET", "CRON_TZ=Europe/Berlin 30 6 * * 1-5")
+    assert bare.keys().isdisjoint({"headers", "payload"})
+    assert now - timedelta(minutes=1) < datetime.fromisoformat(bare["created_at"]) <= now
+    assert bare["updated_at"] == bare["created_at"]
+    often = await shown(api, 3)
+    assert (often["trigger_type"], often["cron_expr"]) == ("cron", "@every 1h30m")
+    assert now + timedelta(hours=1) < datetime.fromisoformat(often["next_run"]) <= now + timedelta(hours=1.5)
+    assert often.keys().isdisjoint({"headers", "payload"})
+    to_come = await shown(api, 4)
+    assert to_come["trigger_time"] == to_come["next_run"] == "2100-01-01T00:00:00Z"
+    done, cancelled = await shown(api, 6), await shown(api, 7)
+    assert (done["status"], cancelled["status"]) == ("completed", "cancelled")
+    assert "next_run" not in done
+    assert "next_run" not in cancelled
+    assert cancelled["payload"] == "[1]"
+    listed = (await api.http.get(f"{TASKS}?limit=100")).json()
+    assert listed["pagination"]["total"] == 10
+    assert {task["id"] for task in listed["tasks"]} == {task_id(number) for number in range(1, 11)}
+
+
+async def every_result_is_served_unchanged(api: Api) -> None:
+    """Results keep their ids and tasks, and metrics count them."""
+    found = (await api.http.get(RESULTS)).json()
+    assert found["pagination"]["total"] == 3
+    newest, first, empty = found["results"]
+    task = await shown(api, 1)
+    assert first == {
+        "id": "00000000-0000-4000-9000-000000000001",
+        "task_id": task_id(1),
+        "run_at": "2024-01-31T09:00:00.250000Z",
+        "status_code": 200,
+        "success": True,
+        "duration_ms": 41,
+        "created_at": "2024-01-31T09:00:00.300000Z",
+        "task": task,
+        "response_headers": {"Content-Type": "text/plain"},
+        "response_body": "ok",
+    }
+    assert newest == {
+        "id": "00000000-0000-4000-9000-000000000002",
+        "task_id": task_id(1),
+        "run_at": "2024-02-01T09:00:00Z",
+        "status_code": None,
+        "success": False,
+        "duration_ms": 3,
+        "created_at": "2024-02-01T09:00:01Z",
+        "task": task,
+        "error_message": "connection refused",
+    }
+    assert (empty["success"], empty["duration_ms"]) == (False, None)
+    assert empty["created_at"] == empty["run_at"]
+    assert empty.keys().isdisjoint({"response_headers", "response_body", "error_message"})
+    counted = (await api.http.get("/metrics")).json()
+    assert counted == {
+        "total_tasks_executed": 3,
+        "successful_tasks": 1,
+        "failed_tasks": 2,
+        "success_rate_percent": 33.33,
+        "average_execution_ms": 22,
+        "tasks_per_minute": 0,
+    }
+    query = "query ($id: ID!) { task(id: $id) { runs(first: 9) { nodes { state attempts { number } } } } }"
+    runs = (await api.data(query, id=task_id(1)))["task"]["runs"]["nodes"]
+    assert [run["state"] for run in runs] == ["FAILED", "SUCCEEDED"]
+
+
+async def invalid_tasks_are_reported_by_id_and_kept(api: Api, output: str) -> None:
+    """An invalid task is reported by its id and kept, is never scheduled, and both APIs can show it."""
     for number, reason in (
         (8, "has a cron expression that cannot be used"),
         (9, "has no instant, so it is cancelled"),
@@ -159,15 +163,13 @@ async def test_invalid_tasks_are_reported_by_id_and_kept(
     ):
         assert any(task_id(number) in line and reason in line for line in output.splitlines()), (reason, output)
     assert task_id(1) not in output
-    assert "action=imported tasks=10 results=3" in output
-    async with serving(old, jobs_settings) as api:
-        for number in (8, 9, 10):
-            task = await shown(api, number)
-            assert task["status"] == "cancelled"
-            assert "next_run" not in task
-        query = """{ tasks(first: 20) { nodes { name trigger { __typename ... on CronTrigger { expression description }
-            ... on OneOffTrigger { at } } upcoming(count: 1) action { url headers { name } } } } }"""
-        assert len((await api.data(query))["tasks"]["nodes"]) == 10
+    for number in (8, 9, 10):
+        task = await shown(api, number)
+        assert task["status"] == "cancelled"
+        assert "next_run" not in task
+    query = """{ tasks(first: 20) { nodes { name trigger { __typename ... on CronTrigger { expression description }
+        ... on OneOffTrigger { at } } upcoming(count: 1) action { url headers { name } } } } }"""
+    assert len((await api.data(query))["tasks"]["nodes"]) == 10
 
 
 async def test_unusual_rows_are_imported_and_listed(
@@ -273,14 +275,6 @@ async def test_importing_secrets_needs_a_key(
     assert await scalar(old, "SELECT count(*) FROM tasks WHERE CAST(headers AS text) LIKE '%abc%'") == 0
     async with serving(old, jobs_settings.model_copy(update={"secret_key": key})) as api:
         assert (await shown(api, 1))["headers"] == {"Authorization": "********"}
-
-
-async def test_a_database_is_imported_once(old: DatabaseSettings, tmp_path: Path) -> None:
-    """A second migration imports nothing, and the old tables are gone."""
-    await migrate(old, tmp_path)
-    assert "action=imported" not in await migrate(old, tmp_path)
-    assert await scalar(old, "SELECT to_regnamespace('duetime_old_service') IS NULL")
-    assert await scalar(old, "SELECT count(*) FROM tasks") == 10
 
 
 async def test_tables_of_other_software_are_not_touched(empty: DatabaseSettings, tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ import psutil
 
 from duetime import command
 from jobs.settings import LOOPBACK
+from tests.support import forked
+from tests.support.forked import ForkedProcess
 from tests.support.ordinary_user import OrdinaryUser
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -113,7 +115,7 @@ def logging_restored() -> Iterator[None]:
 class Up:
     """A running `duetime up`."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", output: Path, port: int) -> None:
+    def __init__(self, process: "ForkedProcess | subprocess.Popen[bytes]", output: Path, port: int) -> None:
         self.process = process
         self.output = output
         self.url = f"http://127.0.0.1:{port}"
@@ -180,22 +182,25 @@ def duetime_up(
         # The empty list proves that `up` allows loopback targets by itself.
         defaults = {"DUETIME_DATA_DIR": str(data_dir), "PORT": str(port), "DUETIME_TARGETS_ALLOWED": ""}
         settings = defaults | dict(environment or {})
-        command = [user.python if user else sys.executable, "-P", "-m", "duetime", "up", *arguments]
-        if through_shell:
-            command = ["/bin/sh", "-c", f"{shlex.join(command)}; true"]
+        variables = clean_environment(settings | (user.environment if user else {}))
+        process: ForkedProcess | subprocess.Popen[bytes]
         with output.open("wb") as stream:
-            process = subprocess.Popen(
-                command,
-                cwd="/" if user else folder,
-                env=clean_environment(settings | (user.environment if user else {})),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                user=user.os_user.uid if user else None,
-                group=user.os_user.gid if user else None,
-                extra_groups=[] if user else None,
-                start_new_session=own_group,
-            )
+            if user or own_group or through_shell:
+                command = [user.python if user else sys.executable, "-P", "-m", "duetime", "up", *arguments]
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", f"{shlex.join(command)}; true"] if through_shell else command,
+                    cwd="/" if user else folder,
+                    env=variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    user=user.os_user.uid if user else None,
+                    group=user.os_user.gid if user else None,
+                    extra_groups=[] if user else None,
+                    start_new_session=own_group,
+                )
+            else:
+                process = forked.start("up", *arguments, environment=variables, cwd=Path(folder), output=stream)
         up = Up(process, output, port)
         try:
             up.wait_ready()

@@ -16,9 +16,16 @@ import time
 from typing import NoReturn
 
 from duetime import __file__ as package
-from duetime import api, command, preflight, process_group, worker  # noqa: F401 (its children find them imported)
-from graphql_api import app  # noqa: F401
-from jobs import worker as jobs_worker  # noqa: F401
+from duetime import command
+from duetime.lazy_imports import lazy_imports
+
+with lazy_imports():
+    # Its children find these imported.
+    from db import migrations  # noqa: F401
+    from duetime import api, process_group, up, worker  # noqa: F401
+    from graphql_api import app  # noqa: F401
+    from jobs import worker as jobs_worker  # noqa: F401
+    from jobs.legacy import import_database  # noqa: F401
 
 NUMBER = struct.Struct("i")
 DESCRIPTORS = 2

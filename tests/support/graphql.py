@@ -18,8 +18,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
-from duetime.api import configuration, listen
+from duetime.api import configuration
 from duetime.compat import BoundedWebSocketProtocol, TimeoutHttpProtocol
+from duetime.listener import listen
 from graphql_api import request_body
 from graphql_api.app import create_app
 from graphql_api.context import Services

@@ -2,7 +2,7 @@
 
 import socket
 
-from duetime.api import listen
+from duetime.listener import listen
 from graphql_api.settings import ApiSettings
 
 
