@@ -74,9 +74,9 @@ async def fresh_api(fresh_database: DatabaseSettings, jobs_settings: JobsSetting
 
 
 @pytest.fixture
-def api(request: pytest.FixtureRequest, database: DatabaseSettings) -> Api:
+def api(request: pytest.FixtureRequest) -> Api:
     """Return a running API whose database is empty when the test begins."""
-    assert database
+    request.getfixturevalue("database")
     found: Api = request.getfixturevalue("fresh_api" if is_fresh(request) else "shared_api")
     return found
 

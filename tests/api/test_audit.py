@@ -44,11 +44,10 @@ async def shared_api(shared: Shared, jobs_settings: JobsSettings) -> AsyncIterat
 
 
 @pytest.fixture
-async def api(shared_api: Api, shared_database: DatabaseSettings) -> Api:
-    """Return the API, whose client sends an admin key, and whose database is empty when the test begins."""
-    assert shared_database
-    shared_api.http.headers.update(bearer(await make_key(shared_api.engine, "operations", scope=KeyScope.ADMIN)))
-    return shared_api
+async def api(api: Api) -> Api:
+    """Return the API, whose client sends an admin key."""
+    api.http.headers.update(bearer(await make_key(api.engine, "operations", scope=KeyScope.ADMIN)))
+    return api
 
 
 async def log(api: Api, **variables: Any) -> dict[str, Any]:
