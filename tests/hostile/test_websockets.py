@@ -15,11 +15,11 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from db.settings import DatabaseSettings
 from duetime.compat import PIECE, BoundedWebSocketProtocol
 from graphql_api.transport.message_limits import MAX_BYTES, MAX_BYTES_BEFORE_ACK, MAX_MESSAGES_BEFORE_ACK
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
+from tests.support.shared import Shared
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.both_loops
@@ -37,10 +37,10 @@ class ShortTimeout(BoundedWebSocketProtocol):
     write_timeout: ClassVar[timedelta] = SHORT
 
 
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+@pytest.fixture(scope="module")
+async def shared_api(shared: Shared, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
     """Run an API whose clients have to read soon."""
-    async with serving(database, jobs_settings, websocket_protocol=ShortTimeout) as running:
+    async with serving(shared.database, jobs_settings, websocket_protocol=ShortTimeout) as running:
         yield running
 
 

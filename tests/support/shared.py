@@ -1,13 +1,21 @@
-"""A database and a Redis that the tests of one file share. To empty them takes a thirtieth of creating a database."""
+"""Fixtures with which the tests of one file share a database, a Redis and an API, for the packages that import them.
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+The database and the Redis are emptied after each test, which takes a thirtieth of the time of a new database. Tests
+with the mark `fresh` have a database and an API of their own.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
+import pytest
 from redis import Redis
 
 from db.models import metadata
 from db.settings import DatabaseSettings
+from jobs.settings import LOOPBACK, JobsSettings
+from tests.support.engine import working
+from tests.support.graphql import Api, serving
 from tests.support.servers import Administrator, Servers
 
 # Rows that the migrations insert, and what running processes say about themselves.
@@ -44,9 +52,9 @@ class Shared:
         self.redis.flushdb()
 
 
-@contextmanager
-def sharing(servers: Servers) -> Iterator[Shared]:
-    """Yield both, removed afterwards."""
+@pytest.fixture(scope="module")
+def shared(servers: Servers) -> Iterator[Shared]:
+    """Yield the database and the Redis that the tests of this file share."""
     with (
         servers.database() as database,
         servers.redis_database() as redis_url,
@@ -54,3 +62,70 @@ def sharing(servers: Servers) -> Iterator[Shared]:
         Redis.from_url(redis_url) as redis,
     ):
         yield Shared(database=database, redis_url=redis_url, administrator=administrator, redis=redis)
+
+
+def is_fresh(request: pytest.FixtureRequest) -> bool:
+    """Return whether the test needs a database and an API that no other test has used."""
+    return request.node.get_closest_marker("fresh") is not None
+
+
+@pytest.fixture
+def shared_database(shared: Shared) -> Iterator[DatabaseSettings]:
+    """Yield the shared database, emptied after the test."""
+    yield shared.database
+    shared.empty()
+
+
+@pytest.fixture
+def fresh_database(servers: Servers) -> Iterator[DatabaseSettings]:
+    """Yield a database for this test."""
+    with servers.database() as settings:
+        yield settings
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> DatabaseSettings:
+    """Return a database that is empty when the test begins."""
+    found: DatabaseSettings = request.getfixturevalue("fresh_database" if is_fresh(request) else "shared_database")
+    return found
+
+
+@pytest.fixture(scope="module")
+def redis_url(shared: Shared) -> str:
+    """Return the URL of the shared Redis."""
+    return shared.redis_url
+
+
+@pytest.fixture(scope="module")
+def jobs_settings(redis_url: str) -> JobsSettings:
+    """Return the settings of this file's API and workers."""
+    return JobsSettings.model_construct(redis_url=redis_url, targets_allowed=LOOPBACK)
+
+
+@pytest.fixture(scope="module")
+async def shared_api(shared: Shared, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run the API that the tests of this file share."""
+    async with serving(shared.database, jobs_settings) as running:
+        yield running
+
+
+@pytest.fixture
+async def fresh_api(fresh_database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run an API for this test."""
+    async with serving(fresh_database, jobs_settings) as running:
+        yield running
+
+
+@pytest.fixture
+def api(request: pytest.FixtureRequest) -> Api:
+    """Return a running API whose database is empty when the test begins."""
+    request.getfixturevalue("database")
+    found: Api = request.getfixturevalue("fresh_api" if is_fresh(request) else "shared_api")
+    return found
+
+
+@pytest.fixture
+async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[None]:
+    """Run a worker beside the API."""
+    async with working(database, jobs_settings):
+        yield
