@@ -1,5 +1,7 @@
 """Fixtures that several integration tests share."""
 
+import base64
+import os
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -7,9 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.settings import DatabaseSettings
 from jobs.http.client import HttpCaller
+from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.calls import local_caller
-from tests.support.engine import opened
+from tests.support.engine import opened, working
+from tests.support.graphql import Api, serving
 from tests.support.servers import Servers
+from tests.support.shared import Shared, shared
+
+__all__ = ["caller", "empty_database", "engine", "service", "shared"]
 
 
 @pytest.fixture
@@ -31,3 +38,12 @@ async def caller() -> AsyncIterator[HttpCaller]:
     """Open the connections of a worker that may call this machine."""
     async with local_caller() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+async def service(shared: Shared) -> AsyncIterator[Api]:
+    """Run an API and a worker that have a secret key. The tests of a file share them, and their rows stay."""
+    key = base64.b64encode(os.urandom(32)).decode()
+    jobs = JobsSettings.model_construct(redis_url=shared.redis_url, targets_allowed=LOOPBACK, secret_key=key)
+    async with serving(shared.database, jobs) as api, working(shared.database, jobs):
+        yield api
