@@ -291,7 +291,7 @@ async def test_stopping_ends_subscriptions(api: Api) -> None:
     """A server that stops closes its WebSockets, so that clients connect to another one."""
     async with api.socket() as socket:
         await socket.subscribe(WATCH)
-        api.server.should_exit = True
+        api.server.stop()
         assert await socket.close_code() == 1012
 
 

@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.settings import DatabaseSettings
 from jobs.http.client import HttpCaller
-from jobs.settings import LOOPBACK, JobsSettings
 from tests.support.calls import local_caller
 from tests.support.engine import opened, working
 from tests.support.graphql import Api, serving
@@ -43,7 +42,6 @@ async def caller() -> AsyncIterator[HttpCaller]:
 @pytest.fixture(scope="module")
 async def service(shared: Shared) -> AsyncIterator[Api]:
     """Run an API and a worker that have a secret key. The tests of a file share them, and their rows stay."""
-    key = base64.b64encode(os.urandom(32)).decode()
-    jobs = JobsSettings.model_construct(redis_url=shared.redis_url, targets_allowed=LOOPBACK, secret_key=key)
+    jobs = shared.jobs.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
     async with serving(shared.database, jobs) as api, working(shared.database, jobs):
         yield api

@@ -46,6 +46,11 @@ class Shared:
     administrator: Administrator
     redis: Redis
 
+    @property
+    def jobs(self) -> JobsSettings:
+        """Return the settings of an API or a worker on both."""
+        return JobsSettings.model_construct(redis_url=self.redis_url, targets_allowed=LOOPBACK)
+
     def empty(self) -> None:
         """Delete all rows, the audit log's too, and all keys."""
         self.administrator.execute(EMPTY)
@@ -97,9 +102,9 @@ def redis_url(shared: Shared) -> str:
 
 
 @pytest.fixture(scope="module")
-def jobs_settings(redis_url: str) -> JobsSettings:
+def jobs_settings(shared: Shared) -> JobsSettings:
     """Return the settings of this file's API and workers."""
-    return JobsSettings.model_construct(redis_url=redis_url, targets_allowed=LOOPBACK)
+    return shared.jobs
 
 
 @pytest.fixture(scope="module")
