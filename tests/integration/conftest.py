@@ -13,9 +13,9 @@ from tests.support.calls import local_caller
 from tests.support.engine import opened, working
 from tests.support.graphql import Api, serving
 from tests.support.servers import Servers
-from tests.support.shared import Shared, shared
+from tests.support.shared import Shared, shared, shared_database
 
-__all__ = ["caller", "empty_database", "engine", "service", "shared"]
+__all__ = ["caller", "empty_database", "engine", "service", "shared", "shared_database"]
 
 
 @pytest.fixture
