@@ -1,16 +1,27 @@
 """Fixtures of the API's tests."""
 
-from collections.abc import AsyncIterator
+from tests.support.shared import (
+    api,
+    database,
+    fresh_api,
+    fresh_database,
+    jobs_settings,
+    redis_url,
+    shared,
+    shared_api,
+    shared_database,
+    worker,
+)
 
-import pytest
-
-from db.settings import DatabaseSettings
-from jobs.settings import JobsSettings
-from tests.support.graphql import Api, serving
-
-
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """A running API with a database of its own."""
-    async with serving(database, jobs_settings) as running:
-        yield running
+__all__ = [
+    "api",
+    "database",
+    "fresh_api",
+    "fresh_database",
+    "jobs_settings",
+    "redis_url",
+    "shared",
+    "shared_api",
+    "shared_database",
+    "worker",
+]

@@ -21,6 +21,7 @@ from tests.support.keys import bearer, guarded, make_key
 from tests.support.mutation_inputs import MAKE, TASK, task, variables_of
 from tests.support.operations import MUTATIONS
 from tests.support.rest import CRON
+from tests.support.shared import Shared
 
 LOG = """
 query ($first: Int, $after: String, $last: Int, $before: String, $filter: AuditFilter) {
@@ -34,13 +35,19 @@ query ($first: Int, $after: String, $last: Int, $before: String, $filter: AuditF
 """
 
 
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API with authentication and a secret key, and a client with an admin key."""
+@pytest.fixture(scope="module")
+async def shared_api(shared: Shared, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run an API with authentication and a secret key."""
     sealing = jobs_settings.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
-    async with guarded(database, sealing) as running:
-        running.http.headers.update(bearer(await make_key(running.engine, "operations", scope=KeyScope.ADMIN)))
+    async with guarded(shared.database, sealing) as running:
         yield running
+
+
+@pytest.fixture
+async def api(api: Api) -> Api:
+    """Return the API, whose client sends an admin key."""
+    api.http.headers.update(bearer(await make_key(api.engine, "operations", scope=KeyScope.ADMIN)))
+    return api
 
 
 async def log(api: Api, **variables: Any) -> dict[str, Any]:
@@ -234,8 +241,9 @@ async def test_an_entry_comes_with_its_change_or_not_at_all(api: Api) -> None:
         await connection.execute(text("ALTER TABLE audit_log ADD CONSTRAINT no_more CHECK (false) NOT VALID"))
     [error] = (await api.ask(MAKE, input=TASK))["errors"]
     assert error["extensions"]["code"] == "INTERNAL"
-    async with api.engine.connect() as connection:
+    async with api.engine.begin() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM tasks"))).scalar_one() == 0
+        await connection.execute(text("ALTER TABLE audit_log DROP CONSTRAINT no_more"))
 
 
 async def test_reading_it_takes_no_longer_when_it_is_long(api: Api) -> None:

@@ -1,6 +1,5 @@
 """Bodies of any kind, what counts as a success, and what is tried again: from the input to the bytes on the wire."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -34,13 +33,6 @@ mutation ($id: ID!) { runTask(id: $id) { ... on Run { id } } }
 """
 STATE = "query ($id: ID!) { run(id: $id) { state success statusCode errorMessage attempts { statusCode } } }"
 FAR = {"oneOff": {"at": "2100-01-01T00:00:00Z"}}
-
-
-@pytest.fixture
-async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[None]:
-    """A worker beside the API."""
-    async with working(database, jobs_settings):
-        yield
 
 
 async def created(api: Api, action: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """One-off tasks that are due after a delay, which counts from the moment when the task is stored."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,11 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from db.models import utc_now
-from db.settings import DatabaseSettings
 from graphql_api.rest import tasks as rest_tasks
 from graphql_api.schema import mutations
-from jobs.settings import JobsSettings
-from tests.support.engine import working
 from tests.support.graphql import Api
 from tests.support.rest import ONE_OFF, TASKS, error
 from tests.support.target import Target
@@ -89,13 +85,6 @@ async def test_a_delay_counts_by_postgres_clock(api: Api) -> None:
     instants = [instant(each) - MINUTES for each in made]
     assert all(before <= each <= after for each in instants)
     assert instants[0] < instants[1] == instants[2] < instants[3] < instants[4] < instants[5]
-
-
-@pytest.fixture
-async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[None]:
-    """A worker beside the API."""
-    async with working(database, jobs_settings):
-        yield
 
 
 @pytest.mark.usefixtures("worker", "_hosts_clock_is_wrong")

@@ -2,20 +2,17 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from db.settings import DatabaseSettings
 from jobs.http.body import BodyDraft
 from jobs.http.request import ActionDraft
 from jobs.json_value import parse
 from jobs.settings import JobsSettings
 from jobs.tasks.idempotency import digest_of
 from tests.api.test_bodies import FAR, run
-from tests.support.engine import working
 from tests.support.graphql import Api
 from tests.support.rest import CRON, TASKS
 from tests.support.target import Target
@@ -45,17 +42,10 @@ mutation ($id: ID!, $payload: JSON) { updateTask(id: $id, input: {action: {paylo
 SHOW = "query ($id: ID!) { task(id: $id) { action { payload } } }"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jobs_settings(jobs_settings: JobsSettings) -> JobsSettings:
     """Return the settings of a service with a secret key, so that calls can be signed."""
     return jobs_settings.model_copy(update={"secret_key": base64.b64encode(bytes(32)).decode()})
-
-
-@pytest.fixture
-async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[None]:
-    """A worker beside the API."""
-    async with working(database, jobs_settings):
-        yield
 
 
 async def asked(api: Api, query: str, variables: dict[str, Any], payload: str = TEXT) -> str:

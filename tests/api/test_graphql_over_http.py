@@ -164,6 +164,7 @@ async def test_get_is_for_queries(api: Api) -> None:
     assert wrong.status_code == 400
 
 
+@pytest.mark.fresh
 async def test_surprises_are_masked_and_logged(api: Api, caplog: pytest.LogCaptureFixture) -> None:
     """For an internal error the client gets an id, and the log has the error under it; no details are shown."""
     async with api.engine.begin() as connection:

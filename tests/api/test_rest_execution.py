@@ -1,26 +1,15 @@
 """From requests in the old service's documentation to their results: what its clients rely on when tasks run."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from db.models import utc_now
-from db.settings import DatabaseSettings
-from jobs.settings import JobsSettings
-from tests.support.engine import working
 from tests.support.graphql import Api
 from tests.support.rest import CRON, TASKS, text
 from tests.support.target import CannedResponse, Target
 from tests.support.waiting import wait_until
-
-
-@pytest.fixture
-async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[None]:
-    """A worker beside the API."""
-    async with working(database, jobs_settings):
-        yield
 
 
 async def run(api: Api, action: dict[str, Any], **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:

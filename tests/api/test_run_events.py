@@ -144,6 +144,7 @@ async def forget(engine: AsyncEngine, up_to: int) -> None:
         await connection.execute(text("DELETE FROM run_events WHERE seq <= :seq"), {"seq": up_to})
 
 
+@pytest.mark.fresh
 async def test_what_is_no_longer_kept_is_a_gap(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
     """The gap comes first, and its cursor can be used to continue."""
     async with opened(database) as engine:
@@ -163,6 +164,7 @@ async def test_what_is_no_longer_kept_is_a_gap(database: DatabaseSettings, jobs_
         assert attempts(await kept.take(5)) == [6, 7, 8, 9, 10]
 
 
+@pytest.mark.fresh
 async def test_what_is_removed_while_it_is_replayed_is_a_gap(database: DatabaseSettings, redis_url: str) -> None:
     """A slow subscriber of old events receives a gap as well, also with a filter by task."""
     queue = Queue.open(redis_url)
@@ -180,6 +182,7 @@ async def test_what_is_removed_while_it_is_replayed_is_a_gap(database: DatabaseS
     await queue.close()
 
 
+@pytest.mark.fresh
 async def test_what_the_process_has_is_told_though_it_was_removed(api: Api) -> None:
     """A client that reconnects soon receives events from the process's memory, although they were removed."""
     async with api.socket() as socket:
@@ -202,6 +205,7 @@ async def refusal_code(subscription: Subscription) -> str:
     return code
 
 
+@pytest.mark.fresh
 async def test_wrong_arguments_have_codes(api: Api) -> None:
     """A cursor that is malformed, of another list, or newer than all events has a code, and so has a malformed id."""
     async with api.socket() as socket:
@@ -282,11 +286,12 @@ async def test_two_processes_tell_the_same(database: DatabaseSettings, jobs_sett
     assert seen[0] == seen[1]
 
 
+@pytest.mark.fresh
 async def test_stopping_ends_subscriptions(api: Api) -> None:
     """A server that stops closes its WebSockets, so that clients connect to another one."""
     async with api.socket() as socket:
         await socket.subscribe(WATCH)
-        api.server.should_exit = True
+        api.server.stop()
         assert await socket.close_code() == 1012
 
 
@@ -296,6 +301,7 @@ def kept() -> int:
     return 50
 
 
+@pytest.mark.fresh
 async def test_slow_subscriber_gets_a_gap(database: DatabaseSettings, redis_url: str, kept: int) -> None:
     """A subscriber that falls too far behind receives a gap and continues with the newest event; a fast one loses
     nothing.

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -55,17 +54,10 @@ SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 Part = dict[str, Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jobs_settings(jobs_settings: JobsSettings) -> JobsSettings:
     """Return the settings of a service with a secret key."""
     return jobs_settings.model_copy(update={"secret_key": base64.b64encode(bytes(32)).decode()})
-
-
-@pytest.fixture
-async def worker(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[None]:
-    """A worker beside the API."""
-    async with working(database, jobs_settings):
-        yield
 
 
 async def create(api: Api, url: str, *, policy: Part | None = None, **action: Any) -> str:

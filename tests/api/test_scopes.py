@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from db.settings import DatabaseSettings
 from db.states import KeyScope
 from graphql_api.rest.openapi import document
 from jobs.settings import JobsSettings
@@ -15,6 +14,7 @@ from tests.support.graphql import Api
 from tests.support.keys import bearer, guarded, make_key
 from tests.support.operations import MUTATIONS
 from tests.support.rest import CRON, ONE_OFF, error
+from tests.support.shared import Shared
 
 FOR_ADMINS = {name for name in MUTATIONS if name.endswith(("Channel", "NotificationRule", "ApiKey", "FlowLimit"))}
 INPUT = {"name": "a task", "trigger": {"interval": {"everyMs": 1000}}, "action": {"url": "http://localhost/"}}
@@ -48,10 +48,10 @@ QUERIES = (
 )
 
 
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API with authentication."""
-    async with guarded(database, jobs_settings) as running:
+@pytest.fixture(scope="module")
+async def shared_api(shared: Shared, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run an API with authentication."""
+    async with guarded(shared.database, jobs_settings) as running:
         yield running
 
 

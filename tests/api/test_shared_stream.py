@@ -132,6 +132,7 @@ async def test_faults_are_told(api: Api) -> None:
     assert "text/plain" in message(await api.http.put("/graphql", headers={"accept": "application/json"}), 406)
 
 
+@pytest.mark.fresh
 async def test_a_token_expires_and_streams_are_counted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that nobody uses expires with its operations. A key has only so many streams, a stream so many
     operations."""

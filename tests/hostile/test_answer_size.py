@@ -27,13 +27,6 @@ TOO_LARGE = (
 )
 
 
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API with the default limits."""
-    async with serving(database, jobs_settings) as running:
-        yield running
-
-
 @asynccontextmanager
 async def limited(database: DatabaseSettings, jobs: JobsSettings, **limits: Any) -> AsyncIterator[Api]:
     """Serve an API whose operations may cost anything, so that nothing but the other limits ends them."""

@@ -3,15 +3,13 @@
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from db.settings import DatabaseSettings
-from jobs.settings import JobsSettings
-from tests.support.graphql import Api, serving
+from tests.support.graphql import Api
 from tests.support.loop_monitor import LoopMonitor, post
 
 MOST = 1_000
@@ -31,13 +29,6 @@ BULK = {
     "cancelTasks": "... on Task { id }",
     "deleteTasks": "... on DeletedTask { taskId }",
 }
-
-
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API with the default limits."""
-    async with serving(database, jobs_settings) as running:
-        yield running
 
 
 def inputs(count: int, **members: Any) -> list[dict[str, Any]]:

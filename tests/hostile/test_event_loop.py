@@ -4,34 +4,23 @@ import asyncio
 import json
 import time
 import timeit
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-import pytest
 import strawberry
 
 from db.models import Task, utc_now
-from db.settings import DatabaseSettings
 from db.states import TriggerType
 from graphql_api.compat import PacedExecution
-from jobs.settings import JobsSettings
 from jobs.triggers.schedule import Cron, instants
 from tests.support.engine import save
 from tests.support.expensive import BODY, CREATE, RARE, run_often, task_input
-from tests.support.graphql import Api, serving
+from tests.support.graphql import Api
 from tests.support.history import HOUR
 from tests.support.loop_monitor import LoopMonitor, post
 
 LOOP_HELD = 0.1
 TRIES = 5
 """A machine that takes the processor away counts that as CPU time, so the shortest of several times is what counts."""
-
-
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API with the default limits."""
-    async with serving(database, jobs_settings) as running:
-        yield running
 
 
 PREVIEW = (

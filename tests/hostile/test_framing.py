@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -10,7 +9,7 @@ from db.settings import DatabaseSettings
 from duetime.compat import PIECES_AT_ONCE, TimeoutHttpProtocol
 from graphql_api.middleware.header_limits import MAX_BYTES
 from jobs.settings import JobsSettings
-from tests.support.graphql import Api, serving
+from tests.support.graphql import Api
 from tests.support.keys import guarded, make_key
 
 pytestmark = pytest.mark.both_loops
@@ -20,13 +19,6 @@ HEAD = b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 QUERY = b'{"query":"{ __typename }"}'
 LAST = LIVE + b"Connection: close\r\n\r\n"
-
-
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """Run an API."""
-    async with serving(database, jobs_settings) as running:
-        yield running
 
 
 async def answer(api: Api, *sent: bytes) -> bytes:

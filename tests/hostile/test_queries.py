@@ -1,6 +1,6 @@
 """Operations that cost the API much more than they cost their client."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -23,14 +23,6 @@ from jobs.settings import JobsSettings
 from tests.support.clients_schema import SCHEMA
 from tests.support.expensive import CREATE, refusal_of, task_input
 from tests.support.graphql import Api, serving
-
-
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """An API with the default limits."""
-    async with serving(database, jobs_settings) as running:
-        yield running
-
 
 WATCH = "subscription { runEvents { ... on RunEvent { %s run { task { runs(first: 100) { nodes { id state } } } } } } }"
 

@@ -87,13 +87,6 @@ async def process(
 
 
 @pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
-    """Run an API that requires no keys."""
-    async with serving(database, jobs_settings) as running:
-        yield running
-
-
-@pytest.fixture
 async def guarded_api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
     """Run an API that requires keys."""
     async with guarded(database, jobs_settings) as running:

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.both_loops
 
 PIECES = 100
 """Bytes of a response that arrive one by one."""
+MOST_PIECES = 1_000
+"""Into so many pieces a response of any size is divided, because each takes time."""
 
 
 @pytest.fixture
@@ -123,6 +125,7 @@ async def test_a_connection_ends_if_and_only_if_more_than_the_response_arrives(
     framing = b"Transfer-Encoding: chunked" if is_chunked else b"Content-Length: %d" % len(body)
     head = UNASKED["an interim response"] * interim + b"HTTP/1.1 200 OK" + line_break + framing + 2 * line_break
     sent = head + (chunked(chunks) if is_chunked else body) + excess
+    smallest = len(sent) // MOST_PIECES
     mine, other = socket.socketpair()
     with mine, other:
         transport = FakeTransport(mine)
@@ -135,8 +138,9 @@ async def test_a_connection_ends_if_and_only_if_more_than_the_response_arrives(
             await transport.has_room.wait()
             if not sent or transport.has_ended:
                 break
-            handler.data_received(sent[:size])
-            sent = sent[size:]
+            piece = max(size, smallest)
+            handler.data_received(sent[:piece])
+            sent = sent[piece:]
         assert await reading == (200, body)
         assert transport.has_ended == (excess != b"")
         assert handler.is_clean == (not transport.has_ended)

@@ -35,6 +35,7 @@ from tests.support.engine import (
     task_of,
     working,
 )
+from tests.support.graphql import Api
 from tests.support.logs import logged
 from tests.support.proxy import Proxy, running_proxy
 from tests.support.target import CannedResponse, Target
@@ -56,17 +57,14 @@ def by_way_of(proxy: Proxy, database: DatabaseSettings) -> DatabaseSettings:
     return DatabaseSettings(database_url=url.render_as_string(hide_password=False))
 
 
-async def test_a_one_off_fires_once_at_its_instant(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
-) -> None:
+async def test_a_one_off_fires_once_at_its_instant(service: Api, target: Target) -> None:
     """The call is never early and carries Duetime's headers, the response is stored, and the task is then completed."""
     url = target.responds(
         "/hook", CannedResponse(status=201, body=b'{"ok": true}', headers={"Content-Type": "application/json"})
     )
-    async with working(database, jobs_settings):
-        at = soon()
-        [task_id] = await save(engine, one_off(url, at, method="POST", payload={"n": 2**70}))
-        run = await one_run(engine, task_id)
+    at = soon()
+    [task_id] = await save(service.engine, one_off(url, at, method="POST", payload={"n": 2**70}))
+    run = await one_run(service.engine, task_id)
     [call] = target.calls
     assert call.at >= at
     assert call.method == "POST"
@@ -81,38 +79,32 @@ async def test_a_one_off_fires_once_at_its_instant(
     assert run.error_message is None
     assert run.run_at is not None
     assert at <= run.run_at <= call.at
-    assert await events_of(engine, run.id) == ["started", "succeeded"]
-    task = await task_of(engine, task_id)
+    assert await events_of(service.engine, run.id) == ["started", "succeeded"]
+    task = await task_of(service.engine, task_id)
     assert (task.status, task.next_run, task.version) == (TaskStatus.COMPLETED, None, 1)
 
 
-async def test_a_tasks_own_headers_win(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
-) -> None:
+async def test_a_tasks_own_headers_win(service: Api, target: Target) -> None:
     """They take precedence over the defaults and over Duetime's own headers, whatever their case."""
     own = {"user-agent": "mine", "IDEMPOTENCY-KEY": "mine too"}
-    async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(f"{target.url}/own", soon(), headers=own))
-        await one_run(engine, task_id)
+    [task_id] = await save(service.engine, one_off(f"{target.url}/own", soon(), headers=own))
+    await one_run(service.engine, task_id)
     [call] = target.calls
     assert (call.headers["user-agent"], call.headers["idempotency-key"]) == ("mine", "mine too")
 
 
-async def test_a_failed_attempt_is_tried_again_under_the_same_key(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
-) -> None:
+async def test_a_failed_attempt_is_tried_again_under_the_same_key(service: Api, target: Target) -> None:
     """Attempts continue until one succeeds, and each of them is recorded. A POST is sent once in each."""
     url = target.responds("/flaky", CannedResponse(status=500), CannedResponse(drops=True), CannedResponse(status=200))
-    async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(url, soon(), method="POST"))
-        run = await one_run(engine, task_id)
+    [task_id] = await save(service.engine, one_off(url, soon(), method="POST"))
+    run = await one_run(service.engine, task_id)
     assert [call.headers["x-duetime-attempt"] for call in target.calls] == ["1", "2", "3"]
     assert {call.headers["idempotency-key"] for call in target.calls} == {str(run.id)}
     assert (run.state, run.attempt, run.status_code) == (RunState.SUCCEEDED, 3, 200)
     assert [(a["number"], a["status_code"]) for a in run.attempts] == [(1, 500), (2, None), (3, 200)]
     assert run.attempts[0]["next_attempt_at"] is not None
     assert run.attempts[2]["next_attempt_at"] is None
-    assert await events_of(engine, run.id) == [
+    assert await events_of(service.engine, run.id) == [
         "started", "attempt_failed", "started", "attempt_failed", "started", "succeeded",
     ]  # fmt: skip
 
@@ -127,43 +119,30 @@ async def test_a_failed_attempt_is_tried_again_under_the_same_key(
     ids=["unavailable", "gone", "hanging"],
 )
 async def test_a_run_fails_when_no_attempt_is_left(
-    database: DatabaseSettings,
-    jobs_settings: JobsSettings,
-    engine: AsyncEngine,
-    target: Target,
-    answer: CannedResponse,
-    attempts: int,
-    message: str,
+    service: Api, target: Target, answer: CannedResponse, attempts: int, message: str
 ) -> None:
     """The run has the reason. A target that responds with 410 is not called again."""
     url = target.responds("/broken", answer)
-    async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(url, soon(), max_attempts=2, timeout_ms=500))
-        run = await one_run(engine, task_id)
+    [task_id] = await save(service.engine, one_off(url, soon(), max_attempts=2, timeout_ms=500))
+    run = await one_run(service.engine, task_id)
     assert (run.state, run.success, run.attempt, run.error_message) == (RunState.FAILED, False, attempts, message)
     assert len(target.calls) == attempts
-    assert (await task_of(engine, task_id)).status == TaskStatus.COMPLETED
+    assert (await task_of(service.engine, task_id)).status == TaskStatus.COMPLETED
 
 
-async def test_a_header_is_sent_in_utf_8(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
-) -> None:
+async def test_a_header_is_sent_in_utf_8(service: Api, target: Target) -> None:
     """Every value that was accepted when the task was saved can be sent."""
     headers = {"X-Name": "grün Ā \u2028", "X-Tab": "a\tb", "X-Empty": ""}
-    async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(target.responds("/x", CannedResponse()), soon(), headers=headers))
-        run = await one_run(engine, task_id)
+    [task_id] = await save(service.engine, one_off(target.responds("/x", CannedResponse()), soon(), headers=headers))
+    run = await one_run(service.engine, task_id)
     assert run.state == RunState.SUCCEEDED
     assert {name: target.calls[0].headers[name.lower()] for name in headers} == headers
 
 
-async def test_a_target_that_is_not_there(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine
-) -> None:
+async def test_a_target_that_is_not_there(service: Api) -> None:
     """An unreachable target makes a failed run like any other, without a status."""
-    async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off("http://127.0.0.1:1/", soon(), max_attempts=1))
-        run = await one_run(engine, task_id)
+    [task_id] = await save(service.engine, one_off("http://127.0.0.1:1/", soon(), max_attempts=1))
+    run = await one_run(service.engine, task_id)
     assert (run.state, run.status_code) == (RunState.FAILED, None)
     assert run.error_message is not None
     assert run.error_message.startswith("could not connect")
@@ -179,31 +158,20 @@ async def test_a_target_that_is_not_there(
     ],
 )
 async def test_whatever_comes_back_is_kept_safely(
-    database: DatabaseSettings,
-    jobs_settings: JobsSettings,
-    engine: AsyncEngine,
-    target: Target,
-    kind: str,
-    body: bytes,
-    kept: str,
-    encoding: str,
+    service: Api, target: Target, kind: str, body: bytes, kept: str, encoding: str
 ) -> None:
     """Text is stored as text, with characters replaced that Postgres cannot store; other bodies as Base64."""
     url = target.responds("/body", CannedResponse(body=body, headers={"Content-Type": kind} if kind else {}))
-    async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(url, soon()))
-        run = await one_run(engine, task_id)
+    [task_id] = await save(service.engine, one_off(url, soon()))
+    run = await one_run(service.engine, task_id)
     assert (run.response_body, run.body_encoding, run.body_truncated) == (kept, encoding, False)
 
 
-async def test_a_huge_body_is_cut(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
-) -> None:
+async def test_a_huge_body_is_cut(service: Api, target: Target) -> None:
     """64 KiB are stored, even if that cuts a character in two, and the run is marked as truncated."""
     url = target.responds("/huge", CannedResponse(body=b"a" + "é".encode() * 2_000_000))
-    async with working(database, jobs_settings):
-        [task_id] = await save(engine, one_off(url, soon()))
-        run = await one_run(engine, task_id)
+    [task_id] = await save(service.engine, one_off(url, soon()))
+    run = await one_run(service.engine, task_id)
     assert run.state == RunState.SUCCEEDED
     assert run.response_body == "a" + "é" * 32_767
     assert run.body_truncated
@@ -231,24 +199,19 @@ async def test_an_instant_during_an_unfinished_run_is_skipped(
     assert await events_of(engine, skipped.id) == ["skipped"]
 
 
-async def test_after_downtime_the_newest_instant_stands_for_those_before(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target
-) -> None:
+async def test_after_downtime_the_newest_instant_stands_for_those_before(service: Api, target: Target) -> None:
     """There is one run for all missed instants, which counts them, and the schedule continues as before."""
     start = utc_now() - timedelta(hours=2, seconds=30)
-    [task_id] = await save(engine, every(f"{target.url}/late", timedelta(minutes=1), start))
-    async with working(database, jobs_settings):
-        run = await one_run(engine, task_id)
+    [task_id] = await save(service.engine, every(f"{target.url}/late", timedelta(minutes=1), start))
+    run = await one_run(service.engine, task_id)
     assert run.scheduled_for == start + timedelta(hours=2)
     assert (run.missed_count, run.missed_since) == (120, start)
     assert len(target.calls) == 1
-    assert (await task_of(engine, task_id)).next_run == start + timedelta(hours=2, minutes=1)
+    assert (await task_of(service.engine, task_id)).next_run == start + timedelta(hours=2, minutes=1)
 
 
 @pytest.mark.parametrize("policy", LostPolicy)
-async def test_an_attempt_of_a_lost_worker_is_rescued(
-    database: DatabaseSettings, jobs_settings: JobsSettings, engine: AsyncEngine, target: Target, policy: LostPolicy
-) -> None:
+async def test_an_attempt_of_a_lost_worker_is_rescued(service: Api, target: Target, policy: LostPolicy) -> None:
     """With RETRY it is sent again under the same key; with FAIL the run ends as UNKNOWN, because the call may have
     arrived.
     """
@@ -265,19 +228,18 @@ async def test_an_attempt_of_a_lost_worker_is_rescued(
         attempt_started_at=utc_now(),
         run_at=utc_now(),
     )
-    await save(engine, task)
-    await save(engine, run)
-    async with working(database, jobs_settings):
-        ended = await one_run(engine, task.id, within=20)
+    await save(service.engine, task)
+    await save(service.engine, run)
+    ended = await one_run(service.engine, task.id, within=20)
     if policy is LostPolicy.RETRY:
         assert [call.headers["idempotency-key"] for call in target.calls] == [str(ended.id)]
         assert (ended.state, ended.attempt) == (RunState.SUCCEEDED, 2)
-        assert await events_of(engine, ended.id) == ["attempt_lost", "started", "succeeded"]
+        assert await events_of(service.engine, ended.id) == ["attempt_lost", "started", "succeeded"]
     else:
         assert target.calls == []
         assert (ended.state, ended.success) == (RunState.UNKNOWN, False)
-        assert await events_of(engine, ended.id) == ["unknown"]
-    assert (await task_of(engine, task.id)).status == TaskStatus.COMPLETED
+        assert await events_of(service.engine, ended.id) == ["unknown"]
+    assert (await task_of(service.engine, task.id)).status == TaskStatus.COMPLETED
 
 
 async def test_tasks_fire_without_redis(database: DatabaseSettings, engine: AsyncEngine, target: Target) -> None:

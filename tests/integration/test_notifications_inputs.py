@@ -30,6 +30,7 @@ from tests.support.notifications import (
     running_smtp,
     sealing,
 )
+from tests.support.shared import Shared
 from tests.support.target import CannedResponse, Target
 
 SECRET = "whsec_" + "A" * 32
@@ -57,17 +58,30 @@ LISTS = "{ channels { name kind url version } notificationRules { name } }"
 AUDIT = "{ auditLog(first: 50) { nodes { action before after } } }"
 
 
-@pytest.fixture
-def settings(jobs_settings: JobsSettings) -> JobsSettings:
+@pytest.fixture(scope="module")
+def settings(shared: Shared) -> JobsSettings:
     """Return the settings of a service with a secret key."""
-    return sealing(jobs_settings)
+    return sealing(shared.jobs)
+
+
+@pytest.fixture(scope="module")
+async def shared_api(shared: Shared, settings: JobsSettings) -> AsyncIterator[Api]:
+    """Run an API that can seal secrets."""
+    async with serving(shared.database, settings) as running:
+        yield running
 
 
 @pytest.fixture
-async def api(database: DatabaseSettings, settings: JobsSettings) -> AsyncIterator[Api]:
-    """Run an API that can seal secrets."""
-    async with serving(database, settings) as running:
-        yield running
+def database(shared_database: DatabaseSettings) -> DatabaseSettings:
+    """Return a database that is empty when the test begins."""
+    return shared_database
+
+
+@pytest.fixture
+def api(request: pytest.FixtureRequest, shared_api: Api) -> Api:
+    """Return the API, whose database is empty when the test begins."""
+    request.getfixturevalue("database")
+    return shared_api
 
 
 async def problems(api: Api, mutation: str, given: dict[str, Any]) -> list[tuple[list[str], str]]:

@@ -1,8 +1,6 @@
 """An attempt shows the redirects that it followed, and its errors speak of the call."""
 
 import asyncio
-import base64
-import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -13,16 +11,15 @@ from typing import Any
 
 import pytest
 
-from db.settings import DatabaseSettings
 from jobs.clock import Clock
 from jobs.http.body import NO_CONTENT
 from jobs.http.client import HttpCaller, Response
 from jobs.http.request import Action
 from jobs.http.targets import EgressPolicy, parse_rules
-from jobs.settings import LOOPBACK, JobsSettings
+from jobs.settings import LOOPBACK
 from tests.support.certificates import certificate
-from tests.support.engine import runs_of, working
-from tests.support.graphql import serving
+from tests.support.engine import runs_of
+from tests.support.graphql import Api
 from tests.support.raw_target import Request, raw_target
 from tests.support.waiting import wait_until
 
@@ -34,19 +31,17 @@ RUN = """query ($id: ID!) { run(id: $id) { state statusCode errorMessage respons
 SECRET = "a-secret-of-the-task"
 
 
-async def shown(database: DatabaseSettings, jobs: JobsSettings, **action: Any) -> dict[str, Any]:
+async def shown(service: Api, **action: Any) -> dict[str, Any]:
     """Return what the API shows of the run of a task with this action, with a secret header and one attempt."""
-    sealing = jobs.model_copy(update={"secret_key": base64.b64encode(os.urandom(32)).decode()})
     action["headers"] = [{"name": "Authorization", "value": SECRET}]
     task: dict[str, Any] = {"name": "n", "trigger": {"oneOff": {"at": "2999-01-01T00:00:00Z"}}}
     task |= {"retry": {"maxAttempts": 1}, "action": action}
-    async with serving(database, sealing) as api, working(database, sealing):
-        made = (await api.data(CREATE, input=task))["createTask"]
-        await api.data(START, id=made["id"])
-        [run] = await wait_until(
-            partial(runs_of, api.engine, made["id"], at_least=1), what="the run has ended", within=30
-        )
-        found: dict[str, Any] = (await api.data(RUN, id=str(run.id)))["run"]
+    made = (await service.data(CREATE, input=task))["createTask"]
+    await service.data(START, id=made["id"])
+    [run] = await wait_until(
+        partial(runs_of, service.engine, made["id"], at_least=1), what="the run has ended", within=30
+    )
+    found: dict[str, Any] = (await service.data(RUN, id=str(run.id)))["run"]
     return found
 
 
@@ -61,7 +56,7 @@ def leads(places: dict[str, tuple[int, str]]) -> Any:
     return respond
 
 
-async def test_an_attempt_shows_its_redirects(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+async def test_an_attempt_shows_its_redirects(service: Api) -> None:
     """Each has its status, where it led, and the method used there; secrets are masked, and long URLs are cut."""
     long = "/c?" + "x" * 7_000
     places = {
@@ -70,7 +65,7 @@ async def test_an_attempt_shows_its_redirects(database: DatabaseSettings, jobs_s
         "/b": (303, long),
     }
     async with raw_target(leads(places)) as target:
-        run = await shown(database, jobs_settings, url=target.url, method="POST", payload=1, redirects=3)
+        run = await shown(service, url=target.url, method="POST", payload=1, redirects=3)
         assert [request.method for request in target.requests] == ["POST", "GET", "GET", "GET"]
         assert target.requests[-1].path == long
     [attempt] = run["attempts"]
@@ -91,24 +86,22 @@ async def test_an_attempt_shows_its_redirects(database: DatabaseSettings, jobs_s
     ],
 )
 async def test_a_redirect_that_is_not_followed_says_so(
-    database: DatabaseSettings, jobs_settings: JobsSettings, redirects: int, followed: int, message: str
+    service: Api, redirects: int, followed: int, message: str
 ) -> None:
     """The last answer counts, and the redirects before it are shown."""
     async with raw_target(leads({"/": (302, "/")})) as target:
-        run = await shown(database, jobs_settings, url=target.url, redirects=redirects)
+        run = await shown(service, url=target.url, redirects=redirects)
     [attempt] = run["attempts"]
     assert (run["state"], run["statusCode"], run["errorMessage"]) == ("FAILED", 302, message)
     assert attempt["errorMessage"] == message
     assert attempt["redirects"] == followed * [{"status": 302, "url": target.url, "method": "GET"}]
 
 
-async def test_a_redirect_to_nobody_keeps_what_led_there(
-    database: DatabaseSettings, jobs_settings: JobsSettings
-) -> None:
+async def test_a_redirect_to_nobody_keeps_what_led_there(service: Api) -> None:
     """The target of the redirect cannot be reached, so there is no status, and the error names that target."""
     closed = unused_port()
     async with raw_target(leads({"/": (301, f"http://127.0.0.1:{closed}/")})) as target:
-        run = await shown(database, jobs_settings, url=target.url, redirects=1)
+        run = await shown(service, url=target.url, redirects=1)
     [attempt] = run["attempts"]
     assert (run["statusCode"], run["errorMessage"]) == (
         None,
@@ -117,7 +110,7 @@ async def test_a_redirect_to_nobody_keeps_what_led_there(
     assert attempt["redirects"] == [{"status": 301, "url": f"http://127.0.0.1:{closed}/", "method": "GET"}]
 
 
-async def test_headers_that_are_left_out_are_marked(database: DatabaseSettings, jobs_settings: JobsSettings) -> None:
+async def test_headers_that_are_left_out_are_marked(service: Api) -> None:
     """Smaller headers behind a large one are kept, and a success may have an error of its body."""
 
     def respond(_: Request, writer: asyncio.StreamWriter) -> None:
@@ -125,7 +118,7 @@ async def test_headers_that_are_left_out_are_marked(database: DatabaseSettings, 
         writer.write(f"HTTP/1.1 200 OK\r\nX: {large}\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nok".encode())
 
     async with raw_target(respond) as target:
-        run = await shown(database, jobs_settings, url=target.url)
+        run = await shown(service, url=target.url)
     [attempt] = run["attempts"]
     assert (run["state"], run["responseBody"], run["errorMessage"]) == ("SUCCEEDED", "ok", None)
     assert run["responseHeadersTruncated"]

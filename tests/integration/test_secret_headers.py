@@ -269,12 +269,9 @@ async def test_a_lost_key_ends_the_run_with_a_reason(
         (SECRET.upper().encode(), "********"),
     ],
 )
-async def test_what_a_target_repeats_is_masked(
-    api: Api, database: DatabaseSettings, sealing: JobsSettings, target: Target, body: bytes, kept: str
-) -> None:
+async def test_what_a_target_repeats_is_masked(service: Api, target: Target, body: bytes, kept: str) -> None:
     """Repeated secrets are masked in binary responses as well, and where the response is truncated within one."""
     url = target.responds("/", CannedResponse(body=body, headers={"content-type": "application/octet-stream"}))
-    async with working(database, sealing):
-        made = await do(api, CREATE, input=task_input(url))
-        [run] = await fired(api, made["id"])
+    made = await do(service, CREATE, input=task_input(url))
+    [run] = await fired(service, made["id"])
     assert run.response_body == kept

@@ -68,14 +68,13 @@ def verify(call: Call, secret: str) -> Any:
     return Webhook(secret).verify(call.body, call.headers)
 
 
-async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: JobsSettings, target: Target) -> None:
+async def test_receivers_can_verify_a_call(service: Api, target: Target) -> None:
     """Receivers can verify each attempt with either of two secrets and no other; its id is the run's."""
     url = target.responds("/hook", CannedResponse(status=500), CannedResponse())
     secrets = [fresh_secret(), fresh_secret(24)]
-    async with serving(database, sealing) as api, working(database, sealing):
-        task = await do(api, CREATE, input=wanted(url, signingSecrets=secrets))
-        assert task["action"] == {"signed": True}
-        [run] = await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    task = await do(service, CREATE, input=wanted(url, signingSecrets=secrets))
+    assert task["action"] == {"signed": True}
+    [run] = await wait_until(lambda: runs_of(service.engine, task["id"], at_least=1), what="the run has ended")
     assert (run.state, run.attempt) == (RunState.SUCCEEDED, 2)
     assert len(target.calls) == 2
     for call in target.calls:
@@ -88,17 +87,16 @@ async def test_receivers_can_verify_a_call(database: DatabaseSettings, sealing: 
 
 @pytest.mark.parametrize(("status", "becomes"), [(302, "GET"), (303, "GET"), (307, "POST")])
 async def test_a_redirect_that_drops_the_body_drops_its_signature(
-    database: DatabaseSettings, sealing: JobsSettings, target: Target, status: int, becomes: str
+    service: Api, target: Target, status: int, becomes: str
 ) -> None:
     """A GET in place of the signed POST has neither the signature nor a digest of the body, which it does not have."""
     secret = fresh_secret()
     url = target.responds("/old", CannedResponse(status=status, headers={"Location": "/new"}))
     digests = ["Digest", "Content-Digest", "Content-MD5", "Signature", "Signature-Input"]
     headers = [{"name": name, "value": "of the body"} for name in digests]
-    async with serving(database, sealing) as api, working(database, sealing):
-        action = {"signingSecrets": [secret], "redirects": 1, "headers": headers}
-        task = await do(api, CREATE, input=wanted(url, **action))
-        await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    action = {"signingSecrets": [secret], "redirects": 1, "headers": headers}
+    task = await do(service, CREATE, input=wanted(url, **action))
+    await wait_until(lambda: runs_of(service.engine, task["id"], at_least=1), what="the run has ended")
     first, second = target.calls
     assert (first.method, second.method) == ("POST", becomes)
     assert verify(first, secret) == PAYLOAD
@@ -112,29 +110,23 @@ async def test_a_redirect_that_drops_the_body_drops_its_signature(
         assert second.headers["idempotency-key"] == first.headers["idempotency-key"]
 
 
-async def test_a_redirected_call_without_a_body_stays_signed(
-    database: DatabaseSettings, sealing: JobsSettings, target: Target
-) -> None:
+async def test_a_redirected_call_without_a_body_stays_signed(service: Api, target: Target) -> None:
     """A GET without a body stays the same request after a redirect, and so its signature stays valid."""
     secret = fresh_secret()
     url = target.responds("/old", CannedResponse(status=303, headers={"Location": "/new"}))
     action: dict[str, Any] = {"signingSecrets": [secret], "redirects": 1, "method": "GET", "payload": None}
-    async with serving(database, sealing) as api, working(database, sealing):
-        task = await do(api, CREATE, input=wanted(url, **action))
-        await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    task = await do(service, CREATE, input=wanted(url, **action))
+    await wait_until(lambda: runs_of(service.engine, task["id"], at_least=1), what="the run has ended")
     for call in target.calls:
         Webhook(secret).verify(call.body, call.headers, json_parse=False)
     assert [call.path for call in target.calls] == ["/old", "/new"]
 
 
-async def test_a_call_without_a_body_is_signed(
-    database: DatabaseSettings, sealing: JobsSettings, target: Target
-) -> None:
+async def test_a_call_without_a_body_is_signed(service: Api, target: Target) -> None:
     """A call without a body is signed over an empty body."""
     secret = fresh_secret()
-    async with serving(database, sealing) as api, working(database, sealing):
-        task = await do(api, CREATE, input=wanted(target.url, signingSecrets=[secret], method="GET", payload=None))
-        await wait_until(lambda: runs_of(api.engine, task["id"], at_least=1), what="the run has ended")
+    task = await do(service, CREATE, input=wanted(target.url, signingSecrets=[secret], method="GET", payload=None))
+    await wait_until(lambda: runs_of(service.engine, task["id"], at_least=1), what="the run has ended")
     [call] = target.calls
     Webhook(secret).verify(call.body, call.headers, json_parse=False)
 
@@ -220,12 +212,9 @@ async def test_a_secret_outlives_the_key_that_sealed_it(
         ),
     ],
 )
-async def test_wrong_secrets_are_refused(
-    database: DatabaseSettings, sealing: JobsSettings, action: dict[str, Any], path: list[str], message: str
-) -> None:
+async def test_wrong_secrets_are_refused(service: Api, action: dict[str, Any], path: list[str], message: str) -> None:
     """Wrong secrets are refused with the reason, and not repeated."""
-    async with serving(database, sealing) as api:
-        refused = await do(api, CREATE, input=wanted("http://127.0.0.1/", **action))
+    refused = await do(service, CREATE, input=wanted("http://127.0.0.1/", **action))
     [problem] = refused["problems"]
     assert problem["path"] == ["action", *path]
     assert problem["message"].startswith(message)

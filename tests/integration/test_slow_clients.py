@@ -17,6 +17,7 @@ from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
 from tests.support.rest import error
+from tests.support.shared import Shared
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.both_loops
@@ -36,18 +37,20 @@ class ShortTimeouts(TimeoutHttpProtocol):
     write_timeout: ClassVar[timedelta] = SHORT
 
 
-@pytest.fixture
-async def api(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+@pytest.fixture(scope="module")
+async def api(shared: Shared) -> AsyncIterator[Api]:
     """Run an API."""
-    async with serving(database, jobs_settings) as running:
+    async with serving(shared.database, shared.jobs) as running:
         yield running
 
 
-@pytest.fixture
-async def impatient(database: DatabaseSettings, jobs_settings: JobsSettings) -> AsyncIterator[Api]:
+@pytest.fixture(scope="module")
+async def impatient(shared: Shared) -> AsyncIterator[Api]:
     """Run an API with short timeouts."""
     settings = ApiSettings.model_construct(keep_alive_seconds=1)
-    async with serving(database, jobs_settings, settings=settings, protocol=ShortTimeouts, body_within=SHORT) as api:
+    async with serving(
+        shared.database, shared.jobs, settings=settings, protocol=ShortTimeouts, body_within=SHORT
+    ) as api:
         yield api
 
 

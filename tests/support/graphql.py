@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -41,17 +41,32 @@ async def sleep_briefly(_seconds: float) -> None:
     await asyncio.sleep(POLL_INTERVAL)
 
 
-# uvicorn polls every tenth of a second for the end of the server, and after that for the end of its connections.
+# uvicorn polls every tenth of a second for the end of its connections.
 vars(uvicorn.server)["asyncio"] = SimpleNamespace(**vars(asyncio) | {"sleep": sleep_briefly})
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers, because signals belong to the tests."""
+    """uvicorn's server without its signal handlers, because signals belong to the tests, and without its polling."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopped = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Install no signal handlers."""
         yield
+
+    def stop(self) -> None:
+        """Make the server shut down."""
+        self.should_exit = True
+        self._stopped.set()
+
+    async def main_loop(self) -> None:
+        """Update the Date of responses each second until the server is stopped."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), 1)
 
 
 class Subscription:
@@ -210,5 +225,5 @@ async def serving(
             ):
                 yield Api(url=url, http=http, engine=engine, server=server, app=app)
         finally:
-            server.should_exit = True
+            server.stop()
             await serving

@@ -16,8 +16,9 @@ from itertools import cycle
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 from redis import Redis
-from sqlalchemy import URL, text
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from db.connection import open_engine
@@ -46,7 +47,7 @@ LOGICAL_DATABASES = 16
 
 
 class Administrator:
-    """One connection for all databases that tests create and drop."""
+    """One connection to a database, for statements outside of the event loops of tests."""
 
     def __init__(self, url: URL) -> None:
         self.url = url
@@ -55,7 +56,7 @@ class Administrator:
         self._engine = create_async_engine(url, isolation_level="AUTOCOMMIT", pool_size=1)
 
     def execute(self, statement: str) -> None:
-        """Execute one statement outside of any transaction."""
+        """Execute one statement outside of any transaction, or several in one."""
         self._runner.run(self._execute(statement))
 
     def close(self) -> None:
@@ -65,7 +66,9 @@ class Administrator:
 
     async def _execute(self, statement: str) -> None:
         async with self._engine.connect() as connection:
-            await connection.execute(text(statement))
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, asyncpg.Connection)
+            await driver.execute(statement)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -44,5 +44,5 @@ def wait_for(condition: Callable[[], T], *, what: str, within: float = 20) -> T:
 
 
 def pause(waited: float) -> float:
-    """Return the seconds until the next look, a tenth of the time waited, because each look may cost a query."""
-    return min(max(waited / 10, 0.01), MOST)
+    """Return the seconds until the next look, a fifth of the time waited, because each look may cost a query."""
+    return min(max(waited / 5, 0.02), MOST)
