@@ -123,9 +123,10 @@ class Connection(asyncio.Protocol):
     def _respond(self, status: int, body: bytes, *, call: list[Any] | None = None) -> None:
         if self._transport.is_closing():
             return
-        self._transport.write(b"HTTP/1.1 %d Status\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
         if call is not None:
+            # A run may end before the write returns.
             call[4:] = [status, time.time()]
+        self._transport.write(b"HTTP/1.1 %d Status\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
 
     def _reset(self) -> None:
         # Closing with a linger time of zero sends RST instead of FIN.
