@@ -31,6 +31,7 @@ from jobs.maintenance.deletion import deletion_duty
 from jobs.maintenance.duties import keep_doing
 from jobs.maintenance.expiry import expiry_duty
 from jobs.maintenance.forecast import forecast_duty
+from jobs.maintenance.look import look_duty
 from jobs.maintenance.partitions import partitions_duty
 from jobs.maintenance.recovery import Recovery
 from jobs.maintenance.reporting import reporting
@@ -139,6 +140,7 @@ async def run_worker(
             retention_duty(database_engine, jobs),
             *bulk_duties(database_engine, queue, jobs.secrets, wanted=bulk_wanted),
         ]
+        duties.append(look_duty(database_engine, duties))
         running = engine.start()
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties, after=MAINTENANCE_AFTER))]
         enough = asyncio.Event()

@@ -4,25 +4,22 @@ from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.engine.conditions import has_unfinished_run
 
-EXPIRED = f"delete_at <= statement_timestamp() AND deleted_at IS NULL AND NOT {has_unfinished_run('t.id')}"
+IS_OVER = "delete_at <= statement_timestamp() AND deleted_at IS NULL"
+EXPIRED = f"{IS_OVER} AND NOT {has_unfinished_run('t.id')}"
 
 # In EXISTS, Postgres would ignore the order, and with it the index.
-FIRST_EXPIRED = text(f"SELECT t.id FROM tasks t WHERE {EXPIRED} ORDER BY t.delete_at LIMIT 1")
+FIRST_EXPIRED = text(f"SELECT t.id FROM tasks t WHERE {IS_OVER} ORDER BY t.delete_at LIMIT 1")
+"""The first task whose time is over, whether it has an unfinished run or not."""
 
 LOCK_EXPIRED = text(f"""
 SELECT t.id FROM tasks t WHERE {EXPIRED} ORDER BY t.delete_at LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 STILL_EXPIRED = text(f"SELECT t.id FROM tasks t WHERE t.id = ANY (CAST(:task_ids AS uuid[])) AND {EXPIRED}")
-
-
-async def any_expired(connection: AsyncConnection) -> bool:
-    """Return whether there are tasks to delete."""
-    return (await connection.execute(FIRST_EXPIRED)).first() is not None
 
 
 async def lock_expired(session: AsyncSession, *, limit: int) -> list[UUID]:

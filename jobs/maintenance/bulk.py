@@ -11,15 +11,13 @@ from db.models import utc_now
 from db.reads import bulk as selection
 from db.states import BulkState
 from db.tasks import bulk
-from jobs.maintenance.duties import Duty
+from jobs.maintenance.duties import UNASKED_EVERY, Duty
 from jobs.queue import Queue
 from jobs.security.encryption import SecretKeys
 from jobs.tasks.bulk import work_off_chunk
 
 logger = logging.getLogger(__name__)
 
-EVERY = timedelta(seconds=1)
-"""How often a worker looks for operations that it was not woken for."""
 PRUNED_EVERY = timedelta(hours=1)
 KEPT = timedelta(days=30)
 
@@ -35,8 +33,8 @@ def bulk_duties(engine: AsyncEngine, queue: Queue, secrets: SecretKeys, *, wante
             await bulk.prune(connection, before=utc_now() - KEPT)
 
     return [
-        Duty(name="bulk operations", every=EVERY, do=work, wanted=wanted),
-        Duty(name="bulk operation pruning", every=PRUNED_EVERY, do=prune),
+        Duty(name="bulk", every=UNASKED_EVERY, do=work, wanted=wanted),
+        Duty(name="bulk pruning", every=PRUNED_EVERY, do=prune),
     ]
 
 

@@ -1,14 +1,11 @@
 """Removes the rows of deleted tasks and of their runs, in chunks."""
 
-from datetime import timedelta
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connection import autocommit
 from db.maintenance import deletion
-from jobs.maintenance.duties import Duty
+from jobs.maintenance.duties import UNASKED_EVERY, Duty
 
-EVERY = timedelta(seconds=1)
 REMOVED_PER_STATEMENT = 500
 """Few enough that each statement holds its locks for only a few milliseconds."""
 
@@ -19,7 +16,7 @@ def deletion_duty(engine: AsyncEngine) -> Duty:
     async def remove() -> None:
         await remove_deleted(engine)
 
-    return Duty(name="deletion", every=EVERY, do=remove)
+    return Duty(name="deletion", every=UNASKED_EVERY, do=remove)
 
 
 async def remove_deleted(engine: AsyncEngine) -> None:

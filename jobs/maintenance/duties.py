@@ -1,4 +1,6 @@
-"""Runs maintenance duties, each at its own interval and independently of the others and of recovery."""
+"""Runs maintenance duties, each at its own interval, or when it is wanted, and independently of the others and of
+recovery.
+"""
 
 import asyncio
 import logging
@@ -10,6 +12,11 @@ from datetime import timedelta
 from db.connection import CONNECTION_ERRORS, message_of
 
 logger = logging.getLogger(__name__)
+
+LOOK_EVERY = timedelta(seconds=1)
+"""How often one statement looks for work of all duties that are done when there is some."""
+UNASKED_EVERY = timedelta(seconds=10)
+"""How often these duties look for themselves. It counts only where that statement fails and theirs do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,21 +1,17 @@
 """Deletes tasks `delete_after_ms` after they ended."""
 
-from datetime import timedelta
-
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connection import autocommit
 from db.maintenance import expiry
 from db.models import utc_now
 from db.states import KeyScope
-from jobs.maintenance.duties import Duty
+from jobs.maintenance.duties import UNASKED_EVERY, Duty
 from jobs.queue import Queue
 from jobs.security.api_keys import MAINTENANCE, Caller
 from jobs.security.encryption import SecretKeys
 from jobs.tasks import changes
 from jobs.tasks.transaction import transaction
 
-EVERY = timedelta(seconds=1)
 DELETED_PER_TRANSACTION = 100
 CALLER = Caller(name=MAINTENANCE, scope=KeyScope.WRITE)
 
@@ -26,14 +22,11 @@ def expiry_duty(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> Duty:
     async def delete() -> None:
         await delete_expired(engine, queue, secrets)
 
-    return Duty(name="expiry", every=EVERY, do=delete)
+    return Duty(name="expiry", every=UNASKED_EVERY, do=delete)
 
 
 async def delete_expired(engine: AsyncEngine, queue: Queue, secrets: SecretKeys) -> None:
     """Delete every expired task, as `deleteTask` does."""
-    async with autocommit(engine).connect() as connection:
-        if not await expiry.any_expired(connection):
-            return
     deleted = DELETED_PER_TRANSACTION
     while deleted == DELETED_PER_TRANSACTION:
         async with transaction(engine, queue, caller=CALLER, secrets=secrets) as work:

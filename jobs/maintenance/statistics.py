@@ -11,9 +11,8 @@ from db.maintenance import statistics
 from db.maintenance.statistics import Step
 from db.states import StatisticsWidth
 from jobs.clock import Clock
-from jobs.maintenance.duties import Duty
+from jobs.maintenance.duties import UNASKED_EVERY, Duty
 
-COUNT_EVERY = timedelta(seconds=1)
 EVENTS_PER_TRANSACTION = 1_000
 TRANSACTIONS_PER_TURN = 20
 ADD_UP_EVERY = timedelta(minutes=1)
@@ -30,7 +29,7 @@ def statistics_duties(engine: AsyncEngine, clock: Clock) -> Sequence[Duty]:
         await add_up_old_counts(engine, now=clock.now())
 
     return [
-        Duty(name="statistics", every=COUNT_EVERY, do=count),
+        Duty(name="statistics", every=UNASKED_EVERY, do=count),
         Duty(name="old statistics", every=ADD_UP_EVERY, do=add_up),
     ]
 

@@ -16,7 +16,7 @@ from jobs.cancellation import cancel_and_wait
 from jobs.clock import Clock
 from jobs.http.client import HttpCaller
 from jobs.http.resolver import Lookup, system_lookup
-from jobs.maintenance.duties import Duty, keep_doing
+from jobs.maintenance.duties import LOOK_EVERY, UNASKED_EVERY, Duty, keep_doing
 from jobs.notifications.apprise_service import AppriseService
 from jobs.notifications.delivery import POLICY, deliver
 from jobs.notifications.judge import judge
@@ -26,7 +26,6 @@ from jobs.settings import JobsSettings
 
 logger = logging.getLogger(__name__)
 
-EVERY = timedelta(seconds=1)
 PRUNED_EVERY = timedelta(hours=1)
 KEPT = timedelta(days=30)
 PRUNED_PER_STATEMENT = 500
@@ -53,8 +52,8 @@ def notification_duties(
         await prune_messages(engine)
 
     return [
-        Duty(name="notifications", every=EVERY, do=judge_all),
-        Duty(name="deliveries", every=EVERY, do=deliver_all),
+        Duty(name="notifications", every=UNASKED_EVERY, do=judge_all),
+        Duty(name="deliveries", every=UNASKED_EVERY, do=deliver_all),
         Duty(name="notification pruning", every=PRUNED_EVERY, do=prune),
     ]
 
@@ -85,12 +84,18 @@ async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = 
             if await no_worker_lives(engine):
                 await deliver(engine, sender)
 
+        async def look() -> None:
+            if await no_worker_lives(engine):
+                for duty in duties:
+                    duty.wanted.set()
+
         duties = [
-            Duty(name="notifications without workers", every=EVERY, do=judge_without_workers),
-            Duty(name="deliveries without workers", every=EVERY, do=deliver_without_workers),
+            Duty(name="notifications without workers", every=UNASKED_EVERY, do=judge_without_workers),
+            Duty(name="deliveries without workers", every=UNASKED_EVERY, do=deliver_without_workers),
         ]
+        looking = Duty(name="look for notifications", every=LOOK_EVERY, do=look)
         # Workers that start at the same time are not alive yet.
-        keeping = asyncio.create_task(keep_doing(duties, after=EVERY))
+        keeping = asyncio.create_task(keep_doing([looking, *duties], after=LOOK_EVERY))
         try:
             yield sender
         finally:

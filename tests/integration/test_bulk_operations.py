@@ -166,7 +166,8 @@ async def test_a_worker_is_woken(
     database: DatabaseSettings, jobs_settings: JobsSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that would look for operations in an hour only begins with one as soon as it is started."""
-    monkeypatch.setattr("jobs.maintenance.bulk.EVERY", HOUR)
+    monkeypatch.setattr("jobs.maintenance.bulk.UNASKED_EVERY", HOUR)
+    monkeypatch.setattr("jobs.maintenance.look.LOOK_EVERY", HOUR)
     # A Redis that answers late, as on a busy machine, would leave the operation to the next look.
     for patience in ("jobs.tasks.transaction.PATIENCE", "jobs.queue.CONNECT_TIMEOUT", "jobs.queue.ANSWER_TIMEOUT"):
         monkeypatch.setattr(patience, HOUR)

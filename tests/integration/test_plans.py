@@ -20,6 +20,7 @@ from db.engine import claims, finishes, flow, leases, rollups
 from db.engine.warm_up import STATEMENTS, without_effect
 from db.maintenance import deletion, partitions
 from db.models import utc_now
+from db.pending import pending
 from db.settings import DatabaseSettings
 from db.states import BodyEncoding, OverlapPolicy, RunState, TaskStatus
 from jobs.run_ids import scheduled_run_id
@@ -152,6 +153,7 @@ def calls(connection: AsyncConnection, *, task_ids: list[UUID], running: list[An
         "flow_release": lambda: flow.release(connection, [WORKER], limit=BATCH),
         "compact": lambda: rollups.compact(connection, before=now, limit=BATCH),
         "any_deleted": lambda: deletion.any_deleted(connection),
+        "pending": lambda: pending(connection),
         "remove_runs": lambda: deletion.remove_runs(connection, limit=BATCH),
         "remove_tasks": lambda: deletion.remove_tasks(connection, limit=BATCH),
     }
