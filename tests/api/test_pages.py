@@ -352,6 +352,22 @@ async def test_wrong_cursors_have_codes(api: Api) -> None:
         assert await api.code(TASKS, after=cursor) == "INVALID_CURSOR"
 
 
+async def test_a_page_that_is_the_whole_list_is_not_counted(api: Api) -> None:
+    """The list is counted only if the page does not show how long it is."""
+    await save(api.engine, *(named(f"task {number}") for number in range(3)))
+
+    async def counts(**variables: Any) -> tuple[int, bool]:
+        with statements(api) as sent:
+            total = (await api.data(TASKS, **variables))["tasks"]["totalCount"]
+        return total, any("count(*)" in statement for statement in sent)
+
+    assert await counts(first=3) == (3, False)
+    assert await counts(last=5, filter={"nameContains": "2"}) == (1, False)
+    assert await counts(first=2) == (3, True)
+    cursor = (await api.data(TASKS, first=1))["tasks"]["pageInfo"]["endCursor"]
+    assert await counts(first=3, after=cursor) == (3, True)
+
+
 async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
     """Nested fields are read for the whole page, or for a large part of it where the API serves others in between."""
     query = """
