@@ -130,6 +130,9 @@ class FlowStarter:
             if gone:
                 await flow.release(connection, gone, limit=RELEASED_PER_REFRESH)
                 self._notifier.notify(due=[self._clock.now()])
+                # There may be more runs that wait for them, or another worker has locked some.
+                self._outdated = True
+                self._admission.want()
         self._admission.learn_limits(rows)
         self._refreshed = monotonic()
 
