@@ -52,7 +52,10 @@ MOST_POKES = 10_000
 
 CONNECT_TIMEOUT = timedelta(seconds=1)
 ANSWER_TIMEOUT = timedelta(seconds=2)
-REDIS_ERRORS = (RedisError, OSError, TimeoutError)
+REDIS_ERRORS = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What Redis's client raises when the server is away. uvloop raises a RuntimeError when something is written to a
+connection that has ended, and the client passes it on.
+"""
 
 
 class Unreachable(Exception):

@@ -90,3 +90,21 @@ async def test_without_announcements_a_worker_does_not_wait(
         assert not await is_over()
         server.kill()
         await wait_until(is_over, what="the watch has noticed")
+
+
+@pytest.mark.both_loops
+async def test_a_connection_that_has_ended_is_an_error_of_redis(queue: Queue) -> None:
+    """Whatever the client raises then, on either event loop, is one of the errors that outages raise."""
+    await queue.ping()
+    [connection] = queue._redis.connection_pool._available_connections
+    writer = connection._writer
+    assert writer is not None
+
+    async def exchange() -> None:
+        await connection.send_command("PING")
+        await connection.read_response()
+
+    writer.transport.abort()
+    with pytest.raises(REDIS_ERRORS):
+        await exchange()
+    await connection.disconnect(nowait=True)
