@@ -63,8 +63,7 @@ def configuration(
     """Return the uvicorn configuration that serves the app, with `grace` for a graceful shutdown.
 
     A connection may be idle for `keep_alive` between requests. A proxy has to close its connections sooner than that,
-    or it sends a
-    request over a connection that is being closed, and responds with 502.
+    or it sends a request over a connection that is being closed, and responds with 502.
 
     Any client can send X-Forwarded-For, so the header is trusted only when it comes from one of the `proxies`.
     WebSockets are not compressed, because a short compressed message can be long.

@@ -79,7 +79,7 @@ BEGIN
 END $$
 """
 
-# Whoever runs as Duetime's role could call this, so it leaves what happened lately, whatever the settings say.
+# Anyone who runs as Duetime's role could call this, so it leaves what happened lately, whatever the settings say.
 PRUNE_AUDIT_LOG = """
 CREATE FUNCTION prune_audit_log(days integer, most integer) RETURNS integer
 {of_owner} AS $$

@@ -356,7 +356,7 @@ async def test_two_workers_share_a_herd(
     assert numbers.one() == (600, 1, 600)
 
 
-async def test_a_claim_fails_after_whoever_asked_for_it_is_gone(
+async def test_a_claim_fails_after_its_caller_was_cancelled(
     database: DatabaseSettings, redis_url: str, jobs_settings: JobsSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The failure is logged like that of any other claim, and no exception is left that nothing retrieves."""
