@@ -58,7 +58,7 @@ async def page(
     connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
 ) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    found = await read(connection, statements(filters, order, rows), limit=rows.limit + 1)
+    found = await read(connection, filters, statements(filters, order, rows), limit=rows.limit + 1)
     return keyset.trimmed(found, page=rows)
 
 
@@ -74,7 +74,7 @@ async def has_more(
     """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
     zones = ORDERS[order].beyond(key, backward=backward, inclusive=inclusive)
     ways = [Ways.of(filters, order, zone, backward=backward, limit=1) for zone in zones]
-    return bool(await read(connection, ways, limit=1))
+    return bool(await read(connection, filters, ways, limit=1))
 
 
 class Ways(NamedTuple):
@@ -119,13 +119,13 @@ def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[W
     return [Ways.of(filters, order, zone, backward=rows.backward, limit=rows.limit + 1) for zone in zones]
 
 
-async def read(connection: AsyncConnection, zones: Iterable[Ways], *, limit: int) -> list[Task]:
+async def read(connection: AsyncConnection, filters: TaskFilter, zones: Iterable[Ways], *, limit: int) -> list[Task]:
     """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns.
 
     The connection has to be in a transaction.
     """
     found: list[Task] = []
-    await plan_for_values(connection)
+    await plan_for_values(connection, parallel=may_read_all_words(filters))
     for ways in zones:
         left = limit - len(found)
         found += (await read_zone(connection, ways, limit=limit))[:left]
@@ -176,7 +176,7 @@ async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
 
     The connection has to be in a transaction.
     """
-    await plan_for_values(connection)
+    await plan_for_values(connection, parallel=may_read_all_words(filters))
     [[total]] = await prepared.select(connection, counting(filters))
     return cast("int", total)
 
@@ -228,6 +228,11 @@ def of_words(filters: TaskFilter) -> list[Condition]:
         words.append(col(TaskWords.tags) != cast_to([], ARRAY(Text)))
         words.append(has_tags(TaskWords, filters.tags))
     return words
+
+
+def may_read_all_words(filters: TaskFilter) -> bool:
+    """Return whether the filter has a substring: an index finds only long ones, and only if the server has pg_trgm."""
+    return filters.name_contains is not None or filters.url_contains is not None
 
 
 def last_in(states: Collection[RunState]) -> CompoundSelect[Any]:
