@@ -17,15 +17,15 @@
   raise for an instant beyond them.
 - `execute_prepared`: SQLAlchemy has no way to execute a statement on asyncpg alone, in the transaction that it begins
   with its first statement, with the statements that it keeps prepared, and with its reaction to a lost connection. It
-  can go once SQLAlchemy has one, or takes no longer than asyncpg.
+  can go once SQLAlchemy has one, or takes no longer than asyncpg. The same holds for `execute_together`.
 - `count_timeout_as_disconnect`: SQLAlchemy's asyncpg dialect asks only whether a connection is closed, so it keeps one
   whose statement timed out, and the rest of the pool, although all stay silent when the server's host has disappeared.
   It can go once the dialect counts asyncpg's `command_timeout` as a disconnect.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -117,13 +117,8 @@ def decode_instant(encoded: tuple[int]) -> datetime:
 
 async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
     """Execute a statement on asyncpg's connection, where it is prepared once, and return its records."""
-    sync = connection.sync_connection
-    assert sync is not None  # noqa: S101 (the connection is open)
-    adapted = cast("AsyncAdapt_asyncpg_connection", sync.connection.dbapi_connection)
-    own = cast("asyncpg.Connection", adapted.driver_connection)
-    for before in sync.dispatch.before_cursor_execute:
-        before(sync, None, sql, tuple(arguments), None, False)  # noqa: FBT003 (the event's signature)
-    try:
+    async with executing(connection, sql, arguments) as (adapted, own):
+        sync = cast("SyncConnection", connection.sync_connection)
         if not adapted.autocommit and not sync.in_transaction():
             sync.begin()
         if not adapted.autocommit and adapted._transaction is None:  # noqa: SLF001
@@ -133,6 +128,35 @@ async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Seq
         changed = cast("PGDialect_asyncpg", sync.dialect)._invalidate_schema_cache_asof  # noqa: SLF001
         prepared, _ = await adapted._prepare(sql, changed)  # type: ignore[no-untyped-call]  # noqa: SLF001
         records: list[asyncpg.Record] = await prepared.fetch(*arguments)
+    return records
+
+
+async def execute_together(connection: AsyncConnection, sql: str) -> None:
+    """Execute several statements in one round trip, on a connection whose statements commit by themselves."""
+    async with executing(connection, sql, ()) as (_, own):
+        await own.execute(sql)
+
+
+def commits_by_itself(connection: AsyncConnection) -> bool:
+    """Return whether each statement of a connection commits by itself."""
+    adapted, _ = of_driver(connection)
+    return bool(adapted.autocommit)
+
+
+@asynccontextmanager
+async def executing(
+    connection: AsyncConnection, sql: str, arguments: Sequence[Any]
+) -> AsyncIterator[tuple[AsyncAdapt_asyncpg_connection, asyncpg.Connection]]:
+    """Lend asyncpg's connection and SQLAlchemy's wrapper of it for one execution, with SQLAlchemy's events around it.
+
+    A lost connection, with the rest of its pool, is replaced.
+    """
+    sync = cast("SyncConnection", connection.sync_connection)
+    adapted, own = of_driver(connection)
+    for before in sync.dispatch.before_cursor_execute:
+        before(sync, None, sql, tuple(arguments), None, False)  # noqa: FBT003 (the event's signature)
+    try:
+        yield adapted, own
     except Exception as error:
         if not is_ready_after(error, own):
             await connection.run_sync(drop_all, error)
@@ -144,7 +168,14 @@ async def execute_prepared(connection: AsyncConnection, sql: str, arguments: Seq
         raise
     for after in sync.dispatch.after_cursor_execute:
         after(sync, None, sql, tuple(arguments), None, False)  # noqa: FBT003 (the event's signature)
-    return records
+
+
+def of_driver(connection: AsyncConnection) -> tuple[AsyncAdapt_asyncpg_connection, asyncpg.Connection]:
+    """Return SQLAlchemy's wrapper of an open connection of asyncpg, and the connection."""
+    sync = connection.sync_connection
+    assert sync is not None  # noqa: S101 (the connection is open)
+    adapted = cast("AsyncAdapt_asyncpg_connection", sync.connection.dbapi_connection)
+    return adapted, cast("asyncpg.Connection", adapted.driver_connection)
 
 
 def is_ready_after(error: Exception, connection: asyncpg.Connection) -> bool:

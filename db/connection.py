@@ -32,8 +32,13 @@ PLANS_ONCE = {"plan_cache_mode": "force_generic_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin"), "off"
 )
 """Settings with which each statement is planned once: rows are found through an index, one after another."""
-FOR_VALUES = {"plan_cache_mode": "force_custom_plan"}
-BY_ONE_PROCESS = {"max_parallel_workers_per_gather": "0"}
+IN_PARALLEL = {"plan_cache_mode": "force_custom_plan"}
+FOR_VALUES = IN_PARALLEL | {"max_parallel_workers_per_gather": "0"}
+"""Settings with which each statement is planned for its values.
+
+A plan that is kept for all values of a filter suits neither what is rare nor what is common. The processes of a
+parallel plan take longer to start than such a statement takes, unless it reads a whole table.
+"""
 LOOKED_UP = {"plan_cache_mode": "force_custom_plan", "enable_seqscan": "off", "enable_bitmapscan": "off"}
 
 
@@ -42,8 +47,7 @@ def setting_locally(settings: Mapping[str, str]) -> TextClause:
     return text("SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items()))
 
 
-PLAN_IN_PARALLEL, LOOK_UP = setting_locally(FOR_VALUES), setting_locally(LOOKED_UP)
-PLAN_FOR_VALUES = setting_locally(FOR_VALUES | BY_ONE_PROCESS)
+PLAN_FOR_VALUES, LOOK_UP = setting_locally(FOR_VALUES), setting_locally(LOOKED_UP)
 
 
 def open_engine(
@@ -117,13 +121,9 @@ def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     connection.run_async(register_timestamptz_codec)
 
 
-async def plan_for_values(session: AsyncSession | AsyncConnection, *, parallel: bool = False) -> None:
-    """Plan each further statement of the transaction for its values.
-
-    A plan that is kept for all values of a filter suits neither what is rare nor what is common. The processes of a
-    parallel plan take longer to start than such a statement takes, unless it reads a whole table.
-    """
-    await session.execute(PLAN_IN_PARALLEL if parallel else PLAN_FOR_VALUES)
+async def plan_for_values(session: AsyncSession | AsyncConnection) -> None:
+    """Plan each further statement of the transaction for its values."""
+    await session.execute(PLAN_FOR_VALUES)
 
 
 async def look_up_rows(session: AsyncSession | AsyncConnection) -> None:

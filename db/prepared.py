@@ -4,8 +4,10 @@ SQLAlchemy takes about ten times as long to execute a statement as asyncpg. So t
 and the lists.
 """
 
+import asyncio
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -14,7 +16,8 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from db.compat import execute_prepared
+from db.compat import commits_by_itself, execute_prepared, execute_together
+from db.connection import setting_locally
 
 Row = Any
 """A named tuple of the columns. Each read of an attribute is much faster than one from asyncpg's record."""
@@ -41,6 +44,28 @@ async def select(connection: AsyncConnection, statement: Select[Any]) -> list[Ro
     selection = selected(statement, connection.dialect)
     records = await execute_prepared(connection, selection.sql, selection.arguments)
     return [*map(selection.row, records)]
+
+
+@asynccontextmanager
+async def transaction(connection: AsyncConnection, settings: Mapping[str, str]) -> AsyncIterator[None]:
+    """Run a transaction with settings of its own, also on a connection whose statements commit by themselves.
+
+    That one begins it in one round trip, and is closed after any error, since SQLAlchemy knows of no transaction.
+    """
+    if not commits_by_itself(connection):
+        async with connection.begin():
+            await connection.execute(setting_locally(settings))
+            yield
+        return
+    await execute_together(
+        connection, "; ".join(["BEGIN", *(f"SET LOCAL {name} = {settings[name]}" for name in settings)])
+    )
+    try:
+        yield
+    except BaseException:
+        await asyncio.shield(connection.invalidate())
+        raise
+    await execute_together(connection, "COMMIT")
 
 
 @cache

@@ -5,6 +5,7 @@ tasks that all of them can be found by an index, and sorted.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
 from db import prepared
-from db.connection import plan_for_values
+from db.connection import FOR_VALUES, IN_PARALLEL
 from db.models import RunSummary, Task, TaskWords
 from db.reads import keyset
 from db.reads.keyset import Condition, Order, Slice
@@ -120,18 +121,24 @@ def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[W
 
 
 async def read(connection: AsyncConnection, filters: TaskFilter, zones: Iterable[Ways], *, limit: int) -> list[Task]:
-    """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns.
-
-    The connection has to be in a transaction.
-    """
+    """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns."""
     found: list[Task] = []
-    await plan_for_values(connection, parallel=may_read_all_words(filters))
-    for ways in zones:
-        left = limit - len(found)
-        found += (await read_zone(connection, ways, limit=limit))[:left]
-        if len(found) == limit:
-            break
+    async with planning(connection, filters):
+        for ways in zones:
+            left = limit - len(found)
+            found += (await read_zone(connection, ways, limit=limit))[:left]
+            if len(found) == limit:
+                break
     return found
+
+
+def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncContextManager[None]:
+    """Return a transaction whose statements are planned for the values of a filter.
+
+    Only substrings may take several processes: an index finds none of one or two letters, nor any without pg_trgm.
+    """
+    has_substring = filters.name_contains is not None or filters.url_contains is not None
+    return prepared.transaction(connection, IN_PARALLEL if has_substring else FOR_VALUES)
 
 
 async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
@@ -172,12 +179,9 @@ def order_of(task: Any, order: TaskOrder) -> Order:
 
 
 async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
-    """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`.
-
-    The connection has to be in a transaction.
-    """
-    await plan_for_values(connection, parallel=may_read_all_words(filters))
-    [[total]] = await prepared.select(connection, counting(filters))
+    """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
+    async with planning(connection, filters):
+        [[total]] = await prepared.select(connection, counting(filters))
     return cast("int", total)
 
 
@@ -228,11 +232,6 @@ def of_words(filters: TaskFilter) -> list[Condition]:
         words.append(col(TaskWords.tags) != cast_to([], ARRAY(Text)))
         words.append(has_tags(TaskWords, filters.tags))
     return words
-
-
-def may_read_all_words(filters: TaskFilter) -> bool:
-    """Return whether the filter has a substring: an index finds only long ones, and only if the server has pg_trgm."""
-    return filters.name_contains is not None or filters.url_contains is not None
 
 
 def last_in(states: Collection[RunState]) -> CompoundSelect[Any]:

@@ -67,12 +67,11 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
 async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """Return a page of tasks."""
     services = info.context.services
-    if filters == TaskFilter():
-        async with services.reading() as connection:
-            found, more = await tasks.page(connection, filters, order=order, rows=rows)
-    else:
-        async with services.engine.begin() as connection:
-            found, more = await filtered_tasks.page(connection, filters, order=order, rows=rows)
+    page_of, count_of = tasks.page, tasks.count
+    if filters != TaskFilter():
+        page_of, count_of = filtered_tasks.page, filtered_tasks.count
+    async with services.reading() as connection:
+        found, more = await page_of(connection, filters, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         if filters == TaskFilter():
@@ -80,17 +79,14 @@ async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: 
                 return await tasks.has_more(
                     session, filters, order=order, key=at, backward=backward, inclusive=inclusive
                 )
-        async with services.engine.begin() as connection:
+        async with services.reading() as connection:
             return await filtered_tasks.has_more(
                 connection, filters, order=order, key=at, backward=backward, inclusive=inclusive
             )
 
     async def count() -> int:
-        if filters == TaskFilter():
-            async with services.reading() as connection:
-                return await tasks.count(connection, filters)
-        async with services.engine.begin() as connection:
-            return await filtered_tasks.count(connection, filters)
+        async with services.reading() as connection:
+            return await count_of(connection, filters)
 
     return connections.connection(
         found,

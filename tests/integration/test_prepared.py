@@ -1,14 +1,18 @@
 """Statements that are executed on asyncpg itself, and the types of their parameters."""
 
+import asyncio
+from functools import partial
+
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db import prepared
 from db.connecting import connect
-from db.connection import open_engine
+from db.connection import FOR_VALUES, autocommit, open_engine
 from db.settings import DatabaseSettings
+from tests.support.waiting import wait_until
 
 
 async def test_a_statement_that_a_migration_has_outdated(database: DatabaseSettings) -> None:
@@ -27,6 +31,55 @@ async def test_a_statement_that_a_migration_has_outdated(database: DatabaseSetti
             assert await prepared.fetch(connection, statement, {"limit": 1}) == []
     finally:
         await engine.dispose()
+
+
+async def plan_mode(connection: AsyncConnection) -> str:
+    """Return a setting that `FOR_VALUES` changes."""
+    [[mode]] = await prepared.fetch(connection, text("SELECT current_setting('plan_cache_mode')"), {})
+    return str(mode)
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_a_transaction_has_settings_of_its_own(engine: AsyncEngine, *, commits: bool) -> None:
+    """They end with it, also on a connection whose statements commit by themselves."""
+    async with (autocommit(engine) if commits else engine).connect() as connection:
+        for _ in range(2):
+            async with prepared.transaction(connection, FOR_VALUES):
+                assert await plan_mode(connection) == "force_custom_plan"
+            assert await plan_mode(connection) == "auto"
+            await connection.rollback()
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("error", [asyncpg.exceptions.DivisionByZeroError, KeyError, asyncio.CancelledError])
+async def test_no_failed_transaction_stays_open(
+    engine: AsyncEngine, error: type[BaseException], *, commits: bool
+) -> None:
+    """The pool lends no connection on which one has failed, whatever has ended it."""
+    statements = autocommit(engine) if commits else engine
+
+    async def fail() -> None:
+        async with statements.connect() as connection, prepared.transaction(connection, FOR_VALUES):
+            if error is asyncpg.exceptions.DivisionByZeroError:
+                await prepared.fetch(connection, text("SELECT 1 / 0"), {})
+            await plan_mode(connection)
+            raise error
+
+    with pytest.raises(error):
+        await fail()
+    async with statements.connect() as connection:
+        assert await plan_mode(connection) == "auto"
+        await wait_until(partial(none_is_in_transaction, connection), what="no transaction is open")
+
+
+async def none_is_in_transaction(connection: AsyncConnection) -> bool:
+    """Return whether no other session of this database is in a transaction."""
+    statement = """
+    SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+                       AND backend_type = 'client backend' AND xact_start IS NOT NULL)
+    """
+    [[none]] = await prepared.fetch(connection, text(statement), {})
+    return bool(none)
 
 
 @pytest.mark.parametrize(("array", "asks"), [("int8range[]", False), ("weekday[]", True)])
