@@ -81,14 +81,14 @@ async def has_more(
 class Ways(NamedTuple):
     """The statements that find the first tasks of a zone: near its start, or by sorting all of them.
 
-    Where the filter has states, `candidates` counts the tasks whose last run has one of them, at most to one beyond
-    `FEW`, as an index does at once; `few` reads no others.
+    Where the filter has states, `few` finds them if at most `FEW` tasks have a last run in one of those, which an index
+    counts at once; otherwise it finds none. `are_few` says which of the two it was.
     """
 
     near: Select[Any]
     sought: Select[Any]
-    candidates: Select[Any] | None = None
     few: Select[Any] | None = None
+    are_few: Select[Any] | None = None
 
     @classmethod
     def of(cls, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> "Ways":
@@ -106,11 +106,11 @@ class Ways(NamedTuple):
         ways = cls(near=reading(near, conditions(filters, of=near)), sought=sorting(indexed(filters, *columns)))
         if not states:
             return ways
+        last = last_in(states).limit(FEW + 1).cte("last")
+        are_few = select(func.count()).select_from(last).scalar_subquery() <= FEW
         others = conditions(replace(filters, last_run_states=()))
-        return ways._replace(
-            candidates=select(func.count()).select_from(last_in(states).limit(FEW + 1).subquery()),
-            few=sorting(indexed(TaskFilter(last_run_states=states), *columns).where(*others)),
-        )
+        those = select(*columns).join(last, last.c.task_id == col(Task.id)).where(are_few, *others)
+        return ways._replace(few=sorting(those), are_few=select(are_few))
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
@@ -143,10 +143,10 @@ def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncC
 
 async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
     """Return the first tasks of a zone."""
-    if ways.candidates is not None and ways.few is not None:
-        [[number]] = await prepared.select(connection, ways.candidates)
-        if number <= FEW:
-            return cast("list[Task]", await prepared.select(connection, ways.few))
+    if ways.few is not None and ways.are_few is not None:
+        few = await prepared.select(connection, ways.few)
+        if few or (await prepared.select(connection, ways.are_few))[0][0]:
+            return cast("list[Task]", few)
     near = await prepared.select(connection, ways.near)
     found = near if len(near) == limit else await prepared.select(connection, ways.sought)
     return cast("list[Task]", found)
