@@ -42,7 +42,6 @@ async def lateness_beside(cluster: Cluster, herd: str) -> Findings:
     return found
 
 
-@pytest.mark.timing
 async def test_dead_target_makes_no_other_late(cluster: Cluster, report: Report) -> None:
     """Beside a herd that hangs, the load is about as punctual as beside one that is answered."""
     beside_living = await lateness_beside(cluster, "ok")

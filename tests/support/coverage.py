@@ -6,8 +6,7 @@ triples it.
 
 import json
 import os
-from collections.abc import Callable
-from functools import partial
+from itertools import count
 from pathlib import Path
 
 from slipcover import FileMatcher, ImportManager, Slipcover  # type: ignore[import-untyped]
@@ -18,12 +17,14 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".coverage"
 PACKAGES = ("duetime", "graphql_api", "jobs", "db")
 NEVER = -1
-"""When probes that have been hit are removed: the search for all functions that have them would take half a second."""
+"""How often a probe is hit before all that have been hit are removed. The plugin removes them itself."""
+REMOVED_EVERY = 200
+"""The number of tests after which the probes that have been hit are removed, which takes a tenth of a second."""
 EXCLUDED = [r"@(typing\.)?overload", r"\.\.\.$"]
 
 
-def measure(*packages: str, unseen: bool = False) -> Callable[[], None]:
-    """Measure the modules of these packages that are imported from now on, and return what writes the result.
+def measure(*packages: str, unseen: bool = False) -> Slipcover:
+    """Measure the modules of these packages that are imported from now on.
 
     With `unseen` the result includes modules that are never imported, which takes a moment.
     """
@@ -31,7 +32,7 @@ def measure(*packages: str, unseen: bool = False) -> Callable[[], None]:
     found = sources if unseen else None
     measuring = Slipcover(branch=True, source=found, d_miss_threshold=NEVER, exclude_also=EXCLUDED)
     ImportManager(measuring, FileMatcher(sources=sources)).__enter__()
-    return partial(write, measuring)
+    return measuring
 
 
 def write(measuring: Slipcover) -> None:
@@ -41,9 +42,17 @@ def write(measuring: Slipcover) -> None:
 
 
 # No test runs in the process that starts those of pytest-xdist.
-write_tests = measure(*PACKAGES, unseen=PROCESS == 0) if "PYTEST_XDIST_WORKER" in os.environ else lambda: None
+tests = measure(*PACKAGES, unseen=PROCESS == 0) if "PYTEST_XDIST_WORKER" in os.environ else None
+ended = count(1)
+
+
+def pytest_runtest_logfinish() -> None:
+    """Remove probes that have been hit."""
+    if tests is not None and next(ended) % REMOVED_EVERY == 0:
+        tests.deinstrument_seen()
 
 
 def pytest_sessionfinish() -> None:
     """Write what the tests have executed."""
-    write_tests()
+    if tests is not None:
+        write(tests)

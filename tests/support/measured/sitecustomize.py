@@ -5,6 +5,6 @@ Only `duetime` is measured, because the tests execute the other packages within 
 
 import atexit
 
-from tests.support.coverage import measure
+from tests.support.coverage import measure, write
 
-atexit.register(measure("duetime"))
+atexit.register(write, measure("duetime"))
