@@ -11,7 +11,7 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, Text, func, select, union_all
+from sqlalchemy import CompoundSelect, Select, Text, func, select, true, union_all
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -81,14 +81,13 @@ async def has_more(
 class Ways(NamedTuple):
     """The statements that find the first tasks of a zone: near its start, or by sorting all of them.
 
-    Where the filter has states, `few` finds them if at most `FEW` tasks have a last run in one of those, which an index
-    counts at once; otherwise it finds none. `are_few` says which of the two it was.
+    Where the filter has states, `few` counts at once by an index how many tasks have a last run in one of those, and
+    finds the first ones if there are at most `FEW`. It returns one row at least, and `are_few` in each.
     """
 
     near: Select[Any]
     sought: Select[Any]
     few: Select[Any] | None = None
-    are_few: Select[Any] | None = None
 
     @classmethod
     def of(cls, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> "Ways":
@@ -110,7 +109,9 @@ class Ways(NamedTuple):
         are_few = select(func.count()).select_from(last).scalar_subquery() <= FEW
         others = conditions(replace(filters, last_run_states=()))
         those = select(*columns).join(last, last.c.task_id == col(Task.id)).where(are_few, *others)
-        return ways._replace(few=sorting(those), are_few=select(are_few))
+        counted, found = select(are_few.label("are_few")).subquery("counted"), sorting(those).subquery("found")
+        few = select(counted.c.are_few, *found.c).select_from(counted.outerjoin(found, true()))
+        return ways._replace(few=few.order_by(*order_of(found.c, order).sorting(backward=backward)))
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
@@ -143,10 +144,10 @@ def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncC
 
 async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
     """Return the first tasks of a zone."""
-    if ways.few is not None and ways.are_few is not None:
+    if ways.few is not None:
         few = await prepared.select(connection, ways.few)
-        if few or (await prepared.select(connection, ways.are_few))[0][0]:
-            return cast("list[Task]", few)
+        if few[0].are_few:
+            return cast("list[Task]", [row for row in few if row.id is not None])
     near = await prepared.select(connection, ways.near)
     found = near if len(near) == limit else await prepared.select(connection, ways.sought)
     return cast("list[Task]", found)
