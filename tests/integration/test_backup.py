@@ -50,7 +50,13 @@ async def test_a_restored_database_goes_on(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     await backup.restore(SETTINGS, empty_database, jobs_settings, file=file)
     async with opened(empty_database) as engine:
+
+        async def all_are_back() -> bool:
+            runs = [run for task_id in ids for run in await runs_of(engine, task_id)]
+            return first.keys() <= {(run.task_id, run.scheduled_for) for run in runs}
+
         async with working(empty_database, jobs_settings):
+            await wait_until(all_are_back, what="each instant is back")
             await wait_until(lambda: all_called(8), what="tasks run after the restoration")
         for task_id in ids:
             runs = await runs_of(engine, task_id)

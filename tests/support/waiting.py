@@ -4,7 +4,8 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, overload
+from pathlib import Path
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 MOST = 0.2
@@ -28,8 +29,22 @@ async def wait_until(condition: Callable[[], T | Awaitable[T]], *, what: str, wi
             return result
         waited = time.monotonic() - began_at
         if waited > within:
-            raise AssertionError(f"within {within} s it never came true that {what}; last seen: {result!r}")
+            error = AssertionError(f"within {within} s it never came true that {what}; last seen: {result!r}")
+            error.add_note("\n".join(["Tasks of this event loop:", *map(suspended_at, asyncio.all_tasks())]))
+            raise error
         await asyncio.sleep(pause(waited))
+
+
+def suspended_at(task: asyncio.Task[Any]) -> str:
+    """Return the lines at which a task is suspended, from its own to the innermost."""
+    lines = []
+    awaiting: Any = task.get_coro()
+    while awaiting is not None:
+        frame = getattr(awaiting, "cr_frame", None) or getattr(awaiting, "ag_frame", None)
+        if frame is not None:
+            lines.append(f"{frame.f_code.co_qualname} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})")
+        awaiting = getattr(awaiting, "cr_await", None) or getattr(awaiting, "ag_await", None)
+    return " > ".join(lines)
 
 
 def wait_for(condition: Callable[[], T], *, what: str, within: float = 20) -> T:
