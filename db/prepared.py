@@ -57,15 +57,14 @@ async def transaction(connection: AsyncConnection, settings: Mapping[str, str]) 
             await connection.execute(setting_locally(settings))
             yield
         return
-    await execute_together(
-        connection, "; ".join(["BEGIN", *(f"SET LOCAL {name} = {settings[name]}" for name in settings)])
-    )
+    begin = "; ".join(["BEGIN", *(f"SET LOCAL {name} = {value}" for name, value in settings.items())])
     try:
+        await execute_together(connection, begin)
         yield
+        await execute_together(connection, "COMMIT")
     except BaseException:
         await asyncio.shield(connection.invalidate())
         raise
-    await execute_together(connection, "COMMIT")
 
 
 @cache

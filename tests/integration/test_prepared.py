@@ -72,6 +72,19 @@ async def test_no_failed_transaction_stays_open(
         await wait_until(partial(none_is_in_transaction, connection), what="no transaction is open")
 
 
+async def test_a_transaction_that_cannot_begin_does_not_stay_open(engine: AsyncEngine) -> None:
+    """The pool lends no connection on which only a part of the beginning has succeeded."""
+    with pytest.raises(asyncpg.exceptions.InvalidParameterValueError):
+        async with (
+            autocommit(engine).connect() as connection,
+            prepared.transaction(connection, {"plan_cache_mode": "unheard_of"}),
+        ):
+            raise AssertionError
+    async with autocommit(engine).connect() as connection:
+        assert await plan_mode(connection) == "auto"
+        await wait_until(partial(none_is_in_transaction, connection), what="no transaction is open")
+
+
 async def none_is_in_transaction(connection: AsyncConnection) -> bool:
     """Return whether no other session of this database is in a transaction."""
     statement = """

@@ -42,17 +42,17 @@ def write(measuring: Slipcover) -> None:
 
 
 # No test runs in the process that starts those of pytest-xdist.
-tests = measure(*PACKAGES, unseen=PROCESS == 0) if "PYTEST_XDIST_WORKER" in os.environ else None
+of_tests = measure(*PACKAGES, unseen=PROCESS == 0) if "PYTEST_XDIST_WORKER" in os.environ else None
 ended = count(1)
 
 
 def pytest_runtest_logfinish() -> None:
     """Remove probes that have been hit."""
-    if tests is not None and next(ended) % REMOVED_EVERY == 0:
-        tests.deinstrument_seen()
+    if of_tests is not None and next(ended) % REMOVED_EVERY == 0:
+        of_tests.deinstrument_seen()
 
 
 def pytest_sessionfinish() -> None:
     """Write what the tests have executed."""
-    if tests is not None:
-        write(tests)
+    if of_tests is not None:
+        write(of_tests)
