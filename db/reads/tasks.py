@@ -158,12 +158,22 @@ async def page(
     return cast("list[Task]", found), more
 
 
+async def page_and_count(
+    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
+) -> tuple[list[Task], bool, int]:
+    """Return what `page` and `count` return, in one round trip and at the same moment, unless the page is empty."""
+    found, more = await keyset.fetch(connection, statements(filters, order, rows, counted=True), page=rows)
+    total = found[0].total if found else await count(connection, filters)
+    return cast("list[Task]", found), more, total
+
+
 @lru_cache(maxsize=KEPT_STATEMENTS)
-def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[Select[Any]]:
-    """Return the statements of a slice."""
-    return keyset.statements(
-        select(*(TABLE.c[name] for name in SMALL_NAMES)).where(*conditions(filters)), order=ORDERS[order], page=rows
-    )
+def statements(filters: TaskFilter, order: TaskOrder, rows: Slice, *, counted: bool = False) -> Sequence[Select[Any]]:
+    """Return the statements of a slice, whose rows also have the `total` of all if it is `counted`."""
+    columns: list[ColumnElement[Any]] = [TABLE.c[name] for name in SMALL_NAMES]
+    if counted:
+        columns.append(counting(filters).scalar_subquery().label("total"))
+    return keyset.statements(select(*columns).where(*conditions(filters)), order=ORDERS[order], page=rows)
 
 
 async def has_more(

@@ -9,6 +9,8 @@ import strawberry
 
 from db.reads.keyset import COUNT_CAP, Key, Slice
 from graphql_api import cursors
+from graphql_api.compat import names_selected
+from graphql_api.context import Info
 from graphql_api.errors import invalid_page
 from graphql_api.types.scalars import given_or_none
 
@@ -110,6 +112,7 @@ class Connection(Generic[Node]):
     keys: strawberry.Private[Sequence[Key]]
     make_nodes: strawberry.Private[Callable[[], list[Node]]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
+    total: strawberry.Private[int | None] = None
 
     @strawberry.field(description="The items of the page with their cursors.")
     def edges(self) -> list[Edge[Node]]:
@@ -145,9 +148,19 @@ class Connection(Generic[Node]):
 
     async def _size(self) -> int:
         """Return the size of the list, which need not be counted if the page is all of it."""
+        if self.total is not None:
+            return self.total
         rows = self.page.rows
         is_whole = not self.page.more and rows.after is None and rows.before is None
         return len(self.keys) if is_whole else await self.count()
+
+
+COUNTS = {"totalCount", "totalCountCapped"}
+
+
+def selects_count(info: Info) -> bool:
+    """Return whether a connection's field selects its count itself. A fragment in it may select the count as well."""
+    return not COUNTS.isdisjoint(names_selected(info))
 
 
 def once(count: Callable[[], Coroutine[None, None, int]]) -> Callable[[], Awaitable[int]]:
@@ -172,8 +185,9 @@ def connection(
     more: bool,
     has_rows_beyond: HasRowsBeyond,
     count: Callable[[], Coroutine[None, None, int]],
+    total: int | None = None,
 ) -> "Connection[Node]":
-    """Return a page from its rows."""
+    """Return a page from its rows. `count` is not asked if the `total` is known already."""
     keys = [key(row) for row in rows]
     return Connection(
         page=PageInfo(
@@ -187,4 +201,5 @@ def connection(
         keys=keys,
         make_nodes=cache(lambda: [node(row) for row in rows]),
         count=once(count),
+        total=total,
     )

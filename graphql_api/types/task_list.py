@@ -70,8 +70,12 @@ async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: 
     page_of, count_of = tasks.page, tasks.count
     if filters != TaskFilter():
         page_of, count_of = filtered_tasks.page, filtered_tasks.count
+    total: int | None = None
     async with services.reading() as connection:
-        found, more = await page_of(connection, filters, order=order, rows=rows)
+        if filters == TaskFilter() and connections.selects_count(info):
+            found, more, total = await tasks.page_and_count(connection, filters, order=order, rows=rows)
+        else:
+            found, more = await page_of(connection, filters, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
         if filters == TaskFilter():
@@ -97,4 +101,5 @@ async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: 
         more=more,
         has_rows_beyond=has_rows_beyond,
         count=count,
+        total=total,
     )

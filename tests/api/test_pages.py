@@ -352,20 +352,39 @@ async def test_wrong_cursors_have_codes(api: Api) -> None:
         assert await api.code(TASKS, after=cursor) == "INVALID_CURSOR"
 
 
-async def test_a_page_that_is_the_whole_list_is_not_counted(api: Api) -> None:
+async def test_a_page_that_is_the_whole_filtered_list_is_not_counted(api: Api) -> None:
     """The list is counted only if the page does not show how long it is."""
     await save(api.engine, *(named(f"task {number}") for number in range(3)))
 
-    async def counts(**variables: Any) -> tuple[int, bool]:
+    async def counts(contained: str, **variables: Any) -> tuple[int, bool]:
         with statements(api) as sent:
-            total = (await api.data(TASKS, **variables))["tasks"]["totalCount"]
+            total = (await api.data(TASKS, **variables, filter={"nameContains": contained}))["tasks"]["totalCount"]
         return total, any("count(*)" in statement for statement in sent)
 
-    assert await counts(first=3) == (3, False)
-    assert await counts(last=5, filter={"nameContains": "2"}) == (1, False)
-    assert await counts(first=2) == (3, True)
+    assert await counts("task", first=3) == (3, False)
+    assert await counts("2", last=5) == (1, False)
+    assert await counts("task", first=2) == (3, True)
     cursor = (await api.data(TASKS, first=1))["tasks"]["pageInfo"]["endCursor"]
-    assert await counts(first=3, after=cursor) == (3, True)
+    assert await counts("task", first=3, after=cursor) == (3, True)
+
+
+@pytest.mark.parametrize("order", ["CREATED_AT_DESC", "NEXT_RUN_AT_ASC", "NAME_ASC"])
+async def test_a_page_and_its_count_are_one_statement(api: Api, order: str) -> None:
+    """The count is that of the whole list on each page, also on an empty one."""
+    await save(api.engine, *(named(f"task {number}") for number in range(3)))
+
+    async def page(**variables: Any) -> tuple[int, int]:
+        found = (await api.data(TASKS, **variables, order=order))["tasks"]
+        return len(found["edges"]), found["totalCount"]
+
+    with statements(api) as sent:
+        assert await page(first=2) == (2, 3)
+    assert len(sent) == 1
+    everything = await api.data(TASKS, order=order)
+    start, end = (everything["tasks"]["pageInfo"][each] for each in ("startCursor", "endCursor"))
+    assert await page(last=2, before=end) == (2, 3)
+    assert await page(first=2, after=start) == (2, 3)
+    assert await page(first=2, after=end) == (0, 3)
 
 
 async def test_lists_cost_a_fixed_number_of_statements(api: Api) -> None:
