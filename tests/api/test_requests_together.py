@@ -70,7 +70,10 @@ async def test_lists_survive_the_end_of_their_connections(api: Api) -> None:
     await asyncio.gather(*(api.data(query) for _ in range(8)))
     async with api.engine.begin() as connection:
         await connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'duetime api'")
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'duetime api'"
+            )
         )
     for _ in range(10):
         await api.ask(query)
