@@ -10,6 +10,7 @@ from graphql import get_introspection_query
 from db.settings import DatabaseSettings
 from graphql_api.execution.document_cache import KEPT, KEPT_CHARACTERS
 from graphql_api.execution.schema import DuetimeSchema
+from graphql_api.execution.schema import schema as default_schema
 from graphql_api.settings import ApiSettings
 from jobs.settings import JobsSettings
 from tests.support.graphql import Api, serving
@@ -22,7 +23,12 @@ DEFAULTS = ApiSettings.model_construct()
 @pytest.fixture(scope="module")
 def schema() -> DuetimeSchema:
     """Return a schema with the default limits."""
-    return DuetimeSchema(DEFAULTS)
+    return within()
+
+
+def within(**limits: Any) -> DuetimeSchema:
+    """Return a schema with other limits than the default ones."""
+    return default_schema.within(DEFAULTS.model_copy(update=limits))
 
 
 def message(schema: DuetimeSchema, text: str, name: str | None = None, **variables: Any) -> str | None:
@@ -50,7 +56,7 @@ def test_depth(schema: DuetimeSchema) -> None:
     assert message(schema, nested(16)) == (
         "The document is 16 levels deep; at most 15 are accepted (DUETIME_GRAPHQL_MAX_DEPTH)"
     )
-    small = DuetimeSchema(DEFAULTS.model_copy(update={"max_depth": 3}))
+    small = within(max_depth=3)
     assert message(small, through % "id") is None
     assert message(small, through % "lastRun { id }") == (
         "The document is 4 levels deep; at most 3 are accepted (DUETIME_GRAPHQL_MAX_DEPTH)"
@@ -122,10 +128,10 @@ def test_size_and_tokens(schema: DuetimeSchema) -> None:
 )  # fmt: skip
 def test_cost(text: str, variables: dict[str, Any], cost: int) -> None:
     """The cost is the largest number of values in the response; it may equal the limit and not exceed it."""
-    just = DuetimeSchema(DEFAULTS.model_copy(update={"max_cost": cost}))
+    just = within(max_cost=cost)
     assert message(just, text, **variables) is None
     if cost > 1:
-        below = DuetimeSchema(DEFAULTS.model_copy(update={"max_cost": cost - 1}))
+        below = within(max_cost=cost - 1)
         assert message(below, text, **variables) == (
             f"The answer could have {cost:,} values; at most {cost - 1:,} are accepted (DUETIME_GRAPHQL_MAX_COST). "
             "Ask for smaller pages or fewer fields"
@@ -167,27 +173,27 @@ async def test_introspection_passes() -> None:
         schema_description=True,
         input_value_deprecation=True,
     )
-    result = await DuetimeSchema(DEFAULTS.model_copy(update={"max_depth": 2})).execute(query)
+    result = await within(max_depth=2).execute(query)
     assert result.errors is None
     assert result.data
 
 
-async def test_introspection_can_be_off() -> None:
+async def test_introspection_can_be_off(schema: DuetimeSchema) -> None:
     """Without introspection neither the schema nor suggestions are shown; __typename still works."""
-    schema = DuetimeSchema(DEFAULTS.model_copy(update={"introspection": False}))
+    hidden = within(introspection=False)
     for text in ("{ __schema { description } }", '{ __type(name: "Task") { name } }'):
-        result = await schema.execute(text)
+        result = await hidden.execute(text)
         assert result.data is None
         assert result.errors
         assert "introspection has been disabled" in result.errors[0].message
-    assert (await schema.execute("{ __typename }")).data == {"__typename": "Query"}
+    assert (await hidden.execute("{ __typename }")).data == {"__typename": "Query"}
     for text, variables in (
         ("{ taks { totalCount } }", {}),
         ("{ tasks(frist: 1) { totalCount } }", {}),
         ("query ($o: TaskOrder!) { tasks(orderBy: $o) { totalCount } }", {"o": "NAME_ASK"}),
         ("query ($f: TaskFilter) { tasks(filter: $f) { totalCount } }", {"f": {"statusses": []}}),
     ):
-        answers = [(await each.execute(text, variables)).errors for each in (schema, DuetimeSchema(DEFAULTS))]
+        answers = [(await each.execute(text, variables)).errors for each in (hidden, schema)]
         shown = [json.dumps([error.formatted for error in errors or ()]) for errors in answers]
         assert ["Did you mean" in each for each in shown] == [False, True], text
 

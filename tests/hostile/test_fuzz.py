@@ -24,7 +24,7 @@ from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import wait_until
 
-SECONDS = int(os.environ.get("DUETIME_TEST_FUZZ_SECONDS") or 30)
+SECONDS = int(os.environ.get("DUETIME_TEST_FUZZ_SECONDS") or 15)
 SEED = int(os.environ.get("DUETIME_TEST_FUZZ_SEED") or SystemRandom().randrange(1_000_000))
 CLIENTS = 6
 STARTS_WITHIN = 60

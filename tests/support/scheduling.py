@@ -39,7 +39,7 @@ COMPUTING = {
     BROWSER: 150,
     "tests/integration/test_command_up.py": 66,
     "tests/integration/test_process_groups.py": 40,
-    "tests/hostile/test_fuzz.py": 35,
+    "tests/hostile/test_fuzz.py": 20,
     "tests/integration/test_startup_auth.py": 23,
     "tests/api/test_rest_by_its_document.py": 21,
     "tests/commands/test_apply.py": 20,

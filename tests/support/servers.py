@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from itertools import cycle
 from pathlib import Path
 from uuid import uuid4
 
@@ -78,7 +77,7 @@ class Servers:
     administrator: Administrator
     redis: str
     template: str = ""
-    numbers: Iterator[int] = field(default_factory=lambda: cycle(logical_databases()))
+    free_numbers: list[int] = field(default_factory=lambda: [*logical_databases()])
 
     @contextmanager
     def database(self) -> Iterator[DatabaseSettings]:
@@ -99,12 +98,20 @@ class Servers:
 
     @contextmanager
     def redis_database(self) -> Iterator[str]:
-        """Yield the URL of an empty logical database, emptied again afterwards."""
-        url = f"{self.redis.rsplit('/', 1)[0]}/{next(self.numbers)}"
-        with Redis.from_url(url) as client:
-            client.flushdb()
-            yield url
-            client.flushdb()
+        """Yield the URL of an empty logical database, emptied again afterwards.
+
+        Nobody else has it meanwhile: the workers of another Duetime would take this one's jobs.
+        """
+        assert self.free_numbers, "all logical databases of the Redis of this process are in use"
+        number = self.free_numbers.pop()
+        url = f"{self.redis.rsplit('/', 1)[0]}/{number}"
+        try:
+            with Redis.from_url(url) as client:
+                client.flushdb()
+                yield url
+                client.flushdb()
+        finally:
+            self.free_numbers.append(number)
 
 
 @contextmanager
@@ -194,7 +201,9 @@ def named(admin: URL, name: str) -> DatabaseSettings:
 
 
 def logical_databases() -> range:
-    """Return the numbers of the logical databases that belong to this process, because processes may share a Redis."""
+    """Return the numbers of the logical databases of this process: a share of them if processes share a Redis."""
+    if "DUETIME_TEST_REDIS_URL" not in os.environ:
+        return range(LOGICAL_DATABASES)
     return range(PROCESS % LOGICAL_DATABASES, LOGICAL_DATABASES, PROCESSES)
 
 
