@@ -115,10 +115,12 @@ class RepetitionLimit(logging.Filter):
         super().__init__()
         self._most = most
         self._within = within
-        self._lock = threading.Lock()
+        # Python may collect garbage at any allocation, and warn of what it finds.
+        self._lock = threading.RLock()
         self._counts: Counter[tuple[str, int]] = Counter()
         self._dropped: dict[tuple[str, int], logging.LogRecord] = {}
         self._timer: threading.Timer | None = None
+        self._is_closed = False
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether the line is written."""
@@ -127,7 +129,7 @@ class RepetitionLimit(logging.Filter):
         place = (record.pathname, record.lineno)
         with self._lock:
             self._counts[place] += 1
-            if self._timer is None:
+            if self._timer is None and not self._is_closed:
                 self._timer = threading.Timer(self._within.total_seconds(), self.report)
                 self._timer.daemon = True
                 self._timer.start()
@@ -154,6 +156,13 @@ class RepetitionLimit(logging.Filter):
                     "like": last.getMessage().strip(),
                 },
             )
+
+    def close(self) -> None:
+        """Log what was dropped so far, and no longer report. While Python ends, a thread that is started never runs, and
+        whoever starts it waits for it forever.
+        """
+        self._is_closed = True
+        self.report()
 
 
 def json_field(value: object) -> object:
@@ -206,8 +215,7 @@ def configure(process: str, settings: LogSettings) -> None:
     limit = RepetitionLimit()
     handler.addFilter(limit)
     handler.addFilter(with_request_id)
-    # The timer does not run after the end of the process.
-    atexit.register(limit.report)
+    atexit.register(limit.close)
     level = logging.getLevelNamesMapping()[settings.level.upper()]
     logging.basicConfig(level=max(level, logging.INFO), handlers=[handler], force=True)
     for package in OWN_PACKAGES:

@@ -2,12 +2,14 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from duetime import logs
-from duetime.logs import MAX_TRACEBACK, MAX_VALUE, JsonFormatter
+from duetime.logs import MAX_TRACEBACK, MAX_VALUE, JsonFormatter, RepetitionLimit
 from duetime.settings import LogSettings
 
 
@@ -84,3 +86,48 @@ def test_levels(level: str, logged: list[str], capsys: pytest.CaptureFixture[str
             logging.getLogger(logger).log(logging.getLevelNamesMapping()[severity.upper()], "%s %s", name, severity)
 
     assert [json.loads(line)["message"] for line in capsys.readouterr().err.splitlines()] == logged
+
+
+ENDING = """
+import gc
+from duetime.logs import configure
+from duetime.settings import LogSettings
+
+async def forgotten():
+    pass
+
+class Cycle:
+    def __init__(self):
+        self.itself, self.coroutine = self, forgotten()
+
+configure("api", LogSettings.model_construct())
+gc.set_threshold(0)
+Cycle()
+"""
+
+
+def test_what_python_warns_of_while_it_ends() -> None:
+    """A coroutine that is found only in the last garbage is logged, and the process ends."""
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60, check=True)
+    assert "coroutine 'forgotten' was never awaited" in ended.stderr
+
+
+def test_a_warning_within_a_line() -> None:
+    """Python may warn of garbage while a line is being counted."""
+    limit = RepetitionLimit()
+    inner = record("inner", name="py.warnings")
+    counted: list[bool] = []
+
+    class Noisy(str):
+        """The name of a file during whose use Python warns."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            if not counted:
+                counted.append(limit.filter(inner))
+            return super().__hash__()
+
+    assert limit.filter(record("outer", name="py.warnings", pathname=Noisy("a.py")))
+    assert counted == [True]
+    limit.close()
