@@ -158,8 +158,8 @@ class RepetitionLimit(logging.Filter):
             )
 
     def close(self) -> None:
-        """Log what was dropped so far, and no longer report. While Python ends, a thread that is started never runs, and
-        whoever starts it waits for it forever.
+        """Log what was dropped so far, and never again. While Python ends, a thread that is started never runs, and its
+        starter waits for it forever.
         """
         self._is_closed = True
         self.report()
