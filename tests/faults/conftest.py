@@ -1,6 +1,6 @@
 """What the tests of faults share: one cluster, repaired before each test, and a table of the findings at the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from datetime import timedelta
 
 import pytest
@@ -57,6 +57,16 @@ async def cluster(shared_cluster: Cluster) -> Cluster:
     """Return the cluster with all of its processes running."""
     await shared_cluster.mend()
     return shared_cluster
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the logs of the cluster's processes to the report of a test that has failed."""
+    report = yield
+    cluster = getattr(item, "funcargs", {}).get("cluster")
+    if report.failed and isinstance(cluster, Cluster):
+        report.sections += [("Log", process.log_tail()) for process in cluster.processes]
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
