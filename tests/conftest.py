@@ -35,10 +35,10 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return twice the number of processors, because tests often wait, but no more processes than there is memory for
-    servers.
+    """Return two and a half times the number of processors, because tests often wait, but no more processes than there
+    is memory for servers.
     """
-    return min(2 * (os.cpu_count() or 1), 8)
+    return min(5 * (os.cpu_count() or 1) // 2, 8)
 
 
 def pytest_collection_finish() -> None:

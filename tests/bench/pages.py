@@ -66,7 +66,7 @@ async def page_lines(servers: Servers) -> list[Line]:
     """Return the lines for the pages. Raises `SystemExit` without Chromium."""
     chromium = next(filter(None, map(shutil.which, NAMES)), None)
     if chromium is None:
-        raise SystemExit("There is no Chromium here (on Debian: apt-get install chromium)")
+        raise SystemExit("There is no Chromium here (on Debian: apt-get install chromium-headless-shell)")
     await execute(servers, EMPTY, MAKE_TASKS, MAKE_RUNS, "VACUUM ANALYZE")
     port = free_port()
     url = f"http://127.0.0.1:{port}"

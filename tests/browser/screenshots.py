@@ -39,7 +39,7 @@ async def take(folder: str, database: DatabaseSettings, redis_url: str) -> None:
             await asyncio.Event().wait()
         chromium = next(filter(None, map(shutil.which, NAMES)), None)
         if chromium is None:
-            raise SystemExit("There is no Chromium here (on Debian: apt-get install chromium)")
+            raise SystemExit("There is no Chromium here (on Debian: apt-get install chromium-headless-shell)")
         task = str(ids["Charge due subscriptions"])
         await node(SCRIPT, chromium, api.url, folder, task, ends_within=ENDS_WITHIN)
 
