@@ -2,7 +2,7 @@
 
 import base64
 import codecs
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, astuple
 from datetime import datetime
 from enum import StrEnum
@@ -160,10 +160,16 @@ class Task(ResponseBody):
     flow_key: str = left_out("A flow limit of this key applies to the task's calls.")
 
 
-def shown_task(row: models.Task) -> dict[str, Any]:
-    """Return a task as it is shown, a JSON object with the members of `Task`."""
+def shown_tasks(rows: Iterable[models.Task]) -> list[dict[str, Any]]:
+    """Return tasks as they are shown at one moment."""
+    now = utc_now()
+    return [shown_task(row, now=now) for row in rows]
+
+
+def shown_task(row: models.Task, *, now: datetime | None = None) -> dict[str, Any]:
+    """Return a task as it is shown, by default now, a JSON object with the members of `Task`."""
     cron, body = shown_cron(row), draft_of(row.payload, row.body)
-    next_run = next_to_come(row, now=utc_now())
+    next_run = next_to_come(row, now=now or utc_now())
     members: dict[str, Any] = {
         "id": str(row.id),
         "name": row.name,
@@ -179,7 +185,7 @@ def shown_task(row: models.Task) -> dict[str, Any]:
         "start_at": (row.start_at and row.start_at != default_start(row) and instants.write(row.start_at)) or None,
         "end_at": row.end_at and instants.write(row.end_at),
         "jitter_ms": row.jitter_ms or None,
-        "headers": {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()} or None,
+        "headers": shown_headers(row) if row.headers else None,
         "payload": None if row.payload is None else row.payload.text,
         "body": body.body,
         "body_base64": body.body_base64,
@@ -209,6 +215,11 @@ def shown_task(row: models.Task) -> dict[str, Any]:
 def unless(value: Value, default: Value) -> Value | None:
     """Return a value, or None for the default, which an old client's task has."""
     return None if value == default else value
+
+
+def shown_headers(row: models.Task) -> dict[str, Any]:
+    """Return the headers of a task with its secrets masked."""
+    return {name: MASK if is_sealed(value) else value for name, value in in_order(row).items()}
 
 
 def shown_retry(row: models.Task) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from graphql_api.rest.handling import INVALID_ID, body_of, changing, idempotency
 from graphql_api.rest.inputs import NewTask, PreviewRequest, ResumeOptions, RunInputs, TaskChanges, url_of
 from graphql_api.rest.lists import PAGING, STATUS, Page, Pagination, TaskList, page_of
 from graphql_api.rest.operations import IDEMPOTENCY_KEY, Operations, answered, json_body, links, refused
-from graphql_api.rest.outputs import Message, Preview, Task, shown_task
+from graphql_api.rest.outputs import Message, Preview, Task, shown_task, shown_tasks
 from graphql_api.rest.problems import in_old_words, instant_of
 from graphql_api.rest.runs import NEW_RUN, answer_with_run
 from jobs.computation import off_loop
@@ -73,7 +73,7 @@ async def list_tasks(request: Request) -> Response:
     async with services.reading() as connection:
         found, total = await tasks.page_by_number(connection, filters, page=page.number, limit=page.limit)
     pagination = Pagination.of(page, total).json_object()
-    return json_answer({"tasks": [shown_task(task) for task in found], "pagination": pagination})
+    return json_answer({"tasks": shown_tasks(found), "pagination": pagination})
 
 
 @TASKS.operation(
