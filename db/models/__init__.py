@@ -32,6 +32,7 @@ from db.models.statistics import LoadForecast, LoadForecastState, RunRollup, Run
 from db.models.tasks import (
     BULK_CHUNKS,
     DEFINED,
+    NOT_ASCII,
     TASK_DEFINITIONS,
     BulkOperation,
     IdempotencyKey,
@@ -47,6 +48,7 @@ __all__ = (
     "DEFAULT_PARTITION",
     "DEFINED",
     "FINISHED_RUNS",
+    "NOT_ASCII",
     "RUNS",
     "TASK_DEFINITIONS",
     "UNFINISHED_RUNS",

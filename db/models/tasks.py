@@ -32,6 +32,9 @@ from db.states import (
     TriggerType,
 )
 
+NOT_ASCII = r"[^\x01-\x7f]"
+"""Matches a text that is not ASCII, as a regular expression of Postgres."""
+
 
 class Task(Base, table=True):
     """A definition: a trigger, an HTTP action, and policies."""
@@ -208,11 +211,18 @@ class TaskWords(Base, table=True):
     """The searchable values of a task: its name and URL in lower case, and its tags. Triggers on tasks maintain it.
 
     A claim changes the indexed instants of a task and so inserts into every index of `tasks`; it leaves alone these,
-    which are expensive. Where the server has pg_trgm, name and url also have indexes of trigrams.
+    which are expensive. Where the server has pg_trgm, name and url also have indexes of trigrams. Two letters are found
+    by these in texts of ASCII; all other texts are in indexes of their own.
     """
 
     __tablename__ = "task_words"
-    __table_args__ = (Index("task_words_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),)
+    __table_args__ = (
+        Index("task_words_tags", "tags", postgresql_using="gin", postgresql_where=text("tags <> '{}'")),
+        *(
+            Index(f"task_words_{column}_not_ascii", "task_id", postgresql_where=text(f"{column} ~ '{NOT_ASCII}'"))
+            for column in ("name", "url")
+        ),
+    )
 
     task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], primary_key=True)
     name: str = Field(sa_type=Text)

@@ -4,6 +4,7 @@ A list first looks at some tasks near its start, among which a common filter fin
 tasks that all of them can be found by an index, and sorted.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -11,7 +12,18 @@ from functools import lru_cache, partial
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, Text, func, select, true, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Select,
+    SQLColumnExpression,
+    Text,
+    func,
+    literal_column,
+    or_,
+    select,
+    true,
+    union_all,
+)
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +31,7 @@ from sqlmodel import col
 
 from db import prepared
 from db.connection import FOR_VALUES, IN_PARALLEL
-from db.models import RunSummary, Task, TaskWords
+from db.models import NOT_ASCII, RunSummary, Task, TaskWords
 from db.reads import keyset
 from db.reads.keyset import Condition, Order, Slice
 from db.reads.tasks import (
@@ -52,6 +64,8 @@ VALUES = {
     TaskOrder.NAME_ASC: "name",
 }
 """The column by whose values each order sorts."""
+PAIR = re.compile(r"[A-Za-z0-9]{2}")
+"""Matches a substring of two letters or digits of ASCII."""
 BY_CREATION = {TaskOrder.CREATED_AT_DESC, TaskOrder.CREATED_AT_ASC}
 
 
@@ -136,7 +150,7 @@ async def read(connection: AsyncConnection, filters: TaskFilter, zones: Iterable
 def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncContextManager[None]:
     """Return a transaction whose statements are planned for the values of a filter.
 
-    Only substrings may take several processes: an index finds none of one or two letters, nor any without pg_trgm.
+    Only substrings may take several processes: an index finds no single letter, nor any without pg_trgm.
     """
     has_substring = filters.name_contains is not None or filters.url_contains is not None
     return prepared.transaction(connection, IN_PARALLEL if has_substring else FOR_VALUES)
@@ -225,14 +239,35 @@ def of_tasks(filters: TaskFilter) -> TaskFilter:
 def of_words(filters: TaskFilter) -> list[Condition]:
     """Return the part of a filter that is about the words of tasks, in terms of their table."""
     words = [
-        *keyset.like(col(TaskWords.name), filters.name_contains),
-        *keyset.like(col(TaskWords.url), filters.url_contains),
+        *containing(col(TaskWords.name), filters.name_contains),
+        *containing(col(TaskWords.url), filters.url_contains),
     ]
     if filters.tags:
         # Repeats the condition of the index.
         words.append(col(TaskWords.tags) != cast_to([], ARRAY(Text)))
         words.append(has_tags(TaskWords, filters.tags))
     return words
+
+
+def containing(words: SQLColumnExpression[str], substring: str | None) -> list[Condition]:
+    """Return the conditions that words contain a substring, worded so that indexes find it.
+
+    Two letters are not yet a trigram. Together with the next character they are one: the regular expression stands for
+    all that ASCII makes of them, and LIKE for the one at the end of a text.
+    """
+    conditions = keyset.like(words, substring)
+    if substring is None or not PAIR.fullmatch(substring):
+        return conditions
+    pair = substring.lower()
+    return [
+        *conditions,
+        or_(
+            words.like(f"%{pair}"),
+            words.op("~")(rf"{pair}[\x01-\x7f]"),
+            # Repeats the condition of the index.
+            words.op("~")(literal_column(f"'{NOT_ASCII}'")),
+        ),
+    ]
 
 
 def last_in(states: Collection[RunState]) -> CompoundSelect[Any]:

@@ -73,6 +73,8 @@ FILTERS: dict[str, dict[str, Any]] = {
     "name that none has": {"name_contains": "%3"},
     "name with a backslash": {"name_contains": "\\"},
     "short name": {"name_contains": "f_"},
+    "name of two letters": {"name_contains": "NG"},
+    "name of two letters that none has": {"name_contains": "zq"},
     "url in other case": {"url_contains": "host/4"},
     "paused": {"statuses": (TaskStatus.PAUSED,)},
     "two statuses": {"statuses": (TaskStatus.PAUSED, TaskStatus.SCHEDULED)},
@@ -146,6 +148,49 @@ async def test_each_filter_selects_the_same_tasks_in_every_order(engine: AsyncEn
             assert found == [each for each in tasks if each in expected], (name, order)
         async with autocommit(engine).connect() as connection:
             assert await filtered_tasks.count(connection, filters) == len(expected), name
+
+
+PAIRS = (
+    "zq",
+    "a zq",
+    "zqa",
+    "azq",
+    "AZQ9",
+    "-zq-",
+    "zq-",
+    "9zq9",
+    "zqé",
+    "ézqé",
+    "é-zq",
+    "zq\x01",
+    "Ωzq",
+    "zq\n",
+    "z q",
+    "zé",
+    "qz",
+)
+MAKE_PAIRS = text("""
+INSERT INTO tasks (id, name, trigger_type, every_ms, start_at, method, url, host, status)
+SELECT gen_random_uuid(), word, 'interval', 60000, now(), 'GET', 'http://' || word, 'host', 'paused'
+FROM unnest(CAST(:words AS text[])) word
+""")
+
+
+@pytest.mark.parametrize("column", ["name_contains", "url_contains"])
+async def test_two_letters_are_found_by_an_index(engine: AsyncEngine, column: str) -> None:
+    """It finds them whatever stands before and after them, also beyond ASCII."""
+    filters = TaskFilter(**{column: "zQ"})
+    async with autocommit(engine).connect() as connection:
+        await connection.execute(MAKE_PAIRS, {"words": PAIRS})
+        # The table is so small that Postgres would read it whole.
+        await connection.execute(text("SET enable_seqscan = off"))
+        found = await filtered_tasks.count(connection, filters)
+        assert found == sum("zq" in word.lower() for word in PAIRS)
+        statement = filtered_tasks.counting(filters).compile(connection, compile_kwargs={"literal_binds": True})
+        plan = "\n".join(await connection.scalars(text(f"EXPLAIN {statement}".replace(":", r"\:"))))
+    name = column.removesuffix("_contains")
+    assert plan.count(f"Bitmap Index Scan on task_words_{name}_trigrams") == 2, plan
+    assert f"Bitmap Index Scan on task_words_{name}_not_ascii" in plan, plan
 
 
 async def assert_exact(engine: AsyncEngine) -> None:
@@ -240,7 +285,6 @@ async def test_a_server_whose_owner_may_not_create_the_extension_migrates_withou
         assert indexes.all() == []
         assert await connection.run_sync(differences) == []
     await assert_exact(engine)
-    for name in ("ÜBUNG 3%", "f_", "%3"):
+    for name, number in {"ÜBUNG 3%": 43, "f_": TASKS, "%3": 0, "BU": TASKS}.items():
         async with autocommit(engine).connect() as connection:
-            found = await filtered_tasks.count(connection, TaskFilter(name_contains=name))
-            assert found == {"ÜBUNG 3%": 43, "f_": TASKS, "%3": 0}[name]
+            assert await filtered_tasks.count(connection, TaskFilter(name_contains=name)) == number
