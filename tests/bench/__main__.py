@@ -6,9 +6,7 @@ the median of the rounds. The servers are those of the local stack, with the set
 
 import argparse
 import asyncio
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from duetime import loop
 from tests.bench.creations import creations
@@ -213,46 +211,43 @@ def long_history_lines(rounds: list[LongHistory]) -> list[Line]:
 async def measure(rounds: int, only: str | None, *, everything: bool, old_runs: int) -> list[Line]:
     """Run the rounds, Duetime and its counterpart in turn. Long ones run with `everything`, or alone."""
     lines: list[Line] = []
-    with tempfile.TemporaryDirectory() as folder:
-        async with bench_servers(Path(folder)) as servers:
-            bench = Bench(servers)
-            if only in (None, "throughput"):
-                lines += throughput_lines([await bench.throughput(THROUGHPUT_TASKS) for _ in range(rounds)])
-            if only in (None, "new-day"):
-                lines += new_day_lines(
-                    [await bench.new_day(THROUGHPUT_TASKS, runs=RUNS_OF_NEW_DAY) for _ in range(rounds)]
+    async with bench_servers() as servers:
+        bench = Bench(servers)
+        if only in (None, "throughput"):
+            lines += throughput_lines([await bench.throughput(THROUGHPUT_TASKS) for _ in range(rounds)])
+        if only in (None, "new-day"):
+            lines += new_day_lines([await bench.new_day(THROUGHPUT_TASKS, runs=RUNS_OF_NEW_DAY) for _ in range(rounds)])
+        if only in (None, "herd"):
+            lines += herd_lines([await bench.herd(HERD_TASKS) for _ in range(rounds)])
+        if only in (None, "spread"):
+            lines += dispatch_lines([await bench.dispatch(SPREAD_TASKS, SPREAD_SECONDS) for _ in range(rounds)])
+        if only in (None, "subscriptions"):
+            lines += subscription_lines(
+                [await subscriptions(servers, subscribers=SUBSCRIBERS, events=EVENTS) for _ in range(rounds)]
+            )
+        if only in (None, "creations"):
+            made = [await creations(servers, CREATED) for _ in range(rounds)]
+            lines += request_lines("tasks created", made, graphql="at least 0.4", rest="at least 0.6")
+        if only in (None, "lists"):
+            read = [await lists(servers, LISTED) for _ in range(rounds)]
+            lines += request_lines(LISTS, read, graphql="at least 0.5", rest="at least 0.65")
+        if only == "long-history" or (everything and only is None):
+            lines += long_history_lines(
+                await long_history(
+                    servers,
+                    days=DAYS_KEPT,
+                    runs=RUNS_PER_DAY,
+                    rounds=rounds,
+                    herd=THROUGHPUT_TASKS,
+                    spread=SPREAD_TASKS,
+                    seconds=SPREAD_SECONDS,
                 )
-            if only in (None, "herd"):
-                lines += herd_lines([await bench.herd(HERD_TASKS) for _ in range(rounds)])
-            if only in (None, "spread"):
-                lines += dispatch_lines([await bench.dispatch(SPREAD_TASKS, SPREAD_SECONDS) for _ in range(rounds)])
-            if only in (None, "subscriptions"):
-                lines += subscription_lines(
-                    [await subscriptions(servers, subscribers=SUBSCRIBERS, events=EVENTS) for _ in range(rounds)]
-                )
-            if only in (None, "creations"):
-                made = [await creations(servers, CREATED) for _ in range(rounds)]
-                lines += request_lines("tasks created", made, graphql="at least 0.4", rest="at least 0.6")
-            if only in (None, "lists"):
-                read = [await lists(servers, LISTED) for _ in range(rounds)]
-                lines += request_lines(LISTS, read, graphql="at least 0.5", rest="at least 0.65")
-            if only == "long-history" or (everything and only is None):
-                lines += long_history_lines(
-                    await long_history(
-                        servers,
-                        days=DAYS_KEPT,
-                        runs=RUNS_PER_DAY,
-                        rounds=rounds,
-                        herd=THROUGHPUT_TASKS,
-                        spread=SPREAD_TASKS,
-                        seconds=SPREAD_SECONDS,
-                    )
-                )
-            if only == "retention" or (everything and only is None):
-                lines += await retention_lines(servers, runs=old_runs)
-            for name, measured in ROWS.items():
-                if only == name or (only is None and (everything or name not in SLOW)):
-                    lines += await measured(servers)
+            )
+        if only == "retention" or (everything and only is None):
+            lines += await retention_lines(servers, runs=old_runs)
+        for name, measured in ROWS.items():
+            if only == name or (only is None and (everything or name not in SLOW)):
+                lines += await measured(servers)
     return lines
 
 

@@ -6,11 +6,9 @@ outcomes are written in batches, and then tasks that are due one by one, so that
 
 import argparse
 import asyncio
-import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from pathlib import Path
 
 import psutil
 from redis.asyncio import Redis
@@ -91,9 +89,8 @@ async def cost_of(servers: Servers, runs: int, *, apart: timedelta) -> Cost:
 
 async def main(runs: int) -> None:
     """Print a Markdown table."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with bench_servers(Path(folder)) as servers:
-            costs = [await cost_of(servers, runs, apart=apart) for apart in (timedelta(), APART)]
+    async with bench_servers() as servers:
+        costs = [await cost_of(servers, runs, apart=apart) for apart in (timedelta(), APART)]
     together, apart = costs
     print(f"| each of {runs:,} runs | all due at once | one every 20 ms |\n| --- | --- | --- |")  # noqa: T201
     for name, words in (

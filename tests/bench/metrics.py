@@ -7,9 +7,7 @@ workers, and the sum of everything before. The figures are medians of requests t
 import argparse
 import asyncio
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import httpx
 from sqlalchemy import text
@@ -68,30 +66,29 @@ async def median(http: httpx.AsyncClient, path: str, **headers: str) -> float:
 
 async def main(runs: int) -> None:
     """Print a Markdown table."""
-    with tempfile.TemporaryDirectory() as folder:
-        async with bench_servers(Path(folder)) as servers:
-            async with servers.engine.begin() as connection:
-                await connection.execute(text("SET LOCAL statement_timeout = 0"))
-                await connection.execute(text(MAKE_TASKS))
-                for first in range(1, runs + 1, BATCH):
-                    await connection.execute(text(MAKE_RUNS), {"first": first, "last": min(first + BATCH - 1, runs)})
-                await connection.execute(text(MAKE_ROLLUPS))
-            async with servers.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-                await connection.execute(text("SET statement_timeout = 0"))
-                await connection.execute(text("VACUUM (ANALYZE) task_results"))
-                await connection.execute(text("VACUUM (ANALYZE) run_rollups"))
-            database = DatabaseSettings.model_construct(database_url=servers.environment["DATABASE_URL"])
-            jobs = JobsSettings.model_construct(redis_url=servers.redis_url)
-            async with serving(database, jobs) as api:
-                print(f"| with {runs:,} runs kept | median |\n| --- | --- |")  # noqa: T201
-                for name, path, accept in (
-                    ("`/metrics` as JSON", "/metrics", "application/json"),
-                    ("`/metrics` for Prometheus", "/metrics", "text/plain"),
-                    ("`/health`", "/health", "*/*"),
-                    ("`/api/v1/results`, the first page", "/api/v1/results", "*/*"),
-                    ("`/api/v1/tasks/{id}/results`, the first page", f"/api/v1/tasks/{1:032x}/results", "*/*"),
-                ):
-                    print(f"| {name} | {await median(api.http, path, accept=accept):.1f} ms |")  # noqa: T201
+    async with bench_servers() as servers:
+        async with servers.engine.begin() as connection:
+            await connection.execute(text("SET LOCAL statement_timeout = 0"))
+            await connection.execute(text(MAKE_TASKS))
+            for first in range(1, runs + 1, BATCH):
+                await connection.execute(text(MAKE_RUNS), {"first": first, "last": min(first + BATCH - 1, runs)})
+            await connection.execute(text(MAKE_ROLLUPS))
+        async with servers.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            await connection.execute(text("SET statement_timeout = 0"))
+            await connection.execute(text("VACUUM (ANALYZE) task_results"))
+            await connection.execute(text("VACUUM (ANALYZE) run_rollups"))
+        database = DatabaseSettings.model_construct(database_url=servers.environment["DATABASE_URL"])
+        jobs = JobsSettings.model_construct(redis_url=servers.redis_url)
+        async with serving(database, jobs) as api:
+            print(f"| with {runs:,} runs kept | median |\n| --- | --- |")  # noqa: T201
+            for name, path, accept in (
+                ("`/metrics` as JSON", "/metrics", "application/json"),
+                ("`/metrics` for Prometheus", "/metrics", "text/plain"),
+                ("`/health`", "/health", "*/*"),
+                ("`/api/v1/results`, the first page", "/api/v1/results", "*/*"),
+                ("`/api/v1/tasks/{id}/results`, the first page", f"/api/v1/tasks/{1:032x}/results", "*/*"),
+            ):
+                print(f"| {name} | {await median(api.http, path, accept=accept):.1f} ms |")  # noqa: T201
 
 
 if __name__ == "__main__":

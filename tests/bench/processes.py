@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import tempfile
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.bench.rounds import Servers, module
 from tests.bench.subscribers import answers, free_port
 from tests.support.command import duetime_up
 from tests.support.rest import CRON
+from tests.support.servers import data_folder
 
 IDLE_SECONDS = 20
 SETTLES_SECONDS = 5
@@ -51,8 +51,8 @@ def cpu_seconds(pids: list[int]) -> float:
 
 async def start_lines(_servers: Servers) -> list[Line]:
     """Return the line for a start of `duetime up`, which `make run` runs, on an existing data folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        seconds = [await asyncio.to_thread(start, Path(folder) / "data") for _ in range(2)]
+    with data_folder(on_disk=True) as data:
+        seconds = [await asyncio.to_thread(start, data) for _ in range(2)]
     fresh, warm = seconds
     return [Line("`make run`, started again", f"{warm:.1f} s", f"{fresh:.1f} s (the first start)", warm, "at most 3")]
 

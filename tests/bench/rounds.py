@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -26,6 +25,7 @@ from duetime.local_stack.data_folder import open_data_folder
 from duetime.local_stack.stack import local_stack
 from duetime.settings import DuetimeSettings
 from tests.support.history import fill
+from tests.support.servers import data_folder
 
 CONCURRENCY = 100
 """Number of calls that the bare loop makes at once."""
@@ -112,12 +112,13 @@ async def module(
 
 
 @asynccontextmanager
-async def bench_servers(folder: Path) -> AsyncIterator[Servers]:
-    """Run the local stack in `folder`, with a migrated database, and a target."""
+async def bench_servers() -> AsyncIterator[Servers]:
+    """Run the local stack on disk, with a migrated database, and a target. Its data is removed afterwards."""
     async with AsyncExitStack() as running:
-        data = await running.enter_async_context(open_data_folder(folder / "data"))
+        path = running.enter_context(data_folder(on_disk=True))
+        data = await running.enter_async_context(open_data_folder(path))
         stack = await running.enter_async_context(
-            local_stack(data, DuetimeSettings(data_dir=folder / "data"), postgres=True, valkey=True)
+            local_stack(data, DuetimeSettings(data_dir=path), postgres=True, valkey=True)
         )
         assert stack.owner_url is not None
         assert stack.redis_url is not None

@@ -115,12 +115,12 @@ class Servers:
 
 
 @contextmanager
-def data_folder() -> Iterator[Path]:
-    """Yield the path of a data folder that does not exist yet.
+def data_folder(*, on_disk: bool = False) -> Iterator[Path]:
+    """Yield the path of a data folder that does not exist yet, in memory if there is enough.
 
     It is not in pytest's folder, because the account of Postgres cannot enter root's.
     """
-    home = Path(tempfile.mkdtemp(prefix="duetime-", dir=memory()))
+    home = Path(tempfile.mkdtemp(prefix="duetime-", dir=None if on_disk else memory()))
     home.chmod(0o755)
     path = home / "data"
     try:
