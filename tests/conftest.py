@@ -19,6 +19,7 @@ from tests.support.servers import Servers, data_folder, running_servers
 from tests.support.target import Target, running_target
 
 UVLOOP = "uvloop"
+TIMING = "timing"
 MEASURING = "tests.support.coverage"
 MEASURED_COMMANDS = Path(__file__).parent / "support" / "measured"
 if find_spec("sniffio") is None:
@@ -58,6 +59,15 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     """
     loops = {"asyncio": asyncio.new_event_loop}
     return loops | {UVLOOP: loop.factory()} if item.get_closest_marker("both_loops") else loops
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the files that have no test of the group `timing` if only this group is wanted, because to import them
+    takes seconds.
+    """
+    if config.option.markexpr != TIMING or not collection_path.name.startswith("test_"):
+        return None
+    return None if f"pytest.mark.{TIMING}" in collection_path.read_text() else True
 
 
 @pytest.hookimpl(wrapper=True)

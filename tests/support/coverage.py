@@ -18,8 +18,11 @@ FOLDER = ROOT / ".coverage"
 PACKAGES = ("duetime", "graphql_api", "jobs", "db")
 NEVER = -1
 """How often a probe is hit before all that have been hit are removed. The plugin removes them itself."""
-REMOVED_EVERY = 200
-"""The number of tests after which the probes that have been hit are removed, which takes a tenth of a second."""
+REMOVED_AFTER = {16, 32, 64, 128, 256, 512, 1024, 2048}
+"""The numbers of tests after which the probes that have been hit are removed, which takes a tenth of a second.
+
+Most are hit by the first tests.
+"""
 EXCLUDED = [r"@(typing\.)?overload", r"\.\.\.$"]
 
 
@@ -48,7 +51,7 @@ ended = count(1)
 
 def pytest_runtest_logfinish() -> None:
     """Remove probes that have been hit."""
-    if of_tests is not None and next(ended) % REMOVED_EVERY == 0:
+    if of_tests is not None and next(ended) in REMOVED_AFTER:
         of_tests.deinstrument_seen()
 
 
