@@ -48,7 +48,15 @@ def test_a_task_from_its_creation_to_its_deletion(service: Service) -> None:
     [run] = items(service.output("runs", "list", "--task", "life", "--where", "states=succeeded", "--json"))
     assert (run["cause"], run["statusCode"], run["task"]["externalId"]) == ("MANUAL", 200, "life")
     assert "attempt 1 200 in" in " ".join(service.output("runs", "show", run["id"]).split())
-    assert service.output("runs", "retry", run["id"]) == f"{run['id']} is retried.\n"
+    for command, reference, beginning in (
+        ("runs retry", run["id"], f"{run['id']} is retried: run "),
+        ("tasks run", "life", "life is started: run "),
+    ):
+        said = service.output(*command.split(), reference)
+        assert said.startswith(beginning)
+        new = items(service.output("runs", "show", said.removeprefix(beginning).removesuffix(".\n"), "--json"))
+        assert new["id"] != run["id"]
+        assert new["task"]["externalId"] == "life"
     refused = service.run("runs", "cancel", run["id"])
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
     assert "is succeeded" in refused.stderr

@@ -115,12 +115,14 @@ def chosen(
 
 
 def finish(references: Sequence[str], results: Sequence[dict[str, Any]], *, of: str, done: str, as_json: bool) -> None:
-    """Print the results. Raises `typer.Exit` if any was refused."""
+    """Print the results, and the id of a new run if it is the only one. Raises `typer.Exit` if any was refused."""
     refused = calls.tell_refused(references, results, of=of)
     if as_json:
         print_json(results)
     elif len(results) == 1 and not refused:
-        say(f"{references[0]} is {done}.")
+        [result] = results
+        is_new = result["__typename"] == "Run" and result["id"] != references[0]
+        say(f"{references[0]} is {done}: run {result['id']}." if is_new else f"{references[0]} is {done}.")
     else:
         say(f"{len(results) - refused:,} of {len(results):,} {done}.")
     if refused:
