@@ -143,6 +143,12 @@ def commits_by_itself(connection: AsyncConnection) -> bool:
     return bool(adapted.autocommit)
 
 
+def has_ended(connection: AsyncConnection) -> bool:
+    """Return whether the server has ended a connection, as far as this process has read that."""
+    _, own = of_driver(connection)
+    return own.is_closed()
+
+
 @asynccontextmanager
 async def executing(
     connection: AsyncConnection, sql: str, arguments: Sequence[Any]

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 import asyncpg
 from sqlalchemy import URL, TextClause, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from db import json_text
 from db.compat import count_timeout_as_disconnect, register_timestamptz_codec, unnamed
@@ -111,6 +111,7 @@ def open_engine(
     )
     event.listen(engine.sync_engine, "handle_error", count_timeout_as_disconnect)
     event.listen(engine.sync_engine, "connect", set_up)
+    event.listen(engine.sync_engine, "checkout", refuse_ended)
     if slow_statement is not None:
         log_slow_statements(engine, longer_than=slow_statement)
     return engine
@@ -119,6 +120,12 @@ def open_engine(
 def set_up(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     """Set up a new connection to exchange instants without loss."""
     connection.run_async(register_timestamptz_codec)
+
+
+def refuse_ended(connection: DBAPIConnection, _: ConnectionPoolEntry, __: PoolProxiedConnection) -> None:
+    """Let the pool replace a connection that has ended since it was used last, as all do when Postgres restarts."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
 
 
 async def plan_for_values(session: AsyncSession | AsyncConnection) -> None:

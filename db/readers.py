@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.compat import has_ended
+
 
 class Readers:
     """At most `kept` connections of an engine whose statements commit by themselves. Its owner closes them."""
@@ -23,7 +25,8 @@ class Readers:
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """Lend a connection, the one that was used last, which has the statements prepared, or one of the pool.
 
-        After any error it is closed, and so are idle ones, because the server may be down.
+        After any error it is closed, and so are idle ones, because the server may be down. The same happens when the
+        server has ended it meanwhile, but then another one is lent.
         """
         if self._places.locked():
             async with self._engine.connect() as connection:
@@ -31,6 +34,9 @@ class Readers:
             return
         async with self._places:
             connection = self._idle.pop() if self._idle else await self._engine.connect()
+            if has_ended(connection):
+                await asyncio.shield(self._close(connection))
+                connection = await self._engine.connect()
             try:
                 yield connection
             except BaseException:
