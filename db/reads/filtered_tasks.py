@@ -150,7 +150,7 @@ async def read(connection: AsyncConnection, filters: TaskFilter, zones: Iterable
 def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncContextManager[None]:
     """Return a transaction whose statements are planned for the values of a filter.
 
-    Only substrings may take several processes: an index finds no single letter, nor any without pg_trgm.
+    Only substrings may take several processes: indexes find no short ones but two letters, and none without pg_trgm.
     """
     has_substring = filters.name_contains is not None or filters.url_contains is not None
     return prepared.transaction(connection, IN_PARALLEL if has_substring else FOR_VALUES)

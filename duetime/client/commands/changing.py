@@ -42,13 +42,16 @@ RUNS = Kind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What a command does: its mutation for ids, the type of the results, and its bulk action for a filter."""
+    """What a command does: its mutation for ids, the type of the results, its bulk action for a filter, and whether the
+    results are new runs.
+    """
 
     kind: Kind
     done: str
     document: str
     of: str
     action: str
+    makes_runs: bool = False
 
 
 def change(
@@ -73,7 +76,7 @@ def change(
             confirm(what, len(named), yes=yes)
         ids = [identifier for _, identifier in named]
         results = calls.in_batches(api, what.document, ids, what=what.done.capitalize(), **variables)
-    finish([reference for reference, _ in named], results, of=what.of, done=what.done, as_json=as_json)
+    finish(what, [reference for reference, _ in named], results, as_json=as_json)
 
 
 def by_filter(api: Api, what: Change, where: Sequence[str], *, yes: bool, as_json: bool) -> None:
@@ -114,16 +117,15 @@ def chosen(
     return [(item.get("externalId") or item["id"], item["id"]) for item in found]
 
 
-def finish(references: Sequence[str], results: Sequence[dict[str, Any]], *, of: str, done: str, as_json: bool) -> None:
+def finish(what: Change, references: Sequence[str], results: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     """Print the results, and the id of a new run if it is the only one. Raises `typer.Exit` if any was refused."""
-    refused = calls.tell_refused(references, results, of=of)
+    refused = calls.tell_refused(references, results, of=what.of)
     if as_json:
         print_json(results)
     elif len(results) == 1 and not refused:
-        [result] = results
-        is_new = result["__typename"] == "Run" and result["id"] != references[0]
-        say(f"{references[0]} is {done}: run {result['id']}." if is_new else f"{references[0]} is {done}.")
+        new_run = f": run {results[0]['id']}" if what.makes_runs else ""
+        say(f"{references[0]} is {what.done}{new_run}.")
     else:
-        say(f"{len(results) - refused:,} of {len(results):,} {done}.")
+        say(f"{len(results) - refused:,} of {len(results):,} {what.done}.")
     if refused:
         raise typer.Exit(1)

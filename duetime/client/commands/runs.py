@@ -25,7 +25,7 @@ from duetime.client.output import (
 )
 from duetime.client.words import run_members
 
-RETRY = Change(kind=RUNS, done="retried", document=documents.RETRY_RUNS, of="Run", action="RETRY")
+RETRY = Change(kind=RUNS, done="retried", document=documents.RETRY_RUNS, of="Run", action="RETRY", makes_runs=True)
 CANCEL = Change(kind=RUNS, done="cancelled", document=documents.CANCEL_RUNS, of="Run", action="CANCEL_RUNS")
 Reference = Annotated[str, typer.Argument(metavar="RUN", help="The id of the run.")]
 References = Annotated[list[str] | None, typer.Argument(metavar="RUN", help="Ids of runs.", show_default=False)]

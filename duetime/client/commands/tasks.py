@@ -25,7 +25,7 @@ PAUSE = Change(kind=TASKS, done="paused", document=documents.PAUSE_TASKS, of="Ta
 RESUME = Change(kind=TASKS, done="resumed", document=documents.RESUME_TASKS, of="Task", action="RESUME")
 CANCEL = Change(kind=TASKS, done="cancelled", document=documents.CANCEL_TASKS, of="Task", action="CANCEL")
 DELETE = Change(kind=TASKS, done="deleted", document=documents.DELETE_TASKS, of="DeletedTask", action="DELETE")
-RUN = Change(kind=TASKS, done="started", document=documents.RUN_TASKS, of="Run", action="RUN")
+RUN = Change(kind=TASKS, done="started", document=documents.RUN_TASKS, of="Run", action="RUN", makes_runs=True)
 Reference = Annotated[str, typer.Argument(metavar="TASK", help="The id or external id of the task.")]
 References = Annotated[
     list[str] | None, typer.Argument(metavar="TASK", help="Ids or external ids of tasks.", show_default=False)
@@ -252,7 +252,7 @@ def run_tasks(
     if wait and not as_json:
         waiting.print_finished(references, results)
     else:
-        finish(references, results, of=RUN.of, done=RUN.done, as_json=as_json)
+        finish(RUN, references, results, as_json=as_json)
     if wait and any(result.get("state") != "SUCCEEDED" for result in results):
         raise ClientError("not all runs succeeded") if not as_json else typer.Exit(1)
 
