@@ -61,10 +61,7 @@ class Task(Base, table=True):
             postgresql_where=text("external_id IS NOT NULL AND deleted_at IS NULL"),
         ),
         Index("tasks_delete_at", "delete_at", postgresql_where=text("delete_at IS NOT NULL AND deleted_at IS NULL")),
-        Index("tasks_created_at_id", "created_at", "id"),
         Index("tasks_next_run_id", "next_run", "id"),
-        Index("tasks_name_id", "name", "id"),
-        Index("tasks_status_created_at_id", "status", "created_at", "id"),
         Index("tasks_retention_days", "id", postgresql_where=text("retention_days IS NOT NULL")),
         CheckConstraint("retention_days >= 0", name="retention_not_negative"),
     )
@@ -207,11 +204,30 @@ class Task(Base, table=True):
     updated_at: datetime = Field(default_factory=utc_now, sa_type=INSTANT, sa_column_kwargs=NOW)
 
 
+class ListedTask(Base, table=True):
+    """The values of a task by which lists sort and count, unless it is deleted. Triggers on tasks maintain it.
+
+    A claim changes the indexed instants of a task and so inserts into every index of `tasks`. It leaves this table
+    alone, and `TaskWords`.
+    """
+
+    __tablename__ = "listed_tasks"
+    __table_args__ = (
+        Index("listed_tasks_created_at_id", "created_at", "task_id"),
+        Index("listed_tasks_name_id", "name", "task_id"),
+        Index("listed_tasks_status_created_at_id", "status", "created_at", "task_id"),
+    )
+
+    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], primary_key=True)
+    created_at: datetime = Field(sa_type=INSTANT)
+    name: str = Field(sa_type=String(255))
+    status: TaskStatus = Field(sa_type=stored(TaskStatus))
+
+
 class TaskWords(Base, table=True):
     """The searchable values of a task: its name and URL in lower case, and its tags. Triggers on tasks maintain it.
 
-    A claim changes the indexed instants of a task and so inserts into every index of `tasks`; it leaves alone these,
-    which are expensive. Where the server has pg_trgm, name and url also have indexes of trigrams. Two letters are found
+    Where the server has pg_trgm, name and url also have indexes of trigrams. Two letters are found
     by these in texts of ASCII; all other texts are in indexes of their own.
     """
 

@@ -37,8 +37,8 @@ ENDED_AFTER = "statement_timestamp() - CAST(:shown_after_end AS interval)"
 PAUSED = f"""
 SELECT 1 AS place, '{AttentionReason.PAUSED_BY_FAILURES}' AS reason, t.id AS task_id, t.paused_at AS since, t.failures,
        (SELECT o.run_id FROM task_troubles o WHERE o.task_id = t.id AND o.kind = '{TroubleKind.FAILING}') AS run_id
-FROM tasks t
-WHERE t.status = '{TaskStatus.PAUSED}' AND t.paused_by = :paused_by AND t.deleted_at IS NULL"""
+FROM listed_tasks l JOIN tasks t ON {is_looked_up("t.id", "l.task_id")}
+WHERE l.status = '{TaskStatus.PAUSED}' AND t.paused_by = :paused_by"""
 WITHOUT_RUN = f"""
 SELECT 2, '{AttentionReason.ABSENT}', a.task_id, a.due_at, CAST(NULL AS int), a.run_id FROM ({absent(BEFORE)}) AS a"""
 MISSED = f"""

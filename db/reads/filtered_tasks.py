@@ -5,7 +5,7 @@ tasks that all of them can be found by an index, and sorted.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -31,12 +31,13 @@ from sqlmodel import col
 
 from db import prepared
 from db.connection import FOR_VALUES, IN_PARALLEL
-from db.models import NOT_ASCII, RunSummary, Task, TaskWords
+from db.models import NOT_ASCII, ListedTask, RunSummary, Task, TaskWords
 from db.reads import keyset
 from db.reads.keyset import Condition, Order, Slice
 from db.reads.tasks import (
     IS_NEWER_THAN_ENDED,
     KEPT_STATEMENTS,
+    LISTED,
     ORDERS,
     RUN,
     SMALL_NAMES,
@@ -44,7 +45,11 @@ from db.reads.tasks import (
     TaskFilter,
     TaskOrder,
     conditions,
+    first,
     has_tags,
+    listed,
+    order_of,
+    with_rows,
 )
 from db.states import RunState, TaskStatus
 
@@ -56,14 +61,6 @@ wrong.
 """
 FEW = 2_000
 """How many tasks are sorted without a look at the start of the list."""
-COLUMNS = [TABLE.c[name] for name in SMALL_NAMES]
-VALUES = {
-    TaskOrder.CREATED_AT_DESC: "created_at",
-    TaskOrder.CREATED_AT_ASC: "created_at",
-    TaskOrder.NEXT_RUN_AT_ASC: "next_run",
-    TaskOrder.NAME_ASC: "name",
-}
-"""The column by whose values each order sorts."""
 PAIR = re.compile(r"[A-Za-z0-9]{2}")
 """Matches a substring of two letters or digits of ASCII."""
 BY_CREATION = {TaskOrder.CREATED_AT_DESC, TaskOrder.CREATED_AT_ASC}
@@ -87,9 +84,21 @@ async def has_more(
     inclusive: bool,
 ) -> bool:
     """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
-    zones = ORDERS[order].beyond(key, backward=backward, inclusive=inclusive)
+    zones = zones_in(order, lambda its: its.beyond(key, backward=backward, inclusive=inclusive))
     ways = [Ways.of(filters, order, zone, backward=backward, limit=1) for zone in zones]
     return bool(await read(connection, filters, ways, limit=1))
+
+
+class Zone(NamedTuple):
+    """The condition of a zone, in terms of the table that has the index of an order, and in terms of `tasks`."""
+
+    listed: Condition
+    tasks: Condition
+
+
+def zones_in(order: TaskOrder, of: Callable[[Order], Iterable[Condition]]) -> list[Zone]:
+    """Return the zones that a function finds in an order."""
+    return [*map(Zone, of(ORDERS[order]), of(order_of(TABLE.c, order)))]
 
 
 class Ways(NamedTuple):
@@ -104,18 +113,18 @@ class Ways(NamedTuple):
     few: Select[Any] | None = None
 
     @classmethod
-    def of(cls, filters: TaskFilter, order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> "Ways":
+    def of(cls, filters: TaskFilter, order: TaskOrder, zone: Zone, *, backward: bool, limit: int) -> "Ways":
         """Return the statements for a zone."""
         reading = partial(rows_of, order=order, backward=backward, limit=limit)
-        near = first(order, zone, statuses=filters.statuses, backward=backward, limit=NEAR).subquery("near").c
+        near = nearest(order, zone.listed, statuses=filters.statuses, backward=backward, limit=NEAR).subquery("near").c
 
         def sorting(every: Select[Any]) -> Select[Any]:
             # Postgres plans a query with an offset alone, and so not for the order of the one around it.
-            found = every.where(zone).offset(0).subquery().c
+            found = every.where(zone.tasks).offset(0).subquery().c
             ids = select(found.id).order_by(*order_of(found, order).sorting(backward=backward)).limit(limit)
             return reading(TABLE.c, [TABLE.c.id.in_(ids)])
 
-        columns, states = (col(Task.id), ORDERS[order].value), filters.last_run_states
+        columns, states = (TABLE.c.id, order_of(TABLE.c, order).value), filters.last_run_states
         ways = cls(near=reading(near, conditions(filters, of=near)), sought=sorting(indexed(filters, *columns)))
         if not states:
             return ways
@@ -131,7 +140,7 @@ class Ways(NamedTuple):
 @lru_cache(maxsize=KEPT_STATEMENTS)
 def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[Ways]:
     """Return the statements of a slice, by zone."""
-    zones = keyset.within(ORDERS[order], rows)
+    zones = zones_in(order, lambda its: keyset.within(its, rows))
     return [Ways.of(filters, order, zone, backward=rows.backward, limit=rows.limit + 1) for zone in zones]
 
 
@@ -167,30 +176,25 @@ async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> l
     return cast("list[Task]", found)
 
 
-def first(
+def nearest(
     order: TaskOrder, zone: Condition, *, statuses: Collection[TaskStatus], backward: bool, limit: int
 ) -> Select[Any]:
     """Return a query for the first tasks in the order. By creation, those in the statuses are found by their index."""
-    sorting = ORDERS[order].sorting(backward=backward)
-    tasks = select(*COLUMNS).where(TABLE.c.deleted_at.is_(None), zone)
     if not statuses or order not in BY_CREATION:
-        return tasks.order_by(*sorting).limit(limit)
-    those = [tasks.where(TABLE.c.status == status).order_by(*sorting).limit(limit) for status in {*statuses}]
-    if len(those) == 1:
-        return those[0]
+        return first(order, zone, backward=backward, limit=limit)
+    sorting = ORDERS[order].sorting(backward=backward)
+    those = [
+        listed(order).where(LISTED.status == status, zone).order_by(*sorting).limit(limit) for status in {*statuses}
+    ]
     union = union_all(*(each.subquery().select() for each in those)).subquery()
-    return select(union).order_by(*order_of(union.c, order).sorting(backward=backward)).limit(limit)
+    found = select(union).order_by(*order_of(union.c, order).sorting(backward=backward)).limit(limit)
+    return with_rows(found if len(those) > 1 else those[0], order, backward=backward, names=SMALL_NAMES)
 
 
 def rows_of(task: Any, conditions: Sequence[Condition], *, order: TaskOrder, backward: bool, limit: int) -> Select[Any]:
     """Return a query for the first rows in the order of tasks, or of an alias of them, without large columns."""
     columns = [getattr(task, name) for name in SMALL_NAMES]
     return select(*columns).where(*conditions).order_by(*order_of(task, order).sorting(backward=backward)).limit(limit)
-
-
-def order_of(task: Any, order: TaskOrder) -> Order:
-    """Return the order in terms of an alias of tasks."""
-    return replace(ORDERS[order], value=getattr(task, VALUES[order]), id=task.id)
 
 
 async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
@@ -210,6 +214,8 @@ def counting(filters: TaskFilter) -> Select[Any]:
 def indexed(filters: TaskFilter, *columns: Any) -> Select[Any]:
     """Return a query for columns of the same tasks, worded so that an index finds them."""
     statement = select(*columns).select_from(Task).where(*conditions(of_tasks(filters)))
+    if statuses := filters.statuses:
+        statement = statement.join(ListedTask, LISTED.task_id == col(Task.id)).where(LISTED.status.in_(statuses))
     if words := of_words(filters):
         statement = statement.join(TaskWords, col(TaskWords.task_id) == col(Task.id)).where(*words)
     if filters.last_run_states:
@@ -219,21 +225,21 @@ def indexed(filters: TaskFilter, *columns: Any) -> Select[Any]:
 
 
 def found_elsewhere(filters: TaskFilter) -> Select[tuple[UUID]] | None:
-    """Return a query for the ids of the same tasks that reads no row of them, if one other table knows them all.
-
-    That table also has the deleted tasks, which are few, because maintenance removes them.
-    """
-    words, states = of_words(filters), filters.last_run_states
-    if of_tasks(filters) != TaskFilter() or bool(words) == bool(states):
+    """Return a query for the ids of the same tasks that reads no row of them, if one other table knows them all."""
+    words, states, statuses = of_words(filters), filters.last_run_states, filters.statuses
+    if of_tasks(filters) != TaskFilter() or [bool(words), bool(states), bool(statuses)].count(True) != 1:
         return None
+    if statuses:
+        return select(LISTED.task_id).where(LISTED.status.in_(statuses))
+    # These tables also have the deleted tasks, which are few, because maintenance removes them.
     found = (last_in(states) if states else select(col(TaskWords.task_id)).where(*words)).subquery("found")
     deleted = select(TABLE.c.id).where(TABLE.c.deleted_at.is_not(None))
     return select(found.c.task_id).where(found.c.task_id.not_in(deleted))
 
 
 def of_tasks(filters: TaskFilter) -> TaskFilter:
-    """Return the part of a filter that is about columns of tasks."""
-    return replace(filters, name_contains=None, url_contains=None, tags=(), last_run_states=())
+    """Return the part of a filter that only columns of tasks answer."""
+    return replace(filters, statuses=(), name_contains=None, url_contains=None, tags=(), last_run_states=())
 
 
 def of_words(filters: TaskFilter) -> list[Condition]:

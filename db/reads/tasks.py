@@ -1,7 +1,7 @@
 """Reads tasks."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlmodel import col
 
 from db import instances, prepared
-from db.models import UNFINISHED_RUNS, RunSummary, Task, metadata
+from db.models import UNFINISHED_RUNS, ListedTask, RunSummary, Task, metadata
 from db.postgres_text import is_postgres_text
 from db.reads import keyset, large_values
 from db.reads.keyset import Condition, Order, Slice
@@ -29,18 +29,27 @@ class TaskOrder(StrEnum):
     NAME_ASC = "name_asc"
 
 
-ORDERS = {
-    TaskOrder.CREATED_AT_DESC: Order(value=col(Task.created_at), id=col(Task.id), descending=True),
-    TaskOrder.CREATED_AT_ASC: Order(value=col(Task.created_at), id=col(Task.id)),
-    TaskOrder.NEXT_RUN_AT_ASC: Order(value=col(Task.next_run), id=col(Task.id), nulls_last=True),
-    TaskOrder.NAME_ASC: Order(value=col(Task.name), id=col(Task.id)),
-}
-
-
 TABLE = metadata.tables[Task.__tablename__]
+LISTED = metadata.tables[ListedTask.__tablename__].c
+VALUES = {
+    TaskOrder.CREATED_AT_DESC: "created_at",
+    TaskOrder.CREATED_AT_ASC: "created_at",
+    TaskOrder.NEXT_RUN_AT_ASC: "next_run",
+    TaskOrder.NAME_ASC: "name",
+}
+"""The column by whose values each order sorts."""
+ORDERS = {
+    TaskOrder.CREATED_AT_DESC: Order(value=LISTED.created_at, id=LISTED.task_id, descending=True),
+    TaskOrder.CREATED_AT_ASC: Order(value=LISTED.created_at, id=LISTED.task_id),
+    TaskOrder.NEXT_RUN_AT_ASC: Order(value=TABLE.c.next_run, id=TABLE.c.id, nulls_last=True),
+    TaskOrder.NAME_ASC: Order(value=LISTED.name, id=LISTED.task_id),
+}
+"""Each order in terms of the table that has an index of it."""
+
 NAMES = tuple(column.name for column in TABLE.c)
 LARGE_NAMES = tuple(each.column.key for each in large_values.OF_TASKS)
 SMALL_NAMES = tuple(name for name in NAMES if name not in LARGE_NAMES)
+COLUMNS = [TABLE.c[name] for name in SMALL_NAMES]
 
 KEPT_STATEMENTS = 16
 """Number of statements that are kept of each kind. To make one takes as long as to read a page."""
@@ -150,69 +159,99 @@ async def get(session: AsyncSession, task_id: UUID) -> Task | None:
     return (await find(session, ids=[task_id])).get(task_id)
 
 
-async def page(
-    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
-) -> tuple[list[Task], bool]:
+async def page(connection: AsyncConnection, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool]:
     """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    found, more = await keyset.fetch(connection, statements(filters, order, rows), page=rows)
+    found, more = await keyset.fetch(connection, statements(order, rows), page=rows)
     return cast("list[Task]", found), more
 
 
-async def page_and_count(
-    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
-) -> tuple[list[Task], bool, int]:
+async def page_and_count(connection: AsyncConnection, *, order: TaskOrder, rows: Slice) -> tuple[list[Task], bool, int]:
     """Return what `page` and `count` return, in one round trip and at the same moment, unless the page is empty."""
-    found, more = await keyset.fetch(connection, statements(filters, order, rows, counted=True), page=rows)
-    total = found[0].total if found else await count(connection, filters)
+    found, more = await keyset.fetch(connection, statements(order, rows, counted=True), page=rows)
+    total = found[0].total if found else await count(connection)
     return cast("list[Task]", found), more, total
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
-def statements(filters: TaskFilter, order: TaskOrder, rows: Slice, *, counted: bool = False) -> Sequence[Select[Any]]:
+def statements(order: TaskOrder, rows: Slice, *, counted: bool = False) -> Sequence[Select[Any]]:
     """Return the statements of a slice, whose rows also have the `total` of all if it is `counted`."""
-    columns: list[ColumnElement[Any]] = [TABLE.c[name] for name in SMALL_NAMES]
-    if counted:
-        columns.append(counting(filters).scalar_subquery().label("total"))
-    return keyset.statements(select(*columns).where(*conditions(filters)), order=ORDERS[order], page=rows)
+    totals = [COUNTING.scalar_subquery().label("total")] if counted else []
+    return [
+        first(order, zone, backward=rows.backward, limit=rows.limit + 1).add_columns(*totals)
+        for zone in keyset.within(ORDERS[order], rows)
+    ]
+
+
+def first(order: TaskOrder, zone: Condition, *, backward: bool, limit: int) -> Select[Any]:
+    """Return a query for the first tasks of a zone in an order, or in its reverse, without their large columns."""
+    sorting = ORDERS[order].sorting(backward=backward)
+    if order is TaskOrder.NEXT_RUN_AT_ASC:
+        return select(*COLUMNS).where(TABLE.c.deleted_at.is_(None), zone).order_by(*sorting).limit(limit)
+    found = listed(order).where(zone).order_by(*sorting).limit(limit)
+    return with_rows(found, order, backward=backward, names=SMALL_NAMES)
+
+
+def listed(order: TaskOrder) -> Select[Any]:
+    """Return a query for the id of each task that is not deleted, and the value by which an order sorts it."""
+    found = select(ORDERS[order].id.label("id"), ORDERS[order].value)
+    return found.where(TABLE.c.deleted_at.is_(None)) if order is TaskOrder.NEXT_RUN_AT_ASC else found
+
+
+def with_rows(found: Select[Any], order: TaskOrder, *, backward: bool, names: Sequence[str]) -> Select[Any]:
+    """Return a query for columns of the tasks that a query of `listed_tasks` finds in an order.
+
+    It looks up each of them: Postgres does not join what has an offset in any other way, whatever it knows of the size
+    of the tables. The columns that are sorted by are those of the query, which Postgres knows to be sorted.
+    """
+    known = found.subquery("listed")
+    row = select(TABLE).where(TABLE.c.id == known.c.id).offset(0).lateral("task")
+    columns = [known.c[name] if name in known.c else row.c[name] for name in names]
+    both = select(*columns).select_from(known.join(row, true()))
+    return both.order_by(*order_of(known.c, order).sorting(backward=backward))
+
+
+def order_of(task: Any, order: TaskOrder) -> Order:
+    """Return an order in terms of tasks, or of a query for them."""
+    return replace(ORDERS[order], value=task[VALUES[order]], id=task.id)
 
 
 async def has_more(
-    session: AsyncSession, filters: TaskFilter, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
+    session: AsyncSession, *, order: TaskOrder, key: keyset.Key, backward: bool, inclusive: bool
 ) -> bool:
     """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
-    statement = select(Task).where(*conditions(filters))
     return await keyset.has_rows_beyond(
-        session, statement, order=ORDERS[order], key=key, backward=backward, inclusive=inclusive
+        session, listed(order), order=ORDERS[order], key=key, backward=backward, inclusive=inclusive
     )
 
 
-async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
+COUNTING = keyset.capped(select(LISTED.task_id))
+
+
+async def count(connection: AsyncConnection) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
-    [[total]] = await prepared.select(connection, counting(filters))
+    [[total]] = await prepared.select(connection, COUNTING)
     return cast("int", total)
 
 
-@lru_cache(maxsize=KEPT_STATEMENTS)
-def counting(filters: TaskFilter) -> Select[Any]:
-    """Return the statement that counts tasks."""
-    return keyset.counting(conditions(filters), of=col(Task.id))
-
-
 async def page_by_number(
-    connection: AsyncConnection, filters: TaskFilter, *, page: int, limit: int
+    connection: AsyncConnection, statuses: tuple[TaskStatus, ...], *, page: int, limit: int
 ) -> tuple[list[Task], int]:
-    """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment."""
-    found = await prepared.select(connection, numbered(filters, page, limit))
+    """Return a page of the tasks in any of the statuses, or of all without any, and the number of all its pages' tasks,
+    both at the same moment. Pages are counted from 1, newest first.
+    """
+    found = await prepared.select(connection, numbered(statuses, page, limit))
     # A page beyond the end has one row, which has the number alone.
     return [row for row in found if row.id is not None], found[0].total
 
 
 @lru_cache(maxsize=KEPT_STATEMENTS)
-def numbered(filters: TaskFilter, page: int, limit: int) -> Select[Any]:
+def numbered(statuses: tuple[TaskStatus, ...], page: int, limit: int) -> Select[Any]:
     """Return the statement of a page by its number."""
-    order = ORDERS[TaskOrder.CREATED_AT_DESC].sorting(backward=False)
-    rows = select(*TABLE.c).where(*conditions(filters)).order_by(*order)
-    found = rows.offset(keyset.offset(page, limit)).limit(limit).subquery()
-    total = select(func.count().label("total")).select_from(Task).where(*conditions(filters)).subquery()
-    newest_first = (found.c.created_at.desc(), found.c.id.desc())
-    return select(*found.c, total.c.total).select_from(total.outerjoin(found, true())).order_by(*newest_first)
+    order = TaskOrder.CREATED_AT_DESC
+    wanted = [LISTED.status.in_(statuses)] if statuses else []
+    newest_first = listed(order).where(*wanted).order_by(*ORDERS[order].sorting(backward=False))
+    rows = newest_first.offset(keyset.offset(page, limit)).limit(limit)
+    found = with_rows(rows, order, backward=False, names=NAMES).subquery()
+    total = select(func.count().label("total")).select_from(LISTED.task_id.table).where(*wanted).subquery()
+    numbered = select(*found.c, total.c.total).select_from(total.outerjoin(found, true()))
+    return numbered.order_by(*order_of(found.c, order).sorting(backward=False))

@@ -8,7 +8,6 @@ from starlette.responses import Response
 
 from db.models import utc_now
 from db.reads import tasks
-from db.reads.tasks import TaskFilter
 from graphql_api.context import Services
 from graphql_api.responses import json_answer
 from graphql_api.rest import examples, lists
@@ -68,10 +67,10 @@ KEY_REUSED = refused(
 async def list_tasks(request: Request) -> Response:
     """List tasks, newest first."""
     services: Services = request.app.state.services
-    filters = TaskFilter(statuses=lists.statuses(request.query_params))
+    statuses = lists.statuses(request.query_params)
     page = Page.of(request.query_params)
     async with services.reading() as connection:
-        found, total = await tasks.page_by_number(connection, filters, page=page.number, limit=page.limit)
+        found, total = await tasks.page_by_number(connection, statuses, page=page.number, limit=page.limit)
     pagination = Pagination.of(page, total).json_object()
     return json_answer({"tasks": shown_tasks(found), "pagination": pagination})
 

@@ -67,22 +67,20 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
 async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """Return a page of tasks."""
     services = info.context.services
-    page_of, count_of = tasks.page, tasks.count
-    if filters != TaskFilter():
-        page_of, count_of = filtered_tasks.page, filtered_tasks.count
+    selects_all = filters == TaskFilter()
     total: int | None = None
     async with services.reading() as connection:
-        if filters == TaskFilter() and connections.selects_count(info):
-            found, more, total = await tasks.page_and_count(connection, filters, order=order, rows=rows)
+        if not selects_all:
+            found, more = await filtered_tasks.page(connection, filters, order=order, rows=rows)
+        elif connections.selects_count(info):
+            found, more, total = await tasks.page_and_count(connection, order=order, rows=rows)
         else:
-            found, more = await page_of(connection, filters, order=order, rows=rows)
+            found, more = await tasks.page(connection, order=order, rows=rows)
 
     async def has_rows_beyond(at: Key, backward: bool, inclusive: bool) -> bool:  # noqa: FBT001
-        if filters == TaskFilter():
+        if selects_all:
             async with services.session() as session:
-                return await tasks.has_more(
-                    session, filters, order=order, key=at, backward=backward, inclusive=inclusive
-                )
+                return await tasks.has_more(session, order=order, key=at, backward=backward, inclusive=inclusive)
         async with services.reading() as connection:
             return await filtered_tasks.has_more(
                 connection, filters, order=order, key=at, backward=backward, inclusive=inclusive
@@ -90,7 +88,7 @@ async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: 
 
     async def count() -> int:
         async with services.reading() as connection:
-            return await count_of(connection, filters)
+            return await (tasks.count(connection) if selects_all else filtered_tasks.count(connection, filters))
 
     return connections.connection(
         found,

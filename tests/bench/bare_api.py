@@ -27,14 +27,16 @@ VALUES ($1, $2, 'cron', $3, 'UTC', $4, $5, $6, $7, $8, $9, $10, $10, $11, $11, $
 """
 AUDIT_ENTRY = "INSERT INTO audit_log (at, key_name, action, task_id, after) VALUES ($1, 'anybody', $2, $3, $4)"
 PAGE = """
-SELECT id, external_id, name, description, trigger_type, trigger_time, cron_expr, timezone, every_ms, start_at, end_at,
-       jitter_ms, method, url, host, headers, header_order, success_statuses, signing_secrets, timeout_ms, redirects,
-       max_attempts, initial_delay_ms, backoff_factor, max_delay_ms, retry_statuses, max_elapsed_ms, overlap, misfire,
-       on_lost, tags, status, version, next_run, due_at, settled_until, resume_from, misfire_once, deleted_at,
-       delete_after_ms, ended_at, delete_at, created_at, updated_at
-FROM tasks WHERE deleted_at IS NULL ORDER BY created_at DESC, id DESC LIMIT $1
+SELECT t.id, external_id, t.name, description, trigger_type, trigger_time, cron_expr, timezone, every_ms, start_at,
+       end_at, jitter_ms, method, url, host, headers, header_order, success_statuses, signing_secrets, timeout_ms,
+       redirects, max_attempts, initial_delay_ms, backoff_factor, max_delay_ms, retry_statuses, max_elapsed_ms, overlap,
+       misfire, on_lost, tags, t.status, version, next_run, due_at, settled_until, resume_from, misfire_once,
+       deleted_at, delete_after_ms, ended_at, delete_at, l.created_at, updated_at
+FROM (SELECT * FROM listed_tasks ORDER BY created_at DESC, task_id DESC LIMIT $1) l
+CROSS JOIN LATERAL (SELECT * FROM tasks WHERE id = l.task_id OFFSET 0) t
+ORDER BY l.created_at DESC, l.task_id DESC
 """
-COUNT = "SELECT count(*) FROM (SELECT id FROM tasks WHERE deleted_at IS NULL LIMIT 10001) AS counted"
+COUNT = "SELECT count(*) FROM (SELECT FROM listed_tasks LIMIT 10001) AS counted"
 POOL_SIZE = 10
 
 

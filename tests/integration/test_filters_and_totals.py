@@ -193,6 +193,44 @@ async def test_two_letters_are_found_by_an_index(engine: AsyncEngine, column: st
     assert f"Bitmap Index Scan on task_words_{column}_not_ascii" in plan, plan
 
 
+CHANGES_OF_TASKS = (
+    "UPDATE tasks SET name = 'renamed', status = 'cancelled', next_run = NULL WHERE name < 'Übung 3'",
+    "UPDATE tasks SET created_at = created_at - interval '1 hour' WHERE status = 'paused'",
+    "UPDATE tasks SET deleted_at = now(), name = 'gone' WHERE status = 'cancelled'",
+    "UPDATE tasks SET deleted_at = NULL, status = 'paused' WHERE name = 'gone'",
+    "UPDATE tasks SET deleted_at = now() WHERE status = 'scheduled'",
+    "DELETE FROM tasks WHERE name = 'gone'",
+    """INSERT INTO tasks (id, name, trigger_type, method, url, host, status, deleted_at)
+    SELECT gen_random_uuid(), 'new', 'cron', 'GET', 'http://host/', 'host', 'paused', CASE n WHEN 1 THEN now() END
+    FROM generate_series(1, 3) n""",
+    "TRUNCATE tasks CASCADE",
+)
+DIFFERENT = text("""
+SELECT count(*) FROM (SELECT id, created_at, name, status FROM tasks WHERE deleted_at IS NULL) t
+FULL JOIN listed_tasks l ON l.task_id = t.id AND (l.created_at, l.name, l.status) = (t.created_at, t.name, t.status)
+WHERE l.task_id IS NULL OR t.id IS NULL
+""")
+
+
+async def test_lists_follow_every_change_of_tasks(engine: AsyncEngine) -> None:
+    """The values that lists sort by are those of the tasks that are not deleted, whoever changes these."""
+    for change in CHANGES_OF_TASKS:
+        async with engine.begin() as connection:
+            changed = await connection.execute(text(change))
+            assert changed.rowcount > 0 or change.startswith("TRUNCATE"), change
+            assert (await connection.execute(DIFFERENT)).scalar_one() == 0, change
+
+
+async def test_a_claim_leaves_the_lists_alone(engine: AsyncEngine) -> None:
+    """A statement that reschedules tasks and goes on with their status writes no row of the lists' table."""
+    rows = text("SELECT n_tup_upd FROM pg_stat_xact_user_tables WHERE relname = 'listed_tasks'")
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE tasks SET next_run = next_run + interval '1 hour', status = status"))
+        assert (await connection.execute(rows)).scalar_one() == 0
+        await connection.execute(text("UPDATE tasks SET next_run = NULL, status = 'paused' WHERE status = 'scheduled'"))
+        assert (await connection.execute(rows)).scalar_one() == 285
+
+
 async def assert_exact(engine: AsyncEngine) -> None:
     """Check the totals of all tasks and of each, and the last state of each, against the rows."""
     async with AsyncSession(engine) as session:
