@@ -2,9 +2,12 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 EXAMPLE = "2030-01-31T09:00:00Z"
+KEPT_TEXTS = 4096
+"""Number of instants whose text is kept: lists show the same ones again and again."""
 
 
 def parse(text: str) -> datetime:
@@ -23,6 +26,7 @@ def parse(text: str) -> datetime:
         raise ValueError(f"{text[:50]!r} names no instant: {error}") from error
 
 
+@lru_cache(maxsize=KEPT_TEXTS)
 def write(instant: datetime) -> str:
     """Return the instant in UTC, ending in Z, with microseconds if it has any."""
     in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)

@@ -35,6 +35,8 @@ from strawberry.types.field import StrawberryField
 DEFINITION = GraphQLCoreConverter.DEFINITION_BACKREF
 READ = "duetime-read"
 """Where a plain field of graphql-core has how it is read from its object."""
+READ_IF_KNOWN = "duetime-read-if-known"
+"""Where the metadata of an awaited field has how it is read if it is known already, or else raises `NotPlain`."""
 TYPENAME = "__typename"
 SHORT_LIST = 20
 """Number of items that are written without looking at the clock."""
@@ -74,6 +76,8 @@ def reader(definition: StrawberryField) -> Read | None:
     """Return how a field is read if it is an attribute, or a method without parameters that is not awaited."""
     if definition.extensions:
         return None
+    if READ_IF_KNOWN in definition.metadata:
+        return cast("Read", definition.metadata[READ_IF_KNOWN])
     resolver = definition.base_resolver
     if resolver is None:
         return attrgetter(definition.python_name)

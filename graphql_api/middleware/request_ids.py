@@ -4,9 +4,9 @@ A client or a proxy may give the id in `X-Request-ID`. One that is no short word
 log as it is.
 """
 
+import random
 import re
 from contextvars import ContextVar
-from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +18,11 @@ STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.st
 
 current: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The id of the request that is being handled."""
+
+
+def new_id() -> str:
+    """Return an id that no other request has. It is no secret, and the system's random numbers would take longer."""
+    return f"{random.getrandbits(128):032x}"
 
 
 class RequestIdMiddleware:
@@ -32,7 +37,7 @@ class RequestIdMiddleware:
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).getlist(HEADER)
-        request_id = given[0] if len(given) == 1 and FORM.fullmatch(given[0]) else uuid4().hex
+        request_id = given[0] if len(given) == 1 and FORM.fullmatch(given[0]) else new_id()
 
         async def named(message: Message) -> None:
             if message["type"] in STARTS:

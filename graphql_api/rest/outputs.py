@@ -13,7 +13,16 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 
 from db import models
 from db.models import utc_now
-from db.states import BodyEncoding, LostPolicy, MisfirePolicy, OverlapPolicy, RunCause, RunState, TaskStatus
+from db.states import (
+    BodyEncoding,
+    LostPolicy,
+    MisfirePolicy,
+    OverlapPolicy,
+    RunCause,
+    RunState,
+    TaskStatus,
+    TriggerType,
+)
 from graphql_api import instants
 from graphql_api.responses import InstantText, ResponseBody
 from graphql_api.rest import examples
@@ -236,6 +245,8 @@ def default_start(row: models.Task) -> datetime | None:
 
 def shown_cron(row: models.Task) -> str | None:
     """Return the trigger as a cron text of the old service, or None for a one-off."""
+    if row.trigger_type == TriggerType.CRON and row.cron_expr is not None:
+        return cron_text.write_cron(row.cron_expr, timezone=row.timezone)
     trigger = trigger_of(row)
     return None if isinstance(trigger, OneOff) else cron_text.write(trigger)
 

@@ -27,6 +27,8 @@ from jobs.http.statuses import SUCCESS
 from jobs.security.secret_headers import in_order, is_sealed
 from jobs.tasks.run_input import RunInput
 
+METHODS = {method.value: method for method in HttpMethod}
+
 
 @strawberry.type(description="A header of a request or of a response.")
 class Header:
@@ -73,7 +75,7 @@ class HttpAction:
     ) -> "HttpAction":
         """Return the action of a task or of an earlier version; with a run's id, the one that the run sends."""
         return HttpAction(
-            method=HttpMethod(task.method),
+            method=METHODS[task.method],
             url=task.url,
             success_statuses=list(task.success_statuses or SUCCESS),
             timeout_ms=Milliseconds(task.timeout_ms),

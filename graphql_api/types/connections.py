@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cache
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
 
@@ -12,6 +12,7 @@ from graphql_api import cursors
 from graphql_api.compat import names_selected
 from graphql_api.context import Info
 from graphql_api.errors import invalid_page
+from graphql_api.plain_values import READ_IF_KNOWN, NotPlain
 from graphql_api.types.scalars import given_or_none
 
 DEFAULT_SIZE = 20
@@ -109,7 +110,7 @@ class Connection(Generic[Node]):
     """A page, and the size of the whole list, which is counted only when it is selected."""
 
     page: strawberry.Private[PageInfo]
-    keys: strawberry.Private[Sequence[Key]]
+    make_keys: strawberry.Private[Callable[[], list[Key]]]
     make_nodes: strawberry.Private[Callable[[], list[Node]]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
     total: strawberry.Private[int | None] = None
@@ -120,7 +121,7 @@ class Connection(Generic[Node]):
         listing = self.page.listing
         return [
             Edge(cursor=cursors.of_row(listing, key), node=node)
-            for key, node in zip(self.keys, self.make_nodes(), strict=True)
+            for key, node in zip(self.make_keys(), self.make_nodes(), strict=True)
         ]
 
     @strawberry.field(description="The place of the page in its list.")
@@ -135,24 +136,30 @@ class Connection(Generic[Node]):
 
     @strawberry.field(
         description=f"Number of items in the whole list. It is exact up to {COUNT_CAP:,}; for a larger list it is "
-        f"{COUNT_CAP:,}, and totalCountCapped is true."
+        f"{COUNT_CAP:,}, and totalCountCapped is true.",
+        metadata={READ_IF_KNOWN: lambda page: min(known_total(page), COUNT_CAP)},
     )
     async def total_count(self) -> int:
         """Return the size of the list, up to the cap."""
         return min(await self._size(), COUNT_CAP)
 
-    @strawberry.field(description="Whether the list has more items than totalCount says.")
+    @strawberry.field(
+        description="Whether the list has more items than totalCount says.",
+        metadata={READ_IF_KNOWN: lambda page: known_total(page) > COUNT_CAP},
+    )
     async def total_count_capped(self) -> bool:
         """Return whether the list is larger than the cap."""
         return await self._size() > COUNT_CAP
 
     async def _size(self) -> int:
-        """Return the size of the list, which need not be counted if the page is all of it."""
-        if self.total is not None:
-            return self.total
-        rows = self.page.rows
-        is_whole = not self.page.more and rows.after is None and rows.before is None
-        return len(self.keys) if is_whole else await self.count()
+        return await self.count() if self.total is None else self.total
+
+
+def known_total(page: Connection[Any]) -> int:
+    """Return the size of a page's list if it is known already. Raises `NotPlain` if not."""
+    if page.total is None:
+        raise NotPlain
+    return page.total
 
 
 COUNTS = {"totalCount", "totalCountCapped"}
@@ -187,18 +194,19 @@ def connection(
     count: Callable[[], Coroutine[None, None, int]],
     total: int | None = None,
 ) -> "Connection[Node]":
-    """Return a page from its rows. `count` is not asked if the `total` is known already."""
-    keys = [key(row) for row in rows]
+    """Return a page from its rows. `count` is not asked if the `total` is known already, as that of a whole list."""
+    if total is None and not more and page.after is None and page.before is None:
+        total = len(rows)
     return Connection(
         page=PageInfo(
             listing=listing,
             rows=page,
-            first_key=keys[0] if keys else None,
-            last_key=keys[-1] if keys else None,
+            first_key=key(rows[0]) if rows else None,
+            last_key=key(rows[-1]) if rows else None,
             more=more,
             has_rows_beyond=has_rows_beyond,
         ),
-        keys=keys,
+        make_keys=lambda: [key(row) for row in rows],
         make_nodes=cache(lambda: [node(row) for row in rows]),
         count=once(count),
         total=total,

@@ -77,6 +77,7 @@ class Task(Node):
     updated_at: datetime = strawberry.field(description="When the definition or status was last changed.")
     row: strawberry.Private[models.Task]
     is_past: strawberry.Private[bool] = False
+    now: strawberry.Private[datetime | None] = None
 
     @staticmethod
     def as_of(row: models.Task, definition: Definition) -> "Task":
@@ -90,8 +91,8 @@ class Task(Node):
         return task
 
     @staticmethod
-    def of(row: models.Task) -> "Task":
-        """Return a task from its row."""
+    def of(row: models.Task, *, now: datetime | None = None) -> "Task":
+        """Return a task from its row, as it is at a moment that a page of them shares, by default when it is shown."""
         return Task(
             id=strawberry.ID(str(row.id)),
             external_id=row.external_id,
@@ -113,6 +114,7 @@ class Task(Node):
             created_at=row.created_at,
             updated_at=row.updated_at,
             row=row,
+            now=now,
         )
 
     @strawberry.field(description="The request that the task makes.")
@@ -132,7 +134,7 @@ class Task(Node):
     )
     def next_run_at(self) -> datetime | None:
         """Return the instant of the next run."""
-        return next_to_run(self.row, now=utc_now())
+        return next_to_run(self.row, now=self.now or utc_now())
 
     @strawberry.field(description="Any JSON that the caller keeps with the task.")
     async def metadata(self, info: Info) -> JSON | None:

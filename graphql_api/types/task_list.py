@@ -1,12 +1,14 @@
 """Lists of tasks: the filter, the orders, a page."""
 
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import strawberry
 from strawberry import UNSET
 
 from db import models
+from db.models import utc_now
 from db.reads import filtered_tasks, tasks
 from db.reads.keyset import Key, Slice
 from db.reads.tasks import TaskFilter, TaskOrder
@@ -94,7 +96,7 @@ async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: 
         found,
         listing=order,
         key=lambda row: key_in(order, row),
-        node=Task.of,
+        node=partial(Task.of, now=utc_now()),
         page=rows,
         more=more,
         has_rows_beyond=has_rows_beyond,

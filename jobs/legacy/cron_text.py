@@ -42,10 +42,13 @@ def write(trigger: Cron | Interval) -> str:
     match trigger:
         case Interval():
             return f"@every {durations.write(trigger.every)}"
-        case Cron(timezone="UTC"):
-            return trigger.expression
         case Cron():
-            return f"CRON_TZ={trigger.timezone} {trigger.expression}"
+            return write_cron(trigger.expression, timezone=trigger.timezone)
+
+
+def write_cron(expression: str, *, timezone: str) -> str:
+    """Return the text of an expression in a time zone."""
+    return expression if timezone == "UTC" else f"CRON_TZ={timezone} {expression}"
 
 
 def differences(trigger: Cron | Interval | OneOff) -> Iterator[str]:

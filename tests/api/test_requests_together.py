@@ -136,5 +136,6 @@ def test_plain_fields_are_known() -> None:
     }
     assert {"id", "name", "status", "nextRunAt", "version", "action", "tags", "trigger"} <= plain["Task"]
     assert plain["Task"].isdisjoint({"metadata", "upcoming", "lastRun", "runs"})
-    assert plain["TaskConnection"] == {"edges", "nodes", "pageInfo"}
+    # A total is plain while it is known.
+    assert plain["TaskConnection"] == {"edges", "nodes", "pageInfo", "totalCount", "totalCountCapped"}
     assert not plain["Query"] | plain["Mutation"] | plain["Subscription"]
