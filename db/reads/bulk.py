@@ -9,7 +9,7 @@ from sqlalchemy import Select, false, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from db.models import BulkOperation, Run, Task
+from db.models import BulkOperation, Run
 from db.reads import filtered_tasks, runs
 from db.reads.runs import RunFilter
 from db.reads.tasks import TaskFilter
@@ -18,7 +18,7 @@ from db.states import UNFINISHED, BulkAction, BulkState, RunState
 
 def selected_tasks(filters: TaskFilter) -> Select[Any]:
     """Return a query for the ids of the tasks that a filter selects."""
-    return filtered_tasks.indexed(filters, col(Task.id).label("id"))
+    return filtered_tasks.indexed(filters)
 
 
 async def selected_runs(session: AsyncSession, filters: RunFilter, *, action: BulkAction) -> Select[Any]:

@@ -5,7 +5,7 @@ tasks that all of them can be found by an index, and sorted.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     CompoundSelect,
+    FromClause,
     Select,
     SQLColumnExpression,
     Text,
@@ -42,6 +43,7 @@ from db.reads.tasks import (
     RUN,
     SMALL_NAMES,
     TABLE,
+    VALUES,
     TaskFilter,
     TaskOrder,
     conditions,
@@ -53,8 +55,9 @@ from db.reads.tasks import (
 )
 from db.states import RunState, TaskStatus
 
-NEAR = 1_000
-"""How many tasks in the order of the list are looked at before the indexes of a filter are used.
+NEAREST, NEAR = 200, 1_000
+"""How many tasks in the order of the list are looked at before the indexes of a filter are used: the second number only
+if that promises to fill the page.
 
 By its estimates, Postgres would choose one of both ways for the whole list, and read half a million tasks if they are
 wrong.
@@ -63,6 +66,8 @@ FEW = 2_000
 """How many tasks are sorted without a look at the start of the list."""
 PAIR = re.compile(r"[A-Za-z0-9]{2}")
 """Matches a substring of two letters or digits of ASCII."""
+OF_TAGS = {"cpu_index_tuple_cost": "0.02"}
+"""Postgres reads all index entries of a tag before the first row, and expects a quarter of the time that it takes."""
 BY_CREATION = {TaskOrder.CREATED_AT_DESC, TaskOrder.CREATED_AT_ASC}
 
 
@@ -89,26 +94,26 @@ async def has_more(
     return bool(await read(connection, filters, ways, limit=1))
 
 
-class Zone(NamedTuple):
-    """The condition of a zone, in terms of the table that has the index of an order, and in terms of `tasks`."""
-
-    listed: Condition
-    tasks: Condition
+Zone = Mapping[FromClause, Condition]
+"""The condition of a zone in terms of each table that has the values of its order."""
 
 
 def zones_in(order: TaskOrder, of: Callable[[Order], Iterable[Condition]]) -> list[Zone]:
     """Return the zones that a function finds in an order."""
-    return [*map(Zone, of(ORDERS[order]), of(order_of(TABLE.c, order)))]
+    sources: set[FromClause] = {source_of(TaskFilter(), order), TABLE}
+    found = zip(*(of(order_in(source, order)) for source in sources), strict=True)
+    return [dict(zip(sources, conditions, strict=True)) for conditions in found]
 
 
 class Ways(NamedTuple):
-    """The statements that find the first tasks of a zone: near its start, or by sorting all of them.
+    """The statements that find the first tasks of a zone: near its start, by how far they look, or by sorting all of
+    them.
 
     Where the filter has states, `few` counts at once by an index how many tasks have a last run in one of those, and
     finds the first ones if there are at most `FEW`. It returns one row at least, and `are_few` in each.
     """
 
-    near: Select[Any]
+    near: Mapping[int, Select[Any]]
     sought: Select[Any]
     few: Select[Any] | None = None
 
@@ -116,22 +121,27 @@ class Ways(NamedTuple):
     def of(cls, filters: TaskFilter, order: TaskOrder, zone: Zone, *, backward: bool, limit: int) -> "Ways":
         """Return the statements for a zone."""
         reading = partial(rows_of, order=order, backward=backward, limit=limit)
-        near = nearest(order, zone.listed, statuses=filters.statuses, backward=backward, limit=NEAR).subquery("near").c
+        near = {}
+        start = zone[source_of(TaskFilter(), order)]
+        for number in (NEAREST, NEAR):
+            nearby = nearest(order, start, statuses=filters.statuses, backward=backward, limit=number)
+            tasks = nearby.subquery("near").c
+            near[number] = reading(tasks, conditions(filters, of=tasks))
 
         def sorting(every: Select[Any]) -> Select[Any]:
             # Postgres plans a query with an offset alone, and so not for the order of the one around it.
-            found = every.where(zone.tasks).offset(0).subquery().c
+            found = every.offset(0).subquery().c
             ids = select(found.id).order_by(*order_of(found, order).sorting(backward=backward)).limit(limit)
             return reading(TABLE.c, [TABLE.c.id.in_(ids)])
 
-        columns, states = (TABLE.c.id, order_of(TABLE.c, order).value), filters.last_run_states
-        ways = cls(near=reading(near, conditions(filters, of=near)), sought=sorting(indexed(filters, *columns)))
+        ways = cls(near=near, sought=sorting(indexed(filters, order).where(zone[source_of(filters, order)])))
+        states = filters.last_run_states
         if not states:
             return ways
         last = last_in(states).limit(FEW + 1).cte("last")
         are_few = select(func.count()).select_from(last).scalar_subquery() <= FEW
-        others = conditions(replace(filters, last_run_states=()))
-        those = select(*columns).join(last, last.c.task_id == col(Task.id)).where(are_few, *others)
+        those = select(TABLE.c.id, TABLE.c[VALUES[order]]).join(last, last.c.task_id == TABLE.c.id)
+        those = those.where(are_few, zone[TABLE], *conditions(replace(filters, last_run_states=())))
         counted, found = select(are_few.label("are_few")).subquery("counted"), sorting(those).subquery("found")
         few = select(counted.c.are_few, *found.c).select_from(counted.outerjoin(found, true()))
         return ways._replace(few=few.order_by(*order_of(found.c, order).sorting(backward=backward)))
@@ -162,7 +172,8 @@ def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncC
     Only substrings may take several processes: indexes find no short ones but two letters, and none without pg_trgm.
     """
     has_substring = filters.name_contains is not None or filters.url_contains is not None
-    return prepared.transaction(connection, IN_PARALLEL if has_substring else FOR_VALUES)
+    settings = IN_PARALLEL if has_substring else FOR_VALUES
+    return prepared.transaction(connection, settings | OF_TAGS if filters.tags else settings)
 
 
 async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
@@ -171,9 +182,15 @@ async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> l
         few = await prepared.select(connection, ways.few)
         if few[0].are_few:
             return cast("list[Task]", [row for row in few if row.id is not None])
-    near = await prepared.select(connection, ways.near)
-    found = near if len(near) == limit else await prepared.select(connection, ways.sought)
-    return cast("list[Task]", found)
+    share = 1.0
+    for number, near in ways.near.items():
+        if share * number < limit:
+            break
+        found = await prepared.select(connection, near)
+        if len(found) == limit:
+            return cast("list[Task]", found)
+        share = len(found) / number
+    return cast("list[Task]", await prepared.select(connection, ways.sought))
 
 
 def nearest(
@@ -208,30 +225,46 @@ async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
 def counting(filters: TaskFilter) -> Select[Any]:
     """Return the statement that counts tasks."""
     elsewhere = found_elsewhere(filters)
-    return keyset.capped(indexed(filters, col(Task.id)) if elsewhere is None else elsewhere)
+    return keyset.capped(indexed(filters) if elsewhere is None else elsewhere)
 
 
-def indexed(filters: TaskFilter, *columns: Any) -> Select[Any]:
-    """Return a query for columns of the same tasks, worded so that an index finds them."""
-    statement = select(*columns).select_from(Task).where(*conditions(of_tasks(filters)))
-    if statuses := filters.statuses:
-        statement = statement.join(ListedTask, LISTED.task_id == col(Task.id)).where(LISTED.status.in_(statuses))
+def indexed(filters: TaskFilter, order: TaskOrder = TaskOrder.CREATED_AT_DESC) -> Select[Any]:
+    """Return a query for what `listed` finds of the same tasks, worded so that an index finds them."""
+    source = source_of(filters, order)
+    its = order_in(source, order)
+    statement = select(its.id.label("id"), its.value)
+    if source is TABLE:
+        statement = statement.where(*conditions(of_tasks(filters)))
+        if filters.statuses:
+            statement = statement.join(ListedTask, LISTED.task_id == its.id)
+    if filters.statuses:
+        statement = statement.where(LISTED.status.in_(filters.statuses))
     if words := of_words(filters):
-        statement = statement.join(TaskWords, col(TaskWords.task_id) == col(Task.id)).where(*words)
+        statement = statement.join(TaskWords, col(TaskWords.task_id) == its.id).where(*words)
     if filters.last_run_states:
         last = last_in(filters.last_run_states).subquery("last")
-        statement = statement.join(last, last.c.task_id == col(Task.id))
+        statement = statement.join(last, last.c.task_id == its.id)
     return statement
 
 
+def source_of(filters: TaskFilter, order: TaskOrder) -> FromClause:
+    """Return the table from which tasks are selected: `tasks`, whose rows are large, only for what others lack."""
+    return TABLE if of_tasks(filters) != TaskFilter() or order is TaskOrder.NEXT_RUN_AT_ASC else LISTED.task_id.table
+
+
+def order_in(source: FromClause, order: TaskOrder) -> Order:
+    """Return an order in terms of a table that has its values."""
+    return order_of(TABLE.c, order) if source is TABLE else ORDERS[order]
+
+
 def found_elsewhere(filters: TaskFilter) -> Select[tuple[UUID]] | None:
-    """Return a query for the ids of the same tasks that reads no row of them, if one other table knows them all."""
-    words, states, statuses = of_words(filters), filters.last_run_states, filters.statuses
-    if of_tasks(filters) != TaskFilter() or [bool(words), bool(states), bool(statuses)].count(True) != 1:
+    """Return a query for the ids of the same tasks that reads no row of them, if one other table knows them all.
+
+    That table also has the deleted tasks, which are few, because maintenance removes them.
+    """
+    words, states = of_words(filters), filters.last_run_states
+    if of_tasks(filters) != TaskFilter() or filters.statuses or bool(words) == bool(states):
         return None
-    if statuses:
-        return select(LISTED.task_id).where(LISTED.status.in_(statuses))
-    # These tables also have the deleted tasks, which are few, because maintenance removes them.
     found = (last_in(states) if states else select(col(TaskWords.task_id)).where(*words)).subquery("found")
     deleted = select(TABLE.c.id).where(TABLE.c.deleted_at.is_not(None))
     return select(found.c.task_id).where(found.c.task_id.not_in(deleted))
@@ -249,9 +282,9 @@ def of_words(filters: TaskFilter) -> list[Condition]:
         *containing(col(TaskWords.url), filters.url_contains),
     ]
     if filters.tags:
+        words.append(has_tags(TaskWords, filters.tags))
         # Repeats the condition of the index.
         words.append(col(TaskWords.tags) != cast_to([], ARRAY(Text)))
-        words.append(has_tags(TaskWords, filters.tags))
     return words
 
 

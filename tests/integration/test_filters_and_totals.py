@@ -23,7 +23,7 @@ from db.states import RunState, TaskStatus
 from tests.support.engine import opened
 
 TASKS = 300
-NEAR = 60
+NEAREST, NEAR = 20, 60
 """How many tasks a list looks at near its start: so few that all ways to find tasks are used."""
 FEW = 20
 MAKE = text("""
@@ -95,6 +95,7 @@ WHERE finished_at IS NOT NULL AND run_at IS NOT NULL AND t.deleted_at IS NULL
 @pytest.fixture
 async def engine(database: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncEngine]:
     """Yield the pool of a database with tasks and runs that no code of Duetime has written."""
+    monkeypatch.setattr(filtered_tasks, "NEAREST", NEAREST)
     monkeypatch.setattr(filtered_tasks, "NEAR", NEAR)
     monkeypatch.setattr(filtered_tasks, "FEW", FEW)
     async with opened(database) as engine:
