@@ -73,10 +73,12 @@ BY_CREATION = {TaskOrder.CREATED_AT_DESC, TaskOrder.CREATED_AT_ASC}
 
 async def page(
     connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
-) -> tuple[list[Task], bool]:
-    """Return a slice of the tasks, without their large columns, and whether there are more in its direction."""
-    found = await read(connection, filters, statements(filters, order, rows), limit=rows.limit + 1)
-    return keyset.trimmed(found, page=rows)
+) -> tuple[list[Task], bool, int | None]:
+    """Return a slice of the tasks, without their large columns, and whether there are more in its direction. Return the
+    number of all that the filter selects, too, if that was found on the way.
+    """
+    found, total = await read(connection, filters, statements(filters, order, rows), limit=rows.limit + 1)
+    return *keyset.trimmed(found, page=rows), total
 
 
 async def has_more(
@@ -91,18 +93,21 @@ async def has_more(
     """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
     zones = zones_in(order, lambda its: its.beyond(key, backward=backward, inclusive=inclusive))
     ways = [Ways.of(filters, order, zone, backward=backward, limit=1) for zone in zones]
-    return bool(await read(connection, filters, ways, limit=1))
+    found, _ = await read(connection, filters, ways, limit=1)
+    return bool(found)
 
 
-Zone = Mapping[FromClause, Condition]
-"""The condition of a zone in terms of each table that has the values of its order."""
+Zone = Callable[[Order], Condition]
+"""Returns the condition of a zone in terms of an order, of whichever table or query."""
 
 
-def zones_in(order: TaskOrder, of: Callable[[Order], Iterable[Condition]]) -> list[Zone]:
-    """Return the zones that a function finds in an order."""
-    sources: set[FromClause] = {source_of(TaskFilter(), order), TABLE}
-    found = zip(*(of(order_in(source, order)) for source in sources), strict=True)
-    return [dict(zip(sources, conditions, strict=True)) for conditions in found]
+def zones_in(order: TaskOrder, of: Callable[[Order], Sequence[Condition]]) -> list[Zone]:
+    """Return the zones of an order, whose conditions a function returns."""
+
+    def zone_at(place: int) -> Zone:
+        return lambda its: of(its)[place]
+
+    return [*map(zone_at, range(len(of(ORDERS[order]))))]
 
 
 class Ways(NamedTuple):
@@ -110,7 +115,8 @@ class Ways(NamedTuple):
     them.
 
     Where the filter has states, `few` counts at once by an index how many tasks have a last run in one of those, and
-    finds the first ones if there are at most `FEW`. It returns one row at least, and `are_few` in each.
+    finds the first ones if there are at most `FEW`. It returns one row at least, and in each `are_few` and the `total`
+    of the tasks in all zones.
     """
 
     near: Mapping[int, Select[Any]]
@@ -122,9 +128,8 @@ class Ways(NamedTuple):
         """Return the statements for a zone."""
         reading = partial(rows_of, order=order, backward=backward, limit=limit)
         near = {}
-        start = zone[source_of(TaskFilter(), order)]
         for number in (NEAREST, NEAR):
-            nearby = nearest(order, start, statuses=filters.statuses, backward=backward, limit=number)
+            nearby = nearest(order, zone(ORDERS[order]), statuses=filters.statuses, backward=backward, limit=number)
             tasks = nearby.subquery("near").c
             near[number] = reading(tasks, conditions(filters, of=tasks))
 
@@ -134,16 +139,19 @@ class Ways(NamedTuple):
             ids = select(found.id).order_by(*order_of(found, order).sorting(backward=backward)).limit(limit)
             return reading(TABLE.c, [TABLE.c.id.in_(ids)])
 
-        ways = cls(near=near, sought=sorting(indexed(filters, order).where(zone[source_of(filters, order)])))
+        in_zone = zone(order_in(source_of(filters, order), order))
+        ways = cls(near=near, sought=sorting(indexed(filters, order).where(in_zone)))
         states = filters.last_run_states
         if not states:
             return ways
         last = last_in(states).limit(FEW + 1).cte("last")
         are_few = select(func.count()).select_from(last).scalar_subquery() <= FEW
         those = select(TABLE.c.id, TABLE.c[VALUES[order]]).join(last, last.c.task_id == TABLE.c.id)
-        those = those.where(are_few, zone[TABLE], *conditions(replace(filters, last_run_states=())))
-        counted, found = select(are_few.label("are_few")).subquery("counted"), sorting(those).subquery("found")
-        few = select(counted.c.are_few, *found.c).select_from(counted.outerjoin(found, true()))
+        every = those.where(are_few, *conditions(replace(filters, last_run_states=()))).cte("every")
+        total = select(func.count()).select_from(every).scalar_subquery()
+        counted = select(are_few.label("are_few"), total.label("total")).subquery("counted")
+        found = sorting(select(every).where(zone(order_of(every.c, order)))).subquery("found")
+        few = select(*counted.c, *found.c).select_from(counted.outerjoin(found, true()))
         return ways._replace(few=few.order_by(*order_of(found.c, order).sorting(backward=backward)))
 
 
@@ -154,16 +162,22 @@ def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[W
     return [Ways.of(filters, order, zone, backward=rows.backward, limit=rows.limit + 1) for zone in zones]
 
 
-async def read(connection: AsyncConnection, filters: TaskFilter, zones: Iterable[Ways], *, limit: int) -> list[Task]:
-    """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns."""
+async def read(
+    connection: AsyncConnection, filters: TaskFilter, zones: Iterable[Ways], *, limit: int
+) -> tuple[list[Task], int | None]:
+    """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns, and
+    the number of all if it was found on the way.
+    """
     found: list[Task] = []
+    total: int | None = None
     async with planning(connection, filters):
         for ways in zones:
             left = limit - len(found)
-            found += (await read_zone(connection, ways, limit=limit))[:left]
+            tasks, total = await read_zone(connection, ways, limit=limit)
+            found += tasks[:left]
             if len(found) == limit:
                 break
-    return found
+    return found, total
 
 
 def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncContextManager[None]:
@@ -176,21 +190,21 @@ def planning(connection: AsyncConnection, filters: TaskFilter) -> AbstractAsyncC
     return prepared.transaction(connection, settings | OF_TAGS if filters.tags else settings)
 
 
-async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> list[Task]:
-    """Return the first tasks of a zone."""
+async def read_zone(connection: AsyncConnection, ways: Ways, *, limit: int) -> tuple[list[Task], int | None]:
+    """Return the first tasks of a zone, and the number of those in all zones if it was found on the way."""
     if ways.few is not None:
         few = await prepared.select(connection, ways.few)
         if few[0].are_few:
-            return cast("list[Task]", [row for row in few if row.id is not None])
+            return cast("list[Task]", [row for row in few if row.id is not None]), few[0].total
     share = 1.0
     for number, near in ways.near.items():
         if share * number < limit:
             break
         found = await prepared.select(connection, near)
         if len(found) == limit:
-            return cast("list[Task]", found)
+            return cast("list[Task]", found), None
         share = len(found) / number
-    return cast("list[Task]", await prepared.select(connection, ways.sought))
+    return cast("list[Task]", await prepared.select(connection, ways.sought)), None
 
 
 def nearest(

@@ -73,7 +73,7 @@ async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: 
     total: int | None = None
     async with services.reading() as connection:
         if not selects_all:
-            found, more = await filtered_tasks.page(connection, filters, order=order, rows=rows)
+            found, more, total = await filtered_tasks.page(connection, filters, order=order, rows=rows)
         elif connections.selects_count(info):
             found, more, total = await tasks.page_and_count(connection, order=order, rows=rows)
         else:

@@ -111,7 +111,9 @@ async def read_all(engine: AsyncEngine, filters: TaskFilter, order: TaskOrder) -
     after = None
     for _ in itertools.count():
         async with autocommit(engine).connect() as connection:
-            page, more = await filtered_tasks.page(connection, filters, order=order, rows=Slice(limit=40, after=after))
+            rows = Slice(limit=40, after=after)
+            page, more, total = await filtered_tasks.page(connection, filters, order=order, rows=rows)
+            assert total in {None, await filtered_tasks.count(connection, filters)}
         found += [task.id for task in page]
         if not more:
             return found
