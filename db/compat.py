@@ -27,6 +27,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -44,6 +45,8 @@ FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 LAST_INSTANT = datetime.max.replace(tzinfo=UTC)
 
 
+KEPT_INSTANTS = 4096
+"""Number of instants that are kept: rows share them, and lists show the same rows again and again."""
 FIRST_OWN_OID = 10_000
 """Postgres assigns smaller numbers to its own types by hand, the same in each version."""
 ASKED_BEFORE = SimpleNamespace(name="asked before")
@@ -107,6 +110,7 @@ def encode_instant(instant: datetime) -> tuple[int]:
     return ((instant - POSTGRES_EPOCH) // MICROSECOND,)
 
 
+@lru_cache(maxsize=KEPT_INSTANTS)
 def decode_instant(encoded: tuple[int]) -> datetime:
     """Return the instant; for one beyond Python's calendar, such as an infinity, the nearest end of the calendar."""
     try:

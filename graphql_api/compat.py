@@ -14,12 +14,14 @@
   `out_type`, and Strawberry take them as they are by its `from_input`. It can go when Strawberry takes much less time.
 - Strawberry: `names_selected`. Its `Info.selected_fields` converts all that is selected below a field, and a fragment
   each time that it is used. This can go when Strawberry converts what is looked at.
+- Strawberry: `tell_streams_by_class`. It asks of each result, by a protocol that looks through all attributes, whether
+  it is a stream. It can go when Strawberry asks for a class.
 - Strawberry: `OneOfRule`. Its rule raises KeyError for a variable that the operation does not define, and
   AttributeError in a fragment before the first operation. It can go when Strawberry's rule looks variables up with
   `get`.
 """
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import MISSING
 from functools import partial
@@ -44,6 +46,7 @@ from graphql import (
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.pyutils import AwaitableOrValue, Path
 from graphql.validation.rules import overlapping_fields_can_be_merged
+from strawberry.http import async_base_view
 from strawberry.schema.name_converter import NameConverter
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
@@ -58,6 +61,11 @@ def limit_field_comparisons(comparisons: int) -> None:
     """Limit how many pairs of fields the validation of one document compares."""
     # The library counts each comparison twice.
     overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 2 * comparisons
+
+
+def tell_streams_by_class() -> None:
+    """Let Strawberry ask whether a result is an async iterator, which Python knows once for all results of a class."""
+    async_base_view.SubscriptionExecutionResult = AsyncIterator  # type: ignore[assignment,attr-defined]
 
 
 def merged(values: dict[str, Any], executed: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from strawberry.types.graphql import OperationType
 from db import json_text
 from graphql_api import content_negotiation, request_body
 from graphql_api.answer_size import SharedData
+from graphql_api.compat import tell_streams_by_class
 from graphql_api.context import Context, Services
 from graphql_api.errors import BAD_REQUEST
 from graphql_api.execution import persisted_queries
@@ -50,6 +51,8 @@ SHORT_BODY = 64 * 1024
 UTF_8 = {"utf-8", "utf8"}
 FIRST_MESSAGE_WITHIN = timedelta(seconds=10)
 """How long a WebSocket may be open before it sends its key."""
+
+tell_streams_by_class()
 
 
 class Body(StarletteRequestAdapter):
