@@ -218,7 +218,7 @@ class ListedTask(Base, table=True):
         Index("listed_tasks_status_created_at_id", "status", "created_at", "task_id"),
     )
 
-    task_id: UUID = Field(sa_column_args=[ForeignKey("tasks.id", ondelete="CASCADE")], primary_key=True)
+    task_id: UUID = Field(primary_key=True)
     created_at: datetime = Field(sa_type=INSTANT)
     name: str = Field(sa_type=String(255))
     status: TaskStatus = Field(sa_type=stored(TaskStatus))
