@@ -1,11 +1,12 @@
 """Reads the events of runs in the order of commits."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.prepared import Row, fetch
 
 AFTER = text("""
 SELECT seq, at, type, task_id, run_id, state, attempt, status_code, error_message, duration_ms
@@ -17,12 +18,9 @@ NEWEST = text("SELECT seq FROM run_event_counter")
 OLDEST = text("SELECT min(seq) FROM run_events")
 
 
-async def after(
-    connection: AsyncConnection, seq: int, *, limit: int, task_id: UUID | None = None
-) -> Sequence[Row[Any]]:
-    """Return the oldest events with a number above `seq`, of one task if given."""
-    found = await connection.execute(AFTER, {"seq": seq, "limit": limit, "task_id": task_id})
-    return found.all()
+async def after(connection: AsyncConnection, seq: int, *, limit: int, task_id: UUID | None = None) -> Sequence[Row]:
+    """Return the oldest events with a number above `seq`, of one task if given. Raises what `prepared.fetch` does."""
+    return await fetch(connection, AFTER, {"seq": seq, "limit": limit, "task_id": task_id})
 
 
 async def newest(connection: AsyncConnection) -> int:

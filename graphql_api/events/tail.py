@@ -14,16 +14,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from prometheus_client import Histogram
-from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connection import autocommit, message_of
+from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.models import utc_now
+from db.prepared import Row
 from db.reads import events
 from db.states import RunEventType
 from graphql_api.events.task_changes import TaskChangeFeed
@@ -42,7 +40,7 @@ LOOK_EVERY_WITHOUT_POKES = timedelta(milliseconds=250)
 LONGEST_PAUSE = timedelta(seconds=2)
 """Longest pause between two tries while Postgres is away. The pauses grow, and pokes do not end them."""
 
-Event = Row[Any]
+Event = Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +180,7 @@ class Tail:
                         self._reads = True
                         pause = LOOK_EVERY_WITHOUT_POKES
                         await self._pause(LOOK_EVERY if self._hears_pokes else LOOK_EVERY_WITHOUT_POKES)
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except CONNECTION_ERRORS as error:
                 if self._reads:
                     logger.warning(
                         "Events cannot be read.", extra={"action": "tail_failed", "error": message_of(error)}
