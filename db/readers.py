@@ -1,15 +1,21 @@
 """Connections that stay open for reading: to take one from the pool and give it back takes longer than most reads.
 
 SQLAlchemy sets each connection up when it is taken, and resets it when it is given back.
+
+Their statements are planned at each execution. A plan from when a table was empty would read all of it once it has
+filled, as often as a page has tasks, until autovacuum has analysed it.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.compat import has_ended
+
+PLAN_AT_EACH_EXECUTION = text("SET plan_cache_mode = force_custom_plan")
 
 
 class Readers:
@@ -33,10 +39,10 @@ class Readers:
                 yield connection
             return
         async with self._places:
-            connection = self._idle.pop() if self._idle else await self._engine.connect()
+            connection = self._idle.pop() if self._idle else await self._open()
             if has_ended(connection):
                 await asyncio.shield(self._close(connection))
-                connection = await self._engine.connect()
+                connection = await self._open()
             try:
                 yield connection
             except BaseException:
@@ -51,6 +57,15 @@ class Readers:
         """Close the idle connections, and each lent one when it is given back."""
         self._closed = True
         await self._close()
+
+    async def _open(self) -> AsyncConnection:
+        connection = await self._engine.connect()
+        try:
+            await connection.execute(PLAN_AT_EACH_EXECUTION)
+        except BaseException:
+            await asyncio.shield(connection.close())
+            raise
+        return connection
 
     async def _close(self, *connections: AsyncConnection) -> None:
         idle, self._idle = self._idle, []

@@ -236,8 +236,9 @@ async def count(connection: AsyncConnection) -> int:
 async def page_by_number(
     connection: AsyncConnection, statuses: tuple[TaskStatus, ...], *, page: int, limit: int
 ) -> tuple[list[Task], int]:
-    """Return a page of the tasks in any of the statuses, or of all without any, and the number of all its pages' tasks,
-    both at the same moment. Pages are counted from 1, newest first.
+    """Return a page, counted from 1, newest first, and the number of all tasks, both at the same moment.
+
+    With `statuses`, only tasks in one of them count.
     """
     found = await prepared.select(connection, numbered(statuses, page, limit))
     # A page beyond the end has one row, which has the number alone.

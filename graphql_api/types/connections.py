@@ -194,7 +194,7 @@ def connection(
     count: Callable[[], Coroutine[None, None, int]],
     total: int | None = None,
 ) -> "Connection[Node]":
-    """Return a page from its rows. `count` is not asked if the `total` is known already, as that of a whole list."""
+    """Return a page from its rows. `count` is asked only without a `total`, and if the page is not the whole list."""
     if total is None and not more and page.after is None and page.before is None:
         total = len(rows)
     return Connection(

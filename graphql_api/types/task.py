@@ -92,7 +92,7 @@ class Task(Node):
 
     @staticmethod
     def of(row: models.Task, *, now: datetime | None = None) -> "Task":
-        """Return a task from its row, as it is at a moment that a page of them shares, by default when it is shown."""
+        """Return a task from its row. `now` is the present that the tasks of a page share."""
         return Task(
             id=strawberry.ID(str(row.id)),
             external_id=row.external_id,

@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from db.connection import autocommit, open_engine
 from db.models import utc_now
-from db.reads import metrics, runs
+from db.readers import Readers
+from db.reads import metrics, runs, tasks
 from db.reads.keyset import Slice
 from db.reads.runs import RunFilter
+from db.reads.tasks import TaskOrder
 from db.settings import DatabaseSettings
 from db.states import UNSUCCESSFUL, RunState
 from tests.support.engine import opened
@@ -98,6 +100,49 @@ async def test_the_api_reads_a_few_rows_of_a_new_day(database: DatabaseSettings,
                 assert found, name
                 for table, rows in (await session.execute(READ)).all():
                     assert rows <= MOST_ROWS, (name, table, rows)
+    await api.dispose()
+
+
+ROWS_READ = text("""
+SELECT CAST(sum(seq_tup_read + COALESCE(idx_tup_fetch, 0)) AS int) FROM pg_stat_user_tables
+WHERE relname IN ('tasks', 'listed_tasks')
+""")
+
+
+async def test_a_list_of_tasks_reads_a_few_rows_of_tables_that_were_empty(database: DatabaseSettings) -> None:
+    """The first page looks up its own tasks, when there were none a moment ago and there are many now.
+
+    By their next runs, tasks are listed from their own table, of whose deleted rows Postgres knows nothing until it is
+    analysed.
+    """
+    api = open_engine(database.url(), pool_size=1, application_name="duetime api")
+    readers = Readers(autocommit(api), kept=1)
+
+    async def pages() -> list[int]:
+        async with readers.connection() as connection:
+            orders = {*TaskOrder} - {TaskOrder.NEXT_RUN_AT_ASC}
+            found = [await tasks.page(connection, order=order, rows=Slice(limit=PAGE)) for order in orders]
+            await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        return [len(page) for page, _ in found]
+
+    async with opened(database) as engine:
+        async with engine.begin() as connection:
+            for table in ("tasks", "listed_tasks"):
+                await connection.execute(text(f"ALTER TABLE {table} SET (autovacuum_enabled = off)"))
+        async with autocommit(engine).connect() as connection:
+            await connection.execute(text("VACUUM ANALYZE"))
+        for _ in range(TIMES):
+            assert await pages() == [0, 0, 0]
+        async with engine.begin() as connection:
+            await connection.execute(MAKE_TASKS)
+            await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        async with autocommit(engine).connect() as connection:
+            before = (await connection.execute(ROWS_READ)).scalar_one()
+            assert await pages() == [PAGE] * 3
+            await connection.execute(text("SELECT pg_stat_clear_snapshot()"))
+            after = (await connection.execute(ROWS_READ)).scalar_one()
+        assert after - before <= MOST_ROWS
+    await readers.close()
     await api.dispose()
 
 
