@@ -72,13 +72,19 @@ BY_CREATION = {TaskOrder.CREATED_AT_DESC, TaskOrder.CREATED_AT_ASC}
 
 
 async def page(
-    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice
+    connection: AsyncConnection, filters: TaskFilter, *, order: TaskOrder, rows: Slice, counted: bool = False
 ) -> tuple[list[Task], bool, int | None]:
-    """Return a slice of the tasks, without their large columns, and whether there are more in its direction. Return the
-    number of all that the filter selects, too, if that was found on the way.
+    """Return a slice of the tasks, without their large columns, and whether there are more in its direction.
+
+    Return the number of all that the filter selects, too, if they are to be `counted` and these are not all of them, or
+    if it was found on the way.
     """
-    found, total = await read(connection, filters, statements(filters, order, rows), limit=rows.limit + 1)
-    return *keyset.trimmed(found, page=rows), total
+    async with planning(connection, filters):
+        found, total = await read(connection, statements(filters, order, rows), limit=rows.limit + 1)
+        tasks, more = keyset.trimmed(found, page=rows)
+        if counted and total is None and not rows.is_whole(more=more):
+            total = await counted_now(connection, filters)
+    return tasks, more, total
 
 
 async def has_more(
@@ -93,7 +99,8 @@ async def has_more(
     """Return whether any of the tasks follows (or, `backward`, precedes) the key."""
     zones = zones_in(order, lambda its: its.beyond(key, backward=backward, inclusive=inclusive))
     ways = [Ways.of(filters, order, zone, backward=backward, limit=1) for zone in zones]
-    found, _ = await read(connection, filters, ways, limit=1)
+    async with planning(connection, filters):
+        found, _ = await read(connection, ways, limit=1)
     return bool(found)
 
 
@@ -162,21 +169,18 @@ def statements(filters: TaskFilter, order: TaskOrder, rows: Slice) -> Sequence[W
     return [Ways.of(filters, order, zone, backward=rows.backward, limit=rows.limit + 1) for zone in zones]
 
 
-async def read(
-    connection: AsyncConnection, filters: TaskFilter, zones: Iterable[Ways], *, limit: int
-) -> tuple[list[Task], int | None]:
+async def read(connection: AsyncConnection, zones: Iterable[Ways], *, limit: int) -> tuple[list[Task], int | None]:
     """Return the first tasks in the order, or in its reverse, from one zone after another, without large columns, and
     the number of all if it was found on the way.
     """
     found: list[Task] = []
     total: int | None = None
-    async with planning(connection, filters):
-        for ways in zones:
-            left = limit - len(found)
-            tasks, total = await read_zone(connection, ways, limit=limit)
-            found += tasks[:left]
-            if len(found) == limit:
-                break
+    for ways in zones:
+        left = limit - len(found)
+        tasks, total = await read_zone(connection, ways, limit=limit)
+        found += tasks[:left]
+        if len(found) == limit:
+            break
     return found, total
 
 
@@ -231,7 +235,12 @@ def rows_of(task: Any, conditions: Sequence[Condition], *, order: TaskOrder, bac
 async def count(connection: AsyncConnection, filters: TaskFilter) -> int:
     """Return the number of tasks, counted at most to one beyond `keyset.COUNT_CAP`."""
     async with planning(connection, filters):
-        [[total]] = await prepared.select(connection, counting(filters))
+        return await counted_now(connection, filters)
+
+
+async def counted_now(connection: AsyncConnection, filters: TaskFilter) -> int:
+    """Return what `count` returns, in a transaction that has begun."""
+    [[total]] = await prepared.select(connection, counting(filters))
     return cast("int", total)
 
 

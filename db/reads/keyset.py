@@ -39,6 +39,10 @@ class Slice:
     after: Key | None = None
     before: Key | None = None
 
+    def is_whole(self, *, more: bool) -> bool:
+        """Return whether this is the whole list, as far as there are no more rows in the direction of reading."""
+        return not more and self.after is None and self.before is None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

@@ -195,7 +195,7 @@ def connection(
     total: int | None = None,
 ) -> "Connection[Node]":
     """Return a page from its rows. `count` is asked only without a `total`, and if the page is not the whole list."""
-    if total is None and not more and page.after is None and page.before is None:
+    if total is None and page.is_whole(more=more):
         total = len(rows)
     return Connection(
         page=PageInfo(

@@ -69,12 +69,12 @@ def key_in(order: TaskOrder, row: models.Task) -> tuple[datetime | str | None, U
 async def task_page(info: Info, filters: TaskFilter, *, order: TaskOrder, rows: Slice) -> connections.Connection[Task]:
     """Return a page of tasks."""
     services = info.context.services
-    selects_all = filters == TaskFilter()
+    selects_all, counted = filters == TaskFilter(), connections.selects_count(info)
     total: int | None = None
     async with services.reading() as connection:
         if not selects_all:
-            found, more, total = await filtered_tasks.page(connection, filters, order=order, rows=rows)
-        elif connections.selects_count(info):
+            found, more, total = await filtered_tasks.page(connection, filters, order=order, rows=rows, counted=counted)
+        elif counted:
             found, more, total = await tasks.page_and_count(connection, order=order, rows=rows)
         else:
             found, more = await tasks.page(connection, order=order, rows=rows)
