@@ -10,8 +10,10 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -76,15 +78,28 @@ class Servers:
 
     administrator: Administrator
     redis: str
+    templates: ExitStack = field(default_factory=ExitStack)
     template: str = ""
+    migrated_on: date | None = None
     free_numbers: list[int] = field(default_factory=lambda: [*logical_databases()])
 
     @contextmanager
     def database(self) -> Iterator[DatabaseSettings]:
         """Yield a migrated database, dropped afterwards with all that is connected to it."""
+        if self.migrated_on != datetime.now(UTC).date():
+            self.renew_template()
         # Copying files takes two thirds of the time of copying through the WAL, which is the default.
         with self.empty_database(f"TEMPLATE {self.template} STRATEGY FILE_COPY") as settings:
             yield settings
+
+    def renew_template(self) -> None:
+        """Migrate a template whose history begins today. After midnight, tests would find the days of another one."""
+        self.migrated_on = datetime.now(UTC).date()
+        template = self.templates.enter_context(self.empty_database())
+        # In this thread, asyncio.run would take the event loop away from the tests that follow.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, migrated(template)).result()
+        self.template = str(template.url().database)
 
     @contextmanager
     def empty_database(self, options: str = "") -> Iterator[DatabaseSettings]:
@@ -148,11 +163,10 @@ def running_servers() -> Iterator[Servers]:
     with data_folder() as folder, embedded(folder, postgres=not database_url, valkey=not redis_url) as stack:
         administrator = Administrator(parse_database_url(database_url or stack.owner_url or ""))
         servers = Servers(administrator=administrator, redis=redis_url or stack.redis_url or "")
-        with closing(administrator), servers.empty_database() as template:
+        with closing(administrator), servers.templates:
             if stack.owner_url:
                 administrator.execute(f"ALTER ROLE CURRENT_USER PASSWORD '{administrator.url.password}'")
-            asyncio.run(migrated(template))
-            servers.template = str(template.url().database)
+            servers.renew_template()
             yield servers
 
 
