@@ -79,7 +79,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
     )
-    # From the first trigger on, whoever writes tasks waits for the end of the migration, so the table misses none.
+    # From the first trigger on, others who write tasks wait for the end of the migration, so the table misses none.
     for statement in (KEEP, KEEP_NEW, KEEP_CHANGED, *KEEP_REMOVED):
         op.execute(statement.format(schema=schema))
     op.execute(FILL)

@@ -227,8 +227,8 @@ class ListedTask(Base, table=True):
 class TaskWords(Base, table=True):
     """The searchable values of a task: its name and URL in lower case, and its tags. Triggers on tasks maintain it.
 
-    Where the server has pg_trgm, name and url also have indexes of trigrams. Two letters are found
-    by these in texts of ASCII; all other texts are in indexes of their own.
+    Where the server has pg_trgm, name and url also have indexes of trigrams. Two letters are found by these in texts of
+    ASCII; all other texts are in indexes of their own.
     """
 
     __tablename__ = "task_words"

@@ -40,7 +40,7 @@ class Slice:
     before: Key | None = None
 
     def is_whole(self, *, more: bool) -> bool:
-        """Return whether this is the whole list, as far as there are no more rows in the direction of reading."""
+        """Return whether this is the whole list. `more` says whether rows follow in the direction of reading."""
         return not more and self.after is None and self.before is None
 
 

@@ -254,5 +254,5 @@ def numbered(statuses: tuple[TaskStatus, ...], page: int, limit: int) -> Select[
     rows = newest_first.offset(keyset.offset(page, limit)).limit(limit)
     found = with_rows(rows, order, backward=False, names=NAMES).subquery()
     total = select(func.count().label("total")).select_from(LISTED.task_id.table).where(*wanted).subquery()
-    numbered = select(*found.c, total.c.total).select_from(total.outerjoin(found, true()))
-    return numbered.order_by(*order_of(found.c, order).sorting(backward=False))
+    both = select(*found.c, total.c.total).select_from(total.outerjoin(found, true()))
+    return both.order_by(*order_of(found.c, order).sorting(backward=False))

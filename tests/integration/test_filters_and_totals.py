@@ -216,7 +216,7 @@ WHERE l.task_id IS NULL OR t.id IS NULL
 
 
 async def test_lists_follow_every_change_of_tasks(engine: AsyncEngine) -> None:
-    """The values that lists sort by are those of the tasks that are not deleted, whoever changes these."""
+    """The values that lists sort by are those of the tasks that are not deleted, however these change."""
     for change in CHANGES_OF_TASKS:
         async with engine.begin() as connection:
             changed = await connection.execute(text(change))
