@@ -7,11 +7,15 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.prepared import fetch
+
 REPORTED_EVERY = timedelta(seconds=5)
 SHOWN_FOR = 3 * REPORTED_EVERY
 """A process that has not reported for this long is not shown."""
 
+# Also removes the reports of processes that have long ended.
 RECORD = text("""
+WITH ended AS (DELETE FROM process_reports WHERE reported_at < clock_timestamp() - interval '1 hour')
 INSERT INTO process_reports (process, metrics) VALUES (:process, :metrics)
 ON CONFLICT (process) DO UPDATE SET reported_at = clock_timestamp(), metrics = excluded.metrics
 """)
@@ -22,8 +26,6 @@ WHERE reported_at > clock_timestamp() - CAST(:shown_for AS interval)
 ORDER BY process
 """)
 
-FORGET = text("DELETE FROM process_reports WHERE reported_at < clock_timestamp() - interval '1 hour'")
-
 
 def process_name(kind: str, process_id: UUID) -> str:
     """Return the name of a process in metrics: its kind, and the beginning of its id."""
@@ -32,14 +34,9 @@ def process_name(kind: str, process_id: UUID) -> str:
 
 async def record(connection: AsyncConnection, *, process: str, metrics: str) -> None:
     """Store what a process reports, in place of its last report."""
-    await connection.execute(RECORD, {"process": process, "metrics": metrics})
+    await fetch(connection, RECORD, {"process": process, "metrics": metrics})
 
 
 async def recent(connection: AsyncConnection) -> Sequence[str]:
     """Return what each process that runs has reported last."""
     return (await connection.execute(RECENT, {"shown_for": SHOWN_FOR})).scalars().all()
-
-
-async def forget_ended(connection: AsyncConnection) -> None:
-    """Remove the reports of processes that have long ended."""
-    await connection.execute(FORGET)

@@ -42,7 +42,7 @@ async def serve_api(database: DatabaseSettings, jobs: JobsSettings, api: ApiSett
         )
 
         def stop() -> None:
-            server.should_exit = True
+            server.stop()
             app.state.end_streams()
 
         on_stop(stop)

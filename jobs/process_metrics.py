@@ -24,7 +24,7 @@ from sqlalchemy.pool import QueuePool
 from db import process_reports
 from db.connection import autocommit
 
-LOOK_EVERY = 0.25
+MEASURED_EVERY = 1.0
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -59,15 +59,14 @@ class ProcessMetrics:
         """Measure the lag of the event loop until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + LOOK_EVERY
-            await asyncio.sleep(LOOK_EVERY)
+            due = loop.time() + MEASURED_EVERY
+            await asyncio.sleep(MEASURED_EVERY)
             self._lag.observe(max(loop.time() - due, 0))
 
     async def report(self) -> None:
         """Report once. Raises what the database raises; the next report has everything that this one would have."""
         async with self._engine.connect() as connection:
             await process_reports.record(connection, process=self.name, metrics=self.text())
-            await process_reports.forget_ended(connection)
 
     def text(self) -> str:
         """Return all metrics as JSON, each sample with the name of this process."""

@@ -232,16 +232,6 @@ SELECT least(
 )
 """)
 
-NEAR = text("""
-SELECT min(due_at) FROM (
-    SELECT due_at FROM tasks WHERE due_at > :now AND due_at <= :until
-    UNION ALL
-    SELECT next_attempt_at FROM unfinished_runs
-    WHERE next_attempt_at > :now AND next_attempt_at <= :until AND flow_limit_id IS NULL
-) near
-GROUP BY floor(extract(epoch FROM due_at) * 10)
-""")
-
 
 class NewRun(NamedTuple):
     """A run for one instant. `verdict` is its final state without an attempt; without a verdict, `overlap` decides.
@@ -377,8 +367,3 @@ async def next_due(
         connection, NEXT_DUE, {"since": since, "before": before, "hosts_excluded": list(hosts_excluded)}
     )
     return cast("datetime | None", moment)
-
-
-async def near(connection: AsyncConnection, *, now: datetime, until: datetime) -> list[datetime]:
-    """Return the first due moment in each 100 ms between `now` and `until` in which anything is due."""
-    return [moment for (moment,) in await fetch(connection, NEAR, {"now": now, "until": until})]

@@ -135,15 +135,15 @@ caught_up AS (
 SELECT (SELECT count(*) FROM promoted) + (SELECT count(*) FROM caught_up)
 """)
 
-STRANDED = text(f"""
+STRANDED_TASKS = f"""
 WITH queued AS MATERIALIZED (SELECT q.task_id FROM unfinished_runs q WHERE {waits_for_earlier_run("q")}),
 overdue AS MATERIALIZED (SELECT t.id FROM tasks t WHERE {waits_to_catch_up("t")}),
 unfinished AS MATERIALIZED ({unfinished_runs("ARRAY(SELECT task_id FROM queued UNION SELECT id FROM overdue)")})
 SELECT task_id FROM queued WHERE task_id NOT IN (SELECT task_id FROM unfinished WHERE active)
 UNION
 SELECT id FROM overdue WHERE id NOT IN (SELECT task_id FROM unfinished)
-LIMIT :limit
-""")
+"""
+STRANDED = text(f"{STRANDED_TASKS} LIMIT :limit")
 
 
 class Finish(NamedTuple):
@@ -241,5 +241,4 @@ async def stranded(connection: AsyncConnection, *, limit: int) -> list[UUID]:
     """Return tasks in which something waits for a run that no longer exists, because a policy was changed, for
     instance.
     """
-    found = await connection.execute(STRANDED, {"limit": limit})
-    return list(found.scalars())
+    return [row.task_id for row in await fetch(connection, STRANDED, {"limit": limit})]

@@ -179,7 +179,7 @@ async def release(connection: AsyncConnection, flow_limit_ids: Collection[UUID],
 
 async def pauses(connection: AsyncConnection, *, now: datetime) -> list[Pause]:
     """Return the hosts that are paused."""
-    return [Pause(*row) for row in await connection.execute(PAUSES, {"now": now})]
+    return [Pause(*row) for row in await fetch(connection, PAUSES, {"now": now})]
 
 
 async def pauses_of_hosts(connection: AsyncConnection, hosts: Collection[str]) -> dict[str, Pause]:

@@ -5,6 +5,7 @@ A lease is one row per worker, judged only by the database's clock.
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import text
@@ -25,6 +26,7 @@ from db.engine.ends import assignments, ended_row, moved_to_history
 from db.engine.events import with_events
 from db.engine.finishes import promote_waiting
 from db.engine.rollups import with_rollup
+from db.prepared import fetch
 
 LEASE = timedelta(seconds=5)
 """A worker that has not renewed its lease for this long loses its runs."""
@@ -138,11 +140,9 @@ HOLDING = text(f"SELECT count(*) FROM workers w WHERE {holds_lease('w')}")
 
 RETIRE = text("DELETE FROM workers WHERE id = :id")
 
-FORGET = text("""
-DELETE FROM workers w
-WHERE w.renewed_at < clock_timestamp() - interval '1 minute'
-  AND NOT EXISTS (SELECT FROM unfinished_runs r WHERE r.worker_id = w.id)
-""")
+WAS_LOST_LONG_AGO = """w.renewed_at < clock_timestamp() - interval '1 minute'
+  AND NOT EXISTS (SELECT FROM unfinished_runs r WHERE r.worker_id = w.id)"""
+FORGET = text(f"DELETE FROM workers w WHERE {WAS_LOST_LONG_AGO}")
 
 
 async def renew(
@@ -150,9 +150,8 @@ async def renew(
 ) -> datetime:
     """Renew the lease, or take it for the first time. Return the database's clock."""
     values = {"id": worker_id, "host": host, "pid": pid, "slots": slots, "version": version}
-    renewed = await connection.execute(RENEW, values)
-    moment: datetime = renewed.scalar_one()
-    return moment
+    [[moment]] = await fetch(connection, RENEW, values)
+    return cast("datetime", moment)
 
 
 async def holds(connection: AsyncConnection, *, host: str, pid: int | None = None) -> bool:

@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.prepared import fetch
+
 NOBODY = UUID(int=0)
 OLD_MINUTES = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -91,4 +93,4 @@ rollup AS (
 
 async def compact(connection: AsyncConnection, *, before: datetime, limit: int) -> None:
     """Add up to `limit` rows of minutes before an instant to the row of old minutes."""
-    await connection.execute(COMPACT, {"before": before, "old_minutes": OLD_MINUTES, "limit": limit})
+    await fetch(connection, COMPACT, {"before": before, "old_minutes": OLD_MINUTES, "limit": limit})

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import claims, finishes
+from db.engine import claims, finishes, leases, sweeps
 from db.engine.rollups import NOBODY
 from db.prepared import fetch
 
@@ -21,8 +21,8 @@ STATEMENTS = (
     claims.LOCK_WAITING,
     claims.START_WAITING,
     claims.NEXT_DUE,
-    claims.NEAR,
     finishes.FINISH,
+    sweeps.LOOK,
 )
 
 
@@ -33,6 +33,7 @@ def without_effect(statement: TextClause) -> dict[str, Any]:
         "since": BEFORE_EVERYTHING,
         "until": BEFORE_EVERYTHING,
         "before": BEFORE_EVERYTHING,
+        "lease": leases.LEASE,
         "limit": 0,
         "worker_id": NOBODY,
     }

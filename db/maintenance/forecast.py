@@ -8,6 +8,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.forecast import HOUR
+from db.prepared import fetch
 from db.states import TriggerType
 
 # A range of the index on next instants holds just the tasks that have one.
@@ -89,21 +90,21 @@ class Claim(NamedTuple):
 
 async def claim(connection: AsyncConnection, *, time: timedelta) -> Claim | None:
     """Claim the computation for a time, or return None while another worker has it."""
-    row = (await connection.execute(CLAIM, {"time": time})).one_or_none()
-    return None if row is None else Claim(*row)
+    claimed = await fetch(connection, CLAIM, {"time": time})
+    return Claim(*claimed[0]) if claimed else None
 
 
 async def release(
     connection: AsyncConnection, *, pause: timedelta, tasks: str | None, computed_at: datetime | None
 ) -> None:
     """Give up the claim after a pause, and note what the forecast was computed from."""
-    await connection.execute(RELEASE, {"pause": pause, "tasks": tasks, "computed_at": computed_at})
+    await fetch(connection, RELEASE, {"pause": pause, "tasks": tasks, "computed_at": computed_at})
 
 
 async def fingerprint(connection: AsyncConnection) -> str:
     """Return a text that changes with the schedules of tasks."""
-    found: str | None = (await connection.execute(FINGERPRINT)).scalar_one()
-    return found or "none"
+    [[found]] = await fetch(connection, FINGERPRINT, {})
+    return str(found or "none")
 
 
 async def expressions(connection: AsyncConnection, *, until: datetime) -> list[tuple[str, str]]:

@@ -3,6 +3,8 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.prepared import fetch
+
 # Several workers may compact at the same time, each its own rows. A few rows are not worth a write.
 COMPACT = text("""
 WITH gone AS (
@@ -22,4 +24,4 @@ FEW = 100
 
 async def compact(connection: AsyncConnection, *, limit: int) -> None:
     """Replace up to `limit` counts by their sum, if there are more than a few."""
-    await connection.execute(COMPACT, {"few": FEW, "limit": limit})
+    await fetch(connection, COMPACT, {"few": FEW, "limit": limit})

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.engine.absences import absent
 from db.engine.conditions import TASKS_BY_ID, few, is_looked_up
+from db.prepared import fetch
 
 NO_TASK = UUID(int=0)
 """The task of alerts that concern no task."""
@@ -268,5 +269,5 @@ async def living_workers(connection: AsyncConnection, *, late_after: timedelta) 
 
 async def is_left_alone(connection: AsyncConnection, *, late_after: timedelta) -> bool:
     """Return whether notifications are pending and no worker has renewed its lease within a time."""
-    found: bool = (await connection.execute(IS_LEFT_ALONE, {"late_after": late_after})).scalar_one()
-    return found
+    [[found]] = await fetch(connection, IS_LEFT_ALONE, {"late_after": late_after})
+    return bool(found)

@@ -29,10 +29,13 @@ from jobs.engine.lease import Lease
 from jobs.engine.metrics import EngineMetrics
 from jobs.engine.notifier import Notifier
 from jobs.queue import Queue, Unreachable
+from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
 REFRESH_EVERY = timedelta(seconds=1)
+NEARLY = timedelta(milliseconds=100)
+"""By how much a timer may end early."""
 STEP = timedelta(milliseconds=20)
 """Pause between two checks of the waiting runs, which lets several of them start together."""
 WITHOUT_SLOTS = timedelta(milliseconds=100)
@@ -69,6 +72,7 @@ class FlowStarter:
         metrics: EngineMetrics,
     ) -> None:
         self._engine = engine
+        self._single_statements = autocommit(engine)
         self._admission = admission
         self._in_flight = in_flight
         self._dispatcher = dispatcher
@@ -95,8 +99,10 @@ class FlowStarter:
             except CONNECTION_ERRORS as error:
                 logger.warning("Flow limits wait.", extra={"action": "flow_failed", "error": message_of(error)})
             await asyncio.sleep(STEP.total_seconds())
-            now = self._clock.now()
-            await self._admission.wait_wanted(within=min((look_at or now + REFRESH_EVERY) - now, REFRESH_EVERY))
+            refreshes = until_tick(REFRESH_EVERY)
+            await self._admission.wait_wanted(
+                within=refreshes if look_at is None else min(look_at - self._clock.now(), refreshes)
+            )
 
     async def follow_changes(self) -> None:
         """Trigger a reading of limits and pauses when another process has changed them, until cancelled."""
@@ -117,7 +123,7 @@ class FlowStarter:
     async def refresh(self) -> None:
         """Read limits and pauses, and store new pauses for other workers. Raises what the database raises."""
         self._outdated = False
-        async with autocommit(self._engine).connect() as connection:
+        async with self._single_statements.connect() as connection:
             unsaved = self._admission.take_unsaved()
             for pause in unsaved:
                 await flow.pause(connection, pause)
@@ -138,7 +144,7 @@ class FlowStarter:
 
     async def _refresh(self) -> None:
         since = None if self._refreshed is None else monotonic() - self._refreshed
-        is_due = since is None or since >= REFRESH_EVERY.total_seconds()
+        is_due = since is None or since >= (REFRESH_EVERY - NEARLY).total_seconds()
         if is_due or self._outdated or self._admission.has_unsaved:
             await self.refresh()
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from db.connection import CONNECTION_ERRORS, message_of
+from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(seconds=1)
 """How often one statement looks for work of all duties that are done when there is some."""
-UNASKED_EVERY = timedelta(seconds=10)
+UNASKED_EVERY = timedelta(minutes=1)
 """How often these duties look for themselves. It counts only where that statement fails and theirs do not."""
 
 
@@ -45,7 +46,7 @@ async def repeat(duty: Duty, *, after: timedelta = timedelta()) -> None:
     pause = after
     while True:
         with suppress(TimeoutError):
-            async with asyncio.timeout(pause.total_seconds()):
+            async with asyncio.timeout(until_tick(pause).total_seconds()):
                 await duty.wanted.wait()
         duty.wanted.clear()
         try:

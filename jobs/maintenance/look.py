@@ -15,9 +15,10 @@ def look_duty(engine: AsyncEngine, duties: Sequence[Duty]) -> Duty:
     For an idle worker, one statement each second costs less than one for each of them.
     """
     wanted = {duty.name: duty.wanted for duty in duties}
+    single_statements = autocommit(engine)
 
     async def look() -> None:
-        async with autocommit(engine).connect() as connection:
+        async with single_statements.connect() as connection:
             found = await pending(connection)
         for name in Pending._fields:
             if getattr(found, name):

@@ -11,15 +11,17 @@ from time import monotonic
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connection import CONNECTION_ERRORS, autocommit, message_of
-from db.engine import claims, finishes, leases, sweeps
+from db.engine import finishes, leases, sweeps
 from jobs.clock import Clock
 from jobs.engine.engine import Engine
 from jobs.queue import HORIZON
+from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
-OVERDUE = timedelta(seconds=2)
-CHECK_EVERY = timedelta(milliseconds=500)
+CHECK_EVERY = timedelta(seconds=1)
+OVERDUE = timedelta(seconds=1.5)
+"""With a check each second, a sweep follows two seconds after the last one."""
 RESCUED_PER_TRANSACTION = 500
 PROMOTED_PER_SWEEP = 500
 
@@ -29,6 +31,7 @@ class Recovery:
 
     def __init__(self, *, database: AsyncEngine, engine: Engine, clock: Clock) -> None:
         self._database = database
+        self._single_statements = autocommit(database)
         self._engine = engine
         self._clock = clock
         self._started = -OVERDUE.total_seconds()
@@ -39,7 +42,7 @@ class Recovery:
         while True:
             if monotonic() - self._started >= OVERDUE.total_seconds():
                 await self.sweep()
-            await asyncio.sleep(CHECK_EVERY.total_seconds())
+            await asyncio.sleep(until_tick(CHECK_EVERY).total_seconds())
 
     async def sweep(self) -> None:
         """Sweep once, unless a sweep is in progress. While Postgres is down it only logs; the next sweep tries
@@ -49,29 +52,32 @@ class Recovery:
         async with self._sweeping:
             self._started = monotonic()
             try:
-                await self._schedule_wakeups()
-                await self._engine.handover.release_orphans()
-                await self._promote_stranded()
-                # A long backlog delays neither the rescue nor the next sweep.
-                self._engine.dispatcher.claim_overdue()
-                if self._engine.lease.may_rescue:
-                    await self._rescue()
-                await self._record()
+                await self._sweep()
             except CONNECTION_ERRORS as error:
                 logger.warning(
                     "The sweep was interrupted.", extra={"action": "sweep_failed", "error": message_of(error)}
                 )
 
-    async def _schedule_wakeups(self) -> None:
-        """Schedule wake-ups for runs that are due soon."""
+    async def _sweep(self) -> None:
         now = self._clock.now()
-        async with autocommit(self._database).connect() as connection:
-            near = await claims.near(connection, now=now, until=now + HORIZON)
-        self._engine.notifier.notify(due=near)
+        async with self._single_statements.connect() as connection:
+            found = await sweeps.look(connection, now=now, until=now + HORIZON)
+            self._engine.notifier.notify(due=found.near)
+            await self._engine.handover.release_orphans()
+            if found.stranded:
+                await self._promote_stranded()
+            if found.overdue or found.stranded:
+                # A long backlog delays neither the rescue nor the next sweep.
+                self._engine.dispatcher.claim_overdue()
+            if found.lost_runs and self._engine.lease.may_rescue:
+                await self._rescue()
+            if found.lost_workers:
+                await leases.forget_lost_workers(connection)
+            await sweeps.record_sweep(connection)
 
     async def _promote_stranded(self) -> None:
         """Promote runs that wait for a run which was claimed before its task's policies changed."""
-        async with autocommit(self._database).connect() as connection:
+        async with self._single_statements.connect() as connection:
             task_ids = await finishes.stranded(connection, limit=PROMOTED_PER_SWEEP)
         if not task_ids:
             return
@@ -92,9 +98,3 @@ class Recovery:
             logger.warning("Rescued the attempts of lost workers.", extra={"action": "rescued", "count": total})
             self._engine.metrics.rescued_runs.inc(total)
             self._engine.notifier.notify(due=[now], events=True)
-        async with autocommit(self._database).connect() as connection:
-            await leases.forget_lost_workers(connection)
-
-    async def _record(self) -> None:
-        async with autocommit(self._database).connect() as connection:
-            await sweeps.record_sweep(connection)

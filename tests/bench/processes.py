@@ -27,20 +27,38 @@ CORES = 4
 
 
 async def idle_lines(servers: Servers) -> list[Line]:
-    """Return the line for the CPU time of an API and a worker that have nothing to do."""
+    """Return the line for the CPU time of an API and a worker that have nothing to do, as a share of a core.
+
+    On a virtual machine that is idle, the same work can take several times as long as on one that is busy. The poll,
+    which runs at the same time, shows by how much.
+    """
     port = free_port()
     async with AsyncExitStack() as running:
         environment = servers.environment | {"PORT": str(port)}
+        postgres = environment["DATABASE_URL"].replace("+asyncpg", "")
+        poll = await running.enter_async_context(
+            module("tests.bench.bare_poll", postgres, environment["REDIS_URL"], environment=environment)
+        )
         pids = [
             (await running.enter_async_context(module("duetime", command, environment=environment))).pid
             for command in ("api", "worker")
         ]
         await answers(port)
         await asyncio.sleep(SETTLES_SECONDS)
-        before = cpu_seconds(pids)
+        before, bare_before = cpu_seconds(pids), cpu_seconds([poll.pid])
         await asyncio.sleep(IDLE_SECONDS)
         share = (cpu_seconds(pids) - before) / IDLE_SECONDS
-    return [Line("CPU of an idle API and worker", f"{share:.2%}", "100 % (a core)", share, "at most 0.02")]
+        bare = (cpu_seconds([poll.pid]) - bare_before) / IDLE_SECONDS
+    return [
+        Line(
+            "CPU of an idle API and worker",
+            f"{share:.2%}",
+            f"{bare:.2%} (a process that asks Postgres and Redis once a second)",
+            share,
+            "at most 0.02",
+            unit=" of a core",
+        )
+    ]
 
 
 def cpu_seconds(pids: list[int]) -> float:

@@ -16,7 +16,7 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connection import autocommit, open_engine
-from db.engine import claims, finishes, flow, leases, rollups
+from db.engine import claims, finishes, flow, leases, rollups, sweeps
 from db.engine.warm_up import STATEMENTS, without_effect
 from db.maintenance import deletion, partitions
 from db.models import utc_now
@@ -135,7 +135,7 @@ def calls(connection: AsyncConnection, *, task_ids: list[UUID], running: list[An
         "lock_waiting": lambda: claims.lock_waiting(connection, now=now, hosts_excluded=excluded, limit=BATCH),
         "start_waiting": lambda: claims.start_waiting(connection, runs=running, worker_id=WORKER, now=now),
         "next_due": lambda: claims.next_due(connection, since=now, before=now + MINUTE, hosts_excluded=excluded),
-        "near": lambda: claims.near(connection, now=now, until=now + MINUTE),
+        "sweep": lambda: sweeps.look(connection, now=now, until=now + MINUTE),
         "finish": lambda: finishes.finish(connection, worker_id=WORKER, finishes=ended, now=now),
         "lock_tasks": lambda: finishes.lock_tasks(connection, task_ids=task_ids),
         "promote_waiting": lambda: finishes.promote_waiting(connection, task_ids=task_ids, now=now),

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
@@ -19,7 +19,7 @@ from websockets.typing import Subprotocol
 
 from db.settings import DatabaseSettings
 from duetime.api import configuration
-from duetime.compat import BoundedWebSocketProtocol, TimeoutHttpProtocol
+from duetime.compat import BoundedWebSocketProtocol, SignalFreeServer, TimeoutHttpProtocol
 from duetime.listener import listen
 from graphql_api import request_body
 from graphql_api.app import create_app
@@ -43,30 +43,6 @@ async def sleep_briefly(_seconds: float) -> None:
 
 # uvicorn polls every tenth of a second for the end of its connections.
 vars(uvicorn.server)["asyncio"] = SimpleNamespace(**vars(asyncio) | {"sleep": sleep_briefly})
-
-
-class Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers, because signals belong to the tests, and without its polling."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self._stopped = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Install no signal handlers."""
-        yield
-
-    def stop(self) -> None:
-        """Make the server shut down."""
-        self.should_exit = True
-        self._stopped.set()
-
-    async def main_loop(self) -> None:
-        """Update the Date of responses each second until the server is stopped."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), 1)
 
 
 class Subscription:
@@ -138,7 +114,7 @@ class Api:
     url: str
     http: httpx.AsyncClient
     engine: AsyncEngine
-    server: Server
+    server: SignalFreeServer
     app: Starlette
 
     @property
@@ -205,7 +181,7 @@ async def serving(
         settings = settings or ApiSettings()
         app = create_app(database, jobs, settings, lookup=lookup, body_within=body_within, tracing=tracing)
         grace = timedelta(seconds=5)
-        server = Server(
+        server = SignalFreeServer(
             configuration(
                 app,
                 grace=grace,
