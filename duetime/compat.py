@@ -46,6 +46,7 @@ from websockets.frames import Frame
 
 from graphql_api.middleware import header_limits
 from graphql_api.transport import message_limits, messages_together
+from jobs.ticks import until_tick
 
 HEAD_TIMEOUT = timedelta(seconds=10)
 """How long a client may take to send the head of a request."""
@@ -78,7 +79,7 @@ class SignalFreeServer(uvicorn.Server):
         """Keep the date header up to date until the server is to stop."""
         while not await self.on_tick(0):
             with suppress(TimeoutError):
-                async with asyncio.timeout(DATED_EVERY.total_seconds()):
+                async with asyncio.timeout(until_tick(DATED_EVERY).total_seconds()):
                     await self._stopping.wait()
 
     @contextmanager

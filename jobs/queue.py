@@ -42,7 +42,7 @@ NEAR = 2 * BUCKET + timedelta(milliseconds=50)
 What is due sooner than this gets a job with an id of its own.
 """
 
-LOOK_EVERY = timedelta(milliseconds=500)
+LOOK_EVERY = timedelta(seconds=1)
 """Interval at which workers look for jobs."""
 ANNOUNCED = LOOK_EVERY + 2 * BUCKET
 """What is due sooner than this is announced, because its job, which precedes it, may be due before the next look."""

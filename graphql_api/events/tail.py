@@ -28,6 +28,7 @@ from graphql_api.events.task_changes import TaskChangeFeed
 from jobs.cancellation import cancel_and_wait
 from jobs.process_metrics import LAG_BUCKETS
 from jobs.queue import Queue, Unreachable
+from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ class Tail:
     async def _pause(self, longest: timedelta) -> None:
         # Not wait_for, which before Python 3.12 loses a cancellation that arrives together with the poke.
         with suppress(TimeoutError):
-            async with asyncio.timeout(longest.total_seconds()):
+            async with asyncio.timeout(until_tick(longest).total_seconds()):
                 await self._poked.wait()
 
     async def _read(self, connection: AsyncConnection) -> None:

@@ -23,6 +23,7 @@ from db.security import api_keys
 from graphql_api.middleware.key_lookup import KeyLookup, LookupFailed
 from jobs.cancellation import cancel_and_wait
 from jobs.security.api_keys import ANYBODY, Caller, digest
+from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class Authenticator:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_EVERY.total_seconds())
+            await asyncio.sleep(until_tick(LOOK_EVERY).total_seconds())
             wanted = {caller.key_id for caller, _ in self._open.values() if caller.key_id is not None}
             if not wanted:
                 continue

@@ -34,6 +34,7 @@ class Canceller:
         """
         seen_before: set[AttemptKey] = set()
         while True:
+            await self._in_flight.wait_occupied()
             await asyncio.sleep(CHECK_EVERY.total_seconds())
             unmade = self._in_flight.unmade
             if checked := seen_before & unmade:

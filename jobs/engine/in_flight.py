@@ -27,7 +27,7 @@ class InFlight:
         self._ready: deque[Attempt] = deque()
         self._some_ready = asyncio.Event()
         self._running: dict[AttemptKey, asyncio.Task[None]] = {}
-        self._empty = asyncio.Event()
+        self._empty, self._occupied = asyncio.Event(), asyncio.Event()
         self._empty.set()
 
     def __len__(self) -> int:
@@ -51,6 +51,7 @@ class InFlight:
         self._ready.extend(attempts)
         if attempts:
             self._empty.clear()
+            self._occupied.set()
             self._some_ready.set()
 
     async def wait_ready(self) -> None:
@@ -97,6 +98,10 @@ class InFlight:
         for call in [self._running[key] for key in keys if key in self._running]:
             call.cancel()
 
+    async def wait_occupied(self) -> None:
+        """Wait until an attempt is registered."""
+        await self._occupied.wait()
+
     async def wait_empty(self, *, within: timedelta) -> bool:
         """Wait until no attempt is registered. Return False if that takes longer than `within`."""
         try:
@@ -109,3 +114,4 @@ class InFlight:
         self.slots.give(attempt.host)
         if not self._attempts:
             self._empty.set()
+            self._occupied.clear()
