@@ -137,13 +137,26 @@ LIVING_WORKERS = text("""
 SELECT count(*) FILTER (WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval)) FROM workers
 """)
 
-IS_LEFT_ALONE = text("""
-SELECT (EXISTS (SELECT FROM notification_rules) OR EXISTS (SELECT FROM notification_deliveries WHERE state = 'pending'))
-   AND NOT EXISTS (SELECT FROM workers WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval))
+ATTENDANCE = text("""
+SELECT EXISTS (SELECT FROM notification_rules)
+       OR EXISTS (SELECT FROM notification_deliveries WHERE state = 'pending') AS wanted,
+       EXISTS (SELECT FROM workers WHERE renewed_at > clock_timestamp() - CAST(:late_after AS interval)) AS has_workers
 """)
 
 MOVE_CURSOR = text("UPDATE notification_cursor SET seq = :seq")
 WAIT_FOR_CURSOR = text("SELECT seq FROM notification_cursor FOR UPDATE")
+
+
+class Attendance(NamedTuple):
+    """Whether there are rules to evaluate or messages to deliver, and whether any worker is alive, which does that."""
+
+    wanted: bool
+    has_workers: bool
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether there is work and no worker."""
+        return self.wanted and not self.has_workers
 
 
 class Position(NamedTuple):
@@ -267,7 +280,7 @@ async def living_workers(connection: AsyncConnection, *, late_after: timedelta) 
     return found
 
 
-async def is_left_alone(connection: AsyncConnection, *, late_after: timedelta) -> bool:
-    """Return whether notifications are pending and no worker has renewed its lease within a time."""
-    [[found]] = await fetch(connection, IS_LEFT_ALONE, {"late_after": late_after})
-    return bool(found)
+async def attendance(connection: AsyncConnection, *, late_after: timedelta) -> Attendance:
+    """Return who attends to notifications. A worker is alive that has renewed its lease within a time."""
+    [row] = await fetch(connection, ATTENDANCE, {"late_after": late_after})
+    return Attendance(*row)

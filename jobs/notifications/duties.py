@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from time import monotonic
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -76,16 +77,24 @@ async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = 
     async with HttpCaller(clock=clock, policy=jobs.egress_policy, lookup=lookup) as caller:
         sender = sender_of(jobs, caller, clock)
 
+        attended_until = monotonic()
+
         async def judge_without_workers() -> None:
-            if await no_worker_lives(engine):
+            if (await attendance(engine)).is_lacking:
                 await judge(engine, public_url=jobs.public_url or None)
 
         async def deliver_without_workers() -> None:
-            if await no_worker_lives(engine):
+            if (await attendance(engine)).is_lacking:
                 await deliver(engine, sender)
 
         async def look() -> None:
-            if await no_worker_lives(engine):
+            nonlocal attended_until
+            if monotonic() < attended_until:
+                return
+            found = await attendance(engine)
+            if found.has_workers:
+                attended_until = monotonic() + LEASE.total_seconds()
+            elif found.wanted:
                 for duty in duties:
                     duty.wanted.set()
 
@@ -102,7 +111,7 @@ async def watching(engine: AsyncEngine, jobs: JobsSettings, *, lookup: Lookup = 
             await cancel_and_wait(keeping)
 
 
-async def no_worker_lives(engine: AsyncEngine) -> bool:
-    """Return whether notifications are pending and no worker is alive."""
+async def attendance(engine: AsyncEngine) -> judging.Attendance:
+    """Return who attends to notifications."""
     async with autocommit(engine).connect() as connection:
-        return await judging.is_left_alone(connection, late_after=LEASE)
+        return await judging.attendance(connection, late_after=LEASE)
