@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from duetime import loop
+from tests.bench.bulk import bulk_lines
 from tests.bench.creations import creations
 from tests.bench.due import due_lines
 from tests.bench.filters import filter_lines
@@ -38,6 +39,7 @@ CREATED = 600
 LISTED = 600
 LISTS = "lists of 20 tasks and the count of 1,000"
 ROWS: dict[str, Callable[[Servers], Awaitable[list[Line]]]] = {
+    "bulk": bulk_lines,
     "notifications": notification_lines,
     "idle": idle_lines,
     "start": start_lines,
