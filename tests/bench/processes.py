@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import httpx
 import psutil
@@ -27,10 +28,11 @@ CORES = 4
 
 
 async def idle_lines(servers: Servers) -> list[Line]:
-    """Return the line for the CPU time of an API and a worker that have nothing to do, as a share of a core.
+    """Return the lines for an API and a worker that have nothing to do: their CPU time, as a share of a core, and how
+    often they wake up.
 
-    On a virtual machine that is idle, the same work can take several times as long as on one that is busy. The poll,
-    which runs at the same time, shows by how much.
+    On a virtual machine, a wake-up can take several times as long in one hour as in another. The poll, which runs at
+    the same time, shows that.
     """
     port = free_port()
     async with AsyncExitStack() as running:
@@ -45,26 +47,50 @@ async def idle_lines(servers: Servers) -> list[Line]:
         ]
         await answers(port)
         await asyncio.sleep(SETTLES_SECONDS)
-        before, bare_before = cpu_seconds(pids), cpu_seconds([poll.pid])
+        before, bare_before = Usage.of(pids), Usage.of([poll.pid])
         await asyncio.sleep(IDLE_SECONDS)
-        share = (cpu_seconds(pids) - before) / IDLE_SECONDS
-        bare = (cpu_seconds([poll.pid]) - bare_before) / IDLE_SECONDS
+        ours, bare = Usage.of(pids).since(before), Usage.of([poll.pid]).since(bare_before)
+    polled = "a process that asks Postgres and Redis once a second"
     return [
         Line(
             "CPU of an idle API and worker",
-            f"{share:.2%}",
-            f"{bare:.2%} (a process that asks Postgres and Redis once a second)",
-            share,
+            f"{ours.cpu_seconds:.2%}",
+            f"{bare.cpu_seconds:.2%} ({polled})",
+            ours.cpu_seconds,
             "at most 0.02",
             unit=" of a core",
-        )
+        ),
+        Line(
+            "wake-ups of an idle API and worker",
+            f"{ours.wake_ups:.0f}/s",
+            f"{bare.wake_ups:.0f}/s ({polled})",
+            ours.wake_ups / bare.wake_ups,
+            "",
+        ),
     ]
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """Return the CPU time that the processes have used."""
-    times = [psutil.Process(pid).cpu_times() for pid in pids]
-    return sum(each.user + each.system for each in times)
+class Usage(NamedTuple):
+    """The CPU seconds that processes have used, and how often they gave a core away and got it back; or each of these
+    by the second.
+    """
+
+    cpu_seconds: float
+    wake_ups: float
+
+    @classmethod
+    def of(cls, pids: list[int]) -> Self:
+        """Return what the processes have used since they began."""
+        processes = [psutil.Process(pid) for pid in pids]
+        times = [process.cpu_times() for process in processes]
+        return cls(
+            sum(each.user + each.system for each in times),
+            sum(process.num_ctx_switches().voluntary for process in processes),
+        )
+
+    def since(self, earlier: Self) -> "Usage":
+        """Return what was used since an earlier reading, by the second."""
+        return Usage(*((now - then) / IDLE_SECONDS for now, then in zip(self, earlier, strict=True)))
 
 
 async def start_lines(_servers: Servers) -> list[Line]:
