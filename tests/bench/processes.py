@@ -56,9 +56,9 @@ async def idle_lines(servers: Servers) -> list[Line]:
             "CPU of an idle API and worker",
             f"{ours.cpu_seconds:.2%}",
             f"{bare.cpu_seconds:.2%} ({polled})",
-            ours.cpu_seconds,
-            "at most 0.02",
-            unit=" of a core",
+            100 * ours.cpu_seconds,
+            "at most 2",
+            unit=" % of a core",
         ),
         Line(
             "wake-ups of an idle API and worker",
