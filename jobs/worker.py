@@ -100,12 +100,6 @@ async def run_worker(
         log = stack.enter_context(ExecutionLog.writing(jobs.log_dir)) if jobs.log_dir else None
         stack.enter_context(present.following(clock.now))
         lease = Lease(engine=database_engine, clock=clock, slots=jobs.slots)
-        try:
-            await apply_zone_rules(database_engine)
-            await lease.renew()
-            await warm_up(database_engine, connections=warm_connections)
-        except CONNECTION_ERRORS as error:
-            raise NotStarted from error
         traced_caller: Caller = caller
         tracer: AttemptTracer | None = None
         if tracing is not None and tracing.exporter is not None:
@@ -122,6 +116,14 @@ async def run_worker(
             execution_log=log,
             tracer=tracer,
         )
+        try:
+            await apply_zone_rules(database_engine)
+            await lease.renew()
+            await warm_up(database_engine, connections=warm_connections)
+            # Before the limits are known, a claim would start what has to wait for them.
+            await engine.flow_starter.refresh()
+        except CONNECTION_ERRORS as error:
+            raise NotStarted from error
         recovery = Recovery(database=database_engine, engine=engine, clock=clock)
         sender = sender_of(jobs, caller, clock)
         parts = [engine.metrics, sender.attempts]

@@ -11,7 +11,11 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.engine import flow
+from db.models import utc_now
+from db.prepared import Row
 from db.settings import DatabaseSettings
 from jobs.engine import flow_starter
 from jobs.engine.flow_limits import CATCH_UP
@@ -258,6 +262,32 @@ async def test_every_change_of_a_limit_counts_at_once(
         assert len(busy.calls) < 30
         await api.data(DELETE, id=limit_id)
         await wait_until(lambda: len(busy.calls) == 30, what="all calls were made")
+
+
+async def test_a_worker_that_starts_knows_the_limits(
+    database: DatabaseSettings, jobs_settings: JobsSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes to read the limits, a worker claims nothing before, not even what is overdue."""
+
+    async def read_slowly(connection: AsyncConnection) -> Sequence[Row]:
+        await asyncio.sleep(0.5)
+        return await read(connection)
+
+    read = flow.limits
+    monkeypatch.setattr(flow, "limits", read_slowly)
+    async with serving(database, jobs_settings) as api, counting() as busy:
+        busy.open.set()
+        await limited(api, {"host": busy.url.removeprefix("http://")}, ratePerSecond=0.01)
+        at = utc_now() - SECOND
+        await save(api.engine, *(one_off(f"{busy.url}/{number}", at) for number in range(30)))
+        async with workers(database, jobs_settings, 1):
+
+            async def all_others_wait() -> bool:
+                [limit] = (await api.data(LIMITS))["flowLimits"]
+                return bool(busy.calls and limit["waitingRuns"] + len(busy.calls) == 30)
+
+            await wait_until(all_others_wait, what="calls were made, and the others wait")
+            assert len(busy.calls) == 1
 
 
 async def test_a_host_that_asks_for_a_pause_has_one(
