@@ -1,5 +1,5 @@
-"""The moments at which a process does its periodic work, all of it in one wake-up, which saves a quarter of the CPU
-time that an idle worker takes.
+"""The moments at which a process does most of its periodic work, in one wake-up, which saves a quarter of the CPU time
+that an idle worker takes.
 
 They lie shortly after each full second, when what is due at the second has started. arq's cron calls the sweep then.
 """

@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import leases
 from jobs.clock import Clock
-from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +91,8 @@ class Lease:
                 logger.warning(
                     "The lease could not be renewed.", extra={"action": "lease_not_renewed", "error": message_of(error)}
                 )
-            await asyncio.sleep(until_tick(RENEW_EVERY).total_seconds())
+            # Not at a tick, where other work takes the connections that are open.
+            await asyncio.sleep(RENEW_EVERY.total_seconds())
 
     async def retire(self) -> None:
         """End the lease of a worker that has no runs left. A renewal in transit cannot restore it."""
