@@ -3,7 +3,8 @@
 `SignalFreeServer`
     uvicorn installs signal handlers of its own and raises the signal again after a graceful shutdown, so the process
     would be killed by the signal instead of exiting with status 0. It also looks ten times a second whether to stop,
-    which took a fifth of an idle process's CPU time. Remove it when uvicorn can run without handlers, and waits.
+    and writes the date of the responses each second, which took a fifth of an idle process's CPU time. Remove it when
+    uvicorn can run without handlers, and waits.
 
 `TimeoutHttpProtocol`
     uvicorn waits forever for the head of a request, and for a client that does not read its response. With httptools,
@@ -29,9 +30,11 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
+from email.utils import formatdate
 from typing import Any, ClassVar, cast
 
 import httptools
@@ -41,19 +44,17 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame
 
 from graphql_api.middleware import header_limits
 from graphql_api.transport import message_limits, messages_together
-from jobs.ticks import until_tick
 
 HEAD_TIMEOUT = timedelta(seconds=10)
 """How long a client may take to send the head of a request."""
 WRITE_TIMEOUT = timedelta(seconds=30)
 """How long a client may leave unread what it is sent, once the write buffer is full or the connection is closing."""
-DATED_EVERY = timedelta(seconds=1)
-"""How often the date in the headers of responses is updated, whose resolution is a second."""
 PIECE = 4 * 1024
 """How many bytes of a WebSocket are parsed at once. The smallest frame of a client has 6 bytes."""
 
@@ -63,11 +64,35 @@ FAULTS_OF_CLIENTS = {
 }
 
 
+class DatedState(ServerState):
+    """The state of a server, whose default headers have the date of the moment at which they are read."""
+
+    def __init__(self) -> None:
+        self._other_headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._second = 0
+        super().__init__()
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers of every response."""
+        second = int(time.time())
+        if second != self._second:
+            self._headers = [(b"date", formatdate(second, usegmt=True).encode()), *self._other_headers]
+            self._second = second
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, others: list[tuple[bytes, bytes]]) -> None:
+        self._other_headers, self._second = others, 0
+
+
 class SignalFreeServer(uvicorn.Server):
     """A uvicorn server that installs no signal handlers. Its owner stops it."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = DatedState()
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -76,11 +101,9 @@ class SignalFreeServer(uvicorn.Server):
         self._stopping.set()
 
     async def main_loop(self) -> None:
-        """Keep the date header up to date until the server is to stop."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(until_tick(DATED_EVERY).total_seconds()):
-                    await self._stopping.wait()
+        """Wait until the server is to stop."""
+        self.server_state.default_headers = self.config.encoded_headers
+        await self._stopping.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

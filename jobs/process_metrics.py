@@ -24,7 +24,7 @@ from sqlalchemy.pool import QueuePool
 from db import process_reports
 from db.connection import autocommit
 
-MEASURED_EVERY = 1.0
+MEASURED_EVERY = 2.0
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 

@@ -34,17 +34,17 @@ LIMITS_CHANNEL = "duetime:limits"
 JOBS_CHANNEL = "duetime:jobs"
 
 BUCKET = timedelta(milliseconds=100)
-HORIZON = timedelta(seconds=3)
-"""Only instants within this time are put into Redis; the sweep adds the others later."""
+HORIZON = timedelta(seconds=5)
+"""Only instants within this time are put into Redis; a sweep adds the others later, each before it is due."""
 
 NEAR = 2 * BUCKET + timedelta(milliseconds=50)
 """A dispatch job is open from one bucket before its own until its end, and arq drops jobs with the id of an open one.
 What is due sooner than this gets a job with an id of its own.
 """
 
-LOOK_EVERY = timedelta(seconds=1)
+LOOK_EVERY = timedelta(seconds=2)
 """Interval at which workers look for jobs."""
-ANNOUNCED = LOOK_EVERY + 2 * BUCKET
+ANNOUNCED = 1.5 * LOOK_EVERY + 2 * BUCKET
 """What is due sooner than this is announced, because its job, which precedes it, may be due before the next look."""
 
 MOST_POKES = 10_000
@@ -52,6 +52,8 @@ MOST_POKES = 10_000
 
 CONNECT_TIMEOUT = timedelta(seconds=1)
 ANSWER_TIMEOUT = timedelta(seconds=2)
+PINGED_AFTER = timedelta(seconds=10)
+"""How long a subscription may be silent before Redis is pinged over it."""
 REDIS_ERRORS = (RedisError, OSError, TimeoutError, RuntimeError)
 """What Redis's client raises when the server is away. uvloop raises a RuntimeError when something is written to a
 connection that has ended, and the client passes it on.
@@ -238,14 +240,26 @@ class Queue:
                 yield
 
     async def _messages(self, channel: str) -> AsyncGenerator[bytes | int, None]:
-        """Yield Redis's own reply to the subscription, a number, and then each message."""
+        """Yield Redis's own reply to the subscription, a number, and then each message.
+
+        Nothing tells when a network drops what Redis sends, so a silent Redis is pinged.
+        """
         try:
             async with aclosing(self._redis.pubsub()) as subscription:
                 await subscription.subscribe(channel)
+                is_pinged = False
                 while True:
-                    message = await subscription.get_message(timeout=ANSWER_TIMEOUT.total_seconds())
+                    wait = ANSWER_TIMEOUT if is_pinged else PINGED_AFTER
+                    message = await subscription.get_message(timeout=wait.total_seconds())
                     if message is not None:
-                        yield message["data"]
+                        is_pinged = False
+                        if message["type"] != "pong":
+                            yield message["data"]
+                    elif is_pinged:
+                        raise Unreachable("Redis does not answer")
+                    else:
+                        await subscription.ping()
+                        is_pinged = True
         except REDIS_ERRORS as error:
             raise Unreachable(str(error)) from error
 

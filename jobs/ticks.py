@@ -2,6 +2,7 @@
 that an idle worker takes.
 
 They lie shortly after each full second, when what is due at the second has started. arq's cron calls the sweep then.
+Work of every two seconds or more is done after the even ones.
 """
 
 import time
@@ -12,8 +13,9 @@ AFTER_SECOND = timedelta(microseconds=123_456)
 
 
 def until_tick(pause: timedelta) -> timedelta:
-    """Return the pause, moved by up to half a second to end at a tick. A shorter one than a second stays as it is."""
+    """Return the pause, moved by up to a second to end at a tick. A shorter one than a second stays as it is."""
     if pause < timedelta(seconds=1):
         return pause
+    apart = 1 if pause < timedelta(seconds=2) else 2
     now, offset = time.time(), AFTER_SECOND.total_seconds()
-    return timedelta(seconds=round(now + pause.total_seconds() - offset) + offset - now)
+    return timedelta(seconds=round((now + pause.total_seconds() - offset) / apart) * apart + offset - now)

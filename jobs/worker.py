@@ -33,7 +33,7 @@ from jobs.maintenance.expiry import expiry_duty
 from jobs.maintenance.forecast import forecast_duty
 from jobs.maintenance.look import look_duty
 from jobs.maintenance.partitions import partitions_duty
-from jobs.maintenance.recovery import Recovery
+from jobs.maintenance.recovery import SWEEP_EVERY, Recovery
 from jobs.maintenance.reporting import reporting
 from jobs.maintenance.retention import retention_duty
 from jobs.maintenance.rollups import rollups_duty
@@ -124,7 +124,8 @@ async def run_worker(
             await engine.flow_starter.refresh()
         except CONNECTION_ERRORS as error:
             raise NotStarted from error
-        recovery = Recovery(database=database_engine, engine=engine, clock=clock)
+        watch = JobWatch(queue)
+        recovery = Recovery(database=database_engine, engine=engine, clock=clock, is_called=lambda: watch.is_following)
         sender = sender_of(jobs, caller, clock)
         parts = [engine.metrics, sender.attempts]
         await stack.enter_async_context(
@@ -147,7 +148,6 @@ async def run_worker(
         upkeep = [asyncio.create_task(recovery.run()), asyncio.create_task(keep_doing(duties, after=MAINTENANCE_AFTER))]
         enough = asyncio.Event()
         woken = {"dispatcher": engine.dispatcher, "recovery": recovery, "bulk_wanted": bulk_wanted}
-        watch = JobWatch(queue)
         watching = asyncio.create_task(watch.follow())
         waking = asyncio.create_task(keep_arq(jobs.redis, woken, watch, enough=enough))
         stopping = asyncio.create_task(stop.wait())
@@ -193,7 +193,7 @@ async def bulk(ctx: dict[Any, Any]) -> None:
 
 
 async def sweep(ctx: dict[Any, Any]) -> None:
-    """The arq job that runs each second in one of the workers."""
+    """The arq job that runs every two seconds in one of the workers."""
     recovery: Recovery = ctx["recovery"]
     await recovery.sweep()
 
@@ -218,10 +218,15 @@ async def keep_arq(redis_url: str, woken: dict[str, Any], watch: JobWatch, *, en
                 func(dispatch, name=DISPATCH_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES),
                 func(bulk, name=BULK_JOB, keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES),
             ],
-            # Neither a result nor a job id: either one would prevent arq from enqueueing the job again each second.
+            # Neither a result nor a job id: either one would prevent arq from enqueueing the job again the next time.
             cron_jobs=[
                 cron(
-                    sweep, name="sweep", second=set(range(60)), keep_result=0, timeout=JOB_TIMEOUT, max_tries=MAX_TRIES
+                    sweep,
+                    name="sweep",
+                    second=set(range(0, 60, SWEEP_EVERY // timedelta(seconds=1))),
+                    keep_result=0,
+                    timeout=JOB_TIMEOUT,
+                    max_tries=MAX_TRIES,
                 )
             ],
             ctx=dict(woken),

@@ -36,7 +36,7 @@ KEPT = 10_000
 CHUNK = 500
 BATCH = 100
 """Number of events that a subscriber reads at once; those that it has read and not sent yet are in its own memory."""
-LOOK_EVERY = timedelta(seconds=1)
+LOOK_EVERY = timedelta(seconds=2)
 LOOK_EVERY_WITHOUT_POKES = timedelta(milliseconds=250)
 LONGEST_PAUSE = timedelta(seconds=2)
 """Longest pause between two tries while Postgres is away. The pauses grow, and pokes do not end them."""

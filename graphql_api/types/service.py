@@ -54,8 +54,8 @@ class Health:
         description="How long the oldest due task has been unclaimed; null if no task is."
     )
     last_sweep_age_ms: Milliseconds | None = strawberry.field(
-        description="Time since the last sweep ended; a sweep looks for overdue tasks each second. null before the "
-        "first."
+        description="Time since the last sweep ended; a sweep looks for overdue tasks every two seconds. null before "
+        "the first."
     )
     lateness_p99_ms: Milliseconds | None = strawberry.field(
         description="99th percentile of the lateness of the runs that ended in the last 5 minutes, estimated within a "

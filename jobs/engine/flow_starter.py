@@ -33,7 +33,9 @@ from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
-REFRESH_EVERY = timedelta(seconds=1)
+REFRESH_EVERY = timedelta(seconds=2)
+REFRESH_EVERY_UNHEARD = timedelta(seconds=1)
+"""The same, while Redis does not announce changes."""
 NEARLY = timedelta(milliseconds=100)
 """By how much a timer may end early."""
 STEP = timedelta(milliseconds=20)
@@ -99,7 +101,7 @@ class FlowStarter:
             except CONNECTION_ERRORS as error:
                 logger.warning("Flow limits wait.", extra={"action": "flow_failed", "error": message_of(error)})
             await asyncio.sleep(STEP.total_seconds())
-            refreshes = until_tick(REFRESH_EVERY)
+            refreshes = until_tick(self._refresh_every)
             await self._admission.wait_wanted(
                 within=refreshes if look_at is None else min(look_at - self._clock.now(), refreshes)
             )
@@ -118,7 +120,7 @@ class FlowStarter:
                         extra={"action": "limits_polled", "error": message_of(error)},
                     )
                 self._hears_changes = False
-            await asyncio.sleep(REFRESH_EVERY.total_seconds())
+            await asyncio.sleep(REFRESH_EVERY_UNHEARD.total_seconds())
 
     async def refresh(self) -> None:
         """Read limits and pauses, and store new pauses for other workers. Raises what the database raises."""
@@ -142,9 +144,13 @@ class FlowStarter:
         self._admission.learn_limits(rows)
         self._refreshed = monotonic()
 
+    @property
+    def _refresh_every(self) -> timedelta:
+        return REFRESH_EVERY if self._hears_changes else REFRESH_EVERY_UNHEARD
+
     async def _refresh(self) -> None:
         since = None if self._refreshed is None else monotonic() - self._refreshed
-        is_due = since is None or since >= (REFRESH_EVERY - NEARLY).total_seconds()
+        is_due = since is None or since >= (self._refresh_every - NEARLY).total_seconds()
         if is_due or self._outdated or self._admission.has_unsaved:
             await self.refresh()
 

@@ -14,7 +14,7 @@ from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = timedelta(seconds=1)
+LOOK_EVERY = timedelta(seconds=2)
 """How often one statement looks for work of all duties that are done when there is some."""
 UNASKED_EVERY = timedelta(minutes=1)
 """How often these duties look for themselves. It counts only where that statement fails and theirs do not."""

@@ -12,7 +12,7 @@ from jobs.maintenance.duties import LOOK_EVERY, Duty
 def look_duty(engine: AsyncEngine, duties: Sequence[Duty]) -> Duty:
     """Return the duty that makes those of the duties wanted that have something to do.
 
-    For an idle worker, one statement each second costs less than one for each of them.
+    For an idle worker, one statement every two seconds costs less than one for each of them.
     """
     wanted = {duty.name: duty.wanted for duty in duties}
     single_statements = autocommit(engine)

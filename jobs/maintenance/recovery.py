@@ -1,10 +1,12 @@
 """Recovery, the sweep: finds due runs in Postgres for which no worker was woken, and the runs of lost workers. It makes
-Redis optional. arq's cron calls it each second in one of the workers; each worker also runs it when no call has come
-for two seconds.
+Redis optional. arq's cron calls it every two seconds in one of the workers; each worker also runs it when no call has
+come for twice as long, and every two seconds while Redis is away.
 """
 
 import asyncio
 import logging
+import math
+from collections.abc import Callable
 from datetime import timedelta
 from time import monotonic
 
@@ -19,9 +21,7 @@ from jobs.ticks import until_tick
 
 logger = logging.getLogger(__name__)
 
-CHECK_EVERY = timedelta(seconds=1)
-OVERDUE = timedelta(seconds=1.5)
-"""With a check each second, a sweep follows two seconds after the last one."""
+SWEEP_EVERY = timedelta(seconds=2)
 RESCUED_PER_TRANSACTION = 500
 PROMOTED_PER_SWEEP = 500
 
@@ -29,20 +29,26 @@ PROMOTED_PER_SWEEP = 500
 class Recovery:
     """The sweep of one worker. `run` belongs to its owner."""
 
-    def __init__(self, *, database: AsyncEngine, engine: Engine, clock: Clock) -> None:
+    def __init__(
+        self, *, database: AsyncEngine, engine: Engine, clock: Clock, is_called: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`is_called` returns whether arq's calls can be expected."""
         self._database = database
         self._single_statements = autocommit(database)
         self._engine = engine
         self._clock = clock
-        self._started = -OVERDUE.total_seconds()
+        self._is_called = is_called
+        self._started = -math.inf
         self._sweeping = asyncio.Lock()
 
     async def run(self) -> None:
         """Sweep whenever no other sweep was triggered in time, until cancelled."""
         while True:
-            if monotonic() - self._started >= OVERDUE.total_seconds():
+            check_every = SWEEP_EVERY if self._is_called() else SWEEP_EVERY / 2
+            # The last sweep began two checks ago.
+            if monotonic() - self._started > 1.5 * check_every.total_seconds():
                 await self.sweep()
-            await asyncio.sleep(until_tick(CHECK_EVERY).total_seconds())
+            await asyncio.sleep(until_tick(check_every).total_seconds())
 
     async def sweep(self) -> None:
         """Sweep once, unless a sweep is in progress. While Postgres is down it only logs; the next sweep tries

@@ -1,6 +1,7 @@
 """/health checks the servers for each request."""
 
 from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from uuid import uuid4
 
 from sqlalchemy import text
@@ -95,3 +96,10 @@ async def test_postgres_away(jobs_settings: JobsSettings) -> None:
         assert answer.status_code == 503
         assert answer.json() == {"status": "unhealthy", "postgres": "unreachable", "redis": "healthy"}
         assert (await api.http.get("/api/v1/tasks")).status_code == 500
+
+
+async def test_responses_are_dated(api: Api) -> None:
+    """Each response has the date of its moment, to the second."""
+    asked = utc_now().replace(microsecond=0)
+    date = (await api.http.get("/health")).headers["date"]
+    assert asked <= parsedate_to_datetime(date) <= utc_now()

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
+from typing import cast
 
 import pytest
+from redis import Redis
 
 from db.models import utc_now
 from jobs.cancellation import cancel_and_wait
 from jobs.job_watch import JobWatch
 from jobs.queue import ANNOUNCED, BUCKET, JOBS_CHANNEL, REDIS_ERRORS, Queue
+from tests.support.proxy import running_proxy
 from tests.support.redis_servers import RedisServer, redis_server
 from tests.support.waiting import wait_until
 
@@ -90,6 +93,30 @@ async def test_without_announcements_a_worker_does_not_wait(
         assert not await is_over()
         server.kill()
         await wait_until(is_over, what="the watch has noticed")
+
+
+async def test_a_silent_connection_is_pinged(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that has nothing to say stays followed; one that vanished without closing the connection is left."""
+    monkeypatch.setattr("jobs.queue.PINGED_AFTER", timedelta(milliseconds=50))
+    async with running_proxy(server.port) as proxy:
+        over_network = Queue.open(f"redis://127.0.0.1:{proxy.port}/0")
+        with server.client() as client:
+            async with watching(server, over_network) as watch:
+                before = pings(client)
+                await wait_until(lambda: pings(client) >= before + 3 or not watch.is_following, what="three pings")
+                assert watch.is_following
+                monkeypatch.setattr("jobs.queue.ANSWER_TIMEOUT", timedelta(milliseconds=50))
+                proxy.swallow()
+                await wait_until(lambda: not watch.is_following, what="the watch has noticed")
+                monkeypatch.undo()
+                await wait_until(lambda: watch.is_following, what="the watch follows over a new connection")
+        await over_network.close()
+
+
+def pings(client: Redis) -> int:
+    """Return how many pings the server has received."""
+    commands = cast("dict[str, dict[str, int]]", client.info("commandstats"))
+    return commands.get("cmdstat_ping", {"calls": 0})["calls"]
 
 
 @pytest.mark.both_loops
