@@ -9,6 +9,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from functools import cache
 from importlib.metadata import version
 from itertools import chain
@@ -23,8 +24,9 @@ from sqlalchemy.pool import QueuePool
 
 from db import process_reports
 from db.connection import autocommit
+from jobs.ticks import AHEAD, until_tick
 
-MEASURED_EVERY = 2.0
+MEASURED_EVERY = timedelta(seconds=2)
 LAG_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -59,8 +61,10 @@ class ProcessMetrics:
         """Measure the lag of the event loop until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + MEASURED_EVERY
-            await asyncio.sleep(MEASURED_EVERY)
+            # Before a tick: the work of the tick is no load.
+            pause = until_tick(MEASURED_EVERY, ahead=AHEAD).total_seconds()
+            due = loop.time() + pause
+            await asyncio.sleep(pause)
             self._lag.observe(max(loop.time() - due, 0))
 
     async def report(self) -> None:

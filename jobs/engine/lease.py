@@ -8,16 +8,20 @@ import asyncio
 import logging
 import os
 import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from time import monotonic
 from uuid import UUID, uuid4
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from db.compat import has_ended
 from db.connection import CONNECTION_ERRORS, autocommit, message_of
 from db.engine import leases
 from jobs.clock import Clock
+from jobs.ticks import AHEAD, until_tick
 
 logger = logging.getLogger(__name__)
 
@@ -58,11 +62,22 @@ class Lease:
 
     async def renew(self) -> None:
         """Renew once, and read the database's clock at the same time. Raises what the database raises."""
+        async with self._connected() as connection:
+            await self._renew(connection)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            async with asyncio.timeout(leases.LEASE.total_seconds()):
+                connection = await stack.enter_async_context(self._engine.connect())
+            yield connection
+
+    async def _renew(self, connection: AsyncConnection) -> None:
         begun = monotonic()
         if not self.held:
             self._unbroken_since = None
         try:
-            async with asyncio.timeout(leases.LEASE.total_seconds()), self._engine.connect() as connection:
+            async with asyncio.timeout(leases.LEASE.total_seconds()):
                 asked_at = self._clock.uncorrected()
                 database_now = await leases.renew(
                     connection,
@@ -84,15 +99,24 @@ class Lease:
         """Renew until the lease has ended or this is cancelled, through outages of the database."""
         while not self._retired:
             try:
-                async with self._one_at_a_time:
-                    if not self._retired:
-                        await self.renew()
+                # Kept open: a renewal waits for no other work, and costs an idle worker less.
+                async with self._connected() as connection:
+                    while await self._renew_unless_over(connection):
+                        await asyncio.sleep(until_tick(RENEW_EVERY, ahead=AHEAD).total_seconds())
             except CONNECTION_ERRORS as error:
+                self._unbroken_since = None
                 logger.warning(
                     "The lease could not be renewed.", extra={"action": "lease_not_renewed", "error": message_of(error)}
                 )
-            # Not at a tick, where other work takes the connections that are open.
-            await asyncio.sleep(RENEW_EVERY.total_seconds())
+                await asyncio.sleep(RENEW_EVERY.total_seconds())
+
+    async def _renew_unless_over(self, connection: AsyncConnection) -> bool:
+        """Renew once, and return whether this can go on over the same connection."""
+        async with self._one_at_a_time:
+            if self._retired or has_ended(connection):
+                return False
+            await self._renew(connection)
+            return True
 
     async def retire(self) -> None:
         """End the lease of a worker that has no runs left. A renewal in transit cannot restore it."""
