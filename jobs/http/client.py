@@ -110,7 +110,8 @@ class HttpCaller:
 
     async def _run(self, exchange: "Exchange", *, redirects: int) -> None:
         while True:
-            response = exchange.head = await self._send(exchange)
+            response = await self._send(exchange)
+            exchange.begin(response)
             locations = locations_of(response) if response.status_code in REDIRECTS else []
             if not redirects or not locations:
                 if locations:
@@ -130,7 +131,8 @@ class HttpCaller:
         call, tries = exchange.call, 0
         current_url.set(call.url)
         while True:
-            sending = Sending(request_target(call.url), fresh=exchange.resent)
+            # What happens to one connection that was kept may have happened to all.
+            sending = Sending(request_target(call.url), fresh=exchange.resent or tries == SEND_TRIES - 1)
             current_sending.set(sending)
             exchange.sending = sending
             try:
@@ -156,6 +158,7 @@ class Exchange:
         self.sending: Sending | None = None
         self.head: httpx.Response | None = None
         self.resent = False
+        self._headers: Sequence[tuple[str, str]] = ()
         self._hops: list[Hop] = []
         self._unfollowed: str | None = None
         self._body: BodyReader | None = None
@@ -183,11 +186,15 @@ class Exchange:
             else "the task follows no redirects (redirects: 0)"
         )
 
+    def begin(self, head: httpx.Response) -> None:
+        """Note a response whose body is still to be read."""
+        self.head, self._headers = head, head.headers.multi_items()
+
     async def read_body(self, response: httpx.Response) -> None:
         """Read the part of the body that is stored. Raises errors of the connection."""
-        headers = response.headers.multi_items()
         body = self._body = BodyReader(
-            content_type=value_of("content-type", headers), content_encoding=value_of("content-encoding", headers)
+            content_type=value_of("content-type", self._headers),
+            content_encoding=value_of("content-encoding", self._headers),
         )
         stream = cast("ResponseStream", response.stream)
         try:
@@ -197,7 +204,7 @@ class Exchange:
         finally:
             if not self._is_complete:
                 body.feed(stream.unread())
-            await response.aclose()
+            await stream.aclose()
 
     def response(
         self, started_at: datetime, duration: timedelta, *, error: str | None, refused: bool, incomplete: bool
@@ -215,16 +222,15 @@ class Exchange:
         )
         if self.head is None:
             return known(error=error)
-        headers = self.head.headers.multi_items()
-        kept = limited_headers(headers)
+        kept = limited_headers(self._headers)
         stored = StoredBody(None, BodyEncoding.UTF8, truncated=False)
         if self._body is not None:
             stored = self._body.stored(complete=self._is_complete)
         return known(
             status_code=self.head.status_code,
             headers=kept,
-            headers_truncated=len(kept) < len(headers),
-            retry_after=next((value for name, value in headers if name == "retry-after"), None),
+            headers_truncated=len(kept) < len(self._headers),
+            retry_after=next((value for name, value in self._headers if name == "retry-after"), None),
             body=stored.body,
             encoding=stored.encoding,
             truncated=stored.truncated,

@@ -68,7 +68,8 @@ class StrictResponseHandler(ResponseHandler):
 
     Any byte that the target sends without an open request ends the connection. A piece of data may contain more than
     the end of a response, which the parser does not report. Therefore the parser gets each head, and the last byte of
-    each piece, separately: a response has to be complete with the last byte, and no earlier.
+    each piece, separately: a response has to be complete with the last byte, and no earlier. A body whose length is
+    known needs no such care: it gets that many bytes.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -87,6 +88,7 @@ class StrictResponseHandler(ResponseHandler):
         self._idle_since: float | None = None
         self._idle_before = 0.0
         self._response: StreamReader | None = None
+        self._body_bytes_left = 0
         self._interim_responses = 0
         self._received = 0
         self._end_of_data = b""
@@ -106,15 +108,20 @@ class StrictResponseHandler(ResponseHandler):
         return self._is_reused and self._has_ended and not self._received
 
     @property
-    def is_clean(self) -> bool:
-        """Whether the connection is open and nothing is left to read or to write."""
+    def is_quiet(self) -> bool:
+        """Whether the connection is open and nothing of what the event loop knows is left to read or to write."""
         transport = self.transport
         if transport is None or transport.is_closing() or self.exception() is not None:
             return False
-        if self._reading_paused or self._buffer_paused or transport.get_write_buffer_size():
+        return not (self._reading_paused or self._buffer_paused or transport.get_write_buffer_size())
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the connection is quiet, and nothing has arrived that the event loop has not read yet."""
+        if not self.is_quiet or self.transport is None:
             return False
         # TLS sends tickets for later sessions at the beginning, which are not part of a response.
-        is_fresh_tls = not self.is_kept and transport.get_extra_info("ssl_object") is not None
+        is_fresh_tls = not self.is_kept and self.transport.get_extra_info("ssl_object") is not None
         return is_fresh_tls or not self._arrivals.poll(0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,7 +143,7 @@ class StrictResponseHandler(ResponseHandler):
         self._is_reused, self._idle_before = self.is_kept, self.idle_seconds
         self.is_kept = self._is_open = True
         self._response = None
-        self._interim_responses = self._received = 0
+        self._body_bytes_left = self._interim_responses = self._received = 0
         self._end_of_data = b""
 
     def data_received(self, data: bytes) -> None:
@@ -171,6 +178,11 @@ class StrictResponseHandler(ResponseHandler):
         """Yield the data in pieces for the parser, whose state decides about the next one."""
         while data:
             size = len(data)
+            if left := self._body_bytes_left:
+                piece, data = data[:left], data[left:]
+                self._body_bytes_left -= len(piece)
+                yield piece
+                continue
             if self._response is None:
                 seen = self._end_of_data + data
                 found = HEAD_END.search(seen)
@@ -201,6 +213,7 @@ class StrictResponseHandler(ResponseHandler):
                 self._end(BadResponse(f"the target sent more than {MAX_INTERIM_RESPONSES} interim responses (1xx)"))
             return
         self._response = body
+        self._body_bytes_left = body_bytes(message)
         self.idle_limit = idle_limit_of(message.headers.get("Keep-Alive", ""))
         super().feed_data(data, size)
 
@@ -255,6 +268,11 @@ def problem_of(error: BaseException) -> str:
         first_line = str(getattr(error, "message", "")).partition("\n")[0].lower()
         problem = next((problem for word, problem in PROBLEMS.items() if word in first_line), "it is malformed")
     return f"the response is not valid HTTP/1.1: {problem}"
+
+
+def body_bytes(message: RawResponseMessage) -> int:
+    """Return the length of a response's body by its Content-Length, which the parser has checked, or 0 without one."""
+    return 0 if message.chunked else int(message.headers.get("Content-Length", 0))
 
 
 KEEP_ALIVE_TIMEOUT = re.compile(r"(?:^|[,;\s])timeout\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
@@ -313,7 +331,8 @@ class StrictConnector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             handler = handler_of(connection)
-            if not handler.is_kept or (not sending.fresh and handler.is_clean and self._is_young(handler, key)):
+            # Whether something arrived meanwhile, which takes a system call, is asked right before the first byte.
+            if not handler.is_kept or (not sending.fresh and handler.is_quiet and self._is_young(handler, key)):
                 sending.connection = handler
                 handler.on_idle_end = partial(self.learn, key)
                 return connection
