@@ -9,6 +9,7 @@ filled, as often as a page has tasks, until autovacuum has analysed it.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,6 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.compat import has_ended
 
 PLAN_AT_EACH_EXECUTION = text("SET plan_cache_mode = force_custom_plan")
+LENT_FOR_LONG = timedelta(milliseconds=50)
+"""How long a reader waits for a connection that stays open. Most are lent for a few milliseconds."""
 
 
 class Readers:
@@ -29,16 +32,20 @@ class Readers:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection, the one that was used last, which has the statements prepared, or one of the pool.
+        """Lend a connection, the one that was used last, which has the statements prepared, or one of the pool when all
+        are lent for long.
 
         After any error it is closed, and so are idle ones, because the server may be down. The same happens when the
         server has ended it meanwhile, but then another one is lent.
         """
-        if self._places.locked():
+        try:
+            async with asyncio.timeout(LENT_FOR_LONG.total_seconds()):
+                await self._places.acquire()
+        except TimeoutError:
             async with self._engine.connect() as connection:
                 yield connection
             return
-        async with self._places:
+        try:
             connection = self._idle.pop() if self._idle else await self._open()
             if has_ended(connection):
                 await asyncio.shield(self._close(connection))
@@ -52,6 +59,8 @@ class Readers:
                 await self._close(connection)
             else:
                 self._idle.append(connection)
+        finally:
+            self._places.release()
 
     async def close(self) -> None:
         """Close the idle connections, and each lent one when it is given back."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import cache
+from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
@@ -115,13 +115,18 @@ class Connection(Generic[Node]):
     count: strawberry.Private[Callable[[], Awaitable[int]]]
     total: strawberry.Private[int | None] = None
 
+    @cached_property
+    def all_nodes(self) -> list[Node]:
+        """The items, which both fields share."""
+        return self.make_nodes()
+
     @strawberry.field(description="The items of the page with their cursors.")
     def edges(self) -> list[Edge[Node]]:
         """Return the items with their cursors."""
         listing = self.page.listing
         return [
             Edge(cursor=cursors.of_row(listing, key), node=node)
-            for key, node in zip(self.make_keys(), self.make_nodes(), strict=True)
+            for key, node in zip(self.make_keys(), self.all_nodes, strict=True)
         ]
 
     @strawberry.field(description="The place of the page in its list.")
@@ -132,7 +137,7 @@ class Connection(Generic[Node]):
     @strawberry.field(description="The items of the page.")
     def nodes(self) -> list[Node]:
         """Return the items without their cursors."""
-        return self.make_nodes()
+        return self.all_nodes
 
     @strawberry.field(
         description=f"Number of items in the whole list. It is exact up to {COUNT_CAP:,}; for a larger list it is "
@@ -207,7 +212,7 @@ def connection(
             has_rows_beyond=has_rows_beyond,
         ),
         make_keys=lambda: [key(row) for row in rows],
-        make_nodes=cache(lambda: [node(row) for row in rows]),
+        make_nodes=lambda: [node(row) for row in rows],
         count=once(count),
         total=total,
     )

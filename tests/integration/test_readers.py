@@ -1,6 +1,8 @@
 """The connections that stay open for reading: they are lent again, and none outlives the service."""
 
+import asyncio
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -35,6 +37,33 @@ async def test_a_connection_is_lent_again(database: DatabaseSettings, engine: As
     await readers.close()
     await pool.dispose()
     await wait_until(lambda: none_is_open(engine), what="the connection is closed")
+
+
+async def test_a_reader_waits_briefly_for_one_that_is_lent(
+    database: DatabaseSettings, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets the connection that is given back, or one of the pool when all are lent for long."""
+    pool = open_engine(database.url(), pool_size=2, application_name=NAME)
+    readers = Readers(autocommit(pool), kept=1)
+
+    async def pid() -> int:
+        async with readers.connection() as connection:
+            found: int = (await connection.execute(PID)).scalar_one()
+            return found
+
+    monkeypatch.setattr("db.readers.LENT_FOR_LONG", timedelta(hours=1))
+    async with readers.connection() as connection:
+        lent = (await connection.execute(PID)).scalar_one()
+        waiting = asyncio.create_task(pid())
+        await asyncio.sleep(0)
+    assert await waiting == lent
+    monkeypatch.setattr("db.readers.LENT_FOR_LONG", timedelta(milliseconds=1))
+    async with readers.connection():
+        assert await pid() != lent
+    assert await pid() == lent
+    await readers.close()
+    await pool.dispose()
+    await wait_until(lambda: none_is_open(engine), what="the connections are closed")
 
 
 @pytest.mark.parametrize("fails", [False, True])
