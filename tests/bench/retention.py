@@ -10,7 +10,7 @@ from db.engine.days import lower_bound
 from db.maintenance import partitions
 from tests.bench.fill import EMPTY, execute
 from tests.bench.line import Line
-from tests.bench.long_history import MAKE_TASKS, TASKS_OF_HISTORY, HistoryBench
+from tests.bench.long_history import KEEPING, MAKE_TASKS, TASKS_OF_HISTORY, HistoryBench
 from tests.bench.rounds import AHEAD, Lateness, Servers, module
 
 DAYS = (*range(31, 41), *range(92, 102))
@@ -47,9 +47,6 @@ SELECT NOT (EXISTS (SELECT FROM pg_class WHERE relispartition AND relname = ANY(
             OR EXISTS (SELECT FROM finished_runs WHERE id < CAST(:before AS uuid) AND state = 'succeeded')
             OR EXISTS (SELECT FROM task_results_default))
 """)
-KEEPING = dict.fromkeys(
-    (f"DUETIME_RETENTION_{kind}DAYS" for kind in ("", "FAILED_", "BODIES_", "EVENTS_", "AUDIT_")), "0"
-)
 
 
 class RetentionBench(HistoryBench):
