@@ -101,8 +101,7 @@ class Lease:
             try:
                 # Kept open: a renewal waits for no other work, and costs an idle worker less.
                 async with self._connected() as connection:
-                    while await self._renew_unless_over(connection):
-                        await asyncio.sleep(until_tick(RENEW_EVERY, ahead=AHEAD).total_seconds())
+                    await self._keep_over(connection)
             except CONNECTION_ERRORS as error:
                 self._unbroken_since = None
                 logger.warning(
@@ -110,13 +109,14 @@ class Lease:
                 )
                 await asyncio.sleep(RENEW_EVERY.total_seconds())
 
-    async def _renew_unless_over(self, connection: AsyncConnection) -> bool:
-        """Renew once, and return whether this can go on over the same connection."""
-        async with self._one_at_a_time:
-            if self._retired or has_ended(connection):
-                return False
-            await self._renew(connection)
-            return True
+    async def _keep_over(self, connection: AsyncConnection) -> None:
+        """Renew until the lease or the connection has ended."""
+        while True:
+            async with self._one_at_a_time:
+                if self._retired or has_ended(connection):
+                    return
+                await self._renew(connection)
+            await asyncio.sleep(until_tick(RENEW_EVERY, ahead=AHEAD).total_seconds())
 
     async def retire(self) -> None:
         """End the lease of a worker that has no runs left. A renewal in transit cannot restore it."""

@@ -1,10 +1,15 @@
-"""Measures what idle processes cost, how soon a second start is ready, and what a second API process adds."""
+"""Measures what idle processes cost, how soon a second start is ready, what an installation downloads, and what another
+API process adds.
+"""
 
 import asyncio
 import os
+import subprocess
+import sys
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, Self
 
 import httpx
@@ -23,6 +28,8 @@ CREATED = 1_000
 CLIENTS = 20
 WARM_UP = 10
 ROUNDS = 3
+REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
+MAX_MEGABYTES = 60
 CORES = 4
 """With fewer, clients and Postgres have the cores that a second process would use."""
 
@@ -94,11 +101,31 @@ class Usage(NamedTuple):
 
 
 async def start_lines(_servers: Servers) -> list[Line]:
-    """Return the line for a start of `duetime up`, which `make run` runs, on an existing data folder."""
+    """Return the lines for a start of `duetime up`, which `make run` runs, on an existing data folder, and for what the
+    first installation downloads.
+    """
     with data_folder(on_disk=True) as data:
         seconds = [await asyncio.to_thread(start, data) for _ in range(2)]
     fresh, warm = seconds
-    return [Line("`make run`, started again", f"{warm:.1f} s", f"{fresh:.1f} s (the first start)", warm, "at most 3")]
+    megabytes = await asyncio.to_thread(downloaded_megabytes)
+    return [
+        Line("`make run`, started again", f"{warm:.1f} s", f"{fresh:.1f} s (the first start)", warm, "at most 3"),
+        Line(
+            "packages that an installation downloads, without those that build the pages",
+            f"{megabytes:.0f} MB",
+            f"{MAX_MEGABYTES} MB (what is allowed)",
+            megabytes / MAX_MEGABYTES,
+            "at most 1",
+        ),
+    ]
+
+
+def downloaded_megabytes() -> float:
+    """Return the size of the packages in requirements.txt, for this machine."""
+    with TemporaryDirectory() as folder:
+        options: list[str | Path] = ["--no-deps", "--require-hashes", "--requirement", REQUIREMENTS, "--dest", folder]
+        subprocess.run([sys.executable, "-m", "pip", "--quiet", "download", *options], check=True)
+        return sum(package.stat().st_size for package in Path(folder).iterdir()) / 1e6
 
 
 def start(data: Path) -> float:
