@@ -38,10 +38,7 @@ class Readers:
         After any error it is closed, and so are idle ones, because the server may be down. The same happens when the
         server has ended it meanwhile, but then another one is lent.
         """
-        try:
-            async with asyncio.timeout(LENT_FOR_LONG.total_seconds()):
-                await self._places.acquire()
-        except TimeoutError:
+        if not await self._has_place():
             async with self._engine.connect() as connection:
                 yield connection
             return
@@ -61,6 +58,14 @@ class Readers:
                 self._idle.append(connection)
         finally:
             self._places.release()
+
+    async def _has_place(self) -> bool:
+        """Return whether one of the places is taken now, which takes no longer than `LENT_FOR_LONG`."""
+        try:
+            async with asyncio.timeout(LENT_FOR_LONG.total_seconds()):
+                return await self._places.acquire()
+        except TimeoutError:
+            return False
 
     async def close(self) -> None:
         """Close the idle connections, and each lent one when it is given back."""

@@ -125,7 +125,9 @@ async def run_worker(
         except CONNECTION_ERRORS as error:
             raise NotStarted from error
         watch = JobWatch(queue)
-        recovery = Recovery(database=database_engine, engine=engine, clock=clock, is_called=lambda: watch.is_following)
+        recovery = Recovery(
+            database=database_engine, engine=engine, clock=clock, expects_calls=lambda: watch.is_following
+        )
         sender = sender_of(jobs, caller, clock)
         parts = [engine.metrics, sender.attempts]
         await stack.enter_async_context(

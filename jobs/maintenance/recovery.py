@@ -30,22 +30,22 @@ class Recovery:
     """The sweep of one worker. `run` belongs to its owner."""
 
     def __init__(
-        self, *, database: AsyncEngine, engine: Engine, clock: Clock, is_called: Callable[[], bool] = lambda: False
+        self, *, database: AsyncEngine, engine: Engine, clock: Clock, expects_calls: Callable[[], bool] = lambda: False
     ) -> None:
-        """`is_called` returns whether arq's calls can be expected."""
+        """`expects_calls` returns whether arq can be reached, which then calls `sweep`."""
         self._database = database
         self._single_statements = autocommit(database)
         self._engine = engine
         self._clock = clock
-        self._is_called = is_called
+        self._expects_calls = expects_calls
         self._started = -math.inf
         self._sweeping = asyncio.Lock()
 
     async def run(self) -> None:
         """Sweep whenever no other sweep was triggered in time, until cancelled."""
         while True:
-            check_every = SWEEP_EVERY if self._is_called() else SWEEP_EVERY / 2
-            # The last sweep began two checks ago.
+            check_every = SWEEP_EVERY if self._expects_calls() else SWEEP_EVERY / 2
+            # A call that is due now may still come; the one before it has not.
             if monotonic() - self._started > 1.5 * check_every.total_seconds():
                 await self.sweep()
             await asyncio.sleep(until_tick(check_every).total_seconds())
