@@ -26,7 +26,8 @@ HOLDER = text("""
 SELECT w.pid FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE r.task_id = :task_id AND r.state = 'running'
 """)
 HELD = text("""
-SELECT r.task_id FROM task_results r JOIN workers w ON w.id = r.worker_id WHERE w.pid = :pid AND r.state = 'running'
+SELECT r.id, r.task_id FROM task_results r JOIN workers w ON w.id = r.worker_id
+WHERE w.pid = :pid AND r.state = 'running'
 """)
 
 
@@ -37,18 +38,20 @@ async def pid_of_holder(cluster: Cluster, order: Order) -> int | None:
         return pid
 
 
-async def held_by(cluster: Cluster, worker: ServiceProcess) -> set[UUID]:
-    """Return the tasks whose calls a worker is making, according to the database."""
+async def held_by(cluster: Cluster, worker: ServiceProcess) -> dict[str, UUID]:
+    """Return the runs whose calls a worker is making, according to the database, with the task of each."""
     async with cluster.engine.connect() as connection:
-        return {*(await connection.execute(HELD, {"pid": worker.pid})).scalars()}
+        found = await connection.execute(HELD, {"pid": worker.pid})
+        return {str(row.id): row.task_id for row in found}
 
 
 async def pause_at_work(cluster: Cluster, worker: ServiceProcess, *loads: Sequence[Order]) -> None:
-    """Pause a worker at a moment at which it is making calls of each of the loads."""
+    """Pause a worker at a moment at which the target has calls of each of the loads from it, and has not responded."""
 
     async def at_work() -> bool:
         held = await held_by(cluster, worker)
-        return all(any(order.id in held for order in load) for load in loads)
+        calling = {held.get(call.key) for call in await cluster.target.calls() if call.responded_at is None}
+        return all(any(order.id in calling for order in load) for load in loads)
 
     async def caught() -> bool:
         if not await at_work():
