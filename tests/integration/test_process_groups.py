@@ -75,10 +75,12 @@ class Group:
 
 
 @asynccontextmanager
-async def running(command: str, database: DatabaseSettings, redis_url: str, folder: Path) -> AsyncIterator[Group]:
-    """Run several processes of a command until the block ends."""
+async def running(
+    command: str, database: DatabaseSettings, redis_url: str, folder: Path, **settings: str
+) -> AsyncIterator[Group]:
+    """Run several processes of a command, with further settings, until the block ends."""
     port, log = free_port(), folder / "log"
-    environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "PORT": str(port)}
+    environment = {"DATABASE_URL": str(database.database_url), "REDIS_URL": redis_url, "PORT": str(port), **settings}
     with log.open("wb") as output:
         process = forked.start(
             *(command, "--processes", str(PROCESSES)),
@@ -216,8 +218,14 @@ async def subscribers_of_every_process_receive_each_event(
 async def test_no_run_is_lost_or_doubled_when_a_worker_process_is_killed(
     database: DatabaseSettings, redis_url: str, tmp_path: Path, target: Target
 ) -> None:
-    """The other process makes the calls of the killed one again, under the same key, and a new one joins it."""
-    async with running("worker", database, redis_url, tmp_path) as group, opened(database) as engine:
+    """The other process makes the calls of the killed one again, under the same key, and a new one joins it.
+
+    Either process has slots for half of the calls that are due at the same time.
+    """
+    async with (
+        running("worker", database, redis_url, tmp_path, DUETIME_SLOTS="5") as group,
+        opened(database) as engine,
+    ):
         count = text("SELECT count(*) FROM workers")
 
         async def number(statement: object) -> int:
