@@ -104,11 +104,10 @@ async def test_a_failure_and_its_end_are_told_once(
     )
     assert first["source"] == "https://duetime.example.com"
     assert other not in {UUID(each["taskId"]) for message in hooks.messages for each in message["data"]["tasks"]}
-    [newest, oldest] = await settled(api, 2)
-    assert [oldest["id"], newest["id"]] == hooks.ids
-    assert [(each["state"], each["attempts"], each["statusCode"]) for each in (oldest, newest)] == [
-        ("DELIVERED", 1, 200)
-    ] * 2
+    stored = await settled(api, 2)
+    # Both have the same instant if one look found the failures and the recovery.
+    assert {each["id"] for each in stored} == {*hooks.ids}
+    assert [(each["state"], each["attempts"], each["statusCode"]) for each in stored] == [("DELIVERED", 1, 200)] * 2
 
 
 async def test_mail_by_apprise(api: Api, database: DatabaseSettings, settings: JobsSettings, target: Target) -> None:
