@@ -61,7 +61,7 @@ class ProcessMetrics:
         """Measure the lag of the event loop until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            # Before a tick: the work of the tick is no load.
+            # Just before a tick, whose own work would count as lag.
             pause = until_tick(MEASURED_EVERY, ahead=AHEAD).total_seconds()
             due = loop.time() + pause
             await asyncio.sleep(pause)

@@ -1,5 +1,5 @@
-"""The moments at which a process does its periodic work, in one wake-up. A process that was idle has lost its place in
-the caches of the CPU, so that each wake-up of its own takes longer than the work.
+"""The moments at which a process does its periodic work, in one wake-up. An idle process loses its place in the CPU's
+caches, so a separate wake-up costs more than the work for which it comes.
 
 They lie shortly after each full second, when what is due at the second has started. arq's cron calls the sweep then.
 Work of every two seconds or more is done after the even ones.
@@ -10,10 +10,8 @@ from datetime import timedelta
 
 AFTER_SECOND = timedelta(microseconds=123_456)
 """arq's default of `microsecond`."""
-
-
 AHEAD = timedelta(milliseconds=10)
-"""How long before the others the work comes that they must not delay."""
+"""How much earlier work is done that the rest of a tick would delay."""
 
 
 def until_tick(pause: timedelta, *, ahead: timedelta = timedelta()) -> timedelta:
